@@ -1,0 +1,36 @@
+"""Crystal structures in, vectors out: the public names, each imported from its module when it is first asked for.
+
+`import skdim` itself imports neither torch nor scikit-learn, so that a command line or a worker starts at once.
+
+Examples
+--------
+>>> import skdim
+>>> "DeepInfoMaxEmbedder" in dir(skdim)
+True
+"""
+
+from importlib import import_module
+
+__version__ = "0.1.0"
+
+_MODULE_OF = {
+    "CrystalPointSetTransformer": "skdim.featurizer",
+    "DeepInfoMaxEmbedder": "skdim.embedder",
+    "PointSets": "skdim.pointsets",
+}
+
+__all__ = ["__version__", *_MODULE_OF]
+
+
+def __getattr__(name: str) -> object:
+    """Import the module that defines a public name (PEP 562) and keep the name for the next time."""
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'skdim' has no attribute {name!r}; its public names are {', '.join(__all__)}")
+    value: object = getattr(import_module(_MODULE_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names, those not imported yet included."""
+    return sorted({*globals(), *__all__})
