@@ -1,0 +1,71 @@
+"""Distinct site contents in (features, occupancy by element), one small shared table of them out: `Kinds`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+N_ELEMENTS = 118
+
+
+@dataclass(frozen=True, eq=False)
+class Kinds:
+    """The distinct contents of sites: an element, a mixture, or a partly occupied site, one row each.
+
+    Parameters
+    ----------
+    features : ndarray of float64, shape (K, F)
+        Raw physical site features, occupancy-weighted; the last column is the total occupancy.
+    fractions : ndarray of float32, shape (K, 119)
+        Occupancy by atomic number: column z is element z, column 0 is unused.
+    """
+
+    features: NDArray[np.float64]  # (K, F)
+    fractions: NDArray[np.float32]  # (K, 119)
+
+    def __len__(self) -> int:
+        """Return the number of kinds K."""
+        return len(self.features)
+
+    def equals(self, other: Kinds) -> bool:
+        """Tell whether both tables hold the same rows in the same order (NaN equals NaN)."""
+        if self is other:
+            return True
+        return np.array_equal(self.features, other.features, equal_nan=True) and np.array_equal(
+            self.fractions, other.fractions
+        )
+
+
+def merge_kinds(tables: Sequence[Kinds]) -> tuple[Kinds, list[NDArray[np.int32]]]:
+    """Merge tables of kinds so that identical rows become one kind.
+
+    Parameters
+    ----------
+    tables : sequence of Kinds
+        At least one; all with the same number F of feature columns.
+
+    Returns
+    -------
+    merged : Kinds
+        The distinct rows in order of first appearance.
+    maps : list of ndarray of int32
+        For each table, shape (K,): where its rows went in `merged`.
+    """
+    first = tables[0]
+    if all(table.equals(first) for table in tables):
+        return first, [np.arange(len(first), dtype=np.int32)] * len(tables)
+    features = np.concatenate([table.features for table in tables])
+    fractions = np.concatenate([table.fractions for table in tables])
+    # Adding 0.0 turns -0.0 into 0.0, so that equal numbers are equal bytes.
+    rows = np.concatenate([features + 0.0, fractions.astype(np.float64) + 0.0], axis=1)
+    raw = np.ascontiguousarray(rows).view(np.dtype((np.void, rows.shape[1] * 8))).reshape(-1)
+    _, first_row, inverse = np.unique(raw, return_index=True, return_inverse=True)
+    order = np.argsort(first_row)
+    rank = np.empty(len(order), dtype=np.int32)
+    rank[order] = np.arange(len(order), dtype=np.int32)
+    kept = first_row[order]
+    ends = np.cumsum([len(table) for table in tables])[:-1]
+    return Kinds(features[kept], fractions[kept]), np.split(rank[inverse.reshape(-1)], ends)

@@ -1,0 +1,187 @@
+"""Named arrays and a JSON header in, a folder of .npy files with meta.json out, and back."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+META = "meta.json"
+
+
+def write_folder(
+    path: str | os.PathLike[str], kind: str, version: int, arrays: Mapping[str, Array], header: Mapping[str, Any]
+) -> None:
+    """Write arrays and header as a folder that appears under its name only when it is complete.
+
+    Parameters
+    ----------
+    path : path-like
+        The folder. A folder written by this function for the same `kind` is replaced; nothing else is.
+    kind : str
+        What is stored, checked on reading.
+    version : int
+        Version of the layout, checked on reading.
+    arrays : mapping of str to ndarray
+        Each becomes NAME.npy.
+    header : mapping
+        JSON-able values kept beside the arrays.
+
+    Raises
+    ------
+    FileExistsError
+        If `path` is a file, or a folder that holds something else.
+    TypeError
+        If `header` has a value that JSON cannot hold.
+    """
+    target = Path(path)
+    _refuse_other_content(target, kind)
+    entries = {name: _describe(array) for name, array in arrays.items()}
+    meta = json.dumps({"format": kind, "version": version, "arrays": entries, **header}, indent=1)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        fresh = scratch / "new"
+        fresh.mkdir()
+        for name, array in arrays.items():
+            np.save(fresh / f"{name}.npy", array, allow_pickle=False)
+        (fresh / META).write_text(meta, encoding="utf-8")
+        _swap(fresh, target, scratch / "old")
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def read_folder(
+    path: str | os.PathLike[str],
+    kind: str,
+    version: int,
+    names: Sequence[str],
+    mmap_mode: Literal["r"] | None = None,
+) -> tuple[dict[str, Array], dict[str, Any]]:
+    """Read what `write_folder` wrote.
+
+    Parameters
+    ----------
+    path : path-like
+        The folder.
+    kind, version : str, int
+        As given on writing.
+    names : sequence of str
+        The arrays to read.
+    mmap_mode : {None, "r"}, default=None
+        None reads every array and compares its checksum. "r" maps the files and reads nothing but
+        their headers, so content is not checked.
+
+    Returns
+    -------
+    arrays : dict of str to ndarray
+    meta : dict
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such folder, or no meta.json in it.
+    ValueError
+        If the folder is of another kind or version, incomplete or damaged.
+    """
+    if mmap_mode not in (None, "r"):
+        raise ValueError(f"mmap_mode={mmap_mode!r} is not accepted: use None or 'r'.")
+    folder = Path(path)
+    meta = _read_meta(folder, kind, version)
+    missing = [name for name in names if name not in meta["arrays"]]
+    if missing:
+        raise ValueError(f"{folder / META} is damaged: it does not list {', '.join(missing)}.")
+    arrays = {name: _read_array(folder, name, meta["arrays"][name], mmap_mode) for name in names}
+    return arrays, meta
+
+
+def _describe(array: Array) -> dict[str, Any]:
+    """Return the facts by which a damaged array is recognised."""
+    return {
+        "dtype": array.dtype.str,
+        "shape": list(array.shape),
+        "crc32": _checksum(array),
+    }
+
+
+def _checksum(array: Array) -> int:
+    """Return the CRC-32 of the values in C order."""
+    return zlib.crc32(np.ascontiguousarray(array).data)
+
+
+def _swap(fresh: Path, target: Path, aside: Path) -> None:
+    """Put `fresh` in the place of `target`; when that fails the old content comes back."""
+    if target.exists():
+        target.rename(aside)
+    try:
+        fresh.rename(target)
+    except OSError:
+        if aside.exists():
+            aside.rename(target)
+        raise
+
+
+def _refuse_other_content(target: Path, kind: str) -> None:
+    """Raise FileExistsError unless `target` is absent, an empty folder, or a stored object of the same kind."""
+    if not target.exists():
+        return
+    if target.is_dir():
+        if not any(target.iterdir()):
+            return
+        meta = target / META
+        if meta.is_file() and f'"format": "{kind}"' in meta.read_text(encoding="utf-8", errors="replace"):
+            return
+    raise FileExistsError(f"{target} exists and is no saved {kind}: it is not replaced. Choose another path.")
+
+
+def _read_meta(folder: Path, kind: str, version: int) -> dict[str, Any]:
+    """Read meta.json and check that it announces what is asked for."""
+    file = folder / META
+    if not file.is_file():
+        found = "has no meta.json" if folder.is_dir() else "is no folder"
+        raise FileNotFoundError(f"{folder} {found}: expected a folder written by {kind.rpartition('.')[2]}.save.")
+    try:
+        meta = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{file} is damaged: not valid JSON ({error}).") from error
+    if not isinstance(meta, dict) or meta.get("format") != kind:
+        held = meta.get("format") if isinstance(meta, dict) else type(meta).__name__
+        raise ValueError(f"{folder} holds {held!r}, not {kind!r}.")
+    if meta.get("version") != version:
+        raise ValueError(
+            f"{folder} has layout version {meta.get('version')!r}; this version of skdim reads {version}. "
+            "Featurize the structures again."
+        )
+    if not isinstance(meta.get("arrays"), dict):
+        raise ValueError(f"{file} is damaged: it does not list the arrays.")
+    return meta
+
+
+def _read_array(folder: Path, name: str, entry: Mapping[str, Any], mmap_mode: Literal["r"] | None) -> Array:
+    """Read or map one array and compare it with its entry in meta.json."""
+    file = folder / f"{name}.npy"
+    empty = 0 in entry["shape"]  # an empty array cannot be mapped
+    try:
+        loaded: Array = np.load(file, mmap_mode=None if empty else mmap_mode, allow_pickle=False)
+    except FileNotFoundError as error:
+        raise ValueError(f"{folder} is incomplete: {file.name} is missing.") from error
+    except (ValueError, EOFError, OSError) as error:
+        raise ValueError(f"{file} is damaged: {error}") from error
+    if loaded.dtype.str != entry["dtype"] or list(loaded.shape) != entry["shape"]:
+        raise ValueError(
+            f"{file} is damaged: {loaded.dtype.str} {list(loaded.shape)} found, "
+            f"{entry['dtype']} {entry['shape']} announced in {META}."
+        )
+    if mmap_mode is None and _checksum(loaded) != entry["crc32"]:
+        raise ValueError(f"{file} is damaged: its checksum differs from the one in {META}.")
+    # A plain view of the mapping: it hashes and indexes as any array, and joblib still finds the file behind it.
+    return loaded.view(np.ndarray)
