@@ -1,0 +1,89 @@
+# Each target makes the environment it needs, once: a folder made with venv and pip from the exact versions in
+# requirements/. It is made anew only when pyproject.toml or those versions change.
+
+# An interpreter of your choice: make PYTHON=python3.12 test
+PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+LOWEST := .venv-lowest
+PY := $(VENV)/bin/python
+# More words for pytest: make pytest ARGS="-k reduction"
+ARGS :=
+# For make bench: a script in the form of the textbook implementation, and crystals for it
+YARDSTICK :=
+DATA :=
+EXAMPLES := $(sort $(wildcard examples/plot_*.py))
+comma := ,
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help env demo test lint types imports pytest examples test-lowest bench docs clean distclean
+
+help: ## say what each target does
+	@echo 'make TARGET, one of:'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1@\2/p' $(MAKEFILE_LIST) | awk -F@ '{ printf "%-14s %s\n", $$1, $$2 }'
+
+# $(call make-env,FOLDER,VERSIONS,EXTRAS): pip must not look for newer versions, also not of what builds the package:
+# so the build backend comes first, and the build uses it as it is.
+define make-env
+	@test -n "$(PYTHON)" || { echo 'Python 3.11 or newer is needed: name one with make PYTHON=/path/to/python3.11'; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo 'PYTHON=$(PYTHON) does not run or is older than 3.11, which this package needs'; exit 1; }
+	@echo 'Installing into $(1) the versions of $(2): some minutes the first time'
+	@$(1)/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(1)
+	@$(1)/bin/python -m pip install --quiet --disable-pip-version-check -c $(2) setuptools
+	@$(1)/bin/python -m pip install --quiet --disable-pip-version-check --no-build-isolation -c $(2) -e '.[$(3)]'
+	@touch $(1)/.ready
+endef
+
+$(VENV)/.ready: pyproject.toml requirements/constraints.txt
+	$(call make-env,$(VENV),requirements/constraints.txt,dev)
+
+$(LOWEST)/.ready: pyproject.toml requirements/lowest.txt
+	$(call make-env,$(LOWEST),requirements/lowest.txt,ase$(comma)test)
+
+env: $(VENV)/.ready ## make the environment .venv, nothing else
+
+demo: $(VENV)/.ready ## pretrain on bundled crystals and show what the vectors are worth: table and pictures in demo/
+	$(VENV)/bin/skdim demo --out demo
+
+test: lint types imports pytest examples ## run every check: lint, types, imports, pytest, examples
+
+lint: $(VENV)/.ready ## ruff: rules and layout
+	$(PY) -m ruff check
+	$(PY) -m ruff format --check
+
+types: $(VENV)/.ready ## mypy, strict
+	$(PY) -m mypy
+
+imports: $(VENV)/.ready ## the order of the modules, as pyproject.toml has it
+	$(VENV)/bin/lint-imports --no-logo
+
+pytest: $(VENV)/.ready ## tests and doctests; ARGS= for pytest's own words
+	$(PY) -m pytest -n 2 $(ARGS)
+
+examples: $(VENV)/.ready ## run each example, without a screen, in an empty folder
+	@test -n "$(EXAMPLES)" || { echo 'examples/ has no plot_*.py to run'; exit 1; }
+	@set -e; for example in $(EXAMPLES); do \
+		echo "$$example"; folder=$$(mktemp -d); \
+		(cd "$$folder" && MPLBACKEND=Agg "$(CURDIR)/$(PY)" "$(CURDIR)/$$example"); \
+		rm -rf "$$folder"; \
+	done
+
+test-lowest: $(LOWEST)/.ready ## pytest in a second environment, of the lowest versions that pyproject.toml admits
+	$(LOWEST)/bin/python -m pytest -n 2 $(ARGS)
+
+bench: $(VENV)/.ready ## speed against YARDSTICK=script on DATA=crystals
+	$(PY) benchmarks/run.py $(if $(YARDSTICK),--yardstick "$(YARDSTICK)") $(if $(DATA),--data "$(DATA)")
+
+docs: $(VENV)/.ready ## the documentation, in docs/_build/html; a warning is an error
+	@rm -rf docs/generated
+	$(PY) -m sphinx -W --keep-going -b html docs docs/_build/html
+
+clean: ## remove what the other targets wrote, the environments excepted
+	rm -rf build dist *.egg-info demo benchmark docs/_build docs/generated docs/auto_examples
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find skdim tests examples docs benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+
+distclean: clean ## remove the environments too
+	rm -rf $(VENV) $(LOWEST)
