@@ -1,0 +1,55 @@
+"""How Sphinx builds these pages: nothing is fetched, so the build works without a network."""
+
+import os
+from types import GenericAlias
+
+import skdim
+
+os.environ.setdefault("MPLBACKEND", "Agg")  # the examples are run, on machines without a screen
+
+project = "skdim"
+author = "skdim developers"
+project_copyright = f"2026, {author}"
+version = release = skdim.__version__
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "sphinx.ext.viewcode",
+    "numpydoc",
+    "sphinx_gallery.gen_gallery",
+]
+templates_path = ["_templates"]
+exclude_patterns = ["_build"]
+nitpicky = False  # numpydoc's types are words such as "array of shape (n, d)", not references
+default_role = "code"
+
+autosummary_generate = True
+autosummary_imported_members = False
+autodoc_typehints = "none"  # the parameter lists give types, shapes and units
+autodoc_member_order = "bysource"
+numpydoc_show_class_members = False  # the members follow each class in full
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "auto_examples",
+    "filename_pattern": r"/plot_",
+    "ignore_pattern": r"^(?!.*/plot_).*\.py$",
+    "remove_config_comments": True,
+    "download_all_examples": False,
+    "show_signature": False,
+}
+
+html_theme = "furo"
+html_title = f"skdim {release}"
+
+
+def skip_aliases(app, what, name, obj, skip, options):
+    """Leave out names of types such as tuple[int, ...]: autodoc takes them for classes and looks for a signature."""
+    return True if isinstance(obj, GenericAlias) else None
+
+
+def setup(app):
+    """Connect what is defined here."""
+    app.connect("autodoc-skip-member", skip_aliases)
