@@ -1,0 +1,24 @@
+"""Names of data sets in; real crystals with real labels out: bundled sets, and Matbench's through matminer.
+
+Importing this module reads nothing and imports neither pandas nor matminer nor torch.
+"""
+
+from skdim.datasets._folds import in_test_fold
+from skdim.datasets._loaders import (
+    load_band_gap,
+    load_elastic_moduli,
+    load_formation_energy,
+    load_piezoelectric,
+    load_unlabelled,
+)
+from skdim.datasets._matbench import fetch_matbench
+
+__all__ = [
+    "fetch_matbench",
+    "in_test_fold",
+    "load_band_gap",
+    "load_elastic_moduli",
+    "load_formation_energy",
+    "load_piezoelectric",
+    "load_unlabelled",
+]
