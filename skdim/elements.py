@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import functools
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -49,6 +48,9 @@ SITE_FEATURES: dict[str, tuple[str, ...]] = {
         "SpaceGroupNumber",
     ),
 }
+
+
+_SEVERAL_NUMBERS = ("IonizationEnergies", "OxidationStates")  # tables with more than one number per element
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,31 +114,30 @@ def element_table(names: str | Sequence[str]) -> ElementTable:
 
 @functools.lru_cache(maxsize=16)
 def _read_table(names: tuple[str, ...]) -> ElementTable:
-    """Read tables of MagpieData and fill the gaps of known elements with means."""
+    """Choose columns of MagpieData."""
     tables = _magpie_tables()
     for name in names:
         if name not in tables:
             close = difflib.get_close_matches(name, tables, n=3, cutoff=0.5) or sorted(tables)
             raise ValueError(f"site_features: MagpieData has no table {name!r}. Did you mean {', '.join(close)}?")
     values = np.column_stack([tables[name] for name in names])
-    means = np.nanmean(values, axis=0)
-    values = np.where(np.isnan(values), means, values)
-    values[np.isnan(tables["Number"])] = np.nan
+    # Where the table of atomic numbers has ended, every value is a mean that says nothing of the element.
+    values[tables["Number"] != np.arange(N_ELEMENTS + 1)] = np.nan
     values.flags.writeable = False
     return ElementTable(names, values)
 
 
 @functools.lru_cache(maxsize=1)
 def _magpie_tables() -> dict[str, NDArray[np.float64]]:
-    """Read every table with one number per element, shape (119,) each, NaN where it has none."""
+    """Read every table with one number per element, gaps filled with the mean, shape (119,) each."""
     # Importing matminer takes most of a second, reading its tables a twentieth of that.
     from matminer.utils.data import MagpieData
     from pymatgen.core.periodic_table import Element
 
     symbols = [Element.from_Z(z).symbol for z in range(1, N_ELEMENTS + 1)]
-    tables = {}
-    for name, column in MagpieData(impute_nan=False).all_elemental_props.items():
-        values = [column[symbol] for symbol in symbols]
-        if all(isinstance(value, float) for value in values) and not all(map(math.isnan, values)):
-            tables[name] = np.array([np.nan, *values])
-    return tables
+    tables = MagpieData(impute_nan=True).all_elemental_props
+    return {
+        name: np.array([np.nan, *(column[symbol] for symbol in symbols)])
+        for name, column in tables.items()
+        if name not in _SEVERAL_NUMBERS
+    }
