@@ -1,0 +1,70 @@
+"""Rows that failed and their reasons in, one error that names them all out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+_LISTED = 20
+
+
+def describe_failures(failures: Sequence[tuple[int, str]], labels: Sequence[str] | None = None) -> str:
+    """List failing rows with their reasons, one a line.
+
+    Parameters
+    ----------
+    failures : sequence of (int, str)
+        Row number and reason of each failing row.
+    labels : sequence of str, optional
+        A name for each of the failing rows, such as its label in a DataFrame.
+
+    Returns
+    -------
+    str
+        The first 20 rows with their reasons; of the rest only how many there are.
+
+    Examples
+    --------
+    >>> print(describe_failures([(3, "no sites"), (7, "no sites")], labels=["mp-1", "mp-2"]))
+    2 structures cannot be used:
+      row 3 (mp-1): no sites
+      row 7 (mp-2): no sites
+    """
+    names = [""] * len(failures) if labels is None else [f" ({label})" for label in labels]
+    head = f"{len(failures)} structure{'s' if len(failures) != 1 else ''} cannot be used:"
+    lines = [f"  row {row}{name}: {reason}" for (row, reason), name in zip(failures[:_LISTED], names, strict=False)]
+    if len(failures) > _LISTED:
+        lines.append(f"  and {len(failures) - _LISTED} more")
+    return "\n".join([head, *lines])
+
+
+class StructureError(ValueError):
+    """Rows of the input that are no usable crystals, all of them at once.
+
+    Parameters
+    ----------
+    failures : sequence of (int, str)
+        Row number and reason of each failing row.
+    labels : sequence of str, optional
+        A name for each of the failing rows.
+
+    Attributes
+    ----------
+    failures : list of (int, str)
+        Row number and reason of each failing row, all of them, also where the message names the first ones only.
+    labels : list of str or None
+        A name for each of the failing rows.
+
+    Examples
+    --------
+    >>> StructureError([(3, "no sites")]).failures
+    [(3, 'no sites')]
+    """
+
+    def __init__(self, failures: Sequence[tuple[int, str]], labels: Sequence[str] | None = None) -> None:
+        self.failures = [(int(row), reason) for row, reason in failures]
+        self.labels = None if labels is None else list(labels)
+        super().__init__(describe_failures(self.failures, self.labels))
+
+    def __reduce__(self) -> tuple[type[StructureError], tuple[object, ...]]:
+        # The default would rebuild the error from its message alone, and a worker's error could not come back.
+        return type(self), (self.failures, self.labels)

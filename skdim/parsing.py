@@ -1,0 +1,249 @@
+"""CIF, POSCAR or JSON text, a file or a dict in, one pymatgen structure out."""
+
+from __future__ import annotations
+
+import json
+import lzma
+import os
+import re
+import warnings
+import zlib
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import numpy as np
+from monty.io import zopen
+from pymatgen.core.composition import CompositionError
+from pymatgen.core.lattice import Lattice
+from pymatgen.core.structure import IStructure, Structure
+from pymatgen.core.structure import StructureError as PymatgenStructureError
+
+__all__ = ["PARSER_ERRORS", "structure_from_dict", "structure_from_file", "structure_from_text", "text_format"]
+
+TextFormat = Literal["cif", "json", "poscar"]
+
+# What the parsers of pymatgen and the standard library raise for files that are damaged or not what they seem.
+PARSER_ERRORS = (
+    ValueError,  # most; also undecodable text, invalid JSON, a singular matrix, a species that is no element
+    LookupError,  # a tag, key or line that is missing
+    TypeError,  # a value of the wrong kind, None for a number
+    AttributeError,  # the same, of Python objects handed in
+    ArithmeticError,  # a division by a zero length or volume
+    AssertionError,
+    RuntimeError,  # also NotImplementedError: incommensurate and disordered magnetic CIF
+    OSError,  # missing, unreadable or wrongly compressed files
+    EOFError,  # truncated gzip
+    zlib.error,
+    lzma.LZMAError,
+    SyntaxError,  # also malformed XML, in vasprun.xml
+    CompositionError,  # pymatgen's own, derived from Exception
+    PymatgenStructureError,  # likewise: as many species as coordinates are needed
+    ImportError,  # a format for which pymatgen needs a package that is not installed
+)
+
+# Occupancies of one place that add to a little more than one are rounded ones; pymatgen scales them and says so.
+_OCCUPANCY_TOLERANCE = 1.015
+_CIF_BLOCK = re.compile(r"^\s*(?=data_)", re.IGNORECASE | re.MULTILINE)
+_CIF = re.compile(r"^\s*(data_|loop_\s|_cell_length_a\s)", re.IGNORECASE | re.MULTILINE)
+
+
+def text_format(text: str) -> TextFormat | None:
+    r"""Tell CIF, JSON and POSCAR text apart by its content.
+
+    Parameters
+    ----------
+    text : str
+        Any string.
+
+    Returns
+    -------
+    {"cif", "json", "poscar"} or None
+        None for everything else, a path for instance.
+
+    Examples
+    --------
+    >>> text_format("data_NaCl\n_cell_length_a 5.6")
+    'cif'
+    >>> text_format("data_nacl.cif") is None
+    True
+    """
+    # POSCAR first: its comment line may begin like one of the others.
+    if _is_poscar(text):
+        return "poscar"
+    if text.lstrip()[:1] in {"{", "["}:
+        return "json"
+    return "cif" if "\n" in text and _CIF.search(text) else None
+
+
+def _is_poscar(text: str) -> bool:
+    """Tell whether the third to the fifth line hold three numbers."""
+    try:
+        vectors = [[float(word) for word in line.split()[:3]] for line in text.splitlines()[2:5]]
+    except ValueError:
+        return False
+    return [len(vector) for vector in vectors] == [3, 3, 3]
+
+
+def structure_from_text(text: str, kind: TextFormat | None = None) -> IStructure:
+    r"""Read a structure from the text of a CIF, a POSCAR or a JSON file.
+
+    Parameters
+    ----------
+    text : str
+        The content of the file. The cell of a CIF is taken as it is.
+    kind : {"cif", "json", "poscar"}, optional
+        By default found from the text.
+
+    Returns
+    -------
+    pymatgen Structure
+
+    Raises
+    ------
+    ValueError
+        If the text is none of these. Damaged text raises any of ``PARSER_ERRORS``.
+
+    Examples
+    --------
+    >>> structure_from_text("Fe\n1\n2.87 0 0\n0 2.87 0\n0 0 2.87\nFe\n2\ndirect\n0 0 0\n.5 .5 .5").formula
+    'Fe2'
+    """
+    readers: dict[str | None, Callable[[str], IStructure]] = {
+        "cif": _from_cif,
+        "json": _from_json,
+        "poscar": _from_poscar,
+    }
+    kind = kind or text_format(text)
+    if kind not in readers:
+        raise ValueError(f"text that is neither CIF nor POSCAR nor JSON: it begins with {text[:40]!r}")
+    return readers[kind](text)
+
+
+def structure_from_file(path: str | os.PathLike[str]) -> IStructure:
+    """Read a structure from a file: CIF, POSCAR, JSON (plain or compressed), or what else pymatgen reads.
+
+    Parameters
+    ----------
+    path : str or PathLike
+        CIF, POSCAR and JSON are told by their content; the name counts where that is not clear.
+
+    Returns
+    -------
+    pymatgen Structure
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read. A damaged file raises any of ``PARSER_ERRORS``.
+    """
+    path = os.path.expanduser(os.fspath(path))
+    # As pymatgen does: comments and names of authors in old files are in any encoding.
+    with zopen(path, mode="rt", encoding="utf-8", errors="replace") as file:
+        text = str(file.read())
+    if not text.strip():
+        raise ValueError("an empty file")
+    kind = text_format(text) or _format_of_name(os.path.basename(path))
+    if kind is not None:
+        return structure_from_text(text, kind)
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        return Structure.from_file(path)
+    except YAMLError as error:
+        raise ValueError(str(error)) from error
+
+
+def _format_of_name(name: str) -> TextFormat | None:
+    """Guess from a file's name what it was meant to be, so that the right parser says what is wrong with it."""
+    name = name.lower()
+    if ".cif" in name or ".mcif" in name:
+        return "cif"
+    if ".json" in name:
+        return "json"
+    return "poscar" if "poscar" in name or "contcar" in name or name.endswith(".vasp") else None
+
+
+def structure_from_dict(record: Mapping[str, Any]) -> IStructure:
+    """Read a structure from a dict.
+
+    Parameters
+    ----------
+    record : mapping
+        What ``Structure.as_dict()`` gives, or the flat form ``{"lattice": 3 vectors in Angstrom, "species": n symbols
+        or dicts of occupancies, "frac_coords": n rows of 3}``. It is left as it is.
+
+    Returns
+    -------
+    pymatgen Structure
+
+    Raises
+    ------
+    ValueError
+        If keys are missing. A damaged record raises any of ``PARSER_ERRORS``.
+
+    Examples
+    --------
+    >>> flat = {"lattice": [[4, 0, 0], [0, 4, 0], [0, 0, 4]], "species": ["Po"], "frac_coords": [[0, 0, 0]]}
+    >>> structure_from_dict(flat).formula
+    'Po1'
+    """
+    if {"lattice", "sites"} <= record.keys():
+        # from_dict decodes the properties in place, and the dict is the caller's.
+        sites = [{**site, "properties": dict(site.get("properties") or {})} for site in record["sites"]]
+        return Structure.from_dict({**record, "sites": sites})
+    if {"lattice", "species", "frac_coords"} <= record.keys():
+        lattice = record["lattice"]
+        if isinstance(lattice, Mapping):
+            lattice = Lattice.from_dict(dict(lattice))
+        elif not isinstance(lattice, Lattice) and np.shape(lattice) != (3, 3):
+            raise ValueError(f"lattice has the shape {np.shape(lattice)}; three vectors of three numbers are accepted")
+        return Structure(lattice, list(record["species"]), list(record["frac_coords"]))
+    keys = ", ".join(map(repr, list(record)[:10]))
+    raise ValueError(
+        f"a dict with the keys {keys or '(none)'}; accepted are 'lattice' and 'sites' (Structure.as_dict()), "
+        "or 'lattice', 'species' and 'frac_coords'"
+    )
+
+
+def _from_json(text: str) -> IStructure:
+    """Read JSON that holds one crystal."""
+    # json, not orjson: NaN is no valid JSON, but the precheck names it better than the parser.
+    record = json.loads(text)
+    if not isinstance(record, dict):
+        raise ValueError(f"JSON that holds a {type(record).__name__}; one crystal, a dict, is accepted")
+    return structure_from_dict(record)
+
+
+def _from_cif(text: str) -> IStructure:
+    """Read the first crystal of a CIF, its sites as refined, split positions apart and shared ones mixed."""
+    from pymatgen.io.cif import CifParser
+
+    # Blocks without atoms, as publications have, would only make the parser warn of what they lack.
+    blocks = [block for block in _CIF_BLOCK.split(text) if "_atom_site_fract_x" in block]
+    parser: Any = CifParser.from_str("".join(blocks) or text, occupancy_tolerance=_OCCUPANCY_TOLERANCE)
+    try:
+        # "ignore" does not ignore: without any structure it is an error, and what matters is a warning of its own.
+        # Left out is the summary of all notes, every coordinate that was set to a third among them.
+        structures = parser.parse_structures(primitive=False, on_error="ignore")
+    except ValueError as error:
+        raise ValueError("; ".join(parser.warnings) or str(error)) from error
+    if any("implicit hydrogens" in note for note in parser.warnings):
+        warnings.warn("a CIF whose hydrogens have no positions: they are left out", stacklevel=2)
+    if len(structures) > 1:
+        warnings.warn(f"a CIF with {len(structures)} crystals: only the first is taken", stacklevel=2)
+    first: IStructure = structures[0]
+    return first
+
+
+def _from_poscar(text: str) -> IStructure:
+    """Read a POSCAR that names its elements."""
+    from pymatgen.io.vasp.inputs import BadPoscarWarning, Poscar
+
+    try:
+        poscar = Poscar.from_str(text, read_velocities=False)
+    except BadPoscarWarning as error:  # raised as an error for a line that has no three coordinates
+        raise ValueError(str(error)) from error
+    if not poscar.true_names:
+        # pymatgen calls them H, He, Li...: another crystal than the one that was meant.
+        raise ValueError("a POSCAR that does not name its elements; they belong in the line above the numbers of atoms")
+    return poscar.structure

@@ -1,0 +1,46 @@
+"""Small real crystals and the files of tests/data, for the tests."""
+
+from pathlib import Path
+
+import numpy as np
+from pymatgen.core import Lattice, Structure
+
+DATA = Path(__file__).parent / "data"
+FILES = {
+    "nacl.cif": "Na4 Cl4",
+    "li_la_ti_o3_split.cif": "Li0.33 La0.56 Ti1 O3",
+    "POSCAR_SrTiO3": "Sr1 Ti1 O3",
+    "si.json": "Si2",
+}
+
+FACES = np.array([[0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]])
+
+
+def salt() -> Structure:
+    """Rock salt, conventional cell: eight sites."""
+    return Structure(Lattice.cubic(5.64), ["Na"] * 4 + ["Cl"] * 4, [*FACES, *(FACES + 0.5)])
+
+
+def silicon() -> Structure:
+    """Silicon, conventional cell: eight sites, as many as the salt has."""
+    return Structure(Lattice.cubic(5.431), ["Si"] * 8, [*FACES, *(FACES + 0.25)])
+
+
+def perovskite() -> Structure:
+    """Cubic SrTiO3: five sites."""
+    return Structure(Lattice.cubic(3.905), ["Sr", "Ti", "O", "O", "O"], [[0, 0, 0], [0.5, 0.5, 0.5], *FACES[1:]])
+
+
+def iron() -> Structure:
+    """Body-centred iron, primitive cell: one site."""
+    return Structure(2.87 / 2 * Lattice([[-1, 1, 1], [1, -1, 1], [1, 1, -1]]).matrix, ["Fe"], [[0, 0, 0]])
+
+
+def flat(structure: Structure) -> dict[str, object]:
+    """Write a structure as the flat dict of lattice, species and frac_coords."""
+    species = [site.species.as_dict() for site in structure]
+    return {
+        "lattice": structure.lattice.matrix.tolist(),
+        "species": species,
+        "frac_coords": structure.frac_coords.tolist(),
+    }
