@@ -197,7 +197,7 @@ def structure_from_dict(record: Mapping[str, Any]) -> IStructure:
             lattice = Lattice.from_dict(dict(lattice))
         elif not isinstance(lattice, Lattice) and np.shape(lattice) != (3, 3):
             raise ValueError(f"lattice has the shape {np.shape(lattice)}; three vectors of three numbers are accepted")
-        return Structure(lattice, list(record["species"]), list(record["frac_coords"]))
+        return Structure(lattice, list(record["species"]), list(np.asarray(record["frac_coords"], dtype=np.float64)))
     keys = ", ".join(map(repr, list(record)[:10]))
     raise ValueError(
         f"a dict with the keys {keys or '(none)'}; accepted are 'lattice' and 'sites' (Structure.as_dict()), "

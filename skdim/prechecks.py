@@ -44,8 +44,8 @@ def site_contents(structure: IStructure) -> list[Content]:
     Returns
     -------
     list of tuple of (int, float)
-        For each site the pairs (atomic number, occupancy) by rising atomic number; hashable. A dummy species has
-        the number 0 (`check_structure` refuses it), a vacancy nothing.
+        For each site the pairs (atomic number, occupancy) by rising atomic number; hashable. A vacancy is nothing.
+        Dummy species are (0, 1.0); `check_structure` refuses them.
 
     Examples
     --------
@@ -59,17 +59,16 @@ def site_contents(structure: IStructure) -> list[Content]:
 
 def _content(composition: Composition) -> Content:
     """Give the content of one site, in a shared tuple where it is one whole element."""
-    amounts = tuple(composition.items())
-    if len(amounts) == 1:
-        species, amount = amounts[0]
-        if amount == 1 and type(species) in (Element, Species):
-            return _WHOLE[species.Z]
-    total: dict[int, float] = {}
-    for species, amount in amounts:
-        number = 0 if isinstance(species, DummySpecies) else species.Z
-        total[number] = total.get(number, 0.0) + amount
-    # Rounded, because the order in which a mixture is added up must not make two kinds of site of one.
-    return tuple((number, round(float(total[number]), 8)) for number in sorted(total))
+    if len(composition) == 1:
+        species, amount = next(iter(composition.items()))
+        if type(species) in (Element, Species):
+            return _WHOLE[species.Z] if amount == 1 else ((species.Z, round(float(amount), 8)),)
+    numbers = sorted({0 if isinstance(species, DummySpecies) else species.Z for species in composition})
+    # Asked by element: the amount that older pymatgen gives beside Fe is that of Fe2+ and Fe3+ too. Rounded, because
+    # the order in which a mixture is added up must not make two kinds of site of one.
+    return tuple(
+        (number, round(float(composition[Element.from_Z(number)]), 8) if number else 1.0) for number in numbers
+    )
 
 
 def check_structure(
@@ -107,7 +106,8 @@ def check_structure(
         return "no sites; at least one is needed"
     if n_sites > max_sites:
         return f"{n_sites} sites; max_sites={max_sites} are accepted"
-    lattice, coords = structure.lattice, structure.frac_coords
+    # Older pymatgen keeps whole numbers as they are given.
+    lattice, coords = structure.lattice, structure.frac_coords.astype(np.float64, copy=False)
     if reason := _lattice_reason(lattice, n_sites):
         return reason
     # Negated, so that NaN fails too.
@@ -212,12 +212,8 @@ def _overlap_reason(structure: IStructure, contents: list[Content]) -> str | Non
         if (around == site).any():
             own = apart[around == site].min()
             return f"site {site} is {own:.2g} Angstrom from its own image; at least 0.5 is accepted"
-        if occupancy[site] + occupancy[around].sum() <= _FULL:
-            continue
         if len(around) > _MOST_SPLIT:
-            return (
-                f"site {site} has {len(around)} others within 0.5 Angstrom; {_MOST_SPLIT} split positions are accepted"
-            )
+            return f"site {site} overlaps with more than {_MOST_SPLIT} others, closer than 0.5 Angstrom"
         if group := _crowd(places, occupancy[around], _FULL - occupancy[site]):
             members = [site, *around[group]]
             names = " and ".join(f"{member} ({structure.sites[member].species_string})" for member in members[:2])
@@ -234,6 +230,7 @@ def _close_pairs(
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
     """List all pairs closer than 0.5 Angstrom, in both directions: site, the other one, vector between (n_pairs, 3).
 
+    Of a site with more than 64 others that near, the nearest 65.
     The neighbour lists of materials libraries lay a grid of this fine mesh over the cell, too much for a large one.
     """
     matrix, n_sites = lattice.matrix, len(places)
@@ -248,14 +245,11 @@ def _close_pairs(
         kept = (shifts[:, None] == 0) | (np.abs(images[..., axis] - 0.5) <= 0.5 + margin[axis])
         site, coords = np.broadcast_to(site, kept.shape)[kept], images[kept]
     places = coords @ matrix
-    first, second = cKDTree(places).query_pairs(_OVERLAP, output_type="ndarray").T
-    # Each pair comes once, the smaller number first. Pairs of two images belong to others that are listed.
-    first, second = first[first < n_sites], second[first < n_sites]
-    back = second < n_sites
-    first, second = np.concatenate([first, second[back]]), np.concatenate([second, first[back]])
-    vector = places[second] - places[first]
-    near = np.linalg.norm(vector, axis=1) < _OVERLAP
-    return site[first[near]], site[second[near]], vector[near]
+    ranks = range(1, min(_MOST_SPLIT + 2, len(places)) + 1)  # itself, the most that may be there, and one too many
+    _, found = cKDTree(places).query(places[:n_sites], ranks, distance_upper_bound=_OVERLAP)  # (n_sites, ranks)
+    center, rank = np.nonzero((found < len(places)) & (found != np.arange(n_sites)[:, None]))
+    second = found[center, rank]
+    return center, site[second], places[second] - places[center]
 
 
 def _crowd(places: NDArray[np.float64], occupancy: NDArray[np.float64], room: float) -> list[int]:

@@ -82,6 +82,8 @@ def _from_ase(atoms: Any) -> IStructure:
 
     if atoms.cell.rank < 3:
         raise ValueError("ASE Atoms without a cell of three vectors; a crystal, periodic in all three, is accepted")
+    if not all(atoms.pbc):  # which older pymatgen does not hand on
+        raise ValueError(f"ASE Atoms with pbc={atoms.pbc.tolist()}; only crystals periodic in all three are accepted")
     structure = AseAtomsAdaptor.get_structure(atoms)
     occupancy, kinds = atoms.info.get("occupancy"), atoms.arrays.get("spacegroup_kinds")
     if occupancy is None or kinds is None:

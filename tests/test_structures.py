@@ -86,7 +86,7 @@ def test_ase_atoms_that_are_no_crystal_are_refused():
     ase = pytest.importorskip("ase")
     assert "without a cell" in try_structure(ase.Atoms("H2", [[0, 0, 0], [0, 0, 0.74]]))[1]
     boxed = ase.Atoms("H2", [[0, 0, 0], [0, 0, 0.74]], cell=[5, 5, 5])
-    assert "pbc=(False, False, False)" in try_structure(boxed)[1]
+    assert "pbc=[False, False, False]" in try_structure(boxed)[1]
     boxed.pbc = True
     assert try_structure(boxed)[1] is None
     ghost = ase.Atoms("X", [[0, 0, 0]], cell=[5, 5, 5], pbc=True)
