@@ -1,0 +1,176 @@
+"""Crystals (lattice, fractional coordinates) in, all periodic pairs that may belong to a neighbour shell out.
+
+A shell neighbourhood depends on the crystal alone, not on the cell that describes it: site i sees every
+neighbour up to the distance r_i of its ``n_neighbors``-th one, so complete shells, and beyond r_i a smooth
+cutoff lets the next ones fade in. Whatever moves continuously in the crystal moves continuously here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from vesin import NeighborList
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+# Beyond r_i the weight of a neighbour falls to zero within this share of r_i: wide enough that a shift of
+# 0.001 Angstrom moves a weight by less than one percent, narrow enough to cost few pairs.
+TAPER = 0.05
+# First guess of the cutoff: the sphere that holds this multiple of n_neighbors at the mean density.
+_FIRST_SPHERE = 1.6
+_GROWTH = 1.25
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One crystal as arrays: what the neighbour search and the reduction need, and no more.
+
+    Attributes
+    ----------
+    lattice : ndarray of shape (3, 3)
+        Lattice vectors as rows, in Angstrom.
+    frac : ndarray of shape (n, 3)
+        Fractional coordinates.
+    kind : ndarray of shape (n,)
+        Index of each site's content.
+    volume : float
+        Cubic Angstrom per atom, atoms counted by occupancy.
+    """
+
+    lattice: NDArray[np.float64]
+    frac: NDArray[np.float64]
+    kind: NDArray[np.int32]
+    volume: float
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Directed pairs of one crystal, one element a pair.
+
+    Attributes
+    ----------
+    site, neighbor : ndarray of shape (P,)
+        Sites of the crystal.
+    distance : ndarray of shape (P,)
+        In Angstrom.
+    """
+
+    site: NDArray[np.int64]
+    neighbor: NDArray[np.int64]
+    distance: NDArray[np.float64]
+
+
+def compact_lattice(lattice: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Lattice vectors of the same lattice that are short enough for a neighbour search.
+
+    A very oblique cell makes a search visit many empty images; such a cell is replaced by an LLL-reduced one,
+    any other is returned as it is.
+    """
+    lengths = np.sqrt((lattice * lattice).sum(1))
+    if lengths.prod() < 4.0 * abs(np.linalg.det(lattice)):
+        return lattice
+    from pymatgen.core.lattice import Lattice
+
+    return np.asarray(Lattice(lattice).get_lll_reduced_lattice().matrix)
+
+
+def _half_pairs(cell: Cell, cutoff: float) -> Pairs:
+    """Every pair of the crystal up to the cutoff, in one direction."""
+    box = compact_lattice(cell.lattice)
+    points = cell.frac @ cell.lattice
+    # One thread: featurizing is parallel over crystals, and nested threads would fight for the processors.
+    search = NeighborList(cutoff=cutoff, full_list=False, n_threads=1)
+    i, j, d = search.compute(points=points, box=box, periodic=True, quantities="ijd")
+    return Pairs(i.astype(np.int64), j.astype(np.int64), d)
+
+
+def shell_pairs(cells: Sequence[Cell], n_neighbors: int, margin: float) -> list[Pairs]:
+    """Pairs of each crystal, far enough for the shells of all its sites.
+
+    Parameters
+    ----------
+    cells : sequence of Cell
+        The crystals.
+    n_neighbors : int
+        Least number of neighbours in a complete neighbourhood.
+    margin : float
+        Room in Angstrom to leave beyond the taper, at least the snapping tolerance.
+
+    Returns
+    -------
+    list of Pairs
+        In one direction only (i to j, not j to i), complete up to r_i * (1 + TAPER) + margin for every site i,
+        and often some pairs more.
+    """
+    cutoffs = np.array([(_FIRST_SPHERE * n_neighbors * _volume(c) * 0.75 / np.pi) ** (1 / 3) for c in cells])
+    found: dict[int, Pairs] = {}
+    pending = list(range(len(cells)))
+    while pending:
+        trial = [_half_pairs(cells[k], cutoffs[k]) for k in pending]
+        complete = [
+            _is_complete(cells[k], p, cutoffs[k], n_neighbors, margin) for k, p in zip(pending, trial, strict=True)
+        ]
+        found.update((k, p) for k, p, ok in zip(pending, trial, complete, strict=True) if ok)
+        pending = [k for k, ok in zip(pending, complete, strict=True) if not ok]
+        cutoffs[pending] *= _GROWTH
+    return [found[k] for k in range(len(cells))]
+
+
+def _volume(cell: Cell) -> float:
+    """Cubic Angstrom per site."""
+    return float(abs(np.linalg.det(cell.lattice)) / len(cell.frac))
+
+
+def _is_complete(cell: Cell, pairs: Pairs, cutoff: float, n_neighbors: int, margin: float) -> bool:
+    """Whether each site has its n_neighbors so near that their taper lies within the cutoff."""
+    near = pairs.distance <= (cutoff - margin) / (1 + TAPER)
+    n = len(cell.frac)
+    counts = np.bincount(pairs.site[near], minlength=n) + np.bincount(pairs.neighbor[near], minlength=n)
+    return bool(counts.min() >= n_neighbors)
+
+
+def both_directions(pairs: Pairs) -> Pairs:
+    """The pairs i to j together with the pairs j to i."""
+    return Pairs(
+        np.concatenate([pairs.site, pairs.neighbor]),
+        np.concatenate([pairs.neighbor, pairs.site]),
+        np.concatenate([pairs.distance, pairs.distance]),
+    )
+
+
+def cut_shells(
+    n_sites: int, site: NDArray[np.int64], distance: NDArray[np.float64], n_neighbors: int
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Keep each site's complete shells and the tapered rest.
+
+    Parameters
+    ----------
+    n_sites : int
+        Number of sites.
+    site : ndarray of shape (P,)
+        Site of each pair, both directions present.
+    distance : ndarray of shape (P,)
+        Snapped distances in Angstrom.
+    n_neighbors : int
+        The distance of this neighbour is where the taper begins.
+
+    Returns
+    -------
+    kept : ndarray of shape (Q,)
+        Pairs that stay, sorted by site and then by distance.
+    weight : ndarray of shape (Q,)
+        1 up to r_i, then a cosine down to 0 at r_i * (1 + TAPER).
+    """
+    order = np.lexsort((distance, site))
+    start = np.searchsorted(site[order], np.arange(n_sites))
+    radius = distance[order[start + n_neighbors - 1]][site[order]]
+    excess = (distance[order] - radius) / (TAPER * radius)
+    # Short of 1, where the cosine would round to a weight of zero.
+    keep = excess < 1.0 - 1e-6
+    weight = 0.5 * (1.0 + np.cos(np.pi * np.clip(excess[keep], 0.0, 1.0)))
+    return order[keep], weight
