@@ -1,0 +1,147 @@
+"""A batch in; losses in training and crystal vectors afterwards: encoders, readout and objectives put together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from skdim.encoder import SiteNetEncoder, perceptron
+from skdim.infomax import ContextObjective
+from skdim.levels import TwoLevels
+from skdim.segments import weighted_moments
+
+if TYPE_CHECKING:
+    from skdim.batches import Batch
+    from skdim.config import ModelConfig, ObjectiveConfig
+    from skdim.encoder import EncoderConfig
+
+
+class ContextTower(nn.Module):
+    """The encoder that never sees the centre, and what it learns to tell of it.
+
+    Parameters
+    ----------
+    n_features, n_extra : int
+        Site features, and interaction features beside the distance.
+    config : EncoderConfig
+        Of one block.
+    element_share : Tensor of shape (119,)
+        Share of the pretraining set's sites by atomic number.
+    """
+
+    def __init__(self, n_features: int, n_extra: int, config: EncoderConfig, element_share: torch.Tensor) -> None:
+        super().__init__()
+        self.encoder = SiteNetEncoder(n_features, n_extra, config, hide_centre=True)
+        width = self.encoder.out_width
+        self.head = perceptron(width, width, activation=config.activation)
+        self.objective = ContextObjective(width, element_share)
+
+    def forward(self, batch: Batch, features: torch.Tensor, distance: torch.Tensor) -> torch.Tensor:
+        """Context environments (S, width)."""
+        context: torch.Tensor = self.head(self.encoder(batch, features, distance).vector)
+        return context
+
+
+class CrystalModel(nn.Module):
+    """Encoders, readout and objectives of one configuration.
+
+    Parameters
+    ----------
+    config : ModelConfig
+        Shape of the model.
+    feature_mean, feature_scale : Tensor of shape (F,)
+        Standardisation of the site features, weighted by multiplicity over the pretraining set.
+    element_share : Tensor of shape (119,)
+        Share of the pretraining set's sites by atomic number.
+    """
+
+    feature_mean: torch.Tensor
+    feature_scale: torch.Tensor
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        feature_mean: torch.Tensor,
+        feature_scale: torch.Tensor,
+        element_share: torch.Tensor,
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.register_buffer("feature_mean", feature_mean)
+        self.register_buffer("feature_scale", feature_scale)
+        n_features, n_extra = len(feature_mean), len(config.interaction_names) - 1
+        self.encoder = SiteNetEncoder(n_features, n_extra, config.encoder)
+        self.context: ContextTower | None = None
+        if config.context_encoder is not None:
+            self.context = ContextTower(n_features, n_extra, config.context_encoder, element_share)
+        self.published = TwoLevels(config, self.encoder.out_width, n_features) if config.has_gaussians else None
+
+    def features(self, batch: Batch) -> torch.Tensor:
+        """Standardised and bounded site features (K, F)."""
+        return ((batch.features - self.feature_mean) / self.feature_scale).clamp(-4.0, 4.0)
+
+    def losses(self, batch: Batch, generator: torch.Generator) -> dict[str, torch.Tensor]:
+        """Return each objective's weighted loss; their sum trains the model.
+
+        Parameters
+        ----------
+        batch : Batch
+            At least two crystals where false samples are needed.
+        generator : torch.Generator
+            Source of all noise.
+        """
+        features, objective = self.features(batch), self.config.objective
+        losses: dict[str, torch.Tensor] = {}
+        if self.context is not None and objective.context > 0:
+            context = self.context(batch, features, disturbed(batch, objective, generator))
+            losses["context"] = objective.context * self.context.objective(batch, context)
+        if self.published is not None:
+            losses.update(self.published.losses(batch, features, self.encoder, generator))
+        return losses
+
+    def site_parts(self, batch: Batch) -> dict[str, torch.Tensor]:
+        """Return what the readout pools, by name, each with one row a site (S, ...)."""
+        features = self.features(batch)
+        environments = self.encoder(batch, features, batch.distance)
+        parts = {"raw": features.index_select(0, batch.kind), "density": environments.log_partition}
+        parts["environment"] = environments.vector
+        if self.context is not None:
+            context = self.context(batch, features, batch.distance)
+            objective = self.context.objective
+            parts["context"] = context
+            parts["surprise"] = objective.surprise(batch, objective.log_probabilities(context)).unsqueeze(1)
+        return parts
+
+    def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Any:
+        """Return the losses when given a source of noise, else the crystal vectors.
+
+        Both go through here because tools that wrap a module for several processes see only this method.
+        """
+        return self.vectors(batch) if generator is None else self.losses(batch, generator)
+
+    def vectors(self, batch: Batch) -> torch.Tensor:
+        """Crystal vectors (B, D), before they are standardised."""
+        if self.config.readout == "network" and self.published is not None:
+            return self.published.vectors(batch, self.encoder(batch, self.features(batch), batch.distance).vector)
+        sites = torch.cat(list(self.site_parts(batch).values()), 1)
+        return weighted_moments(sites, batch.site_weight, batch.crystal, len(batch))
+
+    def column_names(self, batch: Batch) -> list[str]:
+        """Names of the columns of the vector, given any batch."""
+        if self.config.readout == "network":
+            return [f"global_{k}" for k in range(self.config.global_dim)]
+        names = []
+        for part, values in self.site_parts(batch).items():
+            own = self.config.feature_names if part == "raw" else range(values.shape[1])
+            names += [f"{part}_{k}" for k in own]
+        return [f"{name}_{moment}" for moment in ("mean", "deviation", "minimum", "maximum") for name in names]
+
+
+def disturbed(batch: Batch, objective: ObjectiveConfig, generator: torch.Generator) -> torch.Tensor:
+    """Distances (P,) with noise on each and a strain on each crystal."""
+    logarithm = objective.jitter * torch.randn(len(batch.distance), generator=generator)
+    strain = objective.strain * torch.randn(len(batch), generator=generator)
+    logarithm = logarithm + strain[batch.crystal.cpu()][batch.row.cpu()]
+    return batch.distance * logarithm.exp().to(batch.distance.device)
