@@ -1,0 +1,117 @@
+"""A fitted embedder in, one file out, and back; its network, built from arrays when it is first needed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any, Self
+
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from skdim.featurizer import CrystalPointSetTransformer
+from skdim.model import CrystalModel
+from skdim.state import EmbedderState, read_state, write_state
+
+
+class SavedMixin(BaseEstimator):
+    """Saving, loading and pickling of an estimator whose learned state is an `EmbedderState`."""
+
+    state_: EmbedderState
+    history_: list[dict[str, float]]
+    featurizer: CrystalPointSetTransformer | None
+    featurizer_: CrystalPointSetTransformer
+    device: str
+    random_state: Any
+    checkpoint_dir: Any
+    negatives: Sequence[str] | None
+    _model: CrystalModel
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted embedder to one file at exactly this path.
+
+        Parameters
+        ----------
+        path : str or path
+            The file: safetensors, with parameters, history and versions as JSON in its header. No pickle.
+        """
+        check_is_fitted(self, "state_")
+        features = self.featurizer_.site_features
+        if not isinstance(features, str | Sequence):
+            raise ValueError(f"site_features={features!r} is an object, which only pickle could keep: save cannot.")
+        write_state(path, self.state_)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read an embedder that `save` wrote, ready to transform.
+
+        Parameters
+        ----------
+        path : str or path
+            The file.
+
+        Returns
+        -------
+        estimator
+            Fitted.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        ValueError
+            If it is no saved embedder, or one of a later version.
+        """
+        state = read_state(path)
+        params = dict(state.extra["parameters"])
+        given = params.pop("featurizer")
+        embedder = cls(**params, featurizer=None if given is None else CrystalPointSetTransformer(**given))
+        embedder.featurizer_ = CrystalPointSetTransformer(**state.extra["featurizer"]).fit()
+        embedder._restore(state)
+        return embedder
+
+    def _restore(self, state: EmbedderState) -> None:
+        """Take a state as what was learned."""
+        self.state_ = state
+        self.history_ = list(state.extra["history"])
+        self.__dict__.pop("_model", None)
+
+    def _device(self) -> str:
+        """Resolve "auto"."""
+        if self.device != "auto":
+            return self.device
+        return "cuda" if torch.cuda.is_available() else "cpu"
+
+    def _network(self) -> CrystalModel:
+        """Build the network of the state once."""
+        if "_model" not in self.__dict__:
+            self._model = self.state_.model(self._device())
+        return self._model
+
+    def _parameters(self) -> dict[str, Any]:
+        """Return the constructor's parameters as JSON-able values; what cannot be kept is left at its default."""
+        params: dict[str, Any] = self.get_params(deep=False)
+        params["featurizer"] = None if self.featurizer is None else plain_parameters(self.featurizer)
+        params["random_state"] = self.random_state if isinstance(self.random_state, int) else None
+        params["checkpoint_dir"] = None if self.checkpoint_dir is None else str(self.checkpoint_dir)
+        for name in ("encoder_params", "objective_params"):
+            params[name] = None if params[name] is None else dict(params[name])
+        params["negatives"] = None if self.negatives is None else list(self.negatives)
+        return params
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the network out: the arrays of the state rebuild it, on whatever device is there."""
+        state: dict[str, Any] = dict(super().__getstate__())
+        state.pop("_model", None)
+        return state
+
+
+def plain_parameters(featurizer: CrystalPointSetTransformer) -> dict[str, Any]:
+    """Return a featurizer's parameters as JSON-able values."""
+    params: dict[str, Any] = featurizer.get_params(deep=False)
+    for name in ("site_features", "interaction_features"):
+        if not isinstance(params[name], str):
+            params[name] = list(params[name]) if isinstance(params[name], Sequence) else None
+    params["cache_dir"] = None if params["cache_dir"] is None else str(params["cache_dir"])
+    return params

@@ -1,0 +1,125 @@
+"""What pretraining has learned, as numpy arrays and JSON: built from a model, made a model, written and read."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+import skdim
+from skdim.config import ModelConfig
+from skdim.model import CrystalModel
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class EmbedderState:
+    """A trained model and the scale of its vectors.
+
+    Attributes
+    ----------
+    config : ModelConfig
+        Shape of the model.
+    weights : dict of ndarray
+        Its weights and buffers by name.
+    center, scale : ndarray of shape (D,)
+        Mean and standard deviation of each column over the pretraining set.
+    columns : tuple of str
+        Names of the D columns.
+    settings : dict
+        Settings of the point sets it was trained on.
+    components : ndarray of shape (d, D), or None
+        Principal axes the standardised columns are projected on, where a shorter vector was asked for.
+    extra : dict
+        JSON-able facts that travel along: parameters, history, versions.
+    """
+
+    config: ModelConfig
+    weights: dict[str, NDArray[Any]]
+    center: NDArray[np.float32]
+    scale: NDArray[np.float32]
+    columns: tuple[str, ...]
+    settings: dict[str, Any]
+    components: NDArray[np.float32] | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    def model(self, device: str | torch.device = "cpu") -> CrystalModel:
+        """Build the model, ready to embed."""
+        weights = {k: torch.from_numpy(np.array(v)) for k, v in self.weights.items()}
+        share = torch.ones(119)
+        # Initial values are overwritten at once, so whatever they are, the global generator stays as it was.
+        with torch.random.fork_rng(devices=[]):
+            model = CrystalModel(self.config, weights["feature_mean"], weights["feature_scale"], share)
+        model.load_state_dict(weights)
+        return model.to(device).eval()
+
+
+def weights_of(model: CrystalModel) -> dict[str, NDArray[Any]]:
+    """Copy the weights and buffers of a model to numpy."""
+    return {k: v.detach().cpu().numpy().copy() for k, v in model.state_dict().items()}
+
+
+def write_state(path: str | os.PathLike[str], state: EmbedderState) -> None:
+    """Write one safetensors file at exactly this path: arrays, and JSON in the header."""
+    arrays = {f"weights/{k}": v for k, v in state.weights.items()}
+    arrays |= {"center": state.center, "scale": state.scale}
+    if state.components is not None:
+        arrays["components"] = state.components
+    header = {
+        "format": _FORMAT,
+        "config": state.config.as_dict(),
+        "columns": list(state.columns),
+        "settings": state.settings,
+        "extra": state.extra,
+        "versions": {"skdim": skdim.__version__, "torch": torch.__version__, "python": platform.python_version()},
+    }
+    draft = Path(f"{os.fspath(path)}.part")
+    save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, draft, {"skdim": json.dumps(header)})
+    os.replace(draft, path)
+
+
+def read_state(path: str | os.PathLike[str]) -> EmbedderState:
+    """Read what `write_state` wrote.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file is no embedder, is damaged, or was written by a later version.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{os.fspath(path)!r} is not a file; accepted is what DeepInfoMaxEmbedder.save wrote.")
+    try:
+        with safe_open(path, "np") as file:
+            header = json.loads((file.metadata() or {})["skdim"])
+            arrays = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118 - not a mapping
+    except (SafetensorError, KeyError, json.JSONDecodeError) as error:
+        raise ValueError(f"{os.fspath(path)!r} is not an embedder saved by skdim, or it is damaged: {error}") from error
+    if header["format"] > _FORMAT:
+        raise ValueError(
+            f"{os.fspath(path)!r} has format {header['format']} (skdim {header['versions']['skdim']}); this version of "
+            f"skdim, {skdim.__version__}, reads formats up to {_FORMAT}."
+        )
+    return EmbedderState(
+        config=ModelConfig.from_dict(header["config"]),
+        weights={k.removeprefix("weights/"): v for k, v in arrays.items() if k.startswith("weights/")},
+        center=arrays["center"],
+        scale=arrays["scale"],
+        columns=tuple(header["columns"]),
+        settings=header["settings"],
+        components=arrays.get("components"),
+        extra={**header["extra"], "versions": header["versions"]},
+    )

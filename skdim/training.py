@@ -1,0 +1,181 @@
+"""A model and point sets in, the trained model and its history out: the only module that knows skorch."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from skorch import NeuralNet
+from skorch.helper import predefined_split
+from torch import nn
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from skdim.batches import Batch, collate, pair_budget_batches
+from skdim.callbacks import EndOfTraining, KeepBest, LearningRate, Progress, TrainingPlan, history_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from skdim.model import CrystalModel
+    from skdim.pointsets import PointSets
+
+
+class CrystalDataset(Dataset[Any]):
+    """Crystals of point sets, served a batch at a time.
+
+    skorch and the loader see crystals by position; a list of positions becomes one `Batch` in one gather, so no
+    crystal is ever an object of its own.
+    """
+
+    def __init__(self, points: PointSets, crystals: NDArray[np.int64]) -> None:
+        self.points, self.crystals = points, crystals
+
+    def __len__(self) -> int:
+        """Return the number of crystals."""
+        return len(self.crystals)
+
+    def __getitem__(self, position: int) -> tuple[Batch, torch.Tensor]:
+        """Return one crystal as a batch."""
+        return self.__getitems__([position])
+
+    def __getitems__(self, positions: list[int]) -> tuple[Batch, torch.Tensor]:
+        """Return some crystals as one batch, and the targets skorch asks for, of which there are none."""
+        return collate(self.points, self.crystals[np.array(positions)]), torch.zeros(len(positions))
+
+
+class PairBudgetSampler(Sampler[list[int]]):
+    """Positions of each batch; the order of an epoch depends on the seed and the epoch alone."""
+
+    def __init__(self, n_pairs: NDArray[np.int64], budget: int, seed: int | None) -> None:
+        self.n_pairs, self.budget, self.seed, self.epoch = n_pairs, budget, seed, 0
+
+    def __iter__(self) -> Iterator[list[int]]:
+        """Yield the batches of the next epoch; in order where there is no seed."""
+        order = np.arange(len(self.n_pairs))
+        if self.seed is not None:
+            order = np.random.default_rng([self.seed, self.epoch]).permutation(order)
+        self.epoch += 1
+        yield from (b.tolist() for b in pair_budget_batches(self.n_pairs, self.budget, order, at_least=2))
+
+
+def crystal_loader(dataset: CrystalDataset, batch_size: int, budget: int, seed: int | None = None) -> DataLoader[Any]:
+    """Loader of batches within a pair budget; skorch's batch_size, a number of crystals, is not used."""
+    n_pairs = dataset.points.n_pairs[dataset.crystals]
+    sampler = PairBudgetSampler(n_pairs, budget, seed)
+    return DataLoader(dataset, batch_sampler=sampler, collate_fn=_as_is)
+
+
+def _as_is(batch: Any) -> Any:
+    """Pass on what is a batch already."""
+    return batch
+
+
+class SumOfLosses(nn.Module):
+    """Criterion of a model that computes its own losses."""
+
+    def forward(self, losses: dict[str, torch.Tensor], targets: torch.Tensor) -> torch.Tensor:
+        """Return the sum."""
+        return torch.stack(list(losses.values())).sum()
+
+
+class InfoMaxNet(NeuralNet):
+    """skorch's training loop around a model that returns its losses by name."""
+
+    def __init__(self, *args: Any, plan: TrainingPlan, **kwargs: Any) -> None:
+        self.plan = plan
+        super().__init__(*args, **kwargs)
+
+    def initialize(self) -> InfoMaxNet:
+        """Initialize skorch, and the noise."""
+        super().initialize()
+        self.noise_ = torch.Generator()
+        return self
+
+    def get_iterator(self, dataset: Any, training: bool = False) -> Any:
+        """Return the loader; a training that goes on goes on with the batches of its next epoch."""
+        loader = super().get_iterator(dataset, training)
+        if training:
+            loader.batch_sampler.epoch = len(self.history)
+        return loader
+
+    def infer(self, x: Batch, **fit_params: Any) -> Any:
+        """Return the losses of a batch."""
+        return self.module_(x.to(self.device), self.noise_)
+
+    def run_single_epoch(self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any) -> None:
+        """Run an epoch with noise of its own, the same in every epoch for held-out crystals."""
+        epoch = len(self.history) if training else 0
+        words = np.random.SeedSequence([self.plan.seed, epoch, int(training)]).generate_state(2, np.uint32)
+        self.noise_.manual_seed(int(words[0]) << 32 | int(words[1]))
+        super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
+
+    def partial_fit(self, X: Any, y: Any = None, classes: Any = None, **fit_params: Any) -> InfoMaxNet:
+        """Train; unlike skorch's own, an interrupt by the user is passed on rather than taken for an end."""
+        self.notify("on_train_begin", X=X, y=y)
+        with suppress(EndOfTraining):
+            self.fit_loop(X, y, epochs=self.plan.max_epochs - len(self.history))
+        self.notify("on_train_end", X=X, y=y)
+        return self
+
+
+def train(
+    model: CrystalModel, points: PointSets, plan: TrainingPlan, validation_fraction: float
+) -> list[dict[str, float]]:
+    """Train a model in place.
+
+    Parameters
+    ----------
+    model : CrystalModel
+        Ends with the weights of the epoch with the lowest held-out loss.
+    points : PointSets
+        Crystals that are all valid, at least two.
+    plan : TrainingPlan
+        How to train.
+    validation_fraction : float
+        Share of the crystals held out; where that is fewer than two, the training loss decides instead.
+
+    Returns
+    -------
+    list of dict
+        For each epoch ``epoch``, ``train_loss``, ``valid_loss`` (NaN without held-out crystals), ``dur`` in seconds.
+    """
+    order = np.random.default_rng(plan.seed).permutation(len(points))
+    n_valid = round(validation_fraction * len(points))
+    n_valid = n_valid if 2 <= n_valid <= len(points) - 2 else 0
+    held_out, learned = np.sort(order[:n_valid]), np.sort(order[n_valid:])
+    net = _net(model, points, plan, held_out).initialize()
+    keep = dict(net.callbacks_)["keep_best"]
+    done = keep.resume(net)
+    if done < plan.max_epochs:
+        net.partial_fit(CrystalDataset(points, learned))
+    else:
+        keep.on_train_end(net)
+    return history_rows(net.history)
+
+
+def _net(model: CrystalModel, points: PointSets, plan: TrainingPlan, held_out: NDArray[np.int64]) -> InfoMaxNet:
+    """The net of one training."""
+    return InfoMaxNet(
+        model,
+        plan=plan,
+        criterion=SumOfLosses,
+        optimizer=torch.optim.AdamW,
+        optimizer__lr=plan.learning_rate,
+        optimizer__weight_decay=plan.weight_decay,
+        optimizer__amsgrad=plan.amsgrad,
+        max_epochs=plan.max_epochs,
+        iterator_train=crystal_loader,
+        iterator_train__budget=plan.batch_pairs,
+        iterator_train__seed=plan.seed,
+        iterator_valid=crystal_loader,
+        iterator_valid__budget=plan.batch_pairs,
+        train_split=predefined_split(CrystalDataset(points, held_out)) if len(held_out) else None,
+        callbacks=[("rate", LearningRate(plan)), ("keep_best", KeepBest(plan)), ("progress", Progress(plan))],
+        callbacks__print_log=None,
+        device=plan.device,
+        verbose=0,
+    )
