@@ -34,13 +34,16 @@ class Batch:
     kind : LongTensor of shape (S,)
         Site content of each row.
     site_weight : Tensor of shape (S,)
-        Share of the crystal's sites that the row stands for; sums to one over a crystal.
+        Share of the crystal's atoms that the row stands for (sites by occupancy); sums to one over a crystal.
     row, neighbor : LongTensor of shape (P,)
         The two rows of each pair; ``row`` ascends.
     distance : Tensor of shape (P,)
         In Angstrom.
+    count : LongTensor of shape (P,)
+        How many equal pairs are merged.
     log_count : Tensor of shape (P,)
-        Logarithm of how many equal pairs are merged, times the cutoff weight.
+        Logarithm of the count times the cutoff weight times the neighbour's occupancy: a neighbour that is there half
+        the time counts half.
     extra : Tensor of shape (P, E)
         Interaction features other than the distance.
     kind_pair : LongTensor of shape (P,)
@@ -61,6 +64,7 @@ class Batch:
     row: torch.Tensor
     neighbor: torch.Tensor
     distance: torch.Tensor
+    count: torch.Tensor
     log_count: torch.Tensor
     extra: torch.Tensor
     kind_pair: torch.Tensor
@@ -101,16 +105,19 @@ def collate(points: PointSets, crystals: NDArray[np.int64]) -> Batch:
     used, kind = np.unique(points.kind[rows], return_inverse=True)
     key = kind[row] * len(used) + kind[neighbor]
     pair_kinds, kind_pair = _number(key, len(used) ** 2)
-    multiplicity = points.multiplicity[rows]
-    total = np.bincount(crystal, multiplicity, minlength=len(crystals))
+    occupancy = points.kinds.fractions[used].sum(1, dtype=np.float64)[kind]
+    atoms = points.multiplicity[rows] * occupancy
+    total = np.bincount(crystal, atoms, minlength=len(crystals))
+    count = points.count[pairs]
     return Batch(
         crystal=torch.from_numpy(crystal),
         kind=torch.from_numpy(kind),
-        site_weight=_float(multiplicity / total[crystal]),
+        site_weight=_float(atoms / total[crystal]),
         row=torch.from_numpy(row),
         neighbor=torch.from_numpy(neighbor),
         distance=_float(points.distance[pairs]),
-        log_count=_float(np.log(points.count[pairs] * points.weight[pairs].astype(np.float64))),
+        count=torch.from_numpy(count.astype(np.int64)),
+        log_count=_float(np.log(count * points.weight[pairs].astype(np.float64) * occupancy[neighbor])),
         extra=_float(points.extra[pairs]),
         kind_pair=torch.from_numpy(kind_pair),
         pair_kinds=torch.from_numpy(np.stack([pair_kinds // len(used), pair_kinds % len(used)], 1)),

@@ -92,16 +92,14 @@ def runs(index: torch.Tensor, n: int, chosen: torch.Tensor) -> tuple[torch.Tenso
 
 def expand(batch: Batch) -> Batch:
     """The batch with every merged pair written out, so that each can be disturbed by itself."""
-    # The cutoff weight is the fraction that remains; counts are whole numbers and weights at most one.
-    multiple = batch.log_count.exp()
-    count = multiple.ceil().clamp_min(1).long()
-    take = torch.repeat_interleave(torch.arange(len(count), device=count.device), count)
+    take = torch.repeat_interleave(torch.arange(len(batch.count), device=batch.count.device), batch.count)
     return replace(
         batch,
         row=batch.row[take],
         neighbor=batch.neighbor[take],
         distance=batch.distance[take],
-        log_count=(multiple / count).log()[take],
+        count=torch.ones_like(take),
+        log_count=(batch.log_count - batch.count.log())[take],
         extra=batch.extra[take],
         kind_pair=batch.kind_pair[take],
     )
@@ -132,6 +130,7 @@ def replace_distances(batch: Batch, partner: torch.Tensor, generator: torch.Gene
         batch,
         row=row,
         distance=batch.distance[taken],
+        count=batch.count[taken],
         log_count=batch.log_count[taken],
         extra=batch.extra[taken],
     )

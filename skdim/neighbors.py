@@ -24,6 +24,8 @@ TAPER = 0.05
 # First guess of the cutoff: the sphere that holds this multiple of n_neighbors at the mean density.
 _FIRST_SPHERE = 1.6
 _GROWTH = 1.25
+# Positions nearer than this, in Angstrom, are alternatives of one disordered site and never occupied together.
+OVERLAP = 0.5
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,8 @@ def _half_pairs(cell: Cell, cutoff: float) -> Pairs:
     # One thread: featurizing is parallel over crystals, and nested threads would fight for the processors.
     search = NeighborList(cutoff=cutoff, full_list=False, n_threads=1)
     i, j, d = search.compute(points=points, box=box, periodic=True, quantities="ijd")
-    return Pairs(i.astype(np.int64), j.astype(np.int64), d)
+    apart = d >= OVERLAP
+    return Pairs(i[apart].astype(np.int64), j[apart].astype(np.int64), d[apart])
 
 
 def shell_pairs(cells: Sequence[Cell], n_neighbors: int, margin: float) -> list[Pairs]:
