@@ -10,6 +10,12 @@ True
 """
 
 from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from skdim.embedder import DeepInfoMaxEmbedder as DeepInfoMaxEmbedder
+    from skdim.featurizer import CrystalPointSetTransformer as CrystalPointSetTransformer
+    from skdim.pointsets import PointSets as PointSets
 
 __version__ = "0.1.0"
 
