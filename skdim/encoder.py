@@ -30,6 +30,8 @@ from skdim.segments import reaches_kth, segment_softmax, segment_sum
 if TYPE_CHECKING:
     from skdim.batches import Batch
 
+# A logit this far below the others is shut; further below, single precision would round the ones it is added to.
+_CLOSED = 100.0
 ACTIVATIONS: dict[str, type[nn.Module]] = {"silu": nn.SiLU, "mish": nn.Mish, "relu": nn.ReLU, "gelu": nn.GELU}
 
 
@@ -128,9 +130,9 @@ class SiteNetEncoder(nn.Module):
     config : EncoderConfig
         Shape of the network.
     hide_centre : bool, default=False
-        True gives the context encoder: it sees neither the centre nor which neighbours hold the centre's elements,
-        so what it knows of the centre it has from the surroundings. One block only: deeper pairs have seen their
-        centre.
+        True gives the context encoder: it sees neither the centre nor what is in neighbours that hold one of the
+        centre's elements, so what it knows of the centre it has from the surroundings. One block only: deeper pairs
+        have seen their centre. Interaction features beside the distance are left out, as they contain the centre.
     """
 
     exponents: torch.Tensor
@@ -140,8 +142,10 @@ class SiteNetEncoder(nn.Module):
         if hide_centre and config.blocks != 1:
             raise ValueError(f"blocks={config.blocks} must be 1 for an encoder that hides the centre.")
         self.config = config
+        # Interaction features beside the distance, such as a Coulomb term, contain the centre.
+        self.n_extra = 0 if hide_centre else n_extra
         self.register_buffer("exponents", torch.tensor(config.decay or [0.0] * config.heads), persistent=False)
-        n_edge, width, activation = (4 if config.radial else 1) + n_extra, config.width, config.activation
+        n_edge, width, activation = (4 if config.radial else 1) + self.n_extra, config.width, config.activation
         self.embed_site = self.embed_edge = None
         sizes = (n_features, n_edge)
         if config.depth == 2:
@@ -177,7 +181,9 @@ class SiteNetEncoder(nn.Module):
         prior = self._prior(batch, distance)
         # The self pair has d = 0; where powers of d are taken it is closed, so any finite distance will do.
         safe = distance.clamp_min(1e-2) if self.config.radial else distance
-        edge = torch.cat([radial_basis(safe) if self.config.radial else safe.unsqueeze(1), batch.extra], 1)
+        edge = radial_basis(safe) if self.config.radial else safe.unsqueeze(1)
+        if self.n_extra:
+            edge = torch.cat([edge, batch.extra], 1)
         state = features
         if self.embed_site is not None and self.embed_edge is not None:
             state, edge = self.embed_site(features), self.embed_edge(edge)
@@ -199,8 +205,8 @@ class SiteNetEncoder(nn.Module):
             prior = prior - self.exponents * distance.clamp_min(1e-2).log().unsqueeze(1)
         if self.config.cutoff is not None:
             closed = closed | (distance > self.config.cutoff)
-        # Finite, so that a site with nothing but closed pairs still has a softmax.
-        return prior.masked_fill(closed.unsqueeze(1), -1e4)
+        # Finite, so that a site with nothing but closed pairs still has a softmax, over all of their copies.
+        return torch.where(closed.unsqueeze(1), batch.log_count.unsqueeze(1) - _CLOSED, prior)
 
 
 class _Pairs(NamedTuple):
@@ -211,7 +217,7 @@ class _Pairs(NamedTuple):
     right: torch.Tensor
     expand: torch.Tensor | None  # (P,) from pairs of contents to pairs of sites
     difference: torch.Tensor | None  # (U, F)
-    alike: torch.Tensor | None  # (U, 1) share of the neighbour's elements that the centre holds too
+    alike: torch.Tensor | None  # (U, 1) one where the neighbour holds an element of the centre, else zero
 
 
 def _first_pairs(batch: Batch, features: torch.Tensor) -> _Pairs:
@@ -219,7 +225,8 @@ def _first_pairs(batch: Batch, features: torch.Tensor) -> _Pairs:
     left, right = batch.pair_kinds.unbind(1)
     difference = (features.index_select(0, left) - features.index_select(0, right)).abs()
     centre, neighbor = batch.fractions.index_select(0, left), batch.fractions.index_select(0, right)
-    alike = torch.minimum(centre, neighbor).sum(1, keepdim=True) / neighbor.sum(1, keepdim=True)
+    # A mixture that shares one element is hidden as a whole: its features are means, of which no part can be shown.
+    alike = ((centre > 0) & (neighbor > 0)).any(1, keepdim=True).to(features.dtype)
     return _Pairs(batch, left, right, batch.kind_pair, difference, alike)
 
 
