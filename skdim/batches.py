@@ -35,6 +35,9 @@ class Batch:
         Site content of each row.
     site_weight : Tensor of shape (S,)
         Share of the crystal's atoms that the row stands for (sites by occupancy); sums to one over a crystal.
+    sites : Tensor of shape (B,)
+        How many atoms the rows of a crystal stand for; multiplicities have no common divisor, so of no cell in
+        particular.
     row, neighbor : LongTensor of shape (P,)
         The two rows of each pair; ``row`` ascends.
     distance : Tensor of shape (P,)
@@ -61,6 +64,7 @@ class Batch:
     crystal: torch.Tensor
     kind: torch.Tensor
     site_weight: torch.Tensor
+    sites: torch.Tensor
     row: torch.Tensor
     neighbor: torch.Tensor
     distance: torch.Tensor
@@ -113,6 +117,7 @@ def collate(points: PointSets, crystals: NDArray[np.int64]) -> Batch:
         crystal=torch.from_numpy(crystal),
         kind=torch.from_numpy(kind),
         site_weight=_float(atoms / total[crystal]),
+        sites=_float(total.astype(np.float64)),
         row=torch.from_numpy(row),
         neighbor=torch.from_numpy(neighbor),
         distance=_float(points.distance[pairs]),

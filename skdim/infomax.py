@@ -183,7 +183,8 @@ class GlobalObjective(nn.Module):
         losses = []
         for vectors, crystal in false:
             value = (self.critic.samples(vectors) * anchors.index_select(0, crystal)).sum(1)
-            n_false = torch.bincount(crystal, minlength=len(batch)).to(value.dtype)
+            # As many as the sites they stand for: how far symmetry merges rows must not show.
+            n_false = segment_sum(batch.site_weight * batch.sites[batch.crystal], crystal, len(batch))
             scores = Scores(value, batch.site_weight, crystal)
             losses.append(ESTIMATORS[self.estimator](true, scores, len(batch), n_false).mean())
         return torch.stack(losses).mean()

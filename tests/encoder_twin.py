@@ -1,0 +1,129 @@
+"""The slow twin of the encoder: bond vectors of every copy of every pair, one by one, through layers of full width."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+
+from skdim.batches import Batch
+from skdim.encoder import SiteNetEncoder, radial_basis
+
+
+class Bond(NamedTuple):
+    """One copy of one pair."""
+
+    pair: int
+    neighbor: int
+    weight: float  # smooth cutoff times the neighbour's occupancy
+    distance: float
+
+
+def bonds_of(batch: Batch, distance: torch.Tensor, row: int) -> list[Bond]:
+    found = []
+    for p in (batch.row == row).nonzero()[:, 0].tolist():
+        n = int(batch.count[p])
+        one = math.exp(float(batch.log_count[p])) / n
+        found += [Bond(p, int(batch.neighbor[p]), one, float(distance[p]))] * n
+    return found
+
+
+def slow_encoder(
+    encoder: SiteNetEncoder, batch: Batch, features: torch.Tensor, distance: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return environments (S, blocks * w) and log partitions (S, H) of the first block."""
+    rows = range(len(batch.kind))
+    raw = [features[int(k)] for k in batch.kind]
+    state = raw if encoder.embed_site is None else [encoder.embed_site(f) for f in raw]
+    edge = {p: _edge(encoder, batch, distance, p) for p in range(len(distance))}
+    outputs, partitions = [], []
+    for number, block in enumerate(encoder.blocks):
+        updated, fresh_edge, partition = [], {}, []
+        for i in rows:
+            bonds = bonds_of(batch, distance, i)
+            parts = []
+            for bond in bonds:
+                j = bond.neighbor
+                apart = (raw[i] - raw[j]).abs() if number == 0 else None
+                hidden = _hidden(block, state[i], state[j], edge[bond.pair], apart, _alike(batch, i, j))
+                pieces = hidden.split(encoder.config.width)
+                parts.append([norm(block.act(h)) for norm, h in zip(block.norms, pieces, strict=True)])
+                fresh_edge[bond.pair] = parts[-1][-1]
+            summed, total = _attend(encoder, block, bonds, parts)
+            updated.append(block.site(summed))
+            partition.append(total)
+        state, edge = updated, fresh_edge
+        outputs.append(torch.stack(state))
+        partitions.append(torch.stack(partition))
+    return torch.cat(outputs, 1), partitions[0]
+
+
+def _edge(encoder: SiteNetEncoder, batch: Batch, distance: torch.Tensor, p: int) -> torch.Tensor:
+    """e_ij: the distance or functions of it, then whatever else there is."""
+    d = distance[p : p + 1]
+    edge = radial_basis(d.clamp_min(1e-2))[0] if encoder.config.radial else d
+    if encoder.blocks[0].centre is not None:
+        edge = torch.cat([edge, batch.extra[p]])
+    return edge if encoder.embed_edge is None else encoder.embed_edge(edge)
+
+
+def _alike(batch: Batch, i: int, j: int) -> bool:
+    """Whether two sites hold an element in common."""
+    return bool((batch.fractions[batch.kind[i]] * batch.fractions[batch.kind[j]]).any())
+
+
+def _hidden(
+    block: torch.nn.Module,
+    x_i: torch.Tensor,
+    x_j: torch.Tensor,
+    e_ij: torch.Tensor,
+    apart: torch.Tensor | None,
+    alike: bool,
+) -> torch.Tensor:
+    """W z_ij + b with W of full width."""
+    if block.centre is None:
+        if alike:
+            return block.hidden_neighbor + block.edge.weight @ e_ij
+        return torch.cat([block.neighbor.weight, block.edge.weight], 1) @ torch.cat([x_j, e_ij]) + block.neighbor.bias
+    bond, layers = [x_i, x_j, e_ij], [block.centre, block.neighbor, block.edge]
+    if block.difference is not None:
+        bond, layers = [*bond, apart], [*layers, block.difference]
+    return torch.cat([layer.weight for layer in layers], 1) @ torch.cat(bond) + block.neighbor.bias
+
+
+def _attend(
+    encoder: SiteNetEncoder, block: torch.nn.Module, bonds: list[Bond], parts: list[list[torch.Tensor]]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """sum_j a_ij g_A(z_ij), each head on its slice, and the log partition of each head."""
+    config = encoder.config
+    values = [block.value(p[min(1, len(p) - 1)]).split(config.width // config.heads) for p in parts]
+    logits = [block.logit(p[0]) for p in parts]
+    summed, partitions = [], []
+    for h in range(config.heads):
+        scores, some = [], []
+        for k, bond in enumerate(bonds):
+            if (config.decay and bond.distance == 0) or (config.cutoff and bond.distance > config.cutoff):
+                continue
+            decay = config.decay[h] * math.log(bond.distance) if config.decay else 0.0
+            scores.append(logits[k][h] - decay)
+            some.append(k)
+        best = _largest(torch.stack(scores), [bonds[k].weight for k in some], config.top_k)
+        raised = [scores[n].exp() * bonds[some[n]].weight for n in best]
+        total = torch.stack(raised).sum()
+        summed.append(torch.stack([r * values[some[n]][h] for n, r in zip(best, raised, strict=True)]).sum(0) / total)
+        partitions.append(total.log())
+    return torch.cat(summed), torch.stack(partitions)
+
+
+def _largest(scores: torch.Tensor, weights: list[float], k: int | None) -> list[int]:
+    """Which scores are among the k largest, and which tie with the last of them."""
+    if k is None:
+        return list(range(len(scores)))
+    taken, last = 0.0, math.inf
+    scores = scores.detach()
+    for n in scores.argsort(descending=True).tolist():
+        if taken >= k - 1e-6:
+            break
+        taken, last = taken + weights[n], float(scores[n])
+    return [n for n in range(len(scores)) if float(scores[n]) >= last - 1e-9]
