@@ -31,7 +31,7 @@ define make-env
 		{ echo 'PYTHON=$(PYTHON) does not run or is older than 3.11, which this package needs'; exit 1; }
 	@echo 'Installing into $(1) the versions of $(2): some minutes the first time'
 	@$(1)/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(1)
-	@$(1)/bin/python -m pip install --quiet --disable-pip-version-check -c $(2) setuptools
+	@$(1)/bin/python -m pip install --quiet --disable-pip-version-check -c $(2) setuptools packaging
 	@$(1)/bin/python -m pip install --quiet --disable-pip-version-check --no-build-isolation -c $(2) -e '.[$(3)]'
 	@touch $(1)/.ready
 endef
