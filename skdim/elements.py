@@ -47,6 +47,31 @@ SITE_FEATURES: dict[str, tuple[str, ...]] = {
         "GSmagmom",
         "SpaceGroupNumber",
     ),
+    # Chosen on a split of the training folds for what they say of bonding: place in the periodic system, electrons,
+    # size, hold on electrons, cohesion. Numbers that label an element rather than describe it are left out.
+    "bonding": (
+        "MendeleevNumber",
+        "Column",
+        "Row",
+        "NsValence",
+        "NpValence",
+        "NdValence",
+        "NfValence",
+        "NValence",
+        "NUnfilled",
+        "CovalentRadius",
+        "GSvolume_pa",
+        "Electronegativity",
+        "AllenElectronegativity",
+        "FirstIonizationEnergy",
+        "SecondIonizationEnergy",
+        "ElectronAffinity",
+        "Polarizability",
+        "MeltingT",
+        "HeatVaporization",
+        "GSenergy_pa",
+        "BulkModulus",
+    ),
 }
 
 

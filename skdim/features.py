@@ -87,8 +87,9 @@ def resolve_site_features(spec: Any) -> ElementTable | SiteFeaturizer:
 
     Parameters
     ----------
-    spec : {"paper", "magpie"}, sequence of str, or matminer site featurizer
-        "paper": the eight properties of Site-Net; "magpie": the twenty-two of matminer's magpie preset; names of
+    spec : {"bonding", "magpie", "paper"}, sequence of str, or matminer site featurizer
+        "paper": the eight properties of Site-Net; "magpie": the twenty-two of matminer's magpie preset;
+        "bonding": twenty-one that speak of bonding, see `skdim.elements.SITE_FEATURES`; names of
         tables of `matminer.utils.data.MagpieData`; or an object with ``featurize(structure, index)``.
 
     Returns
