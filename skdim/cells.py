@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     from pymatgen.core.structure import IStructure
 
 _TIE = 1e-6  # lengths and shears that differ by less decide alike, whatever their rounding errors
+# What moyopy logs of crystals that are as they should be, by logger: a filter sees only what its own logger is given.
+_REMARKS = {
+    "moyo": "Omitted ",  # operations of cells that are not primitive, which are not used here
+    "moyo.symmetrize.symmetrization": "Large displacement ",  # an atom moved to what a symmetry demands, as is wanted
+}
 _BLOCK = 1_000_000  # pairs times images that are looked at together: tens of megabytes
 
 
@@ -110,19 +115,21 @@ def primitive_cell(
 
 def _analyse(cell: moyopy.Cell, tolerance: float) -> moyopy.MoyoDataset | None:
     """Return the symmetry of a cell, None where moyopy finds none at any tolerance it tries."""
-    logger = logging.getLogger("moyo")
-    logger.addFilter(_concerns_cell)
+    loggers = [logging.getLogger(name) for name in _REMARKS]
+    for logger in loggers:
+        logger.addFilter(_concerns_cell)
     try:
         return moyopy.MoyoDataset(cell, symprec=tolerance)
     except ValueError:
         return None
     finally:
-        logger.removeFilter(_concerns_cell)
+        for logger in loggers:
+            logger.removeFilter(_concerns_cell)
 
 
 def _concerns_cell(record: logging.LogRecord) -> bool:
-    """Tell whether a message is about more than the operations of non-primitive cells, which are not used here."""
-    return not record.getMessage().startswith("Omitted ")
+    """Tell whether a message of moyopy is none of the remarks that do not matter here."""
+    return not record.getMessage().startswith(_REMARKS[record.name])
 
 
 def supercell_matrix(lattice: NDArray[np.float64], n_sites: int, size: int = 50) -> NDArray[np.int64]:
