@@ -11,7 +11,7 @@ from skdim.cells import primitive_cell, supercell_pairs
 from skdim.features import interaction_features
 from skdim.neighbors import Cell, Pairs, both_directions, cut_shells, shell_pairs
 from skdim.pointsets import Kinds, PointSets
-from skdim.reduction import Reduced, merge, site_classes, snap
+from skdim.reduction import Reduced, merge, site_classes, snap, sort_by_distance
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,13 +34,12 @@ class Recipe:
 
 @dataclass(frozen=True)
 class _Chunk:
-    """All sites and directed pairs of a chunk, counted over the chunk; pairs sorted by site."""
+    """All sites and directed pairs of a chunk, counted over the chunk; pairs sorted by site and then by distance."""
 
     crystal: NDArray[np.int64]  # (S,)
     kind: NDArray[np.int64]  # (S,)
     site: NDArray[np.int64]  # (P,)
     neighbor: NDArray[np.int64]  # (P,)
-    cluster: NDArray[np.int64]  # (P,)
     distance: NDArray[np.float64]  # (P,) snapped
     weight: NDArray[np.float64]  # (P,)
 
@@ -86,15 +85,14 @@ def _collect(cells: Sequence[Cell], recipe: Recipe) -> _Chunk:
     pairs = _flatten(_find(cells, recipe), first)
     low, high = np.minimum(kind[pairs.site], kind[pairs.neighbor]), np.maximum(kind[pairs.site], kind[pairs.neighbor])
     keys = (crystal[pairs.site] * (kind.max() + 1) + low) * (kind.max() + 1) + high
-    cluster, snapped = snap(np.unique(keys, return_inverse=True)[1], pairs.distance, recipe.tolerance)
+    snapped = snap(keys, pairs.distance, recipe.tolerance)
     if recipe.neighborhood == "supercell":
-        order = np.argsort(pairs.site, kind="stable")
+        order = sort_by_distance(pairs.site, snapped)
         weight = np.ones(len(order))
     else:
-        pairs, cluster = both_directions(pairs), np.r_[cluster, cluster]
-        snapped = np.r_[snapped, snapped]
+        pairs, snapped = both_directions(pairs), np.r_[snapped, snapped]
         order, weight = cut_shells(len(kind), pairs.site, snapped, recipe.n_neighbors)
-    return _Chunk(crystal, kind, pairs.site[order], pairs.neighbor[order], cluster[order], snapped[order], weight)
+    return _Chunk(crystal, kind, pairs.site[order], pairs.neighbor[order], snapped[order], weight)
 
 
 def _find(cells: Sequence[Cell], recipe: Recipe) -> list[Pairs]:
@@ -116,8 +114,8 @@ def _flatten(found: Sequence[Pairs], first: NDArray[np.int64]) -> Pairs:
 def _reduce(chunk: _Chunk) -> Reduced:
     """Merge the sites and pairs that symmetry makes alike."""
     label = chunk.crystal * (chunk.kind.max() + 1) + chunk.kind
-    classes = site_classes(label, chunk.site, chunk.neighbor, chunk.cluster)
-    return merge(classes, chunk.site, chunk.neighbor, chunk.cluster)
+    classes = site_classes(label, chunk.site, chunk.neighbor, chunk.distance)
+    return merge(classes, chunk.site, chunk.neighbor, chunk.distance)
 
 
 def _keep_all(chunk: _Chunk) -> Reduced:

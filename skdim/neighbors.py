@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from vesin import NeighborList
 
+from skdim.reduction import sort_by_distance
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -169,7 +171,7 @@ def cut_shells(
     weight : ndarray of shape (Q,)
         1 up to r_i, then a cosine down to 0 at r_i * (1 + TAPER).
     """
-    order = np.lexsort((distance, site))
+    order = sort_by_distance(site, distance)
     start = np.searchsorted(site[order], np.arange(n_sites))
     radius = distance[order[start + n_neighbors - 1]][site[order]]
     excess = (distance[order] - radius) / (TAPER * radius)
