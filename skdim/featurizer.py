@@ -4,30 +4,20 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
-from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from skdim.assembly import Recipe, assemble
+from skdim.assembly import Recipe
+from skdim.chunks import Work, featurize, no_crystals
 from skdim.exceptions import StructureError, describe_failures
-from skdim.features import (
-    ElementTable,
-    SiteFeaturizer,
-    check_interaction_features,
-    kinds_from_contents,
-    kinds_from_sites,
-    resolve_site_features,
-)
-from skdim.kinds import Kinds
-from skdim.neighbors import Cell
+from skdim.features import ElementTable, SiteFeaturizer, check_interaction_features, resolve_site_features
+from skdim.pointcache import open_cache
 from skdim.pointsets import PointSets
-from skdim.prechecks import site_contents
 from skdim.rows import as_structures, row_labels
-from skdim.structures import check_on_error, try_structure
+from skdim.structures import check_on_error
 
 # Crystals that are reduced together: enough to spread the cost of numpy's calls, few enough to stay in the cache.
 _CHUNK = 64
@@ -63,7 +53,9 @@ class CrystalPointSetTransformer(TransformerMixin, BaseEstimator):
     n_jobs : int or None, default=None
         Processes; the result is the same for any number. Runs through joblib, so ``joblib.parallel_config`` applies.
     cache_dir : str, path or None, default=None
-        Folder that keeps the point set of each crystal, found again by the crystal's content and the settings.
+        Folder that keeps the point set of each crystal, found again by the crystal's content and the settings. Files
+        and texts that it knows are not parsed again, so warnings of the parser are not repeated. Several processes may
+        use it at once; delete the folder to empty it.
     verbose : int, default=0
         1 shows a progress bar.
 
@@ -151,16 +143,36 @@ class CrystalPointSetTransformer(TransformerMixin, BaseEstimator):
         """
         if isinstance(X, PointSets):
             return X
-        recipe, features = self._recipe()
+        points, failures = self.try_transform(X)
+        self._report(X, failures)
+        return points
+
+    def try_transform(self, X: Any) -> tuple[PointSets, list[tuple[int, str]]]:
+        """Featurize crystals, and say why rows failed, whatever ``on_error`` is.
+
+        Parameters
+        ----------
+        X : collection of crystals of length C
+            As for `transform`, point sets excepted.
+
+        Returns
+        -------
+        points : PointSets
+            C crystals in the order of the rows; those that failed have no sites.
+        failures : list of (int, str)
+            Row number and reason of each failing row.
+        """
+        work = self._work()
         rows = as_structures(X)
         chunks = [rows[k : k + _CHUNK] for k in range(0, len(rows), _CHUNK)]
-        jobs = (delayed(_featurize)(chunk, recipe, features, self.max_sites) for chunk in self._shown(chunks))
+        jobs = (delayed(featurize)(chunk, work) for chunk in self._shown(chunks))
         done = Parallel(n_jobs=self.n_jobs if effective_n_jobs(self.n_jobs) > 1 else 1)(jobs)
-        failures = [(k * _CHUNK + row, reason) for k, (_, bad) in enumerate(done) for row, reason in bad]
-        self._report(X, failures)
+        for note in dict.fromkeys(note for chunk in done for note in chunk.notes):
+            warnings.warn(f"cache_dir: {note}.", UserWarning, stacklevel=3)
+        failures = [(k * _CHUNK + row, reason) for k, chunk in enumerate(done) for row, reason in chunk.failures]
         if not done:
-            return _no_crystals(0, recipe)
-        return PointSets.concatenate([points for points, _ in done])
+            return no_crystals(0, work.recipe), []
+        return PointSets.concatenate([chunk.points for chunk in done]), failures
 
     def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> PointSets:
         """Check the parameters and featurize; see `fit` and `transform`."""
@@ -180,8 +192,14 @@ class CrystalPointSetTransformer(TransformerMixin, BaseEstimator):
         """
         return self
 
+    def _work(self) -> Work:
+        """Gather what the chunks need."""
+        recipe, features = self._recipe()
+        cache = None if self.cache_dir is None else open_cache(self.cache_dir, recipe, features)
+        return Work(recipe, features, self.max_sites, cache)
+
     def _recipe(self) -> tuple[Recipe, ElementTable | SiteFeaturizer]:
-        """Check the parameters and gather what the chunks need."""
+        """Check the parameters and resolve them."""
         check_on_error(self.on_error)
         if self.neighborhood not in NEIGHBORHOODS:
             raise ValueError(f"neighborhood={self.neighborhood!r}; accepted are {NEIGHBORHOODS}.")
@@ -218,52 +236,3 @@ class CrystalPointSetTransformer(TransformerMixin, BaseEstimator):
         if self.on_error == "raise":
             raise StructureError(failures, labels)
         warnings.warn(f"{describe_failures(failures, labels)}\nThey become rows of NaN.", UserWarning, stacklevel=3)
-
-
-def _featurize(
-    rows: list[object], recipe: Recipe, features: ElementTable | SiteFeaturizer, max_sites: int
-) -> tuple[PointSets, list[tuple[int, str]]]:
-    """Featurize a chunk, and name its rows that fail."""
-    accepted = frozenset(np.flatnonzero(features.supported).tolist()) if isinstance(features, ElementTable) else None
-    outcome = [try_structure(row, max_sites=max_sites, max_atomic_number=accepted) for row in rows]
-    failures = [(row, reason) for row, (_, reason) in enumerate(outcome) if reason is not None]
-    structures = [structure for structure, _ in outcome if structure is not None]
-    if not structures:
-        return _no_crystals(len(rows), recipe), failures
-    cells, kinds = _cells(structures, recipe, features)
-    points = assemble(cells, kinds, recipe)
-    return _spread(points, np.array([s is not None for s, _ in outcome])), failures
-
-
-def _cells(structures: list[Any], recipe: Recipe, features: ElementTable | SiteFeaturizer) -> tuple[list[Cell], Kinds]:
-    """Structures as arrays, and the table of their sites' contents."""
-    contents = [site_contents(s) for s in structures]
-    sizes = np.cumsum([len(c) for c in contents])[:-1]
-    flat = [content for c in contents for content in c]
-    if isinstance(features, ElementTable):
-        distinct = {content: k for k, content in enumerate(dict.fromkeys(flat))}
-        kinds = kinds_from_contents(list(distinct), features)
-        kind = np.array([distinct[content] for content in flat], np.int32)
-    else:
-        values = np.concatenate([features.describe(s) for s in structures])
-        kinds, kind = kinds_from_sites(flat, values)
-    atoms = [sum(amount for content in c for _, amount in content) for c in contents]
-    return [
-        Cell(s.lattice.matrix, s.frac_coords, k, s.lattice.volume / n)
-        for s, k, n in zip(structures, np.split(kind, sizes), atoms, strict=True)
-    ], kinds
-
-
-def _no_crystals(n: int, recipe: Recipe) -> PointSets:
-    """Point sets of n crystals that all failed."""
-    kinds = Kinds(np.zeros((0, len(recipe.feature_names))), np.zeros((0, 119), np.float32))
-    return PointSets.empty(n, kinds, recipe.feature_names, recipe.interaction_features, recipe.settings)
-
-
-def _spread(points: PointSets, valid: NDArray[np.bool_]) -> PointSets:
-    """Put the crystals in their rows, and crystals without sites in the rows that failed."""
-    if valid.all():
-        return points
-    sizes, volume = np.zeros(len(valid), np.int64), np.full(len(valid), np.nan, np.float32)
-    sizes[valid], volume[valid] = points.n_sites, points.volume
-    return replace(points, site_offsets=np.concatenate([[0], np.cumsum(sizes)]), volume=volume)

@@ -11,8 +11,9 @@ import torch
 
 from skdim.assembly import assemble
 from skdim.batches import Batch
+from skdim.chunks import cells_and_kinds
 from skdim.encoder import EncoderConfig, SiteNetEncoder
-from skdim.featurizer import CrystalPointSetTransformer, _cells
+from skdim.featurizer import CrystalPointSetTransformer
 from skdim.pointsets import PointSets
 from tests.encoder_twin import slow_encoder
 from tests.small import batch_of, handful, handful_points, random, unit_features
@@ -139,7 +140,7 @@ def test_merging_what_symmetry_makes_alike_changes_no_vector(
     cutoff: float | None, top_k: int | None, blocks: int
 ) -> None:
     recipe, table = CrystalPointSetTransformer(n_neighbors=10)._recipe()
-    cells, kinds = _cells(handful(), recipe, table)
+    cells, kinds = cells_and_kinds(handful(), table)
     merged, single = (batch_of(assemble(cells, kinds, recipe, reduce=reduce)) for reduce in (True, False))
     encoder = build(replace(DEFAULT, cutoff=cutoff, top_k=top_k, blocks=blocks), merged)
     means = []

@@ -11,9 +11,10 @@ import torch
 
 from skdim.assembly import assemble
 from skdim.batches import Batch
+from skdim.chunks import cells_and_kinds
 from skdim.estimators import ESTIMATORS
 from skdim.false_samples import draw_rows, other_crystals
-from skdim.featurizer import CrystalPointSetTransformer, _cells
+from skdim.featurizer import CrystalPointSetTransformer
 from skdim.infomax import (
     ContextObjective,
     Critic,
@@ -124,9 +125,9 @@ def atoms_of(crystal: int) -> float:
 def test_losses_do_not_depend_on_the_symmetry_reduction(estimator: str) -> None:
     recipe, table = CrystalPointSetTransformer(n_neighbors=10)._recipe()
     # Two crystals have one partner each, and in the second two every site is like the others.
-    cells, kinds = _cells([perovskite(), mixture()], recipe, table)
+    cells, kinds = cells_and_kinds([perovskite(), mixture()], table)
     both = [batch_of(assemble(cells, kinds, recipe, reduce=reduce)) for reduce in (True, False)]
-    cells, kinds = _cells([iron(), silicon()], recipe, table)
+    cells, kinds = cells_and_kinds([iron(), silicon()], table)
     alike = [batch_of(assemble(cells, kinds, recipe, reduce=reduce)) for reduce in (True, False)]
     level = GlobalObjective(4, 23, estimator).double()
     local = LocalObjective(23, 23, estimator).double()
