@@ -13,6 +13,8 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback
 
 from skdim.checkpoints import read_checkpoint, write_checkpoint
+from skdim.parameters import check_choice
+from skdim.presets import check_training
 
 _SCHEDULES = ("one_cycle", "constant")
 
@@ -60,13 +62,8 @@ class TrainingPlan:
 
     def __post_init__(self) -> None:
         """Refuse plans that cannot be carried out."""
-        if self.schedule not in _SCHEDULES:
-            raise ValueError(f"schedule={self.schedule!r} must be one of {_SCHEDULES}.")
-        for name in ("patience", "batch_pairs"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)} must be at least 1.")
-        if not self.learning_rate > 0:
-            raise ValueError(f"learning_rate={self.learning_rate} must be positive.")
+        check_choice("schedule", self.schedule, _SCHEDULES)
+        check_training(self)
 
 
 class EndOfTraining(Exception):
@@ -154,11 +151,13 @@ class KeepBest(_Callback):
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Compare this epoch's loss with the best."""
         row = history_rows(net.history)[-1]
-        loss = row["train_loss"] if math.isnan(row["valid_loss"]) and net.train_split is None else row["valid_loss"]
-        if not math.isfinite(loss):
-            raise FloatingPointError(
-                f"the loss became {loss} in epoch {row['epoch']}: lower learning_rate={self.plan.learning_rate}."
-            )
+        watched = ["train_loss"] if net.train_split is None else ["train_loss", "valid_loss"]
+        for name in watched:
+            if not math.isfinite(row[name]):
+                raise FloatingPointError(
+                    f"{name} became {row[name]} in epoch {row['epoch']}: lower learning_rate={self.plan.learning_rate}."
+                )
+        loss = row[watched[-1]]
         self.misses_ += 1
         if loss < self.best_:
             self.best_, self.misses_ = loss, 0

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+
+from skdim.parameters import as_json
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,37 @@ class TrainingState:
     best: float
     misses: int
     history: list[dict[str, float]]
+
+
+def checkpoint_file(folder: Any, random_state: Any) -> str | None:
+    """Return the file of the checkpoint in a folder, or None.
+
+    Parameters
+    ----------
+    folder : str, path or None
+        None where no checkpoint is wanted.
+    random_state : object
+        That of the training; only one that repeats can be continued.
+
+    Returns
+    -------
+    str or None
+
+    Raises
+    ------
+    ValueError
+        If the folder is no path, or the training has no seed of its own.
+    """
+    if folder is None:
+        return None
+    if not isinstance(folder, str | os.PathLike):
+        raise ValueError(f"checkpoint_dir={folder!r}; accepted are None and paths of folders.")
+    if not isinstance(random_state, Integral):
+        raise ValueError(
+            f"random_state={random_state!r}; accepted with a checkpoint_dir are whole numbers, as a training with "
+            "another seed is another training."
+        )
+    return str(Path(folder) / "checkpoint.safetensors")
 
 
 def write_checkpoint(path: str, fingerprint: str, net: Any, keep: Any, history: list[dict[str, float]]) -> None:
@@ -42,7 +76,7 @@ def write_checkpoint(path: str, fingerprint: str, net: Any, keep: Any, history: 
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     draft = f"{path}.part"
     # Clones: safetensors refuses tensors that share memory, as current and best weights do after an improvement.
-    save_file({k: v.detach().cpu().clone() for k, v in tensors.items()}, draft, {"skdim": json.dumps(header)})
+    save_file({k: v.detach().cpu().clone() for k, v in tensors.items()}, draft, {"skdim": as_json(header)})
     os.replace(draft, path)
 
 
@@ -58,9 +92,10 @@ def read_checkpoint(path: str, fingerprint: str) -> TrainingState:
         with safe_open(path, "pt") as file:
             header = json.loads((file.metadata() or {})["skdim"])
             tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118 - not a mapping
+        known = header["fingerprint"]
     except (SafetensorError, KeyError, json.JSONDecodeError) as error:
         raise ValueError(f"{path} is not a checkpoint of skdim, or it is damaged: {error}") from error
-    if header["fingerprint"] != fingerprint:
+    if known != fingerprint:
         raise ValueError(
             f"{path} was written by a training on other data, with other parameters or another random_state; "
             "remove it or choose another checkpoint_dir."

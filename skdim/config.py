@@ -7,6 +7,7 @@ from typing import Any
 
 from skdim.encoder import EncoderConfig
 from skdim.estimators import ESTIMATORS
+from skdim.parameters import check_choice, check_number
 
 NEGATIVES = ("crystal", "species", "distances", "neighbors")
 READOUTS = ("moments", "network")
@@ -38,12 +39,14 @@ class ObjectiveConfig:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be learned."""
-        weights = {k: getattr(self, k) for k in ("local", "global_", "context", "prior", "jitter", "strain")}
-        bad = {k: v for k, v in weights.items() if not v >= 0}
-        if bad:
-            raise ValueError(f"objective_params {bad} must be numbers of at least 0.")
-        if self.estimator not in ESTIMATORS:
-            raise ValueError(f"estimator={self.estimator!r} must be one of {sorted(ESTIMATORS)}.")
+        for name in ("local", "global_", "context", "prior", "jitter", "strain"):
+            check_number(name.rstrip("_"), getattr(self, name), "finite numbers of at least 0", least=0)
+        check_choice("estimator", self.estimator, ESTIMATORS)
+
+    @property
+    def total(self) -> float:
+        """Sum of the weights; zero leaves nothing to learn."""
+        return self.local + self.global_ + self.context + self.prior
 
 
 @dataclass(frozen=True)
@@ -83,12 +86,15 @@ class ModelConfig:
     def __post_init__(self) -> None:
         """Refuse combinations that cannot work."""
         unknown = [n for n in self.negatives if n not in NEGATIVES]
-        if unknown or not self.negatives:
-            raise ValueError(f"negatives={self.negatives!r} must name at least one of {NEGATIVES}.")
-        if self.readout not in READOUTS:
-            raise ValueError(f"readout={self.readout!r} must be one of {READOUTS}.")
-        if not self.kl_weight >= 0:
-            raise ValueError(f"kl_weight={self.kl_weight} must be at least 0.")
+        if unknown or not self.negatives or len(set(self.negatives)) < len(self.negatives):
+            raise ValueError(f"negatives={self.negatives!r}; accepted are one or more of {', '.join(NEGATIVES)}.")
+        check_choice("readout", self.readout, READOUTS)
+        check_number("kl_weight", self.kl_weight, "finite numbers of at least 0", least=0)
+        if self.objective.context > 0 and self.context_encoder is None:
+            raise ValueError(
+                f"objective_params={{'context': {self.objective.context}}} needs readout='moments', which alone reads "
+                f"the context; with readout={self.readout!r} accepted is 0, and 'local' or 'global' above it."
+            )
 
     @property
     def has_gaussians(self) -> bool:

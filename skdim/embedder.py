@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import TransformerMixin, clone
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from skdim.checkpoints import checkpoint_file
 from skdim.featurizer import CrystalPointSetTransformer
+from skdim.parameters import check_number, seed_of
 from skdim.persistence import SavedMixin, plain_parameters
 from skdim.pointsets import PointSets
-from skdim.presets import Preset, resolve_preset
+from skdim.presets import OVERRIDES, Preset, resolve_preset
 from skdim.pretraining import embed, pretrain
 from skdim.structures import check_on_error
-
-_CHECKPOINT = "checkpoint.safetensors"
 
 
 class DeepInfoMaxEmbedder(TransformerMixin, SavedMixin):
@@ -224,6 +222,13 @@ class DeepInfoMaxEmbedder(TransformerMixin, SavedMixin):
         check_is_fitted(self, "state_")
         return np.array([f"dim_{name}" for name in self.state_.columns], dtype=object)
 
+    def __sklearn_tags__(self) -> Any:
+        """Crystals are no two-dimensional array."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.transformer_tags.preserves_dtype = []
+        return tags
+
     @property
     def _n_features_out(self) -> int:
         """Columns of the vector."""
@@ -231,29 +236,17 @@ class DeepInfoMaxEmbedder(TransformerMixin, SavedMixin):
 
     def _preset(self) -> Preset:
         """Check the parameters and resolve the preset."""
-        names = (
-            "max_epochs",
-            "batch_pairs",
-            "learning_rate",
-            "kl_weight",
-            "readout",
-            "validation_fraction",
-            "patience",
-        )
-        overrides = {name: getattr(self, name) for name in names}
-        overrides["negatives"] = None if self.negatives is None else tuple(self.negatives)
-        preset = resolve_preset(self.preset, self.encoder_params, self.objective_params, overrides)
-        if preset.max_epochs < 0:
-            raise ValueError(f"max_epochs={preset.max_epochs}; accepted are whole numbers of at least 0.")
-        if not 0 <= preset.validation_fraction < 1:
-            raise ValueError(
-                f"validation_fraction={preset.validation_fraction}; accepted are shares from 0 to below 1."
+        overrides = {name: getattr(self, name) for name in OVERRIDES}
+        if self.embedding_dim is not None:
+            check_number(
+                "embedding_dim", self.embedding_dim, "None and whole numbers of at least 1", whole=True, least=1
             )
-        return preset
+        return resolve_preset(self.preset, self.encoder_params, self.objective_params, overrides)
 
     def _fit_points(self, X: Any) -> PointSets:
         """Pretrain, and return the point sets of the crystals."""
-        preset = self._preset()
+        preset, device, seed = self._preset(), self._device(), seed_of(self.random_state)
+        checkpoint = checkpoint_file(self.checkpoint_dir, self.random_state)
         check_on_error(self.on_error)
         self.featurizer_ = self._featurizer(preset).fit()
         points = self.featurizer_.transform(X)
@@ -266,11 +259,11 @@ class DeepInfoMaxEmbedder(TransformerMixin, SavedMixin):
         state = pretrain(
             usable,
             preset,
-            int(check_random_state(self.random_state).randint(2**31 - 1)),
+            seed,
             embedding_dim=self.embedding_dim,
-            device=self._device(),
+            device=device,
             start=getattr(self, "state_", None) if self.warm_start else None,
-            checkpoint=None if self.checkpoint_dir is None else str(Path(self.checkpoint_dir) / _CHECKPOINT),
+            checkpoint=checkpoint,
             progress=bool(self.verbose),
         )
         state.extra.update(parameters=self._parameters(), featurizer=plain_parameters(self.featurizer_))
@@ -280,6 +273,8 @@ class DeepInfoMaxEmbedder(TransformerMixin, SavedMixin):
     def _featurizer(self, preset: Preset) -> CrystalPointSetTransformer:
         """Make the featurizer: a clone of the given one, or the preset's."""
         if self.featurizer is not None:
+            if not isinstance(self.featurizer, CrystalPointSetTransformer):
+                raise ValueError(f"featurizer={self.featurizer!r}; accepted are None and CrystalPointSetTransformer.")
             fresh: CrystalPointSetTransformer = clone(self.featurizer)
             return fresh
         given = {**preset.featurizer, "on_error": self.on_error, "n_jobs": self.n_jobs, "verbose": self.verbose}

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import nn
 
+from skdim.parameters import check_choice, check_number
 from skdim.segments import reaches_kth, segment_softmax, segment_sum
 
 if TYPE_CHECKING:
@@ -77,21 +78,28 @@ class EncoderConfig:
 
     def __post_init__(self) -> None:
         """Refuse shapes that cannot be built."""
-        if min(self.width, self.heads, self.blocks) < 1 or self.width % self.heads:
-            raise ValueError(
-                f"width={self.width} must be a positive multiple of heads={self.heads}, and "
-                f"blocks={self.blocks} at least 1."
-            )
-        if self.depth not in (1, 2):
-            raise ValueError(f"depth={self.depth} must be 1 or 2.")
-        if self.decay is not None and len(self.decay) != self.heads:
-            raise ValueError(f"decay={self.decay} must hold one exponent for each of heads={self.heads}, or be None.")
-        if self.activation not in ACTIVATIONS:
-            raise ValueError(f"activation={self.activation!r} must be one of {sorted(ACTIVATIONS)}.")
-        if self.top_k is not None and self.top_k < 1:
-            raise ValueError(f"top_k={self.top_k} must be at least 1, or None.")
-        if self.cutoff is not None and not self.cutoff > 0:
-            raise ValueError(f"cutoff={self.cutoff} must be a positive distance in Angstrom, or None.")
+        for name in ("width", "heads", "blocks"):
+            check_number(name, getattr(self, name), "whole numbers of at least 1", whole=True, least=1)
+        if self.width % self.heads:
+            raise ValueError(f"width={self.width}; accepted are multiples of heads={self.heads}.")
+        check_choice("depth", self.depth, (1, 2))
+        for name in ("difference", "radial"):
+            check_choice(name, getattr(self, name), (True, False))
+        check_choice("activation", self.activation, ACTIVATIONS)
+        if self.decay is not None:
+            self._check_decay()
+        if self.top_k is not None:
+            check_number("top_k", self.top_k, "None and whole numbers of at least 1", whole=True, least=1)
+        if self.cutoff is not None:
+            check_number("cutoff", self.cutoff, "None and distances in Angstrom above 0", above=0)
+
+    def _check_decay(self) -> None:
+        """Refuse what is not one exponent a head."""
+        accepted = f"None and one exponent for each of heads={self.heads}"
+        if not isinstance(self.decay, tuple) or len(self.decay) != self.heads:
+            raise ValueError(f"decay={self.decay!r}; accepted are {accepted}.")
+        for exponent in self.decay:
+            check_number("decay", exponent, accepted)
 
 
 class Environments(NamedTuple):

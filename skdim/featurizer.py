@@ -194,6 +194,14 @@ class CrystalPointSetTransformer(TransformerMixin, BaseEstimator):
 
     def _work(self) -> Work:
         """Gather what the chunks need."""
+    def __sklearn_tags__(self) -> Any:
+        """Crystals are no two-dimensional array, and nothing is learned from them."""
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        tags.input_tags.two_d_array = False
+        tags.transformer_tags.preserves_dtype = []
+        return tags
+
         recipe, features = self._recipe()
         cache = None if self.cache_dir is None else open_cache(self.cache_dir, recipe, features)
         return Work(recipe, features, self.max_sites, cache)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any, Self
 
 import torch
@@ -54,7 +55,7 @@ class SavedMixin(BaseEstimator):
         Returns
         -------
         estimator
-            Fitted.
+            Fitted. Where the device it was trained on is missing, its device is "auto".
 
         Raises
         ------
@@ -66,6 +67,8 @@ class SavedMixin(BaseEstimator):
         state = read_state(path)
         params = dict(state.extra["parameters"])
         given = params.pop("featurizer")
+        if not _is_available(params["device"]):
+            params["device"] = "auto"
         embedder = cls(**params, featurizer=None if given is None else CrystalPointSetTransformer(**given))
         embedder.featurizer_ = CrystalPointSetTransformer(**state.extra["featurizer"]).fit()
         embedder._restore(state)
@@ -78,22 +81,24 @@ class SavedMixin(BaseEstimator):
         self.__dict__.pop("_model", None)
 
     def _device(self) -> str:
-        """Resolve "auto"."""
-        if self.device != "auto":
-            return self.device
-        return "cuda" if torch.cuda.is_available() else "cpu"
+        """Resolve "auto", and refuse what torch cannot use here."""
+        if self.device == "auto":
+            return "cuda" if torch.cuda.is_available() else "cpu"
+        if not _is_available(self.device):
+            raise ValueError(f"device={self.device!r}; accepted are 'auto' and torch devices that are present here.")
+        return self.device
 
     def _network(self) -> CrystalModel:
-        """Build the network of the state once."""
+        """Build the network of the state once, and move it where the device is changed afterwards."""
         if "_model" not in self.__dict__:
-            self._model = self.state_.model(self._device())
-        return self._model
+            self._model = self.state_.model()
+        return self._model.to(self._device())
 
     def _parameters(self) -> dict[str, Any]:
         """Return the constructor's parameters as JSON-able values; what cannot be kept is left at its default."""
         params: dict[str, Any] = self.get_params(deep=False)
         params["featurizer"] = None if self.featurizer is None else plain_parameters(self.featurizer)
-        params["random_state"] = self.random_state if isinstance(self.random_state, int) else None
+        params["random_state"] = int(self.random_state) if isinstance(self.random_state, Integral) else None
         params["checkpoint_dir"] = None if self.checkpoint_dir is None else str(self.checkpoint_dir)
         for name in ("encoder_params", "objective_params"):
             params[name] = None if params[name] is None else dict(params[name])
@@ -105,6 +110,18 @@ class SavedMixin(BaseEstimator):
         state: dict[str, Any] = dict(super().__getstate__())
         state.pop("_model", None)
         return state
+
+
+def _is_available(device: Any) -> bool:
+    """Tell whether torch can put a tensor there."""
+    if device == "auto":
+        return True
+    try:
+        torch.empty(0, device=device if isinstance(device, str) else "")
+    except (RuntimeError, AssertionError, NotImplementedError):
+        # AssertionError: what a build of torch without CUDA raises.
+        return False
+    return True
 
 
 def plain_parameters(featurizer: CrystalPointSetTransformer) -> dict[str, Any]:

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from skdim.config import NEGATIVES, ModelConfig, ObjectiveConfig, encoder_config
 from skdim.encoder import EncoderConfig
+from skdim.parameters import check_choice, check_number
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from skdim.pointsets import PointSets
+# What a parameter of an estimator can replace in a preset.
+OVERRIDES = (
+    "max_epochs",
+    "batch_pairs",
+    "learning_rate",
+    "kl_weight",
+    "negatives",
+    "readout",
+    "validation_fraction",
+    "patience",
+)
 
 
 @dataclass(frozen=True)
@@ -48,6 +57,38 @@ class Preset:
     negatives: tuple[str, ...] = NEGATIVES
     kl_weight: float = 0.1
     validation_fraction: float = 0.05
+
+    def checked(self) -> Preset:
+        """Return the preset, if it can be built and trained."""
+        check_training(self)
+        check_number("validation_fraction", self.validation_fraction, "shares from 0 to below 1", least=0, below=1)
+        if isinstance(self.negatives, str) or not isinstance(self.negatives, Sequence):
+            raise ValueError(f"negatives={self.negatives!r}; accepted are sequences of {', '.join(NEGATIVES)}.")
+        if self.max_epochs and not self.objective.total:
+            raise ValueError(
+                "objective_params gives local, global, context and prior the weight 0: there is nothing to learn; "
+                "accepted is that with max_epochs=0 only."
+            )
+        model_config(self, (), ("distance",))
+        return self
+
+
+def check_training(plan: Any) -> None:
+    """Refuse numbers that no training can use.
+
+    Parameters
+    ----------
+    plan : Preset or TrainingPlan
+        Its fields max_epochs, patience, batch_pairs and learning_rate.
+
+    Raises
+    ------
+    ValueError
+        Naming parameter, value and what is accepted.
+    """
+    for name, least in (("max_epochs", 0), ("patience", 1), ("batch_pairs", 1)):
+        check_number(name, getattr(plan, name), f"whole numbers of at least {least}", whole=True, least=least)
+    check_number("learning_rate", plan.learning_rate, "finite numbers above 0", above=0)
 
 
 PRESETS = {
@@ -96,7 +137,7 @@ def resolve_preset(
     objective_params : mapping or None
         Fields of `ObjectiveConfig`; "global" may be written for its field ``global_``.
     overrides : mapping
-        Other fields of `Preset`; None keeps the preset's.
+        The fields `OVERRIDES`; None keeps the preset's.
 
     Returns
     -------
@@ -112,39 +153,47 @@ def resolve_preset(
     >>> resolve_preset("paper", {"width": 32}, None, {"max_epochs": 3, "readout": None}).encoder.width
     32
     """
-    if name not in PRESETS:
-        raise ValueError(f"preset={name!r}; accepted are {sorted(PRESETS)}.")
+    check_choice("preset", name, sorted(PRESETS))
     preset = PRESETS[name]
-    objective = {("global_" if k == "global" else k): v for k, v in (objective_params or {}).items()}
-    encoder = dict(encoder_params or {})
-    _check_names("encoder_params", encoder, EncoderConfig)
-    _check_names("objective_params", objective, ObjectiveConfig)
+    encoder = _checked_names("encoder_params", encoder_params, EncoderConfig)
+    objective = {
+        f"{k}_" if k == "global" else k: v
+        for k, v in _checked_names("objective_params", objective_params, ObjectiveConfig).items()
+    }
     given = {k: v for k, v in overrides.items() if v is not None}
     return replace(
         preset,
         encoder=encoder_config({**asdict(preset.encoder), **encoder}),
         objective=replace(preset.objective, **objective),
         **given,
-    )
+    ).checked()
 
 
-def _check_names(parameter: str, given: Mapping[str, Any], config: type) -> None:
-    """Refuse names that are no fields."""
-    accepted = [f.name for f in fields(config)]
-    unknown = sorted(set(given) - set(accepted))
+def _checked_names(parameter: str, given: Mapping[str, Any] | None, config: type) -> dict[str, Any]:
+    """The given fields of a configuration; names that are no fields are refused."""
+    if given is None:
+        return {}
+    accepted = [f.name.rstrip("_") for f in fields(config)]
+    if not isinstance(given, Mapping):
+        raise ValueError(f"{parameter}={given!r}; accepted are None and dicts of {', '.join(accepted)}.")
+    unknown = [name for name in given if name not in accepted and name != "global_"]
     if unknown:
-        raise ValueError(f"{parameter} has unknown names {unknown}; accepted are {accepted}.")
+        raise ValueError(f"{parameter} has unknown names {unknown}; accepted are {', '.join(accepted)}.")
+    return dict(given)
 
 
-def model_config(preset: Preset, points: PointSets, embedding_dim: int | None) -> ModelConfig:
-    """Return the model that a preset builds on these point sets."""
+def model_config(
+    preset: Preset,
+    feature_names: tuple[str, ...],
+    interaction_names: tuple[str, ...],
+    embedding_dim: int | None = None,
+) -> ModelConfig:
+    """Return the model that a preset builds on point sets with these features."""
     context = replace(preset.encoder, blocks=1) if preset.readout == "moments" else None
-    if preset.objective.context > 0 and context is None:
-        raise ValueError("objective_params={'context': ...} needs readout='moments', which reads the context.")
-    dim = {} if embedding_dim is None or preset.readout != "network" else {"global_dim": embedding_dim}
+    dim = {} if embedding_dim is None or preset.readout != "network" else {"global_dim": int(embedding_dim)}
     return ModelConfig(
-        feature_names=points.feature_names,
-        interaction_names=points.interaction_names,
+        feature_names=feature_names,
+        interaction_names=interaction_names,
         encoder=preset.encoder,
         context_encoder=context,
         objective=preset.objective,

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +12,7 @@ import torch
 from skdim.batches import collate, pair_budget_batches
 from skdim.callbacks import TrainingPlan
 from skdim.model import CrystalModel
+from skdim.parameters import as_json
 from skdim.presets import Preset, model_config
 from skdim.state import EmbedderState, weights_of
 from skdim.training import train
@@ -39,12 +39,13 @@ def site_statistics(points: PointSets) -> tuple[torch.Tensor, torch.Tensor, torc
     Returns
     -------
     mean, scale : Tensor of shape (F,)
-        Over sites, weighted by multiplicity; the scale of a feature that does not vary is one.
+        Over sites, weighted by multiplicity and occupancy; the scale of a feature that does not vary is one.
     share : Tensor of shape (119,)
         Share of the sites by atomic number.
     """
     crystal = np.repeat(np.arange(len(points)), points.n_sites)
-    weight = points.multiplicity / np.bincount(crystal, points.multiplicity)[crystal] / len(points)
+    atoms = points.multiplicity * points.kinds.fractions.sum(1, dtype=np.float64)[points.kind]
+    weight = atoms / np.bincount(crystal, atoms)[crystal] / len(points)
     by_kind = np.bincount(points.kind, weight, minlength=len(points.kinds))
     features = points.kinds.features
     mean = by_kind @ features
@@ -90,18 +91,41 @@ def pretrain(
     -------
     EmbedderState
     """
-    config = model_config(preset, points, embedding_dim)
+    model = _initialised(points, preset, seed, embedding_dim, start)
+    columns = tuple(model.column_names(collate(points, np.arange(1))))
+    _check_dimension(embedding_dim, len(points), len(columns))
+    plan = _plan(preset, seed, device, checkpoint, progress, _fingerprint(points, model, preset, seed))
+    history = train(model, points, plan, preset.validation_fraction) if preset.max_epochs else []
+    raw = _raw_vectors(model.to(device).eval(), points, device)
+    state = _standardised(model, raw, points, columns, history)
+    if embedding_dim is None or embedding_dim == len(columns):
+        return state
+    return _shortened(state, _bounded(raw, state), embedding_dim)
+
+
+def _initialised(
+    points: PointSets, preset: Preset, seed: int, embedding_dim: int | None, start: EmbedderState | None
+) -> CrystalModel:
+    """The model before training: with weights drawn from the seed, or those to go on from."""
+    config = model_config(preset, points.feature_names, points.interaction_names, embedding_dim)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         model = CrystalModel(config, *site_statistics(points))
     if start is not None:
         if start.config != config:
             raise ValueError("warm_start cannot go on: features or parameters that shape the model have changed.")
         model.load_state_dict({k: torch.from_numpy(np.array(v)) for k, v in start.weights.items()})
-    plan = _plan(preset, seed, device, checkpoint, progress, _fingerprint(points, config, preset, seed))
-    history = train(model, points, plan, preset.validation_fraction) if preset.max_epochs else []
-    raw = _raw_vectors(model.to(device).eval(), points, device)
-    return _standardised(config, model, raw, points, embedding_dim, history)
+    return model
+
+
+def _check_dimension(embedding_dim: int | None, n_crystals: int, n_columns: int) -> None:
+    """Refuse, before the training, more columns than there can be."""
+    most = min(n_crystals - 1, n_columns)
+    if embedding_dim is not None and embedding_dim not in (n_columns, *range(1, most + 1)):
+        raise ValueError(
+            f"embedding_dim={embedding_dim}; accepted are 1 to {most}, with {n_crystals} crystals and the "
+            f"{n_columns} columns of the readout."
+        )
 
 
 def _plan(
@@ -115,57 +139,55 @@ def _plan(
     )
 
 
-def _fingerprint(points: PointSets, config: Any, preset: Preset, seed: int) -> str:
-    """Digest of all that decides a training."""
-    digest = hashlib.sha256(json.dumps([config.as_dict(), asdict(preset), seed], sort_keys=True).encode())
-    for column in (points.site_offsets, points.kind, points.neighbor, points.distance, points.kinds.features):
-        digest.update(np.ascontiguousarray(column).tobytes())
+def _fingerprint(points: PointSets, model: CrystalModel, preset: Preset, seed: int) -> str:
+    """Digest of all that decides a training: choices, data and initial weights."""
+    digest = hashlib.sha256(as_json([model.config.as_dict(), asdict(preset), seed]).encode())
+    columns = [getattr(points, f.name) for f in fields(points)] + [points.kinds.features, points.kinds.fractions]
+    for column in [*columns, *weights_of(model).values()]:
+        if isinstance(column, np.ndarray):
+            digest.update(np.ascontiguousarray(column).tobytes())
     return digest.hexdigest()
 
 
 def _standardised(
-    config: Any,
     model: CrystalModel,
     raw: NDArray[np.float32],
     points: PointSets,
-    embedding_dim: int | None,
+    columns: tuple[str, ...],
     history: list[dict[str, float]],
 ) -> EmbedderState:
     """The state of a trained model whose vectors have been seen."""
     center, scale = raw.mean(0, dtype=np.float64), raw.std(0, dtype=np.float64)
     # What only rounding moves says nothing.
     scale[scale < 1e-4] = 1.0
-    names = tuple(model.column_names(collate(points, np.arange(1))))
-    state = EmbedderState(
-        config=config,
+    return EmbedderState(
+        config=model.config,
         weights=weights_of(model),
         center=center.astype(np.float32),
         scale=scale.astype(np.float32),
-        columns=names,
+        columns=columns,
         settings=dict(points.settings),
         extra={"history": history},
     )
-    if embedding_dim is None or embedding_dim == len(names):
-        return state
-    return _shortened(state, _bounded(raw, state), embedding_dim)
 
 
 def _shortened(state: EmbedderState, vectors: NDArray[np.float32], embedding_dim: int) -> EmbedderState:
     """The state with its vectors projected on their first principal axes, each again of unit deviation."""
     from sklearn.decomposition import PCA
 
-    most = min(vectors.shape)
-    if not 1 <= embedding_dim <= most:
-        raise ValueError(
-            f"embedding_dim={embedding_dim}; accepted are 1 to {most}, the smaller of the number of crystals and the "
-            f"{vectors.shape[1]} columns of the readout."
-        )
-    axes = PCA(embedding_dim, svd_solver="full").fit(vectors)
+    axes = PCA(embedding_dim, svd_solver="full").fit(vectors.astype(np.float64))
     # A sign that does not depend on the solver: the largest entry of each axis is positive.
     sign = np.sign(axes.components_[np.arange(embedding_dim), np.abs(axes.components_).argmax(1)])
-    components = axes.components_ * (sign / np.sqrt(axes.explained_variance_ + 1e-12))[:, None]
-    columns = tuple(f"component_{k}" for k in range(embedding_dim))
-    return replace(state, components=components.astype(np.float32), columns=columns)
+    spread = np.sqrt(axes.explained_variance_)
+    # Axes along which nothing but rounding is left stay as small as they are.
+    spread[spread < 1e-4 * spread[0]] = 1.0
+    components = axes.components_ * (sign / spread)[:, None]
+    return replace(
+        state,
+        components=components.astype(np.float32),
+        offset=(components @ axes.mean_).astype(np.float32),
+        columns=tuple(f"component_{k}" for k in range(embedding_dim)),
+    )
 
 
 def _bounded(raw: NDArray[np.float32], state: EmbedderState) -> NDArray[np.float32]:
@@ -206,7 +228,7 @@ def embed(state: EmbedderState, model: CrystalModel, points: PointSets, device: 
     valid = np.flatnonzero(points.valid)
     if len(valid):
         short = _bounded(_raw_vectors(model, points if len(valid) == len(points) else points[valid], device), state)
-        if state.components is not None:
-            short = np.clip(short @ state.components.T, -BOUND, BOUND)
+        if state.components is not None and state.offset is not None:
+            short = np.clip(short @ state.components.T - state.offset, -BOUND, BOUND)
         vectors[valid] = short
     return vectors

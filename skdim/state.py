@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from safetensors.numpy import save_file
 import skdim
 from skdim.config import ModelConfig
 from skdim.model import CrystalModel
+from skdim.parameters import as_json
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,8 +42,9 @@ class EmbedderState:
         Names of the D columns.
     settings : dict
         Settings of the point sets it was trained on.
-    components : ndarray of shape (d, D), or None
-        Principal axes the standardised columns are projected on, where a shorter vector was asked for.
+    components, offset : ndarray of shape (d, D) and (d,), or None
+        Principal axes the standardised columns are projected on, where a shorter vector was asked for, and the
+        projection of their mean.
     extra : dict
         JSON-able facts that travel along: parameters, history, versions.
     """
@@ -53,6 +56,7 @@ class EmbedderState:
     columns: tuple[str, ...]
     settings: dict[str, Any]
     components: NDArray[np.float32] | None = None
+    offset: NDArray[np.float32] | None = None
     extra: dict[str, Any] = field(default_factory=dict)
 
     def model(self, device: str | torch.device = "cpu") -> CrystalModel:
@@ -75,19 +79,24 @@ def write_state(path: str | os.PathLike[str], state: EmbedderState) -> None:
     """Write one safetensors file at exactly this path: arrays, and JSON in the header."""
     arrays = {f"weights/{k}": v for k, v in state.weights.items()}
     arrays |= {"center": state.center, "scale": state.scale}
-    if state.components is not None:
-        arrays["components"] = state.components
+    if state.components is not None and state.offset is not None:
+        arrays |= {"components": state.components, "offset": state.offset}
     header = {
         "format": _FORMAT,
         "config": state.config.as_dict(),
         "columns": list(state.columns),
         "settings": state.settings,
-        "extra": state.extra,
+        "extra": {**state.extra, "history": _without_nan(state.extra.get("history", []))},
         "versions": {"skdim": skdim.__version__, "torch": torch.__version__, "python": platform.python_version()},
     }
     draft = Path(f"{os.fspath(path)}.part")
-    save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, draft, {"skdim": json.dumps(header)})
+    save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, draft, {"skdim": as_json(header)})
     os.replace(draft, path)
+
+
+def _without_nan(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The history with null, which JSON has, in place of NaN, which it has not."""
+    return [{k: None if isinstance(v, float) and math.isnan(v) else v for k, v in row.items()} for row in history]
 
 
 def read_state(path: str | os.PathLike[str]) -> EmbedderState:
@@ -106,13 +115,26 @@ def read_state(path: str | os.PathLike[str]) -> EmbedderState:
         with safe_open(path, "np") as file:
             header = json.loads((file.metadata() or {})["skdim"])
             arrays = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118 - not a mapping
-    except (SafetensorError, KeyError, json.JSONDecodeError) as error:
-        raise ValueError(f"{os.fspath(path)!r} is not an embedder saved by skdim, or it is damaged: {error}") from error
-    if header["format"] > _FORMAT:
+        _check_format(header["format"], header["versions"]["skdim"], path)
+        return _state(header, arrays)
+    except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
         raise ValueError(
-            f"{os.fspath(path)!r} has format {header['format']} (skdim {header['versions']['skdim']}); this version of "
-            f"skdim, {skdim.__version__}, reads formats up to {_FORMAT}."
+            f"{os.fspath(path)!r} is not an embedder saved by skdim, or it is damaged: {type(error).__name__} {error}"
+        ) from error
+
+
+def _check_format(version: int, writer: str, path: str | os.PathLike[str]) -> None:
+    """Refuse files of later versions."""
+    if version > _FORMAT:
+        raise ValueError(
+            f"{os.fspath(path)!r} has format {version} (skdim {writer}); this version of skdim, {skdim.__version__}, "
+            f"reads formats up to {_FORMAT}."
         )
+
+
+def _state(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> EmbedderState:
+    """The state that a header and arrays describe."""
+    history = [{k: math.nan if v is None else v for k, v in row.items()} for row in header["extra"]["history"]]
     return EmbedderState(
         config=ModelConfig.from_dict(header["config"]),
         weights={k.removeprefix("weights/"): v for k, v in arrays.items() if k.startswith("weights/")},
@@ -121,5 +143,6 @@ def read_state(path: str | os.PathLike[str]) -> EmbedderState:
         columns=tuple(header["columns"]),
         settings=header["settings"],
         components=arrays.get("components"),
-        extra={**header["extra"], "versions": header["versions"]},
+        offset=arrays.get("offset"),
+        extra={**header["extra"], "history": history, "versions": header["versions"]},
     )

@@ -66,7 +66,8 @@ def crystal_loader(dataset: CrystalDataset, batch_size: int, budget: int, seed: 
     """Loader of batches within a pair budget; skorch's batch_size, a number of crystals, is not used."""
     n_pairs = dataset.points.n_pairs[dataset.crystals]
     sampler = PairBudgetSampler(n_pairs, budget, seed)
-    return DataLoader(dataset, batch_sampler=sampler, collate_fn=_as_is)
+    # A loader without a generator of its own draws from the global one.
+    return DataLoader(dataset, batch_sampler=sampler, collate_fn=_as_is, generator=torch.Generator())
 
 
 def _as_is(batch: Any) -> Any:
@@ -145,7 +146,12 @@ def train(
     """
     order = np.random.default_rng(plan.seed).permutation(len(points))
     n_valid = round(validation_fraction * len(points))
-    n_valid = n_valid if 2 <= n_valid <= len(points) - 2 else 0
+    n_valid = n_valid if n_valid >= 2 else 0
+    if n_valid > len(points) - 2:
+        raise ValueError(
+            f"validation_fraction={validation_fraction} leaves {len(points) - n_valid} of {len(points)} crystals to "
+            "learn from; at least 2 are needed."
+        )
     held_out, learned = np.sort(order[:n_valid]), np.sort(order[n_valid:])
     net = _net(model, points, plan, held_out).initialize()
     keep = dict(net.callbacks_)["keep_best"]

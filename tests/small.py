@@ -50,7 +50,8 @@ def handful() -> list[Structure]:
 @cache
 def handful_points(**params: Any) -> PointSets:
     """Return them as point sets, by default with a Coulomb term beside the distance and few neighbours."""
-    params = {"n_neighbors": 10, "interaction_features": ("distance", "log_coulomb"), **params}
+    common = {"site_features": "paper", "n_neighbors": 10, "interaction_features": ("distance", "log_coulomb")}
+    params = {**common, **params}
     return CrystalPointSetTransformer(**params).fit_transform(handful())
 
 

@@ -139,7 +139,7 @@ def test_the_order_of_rows_and_pairs_only_orders_the_vectors(name: str) -> None:
 def test_merging_what_symmetry_makes_alike_changes_no_vector(
     cutoff: float | None, top_k: int | None, blocks: int
 ) -> None:
-    recipe, table = CrystalPointSetTransformer(n_neighbors=10)._recipe()
+    recipe, table = CrystalPointSetTransformer(site_features="paper", n_neighbors=10)._recipe()
     cells, kinds = cells_and_kinds(handful(), table)
     merged, single = (batch_of(assemble(cells, kinds, recipe, reduce=reduce)) for reduce in (True, False))
     encoder = build(replace(DEFAULT, cutoff=cutoff, top_k=top_k, blocks=blocks), merged)
