@@ -1,0 +1,80 @@
+"""Files in; point sets of their crystals a chunk at a time, and what is to be said of those that failed, out."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from skdim.inputs import Crystal, read_crystals
+from skdim.paths import Found, holds_many
+
+if TYPE_CHECKING:
+    from skdim.featurizer import CrystalPointSetTransformer
+    from skdim.pointsets import PointSets
+
+
+@dataclass
+class Tally:
+    """What has come by.
+
+    Attributes
+    ----------
+    n_rows : int
+        Crystals read.
+    failures : list of (str, str)
+        Id and reason of each that cannot be used.
+    """
+
+    n_rows: int = 0
+    failures: list[tuple[str, str]] = field(default_factory=list)
+
+    def count(self, crystals: list[Crystal], failures: list[tuple[int, str]]) -> None:
+        """Add crystals, some of which failed: by row, with the featurizer's reasons."""
+        self.n_rows += len(crystals)
+        # Without content the featurizer sees a missing value; why it is missing was known before.
+        self.failures += [(crystals[row].id, crystals[row].problem or reason) for row, reason in failures]
+
+    def describe(self) -> str:
+        """Name every crystal that failed, one a line, with its reason."""
+        lines = (f"  {name}: {reason}" for name, reason in self.failures)
+        return "\n".join([f"{len(self.failures)} of {self.n_rows} crystals cannot be used", *lines])
+
+
+def featurized(
+    found: Found, featurizer: CrystalPointSetTransformer, size: int, tally: Tally, *, progress: bool
+) -> Iterator[tuple[list[str], PointSets]]:
+    """Read and featurize crystals, so many at a time, and forget them.
+
+    Parameters
+    ----------
+    found : Found
+        What to read.
+    featurizer : CrystalPointSetTransformer
+        Its ``on_error`` does not matter.
+    size : int
+        Crystals in a chunk.
+    tally : Tally
+        Is kept up to date.
+    progress : bool
+        Whether to show a bar on stderr, where that is a terminal.
+
+    Yields
+    ------
+    ids : list of str
+        Of up to ``size`` crystals, in order.
+    points : PointSets
+        The same crystals; those that failed have no sites.
+    """
+    from tqdm.auto import tqdm
+
+    crystals = read_crystals(found.files)
+    # How many crystals are in archives and lists is only known when they have been read.
+    total = None if any(holds_many(file.name) for file in found.files) else len(found.files)
+    with tqdm(desc="crystals", unit="", total=total, disable=None if progress else True) as bar:
+        while chunk := list(itertools.islice(crystals, size)):
+            points, failures = featurizer.try_transform([crystal.content for crystal in chunk])
+            tally.count(chunk, failures)
+            yield [crystal.id for crystal in chunk], points
+            bar.update(len(chunk))
