@@ -20,6 +20,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from math import isfinite
+from numbers import Real
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -65,7 +67,7 @@ class EncoderConfig:
         k-softmax: each head keeps its k largest logits.
     """
 
-    width: int = 128
+    width: int = 192
     heads: int = 4
     blocks: int = 1
     depth: int = 1
@@ -95,11 +97,10 @@ class EncoderConfig:
 
     def _check_decay(self) -> None:
         """Refuse what is not one exponent a head."""
-        accepted = f"None and one exponent for each of heads={self.heads}"
-        if not isinstance(self.decay, tuple) or len(self.decay) != self.heads:
-            raise ValueError(f"decay={self.decay!r}; accepted are {accepted}.")
-        for exponent in self.decay:
-            check_number("decay", exponent, accepted)
+        powers, heads = self.decay, self.heads
+        numbers = isinstance(powers, tuple) and all(isinstance(p, Real) and isfinite(p) for p in powers)
+        if not numbers or len(powers or ()) != heads:
+            raise ValueError(f"decay={powers!r}; accepted are None and one exponent for each of heads={heads}.")
 
 
 class Environments(NamedTuple):

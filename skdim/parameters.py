@@ -116,14 +116,13 @@ def as_json(value: Any) -> str:
     Returns
     -------
     str
-        The same for equal values.
 
     Examples
     --------
     >>> as_json({"width": np.int64(3), "heads": (1, 2)})
-    '{"heads": [1, 2], "width": 3}'
+    '{"width": 3, "heads": [1, 2]}'
     """
-    return json.dumps(value, sort_keys=True, default=_plain)
+    return json.dumps(value, default=_plain)
 
 
 def _plain(value: Any) -> Any:

@@ -69,9 +69,14 @@ class SavedMixin(BaseEstimator):
         given = params.pop("featurizer")
         if not _is_available(params["device"]):
             params["device"] = "auto"
-        embedder = cls(**params, featurizer=None if given is None else CrystalPointSetTransformer(**given))
-        embedder.featurizer_ = CrystalPointSetTransformer(**state.extra["featurizer"]).fit()
+        params["negatives"] = None if params["negatives"] is None else tuple(params["negatives"])
+        embedder = cls(**params, featurizer=None if given is None else _featurizer(given))
+        embedder.featurizer_ = _featurizer(state.extra["featurizer"]).fit()
         embedder._restore(state)
+        try:
+            embedder._network()
+        except RuntimeError as error:
+            raise ValueError(f"{os.fspath(path)!r} does not fit together, or it is damaged: {error}") from error
         return embedder
 
     def _restore(self, state: EmbedderState) -> None:
@@ -122,6 +127,11 @@ def _is_available(device: Any) -> bool:
         # AssertionError: what a build of torch without CUDA raises.
         return False
     return True
+
+
+def _featurizer(params: dict[str, Any]) -> CrystalPointSetTransformer:
+    """Build a featurizer of what `plain_parameters` gave; JSON has no tuples."""
+    return CrystalPointSetTransformer(**{**params, "interaction_features": tuple(params["interaction_features"])})
 
 
 def plain_parameters(featurizer: CrystalPointSetTransformer) -> dict[str, Any]:

@@ -17,9 +17,15 @@ from tests.handmade import iron, perovskite, salt, silicon
 
 
 @cache
+def everything() -> tuple[list[Structure], np.ndarray]:
+    """Return all bundled formation energies and their crystals."""
+    return load_formation_energy(return_X_y=True)
+
+
+@cache
 def bundled(n: int, most_sites: int = 8) -> tuple[list[Structure], np.ndarray]:
     """Return the first n bundled crystals of few sites, and their formation energies."""
-    structures, energies = load_formation_energy(return_X_y=True)
+    structures, energies = everything()
     chosen = [k for k, s in enumerate(structures) if len(s) <= most_sites][:n]
     return [structures[k] for k in chosen], energies[chosen]
 

@@ -1,0 +1,232 @@
+"""A fitted embedder on disk and back: the same bits, no pickle, and clear words about files that are none."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import pickle
+import struct
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import load_file, save_file
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+
+from skdim import CrystalPointSetTransformer, DeepInfoMaxEmbedder
+from tests.handmade import salt
+from tests.small import bundled, bundled_points
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "untrained": {"max_epochs": 0, "verbose": 0, "device": "cpu"},
+    "components": {"embedding_dim": np.int64(4), "encoder_params": {"width": np.int64(8)}, "validation_fraction": 0.0},
+    "network": {
+        "readout": "network",
+        "objective_params": {"context": 0.0, "local": 1.0, "global": 1.0, "prior": np.float32(0.5)},
+        "negatives": ("crystal", "species"),
+        "random_state": np.int64(3),
+    },
+    "own featurizer": {"featurizer": CrystalPointSetTransformer(n_neighbors=12, site_features=["Number", "Row"])},
+}
+
+
+@cache
+def fitted(name: str = "default") -> DeepInfoMaxEmbedder:
+    params = {"encoder_params": {"width": 8}, "max_epochs": 2, "random_state": 0, **VARIANTS[name]}
+    return DeepInfoMaxEmbedder(**params).fit(bundled(12)[0])
+
+
+def vectors(embedder: DeepInfoMaxEmbedder) -> np.ndarray:
+    return embedder.transform(bundled(20)[0])
+
+
+def saved(tmp_path: Path, name: str = "default") -> Path:
+    path = tmp_path / "model.skdim"
+    fitted(name).save(path)
+    return path
+
+
+def header_of(path: Path) -> dict[str, Any]:
+    """The JSON in a safetensors file, read without the library and without what JSON does not have."""
+    blob = path.read_bytes()
+    (length,) = struct.unpack("<Q", blob[:8])
+    words = json.loads(blob[8 : 8 + length])["__metadata__"]["skdim"]
+    found: dict[str, Any] = json.loads(words, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+    return found
+
+
+def rewrite(path: Path, **changes: Any) -> None:
+    """The same arrays under a changed header; None takes an entry out."""
+    header = {**header_of(path), **changes}
+    header = {k: v for k, v in header.items() if v is not None}
+    save_file(load_file(path), path, {"skdim": json.dumps(header)})
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_saved_embedder_comes_back_as_it_was(name: str, tmp_path: Path) -> None:
+    embedder = fitted(name)
+    back = DeepInfoMaxEmbedder.load(saved(tmp_path, name))
+    assert np.array_equal(vectors(back), vectors(embedder))
+    assert list(back.get_feature_names_out()) == list(embedder.get_feature_names_out())
+    ours, theirs = embedder.get_params(), back.get_params()
+    assert repr(theirs.pop("featurizer")) == repr(ours.pop("featurizer"))
+    assert theirs == ours
+    assert [list(row) for row in back.history_] == [list(row) for row in embedder.history_]
+    for row, other in zip(back.history_, embedder.history_, strict=True):
+        assert all(row[k] == other[k] or (math.isnan(row[k]) and math.isnan(other[k])) for k in row)
+
+
+def test_the_file_is_at_exactly_that_path_and_holds_arrays_and_json_only(tmp_path: Path) -> None:
+    path = saved(tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["model.skdim"]
+    header = header_of(path)
+    assert set(header["versions"]) == {"skdim", "torch", "python"}
+    assert header["extra"]["parameters"]["encoder_params"] == {"width": 8}
+    assert len(header["extra"]["history"]) == 2
+    assert all(isinstance(value, np.ndarray) for value in load_file(path).values())
+    with pytest.raises(pickle.UnpicklingError):
+        pickle.loads(path.read_bytes())
+    DeepInfoMaxEmbedder.load(str(path))
+
+
+def test_saving_replaces_a_file_at_once(tmp_path: Path) -> None:
+    path = saved(tmp_path)
+    fitted("untrained").save(str(path))
+    assert DeepInfoMaxEmbedder.load(path).max_epochs == 0
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_what_comes_back_can_be_cloned_fitted_and_saved_again(tmp_path: Path) -> None:
+    back = DeepInfoMaxEmbedder.load(saved(tmp_path))
+    assert not hasattr(clone(back), "state_")
+    assert np.array_equal(vectors(clone(back).fit(bundled(12)[0])), vectors(fitted()))
+    went_on = DeepInfoMaxEmbedder.load(saved(tmp_path)).set_params(warm_start=True, max_epochs=0).fit(bundled(12)[0])
+    assert np.allclose(vectors(went_on), vectors(fitted()), atol=1e-6)
+    back.save(tmp_path / "again")
+    assert np.array_equal(vectors(DeepInfoMaxEmbedder.load(tmp_path / "again")), vectors(fitted()))
+
+
+def test_what_comes_back_knows_which_features_it_was_trained_on(tmp_path: Path) -> None:
+    back = DeepInfoMaxEmbedder.load(saved(tmp_path, "own featurizer"))
+    with pytest.raises(ValueError, match=r"site features .*'Electronegativity'.* trained on .*'Number', 'Row'"):
+        back.transform(bundled_points(3))
+
+
+@pytest.mark.parametrize("content", [b"", b"not a model", pickle.dumps([1, 2]), b"\x93NUMPY" + bytes(200)])
+def test_a_file_of_another_kind_is_named(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "model.skdim"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"model.skdim' is not an embedder saved by skdim, or it is damaged"):
+        DeepInfoMaxEmbedder.load(path)
+
+
+def test_safetensors_of_others_and_checkpoints_are_no_embedders(tmp_path: Path) -> None:
+    save_file({"a": np.zeros(3)}, tmp_path / "other")
+    save_file({"a": np.zeros(3)}, tmp_path / "words", {"skdim": "no json"})
+    save_file({"a": np.zeros(3)}, tmp_path / "list", {"skdim": "[1]"})
+    clone(fitted()).set_params(checkpoint_dir=tmp_path).fit(bundled(12)[0])
+    for name in ("other", "words", "list", "checkpoint.safetensors"):
+        with pytest.raises(ValueError, match=f"{name}' is not an embedder saved by skdim"):
+            DeepInfoMaxEmbedder.load(tmp_path / name)
+
+
+@pytest.mark.parametrize("share", [0.01, 0.5, 0.999])
+def test_a_truncated_file_is_named(share: float, tmp_path: Path) -> None:
+    path = saved(tmp_path)
+    blob = path.read_bytes()
+    path.write_bytes(blob[: int(share * len(blob))])
+    with pytest.raises(ValueError, match="is not an embedder saved by skdim, or it is damaged"):
+        DeepInfoMaxEmbedder.load(path)
+
+
+@pytest.mark.parametrize("missing", ["config", "columns", "settings", "extra", "versions", "format"])
+def test_a_header_without_an_entry_is_damaged(missing: str, tmp_path: Path) -> None:
+    path = saved(tmp_path)
+    rewrite(path, **{missing: None})
+    with pytest.raises(ValueError, match="or it is damaged"):
+        DeepInfoMaxEmbedder.load(path)
+
+
+def test_weights_of_another_size_are_damaged(tmp_path: Path) -> None:
+    path = saved(tmp_path)
+    config = header_of(path)["config"]
+    rewrite(path, config={**config, "encoder": {**config["encoder"], "width": 16}})
+    with pytest.raises(ValueError, match=r"(?s)or it is damaged.*size mismatch"):
+        DeepInfoMaxEmbedder.load(path)
+
+
+def test_a_file_of_a_later_version_says_so(tmp_path: Path) -> None:
+    path = saved(tmp_path)
+    rewrite(path, format=99, config=None, versions={"skdim": "9.0"})
+    with pytest.raises(ValueError, match=r"has format 99 \(skdim 9.0\); this version of skdim, .* up to 1"):
+        DeepInfoMaxEmbedder.load(path)
+
+
+def test_a_path_without_a_file_is_named(tmp_path: Path) -> None:
+    for path in (tmp_path / "none", tmp_path):
+        with pytest.raises(FileNotFoundError, match=r"is not a file; accepted is what DeepInfoMaxEmbedder.save wrote"):
+            DeepInfoMaxEmbedder.load(path)
+
+
+def test_only_what_is_fitted_and_needs_no_pickle_can_be_saved(tmp_path: Path) -> None:
+    with pytest.raises(NotFittedError):
+        DeepInfoMaxEmbedder().save(tmp_path / "m")
+    from matminer.featurizers.site import CoordinationNumber
+
+    sites = CrystalPointSetTransformer(site_features=CoordinationNumber.from_preset("VoronoiNN"))
+    embedder = DeepInfoMaxEmbedder(sites, max_epochs=0, random_state=0).fit([salt()])
+    with pytest.raises(ValueError, match=r"site_features=.* which only pickle could keep"):
+        embedder.save(tmp_path / "m")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="the device is there")
+def test_an_embedder_trained_elsewhere_computes_where_it_can(tmp_path: Path) -> None:
+    path = saved(tmp_path)
+    extra = header_of(path)["extra"]
+    rewrite(path, extra={**extra, "parameters": {**extra["parameters"], "device": "cuda"}})
+    back = DeepInfoMaxEmbedder.load(path)
+    assert back.device == "auto"
+    assert np.array_equal(vectors(back), vectors(fitted()))
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_pickles_and_copies_give_the_same_vectors_and_hold_no_network(name: str, tmp_path: Path) -> None:
+    embedder = fitted(name)
+    expected = vectors(embedder)
+    joblib.dump(embedder, tmp_path / "j")
+    copies = [
+        pickle.loads(pickle.dumps(embedder)),
+        copy.deepcopy(embedder),
+        joblib.load(tmp_path / "j"),
+        joblib.load(tmp_path / "j", mmap_mode="r"),
+    ]
+    for one in copies:
+        assert "_model" not in vars(one)
+        assert np.array_equal(vectors(one), expected)
+    assert b"torch" not in pickle.dumps(embedder)
+
+
+def test_an_unfitted_embedder_is_pickled_too() -> None:
+    embedder = DeepInfoMaxEmbedder(max_epochs=3)
+    assert pickle.loads(pickle.dumps(embedder)).get_params() == embedder.get_params()
+
+
+def test_a_subclass_loads_as_itself(tmp_path: Path) -> None:
+    class Own(DeepInfoMaxEmbedder):
+        pass
+
+    assert type(Own.load(saved(tmp_path))) is Own
+
+
+def test_loading_leaves_the_global_generator_alone(tmp_path: Path) -> None:
+    path, before = saved(tmp_path), torch.get_rng_state()
+    vectors(DeepInfoMaxEmbedder.load(path))
+    assert torch.equal(torch.get_rng_state(), before)
