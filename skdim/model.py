@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import nn
@@ -10,12 +10,26 @@ from torch import nn
 from skdim.encoder import SiteNetEncoder, perceptron
 from skdim.infomax import ContextObjective
 from skdim.levels import TwoLevels
-from skdim.segments import weighted_moments
+from skdim.segments import MOMENTS, mean_and_deviation, weighted_moments
 
 if TYPE_CHECKING:
     from skdim.batches import Batch
     from skdim.config import ModelConfig, ObjectiveConfig
     from skdim.encoder import EncoderConfig
+
+
+# Parts of a site whose spread and extremes over the crystal are read besides their mean and mean deviation: few
+# numbers that each mean something. Of the wide environments two moments say as much as four.
+_ALL_MOMENTS = ("raw", "density", "surprise", "residual")
+
+
+class SiteStatistics(NamedTuple):
+    """What a model knows of the sites of its pretraining set; F site features."""
+
+    mean: torch.Tensor  # (F,)
+    scale: torch.Tensor  # (F,)
+    share: torch.Tensor  # (119,) of the sites, by atomic number
+    element_features: torch.Tensor  # (119, F) standardised, zero for elements without sites
 
 
 class ContextTower(nn.Module):
@@ -51,31 +65,25 @@ class CrystalModel(nn.Module):
     ----------
     config : ModelConfig
         Shape of the model.
-    feature_mean, feature_scale : Tensor of shape (F,)
-        Standardisation of the site features, weighted by multiplicity over the pretraining set.
-    element_share : Tensor of shape (119,)
-        Share of the pretraining set's sites by atomic number.
+    statistics : SiteStatistics
+        Of the pretraining set.
     """
 
     feature_mean: torch.Tensor
     feature_scale: torch.Tensor
+    element_features: torch.Tensor
 
-    def __init__(
-        self,
-        config: ModelConfig,
-        feature_mean: torch.Tensor,
-        feature_scale: torch.Tensor,
-        element_share: torch.Tensor,
-    ) -> None:
+    def __init__(self, config: ModelConfig, statistics: SiteStatistics) -> None:
         super().__init__()
         self.config = config
-        self.register_buffer("feature_mean", feature_mean)
-        self.register_buffer("feature_scale", feature_scale)
-        n_features, n_extra = len(feature_mean), len(config.interaction_names) - 1
+        self.register_buffer("feature_mean", statistics.mean)
+        self.register_buffer("feature_scale", statistics.scale)
+        self.register_buffer("element_features", statistics.element_features)
+        n_features, n_extra = len(statistics.mean), len(config.interaction_names) - 1
         self.encoder = SiteNetEncoder(n_features, n_extra, config.encoder)
         self.context: ContextTower | None = None
         if config.context_encoder is not None:
-            self.context = ContextTower(n_features, n_extra, config.context_encoder, element_share)
+            self.context = ContextTower(n_features, n_extra, config.context_encoder, statistics.share)
         self.published = TwoLevels(config, self.encoder.out_width, n_features) if config.has_gaussians else None
 
     def features(self, batch: Batch) -> torch.Tensor:
@@ -111,7 +119,10 @@ class CrystalModel(nn.Module):
             context = self.context(batch, features, batch.distance)
             objective = self.context.objective
             parts["context"] = context
-            parts["surprise"] = objective.surprise(batch, objective.log_probabilities(context)).unsqueeze(1)
+            guess = objective.log_probabilities(context)
+            parts["surprise"] = objective.surprise(batch, guess).unsqueeze(1)
+            # How the true content departs from what the surroundings let expect, in units of the site features.
+            parts["residual"] = parts["raw"] - guess.exp() @ self.element_features
         return parts
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Any:
@@ -125,18 +136,24 @@ class CrystalModel(nn.Module):
         """Crystal vectors (B, D), before they are standardised."""
         if self.config.readout == "network" and self.published is not None:
             return self.published.vectors(batch, self.encoder(batch, self.features(batch), batch.distance).vector)
-        sites = torch.cat(list(self.site_parts(batch).values()), 1)
-        return weighted_moments(sites, batch.site_weight, batch.crystal, len(batch))
+        parts = self.site_parts(batch)
+        where = (batch.site_weight, batch.crystal, len(batch))
+        few = torch.cat([v for k, v in parts.items() if k in _ALL_MOMENTS], 1)
+        wide = torch.cat([v for k, v in parts.items() if k not in _ALL_MOMENTS], 1)
+        return torch.cat([weighted_moments(few, *where), mean_and_deviation(wide, *where)], 1)
 
     def column_names(self, batch: Batch) -> list[str]:
         """Names of the columns of the vector, given any batch."""
         if self.config.readout == "network":
             return [f"global_{k}" for k in range(self.config.global_dim)]
-        names = []
+        few: list[str] = []
+        wide: list[str] = []
         for part, values in self.site_parts(batch).items():
-            own = self.config.feature_names if part == "raw" else range(values.shape[1])
-            names += [f"{part}_{k}" for k in own]
-        return [f"{name}_{moment}" for moment in ("mean", "deviation", "minimum", "maximum") for name in names]
+            own = self.config.feature_names if part in ("raw", "residual") else range(values.shape[1])
+            (few if part in _ALL_MOMENTS else wide).extend(f"{part}_{k}" for k in own)
+        return [f"{name}_{moment}" for moment in MOMENTS for name in few] + [
+            f"{name}_{moment}" for moment in MOMENTS[:2] for name in wide
+        ]
 
 
 def disturbed(batch: Batch, objective: ObjectiveConfig, generator: torch.Generator) -> torch.Tensor:

@@ -95,6 +95,19 @@ def _column_reaches(
     return logit >= threshold - 1e-5 * threshold.abs() - 1e-7
 
 
+MOMENTS = ("mean", "deviation", "minimum", "maximum")
+
+
+def mean_and_deviation(
+    values: torch.Tensor, weight: torch.Tensor, index: torch.Tensor, n_segments: int
+) -> torch.Tensor:
+    """Mean and mean absolute deviation from it of each segment, (S, 2 * D); see `weighted_moments`."""
+    share = weight.unsqueeze(1)
+    mean = segment_sum(values * share, index, n_segments)
+    deviation = segment_sum((values - mean.index_select(0, index)).abs() * share, index, n_segments)
+    return torch.cat([mean, deviation], 1)
+
+
 def weighted_moments(values: torch.Tensor, weight: torch.Tensor, index: torch.Tensor, n_segments: int) -> torch.Tensor:
     """Mean, mean deviation, minimum and maximum of each segment.
 
@@ -114,8 +127,5 @@ def weighted_moments(values: torch.Tensor, weight: torch.Tensor, index: torch.Te
     Tensor of shape (S, 4 * D)
         Means, mean absolute deviations from them, minima, maxima.
     """
-    share = weight.unsqueeze(1)
-    mean = segment_sum(values * share, index, n_segments)
-    deviation = segment_sum((values - mean.index_select(0, index)).abs() * share, index, n_segments)
     lowest, highest = -segment_max(-values, index, n_segments), segment_max(values, index, n_segments)
-    return torch.cat([mean, deviation, lowest, highest], 1)
+    return torch.cat([mean_and_deviation(values, weight, index, n_segments), lowest, highest], 1)

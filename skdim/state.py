@@ -17,7 +17,7 @@ from safetensors.numpy import save_file
 
 import skdim
 from skdim.config import ModelConfig
-from skdim.model import CrystalModel
+from skdim.model import CrystalModel, SiteStatistics
 from skdim.parameters import as_json
 
 if TYPE_CHECKING:
@@ -62,10 +62,10 @@ class EmbedderState:
     def model(self, device: str | torch.device = "cpu") -> CrystalModel:
         """Build the model, ready to embed."""
         weights = {k: torch.from_numpy(np.array(v)) for k, v in self.weights.items()}
-        share = torch.ones(119)
+        mean, scale, elements = (weights[k] for k in ("feature_mean", "feature_scale", "element_features"))
         # Initial values are overwritten at once, so whatever they are, the global generator stays as it was.
         with torch.random.fork_rng(devices=[]):
-            model = CrystalModel(self.config, weights["feature_mean"], weights["feature_scale"], share)
+            model = CrystalModel(self.config, SiteStatistics(mean, scale, torch.ones(119), elements))
         model.load_state_dict(weights)
         return model.to(device).eval()
 

@@ -41,7 +41,7 @@ def config(**changes: object) -> ModelConfig:
 def model_of(given: ModelConfig) -> CrystalModel:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
-        model = CrystalModel(given, *site_statistics(handful_points())).double()
+        model = CrystalModel(given, site_statistics(handful_points())).double()
     for parameter in model.parameters():
         parameter.data += 0.05 * random(*parameter.shape)
     return model
@@ -189,7 +189,7 @@ def test_moments_hold_the_raw_features_and_what_the_encoders_say() -> None:
         assert float(values["raw_Electronegativity_mean"][c]) == pytest.approx(mean)
         assert float(values["raw_Electronegativity_maximum"][c]) == pytest.approx(float(expected[own].max()))
     parts = {name.split("_")[0] for name in names}
-    assert parts == {"raw", "density", "environment", "context", "surprise"}
+    assert parts == {"raw", "density", "environment", "context", "surprise", "residual"}
     iron = 0
     assert all(abs(float(v[iron])) < 1e-12 for n, v in values.items() if n.endswith("deviation"))
 
@@ -200,7 +200,7 @@ def batch_columns(name: str) -> int:
 
 def test_features_are_standardised_over_the_atoms_of_the_pretraining_set() -> None:
     points = handful_points()
-    mean, scale, share = site_statistics(points)
+    mean, scale, share, _ = site_statistics(points)
     rows, weights, elements = [], [], np.zeros(119)
     for crystal in range(len(points)):
         one = points[crystal]

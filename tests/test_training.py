@@ -118,7 +118,7 @@ def fresh(points: PointSets) -> CrystalModel:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return CrystalModel(
-            model_config(preset, points.feature_names, points.interaction_names), *site_statistics(points)
+            model_config(preset, points.feature_names, points.interaction_names), site_statistics(points)
         )
 
 
