@@ -98,7 +98,7 @@ def _collect(cells: Sequence[Cell], recipe: Recipe) -> _Chunk:
 def _find(cells: Sequence[Cell], recipe: Recipe) -> list[Pairs]:
     """Pairs of each crystal: in one direction for shells, all of them for supercells."""
     if recipe.neighborhood == "shell":
-        return shell_pairs(cells, recipe.n_neighbors, margin=2 * recipe.tolerance)
+        return shell_pairs(cells, recipe.n_neighbors, margin=3 * recipe.tolerance)
     return [Pairs(*supercell_pairs(c.lattice, c.frac, recipe.supercell_size)) for c in cells]
 
 
