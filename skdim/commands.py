@@ -55,7 +55,6 @@ def pretrain(args: argparse.Namespace) -> int:
     parts = [points for _, points in featurized(found, featurizer, _CHUNK, tally, progress=not args.quiet)]
     code = _settle(tally, args.on_error, "They are left out.")
     embedder.fit(PointSets.concatenate(parts))
-    embedder.state_.extra["data"] = {"rows": tally.n_rows, "failed": len(tally.failures)}
     embedder.save(args.out)
     if not args.quiet:
         n = tally.n_rows - len(tally.failures)

@@ -267,6 +267,7 @@ class DeepInfoMaxEmbedder(TransformerMixin, SavedMixin):
             progress=bool(self.verbose),
         )
         state.extra.update(parameters=self._parameters(), featurizer=plain_parameters(self.featurizer_))
+        state.extra["data"] = {"rows": len(points), "failed": len(points) - len(usable)}
         self._restore(state)
         return points
 

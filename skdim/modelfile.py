@@ -42,8 +42,8 @@ def facts_of(path: str | os.PathLike[str]) -> dict[str, Any]:
     -------
     dict
         JSON-able: path, sha256, bytes, preset, parameters (of the embedder), changed (those that are not at their
-        defaults), featurizer, model (its shape), data (rows that were read, and how many of them failed; None where
-        that was not kept), epochs, best_epoch (a row of the history, or None), history, columns, versions.
+        defaults), featurizer, model (its shape), data (rows that were read, and how many of them failed; None if
+        the file does not say), epochs, best_epoch (a row of the history, or None), history, columns, versions.
 
     Raises
     ------

@@ -21,6 +21,7 @@ from pyarrow import parquet
 import skdim
 from skdim import DeepInfoMaxEmbedder, commands
 from skdim.cli import build_parser, main
+from skdim.modelfile import as_text, facts_of
 from skdim.presets import PRESETS
 from tests.handmade import DATA, FILES, flat, iron, perovskite, salt, silicon
 
@@ -181,7 +182,8 @@ def test_info_as_json_holds_everything(here, capsys):
 def test_info_knows_models_that_python_saved(here, capsys):
     DeepInfoMaxEmbedder(max_epochs=0, random_state=0).fit([salt(), iron()]).save("py")
     assert main(["info", "py"]) == 0
-    assert "crystals    not recorded" in capsys.readouterr().out
+    assert "crystals    2\n" in capsys.readouterr().out
+    assert "crystals    not recorded\n" in as_text({**facts_of("py"), "data": None})
 
 
 WRONG = {
