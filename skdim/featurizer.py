@@ -192,8 +192,6 @@ class CrystalPointSetTransformer(TransformerMixin, BaseEstimator):
         """
         return self
 
-    def _work(self) -> Work:
-        """Gather what the chunks need."""
     def __sklearn_tags__(self) -> Any:
         """Crystals are no two-dimensional array, and nothing is learned from them."""
         tags = super().__sklearn_tags__()
@@ -202,6 +200,8 @@ class CrystalPointSetTransformer(TransformerMixin, BaseEstimator):
         tags.transformer_tags.preserves_dtype = []
         return tags
 
+    def _work(self) -> Work:
+        """Gather what the chunks need."""
         recipe, features = self._recipe()
         cache = None if self.cache_dir is None else open_cache(self.cache_dir, recipe, features)
         return Work(recipe, features, self.max_sites, cache)
