@@ -72,9 +72,8 @@ class SavedMixin(BaseEstimator):
         params["negatives"] = None if params["negatives"] is None else tuple(params["negatives"])
         embedder = cls(**params, featurizer=None if given is None else _featurizer(given))
         embedder.featurizer_ = _featurizer(state.extra["featurizer"]).fit()
-        embedder._restore(state)
         try:
-            embedder._network()
+            embedder._restore(state)
         except RuntimeError as error:
             raise ValueError(f"{os.fspath(path)!r} does not fit together, or it is damaged: {error}") from error
         return embedder
@@ -83,7 +82,8 @@ class SavedMixin(BaseEstimator):
         """Take a state as what was learned."""
         self.state_ = state
         self.history_ = list(state.extra["history"])
-        self.__dict__.pop("_model", None)
+        # At once, and not when it is first needed: transform changes no attribute.
+        self._model = state.model()
 
     def _device(self) -> str:
         """Resolve "auto", and refuse what torch cannot use here."""
@@ -94,7 +94,7 @@ class SavedMixin(BaseEstimator):
         return self.device
 
     def _network(self) -> CrystalModel:
-        """Build the network of the state once, and move it where the device is changed afterwards."""
+        """Return the network where the device is now; pickles and copies build it when it is first needed."""
         if "_model" not in self.__dict__:
             self._model = self.state_.model()
         return self._model.to(self._device())

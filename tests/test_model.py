@@ -217,6 +217,27 @@ def test_features_are_standardised_over_the_atoms_of_the_pretraining_set() -> No
     assert share.numpy() == pytest.approx(elements, abs=1e-6)
 
 
+def test_the_residual_is_what_departs_from_the_expected_content() -> None:
+    model, some = model_of(config()), batch()
+    points = handful_points()
+    own = np.zeros((119, len(points.feature_names)))
+    total = np.zeros(119)
+    for crystal in range(len(points)):
+        alone = batch_of(points, [crystal])
+        features = model.features(alone)
+        for row, kind in enumerate(alone.kind.tolist()):
+            content = (alone.fractions[kind] / alone.fractions[kind].sum() * alone.site_weight[row]).numpy()
+            own += content[:, None] * features[kind].numpy()
+            total += content
+    own[total > 0] /= total[total > 0, None]
+    assert model.element_features.numpy() == pytest.approx(own, abs=1e-5)
+    assert model.context is not None
+    parts = model.site_parts(some)
+    guess = model.context.objective.log_probabilities(parts["context"]).exp().detach()
+    slow = [parts["raw"][row] - sum(guess[row, z] * torch.from_numpy(own[z]) for z in range(119)) for row in range(11)]
+    assert torch.allclose(parts["residual"].detach(), torch.stack(slow), atol=1e-5)
+
+
 def test_a_configuration_survives_json() -> None:
     given = config(objective=replace(PUBLISHED, estimator="dv"), negatives=("species", "crystal"), kl_weight=0.3)
     for one in (given, replace(given, context_encoder=None), config()):
