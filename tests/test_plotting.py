@@ -1,0 +1,155 @@
+"""What the pictures show: every curve and point, names that can be read, and the units."""
+
+import subprocess
+import sys
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from matplotlib.figure import Figure
+
+from skdim.plotting import (
+    plot_embedding_map,
+    plot_label_efficiency,
+    save_embedding_map,
+    save_label_efficiency,
+    spread,
+)
+
+
+@pytest.fixture
+def records():
+    rng = np.random.default_rng(0)
+    level = {"trained": 1.0, "untrained": 1.02, "Magpie": 1.03}
+    rows = [
+        ("energy", features, head, n, draw, value * n**-0.3 * (1 + 0.02 * rng.normal()))
+        for features, value in level.items()
+        for head in ("ridge", "random_forest")
+        for n in (50, 100, 250)
+        for draw in range(4)
+    ]
+    rows += [("energy", "none", "median", n, d, 0.9) for n in (50, 100, 250) for d in range(4)]
+    return pd.DataFrame(rows, columns=["task", "features", "head", "labels", "draw", "mae"])
+
+
+@pytest.fixture
+def ax():
+    return Figure((7, 5), layout="constrained").subplots()
+
+
+def names_beside(ax):
+    return [text for text in ax.texts if text.get_text()]
+
+
+def test_importing_the_module_does_not_import_matplotlib():
+    code = "import sys, skdim.plotting; print('matplotlib' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert run.stdout.strip() == "False"
+
+
+def test_each_curve_goes_through_the_means_and_carries_its_name(records, ax):
+    plot_label_efficiency(records, ax, unit="eV/atom")
+    assert len(ax.lines) == 7
+    curve = next(line for line in ax.lines if line.get_label() == "Magpie, random forest")
+    own = records.query("features == 'Magpie' and head == 'random_forest'")
+    assert curve.get_xdata().tolist() == [50, 100, 250]
+    assert curve.get_ydata() == pytest.approx(own.groupby("labels")["mae"].mean())
+    assert {text.get_text() for text in names_beside(ax)} == {line.get_label() for line in ax.lines}
+    assert ax.get_ylabel() == "MAE on the test fold (eV/atom)"
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["50", "100", "250"]
+
+
+def test_with_one_head_curves_are_named_by_features_alone(records, ax):
+    plot_label_efficiency(records[records["head"].isin(["ridge", "median"])], ax)
+    assert {line.get_label() for line in ax.lines} == {"trained", "untrained", "Magpie", "median"}
+    assert len({line.get_color() for line in ax.lines}) == 4
+
+
+def test_names_do_not_overlap_and_lie_outside_of_the_curves(records, ax):
+    plot_label_efficiency(records, ax)
+    figure, names = ax.figure, names_beside(ax)
+    figure.draw_without_rendering()
+    point = figure.dpi / 72
+    heights = sorted(ax.transData.transform(name.xy)[1] + name.xyann[1] * point for name in names)
+    assert len(heights) == 7
+    assert all(b - a >= 1.1 * point * names[0].get_fontsize() for a, b in pairwise(heights))
+    assert all(name.xyann[0] > 0 and name.xy[0] == 250 for name in names)
+    assert all(name.get_window_extent().x1 <= figure.bbox.x1 for name in names)
+
+
+def test_bands_are_intervals_of_students_t(ax):
+    errors = [1.0, 2.0, 3.0]
+    rows = [("", "a", "ridge", n, d, error) for n in (10, 20) for d, error in enumerate(errors)]
+    plot_label_efficiency(pd.DataFrame(rows, columns=["task", "features", "head", "labels", "draw", "mae"]), ax)
+    (band,) = ax.collections
+    height = band.get_paths()[0].vertices[:, 1]
+    # Two degrees of freedom: 4.303 standard errors of 1/sqrt(3); below, a tenth of the mean at least.
+    assert height.max() == pytest.approx(2 + 4.303 / np.sqrt(3), rel=1e-3)
+    assert height.min() == pytest.approx(0.2)
+
+
+def test_single_draws_have_no_band(records, ax):
+    plot_label_efficiency(records[records["draw"] == 0], ax)
+    assert all(len(band.get_paths()) == 0 or not band.get_paths()[0].vertices.size for band in ax.collections)
+
+
+def test_several_tasks_are_refused(records):
+    both = pd.concat([records, records.assign(task="gap")])
+    with pytest.raises(ValueError, match=r"tasks \['energy', 'gap'\]"):
+        plot_label_efficiency(both)
+
+
+@settings(max_examples=40)
+@given(st.lists(st.floats(-50, 50), min_size=1, max_size=8), st.floats(0.1, 20))
+def test_spread_keeps_order_distance_and_centre(places, step):
+    moved = spread(places, step)
+    order = np.argsort(places, kind="stable")
+    assert all(b - a >= step - 1e-6 for a, b in pairwise(moved[order]))
+    assert moved.mean() == pytest.approx(np.mean(places), abs=1e-6)
+
+
+def test_spread_leaves_what_is_far_apart():
+    assert spread([7.0, 1.0, 4.0], 2.5).tolist() == [7.0, 1.0, 4.0]
+
+
+def test_the_map_shows_every_crystal_and_unknown_values_in_grey(ax):
+    rng = np.random.default_rng(0)
+    values = np.append(rng.normal(size=300), [np.nan, 50.0])
+    plot_embedding_map(rng.normal(size=(302, 2)), values, ax, label="formation energy (eV/atom)")
+    unknown, known = ax.collections
+    assert (len(unknown.get_offsets()), len(known.get_offsets())) == (1, 301)
+    bar = known.colorbar
+    assert bar.ax.get_ylabel() == "formation energy (eV/atom)"
+    assert known.get_clim() == pytest.approx(tuple(np.nanpercentile(values, [1, 99])))
+    assert bar.extend == "both"
+
+
+def test_points_keep_their_colours(ax):
+    places, values = np.stack([np.arange(9.0), np.zeros(9)], 1), np.arange(9.0) ** 2
+    plot_embedding_map(places, values, ax)
+    drawn = ax.collections[1]
+    assert np.asarray(drawn.get_array()) == pytest.approx(np.asarray(drawn.get_offsets())[:, 0] ** 2)
+
+
+def test_shapes_that_do_not_match_are_refused():
+    with pytest.raises(ValueError, match=r"shapes \(5, 3\) and \(5,\)"):
+        plot_embedding_map(np.zeros((5, 3)), np.zeros(5))
+
+
+def test_new_axes_are_made_where_none_are_given(records, monkeypatch):
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    import matplotlib.pyplot as plt
+
+    plt.switch_backend("Agg")
+    axes = plot_label_efficiency(records), plot_embedding_map(np.zeros((3, 2)), np.arange(3))
+    assert all(ax.figure.number in plt.get_fignums() for ax in axes)
+    plt.close("all")
+
+
+def test_saved_pictures_are_png_files(records, tmp_path):
+    save_label_efficiency(records, tmp_path / "curves.png", unit="eV/atom", title="Energies")
+    save_embedding_map(np.eye(5, 2), np.arange(5), tmp_path / "map.png", label="gap (eV)", title="Gaps")
+    assert all((tmp_path / name).read_bytes()[:4] == b"\x89PNG" for name in ("curves.png", "map.png"))
