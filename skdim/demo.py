@@ -1,0 +1,297 @@
+"""A folder in; the whole method on bundled crystals, told step by step, and a folder with its results out."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from skdim.embedder import DeepInfoMaxEmbedder
+    from skdim.pointsets import PointSets
+
+_UNIT = "eV/atom"
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much a demo does.
+
+    Attributes
+    ----------
+    crystals : int or None
+        Crystals to take, drawn at random; None takes all.
+    max_epochs : int or None
+        Of the pretraining; None leaves it to the preset.
+    draws : dict of int to int
+        Draws for each number of labels.
+    trees : int
+        In a forest.
+    """
+
+    crystals: int | None
+    max_epochs: int | None
+    draws: dict[int, int]
+    trees: int
+
+
+# Forests on a thousand columns and a thousand labels take most of the time: fewer draws there, and 50 trees, whose
+# errors are 1% above those of 100.
+FULL = Size(None, None, {50: 10, 100: 10, 250: 5, 1000: 3}, trees=50)
+QUICK = Size(300, 1, {50: 2, 100: 2}, trees=10)
+
+
+def run_demo(out: Path, *, quick: bool = False, random_state: int = 0, verbose: int = 1) -> None:
+    """Pretrain on the bundled crystals without labels and show what the vectors are worth with few labels.
+
+    Writes into the folder ``model.safetensors``, ``vectors.parquet`` (material_id, fold, then the columns of the
+    trained vector), ``results.csv`` (the records of `skdim.benchmark.label_efficiency`), ``label_efficiency.png`` and
+    ``embedding_map.png``.
+
+    Parameters
+    ----------
+    out : str or path
+        The folder; made if it is not there, files of earlier runs are replaced.
+    quick : bool, default=False
+        Whether to do very little of everything, as a trial of some seconds: its numbers mean nothing.
+    random_state : int, default=0
+        Decides everything random.
+    verbose : int, default=1
+        0 prints nothing.
+    """
+    out, size = Path(out), QUICK if quick else FULL
+    out.mkdir(parents=True, exist_ok=True)
+    story = Story(verbose)
+    with story.step("Crystals", _CRYSTALS):
+        crystals = _load(size, random_state)
+        test = crystals.test_mask
+        story.say(f"{len(test):,} crystals: {(~test).sum():,} to learn from, {test.sum():,} in the test fold")
+    with story.step("Point sets", _POINT_SETS):
+        points = _featurize(crystals)
+        story.say(f"{len(points):,} crystals, {points.n_sites.sum():,} distinct sites, {points.n_pairs.sum():,} pairs")
+    with story.step("Pretraining", _PRETRAINING):
+        trained = _pretrain(points[~test], size.max_epochs, random_state, story.bars)
+        story.say(_losses(trained))
+    with story.step("Vectors", _VECTORS):
+        untrained = _pretrain(points[~test], 0, random_state, story.bars)
+        vectors = {"trained": trained.transform(points), "untrained": untrained.transform(points)}
+        _save(out, trained, vectors["trained"], crystals)
+        story.say(f"{vectors['trained'].shape[1]:,} columns a crystal, in model.safetensors and vectors.parquet")
+    with story.step("Few labels", _FEW_LABELS):
+        records = _measure(vectors, crystals, size, random_state, story.bars)
+        records.to_csv(out / "results.csv", index=False)
+    with story.step("Pictures", _PICTURES):
+        _draw(out, records, vectors["trained"][test], crystals.target[test], random_state)
+    story.show(_results(records, int(test.sum()), size))
+    story.show(_ending(out, story.seconds))
+
+
+_CRYSTALS = """Inorganic crystals whose formation energies are known from density functional theory; they come with the
+package. A fifth of them, the test fold, is put aside: nothing is learned from it."""
+_POINT_SETS = """Each crystal becomes its sites, described by properties of the elements on them, and the distances
+between neighbouring sites. Sites that symmetry makes equal are kept once."""
+_PRETRAINING = """A Site-Net encoder learns by Deep InfoMax, from structures alone, to tell which element sits where its
+surroundings suggest. No energy is used."""
+_VECTORS = """The encoder makes one vector of each crystal. An encoder as it is before training is the control
+that shows what the training adds."""
+_FEW_LABELS = """Now energies, but only those of a few crystals, drawn at random again and again. Regressors learn them
+from the vectors, and for comparison from Magpie's statistics of the elements in each crystal. The forests take most of
+the time."""
+_PICTURES = """The errors against the number of labels, and a map in which crystals with similar vectors are close."""
+
+
+class Story:
+    """Says what is done, why, and how long it took.
+
+    Parameters
+    ----------
+    verbose : int
+        0 says nothing.
+    """
+
+    def __init__(self, verbose: int) -> None:
+        self.verbose = verbose
+        self.number = 0
+        self.start = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the beginning."""
+        return time.perf_counter() - self.start
+
+    @property
+    def bars(self) -> int:
+        """Whether to show progress bars: they are for a screen, not for a log."""
+        return int(bool(self.verbose) and sys.stderr.isatty())
+
+    @contextmanager
+    def step(self, title: str, why: str) -> Iterator[None]:
+        """Announce a step, and say at its end how long it took."""
+        self.number += 1
+        self.show(f"\n{self.number}. {title}")
+        self.say(textwrap.fill(why.replace("\n", " "), 97))
+        start = time.perf_counter()
+        yield
+        self.say(f"[{time.perf_counter() - start:.1f} s]")
+
+    def say(self, text: str) -> None:
+        """Print an indented line."""
+        self.show(textwrap.indent(text, "   "))
+
+    def show(self, text: str) -> None:
+        """Print at once, also into a pipe."""
+        if self.verbose:
+            print(text, flush=True)
+
+
+def _load(size: Size, random_state: int) -> Any:
+    """Load the crystals, or some of them."""
+    from skdim.datasets import load_formation_energy
+
+    crystals = load_formation_energy()
+    if size.crystals is not None:
+        some = np.random.default_rng(random_state).permutation(len(crystals.data))[: size.crystals]
+        for name in ("data", "target", "material_id", "test_mask"):
+            crystals[name] = crystals[name][some]
+    return crystals
+
+
+def _featurize(crystals: Any) -> PointSets:
+    """Make point sets of the crystals."""
+    from skdim.featurizer import CrystalPointSetTransformer
+
+    return CrystalPointSetTransformer().fit_transform(crystals.data)
+
+
+def _pretrain(points: PointSets, max_epochs: int | None, random_state: int, verbose: int) -> DeepInfoMaxEmbedder:
+    """Pretrain the default preset."""
+    from skdim.embedder import DeepInfoMaxEmbedder
+
+    return DeepInfoMaxEmbedder(max_epochs=max_epochs, random_state=random_state, verbose=verbose).fit(points)
+
+
+def _losses(embedder: DeepInfoMaxEmbedder) -> str:
+    """Say how the pretraining went."""
+    losses = [row["valid_loss"] for row in embedder.history_]
+    best = int(np.argmin(losses))
+    return (
+        f"loss on held-out crystals: {losses[0]:.3f} after epoch 1, {losses[best]:.3f} after epoch {best + 1} of "
+        f"{len(losses)}, whose weights are kept"
+    )
+
+
+def _save(out: Path, embedder: DeepInfoMaxEmbedder, vectors: NDArray[np.float32], crystals: Any) -> None:
+    """Write the model, and the vectors of all crystals."""
+    import pandas as pd
+
+    embedder.save(out / "model.safetensors")
+    table = pd.DataFrame(vectors, columns=embedder.get_feature_names_out())
+    ids = pd.DataFrame({"material_id": crystals.material_id, "fold": np.where(crystals.test_mask, "test", "train")})
+    pd.concat([ids, table], axis=1).to_parquet(out / "vectors.parquet", index=False)
+
+
+def _measure(
+    vectors: dict[str, NDArray[np.float32]], crystals: Any, size: Size, random_state: int, verbose: int
+) -> pd.DataFrame:
+    """Train regressors on few labels and record their errors on the test fold."""
+    from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
+
+    from skdim.benchmark import HEADS, label_efficiency, magpie_statistics
+
+    return label_efficiency(
+        {**vectors, "Magpie": magpie_statistics(crystals.data)},
+        crystals.target,
+        crystals.test_mask,
+        label_counts=list(size.draws),
+        draws=size.draws,
+        heads={
+            "median": HEADS["median"](),
+            "ridge": HEADS["ridge"](),
+            "random_forest": RandomForestRegressor(size.trees, max_features=1 / 3),
+            "extra_trees": ExtraTreesRegressor(size.trees, max_features=1 / 3),
+        },
+        cv=None,
+        task="formation energy",
+        random_state=random_state,
+        n_jobs=-1,
+        verbose=verbose,
+    )
+
+
+def _results(records: pd.DataFrame, n_test: int, size: Size) -> str:
+    """Table of errors, what it shows, and how the feature sets compare."""
+    from skdim.benchmark import compare, format_table
+
+    counts, draws = (_listed(v) for v in (size.draws, size.draws.values()))
+    caption = (
+        f"Mean absolute error on the {n_test} test crystals in {_UNIT}: mean ± standard error over {draws} random "
+        f"draws of {counts} labels, the same for every row. Trained and untrained are the vectors of the encoder; "
+        f"median is the guess that needs no features; forests have {size.trees} trees."
+    )
+    lines = ["", format_table(records), "", *textwrap.wrap(caption, 100), ""]
+    for baseline in ("untrained", "Magpie"):
+        lines.append(f"Errors of trained divided by those of {baseline}, geometric mean over the numbers of labels:")
+        for head in ("ridge", "random_forest", "extra_trees"):
+            ratio = compare(records, "trained", baseline, head=head)
+            lines.append(f"   {head.replace('_', ' '):13} {ratio}")
+    return "\n".join(lines)
+
+
+def _listed(values: Any) -> str:
+    """Write numbers as an enumeration."""
+    *first, last = map(str, values)
+    return f"{', '.join(first)} and {last}"
+
+
+def _map(vectors: NDArray[np.float32], random_state: int) -> NDArray[np.float32]:
+    """Place vectors in a plane, similar ones close to each other."""
+    from sklearn.decomposition import PCA
+    from sklearn.manifold import TSNE
+
+    short = PCA(min(50, *vectors.shape), random_state=random_state).fit_transform(vectors)
+    perplexity = min(30.0, (len(vectors) - 1) / 3)
+    places: NDArray[np.float32] = TSNE(init="pca", perplexity=perplexity, random_state=random_state).fit_transform(
+        short
+    )
+    return places
+
+
+def _draw(out: Path, records: pd.DataFrame, vectors: NDArray[np.float32], target: Any, random_state: int) -> None:
+    """Draw the learning curves, and the map of the test fold."""
+    from skdim.plotting import save_embedding_map, save_label_efficiency
+
+    save_label_efficiency(
+        records, out / "label_efficiency.png", unit=_UNIT, title="Predicting the formation energy from few labels"
+    )
+    save_embedding_map(
+        _map(vectors, random_state),
+        target,
+        out / "embedding_map.png",
+        label=f"formation energy ({_UNIT})",
+        title=f"Trained vectors of the {len(vectors)} test crystals (t-SNE)",
+    )
+
+
+def _ending(out: Path, seconds: float) -> str:
+    """Say where things are and how to go on."""
+    return f"""
+Done in {seconds:.0f} s. In {out}/:
+   model.safetensors     the trained encoder
+   vectors.parquet       the vector of each crystal, with its material id and fold
+   results.csv           the error of each regressor on each draw
+   label_efficiency.png  errors against the number of labels
+   embedding_map.png     map of the test crystals by their vectors
+
+Vectors of your own crystals (paths, pymatgen Structures, ASE Atoms, ...):
+   from skdim import DeepInfoMaxEmbedder
+   vectors = DeepInfoMaxEmbedder.load("{out / "model.safetensors"}").transform(["my.cif"])"""
