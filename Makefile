@@ -74,7 +74,8 @@ test-lowest: $(LOWEST)/.ready ## pytest in a second environment, of the lowest v
 	$(LOWEST)/bin/python -m pytest -n 2 $(ARGS)
 
 bench: $(VENV)/.ready ## speed against YARDSTICK=script on DATA=crystals
-	$(PY) benchmarks/run.py $(if $(YARDSTICK),--yardstick "$(YARDSTICK)") $(if $(DATA),--data "$(DATA)")
+	$(PY) benchmarks/run.py $(if $(YARDSTICK),--yardstick "$(YARDSTICK)") $(if $(DATA),--data "$(DATA)") \
+		--out benchmarks/results.json
 
 docs: $(VENV)/.ready ## the documentation, in docs/_build/html; a warning is an error
 	@rm -rf docs/generated
