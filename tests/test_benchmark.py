@@ -12,6 +12,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import KFold, cross_val_predict
 
+from skdim import CrystalPointSetTransformer, DeepInfoMaxEmbedder
 from skdim.benchmark import (
     HEADS,
     KernelRidgeCV,
@@ -280,6 +281,16 @@ def test_transformers_are_fitted_on_the_pool_only_and_frozen_ones_not_at_all(ene
     given = features_module.compute_features(sets, list(energies.data), np.flatnonzero(~energies.test_mask), 400)
     seen = {name: set(np.diff(values, axis=1).ravel()) for name, values in given.items()}
     assert seen == {"fitted": {(~energies.test_mask).sum()}, "frozen": {9}}
+
+
+def test_transformers_can_take_point_sets(energies):
+    points = CrystalPointSetTransformer().fit_transform(energies.data[:40])
+    mask = np.arange(40) % 4 == 0
+    sets = {"untrained": DeepInfoMaxEmbedder(max_epochs=0, random_state=0)}
+    pool = np.flatnonzero(~mask)
+    of_points = features_module.compute_features(sets, points, pool, 40)["untrained"]
+    of_structures = features_module.compute_features(sets, energies.data[:40], pool, 40)["untrained"]
+    assert of_points == pytest.approx(of_structures, abs=1e-4)
 
 
 def test_missing_values_become_means_with_one_warning_that_counts_them(task):

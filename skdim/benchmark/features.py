@@ -10,6 +10,7 @@ import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.base import clone
 
+from skdim.pointsets import PointSets
 from skdim.rows import as_structures
 from skdim.structures import load_structures
 
@@ -107,7 +108,7 @@ def compute_features(
     features : mapping of str to array-like of shape (n, d) or transformer
         A transformer is cloned and fitted on the crystals of the pool only; wrap a fitted one in scikit-learn's
         FrozenEstimator to use it as it is.
-    structures : collection of n crystals, or None
+    structures : collection of n crystals, PointSets or None
         For the transformers.
     pool : ndarray of int
         Rows of the crystals that may be learned from.
@@ -125,7 +126,7 @@ def compute_features(
     """
     if not len(features):
         raise ValueError(f"features={features!r} is empty; give at least one array or transformer by name.")
-    rows = None if structures is None else _object_array(structures)
+    rows = None if structures is None else _indexable(structures)
     if rows is not None and len(rows) != n_rows:
         raise ValueError(f"structures has {len(rows)} rows, but y has {n_rows}; they must match.")
     arrays = {}
@@ -138,8 +139,10 @@ def compute_features(
     return arrays
 
 
-def _object_array(structures: Any) -> NDArray[np.object_]:
-    """Put crystals in an array of objects, without looking into them."""
+def _indexable(structures: Any) -> Any:
+    """Put crystals in an array of objects, without looking into them; point sets can be indexed as they are."""
+    if isinstance(structures, PointSets):
+        return structures
     rows = as_structures(structures)
     return np.fromiter(rows, dtype=object, count=len(rows))
 

@@ -106,7 +106,7 @@ def label_efficiency(
         Targets.
     test_mask : array-like of bool, shape (n,)
         True for the rows of the test fold.
-    structures : collection of n crystals, optional
+    structures : collection of n crystals or PointSets, optional
         What transformers take.
     label_counts : sequence of int, default=(50, 100, 250, 1000)
         Numbers of labels.
