@@ -17,6 +17,7 @@ from skdim.persistence import SavedMixin, plain_parameters
 from skdim.pointsets import PointSets
 from skdim.presets import OVERRIDES, Preset, resolve_preset
 from skdim.pretraining import embed, pretrain
+from skdim.rows import keep_labels
 from skdim.structures import check_on_error
 
 
@@ -188,7 +189,8 @@ class DeepInfoMaxEmbedder(TransformerMixin, SavedMixin):
             One row for each row of X, in order; NaN for rows that failed with on_error="nan".
         """
         check_is_fitted(self, "state_")
-        return self._embed(self.featurizer_.transform(X))
+        vectors: NDArray[np.float32] = keep_labels(self._embed(self.featurizer_.transform(X)), X, self)
+        return vectors
 
     def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> NDArray[np.float32]:
         """Pretrain on crystals and give their vectors; they are featurized once.
@@ -204,7 +206,8 @@ class DeepInfoMaxEmbedder(TransformerMixin, SavedMixin):
         -------
         ndarray of float32, shape (C, d)
         """
-        return self._embed(self._fit_points(X))
+        vectors: NDArray[np.float32] = keep_labels(self._embed(self._fit_points(X)), X, self)
+        return vectors
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
         """Name the columns of the vector.

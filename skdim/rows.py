@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pymatgen.core.sites import Site
 from pymatgen.core.structure import IMolecule, IStructure
+from sklearn import get_config
 
 from skdim.parsing import text_format
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import NDArray
 
-__all__ = ["KINDS", "as_structures", "is_a", "row_labels"]
+__all__ = ["KINDS", "as_structures", "is_a", "keep_labels", "row_labels"]
 
 KINDS = (
     "a pymatgen Structure, the path or the text of a CIF, POSCAR or JSON file, ASE Atoms, "
@@ -129,6 +131,33 @@ def row_labels(X: Any, rows: list[int]) -> list[str] | None:
     if not is_a(index, "pandas", "Index") or is_a(index, "pandas", "RangeIndex"):
         return None
     return [str(index[row]) for row in rows]
+
+
+def keep_labels(values: NDArray[Any], X: Any, estimator: object) -> Any:
+    """Give rows the labels of a pandas Series, where pandas output is wanted of an estimator.
+
+    scikit-learn itself gives the labels of a DataFrame, and only of late those of a Series.
+
+    Parameters
+    ----------
+    values : ndarray of shape (C, D)
+        One row for each crystal.
+    X : object
+        The crystals.
+    estimator : object
+        Whose ``set_output`` counts, and else scikit-learn's configuration.
+
+    Returns
+    -------
+    ndarray or DataFrame
+        The same numbers.
+    """
+    output = getattr(estimator, "_sklearn_output_config", {}).get("transform", get_config()["transform_output"])
+    if output != "pandas" or not is_a(X, "pandas", "Series"):
+        return values
+    import pandas as pd
+
+    return pd.DataFrame(values, index=X.index)
 
 
 def is_a(obj: object, module: str, name: str) -> bool:

@@ -213,7 +213,8 @@ def test_its_parameters_are_searched_through_a_pipeline(tmp_path: Any) -> None:
     ] == int(search.best_params_["embedder__embedding_dim"])
 
 
-def stoichiometry(structures: list[Structure]) -> np.ndarray:
+def stoichiometry(X: Any) -> np.ndarray:
+    structures = X["structure"] if isinstance(X, pd.DataFrame) else X
     featurizer = Stoichiometry()
     return np.array([featurizer.featurize(s.composition) for s in structures])
 
@@ -227,7 +228,8 @@ def test_its_columns_stand_beside_those_of_matminer() -> None:
     assert vectors.shape == (20, len(names))
     assert "matminer__2-norm" in names
     assert np.array_equal(vectors[:, names == "matminer__2-norm"][:, 0], stoichiometry(structures)[:, 1])
-    table = union.set_output(transform="pandas").fit_transform(pd.Series(structures, index=range(20, 40)))
+    frame = pd.DataFrame({"structure": structures}, index=range(20, 40))
+    table = union.set_output(transform="pandas").fit_transform(frame)
     assert list(table.index) == list(range(20, 40))
     assert not table.isna().any(axis=None)
     assert np.isfinite(make_pipeline(union, Ridge()).fit(structures, energies).predict(structures)).all()
