@@ -24,7 +24,7 @@ _CHUNK = 64
 NEIGHBORHOODS = ("shell", "supercell")
 
 
-class CrystalPointSetTransformer(TransformerMixin, BaseEstimator):
+class CrystalPointSetTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
     """Turn crystals into point sets: sites, their features, and the pairs of their neighbourhoods.
 
     Parameters
@@ -37,9 +37,11 @@ class CrystalPointSetTransformer(TransformerMixin, BaseEstimator):
         Least number of neighbours in the complete shells of a site.
     supercell_size : int, default=50
         Most atoms in a supercell; a primitive cell with more is taken alone.
-    site_features : str, sequence of str or matminer site featurizer, default="magpie"
-        "magpie": the twenty-two elemental properties of matminer's magpie preset. "paper": the eight of the paper.
-        Or names of tables of `matminer.utils.data.MagpieData`, or an object with ``featurize(structure, index)``.
+    site_features : str, sequence of str or matminer site featurizer, default="bonding"
+        "bonding": twenty-one elemental properties that speak of bonding, from valence electrons to cohesion, listed in
+        `skdim.elements.SITE_FEATURES`. "magpie": the twenty-two of matminer's magpie preset. "paper": the eight of
+        the paper. Or names of tables of `matminer.utils.data.MagpieData`, or an object with
+        ``featurize(structure, index)``.
         Sites of mixed or partial occupancy get means weighted by occupancy, and the total occupancy beside them.
     interaction_features : sequence of str, default=("distance",)
         "distance" first, then any of "log_coulomb" and "radius_ratio".
@@ -89,7 +91,7 @@ class CrystalPointSetTransformer(TransformerMixin, BaseEstimator):
         neighborhood: str = "shell",
         n_neighbors: int = 48,
         supercell_size: int = 50,
-        site_features: Any = "magpie",
+        site_features: Any = "bonding",
         interaction_features: Sequence[str] = ("distance",),
         tolerance: float = 1e-3,
         max_sites: int = 5000,
@@ -141,11 +143,7 @@ class CrystalPointSetTransformer(TransformerMixin, BaseEstimator):
         PointSets
             C crystals in the order of the rows.
         """
-        if isinstance(X, PointSets):
-            return X
-        points, failures = self.try_transform(X)
-        self._report(X, failures)
-        return points
+        return self._transform(X)
 
     def try_transform(self, X: Any) -> tuple[PointSets, list[tuple[int, str]]]:
         """Featurize crystals, and say why rows failed, whatever ``on_error`` is.
@@ -162,21 +160,37 @@ class CrystalPointSetTransformer(TransformerMixin, BaseEstimator):
         failures : list of (int, str)
             Row number and reason of each failing row.
         """
+        points, failures, notes = self._run(X)
+        _warn_of_cache(notes)
+        return points, failures
+
+    def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> PointSets:
+        """Check the parameters and featurize; see `fit` and `transform`."""
+        return self.fit(X, y)._transform(X)
+
+    def _transform(self, X: Any) -> PointSets:
+        """Featurize crystals, raise or warn of rows that fail; the caller of the method that calls this is warned."""
+        if isinstance(X, PointSets):
+            return X
+        points, failures, notes = self._run(X)
+        _warn_of_cache(notes, 4)
+        if failures:
+            labels = row_labels(X, [row for row, _ in failures])
+            if self.on_error == "raise":
+                raise StructureError(failures, labels)
+            warnings.warn(f"{describe_failures(failures, labels)}\nThey become rows of NaN.", UserWarning, stacklevel=3)
+        return points
+
+    def _run(self, X: Any) -> tuple[PointSets, list[tuple[int, str]], list[str]]:
+        """Point sets, the rows that failed with their reasons, and what is wrong with the cache."""
         work = self._work()
         rows = as_structures(X)
         chunks = [rows[k : k + _CHUNK] for k in range(0, len(rows), _CHUNK)]
         jobs = (delayed(featurize)(chunk, work) for chunk in self._shown(chunks))
         done = Parallel(n_jobs=self.n_jobs if effective_n_jobs(self.n_jobs) > 1 else 1)(jobs)
-        for note in dict.fromkeys(note for chunk in done for note in chunk.notes):
-            warnings.warn(f"cache_dir: {note}.", UserWarning, stacklevel=3)
         failures = [(k * _CHUNK + row, reason) for k, chunk in enumerate(done) for row, reason in chunk.failures]
-        if not done:
-            return no_crystals(0, work.recipe), []
-        return PointSets.concatenate([chunk.points for chunk in done]), failures
-
-    def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> PointSets:
-        """Check the parameters and featurize; see `fit` and `transform`."""
-        return self.fit(X, y).transform(X)
+        points = [chunk.points for chunk in done] or [no_crystals(0, work.recipe)]
+        return PointSets.concatenate(points), failures, [note for chunk in done for note in chunk.notes]
 
     def set_output(self, *, transform: str | None = None) -> CrystalPointSetTransformer:
         """Accept any output setting; point sets are no table and stay `PointSets`.
@@ -236,11 +250,8 @@ class CrystalPointSetTransformer(TransformerMixin, BaseEstimator):
 
         return tqdm(chunks, desc="featurizing", unit_scale=_CHUNK, unit="crystal")
 
-    def _report(self, X: Any, failures: list[tuple[int, str]]) -> None:
-        """Raise or warn once for all rows that failed."""
-        if not failures:
-            return
-        labels = row_labels(X, [row for row, _ in failures])
-        if self.on_error == "raise":
-            raise StructureError(failures, labels)
-        warnings.warn(f"{describe_failures(failures, labels)}\nThey become rows of NaN.", UserWarning, stacklevel=3)
+
+def _warn_of_cache(notes: list[str], stacklevel: int = 3) -> None:
+    """Warn once of each thing that is wrong with the cache."""
+    for note in dict.fromkeys(notes):
+        warnings.warn(f"cache_dir: {note}.", UserWarning, stacklevel=stacklevel)

@@ -21,7 +21,7 @@ from pyarrow import parquet
 import skdim
 from skdim import DeepInfoMaxEmbedder, commands
 from skdim.cli import build_parser, main
-from skdim.modelfile import as_text, facts_of
+from skdim.cli.modelfile import as_text, facts_of
 from skdim.presets import PRESETS
 from tests.handmade import DATA, FILES, flat, iron, perovskite, salt, silicon
 

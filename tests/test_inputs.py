@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from skdim.inputs import read_crystals
-from skdim.outputs import check_place, check_suffix, vector_writer
-from skdim.paths import find_files
+from skdim.cli.inputs import read_crystals
+from skdim.cli.outputs import check_place, check_suffix, vector_writer
+from skdim.cli.paths import find_files
 from skdim.structures import coerce_structure, try_structure
 from tests.handmade import DATA, flat, iron, perovskite, salt, silicon
 

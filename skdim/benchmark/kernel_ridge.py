@@ -108,7 +108,7 @@ class KernelRidgeCV(RegressorMixin, BaseEstimator):
     Attributes
     ----------
     alpha_, gamma_ : float
-        The choice; gamma_ is None for a linear kernel.
+        The choice; ``gamma_`` is None for a linear kernel.
     cv_error_ : float
         Its mean absolute error over the folds.
     dual_coef_ : ndarray of shape (n,)

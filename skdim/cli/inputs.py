@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from skdim.cli.paths import ARCHIVES, compression, is_crystal_name, is_hidden, is_json
 from skdim.parsing import PARSER_ERRORS, text_format
-from skdim.paths import ARCHIVES, compression, is_crystal_name, is_hidden, is_json
 
 _DECOMPRESS = {".gz": gzip.decompress, ".bz2": bz2.decompress, ".xz": lzma.decompress}
 _ID_KEYS = ("material_id", "id", "entry_id")

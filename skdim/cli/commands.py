@@ -6,11 +6,11 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from skdim.paths import Found, find_files
+from skdim.cli.paths import Found, find_files
 
 if TYPE_CHECKING:
+    from skdim.cli.streaming import Tally
     from skdim.embedder import DeepInfoMaxEmbedder
-    from skdim.streaming import Tally
 
 OK, SOME_FAILED, BAD_INPUT, INTERRUPTED, FAULT = 0, 1, 2, 130, 70
 _CHUNK = 1024
@@ -39,15 +39,15 @@ def pretrain(args: argparse.Namespace) -> int:
     ValueError, OSError
         If an argument or a crystal cannot be used; nothing was written then.
     """
-    from skdim.outputs import check_place
+    from skdim.cli.outputs import check_place
 
     found = _find(args)
     check_place(args.out)
 
+    from skdim.cli.streaming import Tally, featurized
     from skdim.featurizer import CrystalPointSetTransformer
     from skdim.pointsets import PointSets
     from skdim.presets import PRESETS
-    from skdim.streaming import Tally, featurized
 
     embedder = _new_embedder(args)
     featurizer = CrystalPointSetTransformer(**PRESETS[args.preset].featurizer, n_jobs=args.jobs)
@@ -80,13 +80,13 @@ def embed(args: argparse.Namespace) -> int:
     ValueError, OSError
         If an argument or a crystal cannot be used; nothing was written then.
     """
-    from skdim.outputs import check_place, check_suffix, vector_writer
+    from skdim.cli.outputs import check_place, check_suffix, vector_writer
 
     check_suffix(args.out)
     found = _find(args)
 
-    from skdim.modelfile import sha256_of
-    from skdim.streaming import Tally, featurized
+    from skdim.cli.modelfile import sha256_of
+    from skdim.cli.streaming import Tally, featurized
 
     embedder = _saved_embedder(args)
     check_place(args.out)
@@ -121,7 +121,7 @@ def info(args: argparse.Namespace) -> int:
     ValueError, OSError
         If the file is no saved embedder.
     """
-    from skdim.modelfile import as_json, as_text, facts_of
+    from skdim.cli.modelfile import as_json, as_text, facts_of
 
     facts = facts_of(args.model)
     print(as_json(facts) if args.json else as_text(facts))

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from skdim.inputs import Crystal, read_crystals
-from skdim.paths import Found, holds_many
+from skdim.cli.inputs import Crystal, read_crystals
+from skdim.cli.paths import Found, holds_many
 
 if TYPE_CHECKING:
     from skdim.featurizer import CrystalPointSetTransformer

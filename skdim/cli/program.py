@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import skdim
-from skdim import commands
-from skdim.commands import BAD_INPUT, FAULT, INTERRUPTED, OK, say
+from skdim.cli import commands
+from skdim.cli.commands import BAD_INPUT, FAULT, INTERRUPTED, OK, say
 
 _ABOUT = """\
 Crystal structures in, vectors out. An encoder is pretrained on crystals without labels; its vectors then serve any
@@ -269,7 +269,3 @@ def _at_least(least: int) -> Callable[[str], int]:
         return int(text)
 
     return number
-
-
-if __name__ == "__main__":
-    sys.exit(main())
