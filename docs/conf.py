@@ -47,8 +47,11 @@ html_title = f"skdim {release}"
 
 
 def skip_aliases(app, what, name, obj, skip, options):
-    """Leave out names of types such as tuple[int, ...]: autodoc takes them for classes and looks for a signature."""
-    return True if isinstance(obj, GenericAlias) else None
+    """Leave out names of types such as tuple[int, ...]: autodoc takes them for classes and looks for a signature.
+
+    Also what scikit-learn adds for metadata routing: its text refers to pages that are not here.
+    """
+    return True if isinstance(obj, GenericAlias) or name.endswith("_request") else None
 
 
 def setup(app):
