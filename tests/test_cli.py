@@ -19,8 +19,8 @@ import pytest
 from pyarrow import parquet
 
 import skdim
-from skdim import DeepInfoMaxEmbedder, commands
-from skdim.cli import build_parser, main
+from skdim import DeepInfoMaxEmbedder
+from skdim.cli import build_parser, commands, main
 from skdim.cli.modelfile import as_text, facts_of
 from skdim.presets import PRESETS
 from tests.handmade import DATA, FILES, flat, iron, perovskite, salt, silicon
