@@ -131,6 +131,7 @@ class Entries:
         self.cache = cache
         self.connection = connection
         self.notes: list[str] = []
+        self._usable = True
 
     def source_keys(self, rows: Sequence[object], max_sites: int) -> dict[int, bytes]:
         """Return the keys of the rows that are files or texts, by row: these need not be read to be known."""
@@ -152,7 +153,7 @@ class Entries:
 
     def load(self, keys: Mapping[int, bytes]) -> dict[int, PointSets]:
         """Return the point sets, each of one crystal, that are kept under the keys, by row."""
-        if not keys:
+        if not keys or not self._usable:
             return {}
         marks = ",".join("?" * len(set(keys.values())))
         try:
@@ -170,7 +171,7 @@ class Entries:
     def store(self, keys: Mapping[int, bytes], points: PointSets) -> dict[int, PointSets]:
         """Keep point sets, one for each key; return them by row, each with its own kinds only."""
         single = {row: _with_own_kinds(one) for row, one in zip(keys, points, strict=True)}
-        if not keys or self.notes:
+        if not keys or not self._usable:
             return single
         entries = [(keys[row], pack(one)) for row, one in single.items()]
         try:
@@ -185,7 +186,8 @@ class Entries:
         self.connection.execute("CREATE TABLE IF NOT EXISTS entries (key BLOB PRIMARY KEY, value BLOB NOT NULL)")
 
     def _note(self, error: sqlite3.DatabaseError) -> None:
-        """Note that the file cannot be used."""
+        """Note that the file cannot be used, and leave it alone."""
+        self._usable = False
         self.notes.append(f"{self.cache.path} cannot be used ({error}); if it is damaged, delete it")
 
 
