@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -149,6 +151,8 @@ def test_distances_come_whole_from_a_site_of_the_partner(batch: Batch) -> None:
 
 def test_with_replaced_distances_neighbors_stay_as_frequent_whatever_their_distance(batch: Batch) -> None:
     wide = expand(batch)
+    # As if every other row were occupied one time in five.
+    wide = replace(wide, log_count=wide.log_count + math.log(0.2) * (wide.neighbor % 2))
     partner = torch.arange(len(batch)).roll(1)
     row = int((batch.crystal == 3).nonzero()[0])
     near, far = [], []

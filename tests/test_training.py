@@ -96,6 +96,15 @@ def test_the_history_has_one_row_an_epoch() -> None:
     assert all(math.isfinite(value) for row in history for value in row.values())
 
 
+def test_held_out_crystals_meet_the_same_noise_in_every_epoch() -> None:
+    """So that losses of two epochs differ by what was learned between them, which is nothing here."""
+    objective = {"local": 1.0, "global": 1.0, "context": 1.0, "jitter": 0.2}
+    embedder = fit(bundled_points(40), validation_fraction=0.3, learning_rate=1e-30, objective_params=objective)
+    held_out, learned = ([row[f"{k}_loss"] for row in embedder.history_] for k in ("valid", "train"))
+    assert held_out[0] == held_out[1] == held_out[2]
+    assert max(learned) - min(learned) > 1e-3
+
+
 def test_without_held_out_crystals_the_training_loss_decides() -> None:
     history = fit(bundled_points(20), validation_fraction=0.0, max_epochs=4).history_
     assert all(math.isnan(row["valid_loss"]) for row in history)
