@@ -32,7 +32,8 @@ class CrystalPointSetTransformer(TransformerMixin, BaseEstimator, auto_wrap_outp
     neighborhood : {"shell", "supercell"}, default="shell"
         "shell": every site sees its complete neighbour shells, which do not depend on the cell that describes the
         crystal. "supercell": every site of the primitive cell sees all atoms of a near-cubic supercell, as published
-        [1]_; the result depends on the cell's setting where several supercells are equally near to a cube.
+        [1]_; the result may depend on the cell's setting where several supercells are equally near to a cube, and
+        jumps where a small distortion makes another one the nearest, see `skdim.cells`.
     n_neighbors : int, default=48
         Least number of neighbours in the complete shells of a site.
     supercell_size : int, default=50
