@@ -273,7 +273,7 @@ class _Block(nn.Module):
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return site states (S, w), edge states (P, w), log partition (S, H) and attention (P, H)."""
         # One pass over the pairs for the product and the sum.
-        hidden = torch.addmm(self._hidden(pairs, state), edge, self.edge.weight.T)  # (P, slices * w)
+        hidden = self._hidden(pairs, state).addmm_(edge, self.edge.weight.T)  # (P, slices * w)
         parts = [norm(self.act(h)) for norm, h in zip(self.norms, hidden.chunk(self.slices, 1), strict=True)]
         row, n_rows = pairs.batch.row, len(pairs.batch.kind)
         logits = self.logit(parts[0])
@@ -284,8 +284,8 @@ class _Block(nn.Module):
             logits = logits.masked_fill(~kept, -torch.inf)
         attention, partition = segment_softmax(logits + prior, row, n_rows)
         values = self.value(parts[min(1, self.slices - 1)])
-        heads = zip(values.chunk(self.config.heads, 1), attention.chunk(self.config.heads, 1), strict=True)
-        summed = torch.cat([segment_sum(v * a, row, n_rows) for v, a in heads], 1)  # (S, w)
+        by_head = values.unflatten(1, (self.config.heads, -1)) * attention.unsqueeze(2)  # (P, H, w / H)
+        summed = segment_sum(by_head.flatten(1), row, n_rows)  # (S, w)
         return self.site(summed), parts[-1], partition, attention
 
     def _hidden(self, pairs: _Pairs, state: torch.Tensor) -> torch.Tensor:

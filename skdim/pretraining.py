@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 # Columns of the vector are bounded here, in standard deviations of the pretraining set: a ridge on 50 labels
 # explodes on columns that hardly vary among the labels and do elsewhere.
 BOUND = 3.0
-# Pair states of a batch fit the processor's cache: twice as fast as batches of 40,000 pairs.
-_EMBED_PAIRS = 12_000
+# Pair states of a batch fit the processor's cache: twice as fast as batches of 16,000 pairs.
+_EMBED_PAIRS = 5_000
 
 
 def site_statistics(points: PointSets) -> SiteStatistics:
