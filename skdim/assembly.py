@@ -9,7 +9,7 @@ import numpy as np
 
 from skdim.cells import primitive_cell, supercell_pairs
 from skdim.features import interaction_features
-from skdim.neighbors import Cell, Pairs, both_directions, cut_shells, shell_pairs
+from skdim.neighbors import APART, Cell, Pairs, both_directions, cut_shells, presence, shell_pairs
 from skdim.pointsets import Kinds, PointSets
 from skdim.reduction import Reduced, merge, site_classes, snap, sort_by_distance
 
@@ -65,7 +65,7 @@ def assemble(cells: Sequence[Cell], kinds: Kinds, recipe: Recipe, *, reduce: boo
     """
     if recipe.neighborhood == "supercell":
         cells = [_primitive(cell, recipe.tolerance) for cell in cells]
-    chunk = _collect(cells, recipe)
+    chunk = _collect(cells, kinds.fractions.sum(1), recipe)
     reduced = _reduce(chunk) if reduce else _keep_all(chunk)
     return _columns(cells, kinds, recipe, chunk, reduced)
 
@@ -76,8 +76,8 @@ def _primitive(cell: Cell, tolerance: float) -> Cell:
     return Cell(primitive.lattice, primitive.frac, cell.kind[primitive.site], cell.volume)
 
 
-def _collect(cells: Sequence[Cell], recipe: Recipe) -> _Chunk:
-    """Find, snap and cut the pairs of all crystals at once."""
+def _collect(cells: Sequence[Cell], occupancy: NDArray[np.floating], recipe: Recipe) -> _Chunk:
+    """Find, snap and cut the pairs of all crystals at once; occupancies are those of the kinds."""
     sizes = np.array([len(c.frac) for c in cells])
     crystal = np.repeat(np.arange(len(cells)), sizes)
     kind = np.concatenate([c.kind for c in cells]).astype(np.int64)
@@ -92,6 +92,9 @@ def _collect(cells: Sequence[Cell], recipe: Recipe) -> _Chunk:
     else:
         pairs, snapped = both_directions(pairs), np.r_[snapped, snapped]
         order, weight = cut_shells(len(kind), pairs.site, snapped, recipe.n_neighbors)
+        near = np.flatnonzero(snapped[order] < APART)
+        both = kind[pairs.site[order[near]]], kind[pairs.neighbor[order[near]]]
+        weight[near] *= presence(snapped[order[near]], occupancy[both[0]] + occupancy[both[1]])
     return _Chunk(crystal, kind, pairs.site[order], pairs.neighbor[order], snapped[order], weight)
 
 

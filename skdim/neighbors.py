@@ -2,7 +2,8 @@
 
 A shell neighbourhood depends on the crystal alone, not on the cell that describes it: site i sees every
 neighbour up to the distance r_i of its ``n_neighbors``-th one, so complete shells, and beyond r_i a smooth
-cutoff lets the next ones fade in. Whatever moves continuously in the crystal moves continuously here.
+cutoff lets the next ones fade in. Positions of a disordered crystal that are too near to be occupied together are no
+neighbours, and those a little farther fade in too. Whatever moves continuously in the crystal moves continuously here.
 """
 
 from __future__ import annotations
@@ -28,6 +29,11 @@ _FIRST_SPHERE = 1.6
 _GROWTH = 1.25
 # Positions nearer than this, in Angstrom, are alternatives of one disordered site and never occupied together.
 OVERLAP = 0.5
+# Partly occupied positions this far apart, in Angstrom, may well be occupied together. What lies between fades, so
+# slowly that even attention that falls with the eighth power of the distance follows without a jump.
+APART = 1.0
+_FADE = 22.0
+_ONE_ATOM = 1.002  # as occupancies of thirds are printed
 
 
 @dataclass(frozen=True)
@@ -137,6 +143,30 @@ def _is_complete(cell: Cell, pairs: Pairs, cutoff: float, n_neighbors: int, marg
     n = len(cell.frac)
     counts = np.bincount(pairs.site[near], minlength=n) + np.bincount(pairs.neighbor[near], minlength=n)
     return bool(counts.min() >= n_neighbors)
+
+
+def presence(distance: NDArray[np.float64], occupancy: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How far the other position of a pair is a neighbour and no alternative to the position itself.
+
+    Parameters
+    ----------
+    distance : ndarray of shape (P,)
+        In Angstrom, at least `OVERLAP`.
+    occupancy : ndarray of shape (P,)
+        Occupancies of the two positions, added; where they exceed one, both are occupied at times.
+
+    Returns
+    -------
+    ndarray of shape (P,)
+        1 from 1 Angstrom on and for positions that are occupied together; else falling to nearly 0 at `OVERLAP`.
+
+    Examples
+    --------
+    >>> presence(np.array([0.6, 0.6, 2.0]), np.array([1.0, 2.0, 1.0])).round(5).tolist()
+    [0.0, 1.0, 1.0]
+    """
+    nearness = np.clip((APART - distance) / (APART - OVERLAP), 0.0, 1.0)
+    return np.asarray(np.where(occupancy <= _ONE_ATOM, np.exp(-_FADE * nearness**2), 1.0))
 
 
 def both_directions(pairs: Pairs) -> Pairs:

@@ -105,6 +105,20 @@ def test_no_step_along_a_path_is_a_jump(path, max_epochs: int) -> None:
     assert np.linalg.norm(found[-1] - found[0]) > 10 * change.max() * np.linalg.norm(found[0])
 
 
+@pytest.mark.parametrize("max_epochs", EPOCHS)
+def test_split_positions_become_neighbours_without_a_jump(max_epochs: int) -> None:
+    """From alternatives of one site, 0.4 Angstrom apart, to sites of their own."""
+    rest = ["O", "O", "Ti"], [[0.33, 0.1, 0.1], [0.7, 0.2, 0.35], [0.5, 0.5, 0.5]]
+    apart = np.arange(0.4, 1.3, 1e-3)
+    crystals = [
+        Structure(Lattice.cubic(6.2), [{"Li": 0.3}, {"Li": 0.3}, *rest[0]], [[0, 0, 0], [d / 6.2, 0, 0], *rest[1]])
+        for d in apart
+    ]
+    found = embedder(max_epochs).transform(crystals)
+    change = np.linalg.norm(np.diff(found, axis=0), axis=1) / np.linalg.norm(found[1:], axis=1)
+    assert change.max() < 1e-2
+
+
 @pytest.mark.parametrize("way", OTHERWISE)
 def test_disordered_crystals_have_one_vector_too(way: str) -> None:
     rng = np.random.default_rng(3)

@@ -8,7 +8,17 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure
 
-from skdim.neighbors import OVERLAP, TAPER, Cell, Pairs, both_directions, compact_lattice, cut_shells, shell_pairs
+from skdim.neighbors import (
+    OVERLAP,
+    TAPER,
+    Cell,
+    Pairs,
+    both_directions,
+    compact_lattice,
+    cut_shells,
+    presence,
+    shell_pairs,
+)
 from tests.bundled import in_another_basis, sample
 from tests.handmade import iron, perovskite, salt, silicon
 
@@ -156,6 +166,19 @@ def test_alternatives_of_one_disordered_site_are_no_neighbours() -> None:
     pairs = shell_pairs([Cell(split.lattice.matrix, split.frac_coords, kind, 64.0)], 6, margin=2e-3)[0]
     assert pairs.distance.min() == pytest.approx(3.6)
     assert min(split.distance_matrix[0, 1], OVERLAP) == pytest.approx(0.4)
+
+
+def test_positions_that_exclude_one_another_fade_and_others_do_not() -> None:
+    distance = np.linspace(OVERLAP, 1.5, 2001)
+    half, full = (presence(distance, np.full(2001, occupancy)) for occupancy in (1.0, 1.1))
+    assert (full == 1).all()
+    assert (np.diff(half) >= 0).all()
+    assert 0 < half[0] < 1e-9
+    assert (half[distance >= 1.0] == 1).all()
+    # Attention that falls with the eighth power of the distance still falls to nothing at OVERLAP, and slowly.
+    logit = np.log(half) - 8 * np.log(distance / 2.0)
+    assert logit[0] < -10
+    assert np.abs(np.diff(logit)).max() < 0.05
 
 
 def test_both_directions_mirror_the_pairs() -> None:
