@@ -1,10 +1,13 @@
 """How Sphinx builds these pages: nothing is fetched, so the build works without a network."""
 
 import os
+import sys
+from pathlib import Path
 from types import GenericAlias
 
 import skdim
 
+sys.path.insert(0, str(Path(__file__).parent))  # for from_code
 os.environ.setdefault("MPLBACKEND", "Agg")  # the examples are run, on machines without a screen
 
 project = "skdim"
@@ -19,6 +22,7 @@ extensions = [
     "sphinx.ext.viewcode",
     "numpydoc",
     "sphinx_gallery.gen_gallery",
+    "from_code",
 ]
 templates_path = ["_templates"]
 exclude_patterns = ["_build"]
@@ -35,7 +39,7 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
     "filename_pattern": r"/plot_",
-    "ignore_pattern": r"^(?!.*/plot_).*\.py$",
+    "ignore_pattern": r"^(?!(.*/)?plot_).*\.py$",  # of the name alone, or of the path: versions differ
     "remove_config_comments": True,
     "download_all_examples": False,
     "show_signature": False,

@@ -1,0 +1,135 @@
+"""Names of presets, commands and modules in; tables and texts of the package as it is out: nothing is retyped."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import tomllib
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from unittest.mock import patch
+
+from docutils import nodes
+from sphinx.util.docutils import SphinxDirective
+
+from skdim.cli import build_parser
+from skdim.config import ModelConfig
+from skdim.elements import SITE_FEATURES
+from skdim.featurizer import CrystalPointSetTransformer
+from skdim.presets import PRESETS, Preset, model_config
+
+# What does not change a vector, or belongs to the other neighbourhood.
+_NOT_SHOWN = {"max_sites", "on_error", "n_jobs", "cache_dir", "verbose"}
+_OF_NEIGHBORHOOD = {"n_neighbors": "shell", "supercell_size": "supercell"}
+_FIXED = ("weight_decay", "amsgrad", "schedule")
+_HELP_WIDTH = "100"
+_ROOT = Path(__file__).parent.parent
+
+
+def preset_rows() -> Iterator[tuple[str, str, list[object]]]:
+    """Yield where a parameter is set, its name, and its value in each preset."""
+    featurizers = [_featurizer(preset) for preset in PRESETS.values()]
+    for name in featurizers[0]:
+        yield "featurizer", name, [f[name] for f in featurizers]
+    for group, part in (("encoder_params", "encoder"), ("objective_params", "objective")):
+        values = [asdict(getattr(preset, part)) for preset in PRESETS.values()]
+        for name in values[0]:
+            yield group, name.rstrip("_"), [v[name] for v in values]
+    plain = [name for name in Preset.__dataclass_fields__ if name not in ("featurizer", "encoder", "objective")]
+    for name in sorted(plain, key=lambda name: name in _FIXED):
+        yield "fixed" if name in _FIXED else "the embedder", name, [getattr(p, name) for p in PRESETS.values()]
+    for name in ("local_dim", "global_dim"):
+        yield "fixed" if name == "local_dim" else "embedding_dim", name, [_width(p, name) for p in PRESETS.values()]
+
+
+def _featurizer(preset: Preset) -> dict[str, object]:
+    """The parameters of a preset's featurizer that decide its vectors."""
+    values = CrystalPointSetTransformer(**preset.featurizer).get_params()
+    unused = {name for name, kind in _OF_NEIGHBORHOOD.items() if values["neighborhood"] != kind}
+    return {name: "–" if name in unused else v for name, v in values.items() if name not in _NOT_SHOWN}
+
+
+def _width(preset: Preset, name: str) -> object:
+    """A width of the published vectors, where the preset has them."""
+    config: ModelConfig = model_config(preset, ("occupancy",), ("distance",))
+    return getattr(config, name) if config.has_gaussians else "–"
+
+
+def module_rows() -> Iterator[tuple[str, str]]:
+    """Yield every module, those that import nothing of the package first, with the first paragraph of its docstring."""
+    layers = tomllib.loads((_ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0]["layers"]
+    for layer in reversed(layers):
+        for name in re.findall(r"\w+", layer):
+            file, folder = _ROOT / "skdim" / f"{name}.py", _ROOT / "skdim" / name / "__init__.py"
+            source = file if file.exists() else folder
+            if source.exists():  # the contract has room for modules to come
+                text = ast.get_docstring(ast.parse(source.read_text(encoding="utf-8"))) or ""
+                yield name, " ".join(text.split("\n\n")[0].split())
+
+
+class PresetTable(SphinxDirective):
+    """Every parameter of every preset, side by side; those that differ are bold."""
+
+    def run(self) -> list[nodes.Node]:
+        """Write the table as reStructuredText and have it parsed."""
+        lines = [".. list-table::", "   :header-rows: 1", "   :widths: auto", ""]
+        lines += _row(["Set through", "Parameter", *(f'``preset="{name}"``' for name in PRESETS)])
+        for where, name, values in preset_rows():
+            shown = [str(value) if value == "–" else f"``{value!r}``" for value in values]
+            label = f"``{name}``" if len(set(shown)) == 1 else f"**{name}**"
+            lines += _row([where if where in ("fixed", "the embedder") else f"``{where}``", label, *shown])
+        return self.parse_text_to_nodes("\n".join(lines))
+
+
+class SiteFeatureTable(SphinxDirective):
+    """The named sets of elemental properties."""
+
+    def run(self) -> list[nodes.Node]:
+        """Write the table as reStructuredText and have it parsed."""
+        lines = [".. list-table::", "   :widths: auto", ""]
+        for name, tables in SITE_FEATURES.items():
+            lines += _row([f'``"{name}"``', str(len(tables)), ", ".join(tables)])
+        return self.parse_text_to_nodes("\n".join(lines))
+
+
+class CommandHelp(SphinxDirective):
+    """What ``skdim COMMAND --help`` prints; without an argument, what ``skdim --help`` does."""
+
+    optional_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """Format the help of one parser at a fixed width."""
+        with patch.dict(os.environ, COLUMNS=_HELP_WIDTH, NO_COLOR="1"):
+            parser = build_parser()
+            if self.arguments:
+                (kinds,) = (a for a in parser._subparsers._group_actions if a.choices)
+                parser = kinds.choices[self.arguments[0]]
+            text = parser.format_help()
+        return [nodes.literal_block(text, text, language="text")]
+
+
+class ModuleList(SphinxDirective):
+    """Every module with the first sentence of its docstring, in the order of imports."""
+
+    def run(self) -> list[nodes.Node]:
+        """Write the list as reStructuredText and have it parsed."""
+        lines = [".. list-table::", "   :widths: auto", ""]
+        for name, text in module_rows():
+            lines += _row([f":mod:`~skdim.{name}`", text])
+        return self.parse_text_to_nodes("\n".join(lines))
+
+
+def _row(cells: list[str]) -> list[str]:
+    """One row of a list-table."""
+    return [f"   {'* -' if column == 0 else '  -'} {cell}" for column, cell in enumerate(cells)]
+
+
+def setup(app):
+    """Offer the directives."""
+    app.add_directive("preset-table", PresetTable)
+    app.add_directive("site-feature-table", SiteFeatureTable)
+    app.add_directive("command-help", CommandHelp)
+    app.add_directive("module-list", ModuleList)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

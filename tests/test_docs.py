@@ -1,0 +1,61 @@
+"""What the pages and the README show: their code runs as it stands, their commands and links exist."""
+
+import doctest
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from skdim.cli import build_parser
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted((ROOT / "docs").glob("*.rst"))
+FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+
+def found(pattern, *pages):
+    """All that the pattern finds on the pages, at least one."""
+    matches = [match for page in pages for match in re.findall(pattern, page.read_text(), re.MULTILINE | re.DOTALL)]
+    assert matches, pattern
+    return matches
+
+
+@pytest.mark.filterwarnings("ignore:.*cannot be used")  # shown on purpose, for rows that fail
+@pytest.mark.parametrize("page", [page for page in PAGES if ">>>" in page.read_text()], ids=lambda page: page.stem)
+def test_the_code_on_a_page_gives_what_it_shows(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    failed, attempted = doctest.testfile(str(page), module_relative=False, optionflags=FLAGS)
+    assert attempted
+    assert not failed
+
+
+def test_the_guide_has_code_to_run():
+    assert len(found(r"^>>> ", ROOT / "docs" / "guide.rst")) > 50
+
+
+def test_the_code_in_the_readme_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    for block in found(r"^```python\n(.*?)^```", ROOT / "README.md"):
+        exec(block, names)
+    assert 0.5 < float(capsys.readouterr().out) < 1  # the score it prints
+    assert "dim_raw_Electronegativity_mean" in names["frame"]
+
+
+def test_commands_are_understood():
+    for line in found(r"^\s*\$ skdim ([^\n]*)", ROOT / "README.md", *PAGES):
+        build_parser().parse_args(shlex.split(line, comments=True))
+
+
+def test_make_targets_exist():
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = found(r"(?:``?|\$ )make ([a-z-]+)", ROOT / "README.md", *PAGES)
+    assert set(named) <= targets
+
+
+def test_links_of_the_readme_lead_somewhere():
+    links = found(r"(?<!!)\[[^\]]*\]\(([^)]*)\)", ROOT / "README.md")
+    here = [link for link in links if not link.startswith("https://")]
+    assert here
+    assert [link for link in here if not (ROOT / link).exists()] == []
