@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
@@ -54,12 +55,15 @@ class Work:
         The most sites a structure may have.
     cache : Cache or None
         Where point sets are kept.
+    folder : str or None
+        Where relative paths begin, for processes that may be elsewhere.
     """
 
     recipe: Recipe
     features: ElementTable | SiteFeaturizer
     max_sites: int
     cache: Cache | None = None
+    folder: str | None = None
 
 
 class Featurized(NamedTuple):
@@ -85,6 +89,9 @@ def featurize(rows: Sequence[object], work: Work) -> Featurized:
     Featurized
         The point sets are the same with and without a cache, and for any division into chunks.
     """
+    # Worker processes live on between calls, while their caller may have changed the folder; other machines may lack it.
+    if work.folder is not None and os.getcwd() != work.folder and os.path.isdir(work.folder):
+        os.chdir(work.folder)
     if work.cache is not None:
         with work.cache.open() as entries:
             points, failures = _through_cache(rows, work, entries)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -184,11 +186,12 @@ class CrystalPointSetTransformer(TransformerMixin, BaseEstimator, auto_wrap_outp
 
     def _run(self, X: Any) -> tuple[PointSets, list[tuple[int, str]], list[str]]:
         """Point sets, the rows that failed with their reasons, and what is wrong with the cache."""
-        work = self._work()
+        n_jobs = self.n_jobs if effective_n_jobs(self.n_jobs) > 1 else 1
+        work = replace(self._work(), folder=None if n_jobs == 1 else os.getcwd())
         rows = as_structures(X)
         chunks = [rows[k : k + _CHUNK] for k in range(0, len(rows), _CHUNK)]
         jobs = (delayed(featurize)(chunk, work) for chunk in self._shown(chunks))
-        done = Parallel(n_jobs=self.n_jobs if effective_n_jobs(self.n_jobs) > 1 else 1)(jobs)
+        done = Parallel(n_jobs=n_jobs)(jobs)
         failures = [(k * _CHUNK + row, reason) for k, chunk in enumerate(done) for row, reason in chunk.failures]
         points = [chunk.points for chunk in done] or [no_crystals(0, work.recipe)]
         return PointSets.concatenate(points), failures, [note for chunk in done for note in chunk.notes]

@@ -6,6 +6,7 @@ import pickle
 import re
 import time
 import warnings
+from pathlib import Path
 from typing import Any
 
 import joblib
@@ -189,6 +190,15 @@ def test_processes_change_nothing_and_a_second_call_does_not_wait() -> None:
     assert time.perf_counter() - start < 30
     with joblib.parallel_config(backend="threading", n_jobs=2), pytest.warns(UserWarning, match="row 140"):
         assert featurized(crystals, on_error="nan").equals(alone)
+
+
+def test_processes_find_relative_paths_where_the_caller_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    featurized(sample(70), n_jobs=2)  # starts processes here, which the next call finds again
+    salt().to(str(tmp_path / "salt.cif"))
+    monkeypatch.chdir(tmp_path)
+    assert featurized(["salt.cif"] * 70, n_jobs=2).n_sites.tolist() == [2] * 70
+    with pytest.raises(StructureError, match=r"row 69: file 'other\.cif': No such file"):
+        featurized(["salt.cif"] * 69 + ["other.cif"], n_jobs=2)
 
 
 # ---------------------------------------------------------------- parameters
