@@ -33,9 +33,9 @@ class DeepInfoMaxEmbedder(TransformerMixin, SavedMixin):
     featurizer : CrystalPointSetTransformer or None, default=None
         Makes point sets of structures; a clone of it is used. None takes the preset's own.
     preset : {"default", "paper"}, default="default"
-        "default": the best configuration measured. Environments of a first encoder with attention that decays with
-        distance, and of a second one that never sees the centre and learns which element sits there; their moments
-        over the sites. "paper": the published configuration, its supercells and eight elemental properties included.
+        "default": the best configuration measured. A first encoder, whose attention decays with distance, stays as it
+        is initialised unless the local or global objective is given a weight; a second one, which never sees the
+        centre, learns which element sits there; moments over sites. "paper": the published configuration.
     encoder_params : dict or None, default=None
         Fields of `skdim.encoder.EncoderConfig` that replace the preset's: heads, blocks, width, ...
     objective_params : dict or None, default=None
@@ -103,14 +103,13 @@ class DeepInfoMaxEmbedder(TransformerMixin, SavedMixin):
 
     Examples
     --------
-    >>> from sklearn.linear_model import Ridge
-    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.linear_model import RidgeCV
     >>> from skdim import DeepInfoMaxEmbedder
     >>> from skdim.datasets import load_band_gap
     >>> structures, gaps = load_band_gap(return_X_y=True)
     >>> embedder = DeepInfoMaxEmbedder(max_epochs=1, random_state=0).fit(structures[:100])
-    >>> model = make_pipeline(embedder, Ridge(100)).fit(structures[:100], gaps[:100])
-    >>> model.predict(structures[100:102]).shape
+    >>> regressor = RidgeCV([10, 100, 1000]).fit(embedder.transform(structures[:50]), gaps[:50])
+    >>> regressor.predict(embedder.transform(structures[100:102])).shape
     (2,)
     """
 
@@ -189,7 +188,7 @@ class DeepInfoMaxEmbedder(TransformerMixin, SavedMixin):
             One row for each row of X, in order; NaN for rows that failed with on_error="nan".
         """
         check_is_fitted(self, "state_")
-        vectors: NDArray[np.float32] = keep_labels(self._embed(self.featurizer_.transform(X)), X, self)
+        vectors: NDArray[np.float32] = keep_labels(self._embed(self._point_sets(X)), X, self)
         return vectors
 
     def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> NDArray[np.float32]:
@@ -254,11 +253,9 @@ class DeepInfoMaxEmbedder(TransformerMixin, SavedMixin):
         self.featurizer_ = self._featurizer(preset).fit()
         points = self.featurizer_.transform(X)
         usable = points if points.valid.all() else points[points.valid]
-        least = 2 if preset.max_epochs else 1
-        if len(usable) < least:
-            raise ValueError(
-                f"X holds {len(usable)} usable crystals of {len(points)} rows; at least {least} are needed."
-            )
+        need = 2 if preset.max_epochs else 1
+        if len(usable) < need:
+            raise ValueError(f"X holds {len(usable)} usable crystals of {len(points)} rows; at least {need} are needed")
         state = pretrain(
             usable,
             preset,
@@ -283,6 +280,13 @@ class DeepInfoMaxEmbedder(TransformerMixin, SavedMixin):
             return fresh
         given = {**preset.featurizer, "on_error": self.on_error, "n_jobs": self.n_jobs, "verbose": self.verbose}
         return CrystalPointSetTransformer(**given)
+
+    def _point_sets(self, X: Any) -> PointSets:
+        """Featurize; what the parameters say of failing rows and processes counts as it is now, also after a load."""
+        featurizer: CrystalPointSetTransformer = clone(self.featurizer_)
+        if self.featurizer is None:
+            featurizer.set_params(on_error=self.on_error, n_jobs=self.n_jobs, verbose=self.verbose)
+        return featurizer.transform(X)
 
     def _embed(self, points: PointSets) -> NDArray[np.float32]:
         """Give the vectors of point sets, which must be of the kind the model was trained on."""

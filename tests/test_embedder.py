@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,8 @@ from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from skdim import CrystalPointSetTransformer, DeepInfoMaxEmbedder
-from tests.handmade import iron, perovskite, salt
+from skdim.exceptions import StructureError
+from tests.handmade import iron, perovskite, salt, silicon
 from tests.small import bundled, bundled_points, everything, mixture
 
 SMALL: dict[str, Any] = {"encoder_params": {"width": 16}, "max_epochs": 1, "random_state": 0}
@@ -266,3 +268,14 @@ def test_the_progress_bar_shows_losses_and_only_where_it_is_wanted(capsys: pytes
     assert "valid=" in shown
     DeepInfoMaxEmbedder(**SMALL).fit(bundled(3)[0])
     assert capsys.readouterr() == ("", "")
+
+
+def test_on_error_counts_as_it_is_now_also_after_a_load(tmp_path: Path) -> None:
+    embedder = DeepInfoMaxEmbedder(max_epochs=0, random_state=0).fit([salt(), silicon()])
+    embedder.save(tmp_path / "model.safetensors")
+    loaded = DeepInfoMaxEmbedder.load(tmp_path / "model.safetensors").set_params(on_error="nan")
+    with pytest.warns(UserWarning, match="row 1"):
+        vectors = loaded.transform([salt(), None])
+    assert np.isnan(vectors).all(axis=1).tolist() == [False, True]
+    with pytest.raises(StructureError):
+        embedder.transform([salt(), None])
