@@ -89,7 +89,7 @@ def featurize(rows: Sequence[object], work: Work) -> Featurized:
     Featurized
         The point sets are the same with and without a cache, and for any division into chunks.
     """
-    # Worker processes live on between calls, while their caller may have changed the folder; other machines may lack it.
+    # Worker processes live on between calls, while their caller may have gone elsewhere; other machines may lack it.
     if work.folder is not None and os.getcwd() != work.folder and os.path.isdir(work.folder):
         os.chdir(work.folder)
     if work.cache is not None:
