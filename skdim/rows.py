@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pymatgen.core.sites import Site
 from pymatgen.core.structure import IMolecule, IStructure
-from sklearn import get_config
 
 from skdim.parsing import text_format
 
@@ -152,6 +151,8 @@ def keep_labels(values: NDArray[Any], X: Any, estimator: object) -> Any:
     ndarray or DataFrame
         The same numbers.
     """
+    from sklearn import get_config  # which imports pandas, and reading structures does without
+
     output = getattr(estimator, "_sklearn_output_config", {}).get("transform", get_config()["transform_output"])
     if output != "pandas" or not is_a(X, "pandas", "Series"):
         return values
