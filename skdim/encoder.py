@@ -19,7 +19,6 @@ References
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 from math import isfinite
 from numbers import Real
 from typing import TYPE_CHECKING, NamedTuple
@@ -27,6 +26,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import nn
 
+from skdim.layers import ACTIVATIONS, activate, perceptron, radial_basis, scale
 from skdim.parameters import check_choice, check_number
 from skdim.segments import reaches_kth, segment_softmax, segment_sum
 
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 # A logit this far below the others is shut; further below, single precision would round the ones it is added to.
 _CLOSED = 100.0
-ACTIVATIONS: dict[str, type[nn.Module]] = {"silu": nn.SiLU, "mish": nn.Mish, "relu": nn.ReLU, "gelu": nn.GELU}
 
 
 @dataclass(frozen=True)
@@ -109,22 +108,6 @@ class Environments(NamedTuple):
     vector: torch.Tensor  # (S, blocks * w)
     log_partition: torch.Tensor  # (S, H) of the first block: how much attention the surroundings offer
     attention: torch.Tensor  # (P, H) of the last block
-
-
-def perceptron(*widths: int, activation: str) -> nn.Sequential:
-    """Linear layers, each followed by an activation and a layer norm."""
-    layers: list[nn.Module] = []
-    for narrow, wide in pairwise(widths):
-        layers += [nn.Linear(narrow, wide), ACTIVATIONS[activation](), nn.LayerNorm(wide)]
-    return nn.Sequential(*layers)
-
-
-def radial_basis(distance: torch.Tensor) -> torch.Tensor:
-    """Smooth functions of the distance in Angstrom (P,), of order one where atoms are bonded, giving (P, 4)."""
-    logarithm = distance.log()
-    return torch.stack(
-        [logarithm - 1.0, 1.0 / distance, torch.exp(-((distance / 2.5) ** 2)), torch.sin(3.0 * logarithm)], 1
-    )
 
 
 class SiteNetEncoder(nn.Module):
@@ -255,7 +238,6 @@ class _Block(nn.Module):
         self.edge = nn.Linear(n_edge, wide, bias=False)
         self.difference = nn.Linear(n_difference, wide, bias=False) if n_difference else None
         self.hidden_neighbor = nn.Parameter(0.3 * torch.randn(wide)) if hide_centre else None
-        self.act = ACTIVATIONS[activation]()
         # Without layers after it a pair state needs no norm: measured equal, and a quarter of the step is saved.
         self.norms = nn.ModuleList(
             nn.LayerNorm(width) if config.depth == 2 else nn.Identity() for _ in range(self.slices)
@@ -274,9 +256,12 @@ class _Block(nn.Module):
         """Return site states (S, w), edge states (P, w), log partition (S, H) and attention (P, H)."""
         # One pass over the pairs for the product and the sum.
         hidden = self._hidden(pairs, state).addmm_(edge, self.edge.weight.T)  # (P, slices * w)
-        parts = [norm(self.act(h)) for norm, h in zip(self.norms, hidden.chunk(self.slices, 1), strict=True)]
+        parts = [
+            norm(activate(self.config.activation, h))
+            for norm, h in zip(self.norms, hidden.chunk(self.slices, 1), strict=True)
+        ]
         row, n_rows = pairs.batch.row, len(pairs.batch.kind)
-        logits = self.logit(parts[0])
+        logits = self._logits(parts[0])
         if self.config.top_k is not None:
             log_count = pairs.batch.log_count
             ranked = logits + prior - log_count.unsqueeze(1)
@@ -284,9 +269,18 @@ class _Block(nn.Module):
             logits = logits.masked_fill(~kept, -torch.inf)
         attention, partition = segment_softmax(logits + prior, row, n_rows)
         values = self.value(parts[min(1, self.slices - 1)])
-        by_head = values.unflatten(1, (self.config.heads, -1)) * attention.unsqueeze(2)  # (P, H, w / H)
+        # A later block still needs the pair states, which at depth 1 are the values.
+        apart = values.clone() if values is parts[-1] and not self.last else values
+        by_head = scale(apart.unflatten(1, (self.config.heads, -1)), attention.unsqueeze(2))  # (P, H, w / H)
         summed = segment_sum(by_head.flatten(1), row, n_rows)  # (S, w)
         return self.site(summed), parts[-1], partition, attention
+
+    def _logits(self, hidden: torch.Tensor) -> torch.Tensor:
+        """What is learned of the attention (P, H); a product with nothing but zeros is not worth a pass over pairs."""
+        if torch.is_grad_enabled() or self.logit.weight.any():
+            logits: torch.Tensor = self.logit(hidden)
+            return logits
+        return self.logit.bias.expand(len(hidden), -1)
 
     def _hidden(self, pairs: _Pairs, state: torch.Tensor) -> torch.Tensor:
         """W_a x_i + W_b x_j and what the first block adds, gathered into pairs (P, slices * w)."""

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from skdim.encoder import perceptron
 from skdim.estimators import gaussian_kl
 from skdim.false_samples import (
     expand,
@@ -17,6 +16,7 @@ from skdim.false_samples import (
     replace_species,
 )
 from skdim.infomax import Gaussian, GlobalObjective, LocalObjective, PriorMatching
+from skdim.layers import perceptron
 from skdim.segments import segment_sum
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import nn
 
-from skdim.encoder import SiteNetEncoder, perceptron
+from skdim.encoder import SiteNetEncoder
 from skdim.infomax import ContextObjective
+from skdim.layers import perceptron
 from skdim.levels import TwoLevels
 from skdim.segments import MOMENTS, mean_and_deviation, weighted_moments
 

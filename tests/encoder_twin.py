@@ -8,7 +8,8 @@ from typing import NamedTuple
 import torch
 
 from skdim.batches import Batch
-from skdim.encoder import SiteNetEncoder, radial_basis
+from skdim.encoder import SiteNetEncoder
+from skdim.layers import ACTIVATIONS, radial_basis
 
 
 class Bond(NamedTuple):
@@ -48,7 +49,12 @@ def slow_encoder(
                 apart = (raw[i] - raw[j]).abs() if number == 0 else None
                 hidden = _hidden(block, state[i], state[j], edge[bond.pair], apart, _alike(batch, i, j))
                 pieces = hidden.split(encoder.config.width)
-                parts.append([norm(block.act(h)) for norm, h in zip(block.norms, pieces, strict=True)])
+                parts.append(
+                    [
+                        norm(ACTIVATIONS[encoder.config.activation]()(h))
+                        for norm, h in zip(block.norms, pieces, strict=True)
+                    ]
+                )
                 fresh_edge[bond.pair] = parts[-1][-1]
             summed, total = _attend(encoder, block, bonds, parts)
             updated.append(block.site(summed))

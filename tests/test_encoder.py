@@ -172,3 +172,19 @@ def test_before_training_attention_falls_with_each_head_s_power_of_the_distance(
             d = some.distance[own]
             weight = torch.where(d > 0, some.log_count[own].exp() * d**-power, 0.0)
             assert torch.allclose(attention[own, head], weight / weight.sum(), atol=1e-6)
+
+
+@pytest.mark.parametrize("learned", [False, True])
+@pytest.mark.parametrize("name", CONFIGS)
+def test_what_is_saved_without_gradients_changes_nothing(name: str, learned: bool) -> None:
+    some = batch()
+    encoder = build(CONFIGS[name], some)
+    if not learned:
+        for block in encoder.blocks:
+            torch.nn.init.zeros_(block.logit.weight)
+    features, distance = unit_features(some), some.distance.double()
+    with_gradients = encoder(some, features, distance)
+    with torch.no_grad():
+        without = encoder(some, features, distance)
+    for one, other in zip(with_gradients, without, strict=True):
+        torch.testing.assert_close(one.detach(), other)
