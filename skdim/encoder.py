@@ -133,7 +133,7 @@ class SiteNetEncoder(nn.Module):
         super().__init__()
         if hide_centre and config.blocks != 1:
             raise ValueError(f"blocks={config.blocks} must be 1 for an encoder that hides the centre.")
-        self.config = config
+        self.config, self.hide_centre = config, hide_centre
         # Interaction features beside the distance, such as a Coulomb term, contain the centre.
         self.n_extra = 0 if hide_centre else n_extra
         self.register_buffer("exponents", torch.tensor(config.decay or [0.0] * config.heads), persistent=False)
@@ -179,7 +179,7 @@ class SiteNetEncoder(nn.Module):
         state = features
         if self.embed_site is not None and self.embed_edge is not None:
             state, edge = self.embed_site(features), self.embed_edge(edge)
-        pairs = _first_pairs(batch, features)
+        pairs = _first_pairs(batch, features, self.hide_centre)
         outputs, partitions = [], []
         for block in self.blocks:
             state, edge, partition, attention = block(pairs, state, edge, prior)
@@ -212,14 +212,16 @@ class _Pairs(NamedTuple):
     alike: torch.Tensor | None  # (U, 1) one where the neighbour holds an element of the centre, else zero
 
 
-def _first_pairs(batch: Batch, features: torch.Tensor) -> _Pairs:
+def _first_pairs(batch: Batch, features: torch.Tensor, hide_centre: bool) -> _Pairs:
     """In the first block a state belongs to a site content, so pairs of contents are all there is to compute."""
     left, right = batch.pair_kinds.unbind(1)
-    difference = (features.index_select(0, left) - features.index_select(0, right)).abs()
-    centre, neighbor = batch.fractions.index_select(0, left), batch.fractions.index_select(0, right)
+    if not hide_centre:
+        difference = (features.index_select(0, left) - features.index_select(0, right)).abs()
+        return _Pairs(batch, left, right, batch.kind_pair, difference, None)
     # A mixture that shares one element is hidden as a whole: its features are means, of which no part can be shown.
-    alike = ((centre > 0) & (neighbor > 0)).any(1, keepdim=True).to(features.dtype)
-    return _Pairs(batch, left, right, batch.kind_pair, difference, alike)
+    holds = (batch.fractions > 0).to(features.dtype)
+    alike = (holds @ holds.T > 0).to(features.dtype)[left, right].unsqueeze(1)
+    return _Pairs(batch, left, right, batch.kind_pair, None, alike)
 
 
 class _Block(nn.Module):
