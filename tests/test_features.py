@@ -71,7 +71,11 @@ def test_tables_are_read_once_and_cannot_be_written() -> None:
 @pytest.mark.parametrize(
     ("spec", "error", "message"),
     [
-        ("magpi", ValueError, "site_features='magpi' is not accepted: accepted are 'paper', 'magpie', 'bonding', a list"),
+        (
+            "magpi",
+            ValueError,
+            "site_features='magpi' is not accepted: accepted are 'paper', 'magpie', 'bonding', a list",
+        ),
         (["Electronegativty"], ValueError, r"no table .Electronegativty.\. Did you mean Electronegativity"),
         (["OxidationStates"], ValueError, "no table 'OxidationStates'"),
         (["IonizationEnergies"], ValueError, "no table 'IonizationEnergies'. Did you mean FirstIonizationEnergy"),
