@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from skdim.embedder import DeepInfoMaxEmbedder as DeepInfoMaxEmbedder
     from skdim.featurizer import CrystalPointSetTransformer as CrystalPointSetTransformer
+    from skdim.masking import LabelMaskingRegressor as LabelMaskingRegressor
+    from skdim.masking import masked_scorer as masked_scorer
     from skdim.pointsets import PointSets as PointSets
 
 __version__ = "0.1.0"
@@ -22,7 +24,9 @@ __version__ = "0.1.0"
 _MODULE_OF = {
     "CrystalPointSetTransformer": "skdim.featurizer",
     "DeepInfoMaxEmbedder": "skdim.embedder",
+    "LabelMaskingRegressor": "skdim.masking",
     "PointSets": "skdim.pointsets",
+    "masked_scorer": "skdim.masking",
 }
 
 __all__ = ["__version__", *_MODULE_OF]

@@ -1,0 +1,120 @@
+"""Targets and rows as users have them, and those that are refused, where labels are masked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from pymatgen.core import Structure
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import cross_val_score
+from sklearn.preprocessing import StandardScaler
+
+from skdim import DeepInfoMaxEmbedder
+from tests.handmade import salt
+from tests.masked import MAE, data, embedder, model
+from tests.small import bundled, bundled_points
+
+BAD = Structure(np.eye(3) * 4, ["Na", "Cl"], [[0, 0, 0], [0.01, 0, 0]])
+
+
+def test_of_several_targets_all_must_be_known() -> None:
+    points, y = data(20)
+    targets = np.stack([y, 2 * y], axis=1)
+    targets[3, 0] = targets[5, 1] = targets[7] = np.nan
+    fitted = model().fit(points, targets)
+    assert np.array_equal(fitted.labelled_, np.setdiff1d(np.arange(20), [3, 5, 7]))
+    predicted = fitted.predict(points)
+    assert predicted.shape == (20, 2)
+    assert predicted[:, 1] == pytest.approx(2 * predicted[:, 0], abs=1e-3)
+    assert np.isfinite(fitted.score(points, targets))
+
+
+@pytest.mark.parametrize("form", ["list", "Series", "nullable Series", "DataFrame"])
+def test_unknown_labels_may_be_written_in_any_way(form: str) -> None:
+    points, y = data(20, unknown=5)
+    plain = [None if np.isnan(value) else float(value) for value in y]
+    other: Any = {
+        "list": plain,
+        "Series": pd.Series(y, index=range(100, 120)),
+        "nullable Series": pd.Series(plain, dtype="Float64"),
+        "DataFrame": pd.DataFrame({"energy": y}),
+    }[form]
+    assert model().fit(points, other).predict(points).ravel() == pytest.approx(model().fit(points, y).predict(points))
+
+
+def test_rows_that_fail_are_not_labelled_and_are_predicted_nan() -> None:
+    structures, y = bundled(20)[0], data(20)[1]
+    mixed = [*structures[:5], BAD, *structures[5:]]
+    labels = np.insert(y, 5, 3.0)
+    tolerant = model(embedder=embedder(on_error="nan"))
+    with pytest.warns(UserWarning, match="row 5"):
+        fitted = tolerant.fit(mixed, labels)
+    with pytest.warns(UserWarning, match="row 5"):
+        predicted = fitted.predict(mixed)
+    assert np.array_equal(np.flatnonzero(np.isnan(predicted)), [5])
+    assert 5 not in fitted.labelled_
+    assert np.delete(predicted, 5) == pytest.approx(model().fit(structures, y).predict(structures), abs=1e-4)
+    with (
+        pytest.warns(UserWarning, match="row 5"),
+        pytest.raises(ValueError, match=r"n_labels=21; .* 1 to 20, .* a usable crystal"),
+    ):
+        clone(tolerant).set_params(n_labels=21).fit(mixed, labels)
+    with pytest.warns(UserWarning, match="1 structure"):
+        assert np.isnan(fitted.predict([BAD])).tolist() == [True]
+
+
+def changed(y: np.ndarray, value: float, *rows: int) -> np.ndarray:
+    y = y.copy()
+    y[list(rows)] = value
+    return y
+
+
+@pytest.mark.parametrize(
+    ("params", "change", "message"),
+    [
+        ({"n_labels": 16}, lambda y: changed(y, np.nan, *range(5)), r"n_labels=16; accepted are None .* from 1 to 15"),
+        ({"n_labels": 0}, lambda y: y, "n_labels=0; accepted are None and whole numbers from 1 to 20"),
+        ({"n_labels": -1}, lambda y: y, "n_labels=-1; accepted"),
+        ({"n_labels": 2.5}, lambda y: y, "n_labels=2.5; accepted"),
+        ({"n_labels": True}, lambda y: y, "n_labels=True; accepted"),
+        ({}, lambda y: y * np.nan, "none of 20 rows has a known y; y must be a number, not NaN"),
+        ({}, lambda y: changed(y, np.inf, 3, 8), r"y is inf or -inf in 2 of 20 rows \(3, 8\)"),
+        ({}, lambda y: y[:-1], "X has 20 rows and y has 19"),
+        ({}, lambda y: None, "y is None"),
+        ({}, lambda y: ["high"] * 20, "y cannot be read as numbers"),
+        ({}, lambda y: y[:, None, None], r"y has the shape \(20, 1, 1\)"),
+        ({}, lambda y: y + 1j, "Complex data not supported"),
+        ({"random_state": "seed"}, lambda y: y, "random_state='seed'"),
+        ({"memory": 3}, lambda y: y, "memory"),
+        ({"embedder": None}, lambda y: y, "embedder=None; accepted are estimators with fit and transform"),
+        ({"embedder": DeepInfoMaxEmbedder}, lambda y: y, "embedder=<class"),
+        ({"regressor": StandardScaler()}, lambda y: y, r"regressor=StandardScaler\(\); accepted .* fit and predict"),
+        ({"embedder": DeepInfoMaxEmbedder(preset="best")}, lambda y: y, "preset='best'"),
+    ],
+)
+def test_bad_input_is_named_before_any_training(params: dict[str, Any], change: Any, message: str) -> None:
+    points, y = data(20)
+    endless = embedder(max_epochs=10**9)
+    with pytest.raises(ValueError, match=message):
+        model(**{"embedder": endless, **params}).fit(points, change(y))
+
+
+def test_what_is_no_collection_of_crystals_is_refused() -> None:
+    with pytest.raises(TypeError, match="X is a single Structure"):
+        model().fit(salt(), np.zeros(8))
+    with pytest.raises(NotFittedError):
+        model().predict([salt()])
+
+
+def test_structures_may_come_from_an_iterator_or_a_frame() -> None:
+    structures, y = bundled(20)
+    expected = model().fit(bundled_points(20), y).predict(bundled_points(20))
+    frame = pd.DataFrame({"structure": structures, "energy": y}, index=range(50, 70))
+    for give in (lambda: iter(structures), lambda: frame, lambda: frame["structure"]):
+        assert model().fit(give(), y).predict(give()) == pytest.approx(expected, abs=1e-4)
+    scores = cross_val_score(model(), frame, frame["energy"], cv=2, scoring=MAE, error_score="raise")
+    assert np.isfinite(scores).all()
