@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from skdim.masking import LabelMaskingRegressor as LabelMaskingRegressor
     from skdim.masking import masked_scorer as masked_scorer
     from skdim.pointsets import PointSets as PointSets
+    from skdim.regressor import SiteNetRegressor as SiteNetRegressor
 
 __version__ = "0.1.0"
 
@@ -26,6 +27,7 @@ _MODULE_OF = {
     "DeepInfoMaxEmbedder": "skdim.embedder",
     "LabelMaskingRegressor": "skdim.masking",
     "PointSets": "skdim.pointsets",
+    "SiteNetRegressor": "skdim.regressor",
     "masked_scorer": "skdim.masking",
 }
 

@@ -45,6 +45,8 @@ class TrainingPlan:
         What a checkpoint must match to be continued: data, configuration and seed.
     progress : bool
         Whether to show a progress bar.
+    title : str
+        What the bar says is going on.
     """
 
     max_epochs: int
@@ -59,6 +61,7 @@ class TrainingPlan:
     checkpoint: str | None = None
     fingerprint: str = ""
     progress: bool = False
+    title: str = "pretraining"
 
     def __post_init__(self) -> None:
         """Refuse plans that cannot be carried out."""
@@ -183,7 +186,7 @@ class Progress(_Callback):
         self.bar_ = tqdm(
             total=self.plan.max_epochs,
             initial=len(net.history),
-            desc="pretraining",
+            desc=self.plan.title,
             unit="epoch",
             disable=not self.plan.progress,
         )

@@ -16,7 +16,7 @@ from skdim.parameters import check_number, seed_of
 from skdim.persistence import SavedMixin, plain_parameters
 from skdim.pointsets import PointSets
 from skdim.presets import OVERRIDES, Preset, resolve_preset
-from skdim.pretraining import embed, pretrain
+from skdim.pretraining import check_same_kind, embed, pretrain
 from skdim.rows import keep_labels
 from skdim.structures import check_on_error
 
@@ -290,10 +290,5 @@ class DeepInfoMaxEmbedder(TransformerMixin, SavedMixin):
 
     def _embed(self, points: PointSets) -> NDArray[np.float32]:
         """Give the vectors of point sets, which must be of the kind the model was trained on."""
-        state = self.state_
-        trained = (state.config.feature_names, state.config.interaction_names, state.settings)
-        given = (points.feature_names, points.interaction_names, dict(points.settings))
-        for name, want, got in zip(("site features", "interaction features", "settings"), trained, given, strict=True):
-            if want != got:
-                raise ValueError(f"the point sets have {name} {got}; this embedder was trained on {want}.")
-        return embed(state, self._network(), points, self._device())
+        check_same_kind(self.state_, points)
+        return embed(self.state_, self._network(), points, self._device())

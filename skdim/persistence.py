@@ -65,17 +65,24 @@ class SavedMixin(BaseEstimator):
             If it is no saved embedder, or one of a later version.
         """
         state = read_state(path)
-        params = dict(state.extra["parameters"])
-        given = params.pop("featurizer")
-        if not _is_available(params["device"]):
-            params["device"] = "auto"
-        params["negatives"] = None if params["negatives"] is None else tuple(params["negatives"])
-        embedder = cls(**params, featurizer=None if given is None else _featurizer(given))
-        embedder.featurizer_ = _featurizer(state.extra["featurizer"]).fit()
+        if "regressor" in state.extra:
+            raise ValueError(f"{os.fspath(path)!r} is a saved SiteNetRegressor; SiteNetRegressor.load reads it.")
         try:
-            embedder._restore(state)
+            return cls._of_state(state)
         except RuntimeError as error:
             raise ValueError(f"{os.fspath(path)!r} does not fit together, or it is damaged: {error}") from error
+
+    @classmethod
+    def _of_state(cls, state: EmbedderState) -> Self:
+        """Build the fitted estimator that a state, with its parameters and featurizer among the extras, describes."""
+        params = dict(state.extra["parameters"])
+        given = params.pop("featurizer")
+        if not is_available(params["device"]):
+            params["device"] = "auto"
+        params["negatives"] = None if params["negatives"] is None else tuple(params["negatives"])
+        embedder = cls(**params, featurizer=None if given is None else featurizer_of(given))
+        embedder.featurizer_ = featurizer_of(state.extra["featurizer"]).fit()
+        embedder._restore(state)
         return embedder
 
     def _restore(self, state: EmbedderState) -> None:
@@ -86,12 +93,8 @@ class SavedMixin(BaseEstimator):
         self._model = state.model()
 
     def _device(self) -> str:
-        """Resolve "auto", and refuse what torch cannot use here."""
-        if self.device == "auto":
-            return "cuda" if torch.cuda.is_available() else "cpu"
-        if not _is_available(self.device):
-            raise ValueError(f"device={self.device!r}; accepted are 'auto' and torch devices that are present here.")
-        return self.device
+        """Resolve the parameter."""
+        return resolve_device(self.device)
 
     def _network(self) -> CrystalModel:
         """Return the network where the device is now; pickles and copies build it when it is first needed."""
@@ -117,7 +120,16 @@ class SavedMixin(BaseEstimator):
         return state
 
 
-def _is_available(device: Any) -> bool:
+def resolve_device(device: str) -> str:
+    """Resolve "auto", and refuse what torch cannot use here."""
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if not is_available(device):
+        raise ValueError(f"device={device!r}; accepted are 'auto' and torch devices that are present here.")
+    return device
+
+
+def is_available(device: Any) -> bool:
     """Tell whether torch can put a tensor there."""
     if device == "auto":
         return True
@@ -129,7 +141,7 @@ def _is_available(device: Any) -> bool:
     return True
 
 
-def _featurizer(params: dict[str, Any]) -> CrystalPointSetTransformer:
+def featurizer_of(params: dict[str, Any]) -> CrystalPointSetTransformer:
     """Build a featurizer of what `plain_parameters` gave; JSON has no tuples."""
     return CrystalPointSetTransformer(**{**params, "interaction_features": tuple(params["interaction_features"])})
 

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 # Columns of the vector are bounded here, in standard deviations of the pretraining set: a ridge on 50 labels
 # explodes on columns that hardly vary among the labels and do elsewhere.
 BOUND = 3.0
-# Pair states of a batch fit the processor's cache: twice as fast as batches of 16,000 pairs.
-_EMBED_PAIRS = 5_000
+# Pair states of a batch fit the processor's cache: larger ones pay for fresh memory at each step.
+_EMBED_PAIRS = 10_000
 
 
 def site_statistics(points: PointSets) -> SiteStatistics:
@@ -206,6 +206,28 @@ def _raw_vectors(model: CrystalModel, points: PointSets, device: str) -> NDArray
         for crystals in pair_budget_batches(points.n_pairs, _EMBED_PAIRS, np.arange(len(points))):
             done.append(model.vectors(collate(points, crystals).to(device)).cpu().numpy())
     return np.concatenate(done)
+
+
+def check_same_kind(state: EmbedderState, points: PointSets) -> None:
+    """Refuse point sets of another kind than those a model was trained on.
+
+    Parameters
+    ----------
+    state : EmbedderState
+        Of the model.
+    points : PointSets
+        To embed.
+
+    Raises
+    ------
+    ValueError
+        If site features, interaction features or settings differ, naming both.
+    """
+    trained = (state.config.feature_names, state.config.interaction_names, state.settings)
+    given = (points.feature_names, points.interaction_names, dict(points.settings))
+    for name, want, got in zip(("site features", "interaction features", "settings"), trained, given, strict=True):
+        if want != got:
+            raise ValueError(f"the point sets have {name} {got}; this embedder was trained on {want}.")
 
 
 def embed(state: EmbedderState, model: CrystalModel, points: PointSets, device: str = "cpu") -> NDArray[np.float32]:

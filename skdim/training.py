@@ -1,7 +1,8 @@
-"""A model and point sets in, the trained model and its history out: the only module that knows skorch."""
+"""A model, point sets and perhaps targets in, the trained model and its history out: the module that knows skorch."""
 
 from __future__ import annotations
 
+import copy
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -28,23 +29,34 @@ class CrystalDataset(Dataset[Any]):
     """Crystals of point sets, served a batch at a time.
 
     skorch and the loader see crystals by position; a list of positions becomes one `Batch` in one gather, so no
-    crystal is ever an object of its own.
+    crystal is ever an object of its own. Targets (n, T) and weights (n,) of the crystals, where there are any, travel
+    with them.
     """
 
-    def __init__(self, points: PointSets, crystals: NDArray[np.int64]) -> None:
-        self.points, self.crystals = points, crystals
+    def __init__(
+        self,
+        points: PointSets,
+        crystals: NDArray[np.int64],
+        targets: NDArray[np.float32] | None = None,
+        weights: NDArray[np.float32] | None = None,
+    ) -> None:
+        self.points, self.crystals, self.targets, self.weights = points, crystals, targets, weights
 
     def __len__(self) -> int:
         """Return the number of crystals."""
         return len(self.crystals)
 
-    def __getitem__(self, position: int) -> tuple[Batch, torch.Tensor]:
+    def __getitem__(self, position: int) -> tuple[Batch, Any]:
         """Return one crystal as a batch."""
         return self.__getitems__([position])
 
-    def __getitems__(self, positions: list[int]) -> tuple[Batch, torch.Tensor]:
-        """Return some crystals as one batch, and the targets skorch asks for, of which there are none."""
-        return collate(self.points, self.crystals[np.array(positions)]), torch.zeros(len(positions))
+    def __getitems__(self, positions: list[int]) -> tuple[Batch, Any]:
+        """Return some crystals as one batch, and their targets and weights; zeros where there are none."""
+        batch, targets = collate(self.points, self.crystals[np.array(positions)]), torch.zeros(len(positions))
+        if self.targets is None:
+            return batch, targets
+        weights = torch.ones(len(positions)) if self.weights is None else torch.from_numpy(self.weights[positions])
+        return batch, (torch.from_numpy(self.targets[positions]), weights)
 
 
 class PairBudgetSampler(Sampler[list[int]]):
@@ -123,6 +135,20 @@ class InfoMaxNet(NeuralNet):
         return self
 
 
+class SupervisedNet(InfoMaxNet):
+    """The same loop around a module that predicts targets."""
+
+    def infer(self, x: Batch, **fit_params: Any) -> Any:
+        """Return the predictions for a batch."""
+        return self.module_(x.to(self.device))
+
+    def loss_of(self, dataset: CrystalDataset) -> float:
+        """Return the mean loss over crystals as the module is now."""
+        batches = self.get_iterator(dataset, training=False)
+        total = sum(float(self.validation_step(batch)["loss"]) * len(batch[0]) for batch in batches)
+        return total / len(dataset)
+
+
 def train(
     model: CrystalModel, points: PointSets, plan: TrainingPlan, validation_fraction: float
 ) -> list[dict[str, float]]:
@@ -153,7 +179,8 @@ def train(
             "learn from; at least 2 are needed."
         )
     held_out, learned = np.sort(order[:n_valid]), np.sort(order[n_valid:])
-    net = _net(model, points, plan, held_out).initialize()
+    validation = CrystalDataset(points, held_out) if n_valid else None
+    net = _net(InfoMaxNet, model, SumOfLosses(), plan, validation).initialize()
     keep = dict(net.callbacks_)["keep_best"]
     done = keep.resume(net)
     if done < plan.max_epochs:
@@ -163,12 +190,48 @@ def train(
     return history_rows(net.history)
 
 
-def _net(model: CrystalModel, points: PointSets, plan: TrainingPlan, held_out: NDArray[np.int64]) -> InfoMaxNet:
+def train_supervised(
+    module: nn.Module,
+    criterion: nn.Module,
+    plan: TrainingPlan,
+    learned: CrystalDataset,
+    held_out: CrystalDataset | None = None,
+) -> list[dict[str, float]]:
+    """Train a module on targets, in place.
+
+    Parameters
+    ----------
+    module : Module
+        Gives predictions (B, T) of a batch. Ends with the weights of the lowest held-out loss, those it came with
+        included; without held-out crystals, with those of the lowest training loss.
+    criterion : Module
+        Loss of predictions and a pair of targets (B, T) and weights (B,).
+    plan : TrainingPlan
+        How to train.
+    learned, held_out : CrystalDataset
+        Crystals with targets.
+
+    Returns
+    -------
+    list of dict
+        As for `train`.
+    """
+    net = _net(SupervisedNet, module, criterion, plan, held_out).initialize()
+    if held_out is not None:
+        keep = dict(net.callbacks_)["keep_best"]
+        keep.best_, keep.weights_ = net.loss_of(held_out), copy.deepcopy(module.state_dict())
+    net.partial_fit(learned)
+    return history_rows(net.history)
+
+
+def _net(
+    kind: type[InfoMaxNet], module: nn.Module, criterion: nn.Module, plan: TrainingPlan, held_out: CrystalDataset | None
+) -> InfoMaxNet:
     """The net of one training."""
-    return InfoMaxNet(
-        model,
+    return kind(
+        module,
         plan=plan,
-        criterion=SumOfLosses,
+        criterion=criterion,
         optimizer=torch.optim.AdamW,
         optimizer__lr=plan.learning_rate,
         optimizer__weight_decay=plan.weight_decay,
@@ -179,7 +242,7 @@ def _net(model: CrystalModel, points: PointSets, plan: TrainingPlan, held_out: N
         iterator_train__seed=plan.seed,
         iterator_valid=crystal_loader,
         iterator_valid__budget=plan.batch_pairs,
-        train_split=predefined_split(CrystalDataset(points, held_out)) if len(held_out) else None,
+        train_split=None if held_out is None else predefined_split(held_out),
         callbacks=[("rate", LearningRate(plan)), ("keep_best", KeepBest(plan)), ("progress", Progress(plan))],
         callbacks__print_log=None,
         device=plan.device,

@@ -1,0 +1,85 @@
+"""Targets and sample weights as a user has them in, checked arrays out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class Labels(NamedTuple):
+    """Checked targets of C rows."""
+
+    values: NDArray[np.float64]  # (C, T)
+    weights: NDArray[np.float64]  # (C,)
+    single: bool  # whether y has one dimension
+
+
+def check_labels(y: Any, sample_weight: Any = None) -> Labels:
+    """Check targets and weights.
+
+    Parameters
+    ----------
+    y : array-like of shape (C,) or (C, T)
+        Finite numbers.
+    sample_weight : array-like of shape (C,) or None
+        Finite, at least 0.
+
+    Returns
+    -------
+    Labels
+
+    Raises
+    ------
+    ValueError
+        Naming rows and values that are not accepted.
+
+    Examples
+    --------
+    >>> check_labels([1, 2]).values.shape
+    (2, 1)
+    >>> check_labels([1.0, float("nan")])
+    Traceback (most recent call last):
+    ...
+    ValueError: y has nan at row 1; accepted are finite numbers: leave rows without a label out.
+    """
+    if y is None:
+        raise ValueError("y=None: the regressor requires y to be passed, but the target y is None.")
+    values = _numbers("y", y)
+    if values.ndim not in (1, 2) or 0 in values.shape:
+        raise ValueError(f"y has shape {values.shape}; accepted are (C,) and (C, T): one number for each row, or T.")
+    table = values.reshape(len(values), -1)
+    _refuse("y", table, ~np.isfinite(table), "finite numbers: leave rows without a label out")
+    weights = np.ones(len(table)) if sample_weight is None else _numbers("sample_weight", sample_weight)
+    if weights.shape != (len(table),):
+        raise ValueError(f"sample_weight has shape {weights.shape}; accepted is one for each row: ({len(table)},).")
+    wrong = ~(np.isfinite(weights) & (weights >= 0))
+    _refuse("sample_weight", weights[:, None], wrong[:, None], "finite numbers of at least 0")
+    return Labels(table, weights, values.ndim == 1)
+
+
+def _numbers(name: str, given: Any) -> NDArray[np.float64]:
+    """As an array of double precision; missing values of pandas become NaN."""
+    try:
+        if hasattr(given, "to_numpy"):
+            given = given.to_numpy(dtype=np.float64, na_value=np.nan)
+        array = np.asarray(given)
+        if array.dtype.kind == "c":
+            raise ValueError("Complex data not supported")
+        return np.array(array, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} is no array of numbers: {error}") from error
+
+
+def _refuse(name: str, table: NDArray[np.float64], wrong: NDArray[np.bool_], accepted: str) -> None:
+    """Raise, if any value is wrong, naming the first rows."""
+    rows = np.flatnonzero(wrong.any(1))
+    if not len(rows):
+        return
+    value = table[rows[0]][wrong[rows[0]]][0]
+    more = "" if len(rows) <= 10 else f" and {len(rows) - 10} more"
+    named = f"row {rows[0]}" if len(rows) == 1 else f"rows {', '.join(map(str, rows[:10]))}{more}"
+    raise ValueError(f"{name} has {value} at {named}; accepted are {accepted}.")
