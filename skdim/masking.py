@@ -132,7 +132,7 @@ class LabelMaskingRegressor(RegressorMixin, BaseEstimator):
         self._target_shape = targets.shape[1:]
         return self
 
-    def predict(self, X: Any) -> NDArray[Any]:
+    def predict(self, X: Any) -> NDArray[np.float64]:
         """Predict the targets of crystals.
 
         Parameters
@@ -142,14 +142,14 @@ class LabelMaskingRegressor(RegressorMixin, BaseEstimator):
 
         Returns
         -------
-        ndarray of float, shape (C,) or (C, n_targets)
+        ndarray of float64, shape (C,) or (C, n_targets)
             NaN for rows that failed under the embedder's on_error="nan".
         """
         check_is_fitted(self, "labelled_")
         rows = _crystals(self.embedder_, list(X) if isinstance(X, Iterator) else X)
         usable = _usable(rows)
         if usable.all():
-            return np.asarray(self.regressor_.predict(self._inputs(rows)))
+            return np.asarray(self.regressor_.predict(self._inputs(rows)), float)
         predictions = np.full((len(usable), *self._target_shape), np.nan)
         if usable.any():
             predictions[usable] = self.regressor_.predict(self._inputs(rows[usable]))

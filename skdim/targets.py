@@ -40,13 +40,7 @@ def as_targets(y: Any, n_rows: int | None = None) -> NDArray[np.float64]:
     """
     if y is None:
         raise ValueError("requires y to be passed, but the target y is None; accepted are numbers, NaN where unknown.")
-    if np.iscomplexobj(y):
-        raise ValueError("Complex data not supported: y holds complex numbers; accepted are real ones.")
-    try:
-        pandas = hasattr(y, "to_numpy")
-        targets: NDArray[np.float64] = y.to_numpy(float, na_value=np.nan) if pandas else np.asarray(y, float)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"y cannot be read as numbers ({error}); accepted are numbers, NaN where unknown.") from error
+    targets = _numbers(y)
     if targets.ndim not in (1, 2) or 0 in targets.shape[1:]:
         raise ValueError(f"y has the shape {targets.shape}; accepted are (rows,) and (rows, targets).")
     if n_rows is not None and len(targets) != n_rows:
@@ -58,6 +52,20 @@ def as_targets(y: Any, n_rows: int | None = None) -> NDArray[np.float64]:
             "NaN where unknown."
         )
     return targets
+
+
+def _numbers(y: Any) -> NDArray[np.float64]:
+    """Read numbers, with NaN where there is none."""
+    try:
+        pandas = hasattr(y, "to_numpy")
+        values: Any = y if pandas else np.asarray(y)
+        if np.iscomplexobj(values):
+            raise ValueError("Complex data not supported")
+        # numpy alone makes no NaN of the missing values of pandas.
+        numbers: NDArray[np.float64] = values.to_numpy(float, na_value=np.nan) if pandas else values.astype(float)
+        return numbers
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"y cannot be read as numbers ({error}); accepted are numbers, NaN where unknown.") from error
 
 
 def known_rows(targets: NDArray[np.float64]) -> NDArray[np.bool_]:
