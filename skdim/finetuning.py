@@ -229,6 +229,13 @@ def encoder_of(state: EmbedderState, prefix: str, extra: dict[str, Any]) -> Embe
     return replace(state, weights=unpacked(state, prefix), extra=extra)
 
 
+def member(state: EmbedderState, number: int, shape: tuple[int, int, int]) -> RegressionModel:
+    """Build a member from what `packed` made; ``shape`` as for `predict`."""
+    module = RegressionModel(encoder_of(state, "start/", {}), shape[1], shape[2], 0)
+    module.load_state_dict({k: torch.from_numpy(np.array(v)) for k, v in unpacked(state, f"{number}/").items()})
+    return module.eval()
+
+
 def predict(state: EmbedderState, points: PointSets, shape: tuple[int, int, int], device: str) -> NDArray[np.float64]:
     """Predict standardised targets.
 
@@ -247,14 +254,10 @@ def predict(state: EmbedderState, points: PointSets, shape: tuple[int, int, int]
     -------
     ndarray of shape (M, C, T)
     """
-    n_members, n_targets, head_width = shape
     valid = np.flatnonzero(points.valid)
-    predicted = np.full((n_members, len(points), n_targets), np.nan)
-    encoder = encoder_of(state, "start/", {})
-    for number in range(n_members):
-        module = RegressionModel(encoder, n_targets, head_width, 0)
-        module.load_state_dict({k: torch.from_numpy(np.array(v)) for k, v in unpacked(state, f"{number}/").items()})
-        module.to(device).eval()
+    predicted = np.full((shape[0], len(points), shape[1]), np.nan)
+    for number in range(shape[0]):
+        module = member(state, number, shape).to(device)
         with torch.inference_mode():
             for crystals in pair_budget_batches(points.n_pairs, _PREDICT_PAIRS, valid):
                 predicted[number, crystals] = module(collate(points, crystals).to(device)).cpu().numpy()

@@ -58,6 +58,10 @@ def check_labels(y: Any, sample_weight: Any = None) -> Labels:
         raise ValueError(f"sample_weight has shape {weights.shape}; accepted is one for each row: ({len(table)},).")
     wrong = ~(np.isfinite(weights) & (weights >= 0))
     _refuse("sample_weight", weights[:, None], wrong[:, None], "finite numbers of at least 0")
+    if not weights.any():
+        raise ValueError(
+            f"sample_weight is zero in all {len(table)} rows; accepted are weights of which some are above."
+        )
     return Labels(table, weights, values.ndim == 1)
 
 

@@ -200,9 +200,8 @@ class SiteNetRegressor(RegressorMixin, FineTunedMixin):
             )
         points = self._set_up(self.featurizer_).transform(X)
         check_same_kind(self.state_, points)
-        shape = (facts["n_ensemble"], len(facts["center"]), facts["head_width"])
         center, scale = self._known_scale()
-        each = predict(self.state_, points, shape, resolve_device(self.device)) * scale + center
+        each = predict(self.state_, points, self._shape(), resolve_device(self.device)) * scale + center
         if self.clamp is not None:
             each = np.maximum(each, self.clamp)
         each = each[:, :, 0] if facts["single"] else each

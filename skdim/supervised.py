@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from skdim.callbacks import TrainingPlan
 from skdim.embedder import DeepInfoMaxEmbedder
 from skdim.featurizer import CrystalPointSetTransformer
-from skdim.finetuning import FREEZE, LOSSES, FineTuning, encoder_of, fine_tune, packed, unpacked
+from skdim.finetuning import FREEZE, LOSSES, FineTuning, encoder_of, fine_tune, member, packed, unpacked
 from skdim.labels import Labels, check_labels
 from skdim.parameters import check_choice, check_number, seed_of
 from skdim.persistence import featurizer_of, is_available, plain_parameters, resolve_device
@@ -110,6 +110,11 @@ class FineTunedMixin(BaseEstimator):
         regressor = cls(**params, embedder=DeepInfoMaxEmbedder._of_state(start) if started else None)
         regressor.featurizer_ = featurizer_of(state.extra["featurizer"]).fit()
         regressor.state_, regressor.history_ = state, list(state.extra["history"])
+        try:
+            for number in range(regressor._shape()[0]):
+                member(state, number, regressor._shape())
+        except (RuntimeError, KeyError) as error:
+            raise ValueError(f"{os.fspath(path)!r} does not fit together, or it is damaged: {error}") from error
         return regressor
 
     def __sklearn_clone__(self) -> Self:
@@ -194,8 +199,8 @@ class FineTunedMixin(BaseEstimator):
             scaled = (weights / weights.mean()).astype(np.float32)
             before = unpacked(self.state_, f"{number}/") if goes_on else None
             own = replace(plan, seed=seed)
-            member, epochs = fine_tune(start, points, targets, scaled, own, choices, before)
-            members.append(member)
+            trained, epochs = fine_tune(start, points, targets, scaled, own, choices, before)
+            members.append(trained)
             history += [{**row, "member": number} for row in epochs]
         return members, history
 
@@ -224,6 +229,11 @@ class FineTunedMixin(BaseEstimator):
                     f"{name}={value}, but the last fit had {then}; accepted is the same, to go on from it."
                 )
         return encoder_of(self.state_, "start/", self.state_.extra["embedder"]), self.featurizer_
+
+    def _shape(self) -> tuple[int, int, int]:
+        """Members, targets, and hidden units of the head, as they were fitted."""
+        facts = self.state_.extra["regressor"]
+        return facts["n_ensemble"], len(facts["center"]), facts["head_width"]
 
     def _known_scale(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Mean and deviation of the targets of the first fit."""

@@ -12,18 +12,20 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from pymatgen.core import Structure
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.utils import estimator_checks, get_tags
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdim import CrystalPointSetTransformer, DeepInfoMaxEmbedder, SiteNetRegressor
 from skdim.finetuning import unpacked
 from tests.handmade import salt
 from tests.small import bundled, bundled_points
-from tests.test_sklearn_contract import WITHOUT_X
+from tests.test_sklearn_contract import ROUNDING, WITHOUT_X, crystals
 
 N = 30
 
@@ -259,6 +261,14 @@ def test_files_of_the_other_estimator_are_refused(tmp_path: Path) -> None:
         DeepInfoMaxEmbedder.load(tmp_path / "regressor")
 
 
+def test_a_file_whose_parts_do_not_fit_together_is_refused(tmp_path: Path) -> None:
+    model = regressor(max_epochs=0).fit(bundled_points(N), energies())
+    model.state_.weights.pop("0/linear.bias")
+    model.save(tmp_path / "damaged")
+    with pytest.raises(ValueError, match="does not fit together, or it is damaged"):
+        SiteNetRegressor.load(tmp_path / "damaged")
+
+
 def test_rows_that_fail_are_left_out_and_predicted_nan() -> None:
     structures, y = bundled(N)
     spoiled = [*structures[:20], "no crystal"]
@@ -307,6 +317,7 @@ def spoiled(value: float) -> np.ndarray:
         (energies().reshape(2, 3, 5), None, r"y has shape \(2, 3, 5\)"),
         (energies(), np.full(N, -1.0), "sample_weight has -1.0 at rows 0, 1"),
         (energies(), np.eye(N)[0], "X holds 1 usable labelled crystals of 30 rows; at least 2 are needed"),
+        (energies(), np.zeros(N), "sample_weight is zero in all 30 rows"),
         (energies(), np.ones(3), r"sample_weight has shape \(3,\); accepted is one for each row: \(30,\)"),
     ],
 )
@@ -326,6 +337,38 @@ def test_point_sets_of_another_kind_than_the_embedder_s_are_refused() -> None:
 @pytest.mark.parametrize("name", WITHOUT_X)
 def test_scikit_learn_s_checks_without_crystals_pass(name: str) -> None:
     getattr(estimator_checks, name)("SiteNetRegressor", SiteNetRegressor())
+
+
+class ToyRegressor(SiteNetRegressor):
+    """The regressor behind a door for arrays, as ToyEmbedder is the embedder."""
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = True
+        return tags
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> ToyRegressor:
+        return super().fit(self.crystals(X, ensure_min_samples=2), y, sample_weight)
+
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> ToyRegressor:
+        return super().partial_fit(self.crystals(X, reset=not hasattr(self, "state_")), y, sample_weight)
+
+    def predict(self, X: Any, return_std: bool = False) -> Any:
+        check_is_fitted(self)
+        return super().predict(self.crystals(X, reset=False), return_std)
+
+    def crystals(self, X: Any, **given: Any) -> list[Structure]:
+        return crystals(validate_data(self, X, dtype=np.float64, **given))
+
+
+def test_scikit_learn_s_other_checks_pass_on_crystals_made_of_rows() -> None:
+    other = "a row that is repeated is drawn into other batches, and leave-one-out leaves one copy out"
+    expected = {**ROUNDING, "check_sample_weight_equivalence_on_dense_data": other}
+    toy = ToyRegressor(max_epochs=1, head_width=4, random_state=0)
+    results = estimator_checks.check_estimator(toy, expected_failed_checks=expected, on_skip=None, on_fail=None)
+    assert not [(r["check_name"], repr(r["exception"])) for r in results if r["status"] == "failed"]
+    assert {r["check_name"] for r in results if r["status"] != "passed"} <= {*expected, "check_array_api_input"}
+    assert sum(r["status"] == "passed" for r in results) >= 50
 
 
 def test_tags_say_that_crystals_are_no_array_and_targets_may_be_several() -> None:
