@@ -21,7 +21,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_checks
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skdim import CrystalPointSetTransformer, LabelMaskingRegressor, masked_scorer
+from skdim import CrystalPointSetTransformer, LabelMaskingRegressor, SiteNetRegressor, masked_scorer
 from tests.masked import MAE, data, embedder, model, pretrainings
 from tests.small import bundled
 from tests.test_sklearn_contract import ROUNDING, crystals
@@ -124,6 +124,18 @@ def test_a_regressor_with_an_embedder_starts_from_the_one_of_this_fit(nested: bo
     assert clone(fitted).get_params()["regressor"].get_params().get("embedder") is None
     with pytest.raises(ValueError, match=r"embedder=DeepInfoMaxEmbedder.*accepted is None"):
         model(regressor=Embedding(embedder())).fit(points, y)
+
+
+def test_site_net_is_fine_tuned_from_the_embedder_of_this_fit() -> None:
+    points, y = data(40, unknown=5)
+    start = SiteNetRegressor(max_epochs=1, random_state=0)
+    fitted = model(regressor=start, n_labels=24).fit(points, y)
+    alone = clone(start).set_params(embedder=embedder().fit(points))
+    rows = fitted.labelled_
+    assert np.array_equal(fitted.predict(points), alone.fit(points[rows], y[rows]).predict(points))
+    assert not np.allclose(fitted.predict(points), clone(start).fit(points[rows], y[rows]).predict(points), atol=1e-3)
+    search = GridSearchCV(model(regressor=start), {"n_labels": [8, 12]}, cv=2, scoring=MAE, error_score="raise")
+    assert np.isfinite(search.fit(points, y).cv_results_["mean_test_score"]).all()
 
 
 def test_partly_labelled_y_is_cross_validated() -> None:
