@@ -38,7 +38,7 @@ class SiteNetRegressor(RegressorMixin, FineTunedMixin):
         Most passes over the labels.
     batch_pairs : int, default=4000
         Most pairs of sites in a batch.
-    learning_rate : float, default=3e-4
+    learning_rate : float, default=1e-3
         Highest learning rate of AdamW, which warms up and cools down.
     weight_decay : float, default=1e-2
         Of AdamW.
@@ -111,7 +111,7 @@ class SiteNetRegressor(RegressorMixin, FineTunedMixin):
         loss: str = "mse",
         max_epochs: int = 30,
         batch_pairs: int = 4_000,
-        learning_rate: float = 3e-4,
+        learning_rate: float = 1e-3,
         weight_decay: float = 1e-2,
         validation_fraction: float = 0.0,
         patience: int = 10,
