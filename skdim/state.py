@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 import skdim
 from skdim.config import ModelConfig
@@ -90,7 +90,8 @@ def write_state(path: str | os.PathLike[str], state: EmbedderState) -> None:
         "versions": {"skdim": skdim.__version__, "torch": torch.__version__, "python": platform.python_version()},
     }
     draft = Path(f"{os.fspath(path)}.part")
-    save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, draft, {"skdim": as_json(header)})
+    # Written as bytes: the library's own writer gives the file to its owner alone, whatever the umask says.
+    draft.write_bytes(save({k: np.ascontiguousarray(v) for k, v in arrays.items()}, {"skdim": as_json(header)}))
     os.replace(draft, path)
 
 

@@ -230,3 +230,10 @@ def test_loading_leaves_the_global_generator_alone(tmp_path: Path) -> None:
     path, before = saved(tmp_path), torch.get_rng_state()
     vectors(DeepInfoMaxEmbedder.load(path))
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_saved_file_is_as_readable_as_any_other(tmp_path: Path) -> None:
+    path = saved(tmp_path)
+    other = tmp_path / "other"
+    other.write_text("")
+    assert path.stat().st_mode == other.stat().st_mode
