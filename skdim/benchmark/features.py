@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.base import clone
 
 from skdim.pointsets import PointSets
+from skdim.prechecks import site_contents
 from skdim.rows import as_structures
 from skdim.structures import load_structures
 
@@ -77,9 +79,13 @@ def magpie_statistics(structures: Any, *, n_jobs: int | None = None) -> pd.DataF
 
 def _shares(structure: Any) -> Shares:
     """Return the share of each element in a crystal."""
-    amounts = structure.composition.element_composition
+    # Site by site: the composition of older pymatgen counts the mixed oxidation states of one site twice.
+    amounts: dict[int, float] = defaultdict(float)
+    for content in site_contents(structure):
+        for number, amount in content:
+            amounts[number] += amount
     total = sum(amounts.values())
-    return tuple(sorted((element.Z, round(amount / total, 10)) for element, amount in amounts.items()))
+    return tuple(sorted((number, round(amount / total, 10)) for number, amount in amounts.items()))
 
 
 def _magpie() -> Any:
