@@ -59,8 +59,9 @@ types: $(VENV)/.ready ## mypy, strict
 imports: $(VENV)/.ready ## the order of the modules, as pyproject.toml has it
 	$(VENV)/bin/lint-imports --no-logo
 
+# Two processes with one thread each: the threads of two would fight for the processors.
 pytest: $(VENV)/.ready ## tests and doctests; ARGS= for pytest's own words
-	$(PY) -m pytest -n 2 $(ARGS)
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 $(ARGS)
 
 examples: $(VENV)/.ready ## run each example, without a screen, in an empty folder
 	@test -n "$(EXAMPLES)" || { echo 'examples/ has no plot_*.py to run'; exit 1; }
@@ -71,7 +72,7 @@ examples: $(VENV)/.ready ## run each example, without a screen, in an empty fold
 	done
 
 test-lowest: $(LOWEST)/.ready ## pytest in a second environment, of the lowest versions that pyproject.toml admits
-	$(LOWEST)/bin/python -m pytest -n 2 $(ARGS)
+	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest -n 2 $(ARGS)
 
 bench: $(VENV)/.ready ## speed against YARDSTICK=script on DATA=crystals
 	$(PY) benchmarks/run.py $(if $(YARDSTICK),--yardstick "$(YARDSTICK)") $(if $(DATA),--data "$(DATA)") \
