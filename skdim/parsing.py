@@ -84,7 +84,7 @@ def _is_poscar(text: str) -> bool:
     return [len(vector) for vector in vectors] == [3, 3, 3]
 
 
-def structure_from_text(text: str, kind: TextFormat | None = None) -> IStructure:
+def structure_from_text(text: str, kind: TextFormat | None = None, name: str = "a CIF") -> IStructure:
     r"""Read a structure from the text of a CIF, a POSCAR or a JSON file.
 
     Parameters
@@ -93,6 +93,8 @@ def structure_from_text(text: str, kind: TextFormat | None = None) -> IStructure
         The content of the file. The cell of a CIF is taken as it is.
     kind : {"cif", "json", "poscar"}, optional
         By default found from the text.
+    name : str, default="a CIF"
+        What warnings call a CIF.
 
     Returns
     -------
@@ -109,7 +111,7 @@ def structure_from_text(text: str, kind: TextFormat | None = None) -> IStructure
     'Fe2'
     """
     readers: dict[str | None, Callable[[str], IStructure]] = {
-        "cif": _from_cif,
+        "cif": lambda text: _from_cif(text, name),
         "json": _from_json,
         "poscar": _from_poscar,
     }
@@ -144,7 +146,7 @@ def structure_from_file(path: str | os.PathLike[str]) -> IStructure:
         raise ValueError("an empty file")
     kind = text_format(text) or _format_of_name(os.path.basename(path))
     if kind is not None:
-        return structure_from_text(text, kind)
+        return structure_from_text(text, kind, f"the CIF {path!r}")
     from ruamel.yaml.error import YAMLError
 
     try:
@@ -214,7 +216,7 @@ def _from_json(text: str) -> IStructure:
     return structure_from_dict(record)
 
 
-def _from_cif(text: str) -> IStructure:
+def _from_cif(text: str, name: str) -> IStructure:
     """Read the first crystal of a CIF, its sites as refined, split positions apart and shared ones mixed."""
     from pymatgen.io.cif import CifParser
 
@@ -228,9 +230,9 @@ def _from_cif(text: str) -> IStructure:
     except ValueError as error:
         raise ValueError("; ".join(parser.warnings) or str(error)) from error
     if any("implicit hydrogens" in note for note in parser.warnings):
-        warnings.warn("a CIF whose hydrogens have no positions: they are left out", stacklevel=2)
+        warnings.warn(f"{name} whose hydrogens have no positions: they are left out", stacklevel=2)
     if len(structures) > 1:
-        warnings.warn(f"a CIF with {len(structures)} crystals: only the first is taken", stacklevel=2)
+        warnings.warn(f"{name} with {len(structures)} crystals: only the first is taken", stacklevel=2)
     first: IStructure = structures[0]
     return first
 

@@ -211,3 +211,10 @@ def test_a_structure_survives_each_format(tmp_path):
         structure.to(str(tmp_path / name))
         assert structure_from_file(tmp_path / name).matches(structure)
     assert isinstance(structure_from_file(tmp_path / "POSCAR"), Structure)
+
+
+def test_the_file_of_several_crystals_is_named(tmp_path):
+    path = tmp_path / "two.cif"
+    path.write_text(SALT + SALT.replace("data_NaCl", "data_other"))
+    with pytest.warns(UserWarning, match=r"the CIF '.*two\.cif' with 2 crystals"):
+        structure_from_file(path)
