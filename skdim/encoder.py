@@ -240,7 +240,7 @@ class _Block(nn.Module):
         self.edge = nn.Linear(n_edge, wide, bias=False)
         self.difference = nn.Linear(n_difference, wide, bias=False) if n_difference else None
         self.hidden_neighbor = nn.Parameter(0.3 * torch.randn(wide)) if hide_centre else None
-        # Without layers after it a pair state needs no norm: measured equal, and a quarter of the step is saved.
+        # Where no layer follows, a pair state needs no norm, and a pass over all pairs is saved.
         self.norms = nn.ModuleList(
             nn.LayerNorm(width) if config.depth == 2 else nn.Identity() for _ in range(self.slices)
         )
