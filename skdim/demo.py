@@ -46,7 +46,7 @@ class Size:
 
 
 # Forests on a thousand columns and a thousand labels take most of the time: fewer draws there, and 50 trees, whose
-# errors are 1% above those of 100.
+# errors are hardly above those of 100.
 FULL = Size(None, None, {50: 10, 100: 10, 250: 5, 1000: 3}, trees=50)
 QUICK = Size(300, 1, {50: 2, 100: 2}, trees=10)
 
