@@ -7,20 +7,27 @@ Examples
 ['extra_trees', 'extra_trees_cv', 'kernel_ridge']
 """
 
+from skdim.benchmark.comparison import Ratio, compare
 from skdim.benchmark.features import magpie_statistics
 from skdim.benchmark.heads import HEADS
 from skdim.benchmark.kernel_ridge import KernelRidgeCV
 from skdim.benchmark.protocol import label_efficiency
-from skdim.benchmark.records import Ratio, best_head, compare, format_table, summarise
+from skdim.benchmark.records import best_head, best_of, comparable_heads, format_table, summarise
+from skdim.benchmark.significance import corrected_t_test, holm, paired_tests
 
 __all__ = [
     "HEADS",
     "KernelRidgeCV",
     "Ratio",
     "best_head",
+    "best_of",
+    "comparable_heads",
     "compare",
+    "corrected_t_test",
     "format_table",
+    "holm",
     "label_efficiency",
     "magpie_statistics",
+    "paired_tests",
     "summarise",
 ]

@@ -1,9 +1,9 @@
-"""Records of a benchmark in; their means, best heads and paired ratios out."""
+"""Records of a benchmark in; their best heads, means and tables out."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,16 +11,20 @@ if TYPE_CHECKING:
     import pandas as pd
 
 BEST = "best"
+NO_FEATURES = "none"  # of heads that ignore them
 _CELL = ["task", "features", "head", "labels"]
 
 
-def best_head(records: pd.DataFrame) -> pd.DataFrame:
+def best_head(records: pd.DataFrame, heads: Sequence[str] | None = None) -> pd.DataFrame:
     """Take, for each feature set and draw, the head with the lowest cross-validated error on the given labels.
 
     Parameters
     ----------
     records : DataFrame
-        Of `label_efficiency`; every ``cv_mae`` known.
+        Of `label_efficiency`; every ``cv_mae`` of the heads to choose from known.
+    heads : sequence of str, optional
+        Heads to choose from, such as `comparable_heads` gives; by default all in the records. Rows of earlier choices,
+        whose head is "best", always take part.
 
     Returns
     -------
@@ -30,14 +34,130 @@ def best_head(records: pd.DataFrame) -> pd.DataFrame:
     Raises
     ------
     ValueError
-        If a ``cv_mae`` is NaN.
+        If a ``cv_mae`` is NaN, or one of `heads` is not in the records.
     """
+    if heads is not None:
+        records = _of_heads(records, heads)
     unknown = sorted(set(records.loc[records["cv_mae"].isna(), "head"]))
     if unknown:
-        raise ValueError(f"cv_mae of heads {unknown} is NaN: measure them with cv=5 in label_efficiency.")
+        raise ValueError(
+            f"cv_mae of heads {unknown} is NaN: measure them with cv=5 in label_efficiency, or name in heads= those to "
+            "choose from; comparable_heads(records) gives the ones that can be."
+        )
     best = records.groupby(["task", "features", "labels", "draw"], sort=False)["cv_mae"].idxmin()
     chosen = records.loc[best]
-    return chosen.assign(chosen=chosen["head"], head=BEST).reset_index(drop=True)
+    return chosen.assign(chosen=_choices(chosen), head=BEST).reset_index(drop=True)
+
+
+def _of_heads(records: pd.DataFrame, heads: Sequence[str]) -> pd.DataFrame:
+    """Rows of some heads, and those that were chosen before."""
+    if isinstance(heads, str):
+        raise TypeError(f"heads={heads!r} is a single name; put it in a list: [{heads!r}].")
+    known = set(records["head"])
+    strange = [head for head in heads if head not in known]
+    if BEST not in known and (strange or not len(heads)):
+        raise ValueError(f"heads={list(heads)}: {strange} are not in the records; there are {sorted(known)}.")
+    return records[records["head"].isin([*heads, BEST])]
+
+
+def _choices(chosen: pd.DataFrame) -> pd.Series[str]:
+    """Names of the heads that were chosen; of an earlier choice, what it chose."""
+    heads = chosen["head"]
+    return heads if "chosen" not in chosen else chosen["chosen"].where(heads == BEST, heads)
+
+
+def best_of(
+    records: pd.DataFrame, names: Sequence[str], *, name: str | None = None, heads: Sequence[str] | None = None
+) -> pd.DataFrame:
+    """Take, for each draw, the feature set and head with the lowest cross-validated error on the given labels.
+
+    It is what someone reports who tries several feature sets with several heads and keeps the best pair, without
+    looking at the test fold. Put below the records it serves as one more feature set:
+    ``compare(pd.concat([records, best_of(records, ["magpie", "ofm"], name="rivals")]), "default", "rivals")``.
+
+    Parameters
+    ----------
+    records : DataFrame
+        Of `label_efficiency`.
+    names : sequence of str
+        The feature sets to choose from.
+    name : str, optional
+        Name of the choice in the column ``features``; by default "best of " and the names.
+    heads : sequence of str, optional
+        As in `best_head`.
+
+    Returns
+    -------
+    DataFrame
+        One row for each task, labels and draw; ``features`` is `name`, ``head`` is "best", the choice is in
+        ``chosen`` as "features, head".
+
+    Raises
+    ------
+    ValueError
+        If a feature set is not in the records, was not measured on every draw of the others, or has a ``cv_mae`` that
+        is NaN.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> rows = [("", f, "ridge", 50, d, cv, 1.0) for f, cvs in {"a": (1, 4), "b": (2, 3)}.items()
+    ...         for d, cv in enumerate(cvs)]
+    >>> records = pd.DataFrame(rows, columns=["task", "features", "head", "labels", "draw", "cv_mae", "mae"])
+    >>> list(best_of(records, ["a", "b"])["chosen"])
+    ['a, ridge', 'b, ridge']
+    """
+    if isinstance(names, str) or not len(names):
+        raise ValueError(f"names={names!r}; accepted is a list of feature sets: {sorted(set(records['features']))}.")
+    each = [best_head(of_features(records, feature_set), heads) for feature_set in names]
+    draws = [set(zip(own["task"], own["labels"], own["draw"], strict=True)) for own in each]
+    fewer = [feature_set for feature_set, own in zip(names, draws, strict=True) if own != set.union(*draws)]
+    if fewer:
+        raise ValueError(f"names={list(names)}: {fewer} were not measured on all the draws of the others.")
+    import pandas as pd
+
+    pooled = pd.concat(each, ignore_index=True)
+    pooled["chosen"] = pooled["features"] + ", " + pooled["chosen"]
+    return best_head(pooled.assign(features="best of " + ", ".join(names) if name is None else name))
+
+
+def of_features(records: pd.DataFrame, features: str) -> pd.DataFrame:
+    """Rows of one feature set."""
+    own = records[records["features"] == features]
+    if own.empty:
+        raise ValueError(f"features={features!r} is not in the records; there are {sorted(set(records['features']))}.")
+    return own
+
+
+def comparable_heads(records: pd.DataFrame) -> list[str]:
+    """Name the heads from which `best_head` may choose for every feature set alike.
+
+    Left out are heads that ignore the features, those whose ``cv_mae`` is not known (as of a fine-tuned network), and
+    those that were not measured with every feature set on every draw: a choice from more heads here than there would
+    not compare feature sets.
+
+    Parameters
+    ----------
+    records : DataFrame
+        Of `label_efficiency`.
+
+    Returns
+    -------
+    list of str
+        In the order of the records.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> rows = [("a", "ridge", 0.1), ("a", "mlp", 0.1), ("b", "ridge", 0.2), ("b", "fine_tuned", float("nan"))]
+    >>> records = pd.DataFrame(rows, columns=["features", "head", "cv_mae"]).assign(task="", labels=50, draw=0)
+    >>> comparable_heads(records)
+    ['ridge']
+    """
+    sighted = records[(records["features"] != NO_FEATURES) & (records["head"] != BEST)]
+    known = sighted[sighted["cv_mae"].notna() & ~sighted["head"].isin(sighted.loc[sighted["cv_mae"].isna(), "head"])]
+    whole = len(known[["task", "features", "labels", "draw"]].drop_duplicates())
+    return [str(head) for head, rows in known.groupby("head", sort=False) if len(rows) == whole]
 
 
 def summarise(records: pd.DataFrame, metric: str = "mae") -> pd.DataFrame:
@@ -56,7 +176,7 @@ def summarise(records: pd.DataFrame, metric: str = "mae") -> pd.DataFrame:
         One row for each ``task``, ``features``, ``head`` and ``labels``, with ``draws``, ``mean`` and
         ``standard_error`` (NaN for a single draw).
     """
-    _check_metric(records, metric)
+    check_metric(records, metric)
     table = records.groupby(_CELL, sort=False)[metric].agg(draws="count", mean="mean", standard_error="sem")
     return table.reset_index()
 
@@ -101,113 +221,7 @@ def _cell(mean: float, error: float, digits: int) -> str:
     return f"{mean:.{digits}f}" if np.isnan(error) else f"{mean:.{digits}f} ± {error:.{digits}f}"
 
 
-@dataclass(frozen=True)
-class Ratio:
-    """How the errors of two feature sets compare.
-
-    Attributes
-    ----------
-    ratio : float
-        Geometric mean over the cells (task and number of labels) of the ratio of mean errors; below one if the first
-        is better.
-    low, high : float
-        Interval of 95% from resampling draws, the same ones for both.
-    cells : dict
-        Ratio of each (task, labels).
-    """
-
-    ratio: float
-    low: float
-    high: float
-    cells: dict[tuple[str, int], float]
-
-    def __str__(self) -> str:
-        """Write the ratio with its interval."""
-        return f"{self.ratio:.3f} (95%: {self.low:.3f} to {self.high:.3f})"
-
-
-def compare(
-    records: pd.DataFrame,
-    features: str,
-    baseline: str,
-    *,
-    head: str = BEST,
-    baseline_head: str | None = None,
-    metric: str = "mae",
-    n_resamples: int = 2000,
-    random_state: Any = 0,
-) -> Ratio:
-    """Compare the errors of two feature sets, draw by draw.
-
-    The interval is that of the label draws: it says nothing of other test folds or other pretrainings.
-
-    Parameters
-    ----------
-    records : DataFrame
-        Of `label_efficiency`, possibly of several tasks one below the other.
-    features, baseline : str
-        Names of the feature sets.
-    head, baseline_head : str
-        Their heads; "best" takes what `best_head` does. The baseline's is by default the same.
-    metric : str, default="mae"
-        Error to compare.
-    n_resamples : int, default=2000
-        Bootstrap samples.
-    random_state : int, RandomState instance or None, default=0
-        Of the bootstrap.
-
-    Returns
-    -------
-    Ratio
-
-    Raises
-    ------
-    ValueError
-        If a feature set or head is not in the records, or the two were not measured on the same draws.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> rows = [("", f, "ridge", 50, d, mae) for f, maes in {"a": (1.0, 2.0), "b": (2.0, 4.0)}.items()
-    ...         for d, mae in enumerate(maes)]
-    >>> records = pd.DataFrame(rows, columns=["task", "features", "head", "labels", "draw", "mae"])
-    >>> print(compare(records, "a", "b", head="ridge"))
-    0.500 (95%: 0.500 to 0.500)
-    """
-    from sklearn.utils import check_random_state
-
-    theirs = _errors(records, baseline, head if baseline_head is None else baseline_head, metric)
-    ours = _errors(records, features, head, metric)
-    if ours.keys() != theirs.keys():
-        raise ValueError(f"features={features!r} and baseline={baseline!r} were not measured on the same draws.")
-    rng, resampled = check_random_state(random_state), np.zeros(n_resamples)
-    cells: dict[tuple[str, int], float] = {}
-    for cell in dict.fromkeys(key[:2] for key in ours):
-        pairs = np.array([(ours[key], theirs[key]) for key in ours if key[:2] == cell])  # (draws, 2)
-        a, b = pairs.mean(0)
-        cells[cell] = float(a / b)
-        again = pairs[rng.randint(len(pairs), size=(n_resamples, len(pairs)))].mean(1)  # (n_resamples, 2)
-        resampled += np.log(again[:, 0] / again[:, 1])
-    low, high = np.exp(np.percentile(resampled / len(cells), [2.5, 97.5]))
-    return Ratio(float(np.exp(np.mean(np.log(list(cells.values()))))), float(low), float(high), cells)
-
-
-def _errors(records: pd.DataFrame, features: str, head: str, metric: str) -> dict[tuple[str, int, int], float]:
-    """Errors of one feature set with one head, by task, labels and draw."""
-    _check_metric(records, metric)
-    own = records[records["features"] == features]
-    if own.empty:
-        raise ValueError(f"features={features!r} is not in the records; there are {sorted(set(records['features']))}.")
-    own = best_head(own) if head == BEST else own[own["head"] == head]
-    if own.empty:
-        raise ValueError(f"head={head!r} is not in the records; there are {sorted(set(records['head']))} and 'best'.")
-    return {
-        (str(task), int(labels), int(draw)): float(error)
-        for task, labels, draw, error in zip(own["task"], own["labels"], own["draw"], own[metric], strict=True)
-    }
-
-
-def _check_metric(records: pd.DataFrame, metric: str) -> None:
+def check_metric(records: pd.DataFrame, metric: str) -> None:
     """Refuse columns that are not there."""
     if metric not in records:
         raise ValueError(f"metric={metric!r} is no column of the records; there are {list(records.columns)}.")
