@@ -1,0 +1,163 @@
+"""A fitted embedder in, what its context objective expects of sites and finds alike among elements out."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch.nn.functional import normalize
+
+from skdim.batches import Batch, collate
+from skdim.interpretation.sites import SYMBOLS, contents, fitted, site_by_site
+from skdim.kinds import N_ELEMENTS
+from skdim.pretraining import check_same_kind
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from skdim.embedder import DeepInfoMaxEmbedder
+    from skdim.model import ContextTower, CrystalModel
+
+# Share of the sites that the context objective gives to an element of which it has seen none.
+_FLOOR = 1e-6
+
+
+def site_surprise(embedder: Any, structure: Any) -> pd.DataFrame:
+    """Say how little each site of a crystal is what its surroundings let expect.
+
+    What neighbours hold is hidden where it has an element in common with the site: an atom that has come to sit among
+    its own kind shows in the surprise of others rather than in its own.
+
+    Parameters
+    ----------
+    embedder : DeepInfoMaxEmbedder
+        Fitted, with a context objective, as the default preset has.
+    structure : crystal
+        Of any accepted kind: a pymatgen Structure, a path, ...
+
+    Returns
+    -------
+    DataFrame
+        One line for each site (with neighborhood="supercell" for each of the primitive cell): ``site``, ``element``
+        (of a mixture with occupancies), ``a``, ``b``, ``c`` (fractional coordinates), ``x``, ``y``, ``z`` (Angstrom),
+        ``surprise`` (minus the log of the true content's probability, in nats), ``expected`` (the most probable
+        element) and ``probability`` (its own).
+
+    Raises
+    ------
+    StructureError
+        If it is no usable crystal.
+    ValueError
+        If the embedder has no context objective, as with preset="paper".
+
+    Examples
+    --------
+    >>> from skdim import DeepInfoMaxEmbedder
+    >>> from skdim.datasets import load_band_gap
+    >>> from skdim.interpretation import site_surprise
+    >>> structures, _ = load_band_gap(return_X_y=True)
+    >>> embedder = DeepInfoMaxEmbedder(max_epochs=1, random_state=0).fit(structures[:50])
+    >>> table = site_surprise(embedder, structures[0])
+    >>> len(table) == len(structures[0]), bool((table["surprise"] > 0).all())
+    (True, True)
+    """
+    import pandas as pd
+
+    embedder = fitted(embedder)
+    model, tower = _with_context(embedder)
+    points, (crystal,), (sites,) = site_by_site(embedder, [structure])
+    check_same_kind(embedder.state_, points)
+    batch = collate(points, np.arange(1)).to(embedder._device())
+    with torch.inference_mode():
+        guess = _log_probabilities(model, tower, batch)
+        surprise = tower.objective.surprise(batch, guess).cpu().numpy()
+    best = guess.argmax(1).cpu().numpy()
+    places = {name: crystal.frac_coords[sites, k] for k, name in enumerate("abc")}
+    places |= {name: crystal.cart_coords[sites, k] for k, name in enumerate("xyz")}
+    told = {"surprise": surprise, "expected": SYMBOLS[best], "probability": guess.exp().amax(1).cpu().numpy()}
+    return pd.DataFrame({"site": sites, "element": contents(batch), **places, **told})
+
+
+def interchangeable_elements(embedder: Any, X: Any = None) -> pd.DataFrame:
+    """Say which elements an embedder expects in like surroundings.
+
+    Parameters
+    ----------
+    embedder : DeepInfoMaxEmbedder
+        Fitted, with a context objective, as the default preset has.
+    X : collection of crystals, PointSets or None, default=None
+        Over whose sites to compare. None compares what the embedder has learned of the elements, over surroundings of
+        any kind.
+
+    Returns
+    -------
+    DataFrame of shape (n, n)
+        Elements of the pretraining set by rising atomic number in rows and columns. Each entry is the correlation,
+        over surroundings, of the log ratios by which these make the two elements more or less probable than they are
+        on average: 1 for elements that can stand in for each other, -1 for opposites.
+
+    Raises
+    ------
+    ValueError
+        If the embedder has no context objective, as with preset="paper", or X holds fewer than 2 usable sites.
+
+    Examples
+    --------
+    >>> from skdim import DeepInfoMaxEmbedder
+    >>> from skdim.datasets import load_band_gap
+    >>> from skdim.interpretation import interchangeable_elements
+    >>> structures, _ = load_band_gap(return_X_y=True)
+    >>> embedder = DeepInfoMaxEmbedder(max_epochs=1, random_state=0).fit(structures[:50])
+    >>> table = interchangeable_elements(embedder)
+    >>> float(table.loc["O", "O"]), bool((table == table.T).all(axis=None))
+    (1.0, True)
+    """
+    import pandas as pd
+
+    embedder = fitted(embedder)
+    model, tower = _with_context(embedder)
+    objective = tower.objective
+    seen = (objective.log_share > math.log(_FLOOR)) | (model.element_features != 0).any(1)
+    with torch.inference_mode():
+        if X is None:
+            # Log ratios are key . (W l + b): over surroundings l of unit variance in every direction.
+            ratios = (objective.key[seen] @ objective.query.weight).double()
+        else:
+            ratios = torch.cat(_log_ratios(embedder, model, tower, X)).T[seen].double()
+            if ratios.shape[1] < 2:
+                raise ValueError(f"X holds {ratios.shape[1]} usable sites; at least 2 are needed to compare over.")
+            ratios = ratios - ratios.mean(1, keepdim=True)
+        # What all elements have in common cancels in the probabilities.
+        ratios = normalize(ratios - ratios.mean(0), dim=1)
+        alike = (ratios @ ratios.T).clamp(-1, 1).cpu().numpy()
+    alike = (alike + alike.T) / 2
+    np.fill_diagonal(alike, 1.0)
+    names = pd.Index(SYMBOLS[seen.cpu().numpy()], name="element")
+    return pd.DataFrame(alike, index=names, columns=names)
+
+
+def _with_context(embedder: DeepInfoMaxEmbedder) -> tuple[CrystalModel, ContextTower]:
+    """The network of an embedder and its context encoder, which must have learned something."""
+    model = embedder._network()
+    if model.context is None or model.config.objective.context == 0:
+        raise ValueError(
+            f"embedder={embedder!r} has no context objective, so nothing tells what its sites expect; accepted are "
+            "embedders with preset='default', or with objective_params={'context': 1.0} and readout='moments'."
+        )
+    return model, model.context
+
+
+def _log_probabilities(model: CrystalModel, tower: ContextTower, batch: Batch) -> torch.Tensor:
+    """Log probability (S, 119) of each element at each site."""
+    return tower.objective.log_probabilities(tower(batch, model.features(batch), batch.distance))
+
+
+def _log_ratios(embedder: DeepInfoMaxEmbedder, model: CrystalModel, tower: ContextTower, X: Any) -> list[torch.Tensor]:
+    """For the rows of each crystal the log ratio (S, 119) of an element's probability there and on average."""
+    points = embedder._point_sets(X)
+    check_same_kind(embedder.state_, points)
+    batches = (collate(points, np.array([k])).to(embedder._device()) for k in np.flatnonzero(points.valid))
+    share = tower.objective.log_share
+    return [share.new_zeros(0, N_ELEMENTS + 1), *(_log_probabilities(model, tower, b) - share for b in batches)]

@@ -1,0 +1,93 @@
+"""A fitted embedder and crystals in, point sets with one row for each site, and names of what sits there, out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pymatgen.core.periodic_table import Element
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from skdim.assembly import assemble
+from skdim.cells import primitive_cell
+from skdim.chunks import cells_and_kinds
+from skdim.elements import ElementTable
+from skdim.embedder import DeepInfoMaxEmbedder
+from skdim.kinds import N_ELEMENTS
+from skdim.structures import load_structures
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from pymatgen.core.structure import IStructure
+
+    from skdim.batches import Batch
+    from skdim.pointsets import PointSets
+
+SYMBOLS: NDArray[np.object_] = np.array([""] + [Element.from_Z(z).symbol for z in range(1, N_ELEMENTS + 1)], object)
+"""Symbols of the elements by atomic number."""
+
+
+def fitted(embedder: Any) -> DeepInfoMaxEmbedder:
+    """Return the fitted embedder, of a frozen one the one within.
+
+    Parameters
+    ----------
+    embedder : object
+        What a user gave.
+
+    Raises
+    ------
+    ValueError
+        If it is no embedder, or not fitted (then a NotFittedError, which is one).
+    """
+    inner = embedder.estimator if isinstance(embedder, FrozenEstimator) else embedder
+    if not isinstance(inner, DeepInfoMaxEmbedder):
+        raise ValueError(f"embedder={embedder!r}; accepted are fitted DeepInfoMaxEmbedder.")
+    check_is_fitted(inner, "state_")
+    return inner
+
+
+def site_by_site(embedder: DeepInfoMaxEmbedder, X: Any) -> tuple[PointSets, list[IStructure], list[NDArray[np.int64]]]:
+    """Featurize as the embedder does, but keep every site as a row, also those that symmetry makes alike.
+
+    Parameters
+    ----------
+    embedder : DeepInfoMaxEmbedder
+        Fitted.
+    X : collection of crystals
+        All of them must be usable.
+
+    Returns
+    -------
+    points : PointSets
+        One row for each site; with neighborhood="supercell" one for each of the primitive cell.
+    structures : list of pymatgen Structure
+        The crystals.
+    sites : list of ndarray of int
+        For each crystal the sites that its rows stand for.
+    """
+    recipe, features = embedder.featurizer_._recipe()
+    known = frozenset(np.flatnonzero(features.supported).tolist()) if isinstance(features, ElementTable) else None
+    # on_error="raise", so none is missing.
+    loaded, _ = load_structures(X, max_sites=embedder.featurizer_.max_sites, max_atomic_number=known)
+    structures = [structure for structure in loaded if structure is not None]
+    if not structures:
+        return embedder.featurizer_.transform([]), [], []
+    values = features if isinstance(features, ElementTable) else [features.describe(s) for s in structures]
+    cells, kinds = cells_and_kinds(structures, values)
+    sites = [np.arange(len(cell.frac)) for cell in cells]
+    if recipe.neighborhood == "supercell":
+        sites = [primitive_cell(cell.lattice, cell.frac, cell.kind, recipe.tolerance).site for cell in cells]
+    return assemble(cells, kinds, recipe, reduce=False), structures, sites
+
+
+def contents(batch: Batch) -> NDArray[np.object_]:
+    """Name what sits on each row of a batch, (S,): a symbol, or symbols with occupancies such as "Na0.6K0.4"."""
+    names = []
+    for fractions in batch.fractions.cpu().numpy():
+        numbers = np.flatnonzero(fractions)
+        shares = [(SYMBOLS[z], round(float(fractions[z]), 4)) for z in numbers]
+        names.append("".join(symbol if share == 1 else f"{symbol}{share:g}" for symbol, share in shares))
+    rows: NDArray[np.object_] = np.array(names, dtype=object)[batch.kind.cpu().numpy()]
+    return rows
