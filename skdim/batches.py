@@ -7,13 +7,12 @@ crystal's vector does not depend on the crystals beside it.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from skdim.ragged import gather_runs
+from skdim.ragged import gather_runs, offsets_from_lengths
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +20,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from skdim.pointsets import PointSets
+
+# More crystals than a window are shuffled by blocks: so many that follow one another in the set are read together.
+_WINDOW, _BLOCK = 65_536, 1024
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,8 @@ class Batch:
         Site features of each content.
     fractions : Tensor of shape (K, 119)
         Occupancy by atomic number.
+    index : LongTensor of shape (B,)
+        Number of each crystal: its noise is drawn from it, whatever batch the crystal is in.
     """
 
     crystal: torch.Tensor
@@ -76,6 +80,7 @@ class Batch:
     volume: torch.Tensor
     features: torch.Tensor
     fractions: torch.Tensor
+    index: torch.Tensor
 
     def __len__(self) -> int:
         """Return the number of crystals."""
@@ -86,7 +91,7 @@ class Batch:
         return Batch(**{f.name: getattr(self, f.name).to(device) for f in fields(self)})
 
 
-def collate(points: PointSets, crystals: NDArray[np.int64]) -> Batch:
+def collate(points: PointSets, crystals: NDArray[np.int64], index: NDArray[np.int64] | None = None) -> Batch:
     """Gather crystals of the point sets into one batch.
 
     Parameters
@@ -95,6 +100,8 @@ def collate(points: PointSets, crystals: NDArray[np.int64]) -> Batch:
         C crystals.
     crystals : ndarray of shape (B,)
         Which of them; each must be valid (have rows).
+    index : ndarray of shape (B,) or None
+        Their numbers for noise; None takes the crystals themselves.
 
     Returns
     -------
@@ -129,6 +136,7 @@ def collate(points: PointSets, crystals: NDArray[np.int64]) -> Batch:
         volume=_float(points.volume[crystals]),
         features=_float(points.kinds.features[used]),
         fractions=_float(points.kinds.fractions[used]),
+        index=torch.from_numpy(np.array(crystals if index is None else index, np.int64)),
     )
 
 
@@ -178,14 +186,48 @@ def pair_budget_batches(
     >>> [b.tolist() for b in pair_budget_batches(sizes, 8, np.arange(4), at_least=2)]
     [[0, 1], [2, 3]]
     """
-    starts, filled, size = [0], 0, n_pairs[crystals].tolist()
-    for position, pairs in enumerate(size):
-        if position - starts[-1] >= at_least and filled + pairs > budget:
-            starts.append(position)
-            filled = 0
-        filled += pairs
-    if len(starts) > 1 and len(size) - starts[-1] < at_least:
-        starts.pop()
-    for start, stop in pairwise([*starts, len(size)]):
-        if stop > start:
-            yield crystals[start:stop]
+    total, start = offsets_from_lengths(n_pairs[crystals]), 0
+    while start < len(crystals):
+        # Before the first crystal with which the sum of pairs passes the budget.
+        stop = int(np.searchsorted(total, total[start] + budget, side="right")) - 1
+        stop = max(stop, start + at_least)
+        if len(crystals) - stop < at_least:
+            stop = len(crystals)
+        yield crystals[start:stop]
+        start = stop
+
+
+def shuffled(n: int, rng: np.random.Generator, window: int = _WINDOW, block: int = _BLOCK) -> NDArray[np.int64]:
+    """Positions 0 to n - 1 in random order; of more than a window by blocks, so that few parts of a file are read.
+
+    The positions are cut into blocks, at other places each time; the blocks are shuffled, and so are the positions of
+    each run of blocks that fills a window.
+
+    Parameters
+    ----------
+    n : int
+        How many.
+    rng : Generator
+        Source of randomness.
+    window, block : int
+        Positions that are shuffled with one another, and that stay in one window.
+
+    Returns
+    -------
+    ndarray of int64, shape (n,)
+        A permutation.
+
+    Examples
+    --------
+    >>> order = shuffled(1000, np.random.default_rng(0), window=100, block=10)
+    >>> bool((np.sort(order) == np.arange(1000)).all()), len(set(order[:100] // 10)) > 10
+    (True, True)
+    """
+    if n <= window:
+        return rng.permutation(np.arange(n))
+    edges = np.array([0, *range(int(rng.integers(1, block + 1)), n, block), n])
+    blocks = rng.permutation(len(edges) - 1)
+    _, order = gather_runs(edges, blocks)
+    for start in range(0, n, window):
+        rng.shuffle(order[start : start + window])
+    return order

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdim.checkpoints import checkpoint_file
 from skdim.featurizer import CrystalPointSetTransformer
-from skdim.parameters import check_number, seed_of
+from skdim.parameters import check_effort, check_number, seed_of
 from skdim.persistence import SavedMixin, plain_parameters
 from skdim.pointsets import PointSets
 from skdim.presets import OVERRIDES, Preset, resolve_preset
@@ -238,6 +238,7 @@ class DeepInfoMaxEmbedder(TransformerMixin, SavedMixin):
 
     def _preset(self) -> Preset:
         """Check the parameters and resolve the preset."""
+        check_effort(self.n_jobs, self.verbose)
         overrides = {name: getattr(self, name) for name in OVERRIDES}
         if self.embedding_dim is not None:
             check_number(
@@ -252,12 +253,12 @@ class DeepInfoMaxEmbedder(TransformerMixin, SavedMixin):
         check_on_error(self.on_error)
         self.featurizer_ = self._featurizer(preset).fit()
         points = self.featurizer_.transform(X)
-        usable = points if points.valid.all() else points[points.valid]
+        usable = int(points.valid.sum())
         need = 2 if preset.max_epochs else 1
-        if len(usable) < need:
-            raise ValueError(f"X holds {len(usable)} usable crystals of {len(points)} rows; at least {need} are needed")
+        if usable < need:
+            raise ValueError(f"X holds {usable} usable crystals of {len(points)} rows; at least {need} are needed")
         state = pretrain(
-            usable,
+            points,
             preset,
             seed,
             embedding_dim=self.embedding_dim,
@@ -267,7 +268,7 @@ class DeepInfoMaxEmbedder(TransformerMixin, SavedMixin):
             progress=bool(self.verbose),
         )
         state.extra.update(parameters=self._parameters(), featurizer=plain_parameters(self.featurizer_))
-        state.extra["data"] = {"rows": len(points), "failed": len(points) - len(usable)}
+        state.extra["data"] = {"rows": len(points), "failed": len(points) - usable}
         self._restore(state)
         return points
 

@@ -11,6 +11,7 @@ from skdim.encoder import SiteNetEncoder
 from skdim.infomax import ContextObjective
 from skdim.layers import perceptron
 from skdim.levels import TwoLevels
+from skdim.noise import crystal_noise, pair_noise
 from skdim.segments import MOMENTS, mean_and_deviation, weighted_moments
 
 if TYPE_CHECKING:
@@ -158,8 +159,8 @@ class CrystalModel(nn.Module):
 
 
 def disturbed(batch: Batch, objective: ObjectiveConfig, generator: torch.Generator) -> torch.Tensor:
-    """Distances (P,) with noise on each and a strain on each crystal."""
-    logarithm = objective.jitter * torch.randn(len(batch.distance), generator=generator)
-    strain = objective.strain * torch.randn(len(batch), generator=generator)
-    logarithm = logarithm + strain[batch.crystal.cpu()][batch.row.cpu()]
-    return batch.distance * logarithm.exp().to(batch.distance.device)
+    """Distances (P,) with noise on each and a strain on each crystal, drawn for the crystal and not for the batch."""
+    strain = objective.strain * crystal_noise(batch, generator)
+    logarithm = objective.jitter * pair_noise(batch, generator)
+    logarithm += strain.index_select(0, batch.crystal).index_select(0, batch.row)
+    return batch.distance * logarithm.exp_()

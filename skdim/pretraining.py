@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import asdict, fields, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from skdim.batches import collate, pair_budget_batches
-from skdim.callbacks import TrainingPlan
 from skdim.model import CrystalModel, SiteStatistics
 from skdim.parameters import as_json
 from skdim.presets import Preset, model_config
 from skdim.state import EmbedderState, weights_of
-from skdim.training import train
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from skdim.callbacks import TrainingPlan
     from skdim.pointsets import PointSets
 
 # Columns of the vector are bounded here, in standard deviations of the pretraining set: a ridge on 50 labels
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 BOUND = 3.0
 # Pair states of a batch fit the processor's cache: larger ones pay for fresh memory at each step.
 _EMBED_PAIRS = 10_000
+# Crystals whose vectors give the mean and deviation of each column: of more a random choice, for a third of a percent
+# in the deviations is not worth the memory.
+_SEEN = 65_536
+_BLOCK = 65_536  # crystals whose sites are counted at once
 
 
 def site_statistics(points: PointSets) -> SiteStatistics:
@@ -35,17 +39,18 @@ def site_statistics(points: PointSets) -> SiteStatistics:
     Parameters
     ----------
     points : PointSets
-        At least one crystal, all valid.
+        At least one crystal that is valid; the others do not count. They are read in blocks, so that sets larger
+        than memory do.
 
     Returns
     -------
     SiteStatistics
         Weighted by multiplicity and occupancy; the scale of a feature that does not vary is one.
     """
-    crystal = np.repeat(np.arange(len(points)), points.n_sites)
-    atoms = points.multiplicity * points.kinds.fractions.sum(1, dtype=np.float64)[points.kind]
-    weight = atoms / np.bincount(crystal, atoms)[crystal] / len(points)
-    by_kind = np.bincount(points.kind, weight, minlength=len(points.kinds))
+    by_kind = np.zeros(len(points.kinds))
+    for start in range(0, len(points), _BLOCK):
+        by_kind += _kind_shares(points[start : start + _BLOCK])
+    by_kind /= points.valid.sum()
     features = points.kinds.features
     mean = by_kind @ features
     scale = np.sqrt(by_kind @ (features - mean) ** 2)
@@ -56,6 +61,15 @@ def site_statistics(points: PointSets) -> SiteStatistics:
     seen = (fractions * by_kind[:, None]).T @ ((features - mean) / scale)
     elements = np.divide(seen, share[:, None], out=np.zeros_like(seen), where=share[:, None] > 0)
     return SiteStatistics(*(torch.from_numpy(v.astype(np.float32)) for v in (mean, scale, share, elements)))
+
+
+def _kind_shares(points: PointSets) -> NDArray[np.float64]:
+    """Share of each kind among the atoms of a crystal, summed over crystals."""
+    crystal = np.repeat(np.arange(len(points)), points.n_sites)
+    atoms = points.multiplicity * points.kinds.fractions.sum(1, dtype=np.float64)[points.kind]
+    weight = atoms / np.bincount(crystal, atoms)[crystal]
+    shares: NDArray[np.float64] = np.bincount(points.kind, weight, minlength=len(points.kinds))
+    return shares
 
 
 def pretrain(
@@ -74,7 +88,8 @@ def pretrain(
     Parameters
     ----------
     points : PointSets
-        The crystals, all valid.
+        The crystals, at least one of them valid; the others are left out. They may be larger than memory, see
+        `PointSets.load`.
     preset : Preset
         All choices.
     seed : int
@@ -94,16 +109,29 @@ def pretrain(
     -------
     EmbedderState
     """
+    valid = np.flatnonzero(points.valid)
     model = _initialised(points, preset, seed, embedding_dim, start)
-    columns = tuple(model.column_names(collate(points, np.arange(1))))
-    _check_dimension(embedding_dim, len(points), len(columns))
-    plan = _plan(preset, seed, device, checkpoint, progress, _fingerprint(points, model, preset, seed))
-    history = train(model, points, plan, preset.validation_fraction) if preset.max_epochs else []
-    raw = _raw_vectors(model.to(device).eval(), points, device)
+    columns = tuple(model.column_names(collate(points, valid[:1])))
+    _check_dimension(embedding_dim, len(valid), len(columns))
+    fingerprint = "" if checkpoint is None else _fingerprint(points, model, preset, seed)
+    history: list[dict[str, float]] = []
+    if preset.max_epochs:
+        from skdim.training import train  # and with it skorch, which embedding does without
+
+        plan = _plan(preset, seed, device, checkpoint, progress, fingerprint)
+        history = train(model, points, plan, preset.validation_fraction, valid)
+    raw = _raw_vectors(model.to(device).eval(), points, _some(valid, seed), device)
     state = _standardised(model, raw, points, columns, history)
     if embedding_dim is None or embedding_dim == len(columns):
         return state
     return _shortened(state, _bounded(raw, state), embedding_dim)
+
+
+def _some(crystals: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+    """As many crystals as say enough of all."""
+    if len(crystals) <= _SEEN:
+        return crystals
+    return np.sort(np.random.default_rng(seed).choice(crystals, _SEEN, replace=False))
 
 
 def _initialised(
@@ -135,6 +163,8 @@ def _plan(
     preset: Preset, seed: int, device: str, checkpoint: str | None, progress: bool, fingerprint: str
 ) -> TrainingPlan:
     """The training part of a preset."""
+    from skdim.callbacks import TrainingPlan
+
     names = ("max_epochs", "patience", "batch_pairs", "learning_rate", "weight_decay", "amsgrad", "schedule")
     chosen: dict[str, Any] = {name: getattr(preset, name) for name in names}
     return TrainingPlan(
@@ -148,7 +178,10 @@ def _fingerprint(points: PointSets, model: CrystalModel, preset: Preset, seed: i
     columns = [getattr(points, f.name) for f in fields(points)] + [points.kinds.features, points.kinds.fractions]
     for column in [*columns, *weights_of(model).values()]:
         if isinstance(column, np.ndarray):
-            digest.update(np.ascontiguousarray(column).tobytes())
+            # A part at a time: what is mapped from a file may not fit in memory.
+            flat = np.ascontiguousarray(column).reshape(-1)
+            for begin, end in pairwise([*range(0, len(flat), _BLOCK), len(flat)]):
+                digest.update(flat[begin:end].tobytes())
     return digest.hexdigest()
 
 
@@ -199,11 +232,11 @@ def _bounded(raw: NDArray[np.float32], state: EmbedderState) -> NDArray[np.float
     return bounded
 
 
-def _raw_vectors(model: CrystalModel, points: PointSets, device: str) -> NDArray[np.float32]:
-    """Vectors as the readout gives them, all crystals valid."""
+def _raw_vectors(model: CrystalModel, points: PointSets, chosen: NDArray[np.int64], device: str) -> NDArray[np.float32]:
+    """Vectors of the chosen crystals, which are valid, as the readout gives them."""
     done = []
     with torch.inference_mode():
-        for crystals in pair_budget_batches(points.n_pairs, _EMBED_PAIRS, np.arange(len(points))):
+        for crystals in pair_budget_batches(points.n_pairs, _EMBED_PAIRS, chosen):
             done.append(model.vectors(collate(points, crystals).to(device)).cpu().numpy())
     return np.concatenate(done)
 
@@ -252,7 +285,7 @@ def embed(state: EmbedderState, model: CrystalModel, points: PointSets, device: 
     vectors = np.full((len(points), len(state.columns)), np.nan, np.float32)
     valid = np.flatnonzero(points.valid)
     if len(valid):
-        short = _bounded(_raw_vectors(model, points if len(valid) == len(points) else points[valid], device), state)
+        short = _bounded(_raw_vectors(model, points, valid, device), state)
         if state.components is not None and state.offset is not None:
             short = np.clip(short @ state.components.T - state.offset, -BOUND, BOUND)
         vectors[valid] = short

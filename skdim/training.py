@@ -13,7 +13,7 @@ from skorch.helper import predefined_split
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from skdim.batches import Batch, collate, pair_budget_batches
+from skdim.batches import Batch, collate, pair_budget_batches, shuffled
 from skdim.callbacks import EndOfTraining, KeepBest, LearningRate, Progress, TrainingPlan, history_rows
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class CrystalDataset(Dataset[Any]):
 
     skorch and the loader see crystals by position; a list of positions becomes one `Batch` in one gather, so no
     crystal is ever an object of its own. Targets (n, T) and weights (n,) of the crystals, where there are any, travel
-    with them.
+    with them. Noise is drawn from their ``numbers`` (n,); those of the rows, unless given.
     """
 
     def __init__(
@@ -39,8 +39,10 @@ class CrystalDataset(Dataset[Any]):
         crystals: NDArray[np.int64],
         targets: NDArray[np.float32] | None = None,
         weights: NDArray[np.float32] | None = None,
+        numbers: NDArray[np.int64] | None = None,
     ) -> None:
         self.points, self.crystals, self.targets, self.weights = points, crystals, targets, weights
+        self.numbers = crystals if numbers is None else numbers
 
     def __len__(self) -> int:
         """Return the number of crystals."""
@@ -52,7 +54,8 @@ class CrystalDataset(Dataset[Any]):
 
     def __getitems__(self, positions: list[int]) -> tuple[Batch, Any]:
         """Return some crystals as one batch, and their targets and weights; zeros where there are none."""
-        batch, targets = collate(self.points, self.crystals[np.array(positions)]), torch.zeros(len(positions))
+        chosen, targets = np.array(positions), torch.zeros(len(positions))
+        batch = collate(self.points, self.crystals[chosen], self.numbers[chosen])
         if self.targets is None:
             return batch, targets
         weights = torch.ones(len(positions)) if self.weights is None else torch.from_numpy(self.weights[positions])
@@ -69,7 +72,7 @@ class PairBudgetSampler(Sampler[list[int]]):
         """Yield the batches of the next epoch; in order where there is no seed."""
         order = np.arange(len(self.n_pairs))
         if self.seed is not None:
-            order = np.random.default_rng([self.seed, self.epoch]).permutation(order)
+            order = shuffled(len(order), np.random.default_rng([self.seed, self.epoch]))
         self.epoch += 1
         yield from (b.tolist() for b in pair_budget_batches(self.n_pairs, self.budget, order, at_least=2))
 
@@ -150,7 +153,11 @@ class SupervisedNet(InfoMaxNet):
 
 
 def train(
-    model: CrystalModel, points: PointSets, plan: TrainingPlan, validation_fraction: float
+    model: CrystalModel,
+    points: PointSets,
+    plan: TrainingPlan,
+    validation_fraction: float,
+    crystals: NDArray[np.int64] | None = None,
 ) -> list[dict[str, float]]:
     """Train a model in place.
 
@@ -159,35 +166,42 @@ def train(
     model : CrystalModel
         Ends with the weights of the epoch with the lowest held-out loss.
     points : PointSets
-        Crystals that are all valid, at least two.
+        Where the crystals are.
     plan : TrainingPlan
         How to train.
     validation_fraction : float
         Share of the crystals held out; where that is fewer than two, the training loss decides instead.
+    crystals : ndarray of int64 or None
+        Those to use, at least two, all valid; None takes all.
 
     Returns
     -------
     list of dict
         For each epoch ``epoch``, ``train_loss``, ``valid_loss`` (NaN without held-out crystals), ``dur`` in seconds.
     """
-    order = np.random.default_rng(plan.seed).permutation(len(points))
-    n_valid = round(validation_fraction * len(points))
-    n_valid = n_valid if n_valid >= 2 else 0
-    if n_valid > len(points) - 2:
-        raise ValueError(
-            f"validation_fraction={validation_fraction} leaves {len(points) - n_valid} of {len(points)} crystals to "
-            "learn from; at least 2 are needed."
-        )
-    held_out, learned = np.sort(order[:n_valid]), np.sort(order[n_valid:])
-    validation = CrystalDataset(points, held_out) if n_valid else None
+    crystals = np.arange(len(points)) if crystals is None else crystals
+    learned, held_out = _split(len(crystals), plan, validation_fraction)
+    validation = CrystalDataset(points, crystals[held_out], numbers=held_out) if len(held_out) else None
     net = _net(InfoMaxNet, model, SumOfLosses(), plan, validation).initialize()
     keep = dict(net.callbacks_)["keep_best"]
     done = keep.resume(net)
     if done < plan.max_epochs:
-        net.partial_fit(CrystalDataset(points, learned))
+        net.partial_fit(CrystalDataset(points, crystals[learned], numbers=learned))
     else:
         keep.on_train_end(net)
     return history_rows(net.history)
+
+
+def _split(n: int, plan: TrainingPlan, fraction: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Which of n crystals to learn from and which to hold out, each in order."""
+    n_valid = round(fraction * n)
+    n_valid = n_valid if n_valid >= 2 else 0
+    if n_valid > n - 2:
+        raise ValueError(
+            f"validation_fraction={fraction} leaves {n - n_valid} of {n} crystals to learn from; at least 2 are needed."
+        )
+    order = np.random.default_rng(plan.seed).permutation(n)
+    return np.sort(order[n_valid:]), np.sort(order[:n_valid])
 
 
 def train_supervised(

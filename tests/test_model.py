@@ -150,7 +150,7 @@ def test_a_crystal_alone_can_learn_its_context_but_nothing_that_needs_another() 
 
 
 def test_noise_is_of_each_pair_and_strain_of_each_crystal() -> None:
-    many = batch_of(handful_points(), [2] * 400)
+    many = replace(batch_of(handful_points(), [2] * 400), index=torch.arange(400))
     strained = disturbed(many, ObjectiveConfig(jitter=0.0, strain=0.05), seeded()) / many.distance
     of_crystal = [strained[many.crystal[many.row] == c].log() for c in range(400)]
     assert max(float(s.max() - s.min()) for s in of_crystal) < 1e-6
