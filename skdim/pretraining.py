@@ -68,8 +68,7 @@ def _kind_shares(points: PointSets) -> NDArray[np.float64]:
     crystal = np.repeat(np.arange(len(points)), points.n_sites)
     atoms = points.multiplicity * points.kinds.fractions.sum(1, dtype=np.float64)[points.kind]
     weight = atoms / np.bincount(crystal, atoms)[crystal]
-    shares: NDArray[np.float64] = np.bincount(points.kind, weight, minlength=len(points.kinds))
-    return shares
+    return np.bincount(points.kind, weight, minlength=len(points.kinds)).astype(np.float64, copy=False)
 
 
 def pretrain(
