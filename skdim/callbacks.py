@@ -194,7 +194,9 @@ class Progress(_Callback):
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Move the bar on."""
         row = history_rows(net.history)[-1]
-        self.bar_.set_postfix(train=f"{row['train_loss']:.3f}", valid=f"{row['valid_loss']:.3f}", refresh=False)
+        losses = {"train": row["train_loss"], "valid": row["valid_loss"]}
+        shown = {name: f"{loss:.3f}" for name, loss in losses.items() if not math.isnan(loss)}
+        self.bar_.set_postfix(shown, refresh=False)
         self.bar_.update()
 
     def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from skdim.assembly import Recipe
 from skdim.chunks import Work, featurize, no_crystals
 from skdim.exceptions import StructureError, describe_failures
 from skdim.features import ElementTable, SiteFeaturizer, check_interaction_features, resolve_site_features
+from skdim.parameters import check_effort
 from skdim.pointcache import open_cache
 from skdim.pointsets import PointSets
 from skdim.rows import as_structures, row_labels
@@ -186,8 +187,9 @@ class CrystalPointSetTransformer(TransformerMixin, BaseEstimator, auto_wrap_outp
 
     def _run(self, X: Any) -> tuple[PointSets, list[tuple[int, str]], list[str]]:
         """Point sets, the rows that failed with their reasons, and what is wrong with the cache."""
+        work = self._work()
         n_jobs = self.n_jobs if effective_n_jobs(self.n_jobs) > 1 else 1
-        work = replace(self._work(), folder=None if n_jobs == 1 else os.getcwd())
+        work = replace(work, folder=None if n_jobs == 1 else os.getcwd())
         rows = as_structures(X)
         chunks = [rows[k : k + _CHUNK] for k in range(0, len(rows), _CHUNK)]
         jobs = (delayed(featurize)(chunk, work) for chunk in self._shown(chunks))
@@ -227,6 +229,7 @@ class CrystalPointSetTransformer(TransformerMixin, BaseEstimator, auto_wrap_outp
     def _recipe(self) -> tuple[Recipe, ElementTable | SiteFeaturizer]:
         """Check the parameters and resolve them."""
         check_on_error(self.on_error)
+        check_effort(self.n_jobs, self.verbose)
         if self.neighborhood not in NEIGHBORHOODS:
             raise ValueError(f"neighborhood={self.neighborhood!r}; accepted are {NEIGHBORHOODS}.")
         for name, least in (("n_neighbors", 1), ("supercell_size", 2), ("max_sites", 1)):
@@ -246,13 +249,17 @@ class CrystalPointSetTransformer(TransformerMixin, BaseEstimator, auto_wrap_outp
         )
         return recipe, features
 
-    def _shown(self, chunks: list[list[object]]) -> Any:
-        """Return the chunks, behind a progress bar if one is wanted."""
+    def _shown(self, chunks: list[list[object]]) -> Iterator[list[object]]:
+        """Yield the chunks, behind a progress bar that counts crystals if one is wanted."""
         if not self.verbose:
-            return chunks
+            yield from chunks
+            return
         from tqdm.auto import tqdm
 
-        return tqdm(chunks, desc="featurizing", unit_scale=_CHUNK, unit="crystal")
+        with tqdm(desc="featurizing", total=sum(map(len, chunks)), unit="crystal") as bar:
+            for chunk in chunks:
+                yield chunk
+                bar.update(len(chunk))
 
 
 def _warn_of_cache(notes: list[str], stacklevel: int = 3) -> None:

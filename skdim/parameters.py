@@ -77,6 +77,37 @@ def check_choice(name: str, value: Any, accepted: Collection[Any]) -> None:
         raise ValueError(f"{name}={value!r}; accepted are {', '.join(map(repr, accepted))}.")
 
 
+def check_effort(n_jobs: Any, verbose: Any) -> None:
+    """Refuse what is no number of processes, or no level of talking.
+
+    Parameters
+    ----------
+    n_jobs : int or None
+        As joblib has it: -1 is all processors, 0 is nothing.
+    verbose : int or bool
+        0 is silent.
+
+    Raises
+    ------
+    ValueError
+        Naming the parameter, its value and what is accepted.
+
+    Examples
+    --------
+    >>> check_effort(0, True)
+    Traceback (most recent call last):
+    ...
+    ValueError: n_jobs=0; accepted are None and whole numbers other than 0: -1 for all processors.
+    """
+    if n_jobs is not None:
+        accepted = "None and whole numbers other than 0: -1 for all processors"
+        check_number("n_jobs", n_jobs, accepted, whole=True)
+        if not n_jobs:
+            raise ValueError(f"n_jobs={n_jobs!r}; accepted are {accepted}.")
+    if not isinstance(verbose, bool | np.bool_):
+        check_number("verbose", verbose, "whole numbers of at least 0, 0 being silent", whole=True, least=0)
+
+
 def seed_of(random_state: Any) -> int:
     """Draw a seed without a trace in any global generator.
 

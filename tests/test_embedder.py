@@ -266,6 +266,10 @@ def test_the_progress_bar_shows_losses_and_only_where_it_is_wanted(capsys: pytes
     assert "pretraining: 100%" in shown
     assert "train=" in shown
     assert "valid=" in shown
+    DeepInfoMaxEmbedder(**SMALL, validation_fraction=0.0, verbose=1).fit(bundled_points(20))
+    shown = capsys.readouterr().err
+    assert "train=" in shown
+    assert "valid=" not in shown
     DeepInfoMaxEmbedder(**SMALL).fit(bundled(3)[0])
     assert capsys.readouterr() == ("", "")
 

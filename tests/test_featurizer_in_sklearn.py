@@ -46,8 +46,10 @@ def test_any_output_setting_leaves_point_sets(transform: str) -> None:
 def test_a_progress_bar_shows_only_where_it_is_wanted(capsys: pytest.CaptureFixture[str]) -> None:
     featurized([salt()])
     assert capsys.readouterr().err == ""
-    featurized([salt()], verbose=1)
-    assert "featurizing" in capsys.readouterr().err
+    featurized([salt()] * 70, verbose=1)
+    shown = capsys.readouterr().err
+    assert "featurizing" in shown
+    assert "70/70" in shown
 
 
 class SiteCounter(RegressorMixin, BaseEstimator):

@@ -28,6 +28,8 @@ REFUSED: list[tuple[str, list[Any], str]] = [
     ("patience", [0, -1, 2.5, "long"], "whole numbers of at least 1"),
     ("device", ["gpu", "cuda:99", 0, None, ""], "'auto' and torch devices"),
     ("on_error", ["ignore", None, 0], "'raise'"),
+    ("n_jobs", [0, 1.5, "all", True], "whole numbers other than 0"),
+    ("verbose", [-1, "loud", 1.5, None], "whole numbers of at least 0"),
     ("checkpoint_dir", [3, b"x", ["a"]], "paths of folders"),
     ("random_state", ["seed", -1, 1.5, np.random.default_rng(0)], "RandomState"),
     ("featurizer", ["shell", 3, DeepInfoMaxEmbedder], "CrystalPointSetTransformer"),
