@@ -1,0 +1,70 @@
+"""Nothing in, axes out; axes with something drawn on them in, their ticks and labels out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def new_axes(width: float = 6.4, height: float = 4.4) -> Axes:
+    """Make axes of pyplot.
+
+    Parameters
+    ----------
+    width, height : float
+        In inches.
+
+    Returns
+    -------
+    Axes
+    """
+    import matplotlib.pyplot as plt
+
+    return plt.subplots(figsize=(width, height), layout="constrained")[1]
+
+
+def dress_labels(ax: Axes, counts: Sequence[int]) -> None:
+    """Make the horizontal axis one of numbers of labels, logarithmic, with a tick at each.
+
+    Parameters
+    ----------
+    ax : Axes
+        On which everything is drawn already.
+    counts : sequence of int
+        Numbers of labels.
+    """
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+    ax.set_xscale("log")
+    ax.xaxis.set_major_locator(FixedLocator([float(n) for n in counts]))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f}"))
+    ax.xaxis.set_minor_locator(NullLocator())
+
+
+def dress_errors(ax: Axes, metric: str, unit: str | None) -> None:
+    """Make the vertical axis one of errors, logarithmic, and name both axes.
+
+    Parameters
+    ----------
+    ax : Axes
+        On which everything is drawn already.
+    metric : str
+        Column that is drawn.
+    unit : str or None
+        Unit of the targets.
+    """
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    ax.set_yscale("log")
+    low, high = ax.get_ylim()
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 4, 5, 7) if high < 15 * low else (1, 2, 5)))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
+    ax.yaxis.set_minor_formatter(NullFormatter())
+    ax.set_xlabel("labels")
+    ax.set_ylabel(f"{metric.upper()} on the test fold" + (f" ({unit})" if unit else ""))
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.grid(axis="y", color="#dddddd", linewidth=0.6)
+    ax.set_axisbelow(True)

@@ -1,0 +1,145 @@
+"""Records in, box plots out: the spread of the error over the draws of labels, on matplotlib Axes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from skdim.benchmark.records import BEST, NO_FEATURES, best_head, check_metric, comparable_heads
+from skdim.plotting.axes import dress_errors, new_axes
+from skdim.plotting.styles import GREY, Style, feature_styles
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from numpy.typing import NDArray
+
+_GROUP = 0.86  # share of the way from one number of labels to the next that the boxes take
+
+
+def plot_error_boxes(
+    records: pd.DataFrame,
+    ax: Axes | None = None,
+    *,
+    head: str = BEST,
+    heads: Sequence[str] | None = None,
+    metric: str = "mae",
+    unit: str | None = None,
+    features: Sequence[str] | None = None,
+    legend: bool = True,
+) -> Axes:
+    """Draw the spread of the errors over the draws: for each number of labels, a box for each feature set.
+
+    A box spans the quartiles, with a line at the median; whiskers reach to the last draw within one and a half times
+    the height of the box, and draws beyond are dots. Boxes of untrained controls are hatched. The error axis is
+    logarithmic. Heads that ignore the features are dashed grey lines at their medians.
+
+    Parameters
+    ----------
+    records : DataFrame
+        Of `skdim.benchmark.label_efficiency`, of one task.
+    ax : Axes, optional
+        Where to draw; by default new axes of pyplot.
+    head : str, default="best"
+        The head; "best" takes for each draw what `skdim.benchmark.best_head` does.
+    heads : sequence of str, optional
+        What "best" chooses from; by default `skdim.benchmark.comparable_heads`.
+    metric : str, default="mae"
+        Column to draw.
+    unit : str, optional
+        Unit of the targets, such as "eV/atom".
+    features : sequence of str, optional
+        All names that have to have colours of their own, for several pictures alike: see `feature_styles`. By default
+        those in the records.
+    legend : bool, default=True
+        Whether to name the feature sets, in the order of their boxes, right of the axes.
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    ValueError
+        If the records are of several tasks, or the head is not in them.
+
+    References
+    ----------
+    The form of the figures in M. Moran et al., Digital Discovery (2025), doi:10.1039/D4DD00202D.
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> import pandas as pd
+    >>> matplotlib.use("Agg")
+    >>> rows = [("", f, "ridge", n, d, (1 + 0.1 * d) * n**-0.3) for f in "ab" for n in (50, 100) for d in range(5)]
+    >>> records = pd.DataFrame(rows, columns=["task", "features", "head", "labels", "draw", "mae"])
+    >>> ax = plot_error_boxes(records, head="ridge", unit="eV")
+    >>> [text.get_text() for text in ax.get_legend().get_texts()]
+    ['a', 'b']
+    """
+    check_metric(records, metric)
+    tasks = records["task"].unique()
+    if len(tasks) != 1:
+        raise ValueError(f"records are of the tasks {list(tasks)}; draw one at a time.")
+    ax = new_axes(9.0) if ax is None else ax
+    own = _of_head(records, head, heads)
+    names, counts = list(dict.fromkeys(own["features"])), sorted(own["labels"].unique())
+    styles = feature_styles([*(features or ()), *names])
+    for k, name in enumerate(names):
+        rows = own[own["features"] == name]
+        values = [rows.loc[rows["labels"] == count, metric].to_numpy() for count in counts]
+        places = [place + _GROUP * ((k + 0.5) / len(names) - 0.5) for place in range(len(counts))]
+        _draw_boxes(ax, values, places, 0.82 * _GROUP / len(names), name, styles[name])
+    _draw_guesses(ax, records[records["features"] == NO_FEATURES], counts, metric)
+    ax.set_xticks(range(len(counts)), [str(count) for count in counts])
+    ax.set_xlim(-0.55, len(counts) - 0.45)
+    dress_errors(ax, metric, unit)
+    if legend:
+        ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=9, handlelength=1.3)
+    return ax
+
+
+def _of_head(records: pd.DataFrame, head: str, heads: Sequence[str] | None) -> pd.DataFrame:
+    """Records of the boxes."""
+    sighted = records[records["features"] != NO_FEATURES]
+    if head == BEST:
+        names = comparable_heads(sighted) if heads is None else list(heads)
+        known = sighted["features"].isin(sighted.loc[sighted["head"].isin([*names, BEST]), "features"])
+        return best_head(sighted[known], names)
+    own = sighted[sighted["head"] == head]
+    if own.empty:
+        raise ValueError(f"head={head!r} is not in the records; there are {sorted(set(sighted['head']))} and 'best'.")
+    return own
+
+
+def _draw_boxes(
+    ax: Axes, values: Sequence[NDArray[np.float64]], places: Sequence[float], width: float, name: str, style: Style
+) -> None:
+    """Draw the boxes of one feature set."""
+    drawn = ax.boxplot(
+        values,
+        positions=places,
+        widths=width,
+        patch_artist=True,
+        manage_ticks=False,
+        boxprops={"facecolor": style.color, "edgecolor": "#222222", "linewidth": 0.7},
+        medianprops={"color": "white", "linewidth": 1.6},
+        whiskerprops={"color": "#444444", "linewidth": 0.8},
+        capprops={"linewidth": 0},
+        flierprops={"marker": ".", "markersize": 3.5, "markerfacecolor": style.color, "markeredgecolor": style.color},
+    )
+    for box in drawn["boxes"]:
+        box.set_hatch(None if style.plain else "//////")
+    drawn["boxes"][0].set_label(name)
+
+
+def _draw_guesses(ax: Axes, records: pd.DataFrame, counts: list[int], metric: str) -> None:
+    """Draw, across each group of boxes, what heads reach that ignore the features."""
+    for head, rows in records.groupby("head", sort=False):
+        medians = rows.groupby("labels")[metric].median().reindex(counts)
+        left, right = ([place + side * _GROUP / 2 for place in range(len(counts))] for side in (-1, 1))
+        name = str(head).replace("_", " ")
+        ax.hlines(medians, left, right, color=GREY, linestyle=(0, (4, 2)), linewidth=1.3, label=name)
