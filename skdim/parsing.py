@@ -84,7 +84,7 @@ def _is_poscar(text: str) -> bool:
     return [len(vector) for vector in vectors] == [3, 3, 3]
 
 
-def structure_from_text(text: str, kind: TextFormat | None = None, name: str = "a CIF") -> IStructure:
+def structure_from_text(text: str, kind: TextFormat | None = None, name: str | None = None) -> IStructure:
     r"""Read a structure from the text of a CIF, a POSCAR or a JSON file.
 
     Parameters
@@ -93,8 +93,8 @@ def structure_from_text(text: str, kind: TextFormat | None = None, name: str = "
         The content of the file. The cell of a CIF is taken as it is.
     kind : {"cif", "json", "poscar"}, optional
         By default found from the text.
-    name : str, default="a CIF"
-        What warnings call a CIF.
+    name : str or None, default=None
+        What warnings call a CIF; None calls it by its data block.
 
     Returns
     -------
@@ -111,7 +111,7 @@ def structure_from_text(text: str, kind: TextFormat | None = None, name: str = "
     'Fe2'
     """
     readers: dict[str | None, Callable[[str], IStructure]] = {
-        "cif": lambda text: _from_cif(text, name),
+        "cif": lambda text: _from_cif(text, name or _block_name(text)),
         "json": _from_json,
         "poscar": _from_poscar,
     }
@@ -216,19 +216,29 @@ def _from_json(text: str) -> IStructure:
     return structure_from_dict(record)
 
 
+def _block_name(text: str) -> str:
+    """Call a CIF that has no path by its first data block, which often is an id or a formula."""
+    found = re.search(r"^\s*data_(\S+)", text, re.IGNORECASE | re.MULTILINE)
+    return f"the CIF data_{found[1][:100]}" if found else "a CIF"
+
+
 def _from_cif(text: str, name: str) -> IStructure:
     """Read the first crystal of a CIF, its sites as refined, split positions apart and shared ones mixed."""
     from pymatgen.io.cif import CifParser
 
     # Blocks without atoms, as publications have, would only make the parser warn of what they lack.
     blocks = [block for block in _CIF_BLOCK.split(text) if "_atom_site_fract_x" in block]
-    parser: Any = CifParser.from_str("".join(blocks) or text, occupancy_tolerance=_OCCUPANCY_TOLERANCE)
-    try:
-        # "ignore" does not ignore: without any structure it is an error, and what matters is a warning of its own.
-        # Left out is the summary of all notes, every coordinate that was set to a third among them.
-        structures = parser.parse_structures(primitive=False, on_error="ignore")
-    except ValueError as error:
-        raise ValueError("; ".join(parser.warnings) or str(error)) from error
+    with warnings.catch_warnings(record=True) as noted:
+        warnings.simplefilter("always")
+        parser: Any = CifParser.from_str("".join(blocks) or text, occupancy_tolerance=_OCCUPANCY_TOLERANCE)
+        try:
+            # "ignore" does not ignore: without any structure it is an error, and what matters is a warning of its own.
+            # Left out is the summary of all notes, every coordinate that was set to a third among them.
+            structures = parser.parse_structures(primitive=False, on_error="ignore")
+        except ValueError as error:
+            raise ValueError("; ".join(parser.warnings) or str(error)) from error
+    for note in noted:  # at the end of the text, so that filters of the parser's own words find them
+        warnings.warn(f"{note.message} (in {name})", note.category, stacklevel=2)
     if any("implicit hydrogens" in note for note in parser.warnings):
         warnings.warn(f"{name} whose hydrogens have no positions: they are left out", stacklevel=2)
     if len(structures) > 1:

@@ -56,7 +56,7 @@ def as_structures(X: Any) -> list[object]:
     ['a.cif', 'b.cif']
     """
     if isinstance(X, IStructure | IMolecule | str | bytes | os.PathLike | Mapping) or is_a(X, "ase.atoms", "Atoms"):
-        raise TypeError(f"X is a single {type(X).__name__}; put it in a list: [X]")
+        raise TypeError(_not_rows(X))
     if is_a(X, "pandas", "DataFrame"):
         return list(_structure_column(X))
     if isinstance(X, np.ndarray):
@@ -64,6 +64,18 @@ def as_structures(X: Any) -> list[object]:
     if isinstance(X, set | frozenset) or not isinstance(X, Iterable):
         raise TypeError(f"X is of type {type(X).__name__}; a list of crystals is needed, each {KINDS}")
     return list(X)
+
+
+def _not_rows(X: Any) -> str:
+    """Say what to pass in place of something that is no collection of rows."""
+    if isinstance(X, Mapping) and "lattice" not in X:
+        return (
+            f"X is a {type(X).__name__} with {len(X)} entries, whose keys would be lost; pass pandas.Series(X), the "
+            "index of which names rows in messages, or list(X.values())"
+        )
+    if isinstance(X, str | os.PathLike) and os.path.isdir(os.path.expanduser(X)):
+        return f"X is the folder {os.fspath(X)!r}; pass its files, such as sorted(pathlib.Path(X).glob('*.cif'))"
+    return f"X is a single {type(X).__name__}; put it in a list: [X]"
 
 
 def _from_array(X: np.ndarray[Any, Any]) -> list[object]:

@@ -76,7 +76,14 @@ def weights_of(model: CrystalModel) -> dict[str, NDArray[Any]]:
 
 
 def write_state(path: str | os.PathLike[str], state: EmbedderState) -> None:
-    """Write one safetensors file at exactly this path: arrays, and JSON in the header."""
+    """Write one safetensors file at exactly this path: arrays, and JSON in the header.
+
+    Raises
+    ------
+    OSError
+        If the path is a folder, or lies in one that is not there.
+    """
+    check_target(path)
     arrays = {f"weights/{k}": v for k, v in state.weights.items()}
     arrays |= {"center": state.center, "scale": state.scale}
     if state.components is not None and state.offset is not None:
@@ -93,6 +100,15 @@ def write_state(path: str | os.PathLike[str], state: EmbedderState) -> None:
     # Written as bytes: the library's own writer gives the file to its owner alone, whatever the umask says.
     draft.write_bytes(save({k: np.ascontiguousarray(v) for k, v in arrays.items()}, {"skdim": as_json(header)}))
     os.replace(draft, path)
+
+
+def check_target(path: str | os.PathLike[str]) -> None:
+    """Refuse a path that no file can be written to, by the name that was given."""
+    folder = Path(path).parent
+    if Path(path).is_dir():
+        raise IsADirectoryError(f"{os.fspath(path)!r} is a folder; accepted is the path of a file to write.")
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{os.fspath(path)!r} cannot be written: there is no folder {os.fspath(folder)!r}.")
 
 
 def _without_nan(history: list[dict[str, Any]]) -> list[dict[str, Any]]:

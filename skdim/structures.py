@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import reprlib
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from pymatgen.core.periodic_table import Element
 from pymatgen.core.sites import Site
 from pymatgen.core.structure import IMolecule, IStructure, Structure
 
@@ -29,6 +31,7 @@ __all__ = [
 ]
 
 _ON_ERROR = ("raise", "nan")
+_FORMULA = re.compile(r"(?:[A-Z][a-z]?[\d.]*|[()\[\]][\d.]*)+")
 _BRIEFLY = reprlib.Repr()
 _BRIEFLY.maxstring = 200
 
@@ -72,7 +75,7 @@ def coerce_structure(obj: object) -> IStructure:
         if is_a(obj, "ase.atoms", "Atoms"):
             return _from_ase(obj)
     except PARSER_ERRORS as error:
-        raise ValueError(source + _first_words(error)) from error
+        raise ValueError(source + _first_words(error) + _advice(obj, error)) from error
     raise ValueError(f"{_describe(obj)} is no crystal; accepted are {KINDS}")
 
 
@@ -106,6 +109,17 @@ def _first_words(error: BaseException) -> str:
     # The messages of others make sense with their kind only, and some have none.
     named = isinstance(error, ValueError) and words
     return (words if named else f"{type(error).__name__} {words}".strip())[:300]
+
+
+def _advice(obj: object, error: BaseException) -> str:
+    """Say what was perhaps meant by something that is no file."""
+    if isinstance(error, IsADirectoryError):
+        return "; pass the files in it, each a row"
+    if isinstance(error, FileNotFoundError) and isinstance(obj, str) and _FORMULA.fullmatch(obj):
+        symbols = re.findall("[A-Z][a-z]?", obj)
+        if symbols and all(map(Element.is_valid_symbol, symbols)):
+            return "; a formula is not enough, a crystal is its lattice and the positions of its atoms"
+    return ""
 
 
 def _describe(obj: object) -> str:

@@ -92,14 +92,14 @@ def test_symmetry_is_expanded_from_the_space_group():
     text = "\n".join(
         line for line in text.splitlines() if line[:3] not in {f"{ion}{k}" for ion in ("Na", "Cl") for k in (2, 3, 4)}
     )
-    with pytest.warns(UserWarning, match="Spacegroup from"):
+    with pytest.warns(UserWarning, match=r"Spacegroup from.* \(in the CIF data_NaCl\)"):
         structure = structure_from_text(text)
     assert structure.formula == "Na4 Cl4"
 
 
 def test_of_several_crystals_the_first_is_taken_and_told():
     second = SALT.replace("data_NaCl", "data_other").replace("5.6402(2)", "6")
-    with pytest.warns(UserWarning, match="2 crystals: only the first"):
+    with pytest.warns(UserWarning, match="the CIF data_NaCl with 2 crystals: only the first"):
         structure = structure_from_text(SALT + second)
     assert structure.lattice.a == pytest.approx(5.6402)
 
@@ -217,4 +217,11 @@ def test_the_file_of_several_crystals_is_named(tmp_path):
     path = tmp_path / "two.cif"
     path.write_text(SALT + SALT.replace("data_NaCl", "data_other"))
     with pytest.warns(UserWarning, match=r"the CIF '.*two\.cif' with 2 crystals"):
+        structure_from_file(path)
+
+
+def test_the_file_is_named_where_the_parser_warns(tmp_path):
+    path = tmp_path / "split.cif"
+    path.write_text(SPLIT.replace("0.055(5)", "0.08"))
+    with pytest.warns(UserWarning, match=r"(?s)Incorrect stoichiometry.* \(in the CIF '.*split\.cif'\)"):
         structure_from_file(path)

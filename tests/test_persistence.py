@@ -237,3 +237,13 @@ def test_a_saved_file_is_as_readable_as_any_other(tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.write_text("")
     assert path.stat().st_mode == other.stat().st_mode
+
+
+def test_a_path_that_cannot_be_written_is_named_as_it_was_given(tmp_path: Path) -> None:
+    embedder = fitted("untrained")
+    missing = tmp_path / "not" / "there.safetensors"
+    with pytest.raises(FileNotFoundError, match=r"there\.safetensors' cannot be written: there is no folder '.*not'"):
+        embedder.save(missing)
+    with pytest.raises(IsADirectoryError, match=r"is a folder; accepted is the path of a file to write"):
+        embedder.save(tmp_path)
+    assert list(tmp_path.iterdir()) == []

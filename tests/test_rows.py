@@ -1,5 +1,7 @@
 """Collections of every kind are unpacked row by row, and a structure never becomes an array of its sites."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -68,6 +70,17 @@ def test_an_array_of_paths_is_taken():
 def test_a_single_crystal_is_refused(single):
     with pytest.raises(TypeError, match=r"X is a single \w+; put it in a list: \[X\]"):
         as_structures(single)
+
+
+def test_crystals_by_id_are_refused_with_what_to_pass():
+    with pytest.raises(TypeError, match=r"a dict with 2 entries.*pass pandas\.Series\(X\).*list\(X\.values\(\)\)"):
+        as_structures({"mp-1": SALT, "mp-2": SALT})
+
+
+@pytest.mark.parametrize("kind", [str, Path])
+def test_a_folder_is_refused_with_what_to_pass(kind, tmp_path):
+    with pytest.raises(TypeError, match=r"X is the folder '.*'; pass its files"):
+        as_structures(kind(tmp_path))
 
 
 def test_single_ase_atoms_are_refused():

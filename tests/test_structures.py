@@ -181,6 +181,21 @@ def test_a_damaged_file_is_told_with_its_name(name, tmp_path):
     assert words in failures[0][1]
 
 
+@pytest.mark.parametrize("formula", ["NaCl", "BaTiO3", "Mg(OH)2", "Li0.5CoO2"])
+def test_a_formula_is_told_from_a_missing_file(formula, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="No such file or directory; a formula is not enough"):
+        coerce_structure(formula)
+    for other in ("Xy2", "missing.cif", "NaCl.cif", "()"):
+        with pytest.raises(ValueError, match=r"No such file or directory$"):
+            coerce_structure(other)
+
+
+def test_a_folder_among_the_rows_is_told(tmp_path):
+    with pytest.raises(ValueError, match=r"Is a directory; pass the files in it, each a row"):
+        coerce_structure(tmp_path)
+
+
 def test_an_unreadable_file_is_told(tmp_path):
     path = tmp_path / "secret.cif"
     path.touch(mode=0o000)
