@@ -17,7 +17,7 @@ from skdim.ragged import gather_runs, offsets_from_lengths, row_index
 
 __all__ = ["Kinds", "PointSets"]
 
-_FORMAT, _VERSION = "skdim.PointSets", 1
+FORMAT, VERSION = "skdim.PointSets", 1
 _PER_SITE = ("kind", "multiplicity")
 _PER_PAIR = ("neighbor", "distance", "count", "weight", "extra")
 
@@ -236,7 +236,7 @@ class PointSets:
         arrays |= {f"kinds_{name}": array for name, array in vars(self.kinds).items()}
         header = {name: getattr(self, name) for name in ("feature_names", "interaction_names")}
         header["settings"] = dict(self.settings)
-        storage.write_folder(path, _FORMAT, _VERSION, arrays, header)
+        storage.write_folder(path, FORMAT, VERSION, arrays, header)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], mmap_mode: Literal["r"] | None = None) -> PointSets:
@@ -260,7 +260,7 @@ class PointSets:
             If the folder is damaged, or of another kind or version.
         """
         names = (*LAYOUT, "kinds_features", "kinds_fractions")
-        arrays, meta = storage.read_folder(path, _FORMAT, _VERSION, names, mmap_mode)
+        arrays, meta = storage.read_folder(path, FORMAT, VERSION, names, mmap_mode)
         kinds = Kinds(arrays.pop("kinds_features"), arrays.pop("kinds_fractions"))
         labels: dict[str, Any] = {name: tuple(meta.get(name, ())) for name in ("feature_names", "interaction_names")}
         columns: dict[str, Any] = {**arrays, **labels, "settings": meta.get("settings", {})}

@@ -7,9 +7,10 @@ import os
 import shutil
 import tempfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,21 +44,112 @@ def write_folder(
     TypeError
         If `header` has a value that JSON cannot hold.
     """
-    target = Path(path)
-    _refuse_other_content(target, kind)
     entries = {name: _describe(array) for name, array in arrays.items()}
-    meta = json.dumps({"format": kind, "version": version, "arrays": entries, **header}, indent=1)
+    with _replacing(Path(path), kind) as fresh:
+        for name, array in arrays.items():
+            np.save(fresh / f"{name}.npy", array, allow_pickle=False)
+        _write_meta(fresh, kind, version, entries, header)
+
+
+class GrowingFolder:
+    """Arrays that grow along their first axis, each in a file of its own; made by `growing_folder`.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the files are.
+
+    Attributes
+    ----------
+    header : dict
+        JSON-able values to keep beside the arrays.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.header: dict[str, Any] = {}
+        self._files: dict[str, IO[bytes]] = {}
+        self.entries: dict[str, dict[str, Any]] = {}
+
+    def append(self, name: str, array: Array) -> None:
+        """Add rows to an array; those of its first call decide the type and the other axes."""
+        if name not in self._files:
+            self._files[name] = (self.folder / f"{name}.npy").open("wb")
+            self.entries[name] = {"dtype": array.dtype.str, "shape": [0, *array.shape[1:]], "crc32": 0}
+            self._write_header(name)
+        entry, rows = self.entries[name], np.ascontiguousarray(array)
+        if rows.dtype.str != entry["dtype"] or list(rows.shape[1:]) != entry["shape"][1:]:
+            raise ValueError(
+                f"{name}: rows of {rows.dtype.str} {list(rows.shape[1:])} cannot be added to {entry['dtype']} "
+                f"{entry['shape'][1:]}."
+            )
+        self._files[name].write(rows.data if rows.size else b"")
+        entry["crc32"] = zlib.crc32(rows.data if rows.size else b"", entry["crc32"])
+        entry["shape"][0] += len(rows)
+
+    def _write_header(self, name: str) -> None:
+        """Write numpy's header at the begin of the file: numpy leaves room for the first axis to grow."""
+        entry, file = self.entries[name], self._files[name]
+        file.seek(0)
+        facts = {"descr": entry["dtype"], "fortran_order": False, "shape": tuple(entry["shape"])}
+        np.lib.format.write_array_header_1_0(file, facts)
+
+    def close(self) -> None:
+        """Write the final numbers of rows, and close the files."""
+        for name, file in self._files.items():
+            with file:
+                self._write_header(name)
+
+
+@contextmanager
+def growing_folder(path: str | os.PathLike[str], kind: str, version: int) -> Iterator[GrowingFolder]:
+    """Write arrays a part at a time, as a folder that appears under its name at the end of the ``with`` block.
+
+    Parameters
+    ----------
+    path, kind, version : path-like, str, int
+        As for `write_folder`.
+
+    Yields
+    ------
+    GrowingFolder
+        Its ``append`` adds rows; its ``header`` is kept beside the arrays. An error in the block leaves nothing behind.
+
+    Raises
+    ------
+    FileExistsError
+        As for `write_folder`.
+    """
+    with _replacing(Path(path), kind) as fresh:
+        folder = GrowingFolder(fresh)
+        try:
+            yield folder
+        finally:
+            folder.close()
+        _write_meta(fresh, kind, version, folder.entries, folder.header)
+
+
+@contextmanager
+def _replacing(target: Path, kind: str) -> Iterator[Path]:
+    """A new folder to fill, which takes the place of the target at a good end."""
+    _refuse_other_content(target, kind)
     target.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
         fresh = scratch / "new"
         fresh.mkdir()
-        for name, array in arrays.items():
-            np.save(fresh / f"{name}.npy", array, allow_pickle=False)
-        (fresh / META).write_text(meta, encoding="utf-8")
+        yield fresh
         _swap(fresh, target, scratch / "old")
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _write_meta(
+    folder: Path, kind: str, version: int, entries: Mapping[str, Mapping[str, Any]], header: Mapping[str, Any]
+) -> None:
+    """Write what the folder holds."""
+    meta = json.dumps({"format": kind, "version": version, "arrays": entries, **header}, indent=1)
+    (folder / META).write_text(meta, encoding="utf-8")
 
 
 def read_folder(
