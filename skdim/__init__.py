@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from skdim.embedder import DeepInfoMaxEmbedder as DeepInfoMaxEmbedder
     from skdim.featurizer import CrystalPointSetTransformer as CrystalPointSetTransformer
     from skdim.masking import LabelMaskingRegressor as LabelMaskingRegressor
-    from skdim.masking import masked_scorer as masked_scorer
     from skdim.pointsets import PointSets as PointSets
     from skdim.regressor import SiteNetRegressor as SiteNetRegressor
+    from skdim.scoring import masked_scorer as masked_scorer
 
 __version__ = "0.1.0"
 
@@ -28,7 +28,7 @@ _MODULE_OF = {
     "LabelMaskingRegressor": "skdim.masking",
     "PointSets": "skdim.pointsets",
     "SiteNetRegressor": "skdim.regressor",
-    "masked_scorer": "skdim.masking",
+    "masked_scorer": "skdim.scoring",
 }
 
 __all__ = ["__version__", *_MODULE_OF]

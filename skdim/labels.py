@@ -44,7 +44,8 @@ def check_labels(y: Any, sample_weight: Any = None) -> Labels:
     >>> check_labels([1.0, float("nan")])
     Traceback (most recent call last):
     ...
-    ValueError: y has nan at row 1; accepted are finite numbers: leave rows without a label out.
+    ValueError: y has nan at row 1; accepted are finite numbers. Leave rows without a label out, or use
+    LabelMaskingRegressor, which learns from their crystals too.
     """
     if y is None:
         raise ValueError("y=None: the regressor requires y to be passed, but the target y is None.")
@@ -52,7 +53,8 @@ def check_labels(y: Any, sample_weight: Any = None) -> Labels:
     if values.ndim not in (1, 2) or 0 in values.shape:
         raise ValueError(f"y has shape {values.shape}; accepted are (C,) and (C, T): one number for each row, or T.")
     table = values.reshape(len(values), -1)
-    _refuse("y", table, ~np.isfinite(table), "finite numbers: leave rows without a label out")
+    unlabelled = ". Leave rows without a label out, or use LabelMaskingRegressor, which learns from their crystals too"
+    _refuse("y", table, ~np.isfinite(table), "finite numbers" + unlabelled * bool(np.isnan(table).any()))
     weights = np.ones(len(table)) if sample_weight is None else _numbers("sample_weight", sample_weight)
     if weights.shape != (len(table),):
         raise ValueError(f"sample_weight has shape {weights.shape}; accepted is one for each row: ({len(table)},).")
@@ -63,6 +65,33 @@ def check_labels(y: Any, sample_weight: Any = None) -> Labels:
             f"sample_weight is zero in all {len(table)} rows; accepted are weights of which some are above."
         )
     return Labels(table, weights, values.ndim == 1)
+
+
+def check_varied(values: NDArray[np.float64]) -> None:
+    """Refuse labels that are all the same, from which nothing can be learned.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n,) or (n, T)
+        Of the labelled rows. One row alone is no reason, nor is a constant target beside others that vary.
+
+    Raises
+    ------
+    ValueError
+        Naming the value.
+
+    Examples
+    --------
+    >>> check_varied(np.array([3.5, 3.5, 3.5]))
+    Traceback (most recent call last):
+    ...
+    ValueError: y is 3.5 in all 3 labelled rows; accepted are targets with at least two different values.
+    """
+    if len(values) > 1 and (values == values[0]).all():
+        value = ", ".join(f"{v + 0.0:g}" for v in np.atleast_1d(values[0]))
+        raise ValueError(
+            f"y is {value} in all {len(values)} labelled rows; accepted are targets with at least two different values."
+        )
 
 
 def _numbers(name: str, given: Any) -> NDArray[np.float64]:
@@ -86,4 +115,5 @@ def _refuse(name: str, table: NDArray[np.float64], wrong: NDArray[np.bool_], acc
     value = table[rows[0]][wrong[rows[0]]][0]
     more = "" if len(rows) <= 10 else f" and {len(rows) - 10} more"
     named = f"row {rows[0]}" if len(rows) == 1 else f"rows {', '.join(map(str, rows[:10]))}{more}"
+    named = f"all {len(rows)} rows" if len(rows) == len(table) > 1 else named
     raise ValueError(f"{name} has {value} at {named}; accepted are {accepted}.")

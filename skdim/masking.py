@@ -1,27 +1,29 @@
-"""Crystals and partly known labels in, predictions out: `LabelMaskingRegressor`; a scorer for such labels."""
+"""Crystals and partly known labels in, predictions out: `LabelMaskingRegressor`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, RegressorMixin, clone
+from sklearn.base import RegressorMixin, clone
 from sklearn.frozen import FrozenEstimator
-from sklearn.metrics import get_scorer
 from sklearn.utils import _safe_indexing, get_tags
 from sklearn.utils.validation import _check_sample_weight, _num_samples, check_is_fitted, has_fit_parameter
 
 from skdim.embedder import DeepInfoMaxEmbedder
+from skdim.labels import check_varied
+from skdim.maskingfile import SavedMaskingMixin
 from skdim.parameters import seed_of
 from skdim.pointsets import PointSets
 from skdim.pretraincache import fit_once
 from skdim.rows import as_structures
+from skdim.scoring import r2_of_predicted
 from skdim.targets import as_targets, check_n_labels, known_rows, where_known
 
 
-class LabelMaskingRegressor(RegressorMixin, BaseEstimator):
+class LabelMaskingRegressor(RegressorMixin, SavedMaskingMixin):
     """Pretrain on every row, train a regressor on the few rows whose label is known.
 
     ``fit`` pretrains a clone of the embedder on all rows, then fits a clone of the regressor on the vectors of the
@@ -61,8 +63,8 @@ class LabelMaskingRegressor(RegressorMixin, BaseEstimator):
     Raises
     ------
     ValueError
-        If a parameter is not accepted, if y is infinite somewhere, if lengths differ, or if fewer rows are labelled
-        than ``n_labels``.
+        If a parameter is not accepted, if y is infinite somewhere, the same in all labelled rows or known in none, if
+        lengths differ, or if fewer rows are labelled than ``n_labels``.
 
     References
     ----------
@@ -114,6 +116,7 @@ class LabelMaskingRegressor(RegressorMixin, BaseEstimator):
         weights = None if sample_weight is None else self._weights(sample_weight, targets)
         seed = seed_of(self.random_state)
         check_n_labels(self.n_labels, known, "a known y")  # before any work is done
+        check_varied(targets[known])
         rows = _crystals(embedder, X)
         known &= _usable(rows)
         check_n_labels(self.n_labels, known, "a known y and a usable crystal")
@@ -127,7 +130,11 @@ class LabelMaskingRegressor(RegressorMixin, BaseEstimator):
             regressor.set_params(**{name: frozen})
         self.regressor_ = regressor
         given = {} if weights is None else {"sample_weight": weights[labelled]}
-        regressor.fit(self._inputs(_safe_indexing(rows, labelled)), targets[labelled], **given)
+        try:
+            regressor.fit(self._inputs(_safe_indexing(rows, labelled)), targets[labelled], **given)
+        except ValueError as error:
+            error.add_note(f"Raised by regressor={self.regressor!r}, given the {len(labelled)} labelled rows to use.")
+            raise
         self.labelled_ = labelled
         self._target_shape = targets.shape[1:]
         return self
@@ -156,7 +163,7 @@ class LabelMaskingRegressor(RegressorMixin, BaseEstimator):
         return predictions
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Give R2 over the rows whose y is known.
+        """Give R2 over the rows whose y is known; rows that failed under on_error="nan" are left out with a warning.
 
         Parameters
         ----------
@@ -171,7 +178,8 @@ class LabelMaskingRegressor(RegressorMixin, BaseEstimator):
         -------
         float
         """
-        return float(super().score(*where_known(X, y, sample_weight)))
+        known = where_known(X, y, sample_weight)
+        return r2_of_predicted(self.predict(known.X), known)
 
     def __sklearn_tags__(self) -> Any:
         """Crystals are no two-dimensional array; as many targets as the regressor takes."""
@@ -209,53 +217,6 @@ class LabelMaskingRegressor(RegressorMixin, BaseEstimator):
     def _inputs(self, rows: Any) -> Any:
         """What the regressor takes: crystals where it embeds them itself, vectors where not."""
         return rows if _slots(self.regressor_) else np.asarray(self.embedder_.transform(rows))
-
-
-def masked_scorer(scoring: str | Callable[..., float]) -> Callable[..., float]:
-    """Make a scorer that scores only rows whose y is known, for cross-validation of a partly labelled y.
-
-    Parameters
-    ----------
-    scoring : str or callable
-        A name that scikit-learn knows, such as "neg_mean_absolute_error", or a scorer.
-
-    Returns
-    -------
-    callable
-        ``scorer(estimator, X, y)``, for ``scoring`` of cross_val_score, GridSearchCV and the like. It is a ValueError
-        if no y is known; then use fewer folds, or folds that are drawn such that each has known ones.
-
-    Raises
-    ------
-    ValueError
-        If there is no scorer of that name.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sklearn.dummy import DummyRegressor
-    >>> from skdim import masked_scorer
-    >>> model = DummyRegressor().fit(np.zeros((2, 1)), [1.0, 3.0])
-    >>> masked_scorer("neg_mean_absolute_error")(model, np.zeros((3, 1)), [2.5, np.nan, 1.0])
-    -0.75
-    """
-    return _MaskedScorer(get_scorer(scoring))
-
-
-class _MaskedScorer:
-    """A scorer behind a mask; a class, so that it can be pickled."""
-
-    def __init__(self, scorer: Callable[..., float]) -> None:
-        self._scorer = scorer
-
-    def __call__(self, estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Score the rows whose y is known."""
-        X, targets, weights = where_known(X, y, sample_weight)
-        given = {} if weights is None else {"sample_weight": weights}
-        return self._scorer(estimator, X, targets, **given)
-
-    def __repr__(self) -> str:
-        return f"masked_scorer({self._scorer!r})"
 
 
 def _clone(name: str, part: Any, method: str) -> Any:

@@ -9,9 +9,12 @@ from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skdim.finetuning import predict
+from skdim.labels import check_labels
 from skdim.persistence import resolve_device
 from skdim.pretraining import check_same_kind
+from skdim.scoring import r2_of_predicted
 from skdim.supervised import FineTunedMixin
+from skdim.targets import Known
 
 
 class SiteNetRegressor(RegressorMixin, FineTunedMixin):
@@ -83,8 +86,8 @@ class SiteNetRegressor(RegressorMixin, FineTunedMixin):
     StructureError
         For rows that are no usable crystals, all at once.
     ValueError
-        If a parameter is not accepted, fewer than 2 rows are labelled, or a target is not finite. A constant target
-        is accepted, and predicted.
+        If a parameter is not accepted, fewer than 2 rows are labelled, a target is not finite, or all are the same. A
+        constant target beside others that vary is accepted, and predicted.
 
     References
     ----------
@@ -206,6 +209,28 @@ class SiteNetRegressor(RegressorMixin, FineTunedMixin):
             each = np.maximum(each, self.clamp)
         each = each[:, :, 0] if facts["single"] else each
         return (each.mean(0), each.std(0, ddof=1)) if return_std else each.mean(0)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Give R2; rows that failed under on_error="nan" are left out with a warning.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As for `fit`.
+
+        Returns
+        -------
+        float
+            Mean over the targets.
+        """
+        labels = check_labels(y, sample_weight)
+        predicted = self.predict(X)
+        if len(predicted) != len(labels.values):
+            raise ValueError(
+                f"X has {len(predicted)} rows and y has {len(labels.values)}; accepted is one label for each row."
+            )
+        weights = None if sample_weight is None else labels.weights
+        return r2_of_predicted(predicted, Known(X, labels.values, weights, np.arange(len(labels.values))))
 
     def __sklearn_tags__(self) -> Any:
         """Crystals are no two-dimensional array, and few epochs on few labels may fit poorly."""

@@ -17,8 +17,8 @@ from skdim.callbacks import TrainingPlan
 from skdim.embedder import DeepInfoMaxEmbedder
 from skdim.featurizer import CrystalPointSetTransformer
 from skdim.finetuning import FREEZE, LOSSES, FineTuning, encoder_of, fine_tune, member, packed, unpacked
-from skdim.labels import Labels, check_labels
-from skdim.parameters import check_choice, check_number, seed_of
+from skdim.labels import Labels, check_labels, check_varied
+from skdim.parameters import check_choice, check_effort, check_number, seed_of
 from skdim.persistence import featurizer_of, is_available, plain_parameters, resolve_device
 from skdim.pointsets import PointSets
 from skdim.presets import resolve_preset
@@ -129,6 +129,7 @@ class FineTunedMixin(BaseEstimator):
 
     def _checked(self) -> FineTuning:
         """Check the parameters that no other function checks."""
+        check_effort(self.n_jobs, self.verbose)
         check_choice("freeze", self.freeze, FREEZE)
         check_choice("loss", self.loss, sorted(LOSSES))
         check_number("head_width", self.head_width, "whole numbers of at least 0", whole=True, least=0)
@@ -165,6 +166,8 @@ class FineTunedMixin(BaseEstimator):
             choices = replace(choices, validation_fraction=0.0)
         start, featurizer = self._continued(labels) if goes_on else self._start()
         points, labels = self._usable(X, featurizer, labels)
+        if not goes_on:  # which has a scale already
+            check_varied(labels.values)
         if start is None:
             start = pretrain(points, replace(resolve_preset(self.preset, None, None, {}), max_epochs=0), seed)
         check_same_kind(start, points)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,7 @@ from sklearn.utils import _safe_indexing
 
 from skdim.parameters import check_number
 
-__all__ = ["as_targets", "check_n_labels", "known_rows", "where_known"]
+__all__ = ["Known", "as_targets", "check_n_labels", "known_rows", "where_known"]
 
 
 def as_targets(y: Any, n_rows: int | None = None) -> NDArray[np.float64]:
@@ -110,13 +111,22 @@ def check_n_labels(n_labels: Any, known: NDArray[np.bool_], what: str) -> None:
         check_number("n_labels", n_labels, accepted, whole=True, least=1, below=n_known + 1)
 
 
-def where_known(X: Any, y: Any, sample_weight: Any = None) -> tuple[Any, NDArray[np.float64], NDArray[Any] | None]:
+class Known(NamedTuple):
+    """The rows whose targets are known."""
+
+    X: Any
+    y: NDArray[np.float64]
+    weights: NDArray[Any] | None
+    rows: NDArray[np.intp]  # their numbers among all
+
+
+def where_known(X: Any, y: Any, sample_weight: Any = None) -> Known:
     """Pick the rows whose targets are known.
 
     Parameters
     ----------
     X : collection of length C
-        Anything that scikit-learn can index.
+        Anything that scikit-learn can index, or an iterator.
     y : array-like of float, shape (C,) or (C, n_targets)
         NaN where unknown.
     sample_weight : array-like of shape (C,) or None
@@ -124,8 +134,8 @@ def where_known(X: Any, y: Any, sample_weight: Any = None) -> tuple[Any, NDArray
 
     Returns
     -------
-    X, y, sample_weight
-        Of the labelled rows.
+    Known
+        X, y and weights of the labelled rows, and their numbers.
 
     Raises
     ------
@@ -140,4 +150,4 @@ def where_known(X: Any, y: Any, sample_weight: Any = None) -> tuple[Any, NDArray
             "or folds that all have known rows."
         )
     weights = None if sample_weight is None else np.asarray(sample_weight)[rows]
-    return _safe_indexing(X, rows), targets[rows], weights
+    return Known(_safe_indexing(list(X) if isinstance(X, Iterator) else X, rows), targets[rows], weights, rows)

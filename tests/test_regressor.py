@@ -16,6 +16,7 @@ from pymatgen.core import Structure
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import RidgeCV
+from sklearn.metrics import r2_score
 from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.utils import estimator_checks, get_tags
@@ -166,7 +167,6 @@ def test_several_targets_at_once_and_a_constant_one() -> None:
     assert predicted.shape == (N, 2)
     assert np.allclose(predicted[:, 1], 3.5, atol=0.1)
     assert np.corrcoef(predicted[:, 0], y)[0, 1] > 0.5
-    assert np.allclose(regressor(max_epochs=0).fit(bundled_points(N), np.zeros(N)).predict(bundled_points(N)), 0)
 
 
 def test_rows_of_no_weight_are_as_good_as_absent() -> None:
@@ -280,6 +280,40 @@ def test_rows_that_fail_are_left_out_and_predicted_nan() -> None:
     assert np.isfinite(predicted[:20]).all()
 
 
+def test_a_score_leaves_out_rows_that_fail_and_names_them() -> None:
+    structures, y = bundled(N)
+    model = regressor(on_error="nan", max_epochs=0).fit(bundled_points(N), y)
+    wanted = model.score(structures, y)
+    assert wanted == pytest.approx(r2_score(y, model.predict(bundled_points(N))), abs=1e-5)
+    spoiled, energy = [*structures[:20], None, *structures[20:]], np.insert(y, 20, 7.0)
+    with pytest.warns(UserWarning, match="row 20"), pytest.warns(UserWarning, match="left out of the score: rows 20"):
+        assert model.score(spoiled, energy) == pytest.approx(wanted, abs=1e-5)
+    weight = np.arange(1.0, N + 2)
+    with pytest.warns(UserWarning, match="cannot be used"), pytest.warns(UserWarning, match="left out of the score"):
+        weighted = model.score(spoiled, energy, sample_weight=weight)
+    assert weighted == pytest.approx(model.score(structures, y, sample_weight=np.delete(weight, 20)), abs=1e-5)
+    with (
+        pytest.warns(UserWarning, match="cannot be used"),
+        pytest.raises(ValueError, match=r"none of the 2 rows to be scored has a prediction.* rows 0, 1"),
+    ):
+        model.score([None, None], [1.0, 2.0])
+    with pytest.raises(ValueError, match="y has nan at row 3"):
+        model.score(structures, spoiled_at(y, 3))
+    with pytest.raises(ValueError, match="X has 30 rows and y has 29"):
+        model.score(structures, y[1:])
+
+
+def spoiled_at(y: np.ndarray, row: int) -> np.ndarray:
+    y = y.copy()
+    y[row] = np.nan
+    return y
+
+
+def test_a_constant_batch_is_no_reason_to_stop_a_training_that_goes_on() -> None:
+    model = regressor().partial_fit(bundled_points(N), energies())
+    assert len(model.partial_fit(bundled_points(N)[:3], np.ones(3)).history_) == 1
+
+
 @pytest.mark.parametrize(
     ("params", "message"),
     [
@@ -290,6 +324,8 @@ def test_rows_that_fail_are_left_out_and_predicted_nan() -> None:
         ({"validation_fraction": 1.0}, r"validation_fraction=1.0; accepted are shares from 0 to below 0.9"),
         ({"learning_rate": 0.0}, "learning_rate=0.0"),
         ({"weight_decay": -1.0}, "weight_decay=-1.0"),
+        ({"n_jobs": 0}, "n_jobs=0; accepted are None and whole numbers other than 0"),
+        ({"verbose": -1}, "verbose=-1; accepted are whole numbers of at least 0"),
         ({"clamp": np.nan}, "clamp=nan"),
         ({"device": "abacus"}, "device='abacus'"),
         ({"embedder": DeepInfoMaxEmbedder()}, "is not fitted; accepted are a fitted DeepInfoMaxEmbedder"),
@@ -313,9 +349,12 @@ def spoiled(value: float) -> np.ndarray:
         (spoiled(np.nan), None, "y has nan at rows 3, 7; accepted are finite numbers"),
         (spoiled(np.inf), None, "y has inf at rows 3, 7"),
         (energies()[:-1], None, "X has 30 rows and y has 29; accepted is one label for each row"),
+        (np.full(N, np.nan), None, "y has nan at all 30 rows; accepted .* use LabelMaskingRegressor"),
+        (np.full(N, 3.5), None, "y is 3.5 in all 30 labelled rows; accepted are targets with at least two different"),
+        (np.full((N, 2), [1, 0]), None, "y is 1, 0 in all 30 labelled rows"),
         (["a"] * N, None, "y is no array of numbers"),
         (energies().reshape(2, 3, 5), None, r"y has shape \(2, 3, 5\)"),
-        (energies(), np.full(N, -1.0), "sample_weight has -1.0 at rows 0, 1"),
+        (energies(), np.full(N, -1.0), "sample_weight has -1.0 at all 30 rows"),
         (energies(), np.eye(N)[0], "X holds 1 usable labelled crystals of 30 rows; at least 2 are needed"),
         (energies(), np.zeros(N), "sample_weight is zero in all 30 rows"),
         (energies(), np.ones(3), r"sample_weight has shape \(3,\); accepted is one for each row: \(30,\)"),
@@ -332,6 +371,14 @@ def test_point_sets_of_another_kind_than_the_embedder_s_are_refused() -> None:
         regressor().fit(other, [1.0, 2.0, 3.0])
     with pytest.raises(ValueError, match="this embedder was trained on"):
         regressor(max_epochs=0).fit(bundled_points(N), energies()).predict(other)
+
+
+def test_a_saved_embedder_of_other_features_is_refused_with_both_named(tmp_path: Path) -> None:
+    path = tmp_path / "paper.safetensors"
+    featurizer = CrystalPointSetTransformer(site_features="paper")
+    DeepInfoMaxEmbedder(featurizer, max_epochs=0, random_state=0).fit(bundled(4)[0]).save(path)
+    with pytest.raises(ValueError, match=r"site features .*'Polarizability'.* trained on .*'Density'"):
+        regressor(path).fit(bundled_points(N), energies())
 
 
 @pytest.mark.parametrize("name", WITHOUT_X)

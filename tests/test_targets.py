@@ -10,10 +10,11 @@ import pytest
 from pymatgen.core import Structure
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
-from sklearn.model_selection import cross_val_score
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.preprocessing import StandardScaler
 
-from skdim import DeepInfoMaxEmbedder
+from skdim import DeepInfoMaxEmbedder, SiteNetRegressor
 from tests.handmade import salt
 from tests.masked import MAE, data, embedder, model
 from tests.small import bundled, bundled_points
@@ -82,6 +83,8 @@ def changed(y: np.ndarray, value: float, *rows: int) -> np.ndarray:
         ({"n_labels": 2.5}, lambda y: y, "n_labels=2.5; accepted"),
         ({"n_labels": True}, lambda y: y, "n_labels=True; accepted"),
         ({}, lambda y: y * np.nan, "none of 20 rows has a known y; y must be a number, not NaN"),
+        ({}, lambda y: y * 0 + 2.5, "y is 2.5 in all 20 labelled rows; accepted are targets with at least two"),
+        ({}, lambda y: changed(y * 0, np.nan, *range(5)), "y is 0 in all 15 labelled rows"),
         ({}, lambda y: changed(y, np.inf, 3, 8), r"y is inf or -inf in 2 of 20 rows \(3, 8\)"),
         ({}, lambda y: y[:-1], "X has 20 rows and y has 19"),
         ({}, lambda y: None, "y is None"),
@@ -118,3 +121,33 @@ def test_structures_may_come_from_an_iterator_or_a_frame() -> None:
         assert model().fit(give(), y).predict(give()) == pytest.approx(expected, abs=1e-4)
     scores = cross_val_score(model(), frame, frame["energy"], cv=2, scoring=MAE, error_score="raise")
     assert np.isfinite(scores).all()
+
+
+def test_a_score_leaves_out_rows_that_fail_and_names_them() -> None:
+    structures, y = bundled(20)[0], data(20)[1]
+    fitted = model(embedder=embedder(on_error="nan")).fit(bundled_points(20), y)
+    wanted = fitted.score(structures, y), MAE(fitted, structures, y)
+    mixed, labels = [*structures[:5], BAD, None, *structures[5:]], np.insert(y, 5, [3.0, np.nan])
+    for score, value in zip((fitted.score, lambda X, y: MAE(fitted, X, y)), wanted, strict=True):
+        with (
+            pytest.warns(UserWarning, match="cannot be used"),
+            pytest.warns(UserWarning, match="1 of 21 rows have no prediction.* left out of the score: rows 5$"),
+        ):
+            assert score(mixed, labels) == pytest.approx(value, abs=1e-4)
+    with (
+        pytest.warns(UserWarning, match="cannot be used"),
+        pytest.raises(ValueError, match="none of the 1 rows to be scored has a prediction"),
+    ):
+        fitted.score([BAD], [1.0])
+
+
+def test_a_regressor_that_needs_more_labels_is_named_with_how_many_there_are() -> None:
+    points, y = data(20)
+    few = model(regressor=GridSearchCV(Ridge(), {"alpha": [1, 10]}, cv=5), n_labels=3)
+    with pytest.raises(ValueError, match="n_splits=5 greater than the number of samples: n_samples=3") as raised:
+        few.fit(points, y)
+    assert "GridSearchCV" in raised.value.__notes__[0]
+    assert "given the 3 labelled rows" in raised.value.__notes__[0]
+    one = model(regressor=SiteNetRegressor(), n_labels=1)
+    with pytest.raises(ValueError, match="X holds 1 usable labelled crystals of 1 rows; at least 2 are needed"):
+        one.fit(points, y)

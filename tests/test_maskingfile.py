@@ -1,0 +1,92 @@
+"""A fitted label-masking regressor on disk and back: the same predictions, and no pickle that was not asked for."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.decomposition import PCA
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import make_pipeline
+
+from skdim import LabelMaskingRegressor, SiteNetRegressor
+from tests.masked import data, embedder, model
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "ridge": {"n_labels": 10},
+    "site-net": {"regressor": SiteNetRegressor(max_epochs=1, random_state=0)},
+    "frozen": {"embedder": FrozenEstimator(embedder().fit(data(20)[0]))},
+    "pipeline": {"embedder": make_pipeline(embedder(), PCA(3))},
+}
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_saved_regressor_comes_back_as_it_was(name: str, tmp_path: Path) -> None:
+    points, y = data(30, unknown=5)
+    fitted = model(**VARIANTS[name]).fit(points, y)
+    wanted = fitted.predict(points)
+    fitted.save(tmp_path / "model")
+    assert [p.name for p in tmp_path.iterdir()] == ["model"]
+    back = LabelMaskingRegressor.load(tmp_path / "model", trusted=name != "site-net")
+    assert np.array_equal(back.predict(points), wanted)
+    assert np.array_equal(back.labelled_, fitted.labelled_)
+    assert back.get_params()["n_labels"] == fitted.n_labels
+    again = clone(back).fit(points, y)
+    assert np.allclose(again.predict(points), wanted, atol=1e-5)
+    back.save(tmp_path / "again")
+
+
+def test_a_pickle_is_read_only_if_told_to(tmp_path: Path) -> None:
+    points, y = data(20)
+    model().fit(points, y).save(tmp_path / "model")
+    with pytest.raises(ValueError, match=r"keeps its Ridge as a pickle.*; trusted=True is accepted"):
+        LabelMaskingRegressor.load(tmp_path / "model")
+    model(**VARIANTS["site-net"]).fit(points, y).save(tmp_path / "plain")
+    with zipfile.ZipFile(tmp_path / "plain") as archive:
+        assert sorted(archive.namelist()) == ["embedder_", "model.json", "regressor_"]
+
+
+def test_what_cannot_be_saved_or_loaded_is_named(tmp_path: Path) -> None:
+    points, y = data(20)
+    with pytest.raises(NotFittedError):
+        model().save(tmp_path / "model")
+    fitted = model().fit(points, y)
+    with pytest.raises(IsADirectoryError, match="is a folder; accepted is the path of a file"):
+        fitted.save(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"there is no folder '.*not'"):
+        fitted.save(tmp_path / "not" / "there")
+    with pytest.raises(FileNotFoundError, match=r"what LabelMaskingRegressor\.save wrote"):
+        LabelMaskingRegressor.load(tmp_path / "model")
+    for content in (b"", b"PK\x03\x04 damaged"):
+        (tmp_path / "damaged").write_bytes(content)
+        with pytest.raises(ValueError, match="is not a LabelMaskingRegressor saved by skdim, or it is damaged"):
+            LabelMaskingRegressor.load(tmp_path / "damaged")
+    embedder().fit(points).save(tmp_path / "embedder")
+    with pytest.raises(ValueError, match="is not a LabelMaskingRegressor"):
+        LabelMaskingRegressor.load(tmp_path / "embedder")
+
+
+def test_files_of_later_versions_are_refused(tmp_path: Path) -> None:
+    points, y = data(20)
+    model().fit(points, y).save(tmp_path / "model")
+    with zipfile.ZipFile(tmp_path / "model") as archive:
+        facts = json.loads(archive.read("model.json"))
+    with zipfile.ZipFile(tmp_path / "later", "w") as archive:
+        archive.writestr("model.json", json.dumps({**facts, "format": 99}))
+    with pytest.raises(ValueError, match=r"has format 99 .*reads formats up to 1"):
+        LabelMaskingRegressor.load(tmp_path / "later", trusted=True)
+
+
+def test_the_regressor_may_be_fitted_anew_after_a_load(tmp_path: Path) -> None:
+    points, y = data(20)
+    model(regressor=Ridge(3.0)).fit(points, y).save(tmp_path / "model")
+    back = LabelMaskingRegressor.load(tmp_path / "model", trusted=True)
+    assert back.regressor.alpha == 3
+    assert len(back.set_params(n_labels=7).fit(points, y).labelled_) == 7
