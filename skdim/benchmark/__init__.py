@@ -12,13 +12,16 @@ from skdim.benchmark.features import magpie_statistics
 from skdim.benchmark.heads import HEADS
 from skdim.benchmark.kernel_ridge import KernelRidgeCV
 from skdim.benchmark.protocol import label_efficiency
+from skdim.benchmark.recording import Recording, read_recording
 from skdim.benchmark.records import best_head, best_of, comparable_heads, format_table, summarise
+from skdim.benchmark.report import write_report
 from skdim.benchmark.significance import corrected_t_test, holm, paired_tests
 
 __all__ = [
     "HEADS",
     "KernelRidgeCV",
     "Ratio",
+    "Recording",
     "best_head",
     "best_of",
     "comparable_heads",
@@ -29,5 +32,7 @@ __all__ = [
     "label_efficiency",
     "magpie_statistics",
     "paired_tests",
+    "read_recording",
     "summarise",
+    "write_report",
 ]

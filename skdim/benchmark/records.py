@@ -204,7 +204,7 @@ def format_table(records: pd.DataFrame, metric: str = "mae", digits: int = 3) ->
     lines = [[*names, *(f"{count} labels" for count in counts)]]
     for key, rows in summary.groupby(names, sort=False):
         cells = {
-            count: _cell(mean, error, digits)
+            count: format_cell(mean, error, digits)
             for count, mean, error in zip(rows["labels"], rows["mean"], rows["standard_error"], strict=True)
         }
         lines.append([*map(str, key), *(cells.get(count, "") for count in counts)])
@@ -216,8 +216,20 @@ def format_table(records: pd.DataFrame, metric: str = "mae", digits: int = 3) ->
     )
 
 
-def _cell(mean: float, error: float, digits: int) -> str:
-    """Write a mean with its standard error."""
+def format_cell(mean: float, error: float, digits: int) -> str:
+    """Write a mean with its standard error.
+
+    Parameters
+    ----------
+    mean, error : float
+        The error is left out where it is NaN.
+    digits : int
+        After the decimal point.
+
+    Returns
+    -------
+    str
+    """
     return f"{mean:.{digits}f}" if np.isnan(error) else f"{mean:.{digits}f} ± {error:.{digits}f}"
 
 
