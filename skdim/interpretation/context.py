@@ -72,11 +72,11 @@ def site_surprise(embedder: Any, structure: Any) -> pd.DataFrame:
     batch = collate(points, np.arange(1)).to(embedder._device())
     with torch.inference_mode():
         guess = _log_probabilities(model, tower, batch)
-        surprise = tower.objective.surprise(batch, guess).cpu().numpy()
+        surprise = tower.objective.surprise(batch, guess).double().cpu().numpy()
     best = guess.argmax(1).cpu().numpy()
     places = {name: crystal.frac_coords[sites, k] for k, name in enumerate("abc")}
     places |= {name: crystal.cart_coords[sites, k] for k, name in enumerate("xyz")}
-    told = {"surprise": surprise, "expected": SYMBOLS[best], "probability": guess.exp().amax(1).cpu().numpy()}
+    told = {"surprise": surprise, "expected": SYMBOLS[best], "probability": guess.exp().amax(1).double().cpu().numpy()}
     return pd.DataFrame({"site": sites, "element": contents(batch), **places, **told})
 
 
