@@ -197,6 +197,6 @@ def standardise(name: str, columns: NDArray[np.float64], pool: NDArray[np.int64]
     standard: NDArray[np.float64] = np.clip((columns - mean) / scale, -_BOUND, _BOUND)
     if missing.any():
         failed = int(missing.any(1).sum())
-        warnings.warn(f"features[{name!r}] is NaN in {failed} rows; column means take its place.", stacklevel=4)
+        warnings.warn(f"features[{name!r}] is NaN in {failed} rows; column means take its place.", stacklevel=5)
         standard[missing] = 0.0
     return standard

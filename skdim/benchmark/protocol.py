@@ -2,77 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from joblib import Parallel, delayed
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # comes with scikit-learn
 
-from skdim.benchmark.draws import Draw, draw_labels
-from skdim.benchmark.features import compute_features, standardise
+from skdim.benchmark.draws import draw_labels
+from skdim.benchmark.features import compute_features
 from skdim.benchmark.heads import Head, resolve_heads
-from skdim.benchmark.kernel_ridge import mean_distances
+from skdim.benchmark.trials import make_task, progress_bar, train_heads
 
 if TYPE_CHECKING:
     import pandas as pd
-    from numpy.typing import NDArray
 
 DEFAULT_HEADS = ("median", "ridge", "kernel_ridge", "random_forest", "extra_trees")
 COLUMNS = ("task", "features", "head", "labels", "draw", "cv_mae", "mae", "rmse", "r2", "seconds")
 NO_FEATURES = "none"
-_ROWS = 256  # of a block of distances
-
-
-@dataclass(frozen=True)
-class Task:
-    """What the heads have to predict.
-
-    Attributes
-    ----------
-    name : str
-        In the records.
-    y : ndarray of shape (n,)
-        Targets.
-    pool, held_out : ndarray of int
-        Rows that may be learned from, and rows of the test fold.
-    """
-
-    name: str
-    y: NDArray[np.float64]
-    pool: NDArray[np.int64]
-    held_out: NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """One feature set as the heads take it.
-
-    Attributes
-    ----------
-    name : str
-        In the records.
-    columns : ndarray of shape (n, d)
-        Standardised.
-    distances : ndarray of shape (n, l), or None
-        Mean absolute differences between rows and those that are ever labelled; filled for the latter and the test
-        fold.
-    place : ndarray of int, shape (n,), or None
-        Column of ``distances`` of a row.
-    """
-
-    name: str
-    columns: NDArray[np.float64]
-    distances: NDArray[np.float32] | None = None
-    place: NDArray[np.int64] | None = None
-
-    def of(self, head: Head, rows: NDArray[np.int64], labelled: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return what a head takes of some rows: the rows themselves, or their distances from the labelled ones."""
-        if not head.pairwise or self.distances is None or self.place is None:
-            return self.columns[rows]
-        return self.distances[np.ix_(rows, self.place[labelled])].astype(np.float64)
 
 
 def label_efficiency(
@@ -125,7 +70,7 @@ def label_efficiency(
         Decides the draws and seeds the heads. The records of a draw depend on it, the number of labels and the number
         of the draw, not on what else is measured.
     n_jobs : int or None, default=None
-        Threads; the records are the same for any number, ``seconds`` excepted.
+        Processes, -1 for all cores; the records are the same for any number, ``seconds`` excepted.
     verbose : int, default=0
         1 shows a progress bar.
 
@@ -154,7 +99,7 @@ def label_efficiency(
     >>> records[["features", "head", "labels", "draw"]].values.tolist()
     [['none', 'median', 50, 0], ['none', 'median', 50, 1], ['Magpie', 'ridge', 50, 0], ['Magpie', 'ridge', 50, 1]]
     """
-    goal = _task(task, y, test_mask)
+    goal = make_task(task, y, test_mask)
     chosen = resolve_heads(heads)
     drawn = sorted(draw_labels(goal.pool, label_counts, draws, random_state, cv), key=lambda d: -d.labels)
     arrays = compute_features(features, structures, goal.pool, len(goal.y))
@@ -163,78 +108,13 @@ def label_efficiency(
     rounds += [(name, sighted) for name in arrays]
     arrays[NO_FEATURES] = np.zeros((len(goal.y), 1))
     records: list[dict[str, Any]] = []
-    # One thread a job for linear algebra: several jobs share the cores, and sums are the same for any number of jobs.
-    with threadpool_limits(1, "blas"), _bar(len(drawn) * sum(len(h) for _, h in rounds), verbose) as bar:
+    with progress_bar(len(drawn) * sum(len(h) for _, h in rounds), verbose) as bar:
         for name, its_heads in rounds:
-            inputs = _inputs(name, arrays.pop(name), goal, its_heads, drawn, n_jobs)
-            jobs = [delayed(_record)(inputs, head, draw, goal, cv) for draw in drawn for head in its_heads]
-            for record in Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")(jobs):
+            wanted = [(head, draw) for draw in drawn for head in its_heads]
+            for record in train_heads(name, arrays.pop(name), goal, wanted, cv=cv, n_jobs=n_jobs):
                 records.append(record)
                 bar.update()
     return _in_order(records, [name for name, _ in rounds], chosen, label_counts)
-
-
-def _task(name: str, y: Any, test_mask: Any) -> Task:
-    """Check the targets and the test fold."""
-    targets, mask = np.asarray(y, np.float64), np.asarray(test_mask)
-    if targets.ndim != 1:
-        raise ValueError(f"y has shape {targets.shape}; accepted is one target a row.")
-    bad = np.flatnonzero(~np.isfinite(targets))
-    if len(bad):
-        raise ValueError(
-            f"y is {targets[bad[0]]} in row {bad[0]} and not finite in {len(bad)} rows; pass the labelled rows only."
-        )
-    if mask.dtype != bool or mask.shape != targets.shape:
-        raise ValueError(
-            f"test_mask has dtype {mask.dtype} and shape {mask.shape}; accepted are booleans of shape {targets.shape}, "
-            "that of y."
-        )
-    pool, held_out = np.flatnonzero(~mask), np.flatnonzero(mask)
-    if not len(pool) or len(held_out) < 2:
-        raise ValueError(
-            f"test_mask puts {len(held_out)} of {len(mask)} rows in the test fold; at least two have to be in it and "
-            "some outside."
-        )
-    return Task(name, targets, pool, held_out)
-
-
-def _inputs(
-    name: str,
-    columns: NDArray[np.float64],
-    task: Task,
-    heads: Sequence[Head],
-    draws: Sequence[Draw],
-    n_jobs: int | None,
-) -> Inputs:
-    """Standardise a feature set, and compute distances if a head asks for them."""
-    standard = standardise(name, columns, task.pool)
-    if not any(head.pairwise for head in heads):
-        return Inputs(name, standard)
-    labelled = np.unique(np.concatenate([draw.rows for draw in draws]))
-    rows = np.union1d(labelled, task.held_out)
-    blocks = np.array_split(rows, math.ceil(len(rows) / _ROWS))
-    parts = Parallel(n_jobs=n_jobs, prefer="threads")(
-        delayed(mean_distances)(standard[block], standard[labelled]) for block in blocks
-    )
-    distances, place = np.empty((len(standard), len(labelled)), np.float32), np.full(len(standard), -1)
-    for block, part in zip(blocks, parts, strict=True):
-        distances[block] = part
-    place[labelled] = np.arange(len(labelled))
-    return Inputs(name, standard, distances, place)
-
-
-def _record(inputs: Inputs, head: Head, draw: Draw, task: Task, cv: int | None) -> dict[str, Any]:
-    """Train one head on one draw and record its errors."""
-    scores = head.evaluate(
-        inputs.of(head, draw.rows, draw.rows),
-        task.y[draw.rows],
-        inputs.of(head, task.held_out, draw.rows),
-        task.y[task.held_out],
-        seed=draw.seed,
-        cv=cv,
-    )
-    names = {"task": task.name, "features": inputs.name, "head": head.name}
-    return {**names, "labels": draw.labels, "draw": draw.number, **scores}
 
 
 def _in_order(
@@ -249,10 +129,3 @@ def _in_order(
         records, key=lambda r: (place[r["features"]], place[r["head"]], counts.index(r["labels"]), r["draw"])
     )
     return pd.DataFrame.from_records(records, columns=list(COLUMNS))
-
-
-def _bar(total: int, verbose: int) -> Any:
-    """Progress bar over the trainings."""
-    from tqdm.auto import tqdm
-
-    return tqdm(total=total, desc="training heads", unit="head", disable=not verbose)

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import skdim
-from skdim.cli import commands
+from skdim.cli import benchmark, commands
+from skdim.cli.arguments import add_quiet, add_seed, at_least
 from skdim.cli.commands import BAD_INPUT, FAULT, INTERRUPTED, OK, say
 
 _ABOUT = """\
@@ -126,6 +127,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         With --help, --version, or words that are not understood.
     """
     args = build_parser().parse_args(argv)
+    args.words = list(sys.argv[1:] if argv is None else argv)
     try:
         with _plain_warnings():
             code: int = args.run(args)
@@ -172,6 +174,9 @@ def build_parser() -> argparse.ArgumentParser:
     _add_pretrain(_command(kinds, "pretrain", commands.pretrain, "learn from crystals", _PRETRAIN, _PRETRAIN_EXAMPLES))
     _add_embed(_command(kinds, "embed", commands.embed, "write vectors of crystals", _EMBED, _EMBED_EXAMPLES))
     _add_info(_command(kinds, "info", commands.info, "say what a saved model is", _INFO, _INFO_EXAMPLES))
+    benchmark.add_arguments(
+        _command(kinds, "benchmark", benchmark.benchmark, benchmark.SHORT, benchmark.ABOUT, benchmark.EXAMPLES)
+    )
     return parser
 
 
@@ -194,8 +199,8 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
     """Arguments of demo."""
     parser.add_argument("--out", type=Path, default=Path("demo"), metavar="DIR", help="folder to write to (demo)")
     parser.add_argument("--quick", action="store_true", help="a fraction of the crystals and epochs: a try-out")
-    _add_seed(parser)
-    _add_quiet(parser)
+    add_seed(parser)
+    add_quiet(parser)
 
 
 def _add_pretrain(parser: argparse.ArgumentParser) -> None:
@@ -203,12 +208,12 @@ def _add_pretrain(parser: argparse.ArgumentParser) -> None:
     _add_paths(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="M", help="file to write; is replaced if it exists")
     parser.add_argument("--preset", choices=("default", "paper"), default="default", help="configuration (default)")
-    parser.add_argument("--max-epochs", type=_at_least(0), metavar="N", help="most epochs (the preset's); 0: untrained")
-    parser.add_argument("--embedding-dim", type=_at_least(1), metavar="N", help="columns of the vectors (the preset's)")
+    parser.add_argument("--max-epochs", type=at_least(0), metavar="N", help="most epochs (the preset's); 0: untrained")
+    parser.add_argument("--embedding-dim", type=at_least(1), metavar="N", help="columns of the vectors (the preset's)")
     parser.add_argument(
         "--checkpoint", type=Path, metavar="DIR", help="keep the state of the training here, go on from it"
     )
-    _add_seed(parser)
+    add_seed(parser)
     _add_common(parser, "left out")
 
 
@@ -219,7 +224,7 @@ def _add_embed(parser: argparse.ArgumentParser) -> None:
     formats = "file to write, replaced if it exists: .parquet, .csv, or .npy with the ids in .ids.csv beside it"
     parser.add_argument("--out", type=Path, required=True, metavar="V", help=formats)
     parser.add_argument(
-        "--batch", type=_at_least(1), default=1024, metavar="N", help="crystals in memory at once (1024)"
+        "--batch", type=at_least(1), default=1024, metavar="N", help="crystals in memory at once (1024)"
     )
     _add_common(parser, "rows of NaN")
 
@@ -245,27 +250,4 @@ def _add_common(parser: argparse.ArgumentParser, fate: str) -> None:
         "--jobs", type=int, default=1, metavar="N", help="processes for reading crystals, -1: all cores (1)"
     )
     parser.add_argument("--device", default="auto", help="where to compute: auto, cpu, cuda, ... (auto)")
-    _add_quiet(parser)
-
-
-def _add_seed(parser: argparse.ArgumentParser) -> None:
-    """Where randomness starts."""
-    parser.add_argument(
-        "--seed", type=_at_least(0), default=0, metavar="N", help="the same seed gives the same vectors (0)"
-    )
-
-
-def _add_quiet(parser: argparse.ArgumentParser) -> None:
-    """How much is said."""
-    parser.add_argument("--quiet", action="store_true", help="no progress, only what went wrong")
-
-
-def _at_least(least: int) -> Callable[[str], int]:
-    """Make a type of argument: whole numbers from here on."""
-
-    def number(text: str) -> int:
-        if not text.isascii() or not text.isdigit() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"{text!r}; accepted are whole numbers of at least {least}")
-        return int(text)
-
-    return number
+    add_quiet(parser)
