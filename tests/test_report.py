@@ -12,7 +12,8 @@ import pytest
 
 from skdim.benchmark import best_head, comparable_heads, compare, paired_tests, summarise, write_report
 from skdim.benchmark.recording import read_recording
-from skdim.benchmark.tables import Table, comparable_features, error_table, paired_table, ratio_table
+from skdim.benchmark.tables import comparable_features, error_table, paired_table, ratio_table
+from skdim.benchmark.text import Table
 from tests.recorded import DRAWS, LABELS, write_study
 
 

@@ -15,6 +15,7 @@ from skdim.benchmark.protocol import label_efficiency
 from skdim.benchmark.recording import Recording, read_recording
 from skdim.benchmark.records import best_head, best_of, comparable_heads, format_table, summarise
 from skdim.benchmark.report import write_report
+from skdim.benchmark.results import results_page
 from skdim.benchmark.significance import corrected_t_test, holm, paired_tests
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "magpie_statistics",
     "paired_tests",
     "read_recording",
+    "results_page",
     "summarise",
     "write_report",
 ]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from skdim.benchmark.records import BEST
-from skdim.benchmark.tables import listed, readable
+from skdim.benchmark.text import listed, readable
 
 if TYPE_CHECKING:
     from skdim.benchmark.recording import Recording

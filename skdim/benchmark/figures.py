@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from skdim.benchmark.records import BEST, NO_FEATURES
-from skdim.benchmark.tables import readable, with_best
+from skdim.benchmark.tables import with_best
+from skdim.benchmark.text import readable
 
 if TYPE_CHECKING:
     from skdim.benchmark.recording import Recording

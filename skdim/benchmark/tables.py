@@ -1,10 +1,8 @@
-"""Records of a study in, tables of text out; tables in, Markdown, HTML and reStructuredText out."""
+"""Records of a study in; tables of means, of ratios and of tests out."""
 
 from __future__ import annotations
 
-import html
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,67 +10,12 @@ import numpy as np
 from skdim.benchmark.comparison import Ratio, compare
 from skdim.benchmark.records import BEST, NO_FEATURES, best_head, format_cell, summarise
 from skdim.benchmark.significance import LEVEL, paired_tests
+from skdim.benchmark.text import Table, readable
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from skdim.benchmark.recording import Recording
-
-
-@dataclass(frozen=True)
-class Table:
-    """Cells of text.
-
-    Attributes
-    ----------
-    header : tuple of str
-        Names of the columns.
-    rows : tuple of tuple of str
-        Cells; a line break within one is kept in HTML and is a comma elsewhere.
-    bold : frozenset of (int, int)
-        Row and column of cells that stand out.
-    """
-
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    bold: frozenset[tuple[int, int]] = frozenset()
-
-    def _marked(self, mark: str) -> list[list[str]]:
-        """Cells in one line each, with a mark around those that stand out."""
-        lines = [[cell.replace("\n", ", ") for cell in row] for row in self.rows]
-        for row, column in self.bold:
-            lines[row][column] = f"{mark}{lines[row][column]}{mark}"
-        return lines
-
-    def markdown(self) -> str:
-        """Write as a table of Markdown."""
-        lines = [list(self.header), *self._marked("**")]
-        lines = [[cell.replace("|", "\\|") for cell in line] for line in lines]
-        widths = [max(len(line[k]) for line in lines) for k in range(len(self.header))]
-        lines.insert(1, ["-" * width for width in widths])
-        return "\n".join(
-            "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |"
-            for line in lines
-        )
-
-    def html(self) -> str:
-        """Write as a table of HTML, which can be scrolled sideways where the screen is narrow."""
-        head = "".join(f'<th scope="col">{html.escape(cell)}</th>' for cell in self.header)
-        body = []
-        for r, row in enumerate(self.rows):
-            cells = [html.escape(cell).replace("\n", "<br>") for cell in row]
-            cells = [f"<strong>{cell}</strong>" if (r, c) in self.bold else cell for c, cell in enumerate(cells)]
-            first, *others = cells
-            body.append(f'<tr><th scope="row">{first}</th>' + "".join(f"<td>{cell}</td>" for cell in others) + "</tr>")
-        rows = "\n".join(body)
-        return f'<div class="scroll"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody></table></div>'
-
-    def rst(self) -> str:
-        """Write as a list-table of reStructuredText."""
-        lines = [".. list-table::", "   :header-rows: 1", "   :widths: auto", ""]
-        for row in [list(self.header), *self._marked("**")]:
-            lines += [f"   {'  -' if c else '* -'} {cell}".rstrip() for c, cell in enumerate(row)]
-        return "\n".join(lines)
 
 
 def with_best(recording: Recording, task: str) -> pd.DataFrame:
@@ -96,7 +39,14 @@ def with_best(recording: Recording, task: str) -> pd.DataFrame:
     return pd.concat([own, best_head(sighted)], ignore_index=True) if len(sighted) else own
 
 
-def error_table(recording: Recording, task: str, heads: Sequence[str] | None = None, digits: int = 3) -> Table:
+def error_table(
+    recording: Recording,
+    task: str,
+    heads: Sequence[str] | None = None,
+    *,
+    features: Sequence[str] | None = None,
+    digits: int = 3,
+) -> Table:
     """Put means and standard errors side by side, a column for each number of labels; the lowest of each is bold.
 
     Parameters
@@ -107,6 +57,8 @@ def error_table(recording: Recording, task: str, heads: Sequence[str] | None = N
         One of its tasks.
     heads : sequence of str, optional
         Heads to show, "best" among them where it is wanted; by default all.
+    features : sequence of str, optional
+        Feature sets to show; by default all.
     digits : int, default=3
         After the decimal point.
 
@@ -117,7 +69,8 @@ def error_table(recording: Recording, task: str, heads: Sequence[str] | None = N
     """
     summary = summarise(with_best(recording, task))
     shown = list(dict.fromkeys([BEST, *summary["head"]])) if heads is None else list(heads)
-    summary = summary[summary["head"].isin(shown)]
+    wanted = [*recording.features, NO_FEATURES] if features is None else list(features)
+    summary = summary[summary["head"].isin(shown) & summary["features"].isin(wanted)]
     order = {name: k for k, name in enumerate([*recording.features, NO_FEATURES])}
     pairs = sorted(
         set(zip(summary["head"], summary["features"], strict=True)), key=lambda p: (shown.index(p[0]), order[p[1]])
@@ -126,9 +79,9 @@ def error_table(recording: Recording, task: str, heads: Sequence[str] | None = N
     keys = zip(summary["head"], summary["features"], summary["labels"], strict=True)
     means = dict(zip(keys, zip(summary["mean"], summary["standard_error"], strict=True), strict=True))
     rows, lowest = [], dict.fromkeys(range(len(counts)), (np.inf, 0))
-    for r, (head, features) in enumerate(pairs):
-        found = [means.get((head, features, count)) for count in counts]
-        rows.append((features, readable(head), *("" if f is None else format_cell(*f, digits) for f in found)))
+    for r, (head, name) in enumerate(pairs):
+        found = [means.get((head, name, count)) for count in counts]
+        rows.append((name, readable(head), *("" if f is None else format_cell(*f, digits) for f in found)))
         for c, cell in enumerate(found):
             lowest[c] = lowest[c] if cell is None else min(lowest[c], (cell[0], r))
     bold = frozenset((r, c + 2) for c, (mean, r) in lowest.items() if np.isfinite(mean))
@@ -258,34 +211,3 @@ def highest_cell(ratio: Ratio) -> str:
     """
     (task, labels), value = max(ratio.cells.items(), key=lambda cell: cell[1])
     return f"{value:.3f} ({task}, {labels})"
-
-
-def readable(head: str) -> str:
-    """Write the name of a head in words.
-
-    Parameters
-    ----------
-    head : str
-        As in the records.
-
-    Returns
-    -------
-    str
-    """
-    return "best head" if head == BEST else head.replace("_", " ")
-
-
-def listed(values: Iterable[object]) -> str:
-    """Write values as an enumeration.
-
-    Parameters
-    ----------
-    values : iterable
-        At least one.
-
-    Returns
-    -------
-    str
-    """
-    *first, last = map(str, values)
-    return f"{', '.join(first)} and {last}" if first else last

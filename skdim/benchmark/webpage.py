@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from skdim.benchmark import captions
 from skdim.benchmark.figures import box_picture, curve_heads, curve_picture, map_picture
 from skdim.benchmark.records import BEST
-from skdim.benchmark.tables import comparable_features, error_table, paired_table, ratio_table, readable
+from skdim.benchmark.tables import comparable_features, error_table, paired_table, ratio_table
+from skdim.benchmark.text import readable
 
 if TYPE_CHECKING:
     from skdim.benchmark.recording import Recording
