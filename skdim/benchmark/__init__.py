@@ -7,6 +7,7 @@ Examples
 ['extra_trees', 'extra_trees_cv', 'kernel_ridge']
 """
 
+from skdim.benchmark.baselines import BASELINES, baseline_features
 from skdim.benchmark.comparison import Ratio, compare
 from skdim.benchmark.features import magpie_statistics
 from skdim.benchmark.heads import HEADS
@@ -19,10 +20,12 @@ from skdim.benchmark.results import results_page
 from skdim.benchmark.significance import corrected_t_test, holm, paired_tests
 
 __all__ = [
+    "BASELINES",
     "HEADS",
     "KernelRidgeCV",
     "Ratio",
     "Recording",
+    "baseline_features",
     "best_head",
     "best_of",
     "comparable_heads",
