@@ -47,6 +47,8 @@ class TrainingPlan:
         Whether to show a progress bar.
     title : str
         What the bar says is going on.
+    rank, processes : int
+        Which of how many processes this is; the first one alone writes checkpoints and shows a bar.
     """
 
     max_epochs: int
@@ -62,6 +64,8 @@ class TrainingPlan:
     fingerprint: str = ""
     progress: bool = False
     title: str = "pretraining"
+    rank: int = 0
+    processes: int = 1
 
     def __post_init__(self) -> None:
         """Refuse plans that cannot be carried out."""
@@ -99,7 +103,7 @@ class LearningRate(_Callback):
     def on_train_begin(self, net: NeuralNet, X: Any = None, **kwargs: Any) -> None:
         """Count the batches of an epoch."""
         pairs = int(X.points.n_pairs[X.crystals].sum())
-        self.n_batches_ = math.ceil(pairs / self.plan.batch_pairs)
+        self.n_batches_ = math.ceil(pairs / (self.plan.batch_pairs * self.plan.processes))
 
     def on_epoch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
         """Begin to count."""
@@ -165,7 +169,7 @@ class KeepBest(_Callback):
         if loss < self.best_:
             self.best_, self.misses_ = loss, 0
             self.weights_ = copy.deepcopy(net.module_.state_dict())
-        if self.plan.checkpoint is not None:
+        if self.plan.checkpoint is not None and self.plan.rank == 0:
             write_checkpoint(self.plan.checkpoint, self.plan.fingerprint, net, self, history_rows(net.history))
         if self.misses_ >= self.plan.patience:
             raise EndOfTraining
@@ -188,7 +192,7 @@ class Progress(_Callback):
             initial=len(net.history),
             desc=self.plan.title,
             unit="epoch",
-            disable=not self.plan.progress,
+            disable=not self.plan.progress or self.plan.rank > 0,
         )
 
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:

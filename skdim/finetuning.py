@@ -15,9 +15,10 @@ from sklearn.linear_model import RidgeCV
 from torch import nn
 
 from skdim.batches import collate, pair_budget_batches
+from skdim.loader import CrystalDataset
 from skdim.pretraining import BOUND, embed
 from skdim.state import EmbedderState
-from skdim.training import CrystalDataset, train_supervised
+from skdim.training import train_supervised
 
 if TYPE_CHECKING:
     from collections.abc import Callable

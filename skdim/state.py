@@ -96,7 +96,8 @@ def write_state(path: str | os.PathLike[str], state: EmbedderState) -> None:
         "extra": {**state.extra, "history": _without_nan(state.extra.get("history", []))},
         "versions": {"skdim": skdim.__version__, "torch": torch.__version__, "python": platform.python_version()},
     }
-    draft = Path(f"{os.fspath(path)}.part")
+    # A draft of its own: processes that were launched together may all write the model they share.
+    draft = Path(f"{os.fspath(path)}.{os.getpid()}.part")
     # Written as bytes: the library's own writer gives the file to its owner alone, whatever the umask says.
     draft.write_bytes(save({k: np.ascontiguousarray(v) for k, v in arrays.items()}, {"skdim": as_json(header)}))
     os.replace(draft, path)

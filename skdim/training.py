@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,83 +12,19 @@ import torch
 from skorch import NeuralNet
 from skorch.helper import predefined_split
 from torch import nn
-from torch.utils.data import DataLoader, Dataset, Sampler
 
-from skdim.batches import Batch, collate, pair_budget_batches, shuffled
 from skdim.callbacks import EndOfTraining, KeepBest, LearningRate, Progress, TrainingPlan, history_rows
+from skdim.distributed import AcrossProcesses, make_accelerator, place_among_processes
+from skdim.loader import CrystalDataset, crystal_loader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
+    from skdim.batches import Batch
     from skdim.model import CrystalModel
     from skdim.pointsets import PointSets
 
-
-class CrystalDataset(Dataset[Any]):
-    """Crystals of point sets, served a batch at a time.
-
-    skorch and the loader see crystals by position; a list of positions becomes one `Batch` in one gather, so no
-    crystal is ever an object of its own. Targets (n, T) and weights (n,) of the crystals, where there are any, travel
-    with them. Noise is drawn from their ``numbers`` (n,); those of the rows, unless given.
-    """
-
-    def __init__(
-        self,
-        points: PointSets,
-        crystals: NDArray[np.int64],
-        targets: NDArray[np.float32] | None = None,
-        weights: NDArray[np.float32] | None = None,
-        numbers: NDArray[np.int64] | None = None,
-    ) -> None:
-        self.points, self.crystals, self.targets, self.weights = points, crystals, targets, weights
-        self.numbers = crystals if numbers is None else numbers
-
-    def __len__(self) -> int:
-        """Return the number of crystals."""
-        return len(self.crystals)
-
-    def __getitem__(self, position: int) -> tuple[Batch, Any]:
-        """Return one crystal as a batch."""
-        return self.__getitems__([position])
-
-    def __getitems__(self, positions: list[int]) -> tuple[Batch, Any]:
-        """Return some crystals as one batch, and their targets and weights; zeros where there are none."""
-        chosen, targets = np.array(positions), torch.zeros(len(positions))
-        batch = collate(self.points, self.crystals[chosen], self.numbers[chosen])
-        if self.targets is None:
-            return batch, targets
-        weights = torch.ones(len(positions)) if self.weights is None else torch.from_numpy(self.weights[positions])
-        return batch, (torch.from_numpy(self.targets[positions]), weights)
-
-
-class PairBudgetSampler(Sampler[list[int]]):
-    """Positions of each batch; the order of an epoch depends on the seed and the epoch alone."""
-
-    def __init__(self, n_pairs: NDArray[np.int64], budget: int, seed: int | None) -> None:
-        self.n_pairs, self.budget, self.seed, self.epoch = n_pairs, budget, seed, 0
-
-    def __iter__(self) -> Iterator[list[int]]:
-        """Yield the batches of the next epoch; in order where there is no seed."""
-        order = np.arange(len(self.n_pairs))
-        if self.seed is not None:
-            order = shuffled(len(order), np.random.default_rng([self.seed, self.epoch]))
-        self.epoch += 1
-        yield from (b.tolist() for b in pair_budget_batches(self.n_pairs, self.budget, order, at_least=2))
-
-
-def crystal_loader(dataset: CrystalDataset, batch_size: int, budget: int, seed: int | None = None) -> DataLoader[Any]:
-    """Loader of batches within a pair budget; skorch's batch_size, a number of crystals, is not used."""
-    n_pairs = dataset.points.n_pairs[dataset.crystals]
-    sampler = PairBudgetSampler(n_pairs, budget, seed)
-    # A loader without a generator of its own draws from the global one.
-    return DataLoader(dataset, batch_sampler=sampler, collate_fn=_as_is, generator=torch.Generator())
-
-
-def _as_is(batch: Any) -> Any:
-    """Pass on what is a batch already."""
-    return batch
+_LOADERS = ("train", "valid")
 
 
 class SumOfLosses(nn.Module):
@@ -126,7 +63,8 @@ class InfoMaxNet(NeuralNet):
         """Run an epoch with noise of its own, the same in every epoch for held-out crystals."""
         epoch = len(self.history) if training else 0
         words = np.random.SeedSequence([self.plan.seed, epoch, int(training)]).generate_state(2, np.uint32)
-        self.noise_.manual_seed(int(words[0]) << 32 | int(words[1]))
+        # The upper half is the same in all processes: noise of crystals is drawn from it, see skdim.noise.
+        self.noise_.manual_seed(int(words[0]) << 32 | (int(words[1]) + self.plan.rank) % 2**32)
         super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
 
     def partial_fit(self, X: Any, y: Any = None, classes: Any = None, **fit_params: Any) -> InfoMaxNet:
@@ -136,6 +74,10 @@ class InfoMaxNet(NeuralNet):
             self.fit_loop(X, y, epochs=self.plan.max_epochs - len(self.history))
         self.notify("on_train_end", X=X, y=y)
         return self
+
+
+class DistributedNet(AcrossProcesses, InfoMaxNet):
+    """The same loop in one of several processes that train together."""
 
 
 class SupervisedNet(InfoMaxNet):
@@ -182,7 +124,7 @@ def train(
     crystals = np.arange(len(points)) if crystals is None else crystals
     learned, held_out = _split(len(crystals), plan, validation_fraction)
     validation = CrystalDataset(points, crystals[held_out], numbers=held_out) if len(held_out) else None
-    net = _net(InfoMaxNet, model, SumOfLosses(), plan, validation).initialize()
+    net = _pretraining_net(model, plan, validation, len(learned)).initialize()
     keep = dict(net.callbacks_)["keep_best"]
     done = keep.resume(net)
     if done < plan.max_epochs:
@@ -190,6 +132,20 @@ def train(
     else:
         keep.on_train_end(net)
     return history_rows(net.history)
+
+
+def _pretraining_net(
+    model: CrystalModel, plan: TrainingPlan, held_out: CrystalDataset | None, n_learned: int
+) -> InfoMaxNet:
+    """The net of a pretraining, in one process or in those of a launcher."""
+    rank, processes = place_among_processes()
+    if processes == 1:
+        return _net(InfoMaxNet, model, SumOfLosses(), plan, held_out)
+    if n_learned < 2 * processes:
+        raise ValueError(f"{processes} processes need {2 * processes} crystals to learn from; there are {n_learned}.")
+    accelerator = make_accelerator(plan.device)
+    plan = replace(plan, rank=rank, processes=processes, device=str(accelerator.device))
+    return _net(DistributedNet, model, SumOfLosses(), plan, held_out, accelerator=accelerator)
 
 
 def _split(n: int, plan: TrainingPlan, fraction: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -239,9 +195,15 @@ def train_supervised(
 
 
 def _net(
-    kind: type[InfoMaxNet], module: nn.Module, criterion: nn.Module, plan: TrainingPlan, held_out: CrystalDataset | None
+    kind: type[InfoMaxNet],
+    module: nn.Module,
+    criterion: nn.Module,
+    plan: TrainingPlan,
+    held_out: CrystalDataset | None,
+    **more: Any,
 ) -> InfoMaxNet:
     """The net of one training."""
+    place = {f"iterator_{part}__{name}": getattr(plan, name) for part in _LOADERS for name in ("rank", "processes")}
     return kind(
         module,
         plan=plan,
@@ -261,4 +223,6 @@ def _net(
         callbacks__print_log=None,
         device=plan.device,
         verbose=0,
+        **place,
+        **more,
     )

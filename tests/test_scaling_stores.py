@@ -11,9 +11,9 @@ import pytest
 
 from skdim import CrystalPointSetTransformer, DeepInfoMaxEmbedder, PointSets
 from skdim.batches import pair_budget_batches, shuffled
+from skdim.loader import CrystalDataset, crystal_loader
 from skdim.pointstore import save_parts
 from skdim.pretraining import site_statistics
-from skdim.training import CrystalDataset, crystal_loader
 from tests.small import bundled, bundled_points, handful, mixture
 
 

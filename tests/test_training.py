@@ -15,10 +15,11 @@ from pymatgen.core import Lattice, Structure
 
 from skdim import CrystalPointSetTransformer, DeepInfoMaxEmbedder, PointSets
 from skdim.callbacks import Progress, TrainingPlan, one_cycle
+from skdim.loader import PairBudgetSampler
 from skdim.model import CrystalModel
 from skdim.presets import model_config, resolve_preset
 from skdim.pretraining import site_statistics
-from skdim.training import PairBudgetSampler, train
+from skdim.training import train
 from tests.handmade import iron, salt
 from tests.small import bundled, bundled_points, handful_points
 
