@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from skdim.benchmark import captions
@@ -78,7 +78,7 @@ def measure(recording: Recording, goal: Goal) -> Ratio | None:
     if goal.labels is not None:
         records = records[records["labels"].isin(goal.labels)]
     names = goal.baseline.split(", ")
-    present = comparable_features(recording, goal.features, goal.head)
+    present = comparable_features(replace(recording, records=records), goal.features, goal.head)
     if not set(names) <= set(present):
         return None
     if len(names) > 1:
