@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Self
@@ -23,6 +24,7 @@ from skdim.persistence import featurizer_of, is_available, plain_parameters, res
 from skdim.pointsets import PointSets
 from skdim.presets import resolve_preset
 from skdim.pretraining import check_same_kind, pretrain
+from skdim.rows import as_structures
 from skdim.state import EmbedderState, read_state, write_state
 from skdim.structures import check_on_error
 
@@ -209,12 +211,11 @@ class FineTunedMixin(BaseEstimator):
 
     def _usable(self, X: Any, featurizer: CrystalPointSetTransformer, labels: Labels) -> tuple[PointSets, Labels]:
         """Featurize, and leave out the rows that failed or weigh nothing."""
-        n_labels = len(labels.values)
-        n_rows = len(X) if hasattr(X, "__len__") else n_labels
-        points = featurizer.transform(X) if n_rows == n_labels else None
-        if points is None or len(points) != n_labels:
-            n_rows = n_rows if points is None else len(points)
+        X = list(X) if isinstance(X, Iterator) else X
+        n_labels, n_rows = len(labels.values), len(X if isinstance(X, PointSets) else as_structures(X))
+        if n_rows != n_labels:  # before anything is featurized
             raise ValueError(f"X has {n_rows} rows and y has {n_labels}; accepted is one label for each row.")
+        points = featurizer.transform(X)
         use = points.valid & (labels.weights > 0)
         if use.sum() < 2:
             raise ValueError(f"X holds {use.sum()} usable labelled crystals of {len(use)} rows; at least 2 are needed.")

@@ -309,6 +309,15 @@ def spoiled_at(y: np.ndarray, row: int) -> np.ndarray:
     return y
 
 
+def test_a_single_crystal_is_not_taken_for_rows() -> None:
+    for X in ("NaCl", salt()):
+        with pytest.raises(TypeError, match="X is a single"):
+            regressor().fit(X, [1.0] * 8)
+    structures, y = bundled(N)
+    wanted = regressor(max_epochs=0).fit(structures, y).predict(structures)
+    assert np.array_equal(regressor(max_epochs=0).fit(iter(structures), y).predict(iter(structures)), wanted)
+
+
 def test_a_constant_batch_is_no_reason_to_stop_a_training_that_goes_on() -> None:
     model = regressor().partial_fit(bundled_points(N), energies())
     assert len(model.partial_fit(bundled_points(N)[:3], np.ones(3)).history_) == 1
