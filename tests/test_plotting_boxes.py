@@ -66,6 +66,14 @@ def test_boxes_do_not_overlap_and_every_one_is_named(records, ax):
     assert ax.get_legend().get_window_extent().x1 <= figure.bbox.x1
 
 
+def test_each_of_few_draws_is_a_marker(records, ax):
+    few = records[(records["features"] == "default") & (records["draw"] < 2)]
+    plot_error_boxes(few, ax, head="ridge")
+    shown = np.concatenate([np.asarray(markers.get_offsets()) for markers in ax.collections])
+    assert sorted(shown[:, 1]) == pytest.approx(sorted(few.loc[few["head"] == "ridge", "mae"]))
+    assert shown[:, 0].round().tolist() == [0, 0, 1, 1]
+
+
 def test_untrained_controls_are_hatched_and_the_median_guess_is_a_line_at_its_height(records, ax):
     plot_error_boxes(records, ax, head="ridge")
     assert [bool(patch.get_hatch()) for patch in ax.patches] == [False, False, True, True, False, False]

@@ -31,12 +31,13 @@ def measured(recording: Recording, task: str, heads: Sequence[str]) -> str:
     facts, unit = recording.of_task(task), recording.unit(task)
     size, pool = facts.get("test_fold"), facts.get("training_fold")
     chosen = [name for head in heads for name in (recording.heads if head == BEST else [head])]
-    seed = recording.study.get("seed")
+    seed, draws = recording.study.get("seed"), recording.draws(chosen)
+    fewer = ", the first ones for heads with fewer" if " to " in draws else ""
     return (
         f"Mean absolute error for {task}{f' in {unit}' if unit else ''}, on the fixed test fold"
         f"{f' of {size:,} crystals' if size else ''}. Labels are drawn at random from "
-        f"{f'the {pool:,} crystals of the training fold' if pool else 'the training fold'}; {recording.draws(chosen)} "
-        f"draws for each number of labels, the same ones for every feature set and head"
+        f"{f'the {pool:,} crystals of the training fold' if pool else 'the training fold'}; {draws} "
+        f"draws for each number of labels, the same ones for every feature set and head{fewer}"
         f"{f'; seed {seed}' if seed is not None else ''}."
     )
 
@@ -99,7 +100,8 @@ OVERALL = (
 )
 BOXES = (
     "Boxes span the quartiles over the draws, the line is the median, whiskers reach to the last draw within one and a "
-    "half box heights, dots are draws beyond; hatched boxes are encoders before training. Logarithmic axis."
+    "half box heights, dots are draws beyond; where draws are fewer than five, each is a marker. Hatched boxes are "
+    "encoders before training. Logarithmic axis."
 )
 CURVES = "Means over the draws; bands are 95% intervals of the mean (Student's t). Both axes are logarithmic."
 ERRORS = "Mean ± standard error over the draws; the lowest mean of each column is bold."

@@ -60,7 +60,9 @@ def dress_errors(ax: Axes, metric: str, unit: str | None) -> None:
 
     ax.set_yscale("log")
     low, high = ax.get_ylim()
-    ax.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 4, 5, 7) if high < 15 * low else (1, 2, 5)))
+    wide, narrow = high > 15 * low, high < 4 * low
+    ticks = (1, 2, 5) if wide else (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8) if narrow else (1, 1.5, 2, 3, 4, 5, 7)
+    ax.yaxis.set_major_locator(LogLocator(subs=ticks))
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
     ax.yaxis.set_minor_formatter(NullFormatter())
     ax.set_xlabel("labels")

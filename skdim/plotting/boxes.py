@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _GROUP = 0.86  # share of the way from one number of labels to the next that the boxes take
+_FEW = 5  # draws, of which quartiles say little
 
 
 def plot_error_boxes(
@@ -33,8 +34,9 @@ def plot_error_boxes(
     """Draw the spread of the errors over the draws: for each number of labels, a box for each feature set.
 
     A box spans the quartiles, with a line at the median; whiskers reach to the last draw within one and a half times
-    the height of the box, and draws beyond are dots. Boxes of untrained controls are hatched. The error axis is
-    logarithmic. Heads that ignore the features are dashed grey lines at their medians.
+    the height of the box, and draws beyond are dots. Where there are fewer than five draws, each is a marker. Boxes of
+    untrained controls are hatched. The error axis is logarithmic. Heads that ignore the features are dashed grey lines
+    at their medians.
 
     Parameters
     ----------
@@ -134,6 +136,10 @@ def _draw_boxes(
     for box in drawn["boxes"]:
         box.set_hatch(None if style.plain else "//////")
     drawn["boxes"][0].set_label(name)
+    for place, errors in zip(places, values, strict=True):
+        if len(errors) < _FEW:
+            spot = [place] * len(errors)
+            ax.scatter(spot, errors, s=26, zorder=3, c=style.color, marker=style.marker, edgecolors="#222222")
 
 
 def _draw_guesses(ax: Axes, records: pd.DataFrame, counts: list[int], metric: str) -> None:
