@@ -166,7 +166,7 @@ def test_the_short_text_has_ratios_a_table_of_each_task_and_the_command(folder, 
 
 
 def test_a_report_is_replaced_and_the_baseline_can_be_chosen(copy):
-    write_report(copy)
+    (copy / "report.html").write_text("an earlier one")
     page, short = write_report(copy, baseline="default untrained")
     assert (page, short) == (copy / "report.html", copy / "report.md")
     assert "Compared with default untrained" in page.read_text()
