@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -20,7 +21,7 @@ from tests.small import bundled_points
 
 ROOT = Path(__file__).parent.parent
 LAUNCHER = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1"]
-LAUNCHER += ["--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
+LAUNCHER += ["--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port"]
 # One step on all crystals, and some epochs of several steps. Of two processes each gets half of a batch.
 SETTINGS = [{"max_epochs": 1, "batch_pairs": 100_000}, {"max_epochs": 2, "batch_pairs": 500}]
 HALVED = [{**one, "batch_pairs": one["batch_pairs"] // 2} for one in SETTINGS]
@@ -41,7 +42,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What one process and two processes made of the same crystals."""
     folder = tmp_path_factory.mktemp("launched")
     run(folder / "one", [], SETTINGS)
-    run(folder / "two", LAUNCHER, HALVED)
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    run(folder / "two", [*LAUNCHER, str(port)], HALVED)
     return folder
 
 
