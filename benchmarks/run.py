@@ -15,7 +15,6 @@ import argparse
 import gzip
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -25,6 +24,8 @@ from importlib.resources import files
 from pathlib import Path
 from statistics import median
 from typing import Any
+
+import record
 
 STAGES = {"featurise_per_s": "featurize", "train_per_s": "train, an epoch", "embed_per_s": "embed"}
 PRESETS = ("default", "paper")
@@ -41,18 +42,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     runs = alternate(options)
     results = {name: summarise(rows) for name, rows in runs.items()}
     report = {
+        **record.surroundings(),
         "settings": {name: getattr(options, name) for name in ("crystals", "threads", "repeats")},
-        "machine": {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count()},
-        "versions": versions(),
         "medians": results,
         "ratios": ratios(results),
         "runs": runs,
     }
     print(table(results, report["ratios"], options))
     if options.out is not None:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps(report, indent=2) + "\n")
-        print(f"\nWritten to {options.out}")
+        for file in record.write(report, options.out, "speed"):
+            print(f"\nWritten to {file}")
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -176,14 +175,6 @@ def table(
         lines.append([name, *cells, f"{row['peak_mib']:,.0f} MiB"])
     caption = f"{options.crystals} crystals, {options.threads} threads, medians of {options.repeats} runs in turn:"
     return "\n".join([caption, "", *("| " + " | ".join(line) + " |" for line in lines)])
-
-
-def versions() -> dict[str, str]:
-    """Versions that matter for speed."""
-    from importlib.metadata import version
-
-    names = ("skdim-crystals", "torch", "numpy", "scikit-learn", "pymatgen", "vesin")
-    return {"python": platform.python_version(), **{name: version(name) for name in names}}
 
 
 if __name__ == "__main__":
