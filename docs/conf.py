@@ -7,7 +7,7 @@ from types import GenericAlias
 
 import skdim
 
-sys.path.insert(0, str(Path(__file__).parent))  # for from_code
+sys.path.insert(0, str(Path(__file__).parent))  # for from_code and from_benchmarks
 os.environ.setdefault("MPLBACKEND", "Agg")  # the examples are run, on machines without a screen
 
 project = "skdim"
@@ -22,6 +22,7 @@ extensions = [
     "sphinx.ext.viewcode",
     "numpydoc",
     "sphinx_gallery.gen_gallery",
+    "from_benchmarks",
     "from_code",
 ]
 templates_path = ["_templates"]

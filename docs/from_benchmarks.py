@@ -1,0 +1,125 @@
+"""The recorded run of ``benchmarks/scaling.py`` in; its tables and what follows from them by arithmetic out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from sphinx.util.docutils import SphinxDirective
+
+from skdim.presets import PRESETS
+
+_RECORD = Path(__file__).parent.parent / "benchmarks" / "scaling.json"
+_SETS = {"matbench formation energies": 132_752, "Alexandria": 5_000_000, "a hundred million structures": 100_000_000}
+_NODE, _NODES = 64, 16  # cores of the node that is reckoned with, and nodes of the cluster
+_TITLES = {
+    "crystals": "crystals",
+    "seconds": "s",
+    "mebibytes": "MiB above start",
+    "bytes_written": "bytes written",
+    "pairs": "pairs",
+    "site_rows": "site rows",
+    "bytes_stored": "bytes stored",
+    "sites": "sites",
+}
+
+
+def title(column: str) -> str:
+    """A heading for a column of the record."""
+    return _TITLES.get(column) or column.replace("_seconds", ", s").replace("_mebibytes", ", MiB above start")
+
+
+def unit_costs(record: dict[str, Any]) -> dict[str, float]:
+    """Cost of one crystal on one core, from the largest measurement: seconds of each stage and bytes."""
+    store, files, threads = record["store"][-1], record["files"][-1], record["settings"]["threads"]
+    n = store["crystals"]
+    return {
+        "featurize": store["featurize_seconds"] / n,  # one process, which has one thread
+        "epoch": store["epoch_seconds"] * threads / n,
+        "embed": store["embed_seconds"] * threads / n,
+        "pairs": store["pairs"] / n,
+        "store_bytes": store["bytes_stored"] / n,
+        "vector_bytes": files["bytes_written"] / files["crystals"],
+    }
+
+
+def measured_rows(record: dict[str, Any], kind: str) -> list[list[str]]:
+    """One of the tables as it was measured."""
+    rows = record[kind]
+    return [[title(column) for column in rows[0]], *([f"{value:,.4g}" for value in row.values()] for row in rows)]
+
+
+def exponent_rows(record: dict[str, Any]) -> list[list[str]]:
+    """The exponents and their intervals."""
+    rows = [[name, f"{v['exponent']:.3f}", f"{v['low']:.3f} to {v['high']:.3f}"] for name, v in record["fits"].items()]
+    return [["Time of", "Exponent", "95 % interval"], *rows]
+
+
+def cost_rows(record: dict[str, Any]) -> list[list[str]]:
+    """Seconds and bytes of a crystal and of a pair."""
+    cost = unit_costs(record)
+    names = {"featurize": "featurizing", "epoch": "an epoch of training", "embed": "embedding"}
+    rows = [
+        [f"{name}, core seconds", f"{cost[key]:.3g}", f"{cost[key] / cost['pairs']:.3g}"] for key, name in names.items()
+    ]
+    names = {"store_bytes": "the store", "vector_bytes": "the vector in a Parquet file"}
+    rows += [[f"{name}, bytes", f"{cost[key]:,.0f}", f"{cost[key] / cost['pairs']:.3g}"] for key, name in names.items()]
+    return [["", "A crystal", "A pair"], *rows]
+
+
+def plan_rows(record: dict[str, Any]) -> list[list[str]]:
+    """What large sets take: unit costs times crystals, divided by cores."""
+    cost, epochs, cores = unit_costs(record), PRESETS["default"].max_epochs, record["machine"]["cores"]
+    head = ["Set", "Crystals", "Cores", "Featurize, h", "One epoch, h", f"{epochs} epochs, h", "Embed, h", "Store, GB"]
+    rows = []
+    for name, n in _SETS.items():
+        for many in (cores, _NODE, _NODE * _NODES):
+            hours = {key: cost[key] * n / many / 3600 for key in ("featurize", "epoch", "embed")}
+            times = [hours["featurize"], hours["epoch"], hours["epoch"] * epochs, hours["embed"]]
+            sizes = [cost["store_bytes"] * n / 1e9, cost["vector_bytes"] * n / 1e9]
+            rows.append([name, f"{n:,}", f"{many:,}", *(f"{value:,.3g}" for value in [*times, *sizes])])
+    return [[*head, "Vectors, GB"], *rows]
+
+
+_TABLES = {"exponents": exponent_rows, "costs": cost_rows, "plans": plan_rows}
+
+
+class ScalingTable(SphinxDirective):
+    """A table of the recorded run: files, store, sites, exponents, costs or plans."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """Write the table as reStructuredText and have it parsed."""
+        record, kind = json.loads(_RECORD.read_text(encoding="utf-8")), self.arguments[0]
+        self.env.note_dependency(str(_RECORD))
+        rows = _TABLES[kind](record) if kind in _TABLES else measured_rows(record, kind)
+        lines = [".. list-table::", "   :header-rows: 1", "   :widths: auto", ""]
+        for row in rows:
+            lines += [f"   {'* -' if column == 0 else '  -'} {cell}" for column, cell in enumerate(row)]
+        return self.parse_text_to_nodes("\n".join(lines))
+
+
+class ScalingSource(SphinxDirective):
+    """Where and when the recorded run was made."""
+
+    def run(self) -> list[nodes.Node]:
+        """Write one sentence."""
+        record = json.loads(_RECORD.read_text(encoding="utf-8"))
+        machine, versions = record["machine"], record["versions"]
+        changed = ", with changes that were not committed" if record["changed"] else ""
+        text = (
+            f"Recorded on {record['date'][:10]} at commit ``{record['commit']}``{changed}: {machine['cores']} cores "
+            f"({machine['processor']}), {record['settings']['threads']} threads, torch {versions['torch']}, numpy "
+            f"{versions['numpy']}, Python {versions['python']}."
+        )
+        return self.parse_text_to_nodes(text)
+
+
+def setup(app):
+    """Offer the directives."""
+    app.add_directive("scaling-table", ScalingTable)
+    app.add_directive("scaling-source", ScalingSource)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
