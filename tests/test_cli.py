@@ -80,6 +80,7 @@ def test_embed_writes_a_row_for_each_input_broken_ones_too(here):
     assert done.returncode == 1, done.stderr
     assert done.stdout == ""
     assert "skdim: 1 of 11 crystals cannot be used\n  bad.cif: " in done.stderr
+    assert done.stderr.count("bad.cif") == 1
     assert "Their rows are NaN." in done.stderr
     frame = pd.read_parquet("v.parquet")
     assert frame["id"].tolist() == [*ALL[:8], "bad.cif", *ALL[8:]]
@@ -197,7 +198,10 @@ WRONG = {
     "no such model": (["embed", "nowhere", "in", "--out", "v.csv"], "'nowhere' is not a file"),
     "no model": (["info", "in/nacl.cif"], "is not an embedder saved by skdim"),
     "device": (["embed", "m.safetensors", "in", "--out", "v.csv", "--device", "abacus"], "--device abacus: "),
-    "too few": (["pretrain", "in/nacl.cif", "--out", "few", "--max-epochs", "1"], "at least 2 are needed"),
+    "too few": (
+        ["pretrain", "in/nacl.cif", "--out", "few/m", "--max-epochs", "1"],
+        "1 of 1 crystals can be used; at least 2",
+    ),
     "jobs": (["embed", "m.safetensors", "in", "--out", "v.csv", "--jobs", "0"], "n_jobs"),
     "demo": (["demo", "--out", "bad.cif"], "'bad.cif' is a file"),
 }
@@ -247,10 +251,10 @@ def test_help_teaches_and_costs_nothing():
     )
     done = subprocess.run([sys.executable, "-c", code, "--help"], capture_output=True, text=True, check=True)
     assert done.stderr == "loaded\n"
-    assert all(f"  {name} " in done.stdout for name in ("demo", "pretrain", "embed", "info"))
+    assert all(f"\n    {name}" in done.stdout for name in ("demo", "pretrain", "embed", "info", "benchmark"))
 
 
-@pytest.mark.parametrize("name", ["demo", "pretrain", "embed", "info"])
+@pytest.mark.parametrize("name", ["demo", "pretrain", "embed", "info", "benchmark"])
 def test_each_command_explains_itself(name, capsys):
     with pytest.raises(SystemExit) as caught:
         main([name, "--help"])

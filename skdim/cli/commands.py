@@ -54,10 +54,11 @@ def pretrain(args: argparse.Namespace) -> int:
     tally = Tally()
     parts = [points for _, points in featurized(found, featurizer, _CHUNK, tally, progress=not args.quiet)]
     code = _settle(tally, args.on_error, "They are left out.")
+    n = _enough(tally, least=1 if args.max_epochs == 0 else 2)
     embedder.fit(PointSets.concatenate(parts))
+    args.out.parent.mkdir(parents=True, exist_ok=True)
     embedder.save(args.out)
     if not args.quiet:
-        n = tally.n_rows - len(tally.failures)
         say(f"wrote {args.out}: {n} crystals, {len(embedder.history_)} epochs, {len(embedder.state_.columns)} columns")
     return code
 
@@ -194,6 +195,17 @@ def _check_device(name: str) -> None:
     except (RuntimeError, AssertionError) as error:  # the latter where torch was built without such devices
         reason = str(error).splitlines()[0]
         raise ValueError(f"--device {name}: {reason}; accepted are auto and what torch can use here") from error
+
+
+def _enough(tally: Tally, least: int) -> int:
+    """Count the usable crystals, and refuse too few."""
+    n = tally.n_rows - len(tally.failures)
+    if n < least:
+        raise ValueError(
+            f"{n} of {tally.n_rows} crystals can be used; at least {least} {'is' if least == 1 else 'are'} needed to "
+            "pretrain on"
+        )
+    return n
 
 
 def _settle(tally: Tally, on_error: str, fate: str) -> int:

@@ -44,7 +44,7 @@ def check_suffix(path: Path) -> None:
 
 
 def check_place(path: Path) -> None:
-    """Make sure that a file can be written at a path, and make the folders that it needs.
+    """Make sure that a file can be written at a path, in folders that may have to be made; nothing is made yet.
 
     Parameters
     ----------
@@ -54,18 +54,17 @@ def check_place(path: Path) -> None:
     Raises
     ------
     ValueError
-        If the path is a folder.
+        If the path is a folder, or goes through a file.
     OSError
-        If its folder cannot be made or written to.
+        If its folder cannot be written to.
     """
     if path.is_dir():
         raise ValueError(f"{str(path)!r} is a folder; the name of a file is needed")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError) as error:
-        raise ValueError(f"{str(path)!r} cannot be written: {error.filename!r} is a file, not a folder") from error
-    if not os.access(path.parent, os.W_OK):
-        raise PermissionError(f"cannot write to the folder {str(path.parent)!r}")
+    existing = next(place for place in path.absolute().parents if place.exists())
+    if not existing.is_dir():
+        raise ValueError(f"{str(path)!r} cannot be written: {str(existing)!r} is a file, not a folder")
+    if not os.access(existing, os.W_OK):
+        raise PermissionError(f"cannot write to the folder {str(existing)!r}")
 
 
 def vector_writer(path: Path, columns: Sequence[str], facts: Mapping[str, str]) -> VectorWriter:
@@ -108,7 +107,8 @@ class VectorWriter(ABC):
         self.drafts = [Path(f"{final}.part") for final in self.paths]
 
     def __enter__(self) -> Self:
-        """Open the drafts."""
+        """Open the drafts, in folders that are made if need be."""
+        self.paths[0].parent.mkdir(parents=True, exist_ok=True)
         self._open()
         return self
 

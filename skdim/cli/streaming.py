@@ -34,7 +34,10 @@ class Tally:
         """Add crystals, some of which failed: by row, with the featurizer's reasons."""
         self.n_rows += len(crystals)
         # Without content the featurizer sees a missing value; why it is missing was known before.
-        self.failures += [(crystals[row].id, crystals[row].problem or reason) for row, reason in failures]
+        for row, reason in failures:
+            name = crystals[row].id
+            # The reason names the file as the id does.
+            self.failures.append((name, crystals[row].problem or reason.removeprefix(f"file {name!r}: ")))
 
     def describe(self) -> str:
         """Name every crystal that failed, one a line, with its reason."""
