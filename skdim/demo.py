@@ -93,6 +93,8 @@ def run_demo(out: Path, *, quick: bool = False, random_state: int = 0, verbose: 
     with story.step("Pictures", _PICTURES):
         _draw(out, records, vectors["trained"][test], crystals.target[test], random_state)
     story.show(_results(records, int(test.sum()), size))
+    if quick:
+        story.show(_QUICK)
     story.show(_ending(out, story.seconds))
 
 
@@ -108,6 +110,10 @@ _FEW_LABELS = """Now energies, but only those of a few crystals, drawn at random
 from the vectors, and for comparison from Magpie's statistics of the elements in each crystal. The forests take most of
 the time."""
 _PICTURES = """The errors against the number of labels, and a map in which crystals with similar vectors are close."""
+
+_QUICK = f"""
+--quick shows that everything runs: {QUICK.max_epochs} epoch on {QUICK.crystals} crystals shows nothing about what the
+pretraining is worth. The demo without --quick does."""
 
 
 class Story:
@@ -253,28 +259,16 @@ def _listed(values: Any) -> str:
     return f"{', '.join(first)} and {last}"
 
 
-def _map(vectors: NDArray[np.float32], random_state: int) -> NDArray[np.float32]:
-    """Place vectors in a plane, similar ones close to each other."""
-    from sklearn.decomposition import PCA
-    from sklearn.manifold import TSNE
-
-    short = PCA(min(50, *vectors.shape), random_state=random_state).fit_transform(vectors)
-    perplexity = min(30.0, (len(vectors) - 1) / 3)
-    places: NDArray[np.float32] = TSNE(init="pca", perplexity=perplexity, random_state=random_state).fit_transform(
-        short
-    )
-    return places
-
-
 def _draw(out: Path, records: pd.DataFrame, vectors: NDArray[np.float32], target: Any, random_state: int) -> None:
     """Draw the learning curves, and the map of the test fold."""
+    from skdim.benchmark.maps import tsne
     from skdim.plotting import save_embedding_map, save_label_efficiency
 
     save_label_efficiency(
         records, out / "label_efficiency.png", unit=_UNIT, title="Predicting the formation energy from few labels"
     )
     save_embedding_map(
-        _map(vectors, random_state),
+        tsne(vectors, random_state),
         target,
         out / "embedding_map.png",
         label=f"formation energy ({_UNIT})",

@@ -41,6 +41,7 @@ def test_it_says_each_step_and_prints_the_table(demo):
     heads = ("ridge", "random_forest", "extra_trees")
     assert rows[2:] == [("none", "median"), *((f, h) for f in ("trained", "untrained", "Magpie") for h in heads)]
     assert "eV/atom" in text
+    assert "1 epoch on 300 crystals shows nothing about what the\npretraining is worth" in text
     assert all(len(line) <= 120 for line in text.splitlines() if str(demo[0]) not in line)
 
 
