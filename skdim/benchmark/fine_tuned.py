@@ -160,6 +160,17 @@ def fine_tune(
     yield from Parallel(n_jobs=n_jobs, return_as="generator")(jobs)
 
 
+def fresh_workers() -> None:
+    """End joblib's idle processes.
+
+    One that has trained other heads would seem to leak memory when it imports torch, and would be replaced while jobs
+    wait for it.
+    """
+    from joblib.externals.loky import get_reusable_executor
+
+    get_reusable_executor().shutdown(wait=True)
+
+
 def _record(
     start: Path,
     name: str,

@@ -14,7 +14,7 @@ import numpy as np
 
 from skdim.benchmark.features import compute_features
 from skdim.benchmark.fine_tuned import HEAD as FINE_TUNED
-from skdim.benchmark.fine_tuned import OTHER, STARTS, Sources, fine_tune
+from skdim.benchmark.fine_tuned import OTHER, STARTS, Sources, fine_tune, fresh_workers
 from skdim.benchmark.maps import map_table
 from skdim.benchmark.plan import CV, Plan
 from skdim.benchmark.pretrained import EMBEDDERS, Encoders, file_digest
@@ -195,6 +195,7 @@ class Study:
     def _fine_tuned(self, regressor: SiteNetRegressor) -> None:
         """Fine-tune from each start, on each task."""
         plan, encoders = self.plan, self.encoders
+        fresh_workers()
         self.sources = Sources(encoders, regressor, plan.crystals, plan.seed, self.say)
         for start in STARTS:
             for place, task in enumerate(plan.tasks):

@@ -33,6 +33,7 @@ def run_study(
     random_state: int = 0,
     n_jobs: int | None = None,
     verbose: int = 0,
+    report: bool = True,
     notes: Mapping[str, Any] | None = None,
 ) -> pd.DataFrame:
     """Measure feature sets and heads on tasks with few labels, and report on it.
@@ -78,6 +79,8 @@ def run_study(
         Jobs at a time, -1 for all cores; None leaves it to joblib.parallel_config, which can also name a backend.
     verbose : int, default=0
         1 says on stderr what is done.
+    report : bool, default=True
+        Whether to write ``report.html`` and ``report.md``, as `write_report` does.
     notes : mapping, optional
         JSON-able; becomes part of ``study.json``.
 
@@ -96,7 +99,7 @@ def run_study(
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
     ...     records = run_study(folder, tasks=["band_gap"], label_counts=[50], features=["default untrained", "magpie"],
-    ...                         heads=["ridge"], draws=2, crystals=100)
+    ...                         heads=["ridge"], draws=2, crystals=100, report=False)
     >>> records[["features", "head", "labels", "draw"]].values.tolist()[:2]
     [['default untrained', 'ridge', 50, 0], ['default untrained', 'ridge', 50, 1]]
     """
@@ -118,7 +121,8 @@ def run_study(
     )
     study = Study(plan, Path(cache_dir) if cache_dir is not None else plan.out / "cache", verbose, dict(notes or {}))
     study.run()
-    from skdim.benchmark.report import write_report
+    if report:
+        from skdim.benchmark.report import write_report
 
-    write_report(plan.out, baseline=plan.baseline)
+        write_report(plan.out, baseline=plan.baseline)
     return study.table()
