@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -140,7 +141,8 @@ class CrystalPointSetTransformer(TransformerMixin, BaseEstimator, auto_wrap_outp
         ----------
         X : collection of crystals of length C, or PointSets
             Structures, paths, texts, dicts or ASE Atoms, mixed as you like, in a list, array of objects, Series or
-            DataFrame with a structure column. PointSets are returned as they are.
+            DataFrame with a structure column, or from a generator, whose crystals are forgotten as soon as they are
+            featurized. PointSets are returned as they are.
 
         Returns
         -------
@@ -190,9 +192,9 @@ class CrystalPointSetTransformer(TransformerMixin, BaseEstimator, auto_wrap_outp
         work = self._work()
         n_jobs = self.n_jobs if effective_n_jobs(self.n_jobs) > 1 else 1
         work = replace(work, folder=None if n_jobs == 1 else os.getcwd())
-        rows = as_structures(X)
-        chunks = [rows[k : k + _CHUNK] for k in range(0, len(rows), _CHUNK)]
-        jobs = (delayed(featurize)(chunk, work) for chunk in self._shown(chunks))
+        # What gives one crystal after the other may give more than memory holds.
+        rows = X if isinstance(X, Iterator) else as_structures(X)
+        jobs = (delayed(featurize)(chunk, work) for chunk in self._chunks(rows))
         done = Parallel(n_jobs=n_jobs)(jobs)
         failures = [(k * _CHUNK + row, reason) for k, chunk in enumerate(done) for row, reason in chunk.failures]
         points = [chunk.points for chunk in done] or [no_crystals(0, work.recipe)]
@@ -249,15 +251,13 @@ class CrystalPointSetTransformer(TransformerMixin, BaseEstimator, auto_wrap_outp
         )
         return recipe, features
 
-    def _shown(self, chunks: list[list[object]]) -> Iterator[list[object]]:
-        """Yield the chunks, behind a progress bar that counts crystals if one is wanted."""
-        if not self.verbose:
-            yield from chunks
-            return
+    def _chunks(self, rows: Iterable[object]) -> Iterator[list[object]]:
+        """Yield the crystals in chunks, behind a progress bar that counts them if one is wanted."""
         from tqdm.auto import tqdm
 
-        with tqdm(desc="featurizing", total=sum(map(len, chunks)), unit="crystal") as bar:
-            for chunk in chunks:
+        total, rest = len(rows) if isinstance(rows, Sized) else None, iter(rows)
+        with tqdm(desc="featurizing", total=total, unit="crystal", disable=not self.verbose) as bar:
+            while chunk := list(islice(rest, _CHUNK)):
                 yield chunk
                 bar.update(len(chunk))
 

@@ -17,6 +17,8 @@ from skdim.presets import Preset, model_config
 from skdim.state import EmbedderState, weights_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from skdim.callbacks import TrainingPlan
@@ -119,7 +121,8 @@ def pretrain(
 
         plan = _plan(preset, seed, device, checkpoint, progress, fingerprint)
         history = train(model, points, plan, preset.validation_fraction, valid)
-    raw = _raw_vectors(model.to(device).eval(), points, _some(valid, seed), device)
+    batches = _raw_vectors(model.to(device).eval(), points, _some(valid, seed), device)
+    raw = np.concatenate([vectors for _, vectors in batches])
     state = _standardised(model, raw, points, columns, history)
     if embedding_dim is None or embedding_dim == len(columns):
         return state
@@ -231,13 +234,14 @@ def _bounded(raw: NDArray[np.float32], state: EmbedderState) -> NDArray[np.float
     return bounded
 
 
-def _raw_vectors(model: CrystalModel, points: PointSets, chosen: NDArray[np.int64], device: str) -> NDArray[np.float32]:
-    """Vectors of the chosen crystals, which are valid, as the readout gives them."""
-    done = []
-    with torch.inference_mode():
-        for crystals in pair_budget_batches(points.n_pairs, _EMBED_PAIRS, chosen):
-            done.append(model.vectors(collate(points, crystals).to(device)).cpu().numpy())
-    return np.concatenate(done)
+def _raw_vectors(
+    model: CrystalModel, points: PointSets, chosen: NDArray[np.int64], device: str
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+    """Some of the chosen crystals, which are valid, at a time, and their vectors as the readout gives them."""
+    for crystals in pair_budget_batches(points.n_pairs, _EMBED_PAIRS, chosen):
+        with torch.inference_mode():
+            vectors = model.vectors(collate(points, crystals).to(device))
+        yield crystals, vectors.cpu().numpy()
 
 
 def check_same_kind(state: EmbedderState, points: PointSets) -> None:
@@ -282,10 +286,9 @@ def embed(state: EmbedderState, model: CrystalModel, points: PointSets, device: 
         Bounded by 3 standard deviations of the pretraining set.
     """
     vectors = np.full((len(points), len(state.columns)), np.nan, np.float32)
-    valid = np.flatnonzero(points.valid)
-    if len(valid):
-        short = _bounded(_raw_vectors(model, points, valid, device), state)
+    for crystals, raw in _raw_vectors(model, points, np.flatnonzero(points.valid), device):
+        short = _bounded(raw, state)
         if state.components is not None and state.offset is not None:
             short = np.clip(short @ state.components.T - state.offset, -BOUND, BOUND)
-        vectors[valid] = short
+        vectors[crystals] = short
     return vectors

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import tracemalloc
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from pymatgen.core import Structure
 
 from skdim import CrystalPointSetTransformer, DeepInfoMaxEmbedder, PointSets
 from skdim.batches import pair_budget_batches, shuffled
+from skdim.exceptions import StructureError
 from skdim.loader import CrystalDataset, crystal_loader
 from skdim.pointstore import save_parts
 from skdim.pretraining import site_statistics
+from tests.bundled import sample
 from tests.small import bundled, bundled_points, handful, mixture
 
 
@@ -166,3 +170,36 @@ def test_batches_within_a_budget_are_cut_as_by_a_loop() -> None:
             expected[-2:] = [expected[-2] + expected[-1]]
         got = [batch.tolist() for batch in pair_budget_batches(sizes, budget, order, at_least)]
         assert got == [batch for batch in expected if batch]
+
+
+def test_crystals_of_a_generator_are_forgotten_when_they_are_featurized() -> None:
+    crystals, most = sample(300), 0
+    seen: list[weakref.ref[Structure]] = []
+
+    def one_after_the_other() -> Iterator[Structure]:
+        nonlocal most
+        for crystal in crystals:
+            copy = crystal.copy()
+            seen.append(weakref.ref(copy))
+            most = max(most, sum(one() is not None for one in seen))
+            yield copy
+
+    points = CrystalPointSetTransformer().transform(one_after_the_other())
+    assert points.equals(CrystalPointSetTransformer().transform(crystals))
+    assert most < 200
+    failing = (crystal if k != 130 else "no such file" for k, crystal in enumerate(crystals))
+    with pytest.raises(StructureError, match="row 130: "):
+        CrystalPointSetTransformer().transform(failing)
+
+
+def test_vectors_are_made_in_place() -> None:
+    """The vectors of many crystals are there once, and little beside them."""
+    points = PointSets.concatenate([bundled_points(200)] * 20)
+    embedder = DeepInfoMaxEmbedder(max_epochs=0, random_state=0).fit(bundled_points(40))
+    tracemalloc.start()
+    try:
+        vectors = embedder.transform(points)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 1.5 * vectors.nbytes
