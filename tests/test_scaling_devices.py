@@ -1,0 +1,47 @@
+"""Models and checkpoints name no device. No GPU is needed: "meta" stands for a device that is not this processor."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+
+from skdim import DeepInfoMaxEmbedder
+from skdim.batches import collate
+from skdim.noise import crystal_noise, pair_noise
+from skdim.state import write_state
+from tests.small import bundled_points, seeded
+
+
+@pytest.fixture(scope="module")
+def embedder() -> DeepInfoMaxEmbedder:
+    return DeepInfoMaxEmbedder(max_epochs=1, random_state=0).fit(bundled_points(20))
+
+
+def test_a_model_trained_on_a_device_that_is_not_here_is_loaded_on_the_processor(
+    embedder: DeepInfoMaxEmbedder, tmp_path: Path
+) -> None:
+    """What a GPU would have written differs from this file in one parameter: arrays are numpy's on every device."""
+    parameters = {**embedder.state_.extra["parameters"], "device": "cuda:7"}
+    state = replace(embedder.state_, extra={**embedder.state_.extra, "parameters": parameters})
+    write_state(tmp_path / "m.safetensors", state)
+    loaded = DeepInfoMaxEmbedder.load(tmp_path / "m.safetensors")
+    assert loaded.device == "auto"
+    assert np.array_equal(loaded.transform(bundled_points(20)), embedder.transform(bundled_points(20)))
+
+
+def test_a_saved_model_holds_plain_arrays(embedder: DeepInfoMaxEmbedder, tmp_path: Path) -> None:
+    embedder.save(tmp_path / "m.safetensors")
+    with safe_open(tmp_path / "m.safetensors", "np") as file:
+        assert all(isinstance(file.get_tensor(name), np.ndarray) for name in file.keys())  # noqa: SIM118 - no mapping
+
+
+def test_noise_is_drawn_where_the_batch_is() -> None:
+    batch = collate(bundled_points(20), np.arange(5)).to("meta")
+    assert crystal_noise(batch, seeded()).device == torch.device("meta")
+    assert pair_noise(batch, seeded()).device == torch.device("meta")
+    assert len(pair_noise(batch, seeded())) == len(batch.row)
