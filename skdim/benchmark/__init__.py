@@ -18,6 +18,8 @@ from skdim.benchmark.records import best_head, best_of, comparable_heads, format
 from skdim.benchmark.report import write_report
 from skdim.benchmark.results import results_page
 from skdim.benchmark.significance import corrected_t_test, holm, paired_tests
+from skdim.benchmark.study import run_study
+from skdim.benchmark.tasks import StudyTask
 
 __all__ = [
     "BASELINES",
@@ -25,6 +27,7 @@ __all__ = [
     "KernelRidgeCV",
     "Ratio",
     "Recording",
+    "StudyTask",
     "baseline_features",
     "best_head",
     "best_of",
@@ -38,6 +41,7 @@ __all__ = [
     "paired_tests",
     "read_recording",
     "results_page",
+    "run_study",
     "summarise",
     "write_report",
 ]
