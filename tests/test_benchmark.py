@@ -256,12 +256,13 @@ def test_without_folds_only_heads_that_choose_know_their_error(task):
     assert records[["ridge", "kernel"]].notna().all()
 
 
-def test_tuned_forests_report_the_error_of_their_choice():
+def test_tuned_heads_report_the_error_of_their_choice():
     X, y = toy(25, 3)
-    (head,) = resolve_heads({"forest": clone(HEADS["extra_trees_cv"]()).set_params(estimator__n_estimators=3)})
-    scores = head.evaluate(X, y, X, y, seed=3, cv=5)
-    search = clone(head.regressor).set_params(estimator__random_state=3).fit(X, y)
-    assert scores["cv_mae"] == -search.best_score_
+    for name, set_seed in (("extra_trees_cv", "forest"), ("mlp", "estimator__regressor")):
+        (head,) = resolve_heads([name])
+        scores = head.evaluate(X, y, X, y, seed=3, cv=5)
+        chosen = clone(head.regressor).set_params(**{f"{set_seed}__random_state": 3}).fit(X, y)
+        assert scores["cv_mae"] == (chosen.cv_error_ if name == "extra_trees_cv" else -chosen.best_score_)
 
 
 class Spy(TransformerMixin, BaseEstimator):

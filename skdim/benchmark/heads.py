@@ -9,13 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.dummy import DummyRegressor
 from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
+from sklearn.linear_model import LinearRegression
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 from sklearn.model_selection import GridSearchCV, KFold, cross_val_predict
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils import get_tags
 
+from skdim.benchmark.forests import ForestCV
 from skdim.benchmark.kernel_ridge import KernelRidgeCV
+from skdim.benchmark.perceptron import FixedStepsMLP
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,22 +30,25 @@ _MAE = "neg_mean_absolute_error"
 # as for composition statistics, at 50 to 1000 labels.
 _THIRD = 1 / 3
 _TREES = 100
+_ALPHAS = (1.0, 4.0, 16.0)
 
 
-def _tuned(forest: Any) -> GridSearchCV:
-    """Forest that chooses its columns a split and rows a leaf on the labels it is given."""
-    grid = {"max_features": (0.1, _THIRD, 1.0), "min_samples_leaf": (1, 3)}
-    return GridSearchCV(forest, grid, scoring=_MAE, cv=KFold(5))
+def _tuned_network() -> GridSearchCV:
+    """Network that chooses its penalty on the labels it is given."""
+    network = TransformedTargetRegressor(FixedStepsMLP(), transformer=StandardScaler())
+    return GridSearchCV(network, {"regressor__alpha": _ALPHAS}, scoring=_MAE, cv=KFold(5))
 
 
 HEADS: dict[str, Callable[[], Any]] = {
     "median": lambda: DummyRegressor(strategy="median"),
+    "linear": LinearRegression,
     "ridge": lambda: KernelRidgeCV("linear"),
     "kernel_ridge": lambda: KernelRidgeCV("laplacian", precomputed=True),
     "random_forest": lambda: RandomForestRegressor(_TREES, max_features=_THIRD),
     "extra_trees": lambda: ExtraTreesRegressor(_TREES, max_features=_THIRD),
-    "random_forest_cv": lambda: _tuned(RandomForestRegressor(_TREES)),
-    "extra_trees_cv": lambda: _tuned(ExtraTreesRegressor(_TREES)),
+    "random_forest_cv": lambda: ForestCV(RandomForestRegressor(_TREES)),
+    "extra_trees_cv": lambda: ForestCV(ExtraTreesRegressor(_TREES)),
+    "mlp": _tuned_network,
 }
 """Makers of the named heads. Every choice inside them is made by cross-validation on the labels they are given."""
 
@@ -124,7 +132,7 @@ def seeded(regressor: Any, seed: int) -> Any:
 
 def _cv_error(fitted: Any, X: NDArray[np.float64], y: NDArray[np.float64], cv: int | None) -> float:
     """Mean absolute error over folds of the labels: what the head found when it chose, or else of refits."""
-    if isinstance(fitted, KernelRidgeCV):
+    if isinstance(fitted, KernelRidgeCV | ForestCV):
         return float(fitted.cv_error_)
     if isinstance(fitted, GridSearchCV) and fitted.scoring == _MAE:
         return -float(fitted.best_score_)

@@ -1,0 +1,165 @@
+"""Heads that choose on their labels: forests by a few trees, a network by its penalty, and plain least squares."""
+
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import KFold, cross_val_predict
+
+from skdim.benchmark import HEADS
+from skdim.benchmark.forests import ForestCV
+from skdim.benchmark.heads import resolve_heads
+from skdim.benchmark.perceptron import FixedStepsMLP
+
+
+def toy(n=80, d=30, seed=0, noise=0.1):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, d))
+    return X, np.abs(X[:, 0]) + X[:, 1] + noise * rng.normal(size=n) + 5
+
+
+def mae(a, b):
+    return float(np.abs(a - b).mean())
+
+
+@pytest.mark.parametrize("name", ["linear", "mlp", "random_forest_cv", "extra_trees_cv"])
+def test_heads_learn_repeatably_and_without_warnings(name):
+    X, y = toy()
+    X_test, y_test = toy(seed=1)
+    (head,) = resolve_heads([name])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        first, second = (head.evaluate(X, y, X_test, y_test, seed=3, cv=5) for _ in range(2))
+    assert first | {"seconds": 0} == second | {"seconds": 0}
+    assert first["mae"] < mae(np.median(y), y_test)
+    assert first["cv_mae"] == pytest.approx(first["mae"], rel=0.5)
+
+
+# Least squares
+
+
+def test_linear_is_least_squares_and_of_the_solutions_the_shortest():
+    X, y = toy(20, 50)
+    linear = HEADS["linear"]().fit(X, y)
+    assert linear.predict(X) == pytest.approx(y)
+    limit = Ridge(1e-7).fit(X, y)  # which ridge regression has as its limit
+    assert linear.coef_ == pytest.approx(limit.coef_, abs=1e-6)
+
+
+def test_error_of_least_squares_on_the_labels_is_that_of_refits():
+    X, y = toy(60, 5)
+    (head,) = resolve_heads(["linear"])
+    scores = head.evaluate(X, y, X, y, seed=0, cv=5)
+    assert scores["cv_mae"] == pytest.approx(mae(cross_val_predict(HEADS["linear"](), X, y, cv=KFold(5)), y))
+
+
+# Forests
+
+
+@pytest.mark.parametrize("forest", [RandomForestRegressor, ExtraTreesRegressor])
+def test_few_trees_tell_the_error_of_many(forest):
+    X, y = toy(60, 5)
+    many = mae(cross_val_predict(forest(200, max_features=0.3, random_state=0), X, y, cv=KFold(5)), y)
+    few, eight = [], []
+    for seed in range(25):
+        whole = forest(200, max_features=0.3, random_state=seed)
+        few.append(_cv_error_of_eight(whole, X, y))
+        eight.append(mae(cross_val_predict(clone(whole).set_params(n_estimators=8), X, y, cv=KFold(5)), y))
+    assert np.mean(few) == pytest.approx(many, rel=0.04)
+    assert np.mean(eight) > 1.05 * many
+
+
+def _cv_error_of_eight(forest, X, y):
+    """The error that eight trees tell, without training the forest itself."""
+    return ForestCV(forest, n_trees=8)._cv_error(
+        {"max_features": 0.3}, X.astype(np.float32), y, list(KFold(5).split(X))
+    )
+
+
+def test_with_as_many_trees_the_error_is_that_of_cross_validation():
+    X, y = toy(50, 6)
+    forest = ExtraTreesRegressor(12, max_features=0.5, min_samples_leaf=2, random_state=1)
+    model = ForestCV(forest, max_features=[0.5], min_samples_leaf=[2], n_trees=12).fit(X, y)
+    assert model.cv_error_ == pytest.approx(mae(cross_val_predict(forest, X, y, cv=KFold(5)), y), rel=1e-6)
+    assert model.predict(X) == pytest.approx(forest.fit(X, y).predict(X))
+
+
+def test_a_forest_takes_the_choice_with_the_lowest_error():
+    X, y = toy(100, 40)
+    model = ForestCV(ExtraTreesRegressor(30, random_state=0), max_features=(0.05, 1.0), min_samples_leaf=(1, 20)).fit(
+        X, y
+    )
+    alone = {
+        (share, rows): ForestCV(model.forest, [share], [rows]).fit(X, y).cv_error_
+        for share in (0.05, 1.0)
+        for rows in (1, 20)
+    }
+    assert tuple(model.choice_.values()) == min(alone, key=alone.get) == (1.0, 1)
+    assert model.cv_error_ == min(alone.values())
+    assert model.forest_.n_estimators == 30
+
+
+def test_fewer_rows_are_tried_with_more_trees():
+    assert [ForestCV(ExtraTreesRegressor(100))._n_trees(n) for n in (20, 100, 250, 1000)] == [50, 50, 20, 10]
+    assert ForestCV(ExtraTreesRegressor(5))._n_trees(20) == 5
+    assert ForestCV(ExtraTreesRegressor(100), n_trees=7)._n_trees(20) == 7
+
+
+def test_a_forest_of_constant_targets_has_no_error():
+    X, _ = toy(20)
+    assert ForestCV(ExtraTreesRegressor(5)).fit(X, np.full(20, 2.5)).cv_error_ == pytest.approx(0)
+
+
+def test_the_random_state_of_the_protocol_reaches_the_forest_and_the_network():
+    X, y = toy(40, 8)
+    for name in ("extra_trees_cv", "mlp"):
+        (head,) = resolve_heads([name])
+        scores = [head.evaluate(X, y, *toy(20, 8, seed=1), seed=seed, cv=None)["mae"] for seed in (0, 1)]
+        assert scores[0] != scores[1]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"max_features": ()}, r"max_features=\(\)"),
+        ({"max_features": (0.0,)}, r"max_features=\(0.0,\)"),
+        ({"min_samples_leaf": (0,)}, r"min_samples_leaf=\(0,\)"),
+        ({"n_trees": 1}, "n_trees=1; accepted are whole numbers of at least 2 and None"),
+    ],
+)
+def test_a_forest_refuses_parameters_by_name_and_value(parameters, message):
+    with pytest.raises(ValueError, match=message):
+        ForestCV(ExtraTreesRegressor(5), **parameters).fit(*toy(20))
+
+
+# The network
+
+
+def test_the_network_is_trained_for_as_many_steps_whatever_the_rows():
+    for n in (10, 64, 200):
+        X, y = toy(n, 4)
+        network = FixedStepsMLP(steps=40, random_state=0).fit(X, y).network_
+        passes, in_a_pass = network.n_iter_, int(np.ceil(n / min(n, 64)))
+        assert (passes - 1) * in_a_pass < 40 <= passes * in_a_pass
+
+
+def test_fitting_the_network_again_forgets_the_first_time():
+    X, y = toy(30, 4)
+    again = FixedStepsMLP(steps=20, random_state=0).fit(-X, -y).fit(X, y)
+    assert again.predict(X).tolist() == FixedStepsMLP(steps=20, random_state=0).fit(X, y).predict(X).tolist()
+
+
+def test_a_huge_penalty_leaves_the_mean():
+    X, y = toy(60, 5)
+    head = HEADS["mlp"]().estimator.set_params(regressor__alpha=1e4, regressor__random_state=0)
+    assert head.fit(X, y).predict(X) == pytest.approx(np.full(60, y.mean()), abs=0.15)
+
+
+def test_the_unit_of_the_target_does_not_matter_to_the_network():
+    X, y = toy(40, 5)
+    head = HEADS["mlp"]().estimator.set_params(regressor__random_state=0)
+    plain, scaled = head.fit(X, y).predict(X), head.fit(X, 1000 * y - 7).predict(X)
+    assert scaled == pytest.approx(1000 * plain - 7, rel=1e-3)
