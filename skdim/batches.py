@@ -55,6 +55,10 @@ class Batch:
         Index of the two contents in ``pair_kinds``.
     pair_kinds : LongTensor of shape (U, 2)
         The distinct (row content, neighbour content) pairs, so that what depends on contents alone is computed once.
+    group : LongTensor of shape (P,)
+        Which pairs have one row and one content of the neighbour in common.
+    group_row, group_pair : LongTensor of shape (G,)
+        Row of each group, ascending, and its contents as an index in ``pair_kinds``.
     volume : Tensor of shape (B,)
         Cubic Angstrom per atom.
     features : Tensor of shape (K, F)
@@ -77,6 +81,9 @@ class Batch:
     extra: torch.Tensor
     kind_pair: torch.Tensor
     pair_kinds: torch.Tensor
+    group: torch.Tensor
+    group_row: torch.Tensor
+    group_pair: torch.Tensor
     volume: torch.Tensor
     features: torch.Tensor
     fractions: torch.Tensor
@@ -116,6 +123,9 @@ def collate(points: PointSets, crystals: NDArray[np.int64], index: NDArray[np.in
     used, kind = np.unique(points.kind[rows], return_inverse=True)
     key = kind[row] * len(used) + kind[neighbor]
     pair_kinds, kind_pair = _number(key, len(used) ** 2)
+    groups, group = _number(row * len(used) + kind[neighbor], len(rows) * len(used))
+    group_row = groups // len(used)
+    group_key = kind[group_row] * len(used) + groups % len(used)
     occupancy = points.kinds.fractions[used].sum(1, dtype=np.float64)[kind]
     atoms = points.multiplicity[rows] * occupancy
     total = np.bincount(crystal, atoms, minlength=len(crystals))
@@ -133,6 +143,9 @@ def collate(points: PointSets, crystals: NDArray[np.int64], index: NDArray[np.in
         extra=_float(points.extra[pairs]),
         kind_pair=torch.from_numpy(kind_pair),
         pair_kinds=torch.from_numpy(np.stack([pair_kinds // len(used), pair_kinds % len(used)], 1)),
+        group=torch.from_numpy(group),
+        group_row=torch.from_numpy(group_row),
+        group_pair=torch.from_numpy(np.searchsorted(pair_kinds, group_key)),
         volume=_float(points.volume[crystals]),
         features=_float(points.kinds.features[used]),
         fractions=_float(points.kinds.fractions[used]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from skdim.encoder import EncoderConfig
+from skdim.architecture import EncoderConfig
 from skdim.estimators import ESTIMATORS
 from skdim.parameters import check_choice, check_number
 
@@ -62,7 +62,7 @@ class ModelConfig:
     objective : ObjectiveConfig
         What is learned.
     readout : str
-        "moments": mean, mean deviation, minimum and maximum over sites of raw features and environments.
+        "moments": statistics over the sites of raw features and environments, and densities of the former.
         "network": the paper's pre-pool layers, mean over sites, post-pool layers.
     negatives : tuple of str
         Kinds of false samples of the global objective.

@@ -37,7 +37,7 @@ class DeepInfoMaxEmbedder(TransformerMixin, SavedMixin):
         is initialised unless the local or global objective is given a weight; a second one, which never sees the
         centre, learns which element sits there; moments over sites. "paper": the published configuration.
     encoder_params : dict or None, default=None
-        Fields of `skdim.encoder.EncoderConfig` that replace the preset's: heads, blocks, width, ...
+        Fields of `skdim.architecture.EncoderConfig` that replace the preset's: heads, blocks, width, ...
     objective_params : dict or None, default=None
         Fields of `skdim.config.ObjectiveConfig` that replace the preset's: local, global, context, prior (weights),
         estimator ("jsd", "infonce", "dv"), jitter, strain.

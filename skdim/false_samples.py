@@ -102,6 +102,7 @@ def expand(batch: Batch) -> Batch:
         log_count=(batch.log_count - batch.count.log())[take],
         extra=batch.extra[take],
         kind_pair=batch.kind_pair[take],
+        group=batch.group[take],
     )
 
 
@@ -111,7 +112,17 @@ def _with_pairs(batch: Batch, kind: torch.Tensor, neighbor: torch.Tensor) -> Bat
     key = kind[batch.row] * n_kinds + kind[neighbor]
     distinct, kind_pair = torch.unique(key, return_inverse=True)
     pair_kinds = torch.stack([distinct // n_kinds, distinct % n_kinds], 1)
-    return replace(batch, kind=kind, neighbor=neighbor, kind_pair=kind_pair, pair_kinds=pair_kinds)
+    groups, group = torch.unique(batch.row * len(distinct) + kind_pair, return_inverse=True)
+    return replace(
+        batch,
+        kind=kind,
+        neighbor=neighbor,
+        kind_pair=kind_pair,
+        pair_kinds=pair_kinds,
+        group=group,
+        group_row=groups // len(distinct),
+        group_pair=groups % len(distinct),
+    )
 
 
 def replace_species(batch: Batch, partner: torch.Tensor, generator: torch.Generator) -> Batch:

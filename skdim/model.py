@@ -12,17 +12,20 @@ from skdim.infomax import ContextObjective
 from skdim.layers import perceptron
 from skdim.levels import TwoLevels
 from skdim.noise import crystal_noise, pair_noise
-from skdim.segments import MOMENTS, mean_and_deviation, weighted_moments
+from skdim.segments import MOMENTS, SIGNED_MOMENTS, mean_and_covariance, segment_sum, weighted_moments
 
 if TYPE_CHECKING:
+    from skdim.architecture import EncoderConfig
     from skdim.batches import Batch
     from skdim.config import ModelConfig, ObjectiveConfig
-    from skdim.encoder import EncoderConfig
 
 
-# Parts of a site whose spread and extremes over the crystal are read besides their mean and mean deviation: few
-# numbers that each mean something. Of the wide environments two moments say as much as four.
+# Parts of a site whose spread and extremes over the crystal are read: few numbers that each mean something. Of the wide
+# environments the mean is read, and which way they change from the electropositive to the electronegative sites.
 _ALL_MOMENTS = ("raw", "density", "surprise", "residual")
+_POLAR = "Electronegativity"
+# Powers of the volume per atom by which mean site features are divided: per volume, and per distance between atoms.
+_DENSITIES = {"per_volume": 1.0, "per_length": 1.0 / 3.0}
 
 
 class SiteStatistics(NamedTuple):
@@ -142,7 +145,15 @@ class CrystalModel(nn.Module):
         where = (batch.site_weight, batch.crystal, len(batch))
         few = torch.cat([v for k, v in parts.items() if k in _ALL_MOMENTS], 1)
         wide = torch.cat([v for k, v in parts.items() if k not in _ALL_MOMENTS], 1)
-        return torch.cat([weighted_moments(few, *where), mean_and_deviation(wide, *where)], 1)
+        polarity = parts["raw"][:, self._polar_column]
+        moments = [weighted_moments(few, *where), mean_and_covariance(wide, polarity, *where)]
+        return torch.cat([*moments, densities(batch)], 1)
+
+    @property
+    def _polar_column(self) -> int:
+        """Site feature that tells electropositive from electronegative sites; without electronegativity the first."""
+        names = self.config.feature_names
+        return names.index(_POLAR) if _POLAR in names else 0
 
     def column_names(self, batch: Batch) -> list[str]:
         """Names of the columns of the vector, given any batch."""
@@ -153,9 +164,20 @@ class CrystalModel(nn.Module):
         for part, values in self.site_parts(batch).items():
             own = self.config.feature_names if part in ("raw", "residual") else range(values.shape[1])
             (few if part in _ALL_MOMENTS else wide).extend(f"{part}_{k}" for k in own)
-        return [f"{name}_{moment}" for moment in MOMENTS for name in few] + [
-            f"{name}_{moment}" for moment in MOMENTS[:2] for name in wide
-        ]
+        names = [f"{name}_{moment}" for moment in MOMENTS for name in few]
+        names += [f"{name}_{moment}" for moment in SIGNED_MOMENTS for name in wide]
+        return names + [f"{name}_{density}" for density in _DENSITIES for name in self.config.feature_names]
+
+
+def densities(batch: Batch) -> torch.Tensor:
+    """Site features, in their own units, per volume and per length: (B, 2 * F).
+
+    Stiffness, polarisation and electrostatic energy go with what an element brings per volume or per distance, such as
+    its valence electrons, rather than per atom.
+    """
+    features = batch.features.index_select(0, batch.kind) * batch.site_weight.unsqueeze(1)
+    mean = segment_sum(features, batch.crystal, len(batch))
+    return torch.cat([mean / batch.volume.unsqueeze(1) ** power for power in _DENSITIES.values()], 1)
 
 
 def disturbed(batch: Batch, objective: ObjectiveConfig, generator: torch.Generator) -> torch.Tensor:

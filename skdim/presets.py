@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
+from skdim.architecture import EncoderConfig
 from skdim.config import NEGATIVES, ModelConfig, ObjectiveConfig, encoder_config
-from skdim.encoder import EncoderConfig
 from skdim.parameters import check_choice, check_number
 
 # What a parameter of an estimator can replace in a preset.

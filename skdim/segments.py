@@ -96,6 +96,7 @@ def _column_reaches(
 
 
 MOMENTS = ("mean", "deviation", "minimum", "maximum")
+SIGNED_MOMENTS = ("mean", "covariance")
 
 
 def mean_and_deviation(
@@ -106,6 +107,17 @@ def mean_and_deviation(
     mean = segment_sum(values * share, index, n_segments)
     deviation = segment_sum((values - mean.index_select(0, index)).abs() * share, index, n_segments)
     return torch.cat([mean, deviation], 1)
+
+
+def mean_and_covariance(
+    values: torch.Tensor, other: torch.Tensor, weight: torch.Tensor, index: torch.Tensor, n_segments: int
+) -> torch.Tensor:
+    """Mean of each segment and covariance with another value (N,), (S, 2 * D); see `weighted_moments`."""
+    share = weight.unsqueeze(1)
+    departure = other - segment_sum(other * weight, index, n_segments).index_select(0, index)
+    # One sum over the sites for both.
+    both = torch.cat([values, values * departure.unsqueeze(1)], 1) * share
+    return segment_sum(both, index, n_segments)
 
 
 def weighted_moments(values: torch.Tensor, weight: torch.Tensor, index: torch.Tensor, n_segments: int) -> torch.Tensor:

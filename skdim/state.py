@@ -23,7 +23,7 @@ from skdim.parameters import as_json
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ def read_state(path: str | os.PathLike[str]) -> EmbedderState:
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file is no embedder, is damaged, or was written by a later version.
+        If the file is no embedder, is damaged, or has another format.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"{os.fspath(path)!r} is not a file; accepted is what DeepInfoMaxEmbedder.save wrote.")
@@ -142,11 +142,11 @@ def read_state(path: str | os.PathLike[str]) -> EmbedderState:
 
 
 def _check_format(version: int, writer: str, path: str | os.PathLike[str]) -> None:
-    """Refuse files of later versions."""
-    if version > _FORMAT:
+    """Refuse files of other formats: the same weights would mean another network."""
+    if version != _FORMAT:
         raise ValueError(
             f"{os.fspath(path)!r} has format {version} (skdim {writer}); this version of skdim, {skdim.__version__}, "
-            f"reads formats up to {_FORMAT}."
+            f"reads format {_FORMAT}. An embedder of another format has to be trained again."
         )
 
 

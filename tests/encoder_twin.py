@@ -40,9 +40,14 @@ def slow_encoder(
     edge = {p: _edge(encoder, batch, distance, p) for p in range(len(distance))}
     outputs, partitions = [], []
     for number, block in enumerate(encoder.blocks):
-        updated, fresh_edge, partition = [], {}, []
+        updated, fresh_edge, partition = [], dict(edge), []
         for i in rows:
             bonds = bonds_of(batch, distance, i)
+            if encoder.config.depth == 1:
+                summed, total = _separable(encoder, block, batch, bonds, i, raw if number == 0 else None, state, edge)
+                updated.append(summed)
+                partition.append(total)
+                continue
             parts = []
             for bond in bonds:
                 j = bond.neighbor
@@ -68,7 +73,9 @@ def slow_encoder(
 def _edge(encoder: SiteNetEncoder, batch: Batch, distance: torch.Tensor, p: int) -> torch.Tensor:
     """e_ij: the distance or functions of it, then whatever else there is."""
     d = distance[p : p + 1]
-    edge = radial_basis(d.clamp_min(1e-2))[0] if encoder.config.radial else d
+    # The self pair: closed where powers of the distance are taken.
+    safe = torch.where(d > 0, d, 1.0 if encoder.config.decay else 0.01).to(d)
+    edge = radial_basis(safe)[0] if encoder.config.radial else d
     if encoder.blocks[0].centre is not None:
         edge = torch.cat([edge, batch.extra[p]])
     return edge if encoder.embed_edge is None else encoder.embed_edge(edge)
@@ -98,13 +105,52 @@ def _hidden(
     return torch.cat([layer.weight for layer in layers], 1) @ torch.cat(bond) + block.neighbor.bias
 
 
+def _separable(
+    encoder: SiteNetEncoder,
+    block: torch.nn.Module,
+    batch: Batch,
+    bonds: list[Bond],
+    i: int,
+    raw: list[torch.Tensor] | None,
+    state: list[torch.Tensor],
+    edge: dict[int, torch.Tensor],
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The separable form, a bond at a time: u * (C e) + D e under attention e . (Q u)."""
+    values, logits = [], []
+    heads = encoder.config.heads
+    for bond in bonds:
+        j = bond.neighbor
+        u = block.neighbor(state[j])
+        if block.centre is None:
+            u = block.hidden_neighbor if _alike(batch, i, j) else u
+        else:
+            u = u + block.centre(state[i])
+        if block.difference is not None and raw is not None:
+            u = u + block.difference((raw[i] - raw[j]).abs())
+        u = ACTIVATIONS[encoder.config.activation]()(u)
+        e = torch.cat([torch.ones(1, dtype=u.dtype), edge[bond.pair]])
+        scaling = torch.cat([e @ block.scaling[h] for h in range(heads)])
+        values.append(u * scaling + torch.cat([e @ block.shift[h] for h in range(heads)]))
+        logits.append(block.logit(u).reshape(heads, -1) @ e)
+    return _average(encoder, bonds, [v.split(len(v) // heads) for v in values], logits)
+
+
 def _attend(
     encoder: SiteNetEncoder, block: torch.nn.Module, bonds: list[Bond], parts: list[list[torch.Tensor]]
 ) -> tuple[torch.Tensor, torch.Tensor]:
+    """The published form: attention from the first part of a bond, values from the second."""
+    values = [block.value(p[1]).split(encoder.config.width // encoder.config.heads) for p in parts]
+    return _average(encoder, bonds, values, [block.logit(p[0]) for p in parts])
+
+
+def _average(
+    encoder: SiteNetEncoder,
+    bonds: list[Bond],
+    values: list[tuple[torch.Tensor, ...]],
+    logits: list[torch.Tensor],
+) -> tuple[torch.Tensor, torch.Tensor]:
     """sum_j a_ij g_A(z_ij), each head on its slice, and the log partition of each head."""
     config = encoder.config
-    values = [block.value(p[min(1, len(p) - 1)]).split(config.width // config.heads) for p in parts]
-    logits = [block.logit(p[0]) for p in parts]
     summed, partitions = [], []
     for h in range(config.heads):
         scores, some = [], []

@@ -9,8 +9,9 @@ import torch
 from pymatgen.core import Lattice, Structure
 
 from skdim import CrystalPointSetTransformer
+from skdim.architecture import EncoderConfig
 from skdim.batches import Batch
-from skdim.encoder import EncoderConfig, SiteNetEncoder
+from skdim.encoder import SiteNetEncoder
 from skdim.model import ContextTower
 from tests.handmade import salt, silicon
 from tests.small import batch_of, mixture, random, rutile

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+from skdim.architecture import EncoderConfig
 from skdim.assembly import assemble
 from skdim.batches import Batch
 from skdim.chunks import cells_and_kinds
-from skdim.encoder import EncoderConfig, SiteNetEncoder
+from skdim.encoder import SiteNetEncoder
 from skdim.featurizer import CrystalPointSetTransformer
 from skdim.pointsets import PointSets
 from tests.encoder_twin import slow_encoder

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 
+from skdim.architecture import EncoderConfig
 from skdim.batches import Batch
 from skdim.config import NEGATIVES, ModelConfig, ObjectiveConfig
-from skdim.encoder import EncoderConfig
 from skdim.false_samples import (
     draw_rows,
     expand,
@@ -25,7 +25,7 @@ from skdim.false_samples import (
 from skdim.levels import TwoLevels
 from skdim.model import CrystalModel, disturbed
 from skdim.pretraining import site_statistics
-from tests.small import batch_of, handful_points, random, seeded
+from tests.small import batch_of, handful, handful_points, random, seeded
 from tests.test_infomax import mean_over_crystals, pairs_of, sites, slow_bound
 
 ENCODER = EncoderConfig(width=8, heads=2, decay=(2.0, 6.0))
@@ -188,10 +188,36 @@ def test_moments_hold_the_raw_features_and_what_the_encoders_say() -> None:
         mean = float((expected[own] * batch().site_weight[own]).sum())
         assert float(values["raw_Electronegativity_mean"][c]) == pytest.approx(mean)
         assert float(values["raw_Electronegativity_maximum"][c]) == pytest.approx(float(expected[own].max()))
-    parts = {name.split("_")[0] for name in names}
+    parts = {name.split("_")[0] for name in names if "_per_" not in name}
     assert parts == {"raw", "density", "environment", "context", "surprise", "residual"}
     iron = 0
-    assert all(abs(float(v[iron])) < 1e-12 for n, v in values.items() if n.endswith("deviation"))
+    spreads = [v for name, v in values.items() if name.endswith(("deviation", "covariance"))]
+    assert len(spreads) > len(names) / 4
+    assert all(abs(float(v[iron])) < 1e-12 for v in spreads)
+
+
+def test_the_polar_moment_is_the_covariance_of_an_environment_with_electronegativity() -> None:
+    model, some = model_of(config()), batch()
+    values = dict(zip(model.column_names(some), model.vectors(some).detach().T.numpy(), strict=True))
+    contexts = model.site_parts(some)["context"].detach().numpy()
+    polarity = model.features(some)[some.kind][:, batch_columns("Electronegativity")].numpy()
+    for c in range(len(some)):
+        own = (some.crystal == c).numpy()
+        slow = np.cov(contexts[own, 1], polarity[own], bias=True, aweights=some.site_weight[own].numpy())
+        assert values["context_1_covariance"][c] == pytest.approx(slow[0, 1], abs=1e-6)
+
+
+def test_densities_are_site_features_per_volume_and_per_length() -> None:
+    model, points = model_of(config()), handful_points()
+    values = dict(zip(model.column_names(batch()), model.vectors(batch()).detach().T.numpy(), strict=True))
+    for c, structure in enumerate(handful()):
+        volume = structure.volume / sum(s.species.num_atoms for s in structure)
+        assert values["occupancy_per_volume"][c] <= 1.001 / volume
+        one = points[c]
+        weight = one.multiplicity * one.kinds.fractions[one.kind].sum(1)
+        radius = np.average(one.kinds.features[one.kind][:, batch_columns("AtomicRadius")], weights=weight)
+        assert values["AtomicRadius_per_volume"][c] == pytest.approx(radius / volume, rel=1e-4)
+        assert values["AtomicRadius_per_length"][c] == pytest.approx(radius / volume ** (1 / 3), rel=1e-4)
 
 
 def batch_columns(name: str) -> int:

@@ -10,7 +10,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skdim.segments import reaches_kth, segment_logsumexp, segment_max, segment_softmax, segment_sum, weighted_moments
+from skdim.segments import (
+    mean_and_covariance,
+    reaches_kth,
+    segment_logsumexp,
+    segment_max,
+    segment_softmax,
+    segment_sum,
+    weighted_moments,
+)
 from tests.small import random
 
 ragged = st.lists(st.integers(1, 5), min_size=1, max_size=6)
@@ -90,4 +98,19 @@ def test_moments_are_those_of_the_sites_written_out(sizes: list[int], seed: int)
         sites = values[index == s].repeat_interleave(copies[index == s], 0).numpy()
         mean = sites.mean(0)
         slow = np.concatenate([mean, np.abs(sites - mean).mean(0), sites.min(0), sites.max(0)])
+        assert moments[s].numpy() == pytest.approx(slow, abs=1e-12)
+
+
+@given(ragged, st.integers(0, 50))
+@settings(max_examples=25)
+def test_the_covariance_is_that_of_the_sites_written_out(sizes: list[int], seed: int) -> None:
+    index = index_of(sizes)
+    values, other = random(len(index), 2, seed=seed), random(len(index), seed=seed + 1)
+    copies = torch.from_numpy(np.random.default_rng(seed).integers(1, 5, len(index)))
+    weight = copies.double() / segment_sum(copies, index, len(sizes))[index]
+    moments = mean_and_covariance(values, other, weight, index, len(sizes))
+    for s in range(len(sizes)):
+        own = index == s
+        sites = torch.cat([values, other.unsqueeze(1)], 1)[own].repeat_interleave(copies[own], 0).numpy()
+        slow = np.concatenate([sites[:, :2].mean(0), np.cov(sites.T, bias=True)[:2, 2]])
         assert moments[s].numpy() == pytest.approx(slow, abs=1e-12)

@@ -1,0 +1,199 @@
+"""States of sites and pairs in, the next states out: the two forms of Site-Net's attention block.
+
+Shapes in comments: S rows, P pairs, U pairs of contents, G groups (the pairs of one row with one content), H heads,
+w width, E functions of the distance.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from skdim.layers import activate, perceptron, scale
+from skdim.segments import reaches_kth, segment_softmax, segment_sum
+
+if TYPE_CHECKING:
+    from skdim.architecture import EncoderConfig
+    from skdim.batches import Batch
+
+
+class Pairs(NamedTuple):
+    """Which two states make each pair, and what the first block knows beside them."""
+
+    batch: Batch
+    left: torch.Tensor  # (U,) or (P,)
+    right: torch.Tensor
+    of_contents: bool  # whether states belong to contents, so that U pairs of them stand for P pairs of sites
+    difference: torch.Tensor | None  # (U, F)
+    alike: torch.Tensor | None  # (U, 1) one where the neighbour holds an element of the centre, else zero
+
+
+def first_pairs(batch: Batch, features: torch.Tensor, hide_centre: bool) -> Pairs:
+    """In the first block a state belongs to a site content, so pairs of contents are all there is to compute."""
+    left, right = batch.pair_kinds.unbind(1)
+    if not hide_centre:
+        difference = (features.index_select(0, left) - features.index_select(0, right)).abs()
+        return Pairs(batch, left, right, True, difference, None)
+    # A mixture that shares one element is hidden as a whole: its features are means, of which no part can be shown.
+    holds = (batch.fractions > 0).to(features.dtype)
+    alike = (holds @ holds.T > 0).to(features.dtype)[left, right].unsqueeze(1)
+    return Pairs(batch, left, right, True, None, alike)
+
+
+def later_pairs(batch: Batch) -> Pairs:
+    """In later blocks every row has a state of its own."""
+    return Pairs(batch, batch.row, batch.neighbor, False, None, None)
+
+
+class Outputs(NamedTuple):
+    """What a block gives."""
+
+    state: torch.Tensor  # (S, w)
+    edge: torch.Tensor  # (P, ...)
+    partition: torch.Tensor  # (S, H)
+    attention: torch.Tensor  # (P, H)
+
+
+class _Block(nn.Module):
+    """What both forms share: projections of the two sites of a pair, and the softmax over the pairs of a site.
+
+    Parameters
+    ----------
+    n_site, n_difference : int
+        Widths of a site's state and of the differences of site features; 0 leaves the latter out.
+    wide : int
+        Width of the hidden layer.
+    config : EncoderConfig
+        Shape of the network.
+    hide_centre : bool
+        Whether only the neighbour is seen, and not even that where it holds an element of the centre.
+    """
+
+    def __init__(self, n_site: int, n_difference: int, wide: int, config: EncoderConfig, hide_centre: bool) -> None:
+        super().__init__()
+        self.config = config
+        self.centre = None if hide_centre else nn.Linear(n_site, wide, bias=False)
+        self.neighbor = nn.Linear(n_site, wide)
+        self.difference = nn.Linear(n_difference, wide, bias=False) if n_difference else None
+        self.hidden_neighbor = nn.Parameter(0.3 * torch.randn(wide)) if hide_centre else None
+
+    def _sites(self, pairs: Pairs, state: torch.Tensor) -> torch.Tensor:
+        """W_a x_i + W_b x_j and what the first block adds (U, wide)."""
+        hidden: torch.Tensor = self.neighbor(state).index_select(0, pairs.right)
+        if self.hidden_neighbor is not None and pairs.alike is not None:
+            hidden = hidden + pairs.alike * (self.hidden_neighbor - hidden)
+        if self.centre is not None:
+            hidden = hidden + self.centre(state).index_select(0, pairs.left)
+        if self.difference is not None:
+            hidden = hidden + self.difference(pairs.difference)
+        return hidden
+
+    def _attention(
+        self, batch: Batch, logits: torch.Tensor | None, prior: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Attention (P, H) and log partition (S, H) of logits (P, H) on top of the prior; None stands for zeros."""
+        n_rows, k = len(batch.kind), self.config.top_k
+        scores = prior if logits is None else logits + prior
+        if k is not None:
+            ranked = scores - batch.log_count.unsqueeze(1)
+            kept = reaches_kth(ranked, batch.log_count.exp(), batch.row, n_rows, k)
+            scores = scores.masked_fill(~kept, -torch.inf)
+        return segment_softmax(scores, batch.row, n_rows)
+
+
+class PublishedBlock(_Block):
+    """The published block: a layer for each of attention, value and pair update, one more after the sum."""
+
+    def __init__(
+        self, n_site: int, n_edge: int, n_difference: int, config: EncoderConfig, last: bool, hide_centre: bool = False
+    ) -> None:
+        width, activation = config.width, config.activation
+        self.slices = 2 + (not last)
+        super().__init__(n_site, n_difference, self.slices * width, config, hide_centre)
+        self.edge = nn.Linear(n_edge, self.slices * width, bias=False)
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(self.slices))
+        self.logit = nn.Linear(width, config.heads)
+        if config.decay is not None:
+            # Attention starts at the decay with distance and learns what departs from it.
+            nn.init.zeros_(self.logit.weight)
+            nn.init.zeros_(self.logit.bias)
+        self.value = perceptron(width, width, activation=activation)
+        self.site = perceptron(width, width, activation=activation)
+
+    def forward(self, pairs: Pairs, state: torch.Tensor, edge: torch.Tensor, prior: torch.Tensor) -> Outputs:
+        """Take site states (S or K, n_site), edge states (P, n_edge) and prior logits (P, H)."""
+        hidden = self._sites(pairs, state)
+        if pairs.of_contents:
+            hidden = hidden.index_select(0, pairs.batch.kind_pair)
+        # One pass over the pairs for the product and the sum.
+        hidden = hidden.addmm_(edge, self.edge.weight.T)  # (P, slices * w)
+        parts = [
+            norm(activate(self.config.activation, h))
+            for norm, h in zip(self.norms, hidden.chunk(self.slices, 1), strict=True)
+        ]
+        batch, n_rows = pairs.batch, len(pairs.batch.kind)
+        attention, partition = self._attention(batch, self.logit(parts[0]), prior)
+        by_head = scale(self.value(parts[1]).unflatten(1, (self.config.heads, -1)), attention.unsqueeze(2))
+        summed = segment_sum(by_head.flatten(1), batch.row, n_rows)  # (S, w)
+        return Outputs(self.site(summed), parts[-1], partition, attention)
+
+
+class SeparableBlock(_Block):
+    """A block whose pairs are a function of the two contents, times and plus functions of the distance.
+
+    u_ij = s(W_a x_i + W_b x_j + W_d |x_i - x_j| + b),  e_ij = [1, functions of the distance],
+    value_ij = u_ij * (C e_ij) + D e_ij,  logit_ij = e_ij . (Q u_ij) + prior.
+
+    So the sum over pairs that share both contents needs only sums of e_ij, weighed by attention: nothing as wide as a
+    state is ever made for a pair.
+    """
+
+    def __init__(
+        self, n_site: int, n_edge: int, n_difference: int, config: EncoderConfig, hide_centre: bool = False
+    ) -> None:
+        super().__init__(n_site, n_difference, config.width, config, hide_centre)
+        n_edge, heads, slice_ = n_edge + 1, config.heads, config.width // config.heads
+        # Values start close to functions of the contents alone, which carries most of what kernels and ridges use.
+        scaling = 0.1 * torch.randn(heads, n_edge, slice_)
+        scaling[:, 0] = 1.0
+        self.scaling = nn.Parameter(scaling)
+        self.shift = nn.Parameter(torch.rand(heads, n_edge, slice_) - 0.5)
+        self.logit = nn.Linear(config.width, heads * n_edge)
+        # Attention starts at the decay with distance, or flat, and learns what departs from it.
+        nn.init.zeros_(self.logit.weight)
+        nn.init.zeros_(self.logit.bias)
+
+    def forward(self, pairs: Pairs, state: torch.Tensor, edge: torch.Tensor, prior: torch.Tensor) -> Outputs:
+        """Take site states (S or K, n_site), functions of the distance (P, E) and prior logits (P, H)."""
+        batch, n_rows = pairs.batch, len(pairs.batch.kind)
+        heads, functions = self.config.heads, F.pad(edge, (1, 0), value=1.0)  # (P, E + 1)
+        content = activate(self.config.activation, self._sites(pairs, state))  # (U, w)
+        attention, partition = self._attention(batch, self._logits(pairs, content, functions), prior)
+        weighed = (attention.unsqueeze(2) * functions.unsqueeze(1)).flatten(1)  # (P, H * (E + 1))
+        row = batch.row
+        if pairs.of_contents:
+            weighed, row = segment_sum(weighed, batch.group, len(batch.group_row)), batch.group_row
+            content = content.index_select(0, batch.group_pair)
+        by_row = segment_sum(weighed, row, n_rows)
+        factors = _by_head(weighed.view(len(weighed), heads, -1), self.scaling)  # (G or P, w)
+        summed = segment_sum(content * factors, row, n_rows)
+        summed = summed + _by_head(by_row.view(n_rows, heads, -1), self.shift)
+        return Outputs(summed, edge, partition, attention)
+
+    def _logits(self, pairs: Pairs, content: torch.Tensor, functions: torch.Tensor) -> torch.Tensor | None:
+        """What is learned of the attention (P, H); nothing but zeros is not worth a pass over pairs."""
+        if not torch.is_grad_enabled() and not self.logit.weight.any() and not self.logit.bias.any():
+            return None
+        query = self.logit(content)
+        if pairs.of_contents:
+            query = query.index_select(0, pairs.batch.kind_pair)
+        logits: torch.Tensor = (query.view(len(query), self.config.heads, -1) * functions.unsqueeze(1)).sum(2)
+        return logits
+
+
+def _by_head(weights: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
+    """Multiply weights (N, H, E) by each head's own table (H, E, w / H), giving (N, w)."""
+    return torch.bmm(weights.transpose(0, 1), table).transpose(0, 1).flatten(1)
