@@ -55,10 +55,10 @@ class Batch:
         Index of the two contents in ``pair_kinds``.
     pair_kinds : LongTensor of shape (U, 2)
         The distinct (row content, neighbour content) pairs, so that what depends on contents alone is computed once.
-    group : LongTensor of shape (P,)
-        Which pairs have one row and one content of the neighbour in common.
-    group_row, group_pair : LongTensor of shape (G,)
-        Row of each group, ascending, and its contents as an index in ``pair_kinds``.
+    by_group : LongTensor of shape (P,)
+        The pairs, those side by side that have the row and the content of the neighbour in common.
+    group_start, group_row, group_pair : LongTensor of shape (G,)
+        Where each group begins in ``by_group``, its row, ascending, and its contents as an index in ``pair_kinds``.
     volume : Tensor of shape (B,)
         Cubic Angstrom per atom.
     features : Tensor of shape (K, F)
@@ -81,7 +81,8 @@ class Batch:
     extra: torch.Tensor
     kind_pair: torch.Tensor
     pair_kinds: torch.Tensor
-    group: torch.Tensor
+    by_group: torch.Tensor
+    group_start: torch.Tensor
     group_row: torch.Tensor
     group_pair: torch.Tensor
     volume: torch.Tensor
@@ -143,7 +144,8 @@ def collate(points: PointSets, crystals: NDArray[np.int64], index: NDArray[np.in
         extra=_float(points.extra[pairs]),
         kind_pair=torch.from_numpy(kind_pair),
         pair_kinds=torch.from_numpy(np.stack([pair_kinds // len(used), pair_kinds % len(used)], 1)),
-        group=torch.from_numpy(group),
+        by_group=torch.from_numpy(np.argsort(group, kind="stable")),
+        group_start=torch.from_numpy(np.concatenate([[0], np.bincount(group).cumsum()[:-1]])),
         group_row=torch.from_numpy(group_row),
         group_pair=torch.from_numpy(np.searchsorted(pair_kinds, group_key)),
         volume=_float(points.volume[crystals]),

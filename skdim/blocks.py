@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from skdim.layers import activate, perceptron, scale
-from skdim.segments import reaches_kth, segment_softmax, segment_sum
+from skdim.segments import reaches_kth, segment_exp, segment_softmax, segment_sum
 
 if TYPE_CHECKING:
     from skdim.architecture import EncoderConfig
@@ -54,7 +54,7 @@ class Outputs(NamedTuple):
     state: torch.Tensor  # (S, w)
     edge: torch.Tensor  # (P, ...)
     partition: torch.Tensor  # (S, H)
-    attention: torch.Tensor  # (P, H)
+    scores: torch.Tensor  # (P, H) whose softmax over a site's pairs is the attention
 
 
 class _Block(nn.Module):
@@ -91,17 +91,14 @@ class _Block(nn.Module):
             hidden = hidden + self.difference(pairs.difference)
         return hidden
 
-    def _attention(
-        self, batch: Batch, logits: torch.Tensor | None, prior: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Attention (P, H) and log partition (S, H) of logits (P, H) on top of the prior; None stands for zeros."""
-        n_rows, k = len(batch.kind), self.config.top_k
-        scores = prior if logits is None else logits + prior
-        if k is not None:
-            ranked = scores - batch.log_count.unsqueeze(1)
-            kept = reaches_kth(ranked, batch.log_count.exp(), batch.row, n_rows, k)
-            scores = scores.masked_fill(~kept, -torch.inf)
-        return segment_softmax(scores, batch.row, n_rows)
+    def _scores(self, batch: Batch, logits: torch.Tensor | None, prior: torch.Tensor) -> torch.Tensor:
+        """Logits (P, H) on top of the prior, -inf where k-softmax leaves a pair out; None stands for zeros."""
+        scores, k = prior if logits is None else logits + prior, self.config.top_k
+        if k is None:
+            return scores
+        ranked = scores - batch.log_count.unsqueeze(1)
+        kept = reaches_kth(ranked, batch.log_count.exp(), batch.row, len(batch.kind), k)
+        return scores.masked_fill(~kept, -torch.inf)
 
 
 class PublishedBlock(_Block):
@@ -135,10 +132,11 @@ class PublishedBlock(_Block):
             for norm, h in zip(self.norms, hidden.chunk(self.slices, 1), strict=True)
         ]
         batch, n_rows = pairs.batch, len(pairs.batch.kind)
-        attention, partition = self._attention(batch, self.logit(parts[0]), prior)
+        scores = self._scores(batch, self.logit(parts[0]), prior)
+        attention, partition = segment_softmax(scores, batch.row, n_rows)
         by_head = scale(self.value(parts[1]).unflatten(1, (self.config.heads, -1)), attention.unsqueeze(2))
         summed = segment_sum(by_head.flatten(1), batch.row, n_rows)  # (S, w)
-        return Outputs(self.site(summed), parts[-1], partition, attention)
+        return Outputs(self.site(summed), parts[-1], partition, scores)
 
 
 class SeparableBlock(_Block):
@@ -168,20 +166,21 @@ class SeparableBlock(_Block):
 
     def forward(self, pairs: Pairs, state: torch.Tensor, edge: torch.Tensor, prior: torch.Tensor) -> Outputs:
         """Take site states (S or K, n_site), functions of the distance (P, E) and prior logits (P, H)."""
-        batch, n_rows = pairs.batch, len(pairs.batch.kind)
-        heads, functions = self.config.heads, F.pad(edge, (1, 0), value=1.0)  # (P, E + 1)
+        batch, row, n_rows = pairs.batch, pairs.batch.row, len(pairs.batch.kind)
+        functions = F.pad(edge, (1, 0), value=1.0)  # (P, E + 1)
         content = activate(self.config.activation, self._sites(pairs, state))  # (U, w)
-        attention, partition = self._attention(batch, self._logits(pairs, content, functions), prior)
-        weighed = (attention.unsqueeze(2) * functions.unsqueeze(1)).flatten(1)  # (P, H * (E + 1))
-        row = batch.row
+        scores = self._scores(batch, self._logits(pairs, content, functions), prior)
+        raised, top = segment_exp(scores, row, n_rows)
+        weighed = _weighed(pairs, raised, functions)
         if pairs.of_contents:
-            weighed, row = segment_sum(weighed, batch.group, len(batch.group_row)), batch.group_row
-            content = content.index_select(0, batch.group_pair)
+            row, content = batch.group_row, content.index_select(0, batch.group_pair)
         by_row = segment_sum(weighed, row, n_rows)
-        factors = _by_head(weighed.view(len(weighed), heads, -1), self.scaling)  # (G or P, w)
-        summed = segment_sum(content * factors, row, n_rows)
-        summed = summed + _by_head(by_row.view(n_rows, heads, -1), self.shift)
-        return Outputs(summed, edge, partition, attention)
+        summed = segment_sum(content * (weighed @ _by_head(self.scaling)), row, n_rows)
+        summed = torch.addmm(summed, by_row, _by_head(self.shift))
+        # The first function is one: its sum is what the softmax divides by, once for each site.
+        total = by_row[:, :: functions.shape[1]]  # (S, H)
+        state = (summed.view(n_rows, self.config.heads, -1) / total.unsqueeze(2)).flatten(1)
+        return Outputs(state, edge, total.log() + top, scores)
 
     def _logits(self, pairs: Pairs, content: torch.Tensor, functions: torch.Tensor) -> torch.Tensor | None:
         """What is learned of the attention (P, H); nothing but zeros is not worth a pass over pairs."""
@@ -190,10 +189,23 @@ class SeparableBlock(_Block):
         query = self.logit(content)
         if pairs.of_contents:
             query = query.index_select(0, pairs.batch.kind_pair)
-        logits: torch.Tensor = (query.view(len(query), self.config.heads, -1) * functions.unsqueeze(1)).sum(2)
-        return logits
+        return torch.bmm(query.view(len(query), self.config.heads, -1), functions.unsqueeze(2)).squeeze(2)
 
 
-def _by_head(weights: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
-    """Multiply weights (N, H, E) by each head's own table (H, E, w / H), giving (N, w)."""
-    return torch.bmm(weights.transpose(0, 1), table).transpose(0, 1).flatten(1)
+def _weighed(pairs: Pairs, raised: torch.Tensor, functions: torch.Tensor) -> torch.Tensor:
+    """Products of weights (P, H) and functions (P, E) of each pair, summed over groups where there are any.
+
+    Gives (G or P, H * E).
+    """
+    if not pairs.of_contents:
+        return (raised.unsqueeze(2) * functions.unsqueeze(1)).flatten(1)
+    order, start = pairs.batch.by_group, pairs.batch.group_start
+    # Weights and sums in one pass for each head, without the products ever lying in memory.
+    sums = [F.embedding_bag(order, functions, start, mode="sum", per_sample_weights=w[order]) for w in raised.unbind(1)]
+    return torch.cat(sums, 1)
+
+
+def _by_head(tables: torch.Tensor) -> torch.Tensor:
+    """Tables (H, E, w / H) of the heads as one (H * E, w), so that one product serves all heads."""
+    table: torch.Tensor = torch.block_diag(*tables)  # type: ignore[no-untyped-call]
+    return table

@@ -24,6 +24,7 @@ from torch import nn
 
 from skdim.blocks import PublishedBlock, SeparableBlock, first_pairs, later_pairs
 from skdim.layers import perceptron, radial_basis
+from skdim.segments import segment_softmax
 
 if TYPE_CHECKING:
     from skdim.architecture import EncoderConfig
@@ -40,7 +41,11 @@ class Environments(NamedTuple):
 
     vector: torch.Tensor  # (S, blocks * w)
     log_partition: torch.Tensor  # (S, H) of the first block: how much attention the surroundings offer
-    attention: torch.Tensor  # (P, H) of the last block
+    scores: torch.Tensor  # (P, H) of the last block
+
+    def attention(self, batch: Batch) -> torch.Tensor:
+        """Attention (P, H) of each site to its pairs, copies of a pair together."""
+        return segment_softmax(self.scores, batch.row, len(batch.kind))[0]
 
 
 class SiteNetEncoder(nn.Module):
@@ -120,11 +125,11 @@ class SiteNetEncoder(nn.Module):
         pairs = first_pairs(batch, features, self.hide_centre)
         outputs, partitions = [], []
         for block in self.blocks:
-            state, edge, partition, attention = block(pairs, state, edge, prior)
+            state, edge, partition, scores = block(pairs, state, edge, prior)
             pairs = later_pairs(batch)
             outputs.append(state)
             partitions.append(partition)
-        return Environments(torch.cat(outputs, 1), partitions[0], attention)
+        return Environments(torch.cat(outputs, 1), partitions[0], scores)
 
     def _prior(self, batch: Batch, distance: torch.Tensor) -> torch.Tensor:
         """Logits (P, H) before anything is learned: counts, cutoff, decay with distance."""

@@ -93,7 +93,7 @@ def runs(index: torch.Tensor, n: int, chosen: torch.Tensor) -> tuple[torch.Tenso
 def expand(batch: Batch) -> Batch:
     """The batch with every merged pair written out, so that each can be disturbed by itself."""
     take = torch.repeat_interleave(torch.arange(len(batch.count), device=batch.count.device), batch.count)
-    return replace(
+    written_out = replace(
         batch,
         row=batch.row[take],
         neighbor=batch.neighbor[take],
@@ -102,7 +102,21 @@ def expand(batch: Batch) -> Batch:
         log_count=(batch.log_count - batch.count.log())[take],
         extra=batch.extra[take],
         kind_pair=batch.kind_pair[take],
-        group=batch.group[take],
+    )
+    return _grouped(written_out)
+
+
+def _grouped(batch: Batch) -> Batch:
+    """The batch with its groups made anew from rows and pairs of contents."""
+    n_kind_pairs = len(batch.pair_kinds)
+    key = batch.row * n_kind_pairs + batch.kind_pair
+    groups, group, size = torch.unique(key, return_inverse=True, return_counts=True)
+    return replace(
+        batch,
+        by_group=torch.argsort(group, stable=True),
+        group_start=size.cumsum(0) - size,
+        group_row=groups // n_kind_pairs,
+        group_pair=groups % n_kind_pairs,
     )
 
 
@@ -112,17 +126,7 @@ def _with_pairs(batch: Batch, kind: torch.Tensor, neighbor: torch.Tensor) -> Bat
     key = kind[batch.row] * n_kinds + kind[neighbor]
     distinct, kind_pair = torch.unique(key, return_inverse=True)
     pair_kinds = torch.stack([distinct // n_kinds, distinct % n_kinds], 1)
-    groups, group = torch.unique(batch.row * len(distinct) + kind_pair, return_inverse=True)
-    return replace(
-        batch,
-        kind=kind,
-        neighbor=neighbor,
-        kind_pair=kind_pair,
-        pair_kinds=pair_kinds,
-        group=group,
-        group_row=groups // len(distinct),
-        group_pair=groups % len(distinct),
-    )
+    return _grouped(replace(batch, kind=kind, neighbor=neighbor, kind_pair=kind_pair, pair_kinds=pair_kinds))
 
 
 def replace_species(batch: Batch, partner: torch.Tensor, generator: torch.Generator) -> Batch:

@@ -144,10 +144,9 @@ class CrystalModel(nn.Module):
         parts = self.site_parts(batch)
         where = (batch.site_weight, batch.crystal, len(batch))
         few = torch.cat([v for k, v in parts.items() if k in _ALL_MOMENTS], 1)
-        wide = torch.cat([v for k, v in parts.items() if k not in _ALL_MOMENTS], 1)
         polarity = parts["raw"][:, self._polar_column]
-        moments = [weighted_moments(few, *where), mean_and_covariance(wide, polarity, *where)]
-        return torch.cat([*moments, densities(batch)], 1)
+        wide = [mean_and_covariance(v, polarity, *where) for k, v in parts.items() if k not in _ALL_MOMENTS]
+        return torch.cat([weighted_moments(few, *where), *wide, densities(batch)], 1)
 
     @property
     def _polar_column(self) -> int:
@@ -163,10 +162,12 @@ class CrystalModel(nn.Module):
         wide: list[str] = []
         for part, values in self.site_parts(batch).items():
             own = self.config.feature_names if part in ("raw", "residual") else range(values.shape[1])
-            (few if part in _ALL_MOMENTS else wide).extend(f"{part}_{k}" for k in own)
+            if part in _ALL_MOMENTS:
+                few += [f"{part}_{k}" for k in own]
+            else:
+                wide += [f"{part}_{k}_{moment}" for moment in SIGNED_MOMENTS for k in own]
         names = [f"{name}_{moment}" for moment in MOMENTS for name in few]
-        names += [f"{name}_{moment}" for moment in SIGNED_MOMENTS for name in wide]
-        return names + [f"{name}_{density}" for density in _DENSITIES for name in self.config.feature_names]
+        return names + wide + [f"{name}_{density}" for density in _DENSITIES for name in self.config.feature_names]
 
 
 def densities(batch: Batch) -> torch.Tensor:

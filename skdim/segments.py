@@ -7,6 +7,10 @@ results repeat bit by bit.
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
+
+# Exponentials of logits within this bound, and sums of many, are far from what single precision cannot hold.
+_SAFE = 60.0
 
 
 def segment_sum(values: torch.Tensor, index: torch.Tensor, n_segments: int) -> torch.Tensor:
@@ -14,10 +18,34 @@ def segment_sum(values: torch.Tensor, index: torch.Tensor, n_segments: int) -> t
     return values.new_zeros(n_segments, *values.shape[1:]).index_add(0, index, values)
 
 
+def weighted_sum(values: torch.Tensor, weight: torch.Tensor, index: torch.Tensor, n_segments: int) -> torch.Tensor:
+    """Sum of the values (N, D) of each segment times their weights (N,), giving (S, D); ``index`` must ascend.
+
+    The products never lie in memory, which for wide values is most of the time.
+    """
+    size = torch.bincount(index, minlength=n_segments)
+    order = torch.arange(len(index), device=index.device)
+    return F.embedding_bag(order, values, size.cumsum(0) - size, mode="sum", per_sample_weights=weight)
+
+
 def segment_max(values: torch.Tensor, index: torch.Tensor, n_segments: int) -> torch.Tensor:
     """Largest of the values (N, D) of each segment, column by column, giving (S, D); -inf where there are none."""
     start = values.new_full((n_segments, values.shape[1]), -torch.inf)
     return start.scatter_reduce(0, index.unsqueeze(1).expand_as(values), values, "amax")
+
+
+def segment_exp(
+    logits: torch.Tensor, index: torch.Tensor, n_segments: int
+) -> tuple[torch.Tensor, torch.Tensor | float]:
+    """Exponentials (N, H) that can be summed, and the logarithm by which they were lowered, (S, H) or zero for all.
+
+    Where single precision holds the exponentials as they are, no segment's largest has to be looked up.
+    """
+    least, most = torch.aminmax(logits.detach())
+    if least > -_SAFE and most < _SAFE:
+        return logits.exp(), 0.0
+    top = segment_max(logits.detach(), index, n_segments)
+    return (logits - top.index_select(0, index)).exp(), top
 
 
 def segment_softmax(logits: torch.Tensor, index: torch.Tensor, n_segments: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -39,8 +67,7 @@ def segment_softmax(logits: torch.Tensor, index: torch.Tensor, n_segments: int) 
     log_partition : Tensor of shape (S, H)
         Logarithm of the sum of the exponentials.
     """
-    top = segment_max(logits.detach(), index, n_segments)
-    raised = (logits - top.index_select(0, index)).exp()
+    raised, top = segment_exp(logits, index, n_segments)
     total = segment_sum(raised, index, n_segments)
     return raised / total.index_select(0, index), total.log() + top
 
@@ -103,9 +130,8 @@ def mean_and_deviation(
     values: torch.Tensor, weight: torch.Tensor, index: torch.Tensor, n_segments: int
 ) -> torch.Tensor:
     """Mean and mean absolute deviation from it of each segment, (S, 2 * D); see `weighted_moments`."""
-    share = weight.unsqueeze(1)
-    mean = segment_sum(values * share, index, n_segments)
-    deviation = segment_sum((values - mean.index_select(0, index)).abs() * share, index, n_segments)
+    mean = weighted_sum(values, weight, index, n_segments)
+    deviation = weighted_sum((values - mean.index_select(0, index)).abs(), weight, index, n_segments)
     return torch.cat([mean, deviation], 1)
 
 
@@ -113,11 +139,9 @@ def mean_and_covariance(
     values: torch.Tensor, other: torch.Tensor, weight: torch.Tensor, index: torch.Tensor, n_segments: int
 ) -> torch.Tensor:
     """Mean of each segment and covariance with another value (N,), (S, 2 * D); see `weighted_moments`."""
-    share = weight.unsqueeze(1)
     departure = other - segment_sum(other * weight, index, n_segments).index_select(0, index)
-    # One sum over the sites for both.
-    both = torch.cat([values, values * departure.unsqueeze(1)], 1) * share
-    return segment_sum(both, index, n_segments)
+    sums = [weighted_sum(values, w, index, n_segments) for w in (weight, weight * departure)]
+    return torch.cat(sums, 1)
 
 
 def weighted_moments(values: torch.Tensor, weight: torch.Tensor, index: torch.Tensor, n_segments: int) -> torch.Tensor:

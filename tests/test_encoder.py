@@ -89,7 +89,7 @@ def test_disturbed_distances_take_the_place_of_the_batch_own() -> None:
 
 def test_attention_sums_to_one_over_each_site() -> None:
     some = batch()
-    attention = build(DEFAULT, some)(some, unit_features(some), some.distance).attention
+    attention = build(DEFAULT, some)(some, unit_features(some), some.distance).attention(some)
     total = torch.zeros(len(some.kind), 2, dtype=torch.float64).index_add(0, some.row, attention)
     assert torch.allclose(total, torch.ones_like(total))
 
@@ -166,7 +166,7 @@ def test_pairs_beyond_the_cutoff_say_nothing() -> None:
 def test_before_training_attention_falls_with_each_head_s_power_of_the_distance() -> None:
     some = batch("supercell")
     encoder = SiteNetEncoder(some.features.shape[1], some.extra.shape[1], DEFAULT).double()
-    attention = encoder(some, unit_features(some), some.distance).attention
+    attention = encoder(some, unit_features(some), some.distance).attention(some)
     for row in range(len(some.kind)):
         own = some.row == row
         for head, power in enumerate((2.0, 6.0)):

@@ -82,7 +82,8 @@ def _attention(model: CrystalModel, batch: Batch) -> dict[str, NDArray[np.float3
         encoders = {"environment": model.encoder}
         if model.context is not None:
             encoders["context"] = model.context.encoder
-        return {name: e(batch, features, batch.distance).attention.cpu().numpy() for name, e in encoders.items()}
+        found = {name: e(batch, features, batch.distance) for name, e in encoders.items()}
+        return {name: e.attention(batch).cpu().numpy() for name, e in found.items()}
 
 
 def _attention_table(batch: Batch, weight: NDArray[np.float32], site: NDArray[np.int64]) -> pd.DataFrame:
