@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from skdim.featurizer import CrystalPointSetTransformer as CrystalPointSetTransformer
     from skdim.masking import LabelMaskingRegressor as LabelMaskingRegressor
     from skdim.pointsets import PointSets as PointSets
+    from skdim.pretrained import load_pretrained as load_pretrained
     from skdim.regressor import SiteNetRegressor as SiteNetRegressor
     from skdim.scoring import masked_scorer as masked_scorer
 
@@ -28,6 +29,7 @@ _MODULE_OF = {
     "LabelMaskingRegressor": "skdim.masking",
     "PointSets": "skdim.pointsets",
     "SiteNetRegressor": "skdim.regressor",
+    "load_pretrained": "skdim.pretrained",
     "masked_scorer": "skdim.scoring",
 }
 

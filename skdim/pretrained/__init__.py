@@ -1,0 +1,87 @@
+"""The name of a shipped model in, the fitted embedder or its card out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from importlib.resources import as_file, files
+from typing import Any
+
+from skdim.embedder import DeepInfoMaxEmbedder
+from skdim.parameters import check_choice
+
+__all__ = ["load_pretrained", "pretrained_card"]
+
+MODELS = ("default",)
+
+
+def load_pretrained(name: str = "default") -> DeepInfoMaxEmbedder:
+    """Load an embedder that comes with the package, pretrained on all bundled crystals.
+
+    It has seen every bundled structure, though no property: of the bundled tasks its scores are transductive, and a
+    benchmark on them should pretrain on training folds instead. On other crystals it is a start without a training of
+    one's own. What it was trained on, how, and where its limits are is in `pretrained_card`.
+
+    Parameters
+    ----------
+    name : {"default"}, default="default"
+        The model: preset="default".
+
+    Returns
+    -------
+    DeepInfoMaxEmbedder
+        Fitted.
+
+    Raises
+    ------
+    ValueError
+        If there is no model of that name, or its file is not the one its card describes.
+
+    Examples
+    --------
+    >>> from skdim.datasets import load_band_gap
+    >>> from skdim.pretrained import load_pretrained
+    >>> structures, _ = load_band_gap(return_X_y=True)
+    >>> embedder = load_pretrained()
+    >>> embedder.transform(structures[:3]).shape == (3, len(embedder.get_feature_names_out()))
+    True
+    """
+    card = pretrained_card(name)
+    with as_file(files(__name__) / f"{name}.safetensors") as path:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        if digest != card["sha256"]:
+            raise ValueError(
+                f"{path} has the sha256 {digest}, but its card says {card['sha256']}: it is damaged, or was replaced. "
+                "Install the package again."
+            )
+        return DeepInfoMaxEmbedder.load(path)
+
+
+def pretrained_card(name: str = "default") -> dict[str, Any]:
+    """Read the card of a model that comes with the package.
+
+    Parameters
+    ----------
+    name : {"default"}, default="default"
+        The model.
+
+    Returns
+    -------
+    dict
+        ``sha256`` and ``bytes`` of the file, ``data``, ``command``, ``seed``, ``versions``, ``training``, ``scores``
+        and ``limits``.
+
+    Raises
+    ------
+    ValueError
+        If there is no model of that name.
+
+    Examples
+    --------
+    >>> from skdim.pretrained import pretrained_card
+    >>> len(pretrained_card()["sha256"])
+    64
+    """
+    check_choice("name", name, MODELS)
+    card: dict[str, Any] = json.loads((files(__name__) / f"{name}.json").read_text(encoding="utf-8"))
+    return card

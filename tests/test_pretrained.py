@@ -1,0 +1,81 @@
+"""The shipped model: the file is the one its card describes, and its vectors are those that were recorded."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from skdim import DeepInfoMaxEmbedder, SiteNetRegressor, pretrained
+from skdim.datasets import load_formation_energy, load_unlabelled
+from skdim.interpretation import site_surprise
+from skdim.pretrained import load_pretrained, pretrained_card
+from tests.handmade import DATA, salt
+from tests.small import bundled
+
+SHIPPED = Path(str(files(pretrained)))
+
+
+@pytest.mark.parametrize("name", pretrained.MODELS)
+def test_the_file_is_small_and_is_the_one_that_its_card_describes(name: str) -> None:
+    content, card = (SHIPPED / f"{name}.safetensors").read_bytes(), pretrained_card(name)
+    assert hashlib.sha256(content).hexdigest() == card["sha256"]
+    assert len(content) == card["bytes"] <= 2_000_000
+
+
+def test_its_vectors_are_those_that_were_recorded() -> None:
+    recorded = json.loads((DATA / "pretrained_vectors.json").read_text())
+    structures = load_formation_energy().data
+    vectors = load_pretrained().transform([structures[int(row)] for row in recorded["rows"]])
+    assert np.abs(vectors - np.array(list(recorded["rows"].values()))).max() < 1e-4
+
+
+def test_the_card_says_what_went_in_and_what_came_out() -> None:
+    card, embedder = pretrained_card(), load_pretrained()
+    assert card["data"]["crystals"] == len(load_unlabelled().data) == embedder.state_.extra["data"]["rows"]
+    assert card["seed"] == embedder.random_state
+    assert card["training"]["epochs"] == len(embedder.history_)
+    assert card["command"].startswith("python benchmarks/make_pretrained.py")
+    assert "transductive" in card["scores"]
+    assert card["limits"]
+    assert (
+        card["scores"]["formation energy"]["ridge, 500 labels"]
+        < card["scores"]["formation energy"]["median, 500 labels"] / 2
+    )
+
+
+def test_it_is_the_default_preset_as_it_is_now() -> None:
+    untrained = DeepInfoMaxEmbedder(max_epochs=0).fit(bundled(3)[0])
+    shipped = load_pretrained()
+    assert shipped.state_.config == untrained.state_.config
+    assert shipped.state_.settings == untrained.state_.settings
+    assert list(shipped.get_feature_names_out()) == list(untrained.get_feature_names_out())
+    assert shipped.get_params() == DeepInfoMaxEmbedder(random_state=shipped.random_state).get_params()
+
+
+def test_it_is_fitted_and_serves_whatever_takes_an_embedder() -> None:
+    structures, y = bundled(12)
+    embedder = load_pretrained()
+    assert site_surprise(embedder, salt())["expected"].isin(["Na", "Cl", "K", "Rb", "Br", "F", "I", "Li", "Cs"]).any()
+    model = SiteNetRegressor(embedder, max_epochs=0).fit(structures, y)
+    assert np.isfinite(model.predict(structures)).all()
+
+
+def test_a_file_that_was_changed_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(SHIPPED, tmp_path / "pretrained")
+    with (tmp_path / "pretrained" / "default.safetensors").open("ab") as file:
+        file.write(b"x")
+    monkeypatch.setattr(pretrained, "files", lambda package: tmp_path / "pretrained")
+    with pytest.raises(ValueError, match=r"has the sha256 .*, but its card says .*Install the package again"):
+        load_pretrained()
+
+
+def test_unknown_models_are_refused() -> None:
+    for ask in (load_pretrained, pretrained_card):
+        with pytest.raises(ValueError, match="name='paper'; accepted are 'default'"):
+            ask("paper")
