@@ -36,6 +36,13 @@ _CLOSED = 100.0
 _NEAR = 1e-2
 
 
+class Geometry(NamedTuple):
+    """What an encoder takes of the distances."""
+
+    prior: torch.Tensor  # (P, H) logits before anything is learned
+    edge: torch.Tensor  # (P, E)
+
+
 class Environments(NamedTuple):
     """What the encoder says of each site."""
 
@@ -96,7 +103,9 @@ class SiteNetEncoder(nn.Module):
         """Width of an environment vector."""
         return self.config.blocks * self.config.width
 
-    def forward(self, batch: Batch, features: torch.Tensor, distance: torch.Tensor) -> Environments:
+    def forward(
+        self, batch: Batch, features: torch.Tensor, distance: torch.Tensor, geometry: Geometry | None = None
+    ) -> Environments:
         """Encode every site.
 
         Parameters
@@ -107,18 +116,14 @@ class SiteNetEncoder(nn.Module):
             Standardised features of the batch's site contents.
         distance : Tensor of shape (P,)
             Distances in Angstrom, the batch's own or disturbed ones.
+        geometry : Geometry, optional
+            Of the same distances, from this encoder or another that has the same (see `same_geometry`).
 
         Returns
         -------
         Environments
         """
-        prior = self._prior(batch, distance)
-        # The self pair has d = 0; where powers of d are taken it is closed, so any moderate distance will do.
-        instead = 1.0 if self.config.decay is not None else _NEAR
-        safe = distance.masked_fill(distance <= 0, instead) if self.config.radial else distance
-        edge = radial_basis(safe) if self.config.radial else safe.unsqueeze(1)
-        if self.n_extra:
-            edge = torch.cat([edge, batch.extra], 1)
+        prior, edge = self.geometry(batch, distance) if geometry is None else geometry
         state = features
         if self.embed_site is not None and self.embed_edge is not None:
             state, edge = self.embed_site(features), self.embed_edge(edge)
@@ -130,6 +135,21 @@ class SiteNetEncoder(nn.Module):
             outputs.append(state)
             partitions.append(partition)
         return Environments(torch.cat(outputs, 1), partitions[0], scores)
+
+    def same_geometry(self, other: SiteNetEncoder) -> bool:
+        """Whether the two take the same of distances, so that it need be computed once only."""
+        mine, theirs = ((e.config.heads, e.config.decay, e.config.cutoff, e.config.radial) for e in (self, other))
+        return mine == theirs and self.n_extra == other.n_extra
+
+    def geometry(self, batch: Batch, distance: torch.Tensor) -> Geometry:
+        """Prior logits and functions of the distances (P,)."""
+        # The self pair has d = 0; where powers of d are taken it is closed, so any moderate distance will do.
+        instead = 1.0 if self.config.decay is not None else _NEAR
+        safe = distance.masked_fill(distance <= 0, instead) if self.config.radial else distance
+        edge = radial_basis(safe) if self.config.radial else safe.unsqueeze(1)
+        if self.n_extra:
+            edge = torch.cat([edge, batch.extra], 1)
+        return Geometry(self._prior(batch, distance), edge)
 
     def _prior(self, batch: Batch, distance: torch.Tensor) -> torch.Tensor:
         """Logits (P, H) before anything is learned: counts, cutoff, decay with distance."""

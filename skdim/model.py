@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from skdim.architecture import EncoderConfig
     from skdim.batches import Batch
     from skdim.config import ModelConfig, ObjectiveConfig
+    from skdim.encoder import Geometry
 
 
 # Parts of a site whose spread and extremes over the crystal are read: few numbers that each mean something. Of the wide
@@ -57,9 +58,11 @@ class ContextTower(nn.Module):
         self.head = perceptron(width, width, activation=config.activation)
         self.objective = ContextObjective(width, element_share)
 
-    def forward(self, batch: Batch, features: torch.Tensor, distance: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, batch: Batch, features: torch.Tensor, distance: torch.Tensor, geometry: Geometry | None = None
+    ) -> torch.Tensor:
         """Context environments (S, width)."""
-        context: torch.Tensor = self.head(self.encoder(batch, features, distance).vector)
+        context: torch.Tensor = self.head(self.encoder(batch, features, distance, geometry).vector)
         return context
 
 
@@ -117,11 +120,13 @@ class CrystalModel(nn.Module):
     def site_parts(self, batch: Batch) -> dict[str, torch.Tensor]:
         """Return what the readout pools, by name, each with one row a site (S, ...)."""
         features = self.features(batch)
-        environments = self.encoder(batch, features, batch.distance)
+        geometry = self.encoder.geometry(batch, batch.distance)
+        environments = self.encoder(batch, features, batch.distance, geometry)
         parts = {"raw": features.index_select(0, batch.kind), "density": environments.log_partition}
         parts["environment"] = environments.vector
         if self.context is not None:
-            context = self.context(batch, features, batch.distance)
+            shared = geometry if self.context.encoder.same_geometry(self.encoder) else None
+            context = self.context(batch, features, batch.distance, shared)
             objective = self.context.objective
             parts["context"] = context
             guess = objective.log_probabilities(context)

@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 # Columns of the vector are bounded here, in standard deviations of the pretraining set: a ridge on 50 labels
 # explodes on columns that hardly vary among the labels and do elsewhere.
 BOUND = 3.0
-# Pair states of a batch fit the processor's cache: larger ones pay for fresh memory at each step.
-_EMBED_PAIRS = 10_000
+# Pairs of a batch by the depth of the encoder. Wide states of pairs have to fit the processor's cache: larger ones pay
+# for fresh memory at each step; where pairs have none, more of them share the cost of a step.
+_EMBED_PAIRS = {1: 20_000, 2: 10_000}
 # Crystals whose vectors give the mean and deviation of each column: of more a random choice, for a third of a percent
 # in the deviations is not worth the memory.
 _SEEN = 65_536
@@ -238,7 +239,7 @@ def _raw_vectors(
     model: CrystalModel, points: PointSets, chosen: NDArray[np.int64], device: str
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
     """Some of the chosen crystals, which are valid, at a time, and their vectors as the readout gives them."""
-    for crystals in pair_budget_batches(points.n_pairs, _EMBED_PAIRS, chosen):
+    for crystals in pair_budget_batches(points.n_pairs, _EMBED_PAIRS[model.config.encoder.depth], chosen):
         with torch.inference_mode():
             vectors = model.vectors(collate(points, crystals).to(device))
         yield crystals, vectors.cpu().numpy()
