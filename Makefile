@@ -74,10 +74,11 @@ examples: $(VENV)/.ready ## run each example, without a screen, in an empty fold
 test-lowest: $(LOWEST)/.ready ## pytest in a second environment, of the lowest versions that pyproject.toml admits
 	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest -n 2 $(ARGS)
 
-bench: $(VENV)/.ready ## speed against YARDSTICK=script on DATA=crystals, and scaling (FULL=1: to 100,000 crystals)
+bench: $(VENV)/.ready ## speed against YARDSTICK=script on DATA=crystals, scaling (FULL=1: to 100,000 crystals), stages
 	$(PY) benchmarks/run.py $(if $(YARDSTICK),--yardstick "$(YARDSTICK)") $(if $(DATA),--data "$(DATA)") \
 		--out benchmarks/results.json
 	$(PY) benchmarks/scaling.py $(if $(FULL),--full) --out benchmarks/scaling.json
+	$(PY) benchmarks/stages.py --out benchmarks/stages.json
 
 docs: $(VENV)/.ready ## the documentation, in docs/_build/html; a warning is an error
 	@rm -rf docs/generated

@@ -1,4 +1,4 @@
-"""The recorded run of ``benchmarks/scaling.py`` in; its tables and what follows from them by arithmetic out."""
+"""Recorded runs of ``benchmarks/scaling.py`` and ``stages.py`` in; their tables and what follows by arithmetic out."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from sphinx.util.docutils import SphinxDirective
 from skdim.presets import PRESETS
 
 _RECORD = Path(__file__).parent.parent / "benchmarks" / "scaling.json"
+_STAGES = _RECORD.with_name("stages.json")
 _SETS = {"matbench formation energies": 132_752, "Alexandria": 5_000_000, "a hundred million structures": 100_000_000}
 _NODE, _NODES = 64, 16  # cores of the node that is reckoned with, and nodes of the cluster
 _TITLES = {
@@ -83,7 +84,15 @@ def plan_rows(record: dict[str, Any]) -> list[list[str]]:
     return [[*head, "Vectors, GB"], *rows]
 
 
-_TABLES = {"exponents": exponent_rows, "costs": cost_rows, "plans": plan_rows}
+def stage_rows(record: dict[str, Any]) -> list[list[str]]:
+    """Where the time of a training step and of embedding goes."""
+    del record  # a file of its own
+    stages = json.loads(_STAGES.read_text(encoding="utf-8"))["stages"]
+    rows = [[s["step"], s["stage"], f"{s['microseconds']:.1f}", f"{s['share']:.0%}"] for s in stages]
+    return [["Step", "Stage", "Microseconds a crystal", "Share"], *rows]
+
+
+_TABLES = {"exponents": exponent_rows, "costs": cost_rows, "plans": plan_rows, "stages": stage_rows}
 
 
 class ScalingTable(SphinxDirective):
@@ -94,7 +103,8 @@ class ScalingTable(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """Write the table as reStructuredText and have it parsed."""
         record, kind = json.loads(_RECORD.read_text(encoding="utf-8")), self.arguments[0]
-        self.env.note_dependency(str(_RECORD))
+        for file in (_RECORD, _STAGES):
+            self.env.note_dependency(str(file))
         rows = _TABLES[kind](record) if kind in _TABLES else measured_rows(record, kind)
         lines = [".. list-table::", "   :header-rows: 1", "   :widths: auto", ""]
         for row in rows:
