@@ -30,6 +30,10 @@ def make_accelerator(device: str) -> Any:
     device : str
         "cpu" keeps it off the GPUs; else it takes the one that the launcher gave this process.
 
+    Returns
+    -------
+    accelerate.Accelerator
+
     Raises
     ------
     ImportError
@@ -95,6 +99,8 @@ class AcrossProcesses:
     def run_single_epoch(self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any) -> None:
         """Run an epoch; its loss is the mean over the crystals of all processes, the same number in each."""
         super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)  # type: ignore[misc]
+        if iterator is None:  # nothing is held out
+            return
         names = (f"{prefix}_loss", f"{prefix}_batch_size")
         rows = [[row.pop(name, 0.0) for name in names] for row in self.history[-1]["batches"]]
         sums = [sum(loss * size for loss, size in rows), sum(size for _, size in rows)]

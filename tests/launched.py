@@ -2,7 +2,8 @@
 
     python tests/launched.py FOLDER SETTINGS
 
-SETTINGS is JSON: a list of trainings, each parameters of a TrainingPlan. Each training and process writes a file.
+SETTINGS is JSON: a list of trainings, each parameters of a TrainingPlan, and possibly the share "held_out". Each
+training and process writes a file.
 """
 
 from __future__ import annotations
@@ -30,11 +31,12 @@ def main(folder: Path, settings: list[dict[str, float]]) -> None:
     preset = resolve_preset("default", None, None, {})
     for place, changes in enumerate(settings):
         torch.manual_seed(0)
+        held_out = changes.pop("held_out", 0.25)
         config = model_config(preset, points.feature_names, points.interaction_names)
         model = CrystalModel(config, site_statistics(points))
         common = {"patience": 100, "learning_rate": 1e-3, "weight_decay": 0.0, "amsgrad": False, "schedule": "constant"}
         plan = TrainingPlan(**{**common, "seed": 0, "device": "cpu", **changes})  # type: ignore[arg-type]
-        history = train(model, points, plan, validation_fraction=0.25)
+        history = train(model, points, plan, validation_fraction=held_out)
         # Those of the last step: they are forgotten only when another one begins.
         found = {f"gradient/{k}": p.grad.numpy() for k, p in model.named_parameters() if p.grad is not None}
         found |= {f"weight/{k}": v.numpy() for k, v in model.state_dict().items()}

@@ -22,8 +22,13 @@ from tests.small import bundled_points
 ROOT = Path(__file__).parent.parent
 LAUNCHER = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1"]
 LAUNCHER += ["--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port"]
-# One step on all crystals, and some epochs of several steps. Of two processes each gets half of a batch.
-SETTINGS = [{"max_epochs": 1, "batch_pairs": 100_000}, {"max_epochs": 2, "batch_pairs": 500}]
+# One step on all crystals, some epochs of several steps, and one without held-out crystals. Of two processes each gets
+# half of a batch.
+SETTINGS: list[dict[str, int]] = [
+    {"max_epochs": 1, "batch_pairs": 100_000},
+    {"max_epochs": 2, "batch_pairs": 500},
+    {"max_epochs": 1, "batch_pairs": 500, "held_out": 0},
+]
 HALVED = [{**one, "batch_pairs": one["batch_pairs"] // 2} for one in SETTINGS]
 
 
@@ -64,10 +69,11 @@ def test_two_processes_have_the_gradient_of_one_with_the_doubled_batch(folder: P
         assert np.linalg.norm(two[name] - one[name]) <= 1e-5 * scale + 1e-7, name
 
 
-@pytest.mark.parametrize("place", [0, 1])
+@pytest.mark.parametrize("place", [0, 1, 2])
 def test_two_processes_report_the_losses_of_one(folder: Path, place: int) -> None:
     one, two = outcome(folder / "one", place, 0), outcome(folder / "two", place, 0)
     np.testing.assert_allclose(two["losses"], one["losses"], rtol=1e-3 if place else 1e-5)
+    assert np.isfinite(two["losses"]).all(0).tolist() == [True, place < 2]  # of training and of held-out crystals
 
 
 def test_all_processes_end_with_the_same_weights_losses_and_vectors(folder: Path) -> None:
