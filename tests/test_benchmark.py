@@ -173,6 +173,7 @@ def test_draws_are_distinct_rows_of_the_pool_and_every_row_is_drawn_as_often():
         ([4], 2, r"from 5 .*cv=5.*not \[4\]"),
         ([0.5], 2, r"not \[0.5\]"),
         ([], 2, r"label_counts=\[\]"),
+        ([10, 20, 10], 2, r"label_counts=\[10, 20, 10\]: accepted are different ones"),
         ([10], 0, "draws=0"),
         ([10, 20], {10: 3}, r"draws=\{10: 3\}"),
     ],
@@ -180,6 +181,12 @@ def test_draws_are_distinct_rows_of_the_pool_and_every_row_is_drawn_as_often():
 def test_draws_refuse_what_cannot_be_drawn(counts, draws, message):
     with pytest.raises(ValueError, match=message):
         draw_labels(np.arange(40), counts, draws, 0, cv=5)
+
+
+@pytest.mark.parametrize("cv", [0, 1, 2.5])
+def test_draws_refuse_folds_that_nothing_can_be_cut_into(cv):
+    with pytest.raises(ValueError, match=f"cv={cv}; accepted are None and whole numbers of at least 2"):
+        draw_labels(np.arange(40), [10], 1, 0, cv=cv)
 
 
 # The protocol
@@ -333,6 +340,12 @@ def test_bad_input_is_refused_by_name_and_value(task, change, message):
         measure(*change(*task))
 
 
+def test_a_feature_set_cannot_have_the_name_of_heads_without_features(task):
+    X, y, mask = task
+    with pytest.raises(ValueError, match="features has the name 'none'"):
+        label_efficiency({"none": X}, y, mask, label_counts=[20], draws=1)
+
+
 @pytest.mark.parametrize(
     ("heads", "error", "message"),
     [
@@ -398,6 +411,20 @@ def test_the_best_head_is_chosen_draw_by_draw_by_the_labels_not_by_the_test_fold
     assert best[["head", "chosen", "mae"]].values.tolist() == [["best", "x", 9.0], ["best", "y", 7.0]]
     with pytest.raises(ValueError, match=r"heads \['x'\] is NaN"):
         best_head(handmade({"a": {"x": [(np.nan, 1.0)], "y": [(1.0, 1.0)]}}))
+
+
+def test_rows_of_several_tables_may_be_numbered_alike():
+    first = handmade({"a": {"x": [(1.0, 9.0)], "y": [(2.0, 1.0)]}, "b": {"x": [(1.0, 3.0)], "y": [(2.0, 1.0)]}})
+    second = handmade({"a": {"x": [(2.0, 2.0)], "y": [(1.0, 8.0)]}, "b": {"x": [(2.0, 1.0)], "y": [(1.0, 4.0)]}})
+    tables = [first, second.assign(task="u")]
+    assert best_head(pd.concat(tables))["mae"].tolist() == [9.0, 3.0, 8.0, 4.0]
+    assert compare(pd.concat(tables), "a", "b").cells == {("t", 50): 3.0, ("u", 50): 2.0}
+
+
+def test_draws_of_two_tasks_without_names_are_not_taken_for_one():
+    records = handmade({"a": {"x": [(1.0, 9.0)]}, "b": {"x": [(1.0, 3.0)]}})
+    with pytest.raises(ValueError, match="'a' has draw 0 of 50 labels for task 't' more than once; give each task"):
+        compare(pd.concat([records, records]), "a", "b", head="x")
 
 
 def test_summary_has_mean_and_standard_error():

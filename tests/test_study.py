@@ -314,6 +314,8 @@ def test_maps_leave_out_what_has_no_vector():
         ({"features": ["majpie"]}, "there is no feature set 'majpie'; accepted are default"),
         ({"features": []}, "at least one is needed"),
         ({"features": ["magpie", "magpie"]}, "each once"),
+        ({"features": {"none": "magpie"}}, "features has the name 'none'"),
+        ({"label_counts": [20, 20]}, r"band gap: label_counts=\[20, 20\]: accepted are different ones"),
         ({"heads": ["ridge", "fine tuned"]}, r"heads=\['ridge', 'fine tuned'\]; accepted .*fine_tuned"),
         ({"heads": []}, "accepted are different ones"),
         ({"draws": 0}, "draws=0"),

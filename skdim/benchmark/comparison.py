@@ -80,7 +80,8 @@ def compare(
     Raises
     ------
     ValueError
-        If a feature set or head is not in the records, or the two were not measured on the same draws.
+        If a feature set or head is not in the records, a draw is there more than once, or the two were not measured on
+        the same draws.
 
     Examples
     --------
@@ -151,6 +152,13 @@ def _errors(
     own = best_head(own, heads) if head == BEST else own[own["head"] == head]
     if own.empty:
         raise ValueError(f"head={head!r} is not in the records; there are {sorted(set(records['head']))} and 'best'.")
+    twice = own.duplicated(["task", "labels", "draw"])
+    if twice.any():
+        task, labels, draw = own.loc[twice, ["task", "labels", "draw"]].iloc[0]
+        raise ValueError(
+            f"features={features!r} has draw {draw} of {labels} labels for task {task!r} more than once; give each "
+            "task a name of its own, with task= in label_efficiency."
+        )
     return {
         (str(task), int(labels), int(draw)): float(error)
         for task, labels, draw, error in zip(own["task"], own["labels"], own["draw"], own[metric], strict=True)

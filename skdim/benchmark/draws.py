@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils import check_random_state
 
+from skdim.parameters import check_number
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -62,13 +64,15 @@ def draw_labels(
     Raises
     ------
     ValueError
-        If a number of labels is too small, or larger than the pool, or draws are missing.
+        If a number of labels is too small, larger than the pool or there twice, if draws are missing, or cv is below 2.
 
     Examples
     --------
     >>> [draw.labels for draw in draw_labels(np.arange(9), [2, 3], {2: 1, 3: 2}, 0)]
     [2, 3, 3]
     """
+    if cv is not None:
+        check_number("cv", cv, "None and whole numbers of at least 2", whole=True, least=2)
     least = max(2, cv or 0)
     bad = [n for n in label_counts if not isinstance(n, int | np.integer) or not least <= n <= len(pool)]
     if bad or not len(label_counts):
@@ -76,6 +80,8 @@ def draw_labels(
             f"label_counts={list(label_counts)!r}: accepted are whole numbers from {least} (two, and one for each of "
             f"the cv={cv} folds) to {len(pool)}, the rows outside the test fold; not {bad}."
         )
+    if len(set(label_counts)) < len(label_counts):
+        raise ValueError(f"label_counts={list(label_counts)!r}: accepted are different ones.")
     number = {n: draws.get(n, 0) if isinstance(draws, Mapping) else draws for n in label_counts}
     if not all(isinstance(d, int | np.integer) and d > 0 for d in number.values()):
         raise ValueError(

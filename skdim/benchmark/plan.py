@@ -14,6 +14,7 @@ from skdim.benchmark.draws import Draw, draw_labels
 from skdim.benchmark.fine_tuned import HEAD as FINE_TUNED
 from skdim.benchmark.heads import HEADS, Head, resolve_heads
 from skdim.benchmark.pretrained import EMBEDDERS
+from skdim.benchmark.protocol import NO_FEATURES
 from skdim.benchmark.tasks import DATASETS, StudyTask, load_task
 from skdim.benchmark.trials import Task, make_task
 from skdim.parameters import check_number
@@ -179,6 +180,10 @@ def _feature_sets(features: Sequence[str] | Mapping[str, Any] | None, transducti
     sets = dict(given) if isinstance(given, Mapping) else {name: name for name in given}
     if not sets or len(sets) < len(given):
         raise ValueError(f"features={list(given)}: at least one is needed, and each once")
+    if NO_FEATURES in sets:
+        raise ValueError(
+            f"features has the name {NO_FEATURES!r}, which the records keep for heads that ignore features"
+        )
     if transductive:
         sets.setdefault(TRANSDUCTIVE, TRANSDUCTIVE)
     known = [*EMBEDDERS, *BASELINES]

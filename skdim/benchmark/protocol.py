@@ -84,8 +84,8 @@ def label_efficiency(
     Raises
     ------
     ValueError, TypeError
-        If lengths differ, y is not finite, there are fewer rows in the pool than labels asked for, or a head is
-        unknown.
+        If lengths differ, y is not finite, there are fewer rows in the pool than labels asked for, a head is unknown,
+        or a feature set is called "none".
 
     Examples
     --------
@@ -102,6 +102,10 @@ def label_efficiency(
     goal = make_task(task, y, test_mask)
     chosen = resolve_heads(heads)
     drawn = sorted(draw_labels(goal.pool, label_counts, draws, random_state, cv), key=lambda d: -d.labels)
+    if NO_FEATURES in features:
+        raise ValueError(
+            f"features has the name {NO_FEATURES!r}, which the records keep for heads that ignore features."
+        )
     arrays = compute_features(features, structures, goal.pool, len(goal.y))
     sighted = [head for head in chosen if not head.ignores_features]
     rounds: list[tuple[str, list[Head]]] = [(NO_FEATURES, [head for head in chosen if head.ignores_features])]

@@ -44,6 +44,8 @@ def best_head(records: pd.DataFrame, heads: Sequence[str] | None = None) -> pd.D
             f"cv_mae of heads {unknown} is NaN: measure them with cv=5 in label_efficiency, or name in heads= those to "
             "choose from; comparable_heads(records) gives the ones that can be."
         )
+    # Tables of several tasks, one below the other, may number their rows alike.
+    records = records.reset_index(drop=True)
     best = records.groupby(["task", "features", "labels", "draw"], sort=False)["cv_mae"].idxmin()
     chosen = records.loc[best]
     return chosen.assign(chosen=_choices(chosen), head=BEST).reset_index(drop=True)
