@@ -9,6 +9,7 @@ import reprlib
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from pymatgen.core.composition import Composition
 from pymatgen.core.periodic_table import Element
 from pymatgen.core.sites import Site
 from pymatgen.core.structure import IMolecule, IStructure, Structure
@@ -26,14 +27,17 @@ __all__ = [
     "check_structure",
     "coerce_structure",
     "load_structures",
+    "meant_by_missing",
     "site_contents",
     "try_structure",
 ]
 
 _ON_ERROR = ("raise", "nan")
 _FORMULA = re.compile(r"(?:[A-Z][a-z]?[\d.]*|[()\[\]][\d.]*)+")
+_MATERIAL_ID = re.compile(r"(?:mp|mvc|oqmd|jvasp)-\d+", re.IGNORECASE)
 _BRIEFLY = reprlib.Repr()
 _BRIEFLY.maxstring = 200
+_NO_FORMULA = "a formula is not enough, a crystal is its lattice and the positions of its atoms"
 
 
 def coerce_structure(obj: object) -> IStructure:
@@ -70,7 +74,7 @@ def coerce_structure(obj: object) -> IStructure:
             return structure_from_file(obj)
         if isinstance(obj, str):
             return structure_from_text(obj)
-        if isinstance(obj, Mapping):
+        if isinstance(obj, Mapping) and not isinstance(obj, Composition):
             return structure_from_dict(obj)
         if is_a(obj, "ase.atoms", "Atoms"):
             return _from_ase(obj)
@@ -115,10 +119,32 @@ def _advice(obj: object, error: BaseException) -> str:
     """Say what was perhaps meant by something that is no file."""
     if isinstance(error, IsADirectoryError):
         return "; pass the files in it, each a row"
-    if isinstance(error, FileNotFoundError) and isinstance(obj, str) and _FORMULA.fullmatch(obj):
-        symbols = re.findall("[A-Z][a-z]?", obj)
-        if symbols and all(map(Element.is_valid_symbol, symbols)):
-            return "; a formula is not enough, a crystal is its lattice and the positions of its atoms"
+    return meant_by_missing(obj) if isinstance(error, FileNotFoundError) and isinstance(obj, str) else ""
+
+
+def meant_by_missing(name: str) -> str:
+    """Say what the name of a file that is not there was perhaps meant for.
+
+    Parameters
+    ----------
+    name : str
+        The name.
+
+    Returns
+    -------
+    str
+        To be put behind a message; empty if it may well be the name of a file.
+
+    Examples
+    --------
+    >>> meant_by_missing("mp-149")
+    '; nothing is looked up by the id of a material, a file or a structure is needed'
+    """
+    if _MATERIAL_ID.fullmatch(name):
+        return "; nothing is looked up by the id of a material, a file or a structure is needed"
+    symbols = re.findall("[A-Z][a-z]?", name) if _FORMULA.fullmatch(name) else []
+    if symbols and all(map(Element.is_valid_symbol, symbols)):
+        return f"; {_NO_FORMULA}"
     return ""
 
 
@@ -130,6 +156,8 @@ def _describe(obj: object) -> str:
         return "a single site (was a list of structures made an array?)"
     if isinstance(obj, IMolecule):
         return "a Molecule, which has no lattice,"
+    if isinstance(obj, Composition):
+        return f"the Composition {obj.formula!r} ({_NO_FORMULA})"
     return f"{_BRIEFLY.repr(obj)} of type {type(obj).__name__}"
 
 

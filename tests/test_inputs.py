@@ -69,6 +69,11 @@ def test_all_paths_that_stand_for_nothing_are_named_at_once():
         find_files(["a.cif", "b*", "empty"])
 
 
+def test_a_formula_is_told_from_a_missing_path():
+    with pytest.raises(ValueError, match="'NaCl' does not exist; a formula is not enough"):
+        find_files(["NaCl"])
+
+
 def test_a_folder_that_may_not_be_read_is_an_error():
     write("f/x/a.cif", CIF)
     Path("f/x").chmod(0)
@@ -238,8 +243,8 @@ def test_names_that_cannot_be_written_are_refused():
     for name, message in (("v.xlsx", r"suffix '.xlsx'; accepted are .parquet, .csv, .npy"), ("v", "has no suffix")):
         with pytest.raises(ValueError, match=message):
             check_suffix(Path(name))
-    for name, message in (("folder.csv", "is a folder"), ("file/v.csv", "'file' is a file, not a folder")):
+    for name, message in (("folder.csv", "is a folder"), ("file/v.csv", "file' is a file, not a folder")):
         with pytest.raises(ValueError, match=message):
             check_place(Path(name))
     check_place(Path("new/deep/v.csv"))
-    assert Path("new/deep").is_dir()
+    assert not Path("new").exists()

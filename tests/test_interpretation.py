@@ -212,6 +212,12 @@ def test_other_bad_input_is_named() -> None:
         interchangeable_elements(DeepInfoMaxEmbedder())
     with pytest.raises(StructureError, match=r"row 0: file 'missing\.cif'"):
         site_surprise(fitted(), "missing.cif")
+    with pytest.raises(
+        ValueError, match=r"embedder='model\.safetensors'; .*DeepInfoMaxEmbedder\.load reads a saved one"
+    ):
+        site_surprise("model.safetensors", salt())
+    with pytest.raises(TypeError, match="structure is a list; accepted is one crystal"):
+        site_surprise(fitted(), [salt()])
     with pytest.raises(StructureError, match="row 1"):
         attention_by_distance(FrozenEstimator(fitted()), [salt(), None])
     with pytest.raises(ValueError, match="trained on"):

@@ -191,6 +191,14 @@ def test_a_formula_is_told_from_a_missing_file(formula, tmp_path, monkeypatch):
             coerce_structure(other)
 
 
+def test_ids_and_compositions_are_told_to_be_no_crystals(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="'mp-149': No such file or directory; nothing is looked up by the id"):
+        coerce_structure("mp-149")
+    with pytest.raises(ValueError, match=r"the Composition 'Na1 Cl1' \(a formula is not enough, .*is no crystal"):
+        coerce_structure(salt().composition.reduced_composition)
+
+
 def test_a_folder_among_the_rows_is_told(tmp_path):
     with pytest.raises(ValueError, match=r"Is a directory; pass the files in it, each a row"):
         coerce_structure(tmp_path)

@@ -59,7 +59,7 @@ def find_files(paths: Iterable[str | os.PathLike[str]]) -> Found:
     for path in [os.fspath(path) for path in paths]:
         places = _expand(path)
         if not places:
-            problems.append(f"{path!r} matches no file" if glob.has_magic(path) else f"{path!r} does not exist")
+            problems.append(f"{path!r} matches no file" if glob.has_magic(path) else _missing(path))
         for place in places:
             if not place.is_dir():
                 found.files.append(place)
@@ -68,6 +68,13 @@ def find_files(paths: Iterable[str | os.PathLike[str]]) -> Found:
     if problems:
         raise ValueError("\n".join(problems))
     return found
+
+
+def _missing(path: str) -> str:
+    """Say that a path is not there, and what it was perhaps meant for."""
+    from skdim.structures import meant_by_missing
+
+    return f"{path!r} does not exist{meant_by_missing(path)}"
 
 
 def _expand(path: str) -> list[Path]:

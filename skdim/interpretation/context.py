@@ -12,6 +12,7 @@ from torch.nn.functional import normalize
 from skdim.batches import Batch, collate
 from skdim.interpretation.sites import SYMBOLS, contents, fitted, site_by_site
 from skdim.kinds import N_ELEMENTS
+from skdim.pointsets import PointSets
 from skdim.pretraining import check_same_kind
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ def site_surprise(embedder: Any, structure: Any) -> pd.DataFrame:
     ------
     StructureError
         If it is no usable crystal.
+    TypeError
+        If it is a collection of crystals.
     ValueError
         If the embedder has no context objective, as with preset="paper".
 
@@ -67,6 +70,8 @@ def site_surprise(embedder: Any, structure: Any) -> pd.DataFrame:
 
     embedder = fitted(embedder)
     model, tower = _with_context(embedder)
+    if isinstance(structure, list | tuple | np.ndarray | PointSets):
+        raise TypeError(f"structure is a {type(structure).__name__}; accepted is one crystal: give them one by one")
     points, (crystal,), (sites,) = site_by_site(embedder, [structure])
     check_same_kind(embedder.state_, points)
     batch = collate(points, np.arange(1)).to(embedder._device())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,7 +44,10 @@ def fitted(embedder: Any) -> DeepInfoMaxEmbedder:
     """
     inner = embedder.estimator if isinstance(embedder, FrozenEstimator) else embedder
     if not isinstance(inner, DeepInfoMaxEmbedder):
-        raise ValueError(f"embedder={embedder!r}; accepted are fitted DeepInfoMaxEmbedder.")
+        raise ValueError(
+            f"embedder={reprlib.repr(embedder)}; accepted are fitted DeepInfoMaxEmbedder. "
+            "DeepInfoMaxEmbedder.load reads a saved one."
+        )
     check_is_fitted(inner, "state_")
     return inner
 
