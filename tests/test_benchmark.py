@@ -183,6 +183,14 @@ def test_draws_refuse_what_cannot_be_drawn(counts, draws, message):
         draw_labels(np.arange(40), counts, draws, 0, cv=5)
 
 
+def test_what_is_neither_listed_nor_named_is_told(task):
+    X, y, mask = task
+    with pytest.raises(TypeError, match=r"label_counts=20 is no collection; put it in a list: \[20\]"):
+        label_efficiency({"a": X}, y, mask, label_counts=20, draws=1)
+    with pytest.raises(TypeError, match="features is a ndarray; accepted are arrays by name"):
+        label_efficiency(X, y, mask, label_counts=[20], draws=1)
+
+
 @pytest.mark.parametrize("cv", [0, 1, 2.5])
 def test_draws_refuse_folds_that_nothing_can_be_cut_into(cv):
     with pytest.raises(ValueError, match=f"cv={cv}; accepted are None and whole numbers of at least 2"):

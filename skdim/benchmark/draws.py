@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -65,6 +65,8 @@ def draw_labels(
     ------
     ValueError
         If a number of labels is too small, larger than the pool or there twice, if draws are missing, or cv is below 2.
+    TypeError
+        If label_counts is no collection.
 
     Examples
     --------
@@ -74,6 +76,8 @@ def draw_labels(
     if cv is not None:
         check_number("cv", cv, "None and whole numbers of at least 2", whole=True, least=2)
     least = max(2, cv or 0)
+    if not isinstance(label_counts, Iterable):
+        raise TypeError(f"label_counts={label_counts!r} is no collection; put it in a list: [{label_counts!r}].")
     bad = [n for n in label_counts if not isinstance(n, int | np.integer) or not least <= n <= len(pool)]
     if bad or not len(label_counts):
         raise ValueError(

@@ -129,7 +129,11 @@ def compute_features(
     ------
     ValueError
         If there is no feature set, its length is wrong, it is not finite, or a transformer has no structures.
+    TypeError
+        If they are not given by name.
     """
+    if not isinstance(features, Mapping):
+        raise TypeError(f"features is a {type(features).__name__}; accepted are arrays by name: {{'mine': features}}.")
     if not len(features):
         raise ValueError(f"features={features!r} is empty; give at least one array or transformer by name.")
     rows = None if structures is None else _indexable(structures)
