@@ -155,7 +155,7 @@ class LabelMaskingRegressor(RegressorMixin, SavedMaskingMixin):
         check_is_fitted(self, "labelled_")
         rows = _crystals(self.embedder_, list(X) if isinstance(X, Iterator) else X)
         usable = _usable(rows)
-        if usable.all():
+        if len(usable) and usable.all():
             return np.asarray(self.regressor_.predict(self._inputs(rows)), float)
         predictions = np.full((len(usable), *self._target_shape), np.nan)
         if usable.any():

@@ -66,17 +66,20 @@ class SavedMaskingMixin(BaseEstimator):
             "labelled": self.labelled_.tolist(),
             "target_shape": list(self._target_shape),
         }
-        draft = f"{os.fspath(path)}.part"
-        with zipfile.ZipFile(draft, "w") as archive, tempfile.TemporaryDirectory() as folder:
-            archive.writestr(_FACTS, as_json(facts))
-            for name, part in parts.items():
-                part.save(Path(folder) / name)
-                archive.write(Path(folder) / name, name)
-            if pickled:
-                kept = io.BytesIO()
-                joblib.dump(pickled, kept)
-                archive.writestr(_PICKLED, kept.getvalue())
-        os.replace(draft, path)
+        draft = Path(f"{os.fspath(path)}.{os.getpid()}.part")
+        try:
+            with zipfile.ZipFile(draft, "w") as archive, tempfile.TemporaryDirectory() as folder:
+                archive.writestr(_FACTS, as_json(facts))
+                for name, part in parts.items():
+                    part.save(Path(folder) / name)
+                    archive.write(Path(folder) / name, name)
+                if pickled:
+                    kept = io.BytesIO()
+                    joblib.dump(pickled, kept)
+                    archive.writestr(_PICKLED, kept.getvalue())
+            os.replace(draft, path)
+        finally:
+            draft.unlink(missing_ok=True)  # of what cannot be pickled
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, trusted: bool = False) -> Self:
@@ -145,7 +148,9 @@ class SavedMaskingMixin(BaseEstimator):
 
 
 def _check_readable(path: str | os.PathLike[str], facts: dict[str, Any], trusted: bool) -> None:
-    """Refuse files of later versions, and pickles that are not trusted."""
+    """Refuse what is none of these files, files of later versions, and pickles that are not trusted."""
+    if not isinstance(facts, dict) or not isinstance(facts.get("format"), int):
+        raise ValueError(f"{os.fspath(path)!r} is not a LabelMaskingRegressor saved by skdim: it names no format.")
     if facts["format"] > _FORMAT:
         raise ValueError(
             f"{os.fspath(path)!r} has format {facts['format']} (skdim {facts['versions']['skdim']}); this version of "

@@ -54,6 +54,12 @@ def test_it_is_the_embedder_on_all_rows_and_the_regressor_on_the_labelled() -> N
     assert np.abs(fitted.predict(points) - alone).max() > 1e-3  # rows without labels matter
 
 
+def test_no_crystals_have_no_predictions() -> None:
+    points, y = data(20)
+    assert model().fit(points, y).predict([]).shape == (0,)
+    assert model().fit(points, np.stack([y, -y], 1)).predict(points[:0]).shape == (0, 2)
+
+
 def test_labels_that_are_not_drawn_and_those_of_unlabelled_rows_do_not_matter() -> None:
     points, y = data()
     first = model(n_labels=10).fit(points, y)

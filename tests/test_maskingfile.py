@@ -73,6 +73,28 @@ def test_what_cannot_be_saved_or_loaded_is_named(tmp_path: Path) -> None:
         LabelMaskingRegressor.load(tmp_path / "embedder")
 
 
+@pytest.mark.parametrize("facts", [[], "model", {}, {"format": "1"}, {"format": 1}])
+def test_an_archive_of_something_else_is_named(facts: Any, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "other", "w") as archive:
+        archive.writestr("model.json", json.dumps(facts))
+    with pytest.raises(ValueError, match="is not a LabelMaskingRegressor saved by skdim"):
+        LabelMaskingRegressor.load(tmp_path / "other")
+
+
+class Unsaved(Ridge):
+    """A regressor that no pickle can hold."""
+
+    def __getstate__(self) -> Any:
+        raise TypeError("no pickle")
+
+
+def test_what_cannot_be_pickled_leaves_no_file(tmp_path: Path) -> None:
+    points, y = data(20)
+    with pytest.raises(TypeError, match="no pickle"):
+        model(regressor=Unsaved()).fit(points, y).save(tmp_path / "model")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_files_of_later_versions_are_refused(tmp_path: Path) -> None:
     points, y = data(20)
     model().fit(points, y).save(tmp_path / "model")
