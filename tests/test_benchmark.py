@@ -137,6 +137,13 @@ def test_kernel_ridge_refuses_parameters_by_name_and_value(parameters, message):
         KernelRidgeCV(**parameters).fit(*toy())
 
 
+def test_kernel_ridge_refuses_targets_that_are_not_finite_and_distances_that_are_no_square():
+    with pytest.raises(ValueError, match="Input y contains NaN"):
+        KernelRidgeCV().fit(np.eye(6), [1, 2, 3, 4, 5, np.nan])
+    with pytest.raises(ValueError, match=r"X has shape \(6, 5\); accepted are distances"):
+        KernelRidgeCV("laplacian", precomputed=True).fit(np.ones((6, 5)), np.arange(6))
+
+
 def test_kernel_ridge_refuses_rows_of_another_width():
     X, y = toy()
     with pytest.raises(ValueError, match=r"3 columns.*trained on 5"):
@@ -453,6 +460,13 @@ def test_a_set_compared_with_itself_is_one_and_turning_a_comparison_turns_its_in
     assert (turned.ratio, turned.low, turned.high) == pytest.approx((1 / ratio.ratio, 1 / ratio.high, 1 / ratio.low))
     assert list(ratio.cells) == [("energy", 30), ("energy", 100)]
     assert ratio.ratio == pytest.approx(np.sqrt(np.prod(list(ratio.cells.values()))))
+
+
+def test_a_single_draw_has_no_interval():
+    ratio = compare(handmade({"a": {"x": [(1.0, 1.0)]}, "b": {"x": [(1.0, 2.0)]}}), "a", "b")
+    assert ratio.ratio == 0.5
+    assert np.isnan([ratio.low, ratio.high]).all()
+    assert str(ratio) == "0.500"
 
 
 def test_pairing_removes_what_draws_have_in_common():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,7 @@ class Ratio:
         Geometric mean over the cells (task and number of labels) of the ratio of mean errors; below one if the first
         is better.
     low, high : float
-        Interval of 95% from resampling draws, the same ones for both.
+        Interval of 95% from resampling draws, the same ones for both; NaN where a cell has a single draw.
     cells : dict
         Ratio of each (task, labels).
     """
@@ -36,7 +37,9 @@ class Ratio:
     cells: dict[tuple[str, int], float]
 
     def __str__(self) -> str:
-        """Write the ratio with its interval."""
+        """Write the ratio with its interval, where there is one."""
+        if math.isnan(self.low):
+            return f"{self.ratio:.3f}"
         return f"{self.ratio:.3f} (95%: {self.low:.3f} to {self.high:.3f})"
 
 
@@ -105,6 +108,8 @@ def compare(
         again = pairs[rng.randint(len(pairs), size=(n_resamples, len(pairs)))].mean(1)  # (n_resamples, 2)
         resampled += np.log(again[:, 0] / again[:, 1])
     low, high = np.exp(np.percentile(resampled / len(cells), [2.5, 97.5]))
+    if min(map(len, paired.values())) < 2:  # which resampling finds no spread in
+        low = high = math.nan
     return Ratio(float(np.exp(np.mean(np.log(list(cells.values()))))), float(low), float(high), cells)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.model_selection import check_cv
+from sklearn.utils import assert_all_finite
 from sklearn.utils.validation import check_array, check_consistent_length, check_is_fitted, column_or_1d
 
 if TYPE_CHECKING:
@@ -155,6 +156,9 @@ class KernelRidgeCV(RegressorMixin, BaseEstimator):
         self._check_parameters()
         X, y = check_array(X, dtype=np.float64), column_or_1d(y).astype(np.float64)
         check_consistent_length(X, y)
+        assert_all_finite(y, input_name="y")
+        if self.precomputed and X.shape[1] != len(X):
+            raise ValueError(f"X has shape {X.shape}; accepted are distances of n rows from each other, (n, n).")
         self.n_features_in_ = X.shape[1]
         self._rows = None if self.precomputed else X
         pairs = self._pairs(X)

@@ -194,7 +194,8 @@ def _ratio_cells(ratio: Ratio | None) -> tuple[str, str]:
     """Write a ratio with its interval, and its highest cell."""
     if ratio is None:
         return "", ""
-    return f"{ratio.ratio:.3f} ({ratio.low:.3f} to {ratio.high:.3f})", highest_cell(ratio)
+    interval = "" if np.isnan(ratio.low) else f" ({ratio.low:.3f} to {ratio.high:.3f})"
+    return f"{ratio.ratio:.3f}{interval}", highest_cell(ratio)
 
 
 def highest_cell(ratio: Ratio) -> str:
