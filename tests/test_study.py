@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -164,6 +165,26 @@ def test_the_vectors_are_those_of_an_embedder_fitted_by_hand(done):
     assert facts(out)["pretraining"]["default"]["crystals"] == len(first)
 
 
+def test_crystals_of_a_task_are_drawn_by_their_place_whatever_index_they_carry():
+    task, places = gaps(), np.arange(80)[::-1]
+    columns = ("structures", "target", "material_id", "test_mask")
+    series = {name: pd.Series(list(getattr(task, name)), index=places) for name in columns}
+    expected = task.sample(30, 1)
+    for some in (columns, columns[:1], columns[1:]):
+        drawn = replace(task, **{name: series[name] for name in some}).sample(30, 1)
+        for name in columns:
+            assert list(getattr(drawn, name)) == list(getattr(expected, name))
+
+
+def test_a_model_that_was_trained_before_keeps_its_seconds_and_epochs(tmp_path):
+    heads = {"fine_tuned": SiteNetRegressor(max_epochs=2)}
+    for _ in range(2):
+        study(tmp_path, tasks=["band_gap"], features=["magpie"], heads=heads, fine_tuning_draws=1)
+        about = facts(tmp_path)["pretraining"]["other property: formation energy"]
+        assert about["epochs"] == 2
+        assert about["seconds"] > 0
+
+
 class Sizes(TransformerMixin, BaseEstimator):
     """Number of sites, which large cells do not tell; and a column that is never known."""
 
@@ -309,6 +330,7 @@ def test_maps_leave_out_what_has_no_vector():
         ({"tasks": ["gap"]}, "there is no data set 'gap'; accepted are formation_energy, band_gap, elastic_moduli"),
         ({"tasks": []}, r"tasks=\[\]"),
         ({"tasks": ["band_gap", "band_gap"]}, "not different ones"),
+        ({"tasks": [replace(load_task("band_gap"), other="gap")]}, "'band gap': other='gap'; accepted are None, form"),
         ({"label_counts": [20, 70]}, r"band gap: label_counts=\[20, 70\].* to \d\d, the rows outside the test fold"),
         ({"label_counts": [4]}, "from 5"),
         ({"features": ["majpie"]}, "there is no feature set 'majpie'; accepted are default"),

@@ -11,7 +11,7 @@ import numpy as np
 from joblib import Parallel, delayed
 from sklearn.base import clone
 
-from skdim.benchmark.pretrained import file_digest, one_torch_thread
+from skdim.benchmark.pretrained import file_digest, model_facts, one_torch_thread
 from skdim.benchmark.store import digest
 from skdim.benchmark.tasks import DATASETS, load_task
 
@@ -86,18 +86,11 @@ class Sources:
         bare = clone(self.regressor).set_params(random_state=self.seed)
         key = digest(pretraining_key(bare, points), target, file_digest(start))
         path = self.encoders.folder / f"{dataset.replace('_', '-')}-{key[:12]}.safetensors"
-        began = time.perf_counter()
         if not path.exists():
             self.say(f"{OTHER}: training on {len(points):,} labels of {DATASETS[dataset].name}")
             bare.set_params(embedder=start).fit(points, target).save(path)
-        seconds = round(time.perf_counter() - began, 1)
-        self.facts[f"{OTHER}: {DATASETS[dataset].name}"] = {
-            "crystals": len(points),
-            "epochs": int(bare.max_epochs),
-            "seconds": seconds,
-            "file": f"{path.parent.name}/{path.name}",
-            "sha256": file_digest(path),
-        }
+        history = type(bare).load(path).history_
+        self.facts[f"{OTHER}: {DATASETS[dataset].name}"] = model_facts(path, history, len(points))
         return path
 
     def _labelled(self, dataset: str) -> tuple[PointSets, NDArray[np.float64]]:

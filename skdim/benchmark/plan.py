@@ -14,7 +14,7 @@ from skdim.benchmark.draws import Draw, draw_labels
 from skdim.benchmark.fine_tuned import HEAD as FINE_TUNED
 from skdim.benchmark.heads import HEADS, Head, resolve_heads
 from skdim.benchmark.pretrained import EMBEDDERS
-from skdim.benchmark.protocol import NO_FEATURES
+from skdim.benchmark.records import NO_FEATURES
 from skdim.benchmark.tasks import DATASETS, StudyTask, load_task
 from skdim.benchmark.trials import Task, make_task
 from skdim.parameters import check_number
@@ -167,6 +167,8 @@ def _tasks(tasks: Sequence[str | StudyTask]) -> list[StudyTask]:
     for task in loaded:
         if not len(task.structures) == len(task.target) == len(task.material_id) == len(task.test_mask):
             raise ValueError(f"task {task.name!r}: structures, target, material_id and test_mask differ in length")
+        if task.other is not None and task.other not in DATASETS:
+            raise ValueError(f"task {task.name!r}: other={task.other!r}; accepted are None, {', '.join(DATASETS)}")
     return loaded
 
 

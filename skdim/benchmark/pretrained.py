@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -81,6 +81,32 @@ def file_digest(path: Path) -> str:
     """
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def model_facts(path: Path, history: Sequence[Mapping[str, float]], crystals: int) -> dict[str, Any]:
+    """Say how a saved model came to be, whether in this run or in an earlier one.
+
+    Parameters
+    ----------
+    path : Path
+        Of the model.
+    history : sequence of mappings
+        Its ``history_``.
+    crystals : int
+        How many it was trained on.
+
+    Returns
+    -------
+    dict
+        For ``study.json``.
+    """
+    return {
+        "crystals": crystals,
+        "epochs": len(history),
+        "seconds": round(float(sum(row["dur"] for row in history)), 1),
+        "file": f"{path.parent.name}/{path.name}",
+        "sha256": file_digest(path),
+    }
 
 
 class Encoders:
@@ -225,14 +251,7 @@ class Encoders:
 
     def _describe(self, name: str, path: Path, crystals: int) -> None:
         """Note what there is to say about a pretraining."""
-        history = self.load(path).history_
-        self.facts[name] = {
-            "crystals": crystals,
-            "epochs": len(history),
-            "seconds": round(float(sum(row["dur"] for row in history)), 1),
-            "file": f"{path.parent.name}/{path.name}",
-            "sha256": file_digest(path),
-        }
+        self.facts[name] = model_facts(path, self.load(path).history_, crystals)
 
     @staticmethod
     def load(path: Path) -> DeepInfoMaxEmbedder:

@@ -10,14 +10,13 @@ import numpy as np
 from skdim.benchmark.draws import draw_labels
 from skdim.benchmark.features import compute_features
 from skdim.benchmark.heads import Head, resolve_heads
+from skdim.benchmark.records import COLUMNS, NO_FEATURES
 from skdim.benchmark.trials import make_task, progress_bar, train_heads
 
 if TYPE_CHECKING:
     import pandas as pd
 
 DEFAULT_HEADS = ("median", "ridge", "kernel_ridge", "random_forest", "extra_trees")
-COLUMNS = ("task", "features", "head", "labels", "draw", "cv_mae", "mae", "rmse", "r2", "seconds")
-NO_FEATURES = "none"
 
 
 def label_efficiency(

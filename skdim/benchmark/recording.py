@@ -9,12 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from skdim.benchmark.records import NO_FEATURES, comparable_heads
+from skdim.benchmark.records import COLUMNS, NO_FEATURES, comparable_heads
 
 if TYPE_CHECKING:
     import pandas as pd
 
-COLUMNS = ("task", "features", "head", "labels", "draw", "cv_mae", "mae", "rmse", "r2", "seconds")
 MAP_COLUMNS = ("task", "method", "x", "y", "target", "features")
 
 

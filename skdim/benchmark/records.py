@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 BEST = "best"
+COLUMNS = ("task", "features", "head", "labels", "draw", "cv_mae", "mae", "rmse", "r2", "seconds")
 NO_FEATURES = "none"  # of heads that ignore them
 _CELL = ["task", "features", "head", "labels"]
 

@@ -18,7 +18,7 @@ from skdim.benchmark.fine_tuned import OTHER, STARTS, Sources, fine_tune, fresh_
 from skdim.benchmark.maps import map_table
 from skdim.benchmark.plan import CV, Plan
 from skdim.benchmark.pretrained import EMBEDDERS, Encoders, file_digest
-from skdim.benchmark.protocol import COLUMNS, NO_FEATURES
+from skdim.benchmark.records import COLUMNS, NO_FEATURES
 from skdim.benchmark.store import Parts, digest, write_table
 from skdim.benchmark.trials import progress_bar, train_heads
 from skdim.benchmark.versions import versions_of, write_facts

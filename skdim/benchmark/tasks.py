@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from skdim.rows import as_structures
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -69,12 +71,14 @@ class StudyTask:
         if crystals is None or crystals >= len(self):
             return self
         rows = np.random.default_rng(seed).permutation(len(self))[:crystals]
+        # By place, also where they are Series with an index of their own.
+        structures, ids = as_structures(self.structures), list(self.material_id)
         return replace(
             self,
-            structures=[self.structures[row] for row in rows],
-            target=self.target[rows],
-            material_id=[self.material_id[row] for row in rows],
-            test_mask=self.test_mask[rows],
+            structures=[structures[row] for row in rows],
+            target=np.asarray(self.target)[rows],
+            material_id=[ids[row] for row in rows],
+            test_mask=np.asarray(self.test_mask)[rows],
         )
 
 

@@ -11,6 +11,7 @@ import skdim
 from skdim.benchmark.store import write_text
 
 if TYPE_CHECKING:
+    from skdim.benchmark.plan import Plan
     from skdim.benchmark.running import Study
 
 # What the errors of heads depend on; what features depend on shows in the features.
@@ -59,16 +60,7 @@ def write_facts(study: Study, finished: bool) -> None:
         "seed": plan.seed,
         "versions": {"python": platform.python_version(), **versions_of(*_SHOWN)},
         "baseline": plan.baseline,
-        "tasks": {
-            task.name: {
-                "unit": task.unit,
-                "crystals": len(task),
-                "training_fold": len(goal.pool),
-                "test_fold": len(goal.held_out),
-                "labels": [int(n) for n in labels],
-            }
-            for task, goal, labels in zip(plan.tasks, plan.goals, plan.labels, strict=True)
-        },
+        "tasks": _tasks(plan),
         "settings": {
             "features": {name: kind if isinstance(kind, str) else repr(kind) for name, kind in plan.features.items()},
             "draws": plan.draws,
@@ -83,3 +75,17 @@ def write_facts(study: Study, finished: bool) -> None:
         **study.notes,
     }
     write_text(plan.out / "study.json", json.dumps(facts, indent=2, allow_nan=False))
+
+
+def _tasks(plan: Plan) -> dict[str, dict[str, Any]]:
+    """Units and sizes of the tasks, by name."""
+    return {
+        task.name: {
+            "unit": task.unit,
+            "crystals": len(task),
+            "training_fold": len(goal.pool),
+            "test_fold": len(goal.held_out),
+            "labels": [int(n) for n in labels],
+        }
+        for task, goal, labels in zip(plan.tasks, plan.goals, plan.labels, strict=True)
+    }
