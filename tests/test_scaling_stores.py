@@ -138,7 +138,7 @@ def test_fitting_a_mapped_set_does_not_read_it_into_memory(tmp_path: Path) -> No
     """numpy, which reads the files, never holds a quarter of them, also with rows that failed in between."""
     points = bundled_points(200)
     failed = PointSets.empty(1, points.kinds, points.feature_names, points.interaction_names, points.settings)
-    save_parts(tmp_path / "p", (part for _ in range(120) for part in (points, failed)))
+    save_parts(tmp_path / "p", (part for _ in range(180) for part in (points, failed)))
     size = sum(file.stat().st_size for file in (tmp_path / "p").iterdir())
     mapped = PointSets.load(tmp_path / "p", mmap_mode="r")
     embedder = DeepInfoMaxEmbedder(max_epochs=1, random_state=0)
@@ -153,7 +153,7 @@ def test_fitting_a_mapped_set_does_not_read_it_into_memory(tmp_path: Path) -> No
             tracemalloc.stop()
     assert size > 10 * 2**20
     assert peak < size / 4
-    assert embedder.state_.extra["data"] == {"rows": 120 * 201, "failed": 120}
+    assert embedder.state_.extra["data"] == {"rows": 180 * 201, "failed": 180}
 
 
 def test_batches_within_a_budget_are_cut_as_by_a_loop() -> None:
@@ -194,7 +194,7 @@ def test_crystals_of_a_generator_are_forgotten_when_they_are_featurized() -> Non
 
 def test_vectors_are_made_in_place() -> None:
     """The vectors of many crystals are there once, and little beside them."""
-    points = PointSets.concatenate([bundled_points(200)] * 20)
+    points = PointSets.concatenate([bundled_points(200)] * 40)
     embedder = DeepInfoMaxEmbedder(max_epochs=0, random_state=0).fit(bundled_points(40))
     tracemalloc.start()
     try:
