@@ -39,11 +39,27 @@ VARIANTS: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (
     ("width 256", {}, {"encoder_params": {"width": 256}}),
     ("no decay with distance", {}, {"encoder_params": {"decay": None}}),
     ("no differences of features", {}, {"encoder_params": {"difference": False}}),
+    ("distance as it is, no radial functions", {}, {"encoder_params": {"radial": False}}),
+    ("published block (depth 2)", {}, {"encoder_params": {"depth": 2}}),
     ("two blocks", {}, {"encoder_params": {"blocks": 2}}),
     ("no strain, no jitter", {}, {"objective_params": {"strain": 0.0, "jitter": 0.0}}),
     ("40 epochs", {}, {"max_epochs": 40}),
     ("local objective added", {}, {"objective_params": {"local": 1.0}}),
     ("local and global added", {}, {"objective_params": {"local": 1.0, "global": 1.0}}),
+)
+
+# Columns of the default's vectors that are left out, by what their names begin or end with.
+WITHOUT: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
+    ("without densities", (), ("_per_volume", "_per_length")),
+    ("without polar covariances", (), ("_covariance",)),
+    ("without context", ("context_",), ()),
+    ("without environments", ("environment_",), ()),
+    ("without surprise and residual", ("surprise_", "residual_"), ()),
+    (
+        "composition only (raw)",
+        ("density_", "surprise_", "residual_", "environment_", "context_"),
+        ("_per_volume", "_per_length"),
+    ),
 )
 
 
@@ -83,10 +99,21 @@ def measure(options: argparse.Namespace) -> Iterator[pd.DataFrame]:
         unlabelled = PointSets.concatenate([points[name][~masks[name]] for name in tasks])
         for seed in range(options.seeds):
             embedder = DeepInfoMaxEmbedder(transformer, random_state=seed, **of_embedder).fit(unlabelled)
+            names = [name.removeprefix("dim_") for name in embedder.get_feature_names_out()]
             for name, task in tasks.items():
                 vectors = embedder.transform(points[name])
-                found = evaluate(name, {variant: vectors}, task.target, masks[name], options)
-                yield found.assign(draw=found["draw"] + seed * options.draws, columns=vectors.shape[1])
+                for part, kept in parts(variant, names).items():
+                    found = evaluate(name, {part: vectors[:, kept]}, task.target, masks[name], options)
+                    yield found.assign(draw=found["draw"] + seed * options.draws, columns=int(kept.sum()))
+
+
+def parts(variant: str, names: list[str]) -> dict[str, Any]:
+    """Which columns count: all of them, and for the default also what it is without each part."""
+    kept = {variant: np.ones(len(names), bool)}
+    if variant == "default":
+        for part, begins, ends in WITHOUT:
+            kept[part] = np.array([not (name.startswith(begins) or name.endswith(ends)) for name in names])
+    return kept
 
 
 def evaluate(name: str, features: dict[str, Any], target: Any, mask: Any, options: argparse.Namespace) -> pd.DataFrame:

@@ -96,7 +96,8 @@ def testing(recording: Recording, baseline: str) -> str:
 
 OVERALL = (
     "Geometric means over all cells (task and number of labels) of the ratio of mean errors, with 95% intervals from "
-    "resampling the draws, the same ones for both; below one is better than the baseline."
+    "resampling the draws, the same ones for both; below one is better than the baseline. Resampling takes draws for "
+    "independent, so where labels are a good part of the training fold the intervals are somewhat too narrow."
 )
 BOXES = (
     "Boxes span the quartiles over the draws, the line is the median, whiskers reach to the last draw within one and a "

@@ -55,9 +55,9 @@ def label_efficiency(
     label_counts : sequence of int, default=(50, 100, 250, 1000)
         Numbers of labels.
     heads : sequence of str, or mapping of str to regressor
-        Any of "median", "ridge", "kernel_ridge", "random_forest", "extra_trees", "random_forest_cv" and
-        "extra_trees_cv" (see `skdim.benchmark.HEADS`), or regressors by name. A pairwise regressor is given mean
-        absolute column differences between rows.
+        Keys of `skdim.benchmark.HEADS`: "median", "linear", "ridge", "kernel_ridge", "mlp", "random_forest",
+        "extra_trees", and the last two with "_cv"; or regressors by name. A pairwise regressor is given mean absolute
+        column differences between rows.
     draws : int or mapping of int to int, default=20
         Draws for each number of labels, or for all of them.
     cv : int or None, default=5
