@@ -57,8 +57,8 @@ def compare(
 ) -> Ratio:
     """Compare the errors of two feature sets, draw by draw.
 
-    The interval is that of the label draws: it says nothing of other test folds or other pretrainings. It takes draws for
-    independent; see `paired_tests` for a test that allows for their overlap.
+    The interval is that of the label draws: it says nothing of other test folds or other pretrainings. It takes draws
+    for independent; see `paired_tests` for a test that allows for their overlap.
 
     Parameters
     ----------
