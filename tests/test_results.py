@@ -8,7 +8,7 @@ import pytest
 
 from skdim.benchmark import Recording, best_of, compare, results_page
 from skdim.benchmark.published import STARTS, TRANSFER
-from skdim.benchmark.results import GOALS, SECTIONS, Goal, measure
+from skdim.benchmark.results import GOALS, SECTIONS, Goal, measure, on_fewer_draws
 from tests.recorded import write_study
 
 
@@ -65,6 +65,19 @@ def test_goals_are_measured_against_the_best_of_several_sets(recording):
     assert cells[1] == str(ratio)
     assert cells[2].startswith(f"{max(ratio.cells.values()):.3f} (")
     assert cells[3] == "0.82"
+
+
+def test_heads_with_fewer_draws_are_chosen_from_on_the_draws_they_have(recording):
+    assert on_fewer_draws(recording) is None
+    whole = constructed({**LEVELS, "cfid": 1.2, "xrd": 1.9}, heads=("ridge", "kernel_ridge", "forest", "mlp"))
+    records, few = whole.records, {"forest": 3, "mlp": 2}
+    short = records[[draw < few.get(head, 4) for head, draw in zip(records["head"], records["draw"], strict=True)]]
+    fewer = on_fewer_draws(Recording(short, whole.study))
+    assert fewer.heads == ["ridge", "kernel_ridge", "forest"]
+    assert sorted(set(fewer.records["draw"])) == [0, 1, 2]
+    text = "\n".join(SECTIONS["goals"](Recording(short, whole.study)))
+    assert "On the first 3 draws, with forest among the heads:" in text
+    assert text.count("   * - default / magpie, ridge") == 1
 
 
 def test_fine_tuning_counts_the_numbers_of_labels_that_were_set_out_for(recording):
