@@ -14,7 +14,7 @@ from matminer.featurizers.structure import JarvisCFID, OrbitalFieldMatrix, XRDPo
 from matminer.utils.data import MagpieData
 from pymatgen.core import Lattice, Structure
 
-from skdim.benchmark import BASELINES, baseline_features, magpie_statistics
+from skdim.benchmark import BASELINES, baseline_features
 from skdim.benchmark.baselines import _crystal
 from skdim.benchmark.cfid import ArrayCFID, _dihedral
 from skdim.benchmark.content_cache import ContentCache
@@ -37,11 +37,6 @@ def entries(folder):
 
 
 # Numbers
-
-
-def test_magpie_is_what_magpie_statistics_gives():
-    crystals = [*sample(20), mixture()]
-    assert baseline_features("magpie", crystals).equals(magpie_statistics(crystals))
 
 
 def test_elements_are_four_statistics_of_the_tables_of_the_default_site_features():

@@ -9,9 +9,9 @@ Examples
 
 from skdim.benchmark.baselines import BASELINES, baseline_features
 from skdim.benchmark.comparison import Ratio, compare
-from skdim.benchmark.features import magpie_statistics
 from skdim.benchmark.heads import HEADS
 from skdim.benchmark.kernel_ridge import KernelRidgeCV
+from skdim.benchmark.magpie import magpie_statistics
 from skdim.benchmark.protocol import label_efficiency
 from skdim.benchmark.recording import Recording, read_recording
 from skdim.benchmark.records import best_head, best_of, comparable_heads, format_table, summarise

@@ -1,107 +1,21 @@
-"""Crystals in, baseline features out; features of any kind in, standardised columns out, every set treated alike."""
+"""Features of any kind in, standardised columns out, every set treated alike."""
 
 from __future__ import annotations
 
 import warnings
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.base import clone
 
 from skdim.pointsets import PointSets
-from skdim.prechecks import site_contents
 from skdim.rows import as_structures
-from skdim.structures import load_structures
 
 if TYPE_CHECKING:
-    import pandas as pd
     from numpy.typing import NDArray
 
 _BOUND = 3.0
-# Fewer compositions than these are not worth a process, which has to import matminer first.
-_PER_PROCESS = 2000
-
-# What a composition is made of, whatever the size of the cell: (atomic number, share), in this order.
-Shares = tuple[tuple[int, float], ...]
-
-
-def magpie_statistics(structures: Any, *, n_jobs: int | None = None) -> pd.DataFrame:
-    """Magpie's statistics of the elements of each crystal: what to beat without looking at the structure.
-
-    Twenty-two elemental properties, each as minimum, maximum, range, mean, mean deviation and mode over the
-    composition [1]_, computed by matminer.
-
-    Parameters
-    ----------
-    structures : collection of crystals of length C
-        Of any accepted kind; partial occupancies count as such.
-    n_jobs : int or None, default=None
-        Processes, where there are enough compositions for more than one.
-
-    Returns
-    -------
-    DataFrame of shape (C, 132)
-        One row a crystal, with matminer's feature labels.
-
-    Raises
-    ------
-    StructureError
-        For rows that are no usable crystals, all at once.
-
-    References
-    ----------
-    .. [1] L. Ward et al., npj Comput. Mater. 2 (2016) 16028, doi:10.1038/npjcompumats.2016.28.
-
-    Examples
-    --------
-    >>> from pymatgen.core import Lattice, Structure
-    >>> salt = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
-    >>> magpie_statistics([salt])["MagpieData mean Number"].tolist()
-    [14.0]
-    """
-    import pandas as pd
-
-    of_row = [_shares(structure) for structure in load_structures(structures)[0]]
-    distinct = list(dict.fromkeys(of_row))
-    n_chunks = min(effective_n_jobs(n_jobs), max(len(distinct) // _PER_PROCESS, 1))
-    chunks = [distinct[k::n_chunks] for k in range(n_chunks)]
-    done = Parallel(n_jobs=n_chunks)(delayed(_describe)(chunk) for chunk in chunks)
-    values = {
-        shares: row for chunk, rows in zip(chunks, done, strict=True) for shares, row in zip(chunk, rows, strict=True)
-    }
-    labels = _magpie().feature_labels()
-    table = np.array([values[shares] for shares in of_row]).reshape(len(of_row), len(labels))
-    return pd.DataFrame(table, columns=labels)
-
-
-def _shares(structure: Any) -> Shares:
-    """Return the share of each element in a crystal."""
-    # Site by site: the composition of older pymatgen counts the mixed oxidation states of one site twice.
-    amounts: dict[int, float] = defaultdict(float)
-    for content in site_contents(structure):
-        for number, amount in content:
-            amounts[number] += amount
-    total = sum(amounts.values())
-    return tuple(sorted((number, round(amount / total, 10)) for number, amount in amounts.items()))
-
-
-def _magpie() -> Any:
-    """Make matminer's featurizer."""
-    from matminer.featurizers.composition import ElementProperty
-
-    return ElementProperty.from_preset("magpie", impute_nan=True)
-
-
-def _describe(compositions: Sequence[Shares]) -> list[list[float]]:
-    """Featurize compositions."""
-    from pymatgen.core.composition import Composition
-    from pymatgen.core.periodic_table import Element
-
-    magpie = _magpie()
-    return [magpie.featurize(Composition({Element.from_Z(z): share for z, share in shares})) for shares in compositions]
 
 
 def compute_features(
