@@ -17,7 +17,7 @@ comma := ,
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help env demo test lint types imports pytest examples test-lowest bench docs clean distclean
+.PHONY: help env demo test lint types imports pytest examples quick test-lowest bench docs clean distclean
 
 help: ## say what each target does
 	@echo 'make TARGET, one of:'
@@ -47,7 +47,7 @@ env: $(VENV)/.ready ## make the environment .venv, nothing else
 demo: $(VENV)/.ready ## pretrain on bundled crystals and show what the vectors are worth: table and pictures in demo/
 	$(VENV)/bin/skdim demo --out demo
 
-test: lint types imports pytest examples ## run every check: lint, types, imports, pytest, examples
+test: lint types imports pytest examples quick ## run every check: lint, types, imports, pytest, examples, quick
 
 lint: $(VENV)/.ready ## ruff: rules and layout
 	$(PY) -m ruff check
@@ -70,6 +70,9 @@ examples: $(VENV)/.ready ## run each example, without a screen, in an empty fold
 		(cd "$$folder" && MPLBACKEND=Agg "$(CURDIR)/$(PY)" "$(CURDIR)/$$example"); \
 		rm -rf "$$folder"; \
 	done
+
+quick: $(VENV)/.ready ## the whole benchmark on a few crystals, to see its machinery work
+	@set -e; folder=$$(mktemp -d); $(VENV)/bin/skdim benchmark --quick --jobs 2 --out "$$folder"; rm -rf "$$folder"
 
 test-lowest: $(LOWEST)/.ready ## pytest in a second environment, of the lowest versions that pyproject.toml admits
 	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest -n 2 $(ARGS)

@@ -142,8 +142,10 @@ class PublishedBlock(_Block):
 class SeparableBlock(_Block):
     """A block whose pairs are a function of the two contents, times and plus functions of the distance.
 
-    u_ij = s(W_a x_i + W_b x_j + W_d |x_i - x_j| + b),  e_ij = [1, functions of the distance],
-    value_ij = u_ij * (C e_ij) + D e_ij,  logit_ij = e_ij . (Q u_ij) + prior.
+    In symbols::
+
+        u_ij = s(W_a x_i + W_b x_j + W_d |x_i - x_j| + b),  e_ij = [1, functions of the distance],
+        value_ij = u_ij * (C e_ij) + D e_ij,  logit_ij = e_ij . (Q u_ij) + prior.
 
     So the sum over pairs that share both contents needs only sums of e_ij, weighed by attention: nothing as wide as a
     state is ever made for a pair.
