@@ -35,7 +35,7 @@ class DeepInfoMaxEmbedder(TransformerMixin, SavedMixin):
     preset : {"default", "paper"}, default="default"
         "default": the best configuration measured. A first encoder, whose attention decays with distance, stays as it
         is initialised unless the local or global objective is given a weight; a second one, which never sees the
-        centre, learns which element sits there; moments over sites. "paper": the published configuration.
+        centre, learns which element sits there; statistics over sites. "paper": the published configuration.
     encoder_params : dict or None, default=None
         Fields of `skdim.architecture.EncoderConfig` that replace the preset's: heads, blocks, width, ...
     objective_params : dict or None, default=None
