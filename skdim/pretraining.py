@@ -197,7 +197,8 @@ def _standardised(
 ) -> EmbedderState:
     """The state of a trained model whose vectors have been seen."""
     center, scale = raw.mean(0, dtype=np.float64), raw.std(0, dtype=np.float64)
-    # What only rounding moves says nothing.
+    # What only rounding moves says nothing: crystals that are nearly alike must not have it magnified to deviations.
+    scale = np.maximum(scale, 0.01 * np.hypot(scale, center))
     scale[scale < 1e-4] = 1.0
     return EmbedderState(
         config=model.config,

@@ -88,8 +88,9 @@ from pymatgen.core import Lattice, Structure
 from skdim import DeepInfoMaxEmbedder
 from skdim.matminer import EmbeddingFeaturizer
 
-crystals = [Structure(Lattice.cubic(a), ["Cs", "Cl"], [[0, 0, 0], [.5, .5, .5]]) for a in (4, 4.2, 4.4)]
-featurizer = EmbeddingFeaturizer(DeepInfoMaxEmbedder(max_epochs=0, embedding_dim=2).fit(crystals))
+kinds = {"CsCl": 4.1, "TlBr": 4.0, "NiAl": 2.9, "CuZn": 2.95}
+crystals = [Structure(Lattice.cubic(a), [k[:2], k[2:]], [[0, 0, 0], [.5, .5, .5]]) for k, a in kinds.items()]
+featurizer = EmbeddingFeaturizer(DeepInfoMaxEmbedder(max_epochs=0, embedding_dim=2, random_state=0).fit(crystals))
 together = featurizer.featurize_many(crystals, pbar=False)
 rows = MultipleFeaturizer([featurizer], iterate_over_entries=True)
 rows.set_chunksize(2)
