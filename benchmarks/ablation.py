@@ -39,7 +39,7 @@ VARIANTS: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (
     ("width 256", {}, {"encoder_params": {"width": 256}}),
     ("no decay with distance", {}, {"encoder_params": {"decay": None}}),
     ("no differences of features", {}, {"encoder_params": {"difference": False}}),
-    ("distance as it is, no radial functions", {}, {"encoder_params": {"radial": False}}),
+    ("four functions of the distance", {}, {"encoder_params": {"radial": True}}),
     ("published block (depth 2)", {}, {"encoder_params": {"depth": 2}}),
     ("two blocks", {}, {"encoder_params": {"blocks": 2}}),
     ("no strain, no jitter", {}, {"objective_params": {"strain": 0.0, "jitter": 0.0}}),
@@ -48,17 +48,20 @@ VARIANTS: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (
     ("local and global added", {}, {"objective_params": {"local": 1.0, "global": 1.0}}),
 )
 
+# Endings of the names of columns that hold amounts per volume and per length.
+DENSITIES = ("_per_volume", "_per_length", "_d2", "_d8")
 # Columns of the default's vectors that are left out, by what their names begin or end with.
 WITHOUT: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
-    ("without densities", (), ("_per_volume", "_per_length")),
+    ("without densities", (), DENSITIES),
+    ("without densities by a site's neighbours", (), ("_d2", "_d8")),
     ("without polar covariances", (), ("_covariance",)),
     ("without context", ("context_",), ()),
     ("without environments", ("environment_",), ()),
-    ("without surprise and residual", ("surprise_", "residual_"), ()),
+    ("without surprise", ("surprise_",), ()),
     (
         "composition only (raw)",
-        ("density_", "surprise_", "residual_", "environment_", "context_"),
-        ("_per_volume", "_per_length"),
+        ("density_", "surprise_", "environment_", "context_"),
+        DENSITIES,
     ),
 )
 

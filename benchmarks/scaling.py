@@ -173,9 +173,12 @@ def watched(field: str, interval: float = 0.01) -> Iterator[dict[str, float]]:
     seen, over = {"mebibytes": 0.0}, threading.Event()
     start = resident(field)
 
+    def look() -> None:
+        seen["mebibytes"] = max(seen["mebibytes"], resident(field) - start)
+
     def watch() -> None:
         while not over.wait(interval):
-            seen["mebibytes"] = max(seen["mebibytes"], resident(field) - start)
+            look()
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -186,6 +189,8 @@ def watched(field: str, interval: float = 0.01) -> Iterator[dict[str, float]]:
         seen["seconds"] = time.perf_counter() - begun
         over.set()
         watcher.join()
+        # What a short block still holds when it ends may have come after the last look.
+        look()
 
 
 def resident(field: str) -> float:

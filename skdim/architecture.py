@@ -31,7 +31,7 @@ class EncoderConfig:
     difference : bool
         Whether the absolute difference of the two sites' features is among the inputs of a pair.
     radial : bool
-        True expands the distance in a few smooth functions; False feeds it as it is (the paper).
+        False feeds the distance as it is, as the paper does; True expands it in a few smooth functions.
     activation : str
         One of "silu", "mish", "relu", "gelu".
     cutoff : float or None
@@ -46,7 +46,7 @@ class EncoderConfig:
     depth: int = 1
     decay: tuple[float, ...] | None = (2.0, 4.0, 6.0, 8.0)
     difference: bool = True
-    radial: bool = True
+    radial: bool = False
     activation: str = "silu"
     cutoff: float | None = None
     top_k: int | None = None

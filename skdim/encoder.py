@@ -47,7 +47,7 @@ class Environments(NamedTuple):
     """What the encoder says of each site."""
 
     vector: torch.Tensor  # (S, blocks * w)
-    log_partition: torch.Tensor  # (S, H) of the first block: how much attention the surroundings offer
+    log_partition: torch.Tensor  # (S, H) logarithm of the sum of exponentials of the first block's scores
     scores: torch.Tensor  # (P, H) of the last block
 
     def attention(self, batch: Batch) -> torch.Tensor:
@@ -135,6 +135,15 @@ class SiteNetEncoder(nn.Module):
             outputs.append(state)
             partitions.append(partition)
         return Environments(torch.cat(outputs, 1), partitions[0], scores)
+
+    def surroundings(self, batch: Batch, geometry: Geometry, environments: Environments) -> torch.Tensor:
+        """Logarithm of the sum of exponentials of the prior, (S, H): how much there is around a site.
+
+        What attention learns is left out: it has no bound, and sums of powers of the distance are amounts.
+        """
+        if len(self.blocks) == 1 and environments.scores is geometry.prior:
+            return environments.log_partition
+        return segment_softmax(geometry.prior, batch.row, len(batch.kind))[1]
 
     def same_geometry(self, other: SiteNetEncoder) -> bool:
         """Whether the two take the same of distances, so that it need be computed once only."""

@@ -12,7 +12,7 @@ from skdim.infomax import ContextObjective
 from skdim.layers import perceptron
 from skdim.levels import TwoLevels
 from skdim.noise import crystal_noise, pair_noise
-from skdim.segments import MOMENTS, SIGNED_MOMENTS, mean_and_covariance, segment_sum, weighted_moments
+from skdim.segments import MOMENTS, SIGNED_MOMENTS, mean_and_covariance, weighted_moments, weighted_sum
 
 if TYPE_CHECKING:
     from skdim.architecture import EncoderConfig
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 # Parts of a site whose spread and extremes over the crystal are read: few numbers that each mean something. Of the wide
 # environments the mean is read, and which way they change from the electropositive to the electronegative sites.
-_ALL_MOMENTS = ("raw", "density", "surprise", "residual")
+_ALL_MOMENTS = ("raw", "density", "surprise")
 _POLAR = "Electronegativity"
-# Powers of the volume per atom by which mean site features are divided: per volume, and per distance between atoms.
-_DENSITIES = {"per_volume": 1.0, "per_length": 1.0 / 3.0}
+# Powers of a spacing of atoms by which site features are divided.
+_DENSITIES = {"per_volume": 3, "per_length": 1}
 
 
 class SiteStatistics(NamedTuple):
@@ -35,7 +35,6 @@ class SiteStatistics(NamedTuple):
     mean: torch.Tensor  # (F,)
     scale: torch.Tensor  # (F,)
     share: torch.Tensor  # (119,) of the sites, by atomic number
-    element_features: torch.Tensor  # (119, F) standardised, zero for elements without sites
 
 
 class ContextTower(nn.Module):
@@ -79,14 +78,12 @@ class CrystalModel(nn.Module):
 
     feature_mean: torch.Tensor
     feature_scale: torch.Tensor
-    element_features: torch.Tensor
 
     def __init__(self, config: ModelConfig, statistics: SiteStatistics) -> None:
         super().__init__()
         self.config = config
         self.register_buffer("feature_mean", statistics.mean)
         self.register_buffer("feature_scale", statistics.scale)
-        self.register_buffer("element_features", statistics.element_features)
         n_features, n_extra = len(statistics.mean), len(config.interaction_names) - 1
         self.encoder = SiteNetEncoder(n_features, n_extra, config.encoder)
         self.context: ContextTower | None = None
@@ -122,17 +119,15 @@ class CrystalModel(nn.Module):
         features = self.features(batch)
         geometry = self.encoder.geometry(batch, batch.distance)
         environments = self.encoder(batch, features, batch.distance, geometry)
-        parts = {"raw": features.index_select(0, batch.kind), "density": environments.log_partition}
+        parts = {"raw": features.index_select(0, batch.kind)}
+        parts["density"] = self.encoder.surroundings(batch, geometry, environments)
         parts["environment"] = environments.vector
         if self.context is not None:
             shared = geometry if self.context.encoder.same_geometry(self.encoder) else None
             context = self.context(batch, features, batch.distance, shared)
             objective = self.context.objective
             parts["context"] = context
-            guess = objective.log_probabilities(context)
-            parts["surprise"] = objective.surprise(batch, guess).unsqueeze(1)
-            # How the true content departs from what the surroundings let expect, in units of the site features.
-            parts["residual"] = parts["raw"] - guess.exp() @ self.element_features
+            parts["surprise"] = objective.surprise(batch, objective.log_probabilities(context)).unsqueeze(1)
         return parts
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Any:
@@ -151,13 +146,21 @@ class CrystalModel(nn.Module):
         few = torch.cat([v for k, v in parts.items() if k in _ALL_MOMENTS], 1)
         polarity = parts["raw"][:, self._polar_column]
         wide = [mean_and_covariance(v, polarity, *where) for k, v in parts.items() if k not in _ALL_MOMENTS]
-        return torch.cat([weighted_moments(few, *where), *wide, densities(batch)], 1)
+        amounts = densities(batch, parts["density"], self._spacings)
+        return torch.cat([weighted_moments(few, *where), *wide, amounts], 1)
 
     @property
     def _polar_column(self) -> int:
         """Site feature that tells electropositive from electronegative sites; without electronegativity the first."""
         names = self.config.feature_names
         return names.index(_POLAR) if _POLAR in names else 0
+
+    @property
+    def _spacings(self) -> dict[str, tuple[int, float]]:
+        """Name, head and exponent of the spacings that a site sees: of the gentlest and of the steepest decay."""
+        powers = self.config.encoder.decay or ()
+        usable = sorted((power, head) for head, power in enumerate(powers) if power >= 1)
+        return {f"d{power:g}": (head, power) for power, head in usable[:1] + usable[1:][-1:]}
 
     def column_names(self, batch: Batch) -> list[str]:
         """Names of the columns of the vector, given any batch."""
@@ -166,24 +169,41 @@ class CrystalModel(nn.Module):
         few: list[str] = []
         wide: list[str] = []
         for part, values in self.site_parts(batch).items():
-            own = self.config.feature_names if part in ("raw", "residual") else range(values.shape[1])
+            own = self.config.feature_names if part == "raw" else range(values.shape[1])
             if part in _ALL_MOMENTS:
                 few += [f"{part}_{k}" for k in own]
             else:
                 wide += [f"{part}_{k}_{moment}" for moment in SIGNED_MOMENTS for k in own]
         names = [f"{name}_{moment}" for moment in MOMENTS for name in few]
-        return names + wide + [f"{name}_{density}" for density in _DENSITIES for name in self.config.feature_names]
+        kinds = [*_DENSITIES, *(f"{density}_{spacing}" for spacing in self._spacings for density in _DENSITIES)]
+        return names + wide + [f"{name}_{kind}" for kind in kinds for name in self.config.feature_names]
 
 
-def densities(batch: Batch) -> torch.Tensor:
-    """Site features, in their own units, per volume and per length: (B, 2 * F).
+def densities(batch: Batch, log_sums: torch.Tensor, spacings: dict[str, tuple[int, float]]) -> torch.Tensor:
+    """Site features, in their own units, per volume and per length, averaged over the sites.
 
     Stiffness, polarisation and electrostatic energy go with what an element brings per volume or per distance, such as
-    its valence electrons, rather than per atom.
+    its valence electrons, rather than per atom. The volume is that of the cell per atom and, for each spacing, that of
+    a cube as wide as the site's distance to its neighbours: the generalised mean (sum over j of d_ij^-p)^(-1/p).
+
+    Parameters
+    ----------
+    batch : Batch
+        B crystals, S rows, F site features.
+    log_sums : Tensor of shape (S, H)
+        Logarithm of the sum over a site's pairs of d^-p, by head.
+    spacings : dict of str to (int, float)
+        Head and exponent p of each of the N spacings that a site sees.
+
+    Returns
+    -------
+    Tensor of shape (B, 2 * (1 + N) * F)
     """
-    features = batch.features.index_select(0, batch.kind) * batch.site_weight.unsqueeze(1)
-    mean = segment_sum(features, batch.crystal, len(batch))
-    return torch.cat([mean / batch.volume.unsqueeze(1) ** power for power in _DENSITIES.values()], 1)
+    features = batch.features.index_select(0, batch.kind)
+    by_crystal = batch.volume.pow(-1.0 / 3.0).index_select(0, batch.crystal).unsqueeze(1)
+    inverse = [by_crystal, *((log_sums[:, [head]] / power).exp() for head, power in spacings.values())]
+    amounts = torch.cat([features * i**power for i in inverse for power in _DENSITIES.values()], 1)
+    return weighted_sum(amounts, batch.site_weight, batch.crystal, len(batch))
 
 
 def disturbed(batch: Batch, objective: ObjectiveConfig, generator: torch.Generator) -> torch.Tensor:

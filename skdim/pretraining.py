@@ -37,7 +37,7 @@ _BLOCK = 65_536  # crystals whose sites are counted at once
 
 
 def site_statistics(points: PointSets) -> SiteStatistics:
-    """Mean and deviation of the site features, the elements' shares and features; each crystal counts the same.
+    """Mean and deviation of the site features, the elements' shares; each crystal counts the same.
 
     Parameters
     ----------
@@ -59,11 +59,7 @@ def site_statistics(points: PointSets) -> SiteStatistics:
     scale = np.sqrt(by_kind @ (features - mean) ** 2)
     scale[scale <= 1e-6 * np.abs(mean) + 1e-12] = 1.0
     fractions = points.kinds.fractions / points.kinds.fractions.sum(1, keepdims=True)
-    share = by_kind @ fractions
-    # Sites of mixed content count for each of their elements.
-    seen = (fractions * by_kind[:, None]).T @ ((features - mean) / scale)
-    elements = np.divide(seen, share[:, None], out=np.zeros_like(seen), where=share[:, None] > 0)
-    return SiteStatistics(*(torch.from_numpy(v.astype(np.float32)) for v in (mean, scale, share, elements)))
+    return SiteStatistics(*(torch.from_numpy(v.astype(np.float32)) for v in (mean, scale, by_kind @ fractions)))
 
 
 def _kind_shares(points: PointSets) -> NDArray[np.float64]:

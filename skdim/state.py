@@ -23,7 +23,7 @@ from skdim.parameters import as_json
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_FORMAT = 2
+_FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -62,10 +62,11 @@ class EmbedderState:
     def model(self, device: str | torch.device = "cpu") -> CrystalModel:
         """Build the model, ready to embed."""
         weights = {k: torch.from_numpy(np.array(v)) for k, v in self.weights.items()}
-        mean, scale, elements = (weights[k] for k in ("feature_mean", "feature_scale", "element_features"))
         # Initial values are overwritten at once, so whatever they are, the global generator stays as it was.
         with torch.random.fork_rng(devices=[]):
-            model = CrystalModel(self.config, SiteStatistics(mean, scale, torch.ones(119), elements))
+            model = CrystalModel(
+                self.config, SiteStatistics(weights["feature_mean"], weights["feature_scale"], torch.ones(119))
+            )
         model.load_state_dict(weights)
         return model.to(device).eval()
 

@@ -40,7 +40,8 @@ def contexts(structure: Structure, config: EncoderConfig, neighborhood: str = "s
     tower = ContextTower(batch.features.shape[1], batch.extra.shape[1], config, torch.ones(119)).double()
     generator = torch.Generator().manual_seed(0)
     for parameter in tower.parameters():
-        torch.nn.init.normal_(parameter, std=0.4, generator=generator)
+        # Small where the distance itself is multiplied: attention must not shut out all neighbours but one.
+        torch.nn.init.normal_(parameter, std=0.1 if config.depth == 1 else 0.4, generator=generator)
     found = tower(batch, batch.features / 50, batch.distance)
     content = ["".join(f"{z}:{float(x):.2g} " for z, x in enumerate(f) if x > 0).strip() for f in batch.fractions]
     assert len(set(batch.kind.tolist())) == len(batch.kind)

@@ -133,7 +133,7 @@ def test_swapped_sites_are_the_most_surprising_ones() -> None:
     assert (swapped[0].species_string, swapped[16].species_string) == ("Sr", "O")
     swapped.replace(0, "O")
     swapped.replace(16, "Sr")
-    surprise = site_surprise(fitted(), swapped)["surprise"]
+    surprise = site_surprise(fitted(max_epochs=15), swapped)["surprise"]
     assert set(surprise.nlargest(2).index) == {0, 16}
 
 
@@ -164,7 +164,7 @@ def test_similarity_over_crystals_is_the_correlation_of_centred_log_ratios() -> 
     with torch.inference_mode():
         guess = model.context.objective.log_probabilities(model.context(batch, model.features(batch), batch.distance))
     table = interchangeable_elements(embedder, crystals)
-    numbers = [z for z in range(1, 119) if model.element_features[z].any()]
+    numbers = sorted({e.Z for c in sample(500) for e in c.composition.elements})
     ratios = (guess - model.context.objective.log_share)[:, numbers].double().numpy()
     ratios -= ratios.mean(1, keepdims=True)
     assert np.allclose(table, np.corrcoef(ratios.T), atol=1e-4)

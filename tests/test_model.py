@@ -189,10 +189,11 @@ def test_moments_hold_the_raw_features_and_what_the_encoders_say() -> None:
         assert float(values["raw_Electronegativity_mean"][c]) == pytest.approx(mean)
         assert float(values["raw_Electronegativity_maximum"][c]) == pytest.approx(float(expected[own].max()))
     parts = {name.split("_")[0] for name in names if "_per_" not in name}
-    assert parts == {"raw", "density", "environment", "context", "surprise", "residual"}
+    assert parts == {"raw", "density", "environment", "context", "surprise"}
     iron = 0
     spreads = [v for name, v in values.items() if name.endswith(("deviation", "covariance"))]
-    assert len(spreads) > len(names) / 4
+    # Of the features, two heads' densities, the surprise, and two environments of width eight.
+    assert len(spreads) == len(handful_points().feature_names) + 2 + 1 + 8 + 8
     assert all(abs(float(v[iron])) < 1e-12 for v in spreads)
 
 
@@ -220,13 +221,41 @@ def test_densities_are_site_features_per_volume_and_per_length() -> None:
         assert values["AtomicRadius_per_length"][c] == pytest.approx(radius / volume ** (1 / 3), rel=1e-4)
 
 
+def test_densities_by_neighbours_are_those_of_the_sum_of_powers_of_the_distances() -> None:
+    model, points = model_of(config()), handful_points()
+    names, vectors = model.column_names(batch()), model.vectors(batch()).detach().numpy()
+    assert model.config.encoder.decay is not None
+    gentle, steep = min(model.config.encoder.decay), max(model.config.encoder.decay)
+    column = batch_columns("AtomicRadius")
+    for c in range(len(points)):
+        one = points[c]
+        occupancy = one.kinds.fractions[one.kind].sum(1).astype(float)
+        weight = one.count * one.weight * occupancy[one.neighbor]
+        row = np.repeat(np.arange(len(one.kind)), np.diff(one.pair_offsets))
+        for p in (gentle, steep):
+            spacing = np.bincount(row, weight / one.distance.astype(float) ** p) ** (-1 / p)
+            for kind, power in (("length", 1), ("volume", 3)):
+                slow = np.average(
+                    one.kinds.features[one.kind][:, column] / spacing**power, weights=one.multiplicity * occupancy
+                )
+                assert vectors[c, names.index(f"AtomicRadius_per_{kind}_d{p:g}")] == pytest.approx(slow, rel=1e-4)
+
+
+def test_without_decays_densities_are_those_of_the_cell_alone() -> None:
+    flat = replace(config().encoder, decay=None)
+    model = model_of(config(encoder=flat, context_encoder=flat))
+    amounts = [n for n in model.column_names(batch()) if "_per_" in n]
+    assert len(amounts) == 2 * len(handful_points().feature_names)
+    assert model.vectors(batch()).shape[1] == len(model.column_names(batch()))
+
+
 def batch_columns(name: str) -> int:
     return handful_points().feature_names.index(name)
 
 
 def test_features_are_standardised_over_the_atoms_of_the_pretraining_set() -> None:
     points = handful_points()
-    mean, scale, share, _ = site_statistics(points)
+    mean, scale, share = site_statistics(points)
     rows, weights, elements = [], [], np.zeros(119)
     for crystal in range(len(points)):
         one = points[crystal]
@@ -241,27 +270,6 @@ def test_features_are_standardised_over_the_atoms_of_the_pretraining_set() -> No
     deviation = np.sqrt(np.average((values - slow) ** 2, axis=0, weights=weight))
     assert scale.numpy() == pytest.approx(np.where(deviation > 1e-6, deviation, 1.0), rel=1e-5)
     assert share.numpy() == pytest.approx(elements, abs=1e-6)
-
-
-def test_the_residual_is_what_departs_from_the_expected_content() -> None:
-    model, some = model_of(config()), batch()
-    points = handful_points()
-    own = np.zeros((119, len(points.feature_names)))
-    total = np.zeros(119)
-    for crystal in range(len(points)):
-        alone = batch_of(points, [crystal])
-        features = model.features(alone)
-        for row, kind in enumerate(alone.kind.tolist()):
-            content = (alone.fractions[kind] / alone.fractions[kind].sum() * alone.site_weight[row]).numpy()
-            own += content[:, None] * features[kind].numpy()
-            total += content
-    own[total > 0] /= total[total > 0, None]
-    assert model.element_features.numpy() == pytest.approx(own, abs=1e-5)
-    assert model.context is not None
-    parts = model.site_parts(some)
-    guess = model.context.objective.log_probabilities(parts["context"]).exp().detach()
-    slow = [parts["raw"][row] - sum(guess[row, z] * torch.from_numpy(own[z]) for z in range(119)) for row in range(11)]
-    assert torch.allclose(parts["residual"].detach(), torch.stack(slow), atol=1e-5)
 
 
 def test_a_configuration_survives_json() -> None:

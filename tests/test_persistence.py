@@ -165,7 +165,7 @@ def test_weights_of_another_size_are_damaged(tmp_path: Path) -> None:
 def test_a_file_of_a_later_version_says_so(tmp_path: Path) -> None:
     path = saved(tmp_path)
     rewrite(path, format=99, config=None, versions={"skdim": "9.0"})
-    with pytest.raises(ValueError, match=r"has format 99 \(skdim 9.0\); this version of skdim, .* reads format 2"):
+    with pytest.raises(ValueError, match=r"has format 99 \(skdim 9.0\); this version of skdim, .* reads format 3"):
         DeepInfoMaxEmbedder.load(path)
 
 

@@ -69,8 +69,7 @@ def test_exponents_of_power_laws_are_found_within_their_intervals(scaling: Modul
 def test_memory_above_start_is_seen(scaling: ModuleType) -> None:
     with scaling.watched("RssAnon") as seen:
         block = np.ones(2**23)  # 64 MiB
-        pause = sum(float(block[k :: 2**20].sum()) for k in range(300))
-    assert pause
+    assert block.all()
     assert 60 < seen["mebibytes"] < 100
     assert seen["seconds"] > 0
 

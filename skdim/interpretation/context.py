@@ -124,7 +124,7 @@ def interchangeable_elements(embedder: Any, X: Any = None) -> pd.DataFrame:
     embedder = fitted(embedder)
     model, tower = _with_context(embedder)
     objective = tower.objective
-    seen = (objective.log_share > math.log(_FLOOR)) | (model.element_features != 0).any(1)
+    seen = objective.log_share > math.log(1.001 * _FLOOR)
     with torch.inference_mode():
         if X is None:
             # Log ratios are key . (W l + b): over surroundings l of unit variance in every direction.
