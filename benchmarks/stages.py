@@ -97,10 +97,10 @@ def embedding(model, points) -> Seconds:
     import torch
 
     from skdim.batches import collate, pair_budget_batches
-    from skdim.pretraining import _EMBED_PAIRS
+    from skdim.embedding import PAIRS
 
     seconds = {}
-    for crystals in pair_budget_batches(points.n_pairs, _EMBED_PAIRS[1], np.arange(len(points))):
+    for crystals in pair_budget_batches(points.n_pairs, PAIRS[1], np.arange(len(points))):
         with timed(seconds, "gather the batch"):
             batch = collate(points, crystals)
         with torch.inference_mode():

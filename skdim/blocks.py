@@ -169,45 +169,49 @@ class SeparableBlock(_Block):
     def forward(self, pairs: Pairs, state: torch.Tensor, edge: torch.Tensor, prior: torch.Tensor) -> Outputs:
         """Take site states (S or K, n_site), functions of the distance (P, E) and prior logits (P, H)."""
         batch, row, n_rows = pairs.batch, pairs.batch.row, len(pairs.batch.kind)
-        functions = F.pad(edge, (1, 0), value=1.0)  # (P, E + 1)
         content = activate(self.config.activation, self._sites(pairs, state))  # (U, w)
-        scores = self._scores(batch, self._logits(pairs, content, functions), prior)
+        scores = self._scores(batch, self._logits(pairs, content, edge), prior)
         raised, top = segment_exp(scores, row, n_rows)
-        weighed = _weighed(pairs, raised, functions)
+        weighed = torch.cat([raised, *(raised * f.unsqueeze(1) for f in edge.unbind(1))], 1)  # (P, (1 + E) * H)
+        which = torch.arange(len(row), device=row.device)
         if pairs.of_contents:
-            row, content = batch.group_row, content.index_select(0, batch.group_pair)
-        by_row = segment_sum(weighed, row, n_rows)
-        summed = segment_sum(content * (weighed @ _by_head(self.scaling)), row, n_rows)
-        summed = torch.addmm(summed, by_row, _by_head(self.shift))
+            weighed = F.embedding_bag(batch.by_group, weighed, batch.group_start, mode="sum")  # (G, (1 + E) * H)
+            row, which = batch.group_row, batch.group_pair
+        by_row = segment_sum(weighed, row, n_rows).view(n_rows, -1, self.config.heads)  # (S, 1 + E, H)
+        summed = torch.baddbmm(self._scaled(content, which, row, weighed, n_rows), by_row.permute(2, 0, 1), self.shift)
         # The first function is one: its sum is what the softmax divides by, once for each site.
-        total = by_row[:, :: functions.shape[1]]  # (S, H)
-        state = (summed.view(n_rows, self.config.heads, -1) / total.unsqueeze(2)).flatten(1)
+        total = by_row[:, 0]  # (S, H)
+        state = (summed.transpose(0, 1) / total.unsqueeze(2)).flatten(1)
         return Outputs(state, edge, total.log() + top, scores)
 
-    def _logits(self, pairs: Pairs, content: torch.Tensor, functions: torch.Tensor) -> torch.Tensor | None:
+    def _logits(self, pairs: Pairs, content: torch.Tensor, edge: torch.Tensor) -> torch.Tensor | None:
         """What is learned of the attention (P, H); nothing but zeros is not worth a pass over pairs."""
         if not torch.is_grad_enabled() and not self.logit.weight.any() and not self.logit.bias.any():
             return None
-        query = self.logit(content)
+        # Heads next to one another: loops over a few numbers for each of many pairs are slow.
+        query = self.logit(content).view(len(content), self.config.heads, -1).transpose(1, 2).flatten(1)
         if pairs.of_contents:
             query = query.index_select(0, pairs.batch.kind_pair)
-        return torch.bmm(query.view(len(query), self.config.heads, -1), functions.unsqueeze(2)).squeeze(2)
+        logits, *others = torch.split(query, self.config.heads, 1)
+        for function, factor in zip(edge.unbind(1), others, strict=True):
+            logits = torch.addcmul(logits, factor, function.unsqueeze(1))
+        return logits
 
+    def _scaled(
+        self, content: torch.Tensor, which: torch.Tensor, row: torch.Tensor, weighed: torch.Tensor, n_rows: int
+    ) -> torch.Tensor:
+        """Sum over a row's groups (or pairs) of u * (C e), the e weighed by attention, by head: (H, S, w / H).
 
-def _weighed(pairs: Pairs, raised: torch.Tensor, functions: torch.Tensor) -> torch.Tensor:
-    """Products of weights (P, H) and functions (P, E) of each pair, summed over groups where there are any.
-
-    Gives (G or P, H * E).
-    """
-    if not pairs.of_contents:
-        return (raised.unsqueeze(2) * functions.unsqueeze(1)).flatten(1)
-    order, start = pairs.batch.by_group, pairs.batch.group_start
-    # Weights and sums in one pass for each head, without the products ever lying in memory.
-    sums = [F.embedding_bag(order, functions, start, mode="sum", per_sample_weights=w[order]) for w in raised.unbind(1)]
-    return torch.cat(sums, 1)
-
-
-def _by_head(tables: torch.Tensor) -> torch.Tensor:
-    """Tables (H, E, w / H) of the heads as one (H * E, w), so that one product serves all heads."""
-    table: torch.Tensor = torch.block_diag(*tables)  # type: ignore[no-untyped-call]
-    return table
+        C is the same for all groups, so their contents are summed with the weights of each function before it is
+        applied, and no product as wide as a content is made for a group.
+        """
+        heads, shape = self.config.heads, (self.config.heads, n_rows, -1)
+        by_head = content.view(len(content), heads, -1).transpose(0, 1).flatten(0, 1)  # (H * U, w / H)
+        head = torch.arange(heads, device=row.device).unsqueeze(1)
+        size = torch.bincount(row, minlength=n_rows)
+        start = (size.cumsum(0) - size + len(row) * head).flatten()
+        which = (which + len(content) * head).flatten()
+        weights = weighed.T.contiguous().view(-1, len(which))  # (1 + E, H * G)
+        sums = [F.embedding_bag(which, by_head, start, mode="sum", per_sample_weights=w).view(shape) for w in weights]
+        scaling = self.scaling.transpose(0, 1).unsqueeze(2)  # (1 + E, H, 1, w / H)
+        return sum((s * c for s, c in zip(sums[1:], scaling[1:], strict=True)), sums[0] * scaling[0])

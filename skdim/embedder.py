@@ -11,12 +11,13 @@ from sklearn.base import TransformerMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
 from skdim.checkpoints import checkpoint_file
+from skdim.embedding import check_same_kind, embed
 from skdim.featurizer import CrystalPointSetTransformer
 from skdim.parameters import check_effort, check_number, seed_of
 from skdim.persistence import SavedMixin, plain_parameters
 from skdim.pointsets import PointSets
 from skdim.presets import OVERRIDES, Preset, resolve_preset
-from skdim.pretraining import check_same_kind, embed, pretrain
+from skdim.pretraining import pretrain
 from skdim.rows import keep_labels
 from skdim.structures import check_on_error
 

@@ -15,8 +15,8 @@ from sklearn.linear_model import RidgeCV
 from torch import nn
 
 from skdim.batches import collate, pair_budget_batches
+from skdim.embedding import BOUND, embed
 from skdim.loader import CrystalDataset
-from skdim.pretraining import BOUND, embed
 from skdim.state import EmbedderState
 from skdim.training import train_supervised
 

@@ -1,4 +1,4 @@
-"""Point sets and a preset in, the state of a trained model out; a state and point sets in, vectors out."""
+"""Point sets and a preset in, the state of a trained model out."""
 
 from __future__ import annotations
 
@@ -10,26 +10,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from skdim.batches import collate, pair_budget_batches
+from skdim.batches import collate
+from skdim.embedding import bounded, raw_vectors
 from skdim.model import CrystalModel, SiteStatistics
 from skdim.parameters import as_json
 from skdim.presets import Preset, model_config
 from skdim.state import EmbedderState, weights_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
     from skdim.callbacks import TrainingPlan
     from skdim.pointsets import PointSets
 
-# Columns of the vector are bounded here, in standard deviations of the pretraining set: a ridge on 50 labels
-# explodes on columns that hardly vary among the labels and do elsewhere.
-BOUND = 3.0
-# Pairs of a batch by the depth of the encoder. Wide states of pairs have to fit the processor's cache: larger ones pay
-# for fresh memory at each step; where pairs have none, more of them share the cost of a step.
-_EMBED_PAIRS = {1: 20_000, 2: 10_000}
 # Crystals whose vectors give the mean and deviation of each column: of more a random choice, for a third of a percent
 # in the deviations is not worth the memory.
 _SEEN = 65_536
@@ -118,12 +111,12 @@ def pretrain(
 
         plan = _plan(preset, seed, device, checkpoint, progress, fingerprint)
         history = train(model, points, plan, preset.validation_fraction, valid)
-    batches = _raw_vectors(model.to(device).eval(), points, _some(valid, seed), device)
+    batches = raw_vectors(model.to(device).eval(), points, _some(valid, seed), device)
     raw = np.concatenate([vectors for _, vectors in batches])
     state = _standardised(model, raw, points, columns, history)
     if embedding_dim is None or embedding_dim == len(columns):
         return state
-    return _shortened(state, _bounded(raw, state), embedding_dim)
+    return _shortened(state, bounded(raw, state), embedding_dim)
 
 
 def _some(crystals: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
@@ -224,69 +217,3 @@ def _shortened(state: EmbedderState, vectors: NDArray[np.float32], embedding_dim
         offset=(components @ axes.mean_).astype(np.float32),
         columns=tuple(f"component_{k}" for k in range(embedding_dim)),
     )
-
-
-def _bounded(raw: NDArray[np.float32], state: EmbedderState) -> NDArray[np.float32]:
-    """Columns in standard deviations of the pretraining set, bounded."""
-    bounded: NDArray[np.float32] = np.clip((raw - state.center) / state.scale, -BOUND, BOUND)
-    return bounded
-
-
-def _raw_vectors(
-    model: CrystalModel, points: PointSets, chosen: NDArray[np.int64], device: str
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-    """Some of the chosen crystals, which are valid, at a time, and their vectors as the readout gives them."""
-    for crystals in pair_budget_batches(points.n_pairs, _EMBED_PAIRS[model.config.encoder.depth], chosen):
-        with torch.inference_mode():
-            vectors = model.vectors(collate(points, crystals).to(device))
-        yield crystals, vectors.cpu().numpy()
-
-
-def check_same_kind(state: EmbedderState, points: PointSets) -> None:
-    """Refuse point sets of another kind than those a model was trained on.
-
-    Parameters
-    ----------
-    state : EmbedderState
-        Of the model.
-    points : PointSets
-        To embed.
-
-    Raises
-    ------
-    ValueError
-        If site features, interaction features or settings differ, naming both.
-    """
-    trained = (state.config.feature_names, state.config.interaction_names, state.settings)
-    given = (points.feature_names, points.interaction_names, dict(points.settings))
-    for name, want, got in zip(("site features", "interaction features", "settings"), trained, given, strict=True):
-        if want != got:
-            raise ValueError(f"the point sets have {name} {got}; this embedder was trained on {want}.")
-
-
-def embed(state: EmbedderState, model: CrystalModel, points: PointSets, device: str = "cpu") -> NDArray[np.float32]:
-    """Vectors of crystals.
-
-    Parameters
-    ----------
-    state : EmbedderState
-        Of the model.
-    model : CrystalModel
-        Built from the state.
-    points : PointSets
-        C crystals; those without sites get rows of NaN.
-    device : str
-        Where the model is.
-
-    Returns
-    -------
-    ndarray of float32, shape (C, d)
-        Bounded by 3 standard deviations of the pretraining set.
-    """
-    vectors = np.full((len(points), len(state.columns)), np.nan, np.float32)
-    for crystals, raw in _raw_vectors(model, points, np.flatnonzero(points.valid), device):
-        short = _bounded(raw, state)
-        if state.components is not None and state.offset is not None:
-            short = np.clip(short @ state.components.T - state.offset, -BOUND, BOUND)
-        vectors[crystals] = short
-    return vectors

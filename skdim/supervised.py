@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdim.callbacks import TrainingPlan
 from skdim.embedder import DeepInfoMaxEmbedder
+from skdim.embedding import check_same_kind
 from skdim.featurizer import CrystalPointSetTransformer
 from skdim.finetuning import FREEZE, LOSSES, FineTuning, encoder_of, fine_tune, member, packed, unpacked
 from skdim.labels import Labels, check_labels, check_varied
@@ -23,7 +24,7 @@ from skdim.parameters import check_choice, check_effort, check_number, seed_of
 from skdim.persistence import featurizer_of, is_available, plain_parameters, resolve_device
 from skdim.pointsets import PointSets
 from skdim.presets import resolve_preset
-from skdim.pretraining import check_same_kind, pretrain
+from skdim.pretraining import pretrain
 from skdim.rows import as_structures
 from skdim.state import EmbedderState, read_state, write_state
 from skdim.structures import check_on_error

@@ -11,7 +11,7 @@ import numpy as np
 from joblib import Parallel, delayed
 from sklearn.base import clone
 
-from skdim.benchmark.pretrained import file_digest, model_facts, one_torch_thread
+from skdim.benchmark.pretrained import file_digest, model_facts
 from skdim.benchmark.store import digest
 from skdim.benchmark.tasks import DATASETS, load_task
 
@@ -175,6 +175,8 @@ def _record(
 ) -> dict[str, Any]:
     """Fine-tune on one draw and record the errors."""
     from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
+
+    from skdim.concurrency import one_torch_thread
 
     began, usable = time.perf_counter(), labelled.valid
     known, y_test = task.y[draw.rows], task.y[task.held_out]

@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -51,19 +50,6 @@ EMBEDDERS = {
     "default transductive": Recipe("default", transductive=True),
 }
 """Feature sets of a study that are vectors of this package."""
-
-
-@contextmanager
-def one_torch_thread() -> Iterator[None]:
-    """Let torch compute in one thread: the same sums, to the last bit, whatever else the process does."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def file_digest(path: Path) -> str:
@@ -275,6 +261,8 @@ class Encoders:
         ndarray of shape (n, d)
             NaN for crystals that cannot be used.
         """
+        from skdim.concurrency import one_torch_thread
+
         embedder = self.load(self.path(name))
         with one_torch_thread():
             return embedder.transform(self.points_of(EMBEDDERS[name].preset, task))

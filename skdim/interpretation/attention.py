@@ -8,9 +8,9 @@ import numpy as np
 import torch
 
 from skdim.batches import collate
+from skdim.embedding import check_same_kind
 from skdim.interpretation.sites import contents, fitted, site_by_site
 from skdim.pointsets import PointSets
-from skdim.pretraining import check_same_kind
 
 if TYPE_CHECKING:
     import pandas as pd

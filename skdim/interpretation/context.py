@@ -10,10 +10,10 @@ import torch
 from torch.nn.functional import normalize
 
 from skdim.batches import Batch, collate
+from skdim.embedding import check_same_kind
 from skdim.interpretation.sites import SYMBOLS, contents, fitted, site_by_site
 from skdim.kinds import N_ELEMENTS
 from skdim.pointsets import PointSets
-from skdim.pretraining import check_same_kind
 
 if TYPE_CHECKING:
     import pandas as pd
