@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
+from pymatgen.core.structure import IStructure
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from skdim.assembly import Recipe
-from skdim.chunks import Work, featurize, no_crystals
+from skdim.chunks import Work, featurize, no_crystals, prepare
 from skdim.exceptions import StructureError, describe_failures
 from skdim.features import ElementTable, SiteFeaturizer, check_interaction_features, resolve_site_features
 from skdim.parameters import check_effort
@@ -194,8 +195,11 @@ class CrystalPointSetTransformer(TransformerMixin, BaseEstimator, auto_wrap_outp
         work = replace(work, folder=None if n_jobs == 1 else os.getcwd())
         # What gives one crystal after the other may give more than memory holds.
         rows = X if isinstance(X, Iterator) else as_structures(X)
-        jobs = (delayed(featurize)(chunk, work) for chunk in self._chunks(rows))
-        done = Parallel(n_jobs=n_jobs)(jobs)
+        chunks = self._chunks(rows)
+        jobs = (delayed(featurize)(chunk if n_jobs == 1 else prepare(chunk, work), work) for chunk in chunks)
+        # Structures in memory take so little time that processes would wait for their next chunk; files do not.
+        quick = isinstance(rows, list) and len(rows) > 0 and isinstance(rows[0], IStructure)
+        done = Parallel(n_jobs=n_jobs, batch_size=4 if quick else "auto", pre_dispatch="8*n_jobs")(jobs)
         failures = [(k * _CHUNK + row, reason) for k, chunk in enumerate(done) for row, reason in chunk.failures]
         points = [chunk.points for chunk in done] or [no_crystals(0, work.recipe)]
         return PointSets.concatenate(points), failures, [note for chunk in done for note in chunk.notes]

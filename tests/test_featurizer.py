@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 import time
 import warnings
@@ -16,6 +17,7 @@ from matminer.featurizers.site import CoordinationNumber
 from pymatgen.core import Lattice, Structure
 
 from skdim import CrystalPointSetTransformer, PointSets
+from skdim.chunks import Prepared, featurize, prepare
 from skdim.exceptions import StructureError
 from tests.bundled import jolted, sample
 from tests.handmade import FILES, iron, perovskite, salt, silicon
@@ -184,6 +186,25 @@ def test_processes_change_nothing_and_a_second_call_does_not_wait() -> None:
     assert time.perf_counter() - start < 30
     with joblib.parallel_config(backend="threading", n_jobs=2), pytest.warns(UserWarning, match="row 140"):
         assert featurized(crystals, on_error="nan").equals(alone)
+
+
+@pytest.mark.parametrize("neighborhood", ["shell", "supercell"])
+def test_what_is_sent_to_processes_gives_the_same_point_sets(neighborhood: str) -> None:
+    work = CrystalPointSetTransformer(neighborhood=neighborhood, max_sites=8)._work()
+    broken = Structure(Lattice.cubic(3), [], [])
+    crystals = [salt(), mixture(), broken, perovskite() * (2, 1, 1), iron(), rutile()]
+    sent = prepare(crystals, work)
+    assert isinstance(sent, Prepared)
+    ours, theirs = featurize(pickle.loads(pickle.dumps(sent)), work), featurize(crystals, work)
+    assert ours.points.equals(theirs.points)
+    assert ours.failures == theirs.failures
+    assert [row for row, _ in ours.failures] == [2, 3]
+
+
+def test_what_is_no_structure_in_memory_is_sent_as_it_is() -> None:
+    work = CrystalPointSetTransformer()._work()
+    for rows in ([salt(), "a.cif"], [salt().as_dict()], [Structure(Lattice.cubic(3), [], [])]):
+        assert prepare(rows, work) is rows
 
 
 def test_processes_find_relative_paths_where_the_caller_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
