@@ -43,7 +43,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     results = {name: summarise(rows) for name, rows in runs.items()}
     report = {
         **record.surroundings(),
-        "settings": {name: getattr(options, name) for name in ("crystals", "threads", "repeats")},
+        "settings": {
+            "data": options.data.name.partition(".")[0],
+            **{name: getattr(options, name) for name in ("crystals", "threads", "repeats")},
+        },
         "medians": results,
         "ratios": ratios(results),
         "runs": runs,

@@ -3,7 +3,8 @@
     python benchmarks/stages.py [--threads 2] [--out benchmarks/stages.json]
 
 Each stage of each batch is timed by itself, so what lies between them (progress, history, the data loader) is missing,
-and the sum is a little less than a whole epoch takes. Medians over the passes of the whole set; the default preset.
+and the sum is a little less than a whole epoch takes. Embedding is timed in one thread, as each batch is made in one.
+Medians over the passes of the whole set; the default preset.
 """
 
 from __future__ import annotations
@@ -41,13 +42,16 @@ def measured(threads: int) -> list[dict[str, str | float]]:
     import torch
 
     from skdim import CrystalPointSetTransformer, DeepInfoMaxEmbedder
+    from skdim.concurrency import keep_freed_memory
     from skdim.datasets import load_formation_energy
 
     torch.set_num_threads(threads)
     points = CrystalPointSetTransformer().fit_transform(load_formation_energy(subset="train").data)
     embedder = DeepInfoMaxEmbedder(max_epochs=1, random_state=0).fit(points)
     model, rows = embedder._network(), []
+    keep_freed_memory()
     for step, stages_of in {"training": training, "embedding": embedding}.items():
+        torch.set_num_threads(threads if step == "training" else 1)
         passes = [stages_of(model, points) for _ in range(PASSES + 1)][1:]
         middle = {stage: median(p[stage] for p in passes) for stage in passes[0]}
         for stage, seconds in middle.items():

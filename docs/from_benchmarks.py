@@ -1,4 +1,4 @@
-"""Recorded runs of ``benchmarks/scaling.py`` and ``stages.py`` in; their tables and what follows by arithmetic out."""
+"""Recorded runs of the scripts in ``benchmarks`` in; their tables and what follows by arithmetic out."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from sphinx.util.docutils import SphinxDirective
 from skdim.presets import PRESETS
 
 _RECORD = Path(__file__).parent.parent / "benchmarks" / "scaling.json"
-_STAGES = _RECORD.with_name("stages.json")
+_STAGES, _PROCESSES = _RECORD.with_name("stages.json"), _RECORD.with_name("processes.json")
+_SPEEDS = [_RECORD.with_name(name) for name in ("speed.json", "speed_elastic.json", "speed_large.json")]
 _SETS = {"matbench formation energies": 132_752, "Alexandria": 5_000_000, "a hundred million structures": 100_000_000}
 _NODE, _NODES = 64, 16  # cores of the node that is reckoned with, and nodes of the cluster
 _TITLES = {
@@ -92,18 +93,55 @@ def stage_rows(record: dict[str, Any]) -> list[list[str]]:
     return [["Step", "Stage", "Microseconds a crystal", "Share"], *rows]
 
 
-_TABLES = {"exponents": exponent_rows, "costs": cost_rows, "plans": plan_rows, "stages": stage_rows}
+def speed_rows(record: dict[str, Any]) -> list[list[str]]:
+    """Crystals a second beside those of the yardstick that was measured in the same run."""
+    del record
+    rows = [["Data", "Crystals", "", "Featurize", "Train, an epoch", "Embed", "Peak memory, MiB"]]
+    for file in _SPEEDS:
+        speed = json.loads(file.read_text(encoding="utf-8"))
+        given = speed["settings"]
+        for name, row in speed["medians"].items():
+            times = speed["ratios"].get(name)
+            stages = ("featurise_per_s", "train_per_s", "embed_per_s")
+            cells = [f"{row[s]:,.0f}" + ("" if times is None else f" ({times[s]:.1f}x)") for s in stages]
+            rows.append([given["data"], f"{given['crystals']:,}", name, *cells, f"{row['peak_mib']:,.0f}"])
+    return rows
+
+
+def process_rows(record: dict[str, Any]) -> list[list[str]]:
+    """Seconds of a cold start, and what a second featurizing process gains."""
+    del record
+    given = json.loads(_PROCESSES.read_text(encoding="utf-8"))
+    start, both, n = given["cold_start"], given["featurize"], given["settings"]["crystals"]
+    return [
+        ["", "Median"],
+        ["importing torch and scikit-learn, s", f"{start['torch and scikit-learn']:.2f}"],
+        ["then importing skdim, s", f"{start['skdim']:.3f}"],
+        ["then the vector of one file by a saved model, s", f"{start['first vector']:.2f}"],
+        [f"featurizing {n:,} structures in memory, crystals/s", f"{both['one process, a second']:,.0f}"],
+        ["the same by two processes, crystals/s", f"{both['two processes, a second']:,.0f} ({both['ratio']:.2f}x)"],
+    ]
+
+
+_TABLES = {
+    "exponents": exponent_rows,
+    "costs": cost_rows,
+    "plans": plan_rows,
+    "stages": stage_rows,
+    "speed": speed_rows,
+    "processes": process_rows,
+}
 
 
 class ScalingTable(SphinxDirective):
-    """A table of the recorded run: files, store, sites, exponents, costs or plans."""
+    """A table of the recorded runs: files, store, sites or one of `_TABLES`."""
 
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
         """Write the table as reStructuredText and have it parsed."""
         record, kind = json.loads(_RECORD.read_text(encoding="utf-8")), self.arguments[0]
-        for file in (_RECORD, _STAGES):
+        for file in (_RECORD, _STAGES, _PROCESSES, *_SPEEDS):
             self.env.note_dependency(str(file))
         rows = _TABLES[kind](record) if kind in _TABLES else measured_rows(record, kind)
         lines = [".. list-table::", "   :header-rows: 1", "   :widths: auto", ""]

@@ -96,3 +96,13 @@ def test_one_measurement_runs_in_a_process_of_its_own(scaling: ModuleType, tmp_p
         assert rows[kind]["crystals"] == 40
     assert rows["store"]["pairs"] > 40
     assert rows["files"]["bytes_written"] > 0
+
+
+def test_cold_starts_and_second_processes_are_measured(tmp_path: Path) -> None:
+    out = tmp_path / "processes.json"
+    command = [sys.executable, str(ROOT / "benchmarks" / "processes.py"), "--repeats", "1", "--crystals", "70"]
+    subprocess.run([*command, "--out", str(out)], check=True, capture_output=True)
+    report = json.loads(out.read_text())
+    assert set(report["cold_start"]) == {"torch and scikit-learn", "skdim", "first vector"}
+    assert all(value > 0 for value in [*report["cold_start"].values(), *report["featurize"].values()])
+    assert report["settings"] == {"repeats": 1, "crystals": 70}
