@@ -42,8 +42,8 @@ def measured(threads: int) -> list[dict[str, str | float]]:
     import torch
 
     from skdim import CrystalPointSetTransformer, DeepInfoMaxEmbedder
-    from skdim.concurrency import keep_freed_memory
     from skdim.datasets import load_formation_energy
+    from skdim.memory import keep_freed_memory
 
     torch.set_num_threads(threads)
     points = CrystalPointSetTransformer().fit_transform(load_formation_energy(subset="train").data)

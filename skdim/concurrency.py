@@ -1,4 +1,4 @@
-"""Work on batches in, results in order out: how batches share the processors and the memory they free."""
+"""Work on batches in, results in order out: how batches share the processors."""
 
 from __future__ import annotations
 
@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 Given = TypeVar("Given")
 Made = TypeVar("Made")
 
-# Bytes; below the 32 MiB above which glibc never changes its mind.
-_KEPT = 31 * 2**20
-
 
 @contextmanager
 def one_torch_thread() -> Iterator[None]:
@@ -29,15 +26,6 @@ def one_torch_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def keep_freed_memory() -> None:
-    """Let this process keep up to twice 31 MiB of what it frees.
-
-    The allocator of glibc gives large blocks back to the system at once and pays for every page of them at the next
-    batch, a third of the time of embedding. It keeps blocks of the size of the largest one it has seen freed.
-    """
-    torch.empty(_KEPT, dtype=torch.uint8)
 
 
 def concurrently(function: Callable[[Given], Made], items: Iterable[Given], n_threads: int) -> Iterator[Made]:

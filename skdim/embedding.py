@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from skdim.batches import collate, pair_budget_batches
-from skdim.concurrency import concurrently, keep_freed_memory
+from skdim.concurrency import concurrently
+from skdim.memory import keep_freed_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,7 +69,6 @@ def raw_vectors(
         # As many batches for each thread; every batch may fall short of the budget by a crystal.
         rounds = -(-total // (threads * most))
         most = min(most, total // (threads * rounds) + int(n_pairs[chosen].max()))
-    keep_freed_memory()
     batches = pair_budget_batches(n_pairs, most, chosen)
     yield from concurrently(partial(_vectors, model, points, device), batches, threads)
 
@@ -122,6 +122,7 @@ def embed(state: EmbedderState, model: CrystalModel, points: PointSets, device: 
     ndarray of float32, shape (C, d)
         Bounded by 3 standard deviations of the pretraining set.
     """
+    keep_freed_memory()
     vectors = np.full((len(points), len(state.columns)), np.nan, np.float32)
     for crystals, raw in raw_vectors(model, points, np.flatnonzero(points.valid), device):
         short = bounded(raw, state)

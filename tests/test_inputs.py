@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from skdim.cli.inputs import read_crystals
@@ -53,7 +54,7 @@ def test_folders_are_searched_deep_in_sorted_order_and_say_what_they_skip():
     write("f/notes.txt", "hello")
     assert ids("f") == ["f/a/POSCAR", "f/a/z.cif.gz", "f/b.cif", "f/c.vasp"]
     assert formulas("f") == ["SrTiO3", "NaCl", "NaCl", "SrTiO3"]
-    assert find_files(["f"]).skipped == [Path("f/notes.txt")]
+    assert find_files(["f"]).skipped == ["f/notes.txt"]
 
 
 def test_globs_are_sorted_and_a_file_named_like_one_is_itself():
@@ -219,6 +220,20 @@ def test_rows_come_back_from_each_format(suffix):
     assert list(names) == NAMES
     np.testing.assert_array_equal(table, VECTORS)
     assert not list(Path().glob("*.part"))
+
+
+def test_row_groups_of_parquet_hold_many_chunks(monkeypatch):
+    """What the footer says of each column of each group is kept in memory until the end."""
+    monkeypatch.setattr("skdim.cli.outputs._GROUP", 10)
+    rows = np.arange(75, dtype=np.float32).reshape(25, 3)
+    with vector_writer(Path("v.parquet"), ["x", "y", "z"], {}) as writer:
+        for k in range(0, 25, 4):
+            writer.write([str(i) for i in range(k, min(k + 4, 25))], rows[k : k + 4])
+    metadata = pq.read_metadata("v.parquet")
+    assert [metadata.row_group(k).num_rows for k in range(metadata.num_row_groups)] == [12, 12, 1]
+    frame = pd.read_parquet("v.parquet")
+    assert list(frame["id"]) == [str(i) for i in range(25)]
+    np.testing.assert_array_equal(frame.iloc[:, 1:].to_numpy(np.float32), rows)
 
 
 @pytest.mark.parametrize("suffix", [".parquet", ".csv", ".npy"])

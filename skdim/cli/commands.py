@@ -155,7 +155,7 @@ def _find(args: argparse.Namespace) -> Found:
     """Find the files, and say which ones in the folders were passed over."""
     found = find_files(args.paths)
     if found.skipped and not args.quiet:
-        names = ", ".join(map(str, found.skipped[:3])) + (", ..." if len(found.skipped) > 3 else "")
+        names = ", ".join(found.skipped[:3]) + (", ..." if len(found.skipped) > 3 else "")
         say(f"skipped in folders, for names that are not those of CIF, POSCAR or JSON: {len(found.skipped)} ({names})")
     return found
 

@@ -41,14 +41,14 @@ class Crystal:
     problem: str | None = None
 
 
-def read_crystals(files: Iterable[Path]) -> Iterator[Crystal]:
+def read_crystals(files: Iterable[str | Path]) -> Iterator[Crystal]:
     """Read files and archives, one crystal at a time.
 
     A JSON file is read whole, of an archive one member at a time. CIF and POSCAR files are not opened here.
 
     Parameters
     ----------
-    files : iterable of Path
+    files : iterable of str or Path
         What `find_files` found.
 
     Yields
@@ -59,7 +59,7 @@ def read_crystals(files: Iterable[Path]) -> Iterator[Crystal]:
     """
     taken: Counter[str] = Counter()
     for file in files:
-        for crystal in _of_file(file):
+        for crystal in _of_file(Path(file)):
             # Names that are no UTF-8 could not be written to any table.
             name = unique = crystal.id.encode("utf-8", "replace").decode()
             while taken[unique]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SUFFIXES = (".parquet", ".csv", ".npy")
+_GROUP = 8192  # rows of a Parquet file that are written together
 
 
 def check_suffix(path: Path) -> None:
@@ -143,7 +144,7 @@ class VectorWriter(ABC):
 
 
 class _Parquet(VectorWriter):
-    """Column "id", then the vectors as float32; one row group a chunk."""
+    """Column "id", then the vectors as float32, in row groups of some thousand rows."""
 
     def _open(self) -> None:
         """Write the schema."""
@@ -152,6 +153,7 @@ class _Parquet(VectorWriter):
 
         fields = [pa.field("id", pa.string()), *(pa.field(name, pa.float32()) for name in self.columns)]
         self._schema = pa.schema(fields, {"skdim": json.dumps(self.facts)})
+        self._waiting: list[tuple[Sequence[str], NDArray[np.float32]]] = []
         self._writer: Any = parquet.ParquetWriter(
             # Vectors hardly repeat a value, and there are many columns: dictionaries and statistics would only cost.
             self.drafts[0],
@@ -161,15 +163,29 @@ class _Parquet(VectorWriter):
         )
 
     def write(self, ids: Sequence[str], vectors: NDArray[np.float32]) -> None:
-        """Add a row group."""
+        """Keep rows until they fill a group: what a file's end says of each column of each group waits in memory."""
+        self._waiting.append((ids, vectors))
+        if sum(len(ids) for ids, _ in self._waiting) >= _GROUP:
+            self._flush()
+
+    def _flush(self) -> None:
+        """Write what waits as one row group."""
         import pyarrow as pa
 
+        if not self._waiting:
+            return
+        ids = [name for names, _ in self._waiting for name in names]
+        vectors = np.concatenate([rows for _, rows in self._waiting])
+        self._waiting.clear()
         columns = [pa.array(ids, pa.string()), *(pa.array(np.ascontiguousarray(column)) for column in vectors.T)]
         self._writer.write_table(pa.table(columns, schema=self._schema))
 
     def _close(self) -> None:
-        """Write the footer."""
-        self._writer.close()
+        """Write the last rows and the footer."""
+        try:
+            self._flush()
+        finally:
+            self._writer.close()
 
 
 class _Csv(VectorWriter):

@@ -74,7 +74,7 @@ def featurized(
 
     crystals = read_crystals(found.files)
     # How many crystals are in archives and lists is only known when they have been read.
-    total = None if any(holds_many(file.name) for file in found.files) else len(found.files)
+    total = None if any(holds_many(file) for file in found.files) else len(found.files)
     with tqdm(desc="crystals", unit="", total=total, disable=None if progress else True) as bar:
         while chunk := list(itertools.islice(crystals, size)):
             points, failures = featurizer.try_transform([crystal.content for crystal in chunk])
