@@ -111,12 +111,30 @@ def pretrain(
 
         plan = _plan(preset, seed, device, checkpoint, progress, fingerprint)
         history = train(model, points, plan, preset.validation_fraction, valid)
-    batches = raw_vectors(model.to(device).eval(), points, _some(valid, seed), device)
-    raw = np.concatenate([vectors for _, vectors in batches])
+    raw = _all_raw(model.to(device).eval(), points, _some(valid, seed), device, len(columns))
     state = _standardised(model, raw, points, columns, history)
     if embedding_dim is None or embedding_dim == len(columns):
         return state
     return _shortened(state, bounded(raw, state), embedding_dim)
+
+
+def _all_raw(
+    model: CrystalModel, points: PointSets, chosen: NDArray[np.int64], device: str, n_columns: int
+) -> NDArray[np.float32]:
+    """Vectors of the chosen crystals as the readout gives them, in one array from the start: they are many."""
+    raw, start = np.empty((len(chosen), n_columns), np.float32), 0
+    for crystals, vectors in raw_vectors(model, points, chosen, device):
+        raw[start : start + len(crystals)] = vectors
+        start += len(crystals)
+    return raw
+
+
+def _moments(raw: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and standard deviation of each column, in double precision without a copy of the rows in it."""
+    center, squares = raw.mean(0, dtype=np.float64), np.zeros(raw.shape[1])
+    for start in range(0, len(raw), 1024):
+        squares += ((raw[start : start + 1024] - center) ** 2).sum(0)
+    return center, np.sqrt(squares / len(raw))
 
 
 def _some(crystals: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
@@ -185,7 +203,7 @@ def _standardised(
     history: list[dict[str, float]],
 ) -> EmbedderState:
     """The state of a trained model whose vectors have been seen."""
-    center, scale = raw.mean(0, dtype=np.float64), raw.std(0, dtype=np.float64)
+    center, scale = _moments(raw)
     # What only rounding moves says nothing: crystals that are nearly alike must not have it magnified to deviations.
     scale = np.maximum(scale, 0.01 * np.hypot(scale, center))
     scale[scale < 1e-4] = 1.0
