@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -16,16 +17,28 @@ if TYPE_CHECKING:
 Given = TypeVar("Given")
 Made = TypeVar("Made")
 
+# Of `one_torch_thread`: a mark for each use, and the number of threads before the first of them.
+_LOCK, _INSIDE, _FOUND = threading.Lock(), list[None](), list[int]()
+
 
 @contextmanager
 def one_torch_thread() -> Iterator[None]:
-    """Let torch compute in one thread: the same sums, to the last bit, whatever else the process does."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    """Let torch compute in one thread: the same sums, to the last bit, whatever else the process does.
+
+    Uses of several threads may overlap; the last to end puts back what the first one found.
+    """
+    with _LOCK:
+        if not _FOUND:
+            _FOUND.append(torch.get_num_threads())
+        _INSIDE.append(None)
+        torch.set_num_threads(1)
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        with _LOCK:
+            _INSIDE.pop()
+            if not _INSIDE:
+                torch.set_num_threads(_FOUND.pop())
 
 
 def concurrently(function: Callable[[Given], Made], items: Iterable[Given], n_threads: int) -> Iterator[Made]:
@@ -40,7 +53,7 @@ def concurrently(function: Callable[[Given], Made], items: Iterable[Given], n_th
     items : iterable
         Taken as they are needed: few more than ``n_threads`` results wait at a time.
     n_threads : int
-        1 works in this thread, with as many threads of torch as there are.
+        1 works in this thread. That is one thread of torch too: processes that were forked lack the others.
 
     Yields
     ------
@@ -53,7 +66,8 @@ def concurrently(function: Callable[[Given], Made], items: Iterable[Given], n_th
     [0, 1, 4, 9, 16]
     """
     if n_threads == 1:
-        yield from map(function, items)
+        with one_torch_thread():
+            yield from map(function, items)
         return
     waiting: deque[Future[Made]] = deque()
     with one_torch_thread(), ThreadPoolExecutor(n_threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:

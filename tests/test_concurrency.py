@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import subprocess
+import sys
 import threading
 import time
 
@@ -12,6 +15,22 @@ import torch
 from skdim import DeepInfoMaxEmbedder
 from skdim.concurrency import concurrently, one_torch_thread
 from tests.small import bundled_points
+
+FORKED = """
+import multiprocessing
+import numpy as np
+import torch
+torch.set_num_threads(4)
+torch.randn(500, 500) @ torch.randn(500, 500)  # starts the threads that a forked process lacks
+from skdim import DeepInfoMaxEmbedder
+from tests.small import bundled_points
+points = bundled_points(150)
+embedder = DeepInfoMaxEmbedder(max_epochs=0, random_state=0).fit(points)
+own, queue = embedder.transform(points), multiprocessing.get_context("fork").Queue()
+multiprocessing.get_context("fork").Process(target=lambda: queue.put(embedder.transform(points))).start()
+np.testing.assert_allclose(queue.get(timeout=60), own, atol=5e-5)
+print("equal")
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -71,6 +90,21 @@ def test_an_error_of_one_item_is_raised_and_leaves_nothing_behind() -> None:
         list(concurrently(refuse, range(100), 2))
     assert torch.get_num_threads() == 2
     assert not [t for t in threading.enumerate() if t.name.startswith("ThreadPoolExecutor") and t.is_alive()]
+
+
+def test_uses_that_overlap_put_back_what_the_first_one_found() -> None:
+    first, second = concurrently(abs, range(3), 2), concurrently(abs, range(6), 2)
+    next(first), next(second)
+    assert list(first) == [1, 2]
+    assert torch.get_num_threads() == 1
+    assert list(second) == [1, 2, 3, 4, 5]
+    assert torch.get_num_threads() == 2
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="the hang is one of forked processes")
+def test_a_forked_process_embeds_few_crystals_though_it_lacks_the_threads_of_torch() -> None:
+    done = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, timeout=120)
+    assert done.stdout == "equal\n", done.stderr
 
 
 def test_vectors_do_not_depend_on_the_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:

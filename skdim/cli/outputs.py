@@ -117,7 +117,7 @@ class VectorWriter(ABC):
         """Put the drafts in place, or remove them if anything went wrong."""
         complete = False
         try:
-            self._close()
+            self._close(complete=kind is None)
             complete = kind is None
         finally:
             for draft, final in zip(self.drafts, self.paths, strict=True):
@@ -139,8 +139,8 @@ class VectorWriter(ABC):
         """Add n rows: ids, and vectors of shape (n, d)."""
 
     @abstractmethod
-    def _close(self) -> None:
-        """Finish and close the drafts."""
+    def _close(self, *, complete: bool) -> None:
+        """Finish the drafts if they are complete, and close them."""
 
 
 class _Parquet(VectorWriter):
@@ -180,10 +180,11 @@ class _Parquet(VectorWriter):
         columns = [pa.array(ids, pa.string()), *(pa.array(np.ascontiguousarray(column)) for column in vectors.T)]
         self._writer.write_table(pa.table(columns, schema=self._schema))
 
-    def _close(self) -> None:
+    def _close(self, *, complete: bool) -> None:
         """Write the last rows and the footer."""
         try:
-            self._flush()
+            if complete:
+                self._flush()
         finally:
             self._writer.close()
 
@@ -203,7 +204,7 @@ class _Csv(VectorWriter):
         frame = pd.DataFrame(vectors, index=list(ids))
         frame.to_csv(self._file, header=False, lineterminator="\n")
 
-    def _close(self) -> None:
+    def _close(self, *, complete: bool) -> None:
         """Close the file."""
         self._file.close()
 
@@ -230,7 +231,7 @@ class _Npy(VectorWriter):
         self._rows.writerows([name] for name in ids)
         self._n_rows += len(ids)
 
-    def _close(self) -> None:
+    def _close(self, *, complete: bool) -> None:
         """Write the number of rows over the first header: numpy leaves room for it to grow."""
         self._file.seek(0)
         self._header()
