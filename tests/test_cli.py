@@ -106,8 +106,11 @@ def test_broken_crystals_are_an_error_that_names_all_and_writes_nothing(here):
 def test_an_interrupt_ends_at_once_and_leaves_a_checkpoint(tmp_path):
     source = Path(skdim.__file__).parent / "datasets/data/dielectric_band_gap.json.gz"
     words = ["pretrain", str(source), "--out", "m", "--checkpoint", "state", "--max-epochs", "500"]
+    # Shells let what they start in the background ignore interrupts, and children inherit that.
+    command = ["import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)"]
+    command += ["from skdim.cli import main; sys.exit(main(sys.argv[1:]))"]
     with subprocess.Popen(
-        [sys.executable, "-m", "skdim.cli", *words], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", "; ".join(command), *words], cwd=tmp_path, stderr=subprocess.PIPE, text=True
     ) as run:
         end = time.monotonic() + 100
         while not list(tmp_path.glob("state/*.safetensors")) and run.poll() is None and time.monotonic() < end:
