@@ -94,6 +94,12 @@ class Prepared(NamedTuple):
         return [Cell(*each) for each in zip(self.lattice, fracs, kinds, self.volumes, strict=True)]
 
 
+def sends_arrays(rows: Sequence[object], work: Work) -> bool:
+    """Whether all that is left to do with these crystals can be done with arrays."""
+    plain = work.cache is None and isinstance(work.features, ElementTable)
+    return plain and all(isinstance(row, IStructure) for row in rows)
+
+
 def prepare(rows: Sequence[object], work: Work) -> Sequence[object] | Prepared:
     """Read the structures of a chunk before another process gets it: arrays travel at a tenth of their cost.
 
@@ -110,9 +116,7 @@ def prepare(rows: Sequence[object], work: Work) -> Sequence[object] | Prepared:
         The latter where they are not all structures in memory, or where the work is with structures.
     """
     table = work.features
-    if work.cache is not None or not isinstance(table, ElementTable):
-        return rows
-    if not all(isinstance(row, IStructure) for row in rows):
+    if not isinstance(table, ElementTable) or not sends_arrays(rows, work):
         return rows
     structures, failures = _read(dict(enumerate(rows)), work)
     if not structures:

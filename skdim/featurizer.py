@@ -11,11 +11,10 @@ from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
-from pymatgen.core.structure import IStructure
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from skdim.assembly import Recipe
-from skdim.chunks import Work, featurize, no_crystals, prepare
+from skdim.chunks import Work, featurize, no_crystals, prepare, sends_arrays
 from skdim.exceptions import StructureError, describe_failures
 from skdim.features import ElementTable, SiteFeaturizer, check_interaction_features, resolve_site_features
 from skdim.parameters import check_effort
@@ -197,8 +196,8 @@ class CrystalPointSetTransformer(TransformerMixin, BaseEstimator, auto_wrap_outp
         rows = X if isinstance(X, Iterator) else as_structures(X)
         chunks = self._chunks(rows)
         jobs = (delayed(featurize)(chunk if n_jobs == 1 else prepare(chunk, work), work) for chunk in chunks)
-        # Structures in memory take so little time that processes would wait for their next chunk; files do not.
-        quick = isinstance(rows, list) and len(rows) > 0 and isinstance(rows[0], IStructure)
+        # Arrays take so little time that processes would wait for their next chunk; files and site featurizers do not.
+        quick = isinstance(rows, list) and sends_arrays(rows[:_CHUNK], work)
         done = Parallel(n_jobs=n_jobs, batch_size=4 if quick else "auto", pre_dispatch="8*n_jobs")(jobs)
         failures = [(k * _CHUNK + row, reason) for k, chunk in enumerate(done) for row, reason in chunk.failures]
         points = [chunk.points for chunk in done] or [no_crystals(0, work.recipe)]

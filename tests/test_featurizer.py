@@ -17,7 +17,7 @@ from matminer.featurizers.site import CoordinationNumber
 from pymatgen.core import Lattice, Structure
 
 from skdim import CrystalPointSetTransformer, PointSets
-from skdim.chunks import Prepared, featurize, prepare
+from skdim.chunks import Prepared, featurize, prepare, sends_arrays
 from skdim.exceptions import StructureError
 from tests.bundled import jolted, sample
 from tests.handmade import FILES, iron, perovskite, salt, silicon
@@ -205,6 +205,15 @@ def test_what_is_no_structure_in_memory_is_sent_as_it_is() -> None:
     work = CrystalPointSetTransformer()._work()
     for rows in ([salt(), "a.cif"], [salt().as_dict()], [Structure(Lattice.cubic(3), [], [])]):
         assert prepare(rows, work) is rows
+
+
+def test_slow_site_featurizers_and_caches_are_not_sent_in_large_batches(tmp_path: Path) -> None:
+    crystals = [salt(), iron()]
+    slow = featurizer(site_features=CoordinationNumber.from_preset("VoronoiNN"))
+    assert sends_arrays(crystals, featurizer()._work())
+    assert not sends_arrays(crystals, slow._work())
+    assert not sends_arrays(crystals, featurizer(cache_dir=tmp_path)._work())
+    assert not sends_arrays([*crystals, "a.cif"], featurizer()._work())
 
 
 def test_processes_find_relative_paths_where_the_caller_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

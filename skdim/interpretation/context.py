@@ -124,6 +124,7 @@ def interchangeable_elements(embedder: Any, X: Any = None) -> pd.DataFrame:
     embedder = fitted(embedder)
     model, tower = _with_context(embedder)
     objective = tower.objective
+    # An element without sites has the floor itself, to rounding.
     seen = objective.log_share > math.log(1.001 * _FLOOR)
     with torch.inference_mode():
         if X is None:
