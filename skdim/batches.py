@@ -7,7 +7,7 @@ crystal's vector does not depend on the crystals beside it.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -120,13 +120,12 @@ def collate(points: PointSets, crystals: NDArray[np.int64], index: NDArray[np.in
     pair_offsets, pairs = gather_runs(points.pair_offsets, rows)
     crystal = np.repeat(np.arange(len(crystals)), np.diff(site_offsets))
     row = np.repeat(np.arange(len(rows)), np.diff(pair_offsets))
-    neighbor = points.neighbor[pairs] + site_offsets[crystal[row]]
+    neighbor = points.neighbor[pairs] + np.repeat(site_offsets[crystal], np.diff(pair_offsets))
     used, kind = np.unique(points.kind[rows], return_inverse=True)
-    key = kind[row] * len(used) + kind[neighbor]
-    pair_kinds, kind_pair = _number(key, len(used) ** 2)
-    groups, group = _number(row * len(used) + kind[neighbor], len(rows) * len(used))
-    group_row = groups // len(used)
-    group_key = kind[group_row] * len(used) + groups % len(used)
+    groups = _group(row, kind[neighbor], len(used))
+    pair_kinds, group_pair = _number(kind[groups.row] * len(used) + groups.kind, len(used) ** 2)
+    kind_pair = np.empty_like(row)
+    kind_pair[groups.order] = np.repeat(group_pair, np.diff(groups.start, append=len(row)))
     occupancy = points.kinds.fractions[used].sum(1, dtype=np.float64)[kind]
     atoms = points.multiplicity[rows] * occupancy
     total = np.bincount(crystal, atoms, minlength=len(crystals))
@@ -144,15 +143,39 @@ def collate(points: PointSets, crystals: NDArray[np.int64], index: NDArray[np.in
         extra=_float(points.extra[pairs]),
         kind_pair=torch.from_numpy(kind_pair),
         pair_kinds=torch.from_numpy(np.stack([pair_kinds // len(used), pair_kinds % len(used)], 1)),
-        by_group=torch.from_numpy(np.argsort(group, kind="stable")),
-        group_start=torch.from_numpy(np.concatenate([[0], np.bincount(group).cumsum()[:-1]])),
-        group_row=torch.from_numpy(group_row),
-        group_pair=torch.from_numpy(np.searchsorted(pair_kinds, group_key)),
+        by_group=torch.from_numpy(groups.order),
+        group_start=torch.from_numpy(groups.start),
+        group_row=torch.from_numpy(groups.row),
+        group_pair=torch.from_numpy(group_pair),
         volume=_float(points.volume[crystals]),
         features=_float(points.kinds.features[used]),
         fractions=_float(points.kinds.fractions[used]),
         index=torch.from_numpy(np.array(crystals if index is None else index, np.int64)),
     )
+
+
+class _Groups(NamedTuple):
+    """The pairs of each row with each content, G groups."""
+
+    order: NDArray[np.int64]  # (P,) pairs, those of a group side by side and in their order
+    start: NDArray[np.int64]  # (G,) where each group begins in them
+    row: NDArray[np.int64]  # (G,) ascending
+    kind: NDArray[np.int64]  # (G,) of the neighbours
+
+
+def _group(row: NDArray[np.int64], kind: NDArray[np.int64], n_kinds: int) -> _Groups:
+    """Group pairs by their row (P,) and the content of their neighbour (P,)."""
+    key, bits = row * n_kinds + kind, len(row).bit_length()
+    if key.max(initial=0) >> (63 - bits):
+        order = np.argsort(key, kind="stable")
+        key = key[order]
+    else:
+        # Integers are sorted in a third of the time that their order takes, so each one carries its place.
+        key = np.sort((key << bits) | np.arange(len(row)))
+        order = key & ((1 << bits) - 1)
+        key >>= bits
+    start = np.flatnonzero(np.diff(key, prepend=-1))
+    return _Groups(order, start, *np.divmod(key[start], n_kinds))
 
 
 def _number(key: NDArray[np.int64], bound: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -172,17 +172,17 @@ class SeparableBlock(_Block):
         content = activate(self.config.activation, self._sites(pairs, state))  # (U, w)
         scores = self._scores(batch, self._logits(pairs, content, edge), prior)
         raised, top = segment_exp(scores, row, n_rows)
-        weighed = torch.cat([raised, *(raised * f.unsqueeze(1) for f in edge.unbind(1))], 1)  # (P, (1 + E) * H)
-        which = torch.arange(len(row), device=row.device)
-        if pairs.of_contents:
-            weighed = F.embedding_bag(batch.by_group, weighed, batch.group_start, mode="sum")  # (G, (1 + E) * H)
+        group = (batch.by_group, batch.group_start) if pairs.of_contents else None
+        if group is not None:
             row, which = batch.group_row, batch.group_pair
-        by_row = segment_sum(weighed, row, n_rows).view(n_rows, -1, self.config.heads)  # (S, 1 + E, H)
-        summed = torch.baddbmm(self._scaled(content, which, row, weighed, n_rows), by_row.permute(2, 0, 1), self.shift)
-        # The first function is one: its sum is what the softmax divides by, once for each site.
-        total = by_row[:, 0]  # (S, H)
-        state = (summed.transpose(0, 1) / total.unsqueeze(2)).flatten(1)
-        return Outputs(state, edge, total.log() + top, scores)
+        else:
+            which = torch.arange(len(row), device=row.device)
+        # Of the first function, which is one, and of the others: (G, H) each.
+        sums = [_group_sum(raised, function, group) for function in (None, *edge.unbind(1))]
+        total = segment_sum(sums[0], row, n_rows)  # (S, H), by which the softmax divides
+        share = total.reciprocal().index_select(0, row)
+        attention = torch.stack([s * share for s in sums], 2)  # (G, H, 1 + E)
+        return Outputs(self._summed(content, which, row, attention, n_rows), edge, total.log() + top, scores)
 
     def _logits(self, pairs: Pairs, content: torch.Tensor, edge: torch.Tensor) -> torch.Tensor | None:
         """What is learned of the attention (P, H); nothing but zeros is not worth a pass over pairs."""
@@ -197,21 +197,34 @@ class SeparableBlock(_Block):
             logits = torch.addcmul(logits, factor, function.unsqueeze(1))
         return logits
 
-    def _scaled(
-        self, content: torch.Tensor, which: torch.Tensor, row: torch.Tensor, weighed: torch.Tensor, n_rows: int
+    def _summed(
+        self, content: torch.Tensor, which: torch.Tensor, row: torch.Tensor, attention: torch.Tensor, n_rows: int
     ) -> torch.Tensor:
-        """Sum over a row's groups (or pairs) of u * (C e), the e weighed by attention, by head: (H, S, w / H).
+        """Sum over a row's groups (or pairs) of attention times value, (S, w), from contents (U, w) given by `which`.
 
-        C is the same for all groups, so their contents are summed with the weights of each function before it is
-        applied, and no product as wide as a content is made for a group.
+        The value is a sum over functions of the distance, and so is its sum over a group: what stands beside each
+        function is a table by content, and attention times the function (G, H, 1 + E) says how much of it is taken.
         """
-        heads, shape = self.config.heads, (self.config.heads, n_rows, -1)
-        by_head = content.view(len(content), heads, -1).transpose(0, 1).flatten(0, 1)  # (H * U, w / H)
-        head = torch.arange(heads, device=row.device).unsqueeze(1)
+        heads, n_edge = self.config.heads, attention.shape[2]
+        scaling, shift = (x.transpose(0, 1).flatten(1) for x in (self.scaling, self.shift))
+        table = torch.addcmul(shift, content.unsqueeze(1), scaling)  # (U, 1 + E, w)
+        head, function = (torch.arange(n, device=row.device) for n in (heads, n_edge))
+        first = head.view(-1, 1, 1) + heads * function  # (H, 1, 1 + E)
         size = torch.bincount(row, minlength=n_rows)
-        start = (size.cumsum(0) - size + len(row) * head).flatten()
-        which = (which + len(content) * head).flatten()
-        weights = weighed.T.contiguous().view(-1, len(which))  # (1 + E, H * G)
-        sums = [F.embedding_bag(which, by_head, start, mode="sum", per_sample_weights=w).view(shape) for w in weights]
-        scaling = self.scaling.transpose(0, 1).unsqueeze(2)  # (1 + E, H, 1, w / H)
-        return sum((s * c for s, c in zip(sums[1:], scaling[1:], strict=True)), sums[0] * scaling[0])
+        start = (size.cumsum(0) - size + len(row) * head.unsqueeze(1)) * n_edge  # (H, S)
+        weights = attention.transpose(0, 1).flatten()  # (H * G * (1 + E))
+        taken = (which.unsqueeze(1) * (heads * n_edge) + first).flatten()
+        table = table.view(-1, content.shape[1] // heads)
+        summed = F.embedding_bag(taken, table, start.flatten(), mode="sum", per_sample_weights=weights)
+        return summed.view(heads, n_rows, -1).transpose(0, 1).flatten(1)
+
+
+def _group_sum(
+    weights: torch.Tensor, function: torch.Tensor | None, group: tuple[torch.Tensor, torch.Tensor] | None
+) -> torch.Tensor:
+    """Sum of weights (P, H) times a function (P,) over groups of pairs, given by their order and where each begins."""
+    if group is None:
+        return weights if function is None else weights * function.unsqueeze(1)
+    order, start = group
+    factors = None if function is None else function.index_select(0, order)
+    return F.embedding_bag(order, weights, start, mode="sum", per_sample_weights=factors)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from skdim.batches import collate, pair_budget_batches
-from skdim.concurrency import concurrently
 from skdim.memory import keep_freed_memory
+from skdim.threads import spare_lost_threads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,8 +24,8 @@ if TYPE_CHECKING:
 # explodes on columns that hardly vary among the labels and do elsewhere.
 BOUND = 3.0
 # Pairs of a batch by the depth of the encoder. Wide states of pairs have to fit the processor's cache; where pairs have
-# none, more of them share the cost of a step, and threads meet less often.
-PAIRS = {1: 60_000, 2: 10_000}
+# none, more of them share the cost of a step.
+PAIRS = {1: 120_000, 2: 16_000}
 # Most crystals in a batch, about: their vectors are large where their point sets are small.
 _CRYSTALS = 2048
 
@@ -61,24 +60,13 @@ def raw_vectors(
     vectors : ndarray of float32, shape (B, D)
         Not standardised.
     """
+    spare_lost_threads()
     most = PAIRS[model.config.encoder.depth]
     n_pairs = np.maximum(points.n_pairs, most // _CRYSTALS)
-    total = int(n_pairs[chosen].sum())
-    threads = torch.get_num_threads() if device == "cpu" and total > most // 2 else 1
-    if threads > 1:
-        # As many batches for each thread; every batch may fall short of the budget by a crystal.
-        rounds = -(-total // (threads * most))
-        most = min(most, total // (threads * rounds) + int(n_pairs[chosen].max()))
-    batches = pair_budget_batches(n_pairs, most, chosen)
-    yield from concurrently(partial(_vectors, model, points, device), batches, threads)
-
-
-def _vectors(
-    model: CrystalModel, points: PointSets, device: str, crystals: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Crystals of one batch and their vectors."""
-    with torch.inference_mode():
-        return crystals, model.vectors(collate(points, crystals).to(device)).cpu().numpy()
+    for crystals in pair_budget_batches(n_pairs, most, chosen):
+        with torch.inference_mode():
+            vectors = model.vectors(collate(points, crystals).to(device))
+        yield crystals, vectors.cpu().numpy()
 
 
 def check_same_kind(state: EmbedderState, points: PointSets) -> None:

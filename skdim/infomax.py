@@ -218,8 +218,7 @@ class ContextObjective(nn.Module):
 
     def log_probabilities(self, context: torch.Tensor) -> torch.Tensor:
         """Log probability (S, 119) of each element at each site, from its context (S, n_local)."""
-        logits: torch.Tensor = self.query(context) @ self.key.T + self.bias + self.log_share
-        return logits.log_softmax(1)
+        return F.linear(self.query(context), self.key, self.bias + self.log_share).log_softmax(1)
 
     def surprise(self, batch: Batch, log_probabilities: torch.Tensor) -> torch.Tensor:
         """How unlikely the surroundings find the true content of each site, (S,), in nats."""

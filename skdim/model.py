@@ -13,6 +13,7 @@ from skdim.layers import perceptron
 from skdim.levels import TwoLevels
 from skdim.noise import crystal_noise, pair_noise
 from skdim.segments import MOMENTS, SIGNED_MOMENTS, mean_and_covariance, weighted_moments, weighted_sum
+from skdim.threads import spare_lost_threads
 
 if TYPE_CHECKING:
     from skdim.architecture import EncoderConfig
@@ -80,6 +81,7 @@ class CrystalModel(nn.Module):
     feature_scale: torch.Tensor
 
     def __init__(self, config: ModelConfig, statistics: SiteStatistics) -> None:
+        spare_lost_threads()
         super().__init__()
         self.config = config
         self.register_buffer("feature_mean", statistics.mean)
@@ -200,10 +202,10 @@ def densities(batch: Batch, log_sums: torch.Tensor, spacings: dict[str, tuple[in
     Tensor of shape (B, 2 * (1 + N) * F)
     """
     features = batch.features.index_select(0, batch.kind)
-    by_crystal = batch.volume.pow(-1.0 / 3.0).index_select(0, batch.crystal).unsqueeze(1)
-    inverse = [by_crystal, *((log_sums[:, [head]] / power).exp() for head, power in spacings.values())]
-    amounts = torch.cat([features * i**power for i in inverse for power in _DENSITIES.values()], 1)
-    return weighted_sum(amounts, batch.site_weight, batch.crystal, len(batch))
+    by_crystal = batch.volume.pow(-1.0 / 3.0).index_select(0, batch.crystal)
+    inverse = [by_crystal, *((log_sums[:, head] / power).exp() for head, power in spacings.values())]
+    weights = [batch.site_weight * i**power for i in inverse for power in _DENSITIES.values()]
+    return torch.cat([weighted_sum(features, w, batch.crystal, len(batch)) for w in weights], 1)
 
 
 def disturbed(batch: Batch, objective: ObjectiveConfig, generator: torch.Generator) -> torch.Tensor:

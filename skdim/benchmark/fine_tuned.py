@@ -176,7 +176,7 @@ def _record(
     """Fine-tune on one draw and record the errors."""
     from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
-    from skdim.concurrency import one_torch_thread
+    from skdim.threads import one_torch_thread
 
     began, usable = time.perf_counter(), labelled.valid
     known, y_test = task.y[draw.rows], task.y[task.held_out]

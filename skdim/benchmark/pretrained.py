@@ -261,7 +261,7 @@ class Encoders:
         ndarray of shape (n, d)
             NaN for crystals that cannot be used.
         """
-        from skdim.concurrency import one_torch_thread
+        from skdim.threads import one_torch_thread
 
         embedder = self.load(self.path(name))
         with one_torch_thread():
