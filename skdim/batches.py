@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from skdim.ragged import gather_runs, offsets_from_lengths
+from skdim.reduction import changes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,20 +117,20 @@ def collate(points: PointSets, crystals: NDArray[np.int64], index: NDArray[np.in
     Batch
         The crystals in the given order.
     """
-    site_offsets, rows = gather_runs(points.site_offsets, crystals)
-    pair_offsets, pairs = gather_runs(points.pair_offsets, rows)
-    crystal = np.repeat(np.arange(len(crystals)), np.diff(site_offsets))
-    row = np.repeat(np.arange(len(rows)), np.diff(pair_offsets))
-    neighbor = points.neighbor[pairs] + np.repeat(site_offsets[crystal], np.diff(pair_offsets))
-    used, kind = np.unique(points.kind[rows], return_inverse=True)
+    own = points[crystals]  # without copies where crystals lie side by side
+    per_row = np.diff(own.pair_offsets)
+    crystal = np.repeat(np.arange(len(own)), np.diff(own.site_offsets))
+    row = np.repeat(np.arange(len(crystal)), per_row)
+    neighbor = own.neighbor + np.repeat(own.site_offsets[crystal], per_row)
+    used, kind = np.unique(own.kind, return_inverse=True)
     groups = _group(row, kind[neighbor], len(used))
     pair_kinds, group_pair = _number(kind[groups.row] * len(used) + groups.kind, len(used) ** 2)
     kind_pair = np.empty_like(row)
     kind_pair[groups.order] = np.repeat(group_pair, np.diff(groups.start, append=len(row)))
-    occupancy = points.kinds.fractions[used].sum(1, dtype=np.float64)[kind]
-    atoms = points.multiplicity[rows] * occupancy
-    total = np.bincount(crystal, atoms, minlength=len(crystals))
-    count = points.count[pairs]
+    occupancy = own.kinds.fractions[used].sum(1, dtype=np.float64)[kind]
+    atoms = own.multiplicity * occupancy
+    total = np.bincount(crystal, atoms, minlength=len(own))
+    amount = own.count * own.weight * occupancy.astype(np.float32)[neighbor]
     return Batch(
         crystal=torch.from_numpy(crystal),
         kind=torch.from_numpy(kind),
@@ -137,19 +138,19 @@ def collate(points: PointSets, crystals: NDArray[np.int64], index: NDArray[np.in
         sites=_float(total.astype(np.float64)),
         row=torch.from_numpy(row),
         neighbor=torch.from_numpy(neighbor),
-        distance=_float(points.distance[pairs]),
-        count=torch.from_numpy(count.astype(np.int64)),
-        log_count=_float(np.log(count * points.weight[pairs].astype(np.float64) * occupancy[neighbor])),
-        extra=_float(points.extra[pairs]),
+        distance=_float(own.distance),
+        count=torch.from_numpy(own.count.astype(np.int64)),
+        log_count=_float(np.log(amount, dtype=np.float32)),
+        extra=_float(own.extra),
         kind_pair=torch.from_numpy(kind_pair),
         pair_kinds=torch.from_numpy(np.stack([pair_kinds // len(used), pair_kinds % len(used)], 1)),
         by_group=torch.from_numpy(groups.order),
         group_start=torch.from_numpy(groups.start),
         group_row=torch.from_numpy(groups.row),
         group_pair=torch.from_numpy(group_pair),
-        volume=_float(points.volume[crystals]),
-        features=_float(points.kinds.features[used]),
-        fractions=_float(points.kinds.fractions[used]),
+        volume=_float(own.volume),
+        features=_float(own.kinds.features[used]),
+        fractions=_float(own.kinds.fractions[used]),
         index=torch.from_numpy(np.array(crystals if index is None else index, np.int64)),
     )
 
@@ -174,7 +175,7 @@ def _group(row: NDArray[np.int64], kind: NDArray[np.int64], n_kinds: int) -> _Gr
         key = np.sort((key << bits) | np.arange(len(row)))
         order = key & ((1 << bits) - 1)
         key >>= bits
-    start = np.flatnonzero(np.diff(key, prepend=-1))
+    start = np.flatnonzero(changes(key))
     return _Groups(order, start, *np.divmod(key[start], n_kinds))
 
 
@@ -191,8 +192,8 @@ def _number(key: NDArray[np.int64], bound: int) -> tuple[NDArray[np.int64], NDAr
 
 
 def _float(values: NDArray[np.floating]) -> torch.Tensor:
-    """As a float32 tensor."""
-    return torch.from_numpy(np.ascontiguousarray(values, np.float32))
+    """As a float32 tensor of its own: point sets may be a file that cannot be written to."""
+    return torch.from_numpy(np.array(values, np.float32))
 
 
 def pair_budget_batches(

@@ -32,9 +32,9 @@ _CRYSTALS = 2048
 
 def bounded(raw: NDArray[np.float32], state: EmbedderState) -> NDArray[np.float32]:
     """Columns (N, D) in standard deviations of the pretraining set, bounded; written over the given ones."""
-    raw -= state.center
-    raw /= state.scale
-    return np.clip(raw, -BOUND, BOUND, out=raw)
+    center, scale = torch.from_numpy(state.center), torch.from_numpy(state.scale)
+    torch.from_numpy(raw).sub_(center).div_(scale).clamp_(-BOUND, BOUND)
+    return raw
 
 
 def raw_vectors(
@@ -111,8 +111,9 @@ def embed(state: EmbedderState, model: CrystalModel, points: PointSets, device: 
         Bounded by 3 standard deviations of the pretraining set.
     """
     keep_freed_memory()
-    vectors = np.full((len(points), len(state.columns)), np.nan, np.float32)
-    for crystals, raw in raw_vectors(model, points, np.flatnonzero(points.valid), device):
+    vectors, valid = np.empty((len(points), len(state.columns)), np.float32), points.valid
+    vectors[~valid] = np.nan
+    for crystals, raw in raw_vectors(model, points, np.flatnonzero(valid), device):
         short = bounded(raw, state)
         if state.components is not None and state.offset is not None:
             short = np.clip(short @ state.components.T - state.offset, -BOUND, BOUND)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 # Bytes; below the 32 MiB above which glibc never changes its mind.
 _KEPT = 31 * 2**20
 
 
+@cache
 def keep_freed_memory() -> None:
     """Let this process keep up to twice 31 MiB of what it frees.
 

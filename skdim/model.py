@@ -12,7 +12,7 @@ from skdim.infomax import ContextObjective
 from skdim.layers import perceptron
 from skdim.levels import TwoLevels
 from skdim.noise import crystal_noise, pair_noise
-from skdim.segments import MOMENTS, SIGNED_MOMENTS, mean_and_covariance, weighted_moments, weighted_sum
+from skdim.segments import MOMENTS, SIGNED_MOMENTS, mean_and_covariance, runs_of, weighted_moments, weighted_sum
 from skdim.threads import spare_lost_threads
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from skdim.batches import Batch
     from skdim.config import ModelConfig, ObjectiveConfig
     from skdim.encoder import Geometry
+    from skdim.segments import Runs
 
 
 # Parts of a site whose spread and extremes over the crystal are read: few numbers that each mean something. Of the wide
@@ -144,12 +145,12 @@ class CrystalModel(nn.Module):
         if self.config.readout == "network" and self.published is not None:
             return self.published.vectors(batch, self.encoder(batch, self.features(batch), batch.distance).vector)
         parts = self.site_parts(batch)
-        where = (batch.site_weight, batch.crystal, len(batch))
+        sites, weight = runs_of(batch.crystal, len(batch)), batch.site_weight
         few = torch.cat([v for k, v in parts.items() if k in _ALL_MOMENTS], 1)
         polarity = parts["raw"][:, self._polar_column]
-        wide = [mean_and_covariance(v, polarity, *where) for k, v in parts.items() if k not in _ALL_MOMENTS]
-        amounts = densities(batch, parts["density"], self._spacings)
-        return torch.cat([weighted_moments(few, *where), *wide, amounts], 1)
+        wide = mean_and_covariance([v for k, v in parts.items() if k not in _ALL_MOMENTS], polarity, weight, sites)
+        amounts = densities(batch, parts["density"], self._spacings, sites)
+        return torch.cat([*weighted_moments(few, weight, sites), *wide, *amounts], 1)
 
     @property
     def _polar_column(self) -> int:
@@ -181,7 +182,9 @@ class CrystalModel(nn.Module):
         return names + wide + [f"{name}_{kind}" for kind in kinds for name in self.config.feature_names]
 
 
-def densities(batch: Batch, log_sums: torch.Tensor, spacings: dict[str, tuple[int, float]]) -> torch.Tensor:
+def densities(
+    batch: Batch, log_sums: torch.Tensor, spacings: dict[str, tuple[int, float]], sites: Runs
+) -> list[torch.Tensor]:
     """Site features, in their own units, per volume and per length, averaged over the sites.
 
     Stiffness, polarisation and electrostatic energy go with what an element brings per volume or per distance, such as
@@ -196,16 +199,19 @@ def densities(batch: Batch, log_sums: torch.Tensor, spacings: dict[str, tuple[in
         Logarithm of the sum over a site's pairs of d^-p, by head.
     spacings : dict of str to (int, float)
         Head and exponent p of each of the N spacings that a site sees.
+    sites : Runs
+        Rows of each crystal.
 
     Returns
     -------
-    Tensor of shape (B, 2 * (1 + N) * F)
+    list of Tensor of shape (B, F)
+        Two for the volume of the cell and two for each spacing: per volume and per length.
     """
     features = batch.features.index_select(0, batch.kind)
     by_crystal = batch.volume.pow(-1.0 / 3.0).index_select(0, batch.crystal)
     inverse = [by_crystal, *((log_sums[:, head] / power).exp() for head, power in spacings.values())]
     weights = [batch.site_weight * i**power for i in inverse for power in _DENSITIES.values()]
-    return torch.cat([weighted_sum(features, w, batch.crystal, len(batch)) for w in weights], 1)
+    return [weighted_sum(features, w, sites) for w in weights]
 
 
 def disturbed(batch: Batch, objective: ObjectiveConfig, generator: torch.Generator) -> torch.Tensor:

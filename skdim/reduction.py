@@ -106,7 +106,7 @@ def snap(group: NDArray[np.int64], distance: NDArray[np.float64], tolerance: flo
     """
     order = sort_by_distance(group, distance)
     length, group = _in_quanta(distance[order]), group[order]
-    starts = _cluster_starts(length, _changes(group), tolerance / _QUANTUM)
+    starts = _cluster_starts(length, changes(group), tolerance / _QUANTUM)
     first = np.flatnonzero(starts)
     size = np.diff(np.r_[first, len(length)])
     # Means of the offsets from the first member: integers of this size are exact in float64. Rounded, so that equal
@@ -163,7 +163,7 @@ def site_classes(
     -----
     Labels are 64-bit hashes; two different neighbourhoods get one label with a chance of about 1e-19.
     """
-    starts = np.flatnonzero(_changes(site))
+    starts = np.flatnonzero(changes(site))
     distance_key = _mix(distance.view(np.uint64))
     key = _mix(label.astype(np.uint64) + np.uint64(1))
     classes, n_classes = _number(key)
@@ -204,16 +204,16 @@ def merge(
     representative = np.unique(classes, return_index=True)[1]
     source = np.flatnonzero(representative[classes[site]] == site)
     row, other, length = classes[site[source]], classes[neighbor[source]], distance[source]
-    shell = np.cumsum(_changes(row) | _changes(length))
+    shell = np.cumsum(changes(row) | changes(length))
     order = np.argsort(shell * len(representative) + other, kind="stable")
     row, other, shell, source = row[order], other[order], shell[order], source[order]
-    first = np.flatnonzero(_changes(shell) | _changes(other))
+    first = np.flatnonzero(changes(shell) | changes(other))
     count = np.diff(np.r_[first, len(row)]).astype(np.int32)
     multiplicity = np.bincount(classes).astype(np.int32)
     return Reduced(representative, multiplicity, row[first], other[first], source[first], count)
 
 
-def _changes(values: NDArray[Any]) -> NDArray[np.bool_]:
+def changes(values: NDArray[Any]) -> NDArray[np.bool_]:
     """Whether each value differs from the one before; the first does."""
     changes = np.ones(len(values), bool)
     np.not_equal(values[1:], values[:-1], out=changes[1:])

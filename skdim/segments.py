@@ -6,8 +6,13 @@ results repeat bit by bit.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, NamedTuple
+
 import torch
 import torch.nn.functional as F
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 # Exponentials of logits within this bound, and sums of many, are far from what single precision cannot hold.
 _SAFE = 60.0
@@ -18,14 +23,26 @@ def segment_sum(values: torch.Tensor, index: torch.Tensor, n_segments: int) -> t
     return values.new_zeros(n_segments, *values.shape[1:]).index_add(0, index, values)
 
 
-def weighted_sum(values: torch.Tensor, weight: torch.Tensor, index: torch.Tensor, n_segments: int) -> torch.Tensor:
-    """Sum of the values (N, D) of each segment times their weights (N,), giving (S, D); ``index`` must ascend.
+class Runs(NamedTuple):
+    """Segments of values that lie side by side."""
+
+    segment: torch.Tensor  # (N,) of each value, ascending
+    order: torch.Tensor  # (N,) the values as they lie
+    start: torch.Tensor  # (S,) first value of each segment
+
+
+def runs_of(index: torch.Tensor, n_segments: int) -> Runs:
+    """Where each segment of an index (N,) begins, which must ascend."""
+    size = torch.bincount(index, minlength=n_segments)
+    return Runs(index, torch.arange(len(index), device=index.device), size.cumsum(0) - size)
+
+
+def weighted_sum(values: torch.Tensor, weight: torch.Tensor, runs: Runs) -> torch.Tensor:
+    """Sum of the values (N, D) of each segment times their weights (N,), giving (S, D).
 
     The products never lie in memory, which for wide values is most of the time.
     """
-    size = torch.bincount(index, minlength=n_segments)
-    order = torch.arange(len(index), device=index.device)
-    return F.embedding_bag(order, values, size.cumsum(0) - size, mode="sum", per_sample_weights=weight)
+    return F.embedding_bag(runs.order, values, runs.start, mode="sum", per_sample_weights=weight)
 
 
 def segment_max(values: torch.Tensor, index: torch.Tensor, n_segments: int) -> torch.Tensor:
@@ -126,25 +143,19 @@ MOMENTS = ("mean", "deviation", "minimum", "maximum")
 SIGNED_MOMENTS = ("mean", "covariance")
 
 
-def mean_and_deviation(
-    values: torch.Tensor, weight: torch.Tensor, index: torch.Tensor, n_segments: int
-) -> torch.Tensor:
-    """Mean and mean absolute deviation from it of each segment, (S, 2 * D); see `weighted_moments`."""
-    mean = weighted_sum(values, weight, index, n_segments)
-    deviation = weighted_sum((values - mean.index_select(0, index)).abs(), weight, index, n_segments)
-    return torch.cat([mean, deviation], 1)
-
-
 def mean_and_covariance(
-    values: torch.Tensor, other: torch.Tensor, weight: torch.Tensor, index: torch.Tensor, n_segments: int
-) -> torch.Tensor:
-    """Mean of each segment and covariance with another value (N,), (S, 2 * D); see `weighted_moments`."""
-    departure = other - segment_sum(other * weight, index, n_segments).index_select(0, index)
-    sums = [weighted_sum(values, w, index, n_segments) for w in (weight, weight * departure)]
-    return torch.cat(sums, 1)
+    values: Iterable[torch.Tensor], other: torch.Tensor, weight: torch.Tensor, runs: Runs
+) -> list[torch.Tensor]:
+    """Of each of the values (N, D) two parts: means of segments and covariances with another value (N,), each (S, D).
+
+    See `weighted_moments`.
+    """
+    departure = other - segment_sum(other * weight, runs.segment, len(runs.start)).index_select(0, runs.segment)
+    weights = (weight, weight * departure)
+    return [weighted_sum(v, w, runs) for v in values for w in weights]
 
 
-def weighted_moments(values: torch.Tensor, weight: torch.Tensor, index: torch.Tensor, n_segments: int) -> torch.Tensor:
+def weighted_moments(values: torch.Tensor, weight: torch.Tensor, runs: Runs) -> list[torch.Tensor]:
     """Mean, mean deviation, minimum and maximum of each segment.
 
     Parameters
@@ -153,15 +164,15 @@ def weighted_moments(values: torch.Tensor, weight: torch.Tensor, index: torch.Te
         One row a site.
     weight : Tensor of shape (N,)
         Sums to one over each segment.
-    index : LongTensor of shape (N,)
-        Segment of each row.
-    n_segments : int
-        Number of segments S.
+    runs : Runs
+        The S segments.
 
     Returns
     -------
-    Tensor of shape (S, 4 * D)
+    list of Tensor of shape (S, D)
         Means, mean absolute deviations from them, minima, maxima.
     """
-    lowest, highest = -segment_max(-values, index, n_segments), segment_max(values, index, n_segments)
-    return torch.cat([mean_and_deviation(values, weight, index, n_segments), lowest, highest], 1)
+    mean = weighted_sum(values, weight, runs)
+    deviation = weighted_sum((values - mean.index_select(0, runs.segment)).abs(), weight, runs)
+    where = (runs.segment, len(runs.start))
+    return [mean, deviation, -segment_max(-values, *where), segment_max(values, *where)]

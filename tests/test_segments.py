@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from skdim.segments import (
     mean_and_covariance,
     reaches_kth,
+    runs_of,
     segment_logsumexp,
     segment_max,
     segment_softmax,
@@ -93,7 +94,7 @@ def test_moments_are_those_of_the_sites_written_out(sizes: list[int], seed: int)
     values = random(len(index), 2, seed=seed)
     copies = torch.from_numpy(np.random.default_rng(seed).integers(1, 5, len(index)))
     weight = copies.double() / segment_sum(copies, index, len(sizes))[index]
-    moments = weighted_moments(values, weight, index, len(sizes))
+    moments = torch.cat(weighted_moments(values, weight, runs_of(index, len(sizes))), 1)
     for s in range(len(sizes)):
         sites = values[index == s].repeat_interleave(copies[index == s], 0).numpy()
         mean = sites.mean(0)
@@ -108,7 +109,7 @@ def test_the_covariance_is_that_of_the_sites_written_out(sizes: list[int], seed:
     values, other = random(len(index), 2, seed=seed), random(len(index), seed=seed + 1)
     copies = torch.from_numpy(np.random.default_rng(seed).integers(1, 5, len(index)))
     weight = copies.double() / segment_sum(copies, index, len(sizes))[index]
-    moments = mean_and_covariance(values, other, weight, index, len(sizes))
+    moments = torch.cat(mean_and_covariance([values], other, weight, runs_of(index, len(sizes))), 1)
     for s in range(len(sizes)):
         own = index == s
         sites = torch.cat([values, other.unsqueeze(1)], 1)[own].repeat_interleave(copies[own], 0).numpy()
