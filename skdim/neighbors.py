@@ -75,23 +75,37 @@ class Pairs:
     distance: NDArray[np.float64]
 
 
-def compact_lattice(lattice: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Lattice vectors of the same lattice that are short enough for a neighbour search.
+def compact_lattices(lattices: NDArray[np.float64], volumes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Lattice vectors of the same lattices that are short enough for a neighbour search.
 
     A very oblique cell makes a search visit many empty images; such a cell is replaced by an LLL-reduced one,
     any other is returned as it is.
+
+    Parameters
+    ----------
+    lattices : ndarray of shape (C, 3, 3)
+        Lattice vectors as rows, in Angstrom.
+    volumes : ndarray of shape (C,)
+        Of the cells, in cubic Angstrom.
+
+    Returns
+    -------
+    ndarray of shape (C, 3, 3)
     """
-    lengths = np.sqrt((lattice * lattice).sum(1))
-    if lengths.prod() < 4.0 * abs(np.linalg.det(lattice)):
-        return lattice
+    lengths = np.sqrt((lattices * lattices).sum(2))
+    oblique = np.flatnonzero(lengths.prod(1) >= 4.0 * volumes)
+    if not len(oblique):
+        return lattices
     from pymatgen.core.lattice import Lattice
 
-    return np.asarray(Lattice(lattice).get_lll_reduced_lattice().matrix)
+    compact = lattices.copy()
+    for k in oblique:
+        compact[k] = Lattice(lattices[k]).get_lll_reduced_lattice().matrix
+    return compact
 
 
-def _half_pairs(cell: Cell, cutoff: float) -> Pairs:
-    """Every pair of the crystal up to the cutoff, in one direction."""
-    box = compact_lattice(cell.lattice)
+def _half_pairs(cell: Cell, box: NDArray[np.float64], cutoff: float) -> Pairs:
+    """Every pair of the crystal up to the cutoff, in one direction; the box spans the same lattice as the cell."""
     points = cell.frac @ cell.lattice
     # One thread: featurizing is parallel over crystals, and nested threads would fight for the processors.
     search = NeighborList(cutoff=cutoff, full_list=False, n_threads=1)
@@ -118,11 +132,14 @@ def shell_pairs(cells: Sequence[Cell], n_neighbors: int, margin: float) -> list[
         In one direction only (i to j, not j to i), complete up to r_i * (1 + TAPER) + margin for every site i,
         and often some pairs more.
     """
-    cutoffs = np.array([(_FIRST_SPHERE * n_neighbors * _volume(c) * 0.75 / np.pi) ** (1 / 3) for c in cells])
+    lattices, sizes = np.stack([cell.lattice for cell in cells]), np.array([len(cell.frac) for cell in cells])
+    volumes = np.abs(np.linalg.det(lattices))
+    boxes = compact_lattices(lattices, volumes)
+    cutoffs = (_FIRST_SPHERE * n_neighbors * volumes / sizes * 0.75 / np.pi) ** (1 / 3)
     found: dict[int, Pairs] = {}
     pending = list(range(len(cells)))
     while pending:
-        trial = [_half_pairs(cells[k], cutoffs[k]) for k in pending]
+        trial = [_half_pairs(cells[k], boxes[k], cutoffs[k]) for k in pending]
         complete = [
             _is_complete(cells[k], p, cutoffs[k], n_neighbors, margin) for k, p in zip(pending, trial, strict=True)
         ]
@@ -130,11 +147,6 @@ def shell_pairs(cells: Sequence[Cell], n_neighbors: int, margin: float) -> list[
         pending = [k for k, ok in zip(pending, complete, strict=True) if not ok]
         cutoffs[pending] *= _GROWTH
     return [found[k] for k in range(len(cells))]
-
-
-def _volume(cell: Cell) -> float:
-    """Cubic Angstrom per site."""
-    return float(abs(np.linalg.det(cell.lattice)) / len(cell.frac))
 
 
 def _is_complete(cell: Cell, pairs: Pairs, cutoff: float, n_neighbors: int, margin: float) -> bool:

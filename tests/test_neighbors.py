@@ -14,7 +14,7 @@ from skdim.neighbors import (
     Cell,
     Pairs,
     both_directions,
-    compact_lattice,
+    compact_lattices,
     cut_shells,
     presence,
     shell_pairs,
@@ -152,8 +152,9 @@ def test_the_taper_has_no_step_and_no_kink() -> None:
 
 
 def test_ordinary_cells_are_searched_as_they_are_and_skewed_ones_reduced() -> None:
-    np.testing.assert_array_equal(compact_lattice(salt().lattice.matrix), salt().lattice.matrix)
-    short = compact_lattice(SKEWED)
+    given = np.stack([salt().lattice.matrix, SKEWED])
+    same, short = compact_lattices(given, np.abs(np.linalg.det(given)))
+    np.testing.assert_array_equal(same, salt().lattice.matrix)
     change = short @ np.linalg.inv(SKEWED)
     np.testing.assert_allclose(change, np.rint(change), atol=1e-9)
     assert abs(np.linalg.det(change)) == pytest.approx(1)
