@@ -13,6 +13,7 @@ from pymatgen.core.structure import IStructure
 from skdim.assembly import Recipe, assemble
 from skdim.features import ElementTable, SiteFeaturizer, kinds_from_contents, kinds_from_sites
 from skdim.kinds import Kinds
+from skdim.memory import keep_freed_memory
 from skdim.neighbors import Cell
 from skdim.pointsets import PointSets
 from skdim.prechecks import site_contents
@@ -142,6 +143,7 @@ def featurize(rows: Sequence[object] | Prepared, work: Work) -> Featurized:
     Featurized
         The point sets are the same with and without a cache, and for any division into chunks.
     """
+    keep_freed_memory()
     if isinstance(rows, Prepared):
         points = _point_sets(rows.cells(), rows.kinds, work.recipe)
         return Featurized(_spread(points, rows.usable, rows.n_rows), sorted(rows.failures), [])

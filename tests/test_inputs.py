@@ -57,6 +57,18 @@ def test_folders_are_searched_deep_in_sorted_order_and_say_what_they_skip():
     assert find_files(["f"]).skipped == ["f/notes.txt"]
 
 
+def test_files_come_in_the_order_of_their_parts_and_linked_folders_are_left_out():
+    names = ["a.cif", "a/b.cif", "a-b/c.cif", "a/a/z.cif", "b.cif", "B/é.cif", "a b/1.cif", "a/10.cif", "a/9.cif"]
+    for name in names:
+        write(f"f/{name}", CIF)
+    write("f/.hidden/x.cif", CIF)
+    Path("f/link").symlink_to("a", target_is_directory=True)
+    want = [str(path) for path in sorted(Path("f", name) for name in names)]
+    assert find_files(["f"]).files == want
+    os.chdir("f")
+    assert find_files(["."]).files == [path.removeprefix("f/") for path in want]
+
+
 def test_globs_are_sorted_and_a_file_named_like_one_is_itself():
     for name in ("r/2/CONTCAR", "r/1/CONTCAR", "x[1].cif"):
         write(name, POSCAR)

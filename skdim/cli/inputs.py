@@ -60,8 +60,10 @@ def read_crystals(files: Iterable[str | Path]) -> Iterator[Crystal]:
     taken: Counter[str] = Counter()
     for file in files:
         for crystal in _of_file(Path(file)):
+            # The name that is kept already, where it is the same: of many files names are all that takes memory.
+            name = file if isinstance(file, str) and crystal.id == file else crystal.id
             # Names that are no UTF-8 could not be written to any table.
-            name = unique = crystal.id.encode("utf-8", "replace").decode()
+            name = unique = name if name.isascii() else name.encode("utf-8", "replace").decode()
             while taken[unique]:
                 taken[name] += 1
                 unique = f"{name}#{taken[name]}"
