@@ -214,7 +214,7 @@ class SeparableBlock(_Block):
         start = (size.cumsum(0) - size + len(row) * head.unsqueeze(1)) * n_edge  # (H, S)
         weights = attention.transpose(0, 1).flatten()  # (H * G * (1 + E))
         taken = (which.unsqueeze(1) * (heads * n_edge) + first).flatten()
-        table = table.view(-1, content.shape[1] // heads)
+        table = table.reshape(-1, content.shape[1] // heads)
         summed = F.embedding_bag(taken, table, start.flatten(), mode="sum", per_sample_weights=weights)
         return summed.view(heads, n_rows, -1).transpose(0, 1).flatten(1)
 

@@ -32,7 +32,7 @@ _CRYSTALS = 2048
 
 def bounded(raw: NDArray[np.float32], state: EmbedderState) -> NDArray[np.float32]:
     """Columns (N, D) in standard deviations of the pretraining set, bounded; written over the given ones."""
-    center, scale = torch.from_numpy(state.center), torch.from_numpy(state.scale)
+    center, scale = torch.tensor(state.center), torch.tensor(state.scale)
     torch.from_numpy(raw).sub_(center).div_(scale).clamp_(-BOUND, BOUND)
     return raw
 
