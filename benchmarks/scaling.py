@@ -120,7 +120,7 @@ def embed_files(n: int, options: argparse.Namespace) -> dict[str, float]:
 def train_store(n: int, options: argparse.Namespace) -> dict[str, float]:
     """Measure featurizing into a store, an epoch of training from it, and embedding out of it."""
     from skdim import CrystalPointSetTransformer, DeepInfoMaxEmbedder, PointSets
-    from skdim.pointstore import save_parts
+    from skdim.points.pointstore import save_parts
 
     files = synthetic.write_folder(options.folder / str(n), n)
     store, featurizer = options.folder / "store", CrystalPointSetTransformer()

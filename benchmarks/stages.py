@@ -3,8 +3,7 @@
     python benchmarks/stages.py [--threads 2] [--out benchmarks/stages.json]
 
 Each stage of each batch is timed by itself, so what lies between them (progress, history, the data loader) is missing,
-and the sum is a little less than a whole epoch takes. Embedding is timed in one thread, as each batch is made in one.
-Medians over the passes of the whole set; the default preset.
+and the sum is a little less than a whole epoch takes. Medians over the passes of the whole set; the default preset.
 """
 
 from __future__ import annotations
@@ -51,7 +50,6 @@ def measured(threads: int) -> list[dict[str, str | float]]:
     model, rows = embedder._network(), []
     keep_freed_memory()
     for step, stages_of in {"training": training, "embedding": embedding}.items():
-        torch.set_num_threads(threads if step == "training" else 1)
         passes = [stages_of(model, points) for _ in range(PASSES + 1)][1:]
         middle = {stage: median(p[stage] for p in passes) for stage in passes[0]}
         for stage, seconds in middle.items():
@@ -72,9 +70,9 @@ def training(model, points) -> Seconds:
     """One epoch, stage by stage."""
     import torch
 
-    from skdim.batches import collate, pair_budget_batches
-    from skdim.model import disturbed
-    from skdim.presets import PRESETS
+    from skdim.learning.presets import PRESETS
+    from skdim.network.batches import collate, pair_budget_batches
+    from skdim.network.model import disturbed
 
     seconds, objective, tower = {}, model.config.objective, model.context
     optimiser, generator = torch.optim.AdamW(model.parameters()), torch.Generator().manual_seed(0)
@@ -100,8 +98,8 @@ def embedding(model, points) -> Seconds:
     """One pass over the crystals, stage by stage."""
     import torch
 
-    from skdim.batches import collate, pair_budget_batches
-    from skdim.embedding import PAIRS
+    from skdim.learning.embedding import PAIRS
+    from skdim.network.batches import collate, pair_budget_batches
 
     seconds = {}
     for crystals in pair_budget_batches(points.n_pairs, PAIRS[1], np.arange(len(points))):

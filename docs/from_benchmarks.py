@@ -9,7 +9,7 @@ from typing import Any
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
-from skdim.presets import PRESETS
+from skdim.learning.presets import PRESETS
 
 _RECORD = Path(__file__).parent.parent / "benchmarks" / "scaling.json"
 _STAGES, _PROCESSES = _RECORD.with_name("stages.json"), _RECORD.with_name("processes.json")

@@ -17,10 +17,10 @@ from sphinx.util.docutils import SphinxDirective
 from skdim.benchmark import read_recording, results_page
 from skdim.benchmark.figures import box_picture, curve_heads, curve_picture, map_picture
 from skdim.cli import build_parser
-from skdim.config import ModelConfig
-from skdim.elements import SITE_FEATURES
-from skdim.featurizer import CrystalPointSetTransformer
-from skdim.presets import PRESETS, Preset, model_config
+from skdim.learning.presets import PRESETS, Preset, model_config
+from skdim.network.config import ModelConfig
+from skdim.points.elements import SITE_FEATURES
+from skdim.points.featurizer import CrystalPointSetTransformer
 
 # What does not change a vector, or belongs to the other neighbourhood.
 _NOT_SHOWN = {"max_sites", "on_error", "n_jobs", "cache_dir", "verbose"}
@@ -60,16 +60,22 @@ def _width(preset: Preset, name: str) -> object:
     return getattr(config, name) if config.has_gaussians else "–"
 
 
-def module_rows() -> Iterator[tuple[str, str]]:
-    """Yield every module, those that import nothing of the package first, with the first paragraph of its docstring."""
-    layers = tomllib.loads((_ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0]["layers"]
+def module_rows(package: str = "skdim") -> Iterator[tuple[str, str]]:
+    """Yield every module, those that import nothing of the package first, with the first paragraph of its docstring.
+
+    After a package come the modules in it, where the contracts order them.
+    """
+    contracts = tomllib.loads((_ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    (layers,) = (c["layers"] for c in contracts if c.get("containers") == [package])
+    ordered = {name for contract in contracts for name in contract.get("containers", [])}
     for layer in reversed(layers):
         for name in re.findall(r"\w+", layer):
-            file, folder = _ROOT / "skdim" / f"{name}.py", _ROOT / "skdim" / name / "__init__.py"
-            source = file if file.exists() else folder
-            if source.exists():  # the contract has room for modules to come
-                text = ast.get_docstring(ast.parse(source.read_text(encoding="utf-8"))) or ""
-                yield name, " ".join(text.split("\n\n")[0].split())
+            place = _ROOT.joinpath(*package.split("."), name)
+            file = place.with_suffix(".py")
+            text = ast.get_docstring(ast.parse((file if file.exists() else place / "__init__.py").read_text("utf-8")))
+            yield f"{package}.{name}", " ".join((text or "").split("\n\n")[0].split())
+            if f"{package}.{name}" in ordered:
+                yield from module_rows(f"{package}.{name}")
 
 
 class PresetTable(SphinxDirective):
@@ -120,7 +126,7 @@ class ModuleList(SphinxDirective):
         """Write the list as reStructuredText and have it parsed."""
         lines = [".. list-table::", "   :widths: auto", ""]
         for name, text in module_rows():
-            lines += _row([f":mod:`~skdim.{name}`", text])
+            lines += _row([f":mod:`{name.removeprefix('skdim.')} <{name}>`", text])
         return self.parse_text_to_nodes("\n".join(lines))
 
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from skdim.embedder import DeepInfoMaxEmbedder as DeepInfoMaxEmbedder
-    from skdim.featurizer import CrystalPointSetTransformer as CrystalPointSetTransformer
     from skdim.masking import LabelMaskingRegressor as LabelMaskingRegressor
-    from skdim.pointsets import PointSets as PointSets
+    from skdim.points.featurizer import CrystalPointSetTransformer as CrystalPointSetTransformer
+    from skdim.points.pointsets import PointSets as PointSets
     from skdim.pretrained import load_pretrained as load_pretrained
     from skdim.regressor import SiteNetRegressor as SiteNetRegressor
     from skdim.scoring import masked_scorer as masked_scorer
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _MODULE_OF = {
-    "CrystalPointSetTransformer": "skdim.featurizer",
+    "CrystalPointSetTransformer": "skdim.points.featurizer",
     "DeepInfoMaxEmbedder": "skdim.embedder",
     "LabelMaskingRegressor": "skdim.masking",
-    "PointSets": "skdim.pointsets",
+    "PointSets": "skdim.points.pointsets",
     "SiteNetRegressor": "skdim.regressor",
     "load_pretrained": "skdim.pretrained",
     "masked_scorer": "skdim.scoring",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from skdim.embedder import DeepInfoMaxEmbedder
-    from skdim.pointsets import PointSets
+    from skdim.points.pointsets import PointSets
 
 _UNIT = "eV/atom"
 
@@ -174,7 +174,7 @@ def _load(size: Size, random_state: int) -> Any:
 
 def _featurize(crystals: Any) -> PointSets:
     """Make point sets of the crystals."""
-    from skdim.featurizer import CrystalPointSetTransformer
+    from skdim.points.featurizer import CrystalPointSetTransformer
 
     return CrystalPointSetTransformer().fit_transform(crystals.data)
 

@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 from sklearn.base import TransformerMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
-from skdim.checkpoints import checkpoint_file
-from skdim.embedding import check_same_kind, embed
-from skdim.featurizer import CrystalPointSetTransformer
+from skdim.crystals.rows import keep_labels
+from skdim.crystals.structures import check_on_error
+from skdim.learning.checkpoints import checkpoint_file
+from skdim.learning.embedding import check_same_kind, embed
+from skdim.learning.presets import OVERRIDES, Preset, resolve_preset
+from skdim.learning.pretraining import pretrain
 from skdim.parameters import check_effort, check_number, seed_of
 from skdim.persistence import SavedMixin, plain_parameters
-from skdim.pointsets import PointSets
-from skdim.presets import OVERRIDES, Preset, resolve_preset
-from skdim.pretraining import pretrain
-from skdim.rows import keep_labels
-from skdim.structures import check_on_error
+from skdim.points.featurizer import CrystalPointSetTransformer
+from skdim.points.pointsets import PointSets
 
 
 class DeepInfoMaxEmbedder(TransformerMixin, SavedMixin):
@@ -38,10 +38,10 @@ class DeepInfoMaxEmbedder(TransformerMixin, SavedMixin):
         is initialised unless the local or global objective is given a weight; a second one, which never sees the
         centre, learns which element sits there; statistics over sites. "paper": the published configuration.
     encoder_params : dict or None, default=None
-        Fields of `skdim.architecture.EncoderConfig` that replace the preset's: heads, blocks, width, ...
+        Fields of `skdim.network.architecture.EncoderConfig` that replace the preset's: heads, blocks, width, ...
     objective_params : dict or None, default=None
-        Fields of `skdim.config.ObjectiveConfig` that replace the preset's: local, global, context, prior (weights),
-        estimator ("jsd", "infonce", "dv"), jitter, strain.
+        Fields of `skdim.network.config.ObjectiveConfig` that replace the preset's: local, global, context, prior
+        (weights), estimator ("jsd", "infonce", "dv"), jitter, strain.
     embedding_dim : int or None, default=None
         Columns of the vector. None leaves them to the readout; a number gives the width of the paper's vector, or
         that many principal components of the moments.

@@ -20,9 +20,9 @@ from sklearn.utils.validation import check_is_fitted
 
 import skdim
 from skdim.embedder import DeepInfoMaxEmbedder
+from skdim.learning.state import check_target
 from skdim.parameters import as_json
 from skdim.regressor import SiteNetRegressor
-from skdim.state import check_target
 
 _FORMAT = 1
 _FACTS, _PICKLED = "model.json", "estimators.joblib"

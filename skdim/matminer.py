@@ -20,12 +20,12 @@ from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
 from skdim.citations import METHOD
+from skdim.crystals.rows import as_structures
+from skdim.crystals.structures import try_structure
 from skdim.embedder import DeepInfoMaxEmbedder
 from skdim.exceptions import StructureError, describe_failures
-from skdim.features import ElementTable, resolve_site_features
-from skdim.featurizer import CrystalPointSetTransformer
-from skdim.rows import as_structures
-from skdim.structures import try_structure
+from skdim.points.features import ElementTable, resolve_site_features
+from skdim.points.featurizer import CrystalPointSetTransformer
 
 _CHUNK = 2048  # crystals whose point sets are in memory at once
 

@@ -11,9 +11,9 @@ import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from skdim.featurizer import CrystalPointSetTransformer
-from skdim.model import CrystalModel
-from skdim.state import EmbedderState, read_state, write_state
+from skdim.learning.state import EmbedderState, read_state, write_state
+from skdim.network.model import CrystalModel
+from skdim.points.featurizer import CrystalPointSetTransformer
 
 
 class SavedMixin(BaseEstimator):

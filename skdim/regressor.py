@@ -8,13 +8,13 @@ import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
-from skdim.embedding import check_same_kind
-from skdim.finetuning import predict
 from skdim.labels import check_labels
+from skdim.learning.embedding import check_same_kind
+from skdim.learning.finetuning import predict
+from skdim.learning.targets import Known
 from skdim.persistence import resolve_device
 from skdim.scoring import r2_of_predicted
 from skdim.supervised import FineTunedMixin
-from skdim.targets import Known
 
 
 class SiteNetRegressor(RegressorMixin, FineTunedMixin):

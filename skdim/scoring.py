@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.metrics import get_scorer, r2_score
 from sklearn.utils import _safe_indexing
 
-from skdim.targets import Known, where_known
+from skdim.learning.targets import Known, where_known
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

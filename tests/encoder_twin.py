@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import torch
 
-from skdim.batches import Batch
-from skdim.encoder import SiteNetEncoder
-from skdim.layers import ACTIVATIONS, radial_basis
+from skdim.network.batches import Batch
+from skdim.network.encoder import SiteNetEncoder
+from skdim.network.layers import ACTIVATIONS, radial_basis
 
 
 class Bond(NamedTuple):

@@ -17,11 +17,11 @@ import numpy as np
 import torch
 
 from skdim import DeepInfoMaxEmbedder
-from skdim.callbacks import TrainingPlan
-from skdim.model import CrystalModel
-from skdim.presets import model_config, resolve_preset
-from skdim.pretraining import site_statistics
-from skdim.training import train
+from skdim.learning.callbacks import TrainingPlan
+from skdim.learning.presets import model_config, resolve_preset
+from skdim.learning.pretraining import site_statistics
+from skdim.learning.training import train
+from skdim.network.model import CrystalModel
 from tests.small import bundled_points
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from skdim.kinds import Kinds
-from skdim.pointsets import PointSets
+from skdim.points.kinds import Kinds
+from skdim.points.pointsets import PointSets
 
 
 def make_sets(pairs_of_rows: list[list[int]], seed: int = 0, n_kinds: int = 4) -> PointSets:

@@ -11,8 +11,8 @@ import torch
 from pymatgen.core import Lattice, Structure
 
 from skdim import CrystalPointSetTransformer, PointSets
-from skdim.batches import Batch, collate
 from skdim.datasets import load_formation_energy
+from skdim.network.batches import Batch, collate
 from tests.handmade import iron, perovskite, salt, silicon
 
 

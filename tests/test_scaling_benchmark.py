@@ -11,7 +11,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from skdim.structures import coerce_structure
+from skdim.crystals.structures import coerce_structure
 
 ROOT = Path(__file__).parent.parent
 

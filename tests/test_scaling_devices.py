@@ -11,9 +11,9 @@ import torch
 from safetensors import safe_open
 
 from skdim import DeepInfoMaxEmbedder
-from skdim.batches import collate
-from skdim.noise import crystal_noise, pair_noise
-from skdim.state import write_state
+from skdim.learning.state import write_state
+from skdim.network.batches import collate
+from skdim.network.noise import crystal_noise, pair_noise
 from tests.small import bundled_points, seeded
 
 

@@ -12,11 +12,11 @@ import pytest
 from pymatgen.core import Structure
 
 from skdim import CrystalPointSetTransformer, DeepInfoMaxEmbedder, PointSets
-from skdim.batches import pair_budget_batches, shuffled
 from skdim.exceptions import StructureError
-from skdim.loader import CrystalDataset, crystal_loader
-from skdim.pointstore import save_parts
-from skdim.pretraining import site_statistics
+from skdim.learning.loader import CrystalDataset, crystal_loader
+from skdim.learning.pretraining import site_statistics
+from skdim.network.batches import pair_budget_batches, shuffled
+from skdim.points.pointstore import save_parts
 from tests.bundled import sample
 from tests.small import bundled, bundled_points, handful, mixture
 
@@ -117,7 +117,7 @@ def test_site_statistics_are_the_same_in_blocks_and_without_failed_crystals(monk
     points = bundled_points(40)
     whole = site_statistics(points)
     failed = PointSets.empty(3, points.kinds, points.feature_names, points.interaction_names, points.settings)
-    monkeypatch.setattr("skdim.pretraining._BLOCK", 7)
+    monkeypatch.setattr("skdim.learning.pretraining._BLOCK", 7)
     for given in (points, PointSets.concatenate([failed, points[:20], failed, points[20:]])):
         for ours, theirs in zip(site_statistics(given), whole, strict=True):
             np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-7)
@@ -127,7 +127,7 @@ def test_vectors_of_a_random_choice_give_center_and_scale(monkeypatch: pytest.Mo
     """A third of the crystals: deviations within a fifth of those of all, and the seed decides which third."""
     points = bundled_points(300)
     whole = DeepInfoMaxEmbedder(max_epochs=0, random_state=0).fit(points).state_
-    monkeypatch.setattr("skdim.pretraining._SEEN", 100)
+    monkeypatch.setattr("skdim.learning.pretraining._SEEN", 100)
     one, same, other = (DeepInfoMaxEmbedder(max_epochs=0, random_state=r).fit(points).state_ for r in (0, 0, 1))
     assert np.array_equal(one.scale, same.scale)
     assert not np.array_equal(one.scale, other.scale)
@@ -143,8 +143,8 @@ def test_fitting_a_mapped_set_does_not_read_it_into_memory(tmp_path: Path) -> No
     mapped = PointSets.load(tmp_path / "p", mmap_mode="r")
     embedder = DeepInfoMaxEmbedder(max_epochs=1, random_state=0)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("skdim.pretraining._SEEN", 100)
-        patch.setattr("skdim.pretraining._BLOCK", 500)
+        patch.setattr("skdim.learning.pretraining._SEEN", 100)
+        patch.setattr("skdim.learning.pretraining._BLOCK", 500)
         tracemalloc.start()
         try:
             embedder.fit(mapped)

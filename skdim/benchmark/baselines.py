@@ -17,9 +17,9 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # c
 
 from skdim.benchmark import describers
 from skdim.benchmark.content_cache import ContentCache, Crystal
-from skdim.prechecks import site_contents
-from skdim.rows import row_labels
-from skdim.structures import load_structures
+from skdim.crystals.prechecks import site_contents
+from skdim.crystals.rows import row_labels
+from skdim.crystals.structures import load_structures
 
 if TYPE_CHECKING:
     import pandas as pd

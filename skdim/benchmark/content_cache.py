@@ -18,7 +18,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from skdim.prechecks import Content
+    from skdim.crystals.prechecks import Content
 
 # To be raised when entries get another layout.
 _FORMAT = 1

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.base import clone
 
-from skdim.pointsets import PointSets
-from skdim.rows import as_structures
+from skdim.crystals.rows import as_structures
+from skdim.points.pointsets import PointSets
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from skdim.benchmark.draws import Draw
     from skdim.benchmark.pretrained import Encoders
     from skdim.benchmark.trials import Task
-    from skdim.pointsets import PointSets
+    from skdim.points.pointsets import PointSets
     from skdim.regressor import SiteNetRegressor
 
 HEAD = "fine_tuned"
@@ -79,7 +79,7 @@ class Sources:
 
     def _trained(self, dataset: str) -> Path:
         """Train and save, unless the file is there."""
-        from skdim.pretraincache import pretraining_key
+        from skdim.learning.pretraincache import pretraining_key
 
         points, target = self._labelled(dataset)
         start = self.encoders.path("default untrained")
@@ -107,7 +107,7 @@ class Sources:
         if task.name in known:
             points = self.encoders.points_of("default", task)[use]
         else:
-            from skdim.featurizer import CrystalPointSetTransformer
+            from skdim.points.featurizer import CrystalPointSetTransformer
 
             rows = [task.structures[row] for row in np.flatnonzero(use)]
             points = CrystalPointSetTransformer(n_jobs=self.encoders.n_jobs).fit_transform(rows)
@@ -176,7 +176,7 @@ def _record(
     """Fine-tune on one draw and record the errors."""
     from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
-    from skdim.threads import one_torch_thread
+    from skdim.network.threads import one_torch_thread
 
     began, usable = time.perf_counter(), labelled.valid
     known, y_test = task.y[draw.rows], task.y[task.held_out]

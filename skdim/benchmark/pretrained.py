@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skdim.rows import as_structures
+from skdim.crystals.rows import as_structures
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from skdim.benchmark.tasks import StudyTask
     from skdim.embedder import DeepInfoMaxEmbedder
-    from skdim.pointsets import PointSets
+    from skdim.points.pointsets import PointSets
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def model_facts(path: Path, history: Sequence[Mapping[str, float]], crystals: in
     return {
         "crystals": crystals,
         "epochs": len(history),
-        "seconds": round(float(sum(row["dur"] for row in history)), 1),
+        "seconds": round(float(sum(row["dur"] for row in history)), 3),
         "file": f"{path.parent.name}/{path.name}",
         "sha256": file_digest(path),
     }
@@ -153,8 +153,8 @@ class Encoders:
             Crystals that cannot be used have no sites.
         """
         if preset not in self._points:
-            from skdim.featurizer import CrystalPointSetTransformer
-            from skdim.presets import PRESETS
+            from skdim.learning.presets import PRESETS
+            from skdim.points.featurizer import CrystalPointSetTransformer
 
             featurizer = CrystalPointSetTransformer(**PRESETS[preset].featurizer, on_error="nan", n_jobs=self.n_jobs)
             rows = [structure for task in self.tasks for structure in as_structures(task.structures)]
@@ -217,7 +217,7 @@ class Encoders:
     def _pretrained(self, name: str) -> Path:
         """Pretrain and save, unless the file is there."""
         from skdim.embedder import DeepInfoMaxEmbedder
-        from skdim.pretraincache import pretraining_key
+        from skdim.learning.pretraincache import pretraining_key
 
         recipe = EMBEDDERS[name]
         epochs = self.max_epochs if recipe.trained else 0
@@ -261,7 +261,7 @@ class Encoders:
         ndarray of shape (n, d)
             NaN for crystals that cannot be used.
         """
-        from skdim.threads import one_torch_thread
+        from skdim.network.threads import one_torch_thread
 
         embedder = self.load(self.path(name))
         with one_torch_thread():

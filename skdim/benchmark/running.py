@@ -210,7 +210,7 @@ class Study:
 
     def _fine_tune(self, start: str, place: int, path: Path, regressor: SiteNetRegressor) -> None:
         """Fine-tune from one start on one task, but for what is there."""
-        from skdim.pretraincache import pretraining_key
+        from skdim.learning.pretraincache import pretraining_key
 
         plan, goal, began = self.plan, self.plan.goals[place], time.perf_counter()
         points, wanted = self.encoders.points_of("default", plan.tasks[place]), plan.drawn(place, FINE_TUNED)

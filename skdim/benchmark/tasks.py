@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skdim.rows import as_structures
+from skdim.crystals.rows import as_structures
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

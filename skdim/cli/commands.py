@@ -45,9 +45,9 @@ def pretrain(args: argparse.Namespace) -> int:
     check_place(args.out)
 
     from skdim.cli.streaming import Tally, featurized
-    from skdim.featurizer import CrystalPointSetTransformer
-    from skdim.pointsets import PointSets
-    from skdim.presets import PRESETS
+    from skdim.learning.presets import PRESETS
+    from skdim.points.featurizer import CrystalPointSetTransformer
+    from skdim.points.pointsets import PointSets
 
     embedder = _new_embedder(args)
     featurizer = CrystalPointSetTransformer(**PRESETS[args.preset].featurizer, n_jobs=args.jobs)

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from skdim.cli.paths import ARCHIVES, compression, is_crystal_name, is_hidden, is_json
-from skdim.parsing import PARSER_ERRORS, text_format
+from skdim.crystals.parsing import PARSER_ERRORS, text_format
 
 _DECOMPRESS = {".gz": gzip.decompress, ".bz2": bz2.decompress, ".xz": lzma.decompress}
 _ID_KEYS = ("material_id", "id", "entry_id")
@@ -31,7 +31,7 @@ class Crystal:
     id : str
         Path of its file; path of its archive and in that, as of one folder; or the id it has in a JSON file.
     content : object
-        What `skdim.structures.coerce_structure` reads: the path of the file, its text, or a dict.
+        What `skdim.crystals.structures.coerce_structure` reads: the path of the file, its text, or a dict.
     problem : str or None
         Why there is no content; None if there is.
     """

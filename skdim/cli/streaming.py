@@ -11,8 +11,8 @@ from skdim.cli.inputs import Crystal, read_crystals
 from skdim.cli.paths import Found, holds_many
 
 if TYPE_CHECKING:
-    from skdim.featurizer import CrystalPointSetTransformer
-    from skdim.pointsets import PointSets
+    from skdim.points.featurizer import CrystalPointSetTransformer
+    from skdim.points.pointsets import PointSets
 
 
 @dataclass

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from skdim.batches import collate
-from skdim.embedding import check_same_kind
 from skdim.interpretation.sites import contents, fitted, site_by_site
-from skdim.pointsets import PointSets
+from skdim.learning.embedding import check_same_kind
+from skdim.network.batches import collate
+from skdim.points.pointsets import PointSets
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from skdim.batches import Batch
-    from skdim.model import CrystalModel
+    from skdim.network.batches import Batch
+    from skdim.network.model import CrystalModel
 
 
 def attention_by_distance(embedder: Any, X: Any) -> pd.DataFrame:

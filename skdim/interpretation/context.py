@@ -9,17 +9,17 @@ import numpy as np
 import torch
 from torch.nn.functional import normalize
 
-from skdim.batches import Batch, collate
-from skdim.embedding import check_same_kind
 from skdim.interpretation.sites import SYMBOLS, contents, fitted, site_by_site
-from skdim.kinds import N_ELEMENTS
-from skdim.pointsets import PointSets
+from skdim.learning.embedding import check_same_kind
+from skdim.network.batches import Batch, collate
+from skdim.points.kinds import N_ELEMENTS
+from skdim.points.pointsets import PointSets
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from skdim.embedder import DeepInfoMaxEmbedder
-    from skdim.model import ContextTower, CrystalModel
+    from skdim.network.model import ContextTower, CrystalModel
 
 # Share of the sites that the context objective gives to an element of which it has seen none.
 _FLOOR = 1e-6

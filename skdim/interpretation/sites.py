@@ -10,20 +10,20 @@ from pymatgen.core.periodic_table import Element
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from skdim.assembly import assemble
-from skdim.cells import primitive_cell
-from skdim.chunks import cells_and_kinds
-from skdim.elements import ElementTable
+from skdim.crystals.structures import load_structures
 from skdim.embedder import DeepInfoMaxEmbedder
-from skdim.kinds import N_ELEMENTS
-from skdim.structures import load_structures
+from skdim.points.assembly import assemble
+from skdim.points.cells import primitive_cell
+from skdim.points.chunks import cells_and_kinds
+from skdim.points.elements import ElementTable
+from skdim.points.kinds import N_ELEMENTS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pymatgen.core.structure import IStructure
 
-    from skdim.batches import Batch
-    from skdim.pointsets import PointSets
+    from skdim.network.batches import Batch
+    from skdim.points.pointsets import PointSets
 
 SYMBOLS: NDArray[np.object_] = np.array([""] + [Element.from_Z(z).symbol for z in range(1, N_ELEMENTS + 1)], object)
 """Symbols of the elements by atomic number."""

@@ -1,0 +1,264 @@
+"""Anything crystal-like in, checked pymatgen structures and the reasons of the rows that failed out."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import reprlib
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from pymatgen.core.composition import Composition
+from pymatgen.core.periodic_table import Element
+from pymatgen.core.sites import Site
+from pymatgen.core.structure import IMolecule, IStructure, Structure
+
+from skdim.crystals.parsing import (
+    PARSER_ERRORS,
+    structure_from_dict,
+    structure_from_file,
+    structure_from_text,
+    text_format,
+)
+from skdim.crystals.prechecks import Content, check_structure, site_contents
+from skdim.crystals.rows import KINDS, as_structures, is_a, row_labels
+from skdim.exceptions import StructureError
+
+__all__ = [
+    "Content",
+    "StructureError",
+    "as_structures",
+    "check_on_error",
+    "check_structure",
+    "coerce_structure",
+    "load_structures",
+    "meant_by_missing",
+    "site_contents",
+    "try_structure",
+]
+
+_ON_ERROR = ("raise", "nan")
+_FORMULA = re.compile(r"(?:[A-Z][a-z]?[\d.]*|[()\[\]][\d.]*)+")
+_MATERIAL_ID = re.compile(r"(?:mp|mvc|oqmd|jvasp)-\d+", re.IGNORECASE)
+_BRIEFLY = reprlib.Repr()
+_BRIEFLY.maxstring = 200
+_NO_FORMULA = "a formula is not enough, a crystal is its lattice and the positions of its atoms"
+
+
+def coerce_structure(obj: object) -> IStructure:
+    """Make a pymatgen structure of one crystal of any accepted kind, without judging it.
+
+    Parameters
+    ----------
+    obj : object
+        A pymatgen Structure (returned as it is, not copied), the path or the text of a CIF, POSCAR or JSON file
+        (paths also of what else pymatgen reads), ASE Atoms, or a dict: that of ``Structure.as_dict()``, or
+        ``{"lattice": ..., "species": ..., "frac_coords": ...}``.
+
+    Returns
+    -------
+    pymatgen Structure
+
+    Raises
+    ------
+    ValueError
+        If it is of no accepted kind, or cannot be read.
+
+    Examples
+    --------
+    >>> flat = {"lattice": [[3, 0, 0], [0, 3, 0], [0, 0, 3]], "species": ["Po"], "frac_coords": [[0, 0, 0]]}
+    >>> coerce_structure(flat).formula
+    'Po1'
+    """
+    if isinstance(obj, IStructure):
+        return obj
+    source = ""
+    try:
+        if isinstance(obj, os.PathLike) or (isinstance(obj, str) and text_format(obj) is None and "\n" not in obj):
+            source = f"file {_BRIEFLY.repr(os.fspath(obj))}: "
+            return structure_from_file(obj)
+        if isinstance(obj, str):
+            return structure_from_text(obj)
+        if isinstance(obj, Mapping) and not isinstance(obj, Composition):
+            return structure_from_dict(obj)
+        if is_a(obj, "ase.atoms", "Atoms"):
+            return _from_ase(obj)
+    except PARSER_ERRORS as error:
+        raise ValueError(source + _first_words(error) + _advice(obj, error)) from error
+    raise ValueError(f"{_describe(obj)} is no crystal; accepted are {KINDS}")
+
+
+def _from_ase(atoms: Any) -> IStructure:
+    """Convert ASE Atoms, with the occupancies that ASE keeps beside the atoms when it reads a disordered CIF."""
+    from pymatgen.io.ase import AseAtomsAdaptor
+
+    if atoms.cell.rank < 3:
+        raise ValueError("ASE Atoms without a cell of three vectors; a crystal, periodic in all three, is accepted")
+    if not all(atoms.pbc):  # which older pymatgen does not hand on
+        raise ValueError(f"ASE Atoms with pbc={atoms.pbc.tolist()}; only crystals periodic in all three are accepted")
+    structure = AseAtomsAdaptor.get_structure(atoms)
+    occupancy, kinds = atoms.info.get("occupancy"), atoms.arrays.get("spacegroup_kinds")
+    if occupancy is None or kinds is None:
+        return structure
+    species = [occupancy[str(kind)] for kind in kinds]
+    if any(symbol not in shares for symbol, shares in zip(atoms.symbols, species, strict=True)):
+        raise ValueError(
+            "ASE Atoms whose info['occupancy'] does not name their symbols; accepted are the two in accord"
+        )
+    return Structure(structure.lattice, species, list(structure.frac_coords))
+
+
+def _first_words(error: BaseException) -> str:
+    """Say on one line what a parser raised."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    words = " ".join(str(error).split())
+    if isinstance(error, KeyError):
+        return f"{words} is missing"
+    # The messages of others make sense with their kind only, and some have none.
+    named = isinstance(error, ValueError) and words
+    return (words if named else f"{type(error).__name__} {words}".strip())[:300]
+
+
+def _advice(obj: object, error: BaseException) -> str:
+    """Say what was perhaps meant by something that is no file."""
+    if isinstance(error, IsADirectoryError):
+        return "; pass the files in it, each a row"
+    return meant_by_missing(obj) if isinstance(error, FileNotFoundError) and isinstance(obj, str) else ""
+
+
+def meant_by_missing(name: str) -> str:
+    """Say what the name of a file that is not there was perhaps meant for.
+
+    Parameters
+    ----------
+    name : str
+        The name.
+
+    Returns
+    -------
+    str
+        To be put behind a message; empty if it may well be the name of a file.
+
+    Examples
+    --------
+    >>> meant_by_missing("mp-149")
+    '; nothing is looked up by the id of a material, a file or a structure is needed'
+    """
+    if _MATERIAL_ID.fullmatch(name):
+        return "; nothing is looked up by the id of a material, a file or a structure is needed"
+    symbols = re.findall("[A-Z][a-z]?", name) if _FORMULA.fullmatch(name) else []
+    if symbols and all(map(Element.is_valid_symbol, symbols)):
+        return f"; {_NO_FORMULA}"
+    return ""
+
+
+def _describe(obj: object) -> str:
+    """Name a value that is no crystal, briefly."""
+    if obj is None or type(obj).__name__ in {"NAType", "NaTType"} or (isinstance(obj, float) and math.isnan(obj)):
+        return f"a missing value ({obj})"
+    if isinstance(obj, Site):
+        return "a single site (was a list of structures made an array?)"
+    if isinstance(obj, IMolecule):
+        return "a Molecule, which has no lattice,"
+    if isinstance(obj, Composition):
+        return f"the Composition {obj.formula!r} ({_NO_FORMULA})"
+    return f"{_BRIEFLY.repr(obj)} of type {type(obj).__name__}"
+
+
+def check_on_error(on_error: str) -> None:
+    """Refuse values of `on_error` that are not known.
+
+    Parameters
+    ----------
+    on_error : str
+        The value to check.
+
+    Raises
+    ------
+    ValueError
+        If it is neither "raise" nor "nan".
+    """
+    if on_error not in _ON_ERROR:
+        raise ValueError(f"on_error={on_error!r}; accepted are {' and '.join(map(repr, _ON_ERROR))}")
+
+
+def try_structure(
+    obj: object, *, max_sites: int = 5000, max_atomic_number: int | Collection[int] | None = None
+) -> tuple[IStructure | None, str | None]:
+    """Make a structure of one crystal of any accepted kind and check it.
+
+    Parameters
+    ----------
+    obj : object
+        One crystal, as for `coerce_structure`.
+    max_sites, max_atomic_number
+        As for `check_structure`.
+
+    Returns
+    -------
+    structure : pymatgen Structure or None
+        None if it failed.
+    reason : str or None
+        Why it failed, None if it did not.
+
+    Examples
+    --------
+    >>> try_structure({"lattice": [[3, 0, 0], [0, 3, 0], [0, 0, 3]], "species": [], "frac_coords": []})
+    (None, 'no sites; at least one is needed')
+    """
+    try:
+        structure = coerce_structure(obj)
+    except ValueError as error:
+        return None, str(error)
+    reason = check_structure(structure, max_sites=max_sites, max_atomic_number=max_atomic_number)
+    return (structure, None) if reason is None else (None, reason)
+
+
+def load_structures(
+    X: Any,
+    *,
+    on_error: str = "raise",
+    max_sites: int = 5000,
+    max_atomic_number: int | Collection[int] | None = None,
+) -> tuple[list[IStructure | None], list[tuple[int, str]]]:
+    """Make checked structures of a collection of crystals.
+
+    Parameters
+    ----------
+    X : list, tuple, ndarray of objects, pandas Series, pandas DataFrame or another iterable
+        As for `as_structures`.
+    on_error : {"raise", "nan"}, default="raise"
+        With "raise", rows that fail are an error which names them all. With "nan" they are None, and it is for the
+        caller to warn.
+    max_sites, max_atomic_number
+        As for `check_structure`.
+
+    Returns
+    -------
+    structures : list of (pymatgen Structure or None)
+        One entry for each row of X.
+    failures : list of (int, str)
+        Row number and reason of each failing row.
+
+    Raises
+    ------
+    StructureError
+        With on_error="raise", if any row fails.
+    ValueError
+        If `on_error` is not known.
+
+    Examples
+    --------
+    >>> crystal = {"lattice": [[3, 0, 0], [0, 3, 0], [0, 0, 3]], "species": ["Po"], "frac_coords": [[0, 0, 0]]}
+    >>> structures, failures = load_structures([crystal, None], on_error="nan")
+    >>> [row for row, _ in failures]
+    [1]
+    """
+    check_on_error(on_error)
+    tried = [try_structure(obj, max_sites=max_sites, max_atomic_number=max_atomic_number) for obj in as_structures(X)]
+    failures = [(row, reason) for row, (_, reason) in enumerate(tried) if reason is not None]
+    if failures and on_error == "raise":
+        raise StructureError(failures, row_labels(X, [row for row, _ in failures]))
+    return [structure for structure, _ in tried], failures

@@ -1,0 +1,121 @@
+"""The state of a trained model and point sets in, vectors out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from skdim.memory import keep_freed_memory
+from skdim.network.batches import collate, pair_budget_batches
+from skdim.network.threads import spare_lost_threads
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from skdim.learning.state import EmbedderState
+    from skdim.network.model import CrystalModel
+    from skdim.points.pointsets import PointSets
+
+# Columns of the vector are bounded here, in standard deviations of the pretraining set: a ridge on 50 labels
+# explodes on columns that hardly vary among the labels and do elsewhere.
+BOUND = 3.0
+# Pairs of a batch by the depth of the encoder. Wide states of pairs have to fit the processor's cache; where pairs have
+# none, more of them share the cost of a step.
+PAIRS = {1: 120_000, 2: 16_000}
+# Most crystals in a batch, about: their vectors are large where their point sets are small.
+_CRYSTALS = 2048
+
+
+def bounded(raw: NDArray[np.float32], state: EmbedderState) -> NDArray[np.float32]:
+    """Columns (N, D) in standard deviations of the pretraining set, bounded; written over the given ones."""
+    center, scale = torch.tensor(state.center), torch.tensor(state.scale)
+    torch.from_numpy(raw).sub_(center).div_(scale).clamp_(-BOUND, BOUND)
+    return raw
+
+
+def raw_vectors(
+    model: CrystalModel, points: PointSets, chosen: NDArray[np.int64], device: str
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+    """Give some of the chosen crystals at a time, and their vectors as the readout gives them.
+
+    Parameters
+    ----------
+    model : CrystalModel
+        Ready to embed.
+    points : PointSets
+        C crystals.
+    chosen : ndarray of shape (N,)
+        Crystals that are valid.
+    device : str
+        Where the model is.
+
+    Yields
+    ------
+    crystals : ndarray of shape (B,)
+        Of one batch, in the order given.
+    vectors : ndarray of float32, shape (B, D)
+        Not standardised.
+    """
+    spare_lost_threads()
+    most = PAIRS[model.config.encoder.depth]
+    n_pairs = np.maximum(points.n_pairs, most // _CRYSTALS)
+    for crystals in pair_budget_batches(n_pairs, most, chosen):
+        with torch.inference_mode():
+            vectors = model.vectors(collate(points, crystals).to(device))
+        yield crystals, vectors.cpu().numpy()
+
+
+def check_same_kind(state: EmbedderState, points: PointSets) -> None:
+    """Refuse point sets of another kind than those a model was trained on.
+
+    Parameters
+    ----------
+    state : EmbedderState
+        Of the model.
+    points : PointSets
+        To embed.
+
+    Raises
+    ------
+    ValueError
+        If site features, interaction features or settings differ, naming both.
+    """
+    trained = (state.config.feature_names, state.config.interaction_names, state.settings)
+    given = (points.feature_names, points.interaction_names, dict(points.settings))
+    for name, want, got in zip(("site features", "interaction features", "settings"), trained, given, strict=True):
+        if want != got:
+            raise ValueError(f"the point sets have {name} {got}; this embedder was trained on {want}.")
+
+
+def embed(state: EmbedderState, model: CrystalModel, points: PointSets, device: str = "cpu") -> NDArray[np.float32]:
+    """Vectors of crystals.
+
+    Parameters
+    ----------
+    state : EmbedderState
+        Of the model.
+    model : CrystalModel
+        Built from the state.
+    points : PointSets
+        C crystals; those without sites get rows of NaN.
+    device : str
+        Where the model is.
+
+    Returns
+    -------
+    ndarray of float32, shape (C, d)
+        Bounded by 3 standard deviations of the pretraining set.
+    """
+    keep_freed_memory()
+    vectors, valid = np.empty((len(points), len(state.columns)), np.float32), points.valid
+    vectors[~valid] = np.nan
+    for crystals, raw in raw_vectors(model, points, np.flatnonzero(valid), device):
+        short = bounded(raw, state)
+        if state.components is not None and state.offset is not None:
+            short = np.clip(short @ state.components.T - state.offset, -BOUND, BOUND)
+        vectors[crystals] = short
+    return vectors

@@ -1,0 +1,272 @@
+"""Point sets in, batches of torch tensors out, each within a budget of pairs.
+
+Rows and pairs stay ragged: a batch holds exactly the pairs its crystals have, so no step pays for padding and a
+crystal's vector does not depend on the crystals beside it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+
+from skdim.points.ragged import gather_runs, offsets_from_lengths
+from skdim.points.reduction import changes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from skdim.points.pointsets import PointSets
+
+# More crystals than a window are shuffled by blocks: so many that follow one another in the set are read together.
+_WINDOW, _BLOCK = 65_536, 1024
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some crystals as tensors. Shapes: B crystals, S rows, P pairs, K kinds, U kind pairs, F, E features.
+
+    Attributes
+    ----------
+    crystal : LongTensor of shape (S,)
+        Crystal of each row, ascending.
+    kind : LongTensor of shape (S,)
+        Site content of each row.
+    site_weight : Tensor of shape (S,)
+        Share of the crystal's atoms that the row stands for (sites by occupancy); sums to one over a crystal.
+    sites : Tensor of shape (B,)
+        How many atoms the rows of a crystal stand for; multiplicities have no common divisor, so of no cell in
+        particular.
+    row, neighbor : LongTensor of shape (P,)
+        The two rows of each pair; ``row`` ascends.
+    distance : Tensor of shape (P,)
+        In Angstrom.
+    count : LongTensor of shape (P,)
+        How many equal pairs are merged.
+    log_count : Tensor of shape (P,)
+        Logarithm of the count times the cutoff weight times the neighbour's occupancy: a neighbour that is there half
+        the time counts half.
+    extra : Tensor of shape (P, E)
+        Interaction features other than the distance.
+    kind_pair : LongTensor of shape (P,)
+        Index of the two contents in ``pair_kinds``.
+    pair_kinds : LongTensor of shape (U, 2)
+        The distinct (row content, neighbour content) pairs, so that what depends on contents alone is computed once.
+    by_group : LongTensor of shape (P,)
+        The pairs, those side by side that have the row and the content of the neighbour in common.
+    group_start, group_row, group_pair : LongTensor of shape (G,)
+        Where each group begins in ``by_group``, its row, ascending, and its contents as an index in ``pair_kinds``.
+    volume : Tensor of shape (B,)
+        Cubic Angstrom per atom.
+    features : Tensor of shape (K, F)
+        Site features of each content.
+    fractions : Tensor of shape (K, 119)
+        Occupancy by atomic number.
+    index : LongTensor of shape (B,)
+        Number of each crystal: its noise is drawn from it, whatever batch the crystal is in.
+    """
+
+    crystal: torch.Tensor
+    kind: torch.Tensor
+    site_weight: torch.Tensor
+    sites: torch.Tensor
+    row: torch.Tensor
+    neighbor: torch.Tensor
+    distance: torch.Tensor
+    count: torch.Tensor
+    log_count: torch.Tensor
+    extra: torch.Tensor
+    kind_pair: torch.Tensor
+    pair_kinds: torch.Tensor
+    by_group: torch.Tensor
+    group_start: torch.Tensor
+    group_row: torch.Tensor
+    group_pair: torch.Tensor
+    volume: torch.Tensor
+    features: torch.Tensor
+    fractions: torch.Tensor
+    index: torch.Tensor
+
+    def __len__(self) -> int:
+        """Return the number of crystals."""
+        return len(self.volume)
+
+    def to(self, device: torch.device | str) -> Batch:
+        """Return the batch on another device."""
+        return Batch(**{f.name: getattr(self, f.name).to(device) for f in fields(self)})
+
+
+def collate(points: PointSets, crystals: NDArray[np.int64], index: NDArray[np.int64] | None = None) -> Batch:
+    """Gather crystals of the point sets into one batch.
+
+    Parameters
+    ----------
+    points : PointSets
+        C crystals.
+    crystals : ndarray of shape (B,)
+        Which of them; each must be valid (have rows).
+    index : ndarray of shape (B,) or None
+        Their numbers for noise; None takes the crystals themselves.
+
+    Returns
+    -------
+    Batch
+        The crystals in the given order.
+    """
+    own = points[crystals]  # without copies where crystals lie side by side
+    per_row = np.diff(own.pair_offsets)
+    crystal = np.repeat(np.arange(len(own)), np.diff(own.site_offsets))
+    row = np.repeat(np.arange(len(crystal)), per_row)
+    neighbor = own.neighbor + np.repeat(own.site_offsets[crystal], per_row)
+    used, kind = np.unique(own.kind, return_inverse=True)
+    groups = _group(row, kind[neighbor], len(used))
+    pair_kinds, group_pair = _number(kind[groups.row] * len(used) + groups.kind, len(used) ** 2)
+    kind_pair = np.empty_like(row)
+    kind_pair[groups.order] = np.repeat(group_pair, np.diff(groups.start, append=len(row)))
+    occupancy = own.kinds.fractions[used].sum(1, dtype=np.float64)[kind]
+    atoms = own.multiplicity * occupancy
+    total = np.bincount(crystal, atoms, minlength=len(own))
+    amount = own.count * own.weight * occupancy.astype(np.float32)[neighbor]
+    return Batch(
+        crystal=torch.from_numpy(crystal),
+        kind=torch.from_numpy(kind),
+        site_weight=_float(atoms / total[crystal]),
+        sites=_float(total.astype(np.float64)),
+        row=torch.from_numpy(row),
+        neighbor=torch.from_numpy(neighbor),
+        distance=_float(own.distance),
+        count=torch.from_numpy(own.count.astype(np.int64)),
+        log_count=_float(np.log(amount, dtype=np.float32)),
+        extra=_float(own.extra),
+        kind_pair=torch.from_numpy(kind_pair),
+        pair_kinds=torch.from_numpy(np.stack([pair_kinds // len(used), pair_kinds % len(used)], 1)),
+        by_group=torch.from_numpy(groups.order),
+        group_start=torch.from_numpy(groups.start),
+        group_row=torch.from_numpy(groups.row),
+        group_pair=torch.from_numpy(group_pair),
+        volume=_float(own.volume),
+        features=_float(own.kinds.features[used]),
+        fractions=_float(own.kinds.fractions[used]),
+        index=torch.from_numpy(np.array(crystals if index is None else index, np.int64)),
+    )
+
+
+class _Groups(NamedTuple):
+    """The pairs of each row with each content, G groups."""
+
+    order: NDArray[np.int64]  # (P,) pairs, those of a group side by side and in their order
+    start: NDArray[np.int64]  # (G,) where each group begins in them
+    row: NDArray[np.int64]  # (G,) ascending
+    kind: NDArray[np.int64]  # (G,) of the neighbours
+
+
+def _group(row: NDArray[np.int64], kind: NDArray[np.int64], n_kinds: int) -> _Groups:
+    """Group pairs by their row (P,) and the content of their neighbour (P,)."""
+    key, bits = row * n_kinds + kind, len(row).bit_length()
+    if key.max(initial=0) >> (63 - bits):
+        order = np.argsort(key, kind="stable")
+        key = key[order]
+    else:
+        # Integers are sorted in a third of the time that their order takes, so each one carries its place.
+        key = np.sort((key << bits) | np.arange(len(row)))
+        order = key & ((1 << bits) - 1)
+        key >>= bits
+    start = np.flatnonzero(changes(key))
+    return _Groups(order, start, *np.divmod(key[start], n_kinds))
+
+
+def _number(key: NDArray[np.int64], bound: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Distinct keys below the bound and the index of each key among them; sorts only where a table would be large."""
+    if bound > 10_000_000:
+        return np.unique(key, return_inverse=True)
+    present = np.zeros(bound, bool)
+    present[key] = True
+    distinct = np.flatnonzero(present)
+    index = np.empty(bound, np.int64)
+    index[distinct] = np.arange(len(distinct))
+    return distinct, index[key]
+
+
+def _float(values: NDArray[np.floating]) -> torch.Tensor:
+    """As a float32 tensor of its own: point sets may be a file that cannot be written to."""
+    return torch.from_numpy(np.array(values, np.float32))
+
+
+def pair_budget_batches(
+    n_pairs: NDArray[np.int64], budget: int, crystals: NDArray[np.int64], at_least: int = 1
+) -> Iterator[NDArray[np.int64]]:
+    """Cut a sequence of crystals into batches of at most ``budget`` pairs.
+
+    Parameters
+    ----------
+    n_pairs : ndarray of shape (C,)
+        Pairs of each crystal.
+    budget : int
+        Most pairs in a batch; only the crystals that ``at_least`` asks for can exceed it.
+    crystals : ndarray of shape (N,)
+        The crystals in the order to serve.
+    at_least : int, default=1
+        Fewest crystals in a batch, where there are as many: training needs two, so that each has another.
+
+    Yields
+    ------
+    ndarray
+        Crystals of one batch.
+
+    Examples
+    --------
+    >>> sizes = np.array([4, 4, 9, 1])
+    >>> [b.tolist() for b in pair_budget_batches(sizes, 8, np.arange(4))]
+    [[0, 1], [2], [3]]
+    >>> [b.tolist() for b in pair_budget_batches(sizes, 8, np.arange(4), at_least=2)]
+    [[0, 1], [2, 3]]
+    """
+    total, start = offsets_from_lengths(n_pairs[crystals]), 0
+    while start < len(crystals):
+        # Before the first crystal with which the sum of pairs passes the budget.
+        stop = int(np.searchsorted(total, total[start] + budget, side="right")) - 1
+        stop = max(stop, start + at_least)
+        if len(crystals) - stop < at_least:
+            stop = len(crystals)
+        yield crystals[start:stop]
+        start = stop
+
+
+def shuffled(n: int, rng: np.random.Generator, window: int = _WINDOW, block: int = _BLOCK) -> NDArray[np.int64]:
+    """Positions 0 to n - 1 in random order; of more than a window by blocks, so that few parts of a file are read.
+
+    The positions are cut into blocks, at other places each time; the blocks are shuffled, and so are the positions of
+    each run of blocks that fills a window.
+
+    Parameters
+    ----------
+    n : int
+        How many.
+    rng : Generator
+        Source of randomness.
+    window, block : int
+        Positions that are shuffled with one another, and that stay in one window.
+
+    Returns
+    -------
+    ndarray of int64, shape (n,)
+        A permutation.
+
+    Examples
+    --------
+    >>> order = shuffled(1000, np.random.default_rng(0), window=100, block=10)
+    >>> bool((np.sort(order) == np.arange(1000)).all()), len(set(order[:100] // 10)) > 10
+    (True, True)
+    """
+    if n <= window:
+        return rng.permutation(np.arange(n))
+    edges = np.array([0, *range(int(rng.integers(1, block + 1)), n, block), n])
+    blocks = rng.permutation(len(edges) - 1)
+    _, order = gather_runs(edges, blocks)
+    for start in range(0, n, window):
+        rng.shuffle(order[start : start + window])
+    return order

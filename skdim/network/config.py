@@ -1,0 +1,123 @@
+"""Parameters in, one frozen, JSON-able description of a model out, checked as a whole."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from skdim.network.architecture import EncoderConfig
+from skdim.network.estimators import ESTIMATORS
+from skdim.parameters import check_choice, check_number
+
+NEGATIVES = ("crystal", "species", "distances", "neighbors")
+READOUTS = ("moments", "network")
+
+
+@dataclass(frozen=True)
+class ObjectiveConfig:
+    """What is learned; every field can be set through ``objective_params``.
+
+    Attributes
+    ----------
+    local, global_, context, prior : float
+        Weights of the local, global and context objectives and of adversarial prior matching; 0 leaves one out.
+    estimator : str
+        "jsd", "infonce" or "dv", for the local and global objectives.
+    jitter : float
+        Standard deviation of the relative noise on each distance while the context objective is learned.
+    strain : float
+        The same for all distances of a crystal at once.
+    """
+
+    local: float = 0.0
+    global_: float = 0.0
+    context: float = 1.0
+    prior: float = 0.0
+    estimator: str = "jsd"
+    jitter: float = 0.03
+    strain: float = 0.05
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be learned."""
+        for name in ("local", "global_", "context", "prior", "jitter", "strain"):
+            check_number(name.rstrip("_"), getattr(self, name), "finite numbers of at least 0", least=0)
+        check_choice("estimator", self.estimator, ESTIMATORS)
+
+    @property
+    def total(self) -> float:
+        """Sum of the weights; zero leaves nothing to learn."""
+        return self.local + self.global_ + self.context + self.prior
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Everything that shapes a model; JSON-able through `as_dict`.
+
+    Attributes
+    ----------
+    feature_names, interaction_names : tuple of str
+        Columns of the site features, and of the pairs ("distance" first).
+    encoder, context_encoder : EncoderConfig or None
+        The encoder that sees the centre, and the one that does not; None leaves the latter out.
+    objective : ObjectiveConfig
+        What is learned.
+    readout : str
+        "moments": statistics over the sites of raw features and environments, and densities of the former.
+        "network": the paper's pre-pool layers, mean over sites, post-pool layers.
+    negatives : tuple of str
+        Kinds of false samples of the global objective.
+    kl_weight : float
+        Weight of the divergence of environments and vectors from the unit Gaussian.
+    local_dim, global_dim : int
+        Widths of the environment and crystal vectors that the local and global objectives use.
+    """
+
+    feature_names: tuple[str, ...]
+    interaction_names: tuple[str, ...] = ("distance",)
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    context_encoder: EncoderConfig | None = None
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    readout: str = "moments"
+    negatives: tuple[str, ...] = NEGATIVES
+    kl_weight: float = 0.1
+    local_dim: int = 32
+    global_dim: int = 64
+
+    def __post_init__(self) -> None:
+        """Refuse combinations that cannot work."""
+        unknown = [n for n in self.negatives if n not in NEGATIVES]
+        if unknown or not self.negatives or len(set(self.negatives)) < len(self.negatives):
+            raise ValueError(f"negatives={self.negatives!r}; accepted are one or more of {', '.join(NEGATIVES)}.")
+        check_choice("readout", self.readout, READOUTS)
+        check_number("kl_weight", self.kl_weight, "finite numbers of at least 0", least=0)
+        if self.objective.context > 0 and self.context_encoder is None:
+            raise ValueError(
+                f"objective_params={{'context': {self.objective.context}}} needs readout='moments', which alone reads "
+                f"the context; with readout={self.readout!r} accepted is 0, and 'local' or 'global' above it."
+            )
+
+    @property
+    def has_gaussians(self) -> bool:
+        """Whether environments and vectors of the published kind are needed."""
+        return self.readout == "network" or self.objective.local + self.objective.global_ + self.objective.prior > 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON-able values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> ModelConfig:
+        """Build from what `as_dict` returned, perhaps after a round trip through JSON."""
+        values = dict(values)
+        for name in ("feature_names", "interaction_names", "negatives"):
+            values[name] = tuple(values[name])
+        for name in ("encoder", "context_encoder"):
+            if values[name] is not None:
+                values[name] = encoder_config(values[name])
+        return cls(**{**values, "objective": ObjectiveConfig(**values["objective"])})
+
+
+def encoder_config(values: dict[str, Any]) -> EncoderConfig:
+    """Return the configuration with these fields; lists become tuples."""
+    fixed: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    return EncoderConfig(**fixed)

@@ -1,0 +1,175 @@
+"""A batch in, one environment vector a site out: Site-Net's attention over the neighbourhood of each site.
+
+Site-Net [1]_ looks at every bond z_ij = [x_i, x_j, e_ij] of a site, weighs the bonds by attention and sums them:
+
+    a_ij^h = softmax_j g_W^h(z_ij),    m_i^h = sum_j a_ij^h g_A(z_ij),
+    x_i' = g_S([m_i^1 ... m_i^H]),     e_ij' = g_I(z_ij).
+
+A first layer W z_ij is W_a x_i + W_b x_j + W_c e_ij, so sites are projected before they are gathered into pairs,
+and in the first block, where x depends on the content of a site alone, only the distinct contents are projected.
+
+Shapes in comments: S rows, P pairs, K site contents, F site features, H heads, w width.
+
+References
+----------
+.. [1] Moran, Gaultois, Gusev, Rosseinsky, "Site-Net", arXiv 2209.08190.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import nn
+
+from skdim.network.blocks import PublishedBlock, SeparableBlock, first_pairs, later_pairs
+from skdim.network.layers import perceptron, radial_basis
+from skdim.network.segments import segment_softmax
+
+if TYPE_CHECKING:
+    from skdim.network.architecture import EncoderConfig
+    from skdim.network.batches import Batch
+
+# A logit this far below the others is shut; further below, single precision would round the ones it is added to.
+_CLOSED = 100.0
+# Angstrom; where a logarithm is taken of the distance of a site from itself.
+_NEAR = 1e-2
+
+
+class Geometry(NamedTuple):
+    """What an encoder takes of the distances."""
+
+    prior: torch.Tensor  # (P, H) logits before anything is learned
+    edge: torch.Tensor  # (P, E)
+
+
+class Environments(NamedTuple):
+    """What the encoder says of each site."""
+
+    vector: torch.Tensor  # (S, blocks * w)
+    log_partition: torch.Tensor  # (S, H) logarithm of the sum of exponentials of the first block's scores
+    scores: torch.Tensor  # (P, H) of the last block
+
+    def attention(self, batch: Batch) -> torch.Tensor:
+        """Attention (P, H) of each site to its pairs, copies of a pair together."""
+        return segment_softmax(self.scores, batch.row, len(batch.kind))[0]
+
+
+class SiteNetEncoder(nn.Module):
+    """Site-Net's attention blocks over ragged neighbourhoods.
+
+    Parameters
+    ----------
+    n_features : int
+        Site features F.
+    n_extra : int
+        Interaction features beside the distance, E.
+    config : EncoderConfig
+        Shape of the network.
+    hide_centre : bool, default=False
+        True gives the context encoder: it sees neither the centre nor what is in neighbours that hold one of the
+        centre's elements, so what it knows of the centre it has from the surroundings. One block only: deeper pairs
+        have seen their centre. Interaction features beside the distance are left out, as they contain the centre.
+    """
+
+    exponents: torch.Tensor
+
+    def __init__(self, n_features: int, n_extra: int, config: EncoderConfig, hide_centre: bool = False) -> None:
+        super().__init__()
+        if hide_centre and config.blocks != 1:
+            raise ValueError(f"blocks={config.blocks} must be 1 for an encoder that hides the centre.")
+        self.config, self.hide_centre = config, hide_centre
+        # Interaction features beside the distance, such as a Coulomb term, contain the centre.
+        self.n_extra = 0 if hide_centre else n_extra
+        self.register_buffer("exponents", torch.tensor(config.decay or [0.0] * config.heads), persistent=False)
+        n_edge, width, activation = (4 if config.radial else 1) + self.n_extra, config.width, config.activation
+        self.embed_site = self.embed_edge = None
+        sizes = (n_features, n_edge)
+        if config.depth == 2:
+            self.embed_site = perceptron(n_features, width, activation=activation)
+            self.embed_edge = perceptron(n_edge, width, activation=activation)
+            sizes = (width, width)
+        n_difference = n_features if config.difference and not hide_centre else 0
+        shapes = [(*sizes, n_difference), *[(width, sizes[1], 0)] * (config.blocks - 1)]
+        self.blocks = nn.ModuleList(
+            SeparableBlock(*shape, config, hide_centre)
+            if config.depth == 1
+            else PublishedBlock(*shape, config, last=k == config.blocks - 1, hide_centre=hide_centre)
+            for k, shape in enumerate(shapes)
+        )
+
+    @property
+    def out_width(self) -> int:
+        """Width of an environment vector."""
+        return self.config.blocks * self.config.width
+
+    def forward(
+        self, batch: Batch, features: torch.Tensor, distance: torch.Tensor, geometry: Geometry | None = None
+    ) -> Environments:
+        """Encode every site.
+
+        Parameters
+        ----------
+        batch : Batch
+            S rows, P pairs.
+        features : Tensor of shape (K, F)
+            Standardised features of the batch's site contents.
+        distance : Tensor of shape (P,)
+            Distances in Angstrom, the batch's own or disturbed ones.
+        geometry : Geometry, optional
+            Of the same distances, from this encoder or another that has the same (see `same_geometry`).
+
+        Returns
+        -------
+        Environments
+        """
+        prior, edge = self.geometry(batch, distance) if geometry is None else geometry
+        state = features
+        if self.embed_site is not None and self.embed_edge is not None:
+            state, edge = self.embed_site(features), self.embed_edge(edge)
+        pairs = first_pairs(batch, features, self.hide_centre)
+        outputs, partitions = [], []
+        for block in self.blocks:
+            state, edge, partition, scores = block(pairs, state, edge, prior)
+            pairs = later_pairs(batch)
+            outputs.append(state)
+            partitions.append(partition)
+        return Environments(torch.cat(outputs, 1), partitions[0], scores)
+
+    def surroundings(self, batch: Batch, geometry: Geometry, environments: Environments) -> torch.Tensor:
+        """Logarithm of the sum of exponentials of the prior, (S, H): how much there is around a site.
+
+        What attention learns is left out: it has no bound, and sums of powers of the distance are amounts.
+        """
+        if len(self.blocks) == 1 and environments.scores is geometry.prior:
+            return environments.log_partition
+        return segment_softmax(geometry.prior, batch.row, len(batch.kind))[1]
+
+    def same_geometry(self, other: SiteNetEncoder) -> bool:
+        """Whether the two take the same of distances, so that it need be computed once only."""
+        mine, theirs = ((e.config.heads, e.config.decay, e.config.cutoff, e.config.radial) for e in (self, other))
+        return mine == theirs and self.n_extra == other.n_extra
+
+    def geometry(self, batch: Batch, distance: torch.Tensor) -> Geometry:
+        """Prior logits and functions of the distances (P,)."""
+        # The self pair has d = 0; where powers of d are taken it is closed, so any moderate distance will do.
+        instead = 1.0 if self.config.decay is not None else _NEAR
+        safe = distance.masked_fill(distance <= 0, instead) if self.config.radial else distance
+        edge = radial_basis(safe) if self.config.radial else safe.unsqueeze(1)
+        if self.n_extra:
+            edge = torch.cat([edge, batch.extra], 1)
+        return Geometry(self._prior(batch, distance), edge)
+
+    def _prior(self, batch: Batch, distance: torch.Tensor) -> torch.Tensor:
+        """Logits (P, H) before anything is learned: counts, cutoff, decay with distance."""
+        prior = batch.log_count.unsqueeze(1).expand(-1, self.config.heads)
+        closed = torch.zeros_like(distance, dtype=torch.bool)
+        if self.config.decay is not None:
+            closed = distance <= 0
+            prior = prior - self.exponents * distance.clamp_min(_NEAR).log().unsqueeze(1)
+        if self.config.cutoff is not None:
+            closed = closed | (distance > self.config.cutoff)
+        if not closed.any():
+            return prior
+        # Finite, so that a site with nothing but closed pairs still has a softmax, over all of their copies.
+        return torch.where(closed.unsqueeze(1), batch.log_count.unsqueeze(1) - _CLOSED, prior)

@@ -1,0 +1,172 @@
+"""A batch in, false samples out: who is paired with whom, and crystals with one thing made wrong.
+
+False samples of the global objective come from another crystal, or from the same crystal with its species
+replaced, its distances replaced, or its neighbours' identities permuted [1]_. The disturbed crystals are made from
+expanded pairs: equal pairs that the symmetry reduction merged are disturbed one by one.
+
+References
+----------
+.. [1] Moran et al., arXiv 2407.00671.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import torch
+
+from skdim.network.segments import segment_sum
+
+if TYPE_CHECKING:
+    from skdim.network.batches import Batch
+
+
+def other_crystals(n_crystals: int, generator: torch.Generator) -> torch.Tensor:
+    """For each crystal of a batch another one, each used once.
+
+    Parameters
+    ----------
+    n_crystals : int
+        At least 2.
+    generator : torch.Generator
+        Source of randomness.
+
+    Returns
+    -------
+    LongTensor of shape (B,)
+        A permutation without a fixed point.
+
+    Examples
+    --------
+    >>> other_crystals(2, torch.Generator()).tolist()
+    [1, 0]
+    """
+    if n_crystals < 2:
+        raise ValueError(f"a batch of {n_crystals} crystal(s) holds no other crystal to draw false samples from.")
+    order = torch.randperm(n_crystals, generator=generator)
+    partner = torch.empty_like(order)
+    partner[order] = order.roll(1)
+    return partner
+
+
+def draw_rows(batch: Batch, crystal: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """One row of each named crystal, drawn in proportion to how many sites the row stands for.
+
+    Parameters
+    ----------
+    batch : Batch
+        Where to draw.
+    crystal : LongTensor of shape (N,)
+        Crystals, as often as rows are wanted.
+    generator : torch.Generator
+        Source of randomness.
+
+    Returns
+    -------
+    LongTensor of shape (N,)
+        Rows of the batch; ``batch.crystal[rows]`` equals ``crystal``.
+    """
+    # Weights sum to one over a crystal, so the running sum passes from c to c + 1 along crystal c.
+    steps = batch.site_weight.double().cumsum(0)
+    target = crystal + torch.rand(len(crystal), generator=generator, dtype=torch.float64).to(steps.device)
+    rows = torch.searchsorted(steps, target, right=True).clamp_max(len(steps) - 1)
+    sizes = torch.bincount(batch.crystal, minlength=len(batch))
+    last = sizes.cumsum(0) - 1
+    return torch.minimum(torch.maximum(rows, (last - sizes + 1)[crystal]), last[crystal])
+
+
+def runs(index: torch.Tensor, n: int, chosen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Positions of the chosen segments' values laid end to end, and which choice each belongs to.
+
+    ``index`` (N,) ascends and names each value's segment; ``chosen`` (M,) may repeat segments.
+    """
+    sizes = torch.bincount(index, minlength=n)
+    starts = sizes.cumsum(0) - sizes
+    length = sizes[chosen]
+    owner = torch.repeat_interleave(torch.arange(len(chosen), device=chosen.device), length)
+    first = length.cumsum(0) - length
+    within = torch.arange(len(owner), device=chosen.device) - first[owner]
+    return starts[chosen][owner] + within, owner
+
+
+def expand(batch: Batch) -> Batch:
+    """The batch with every merged pair written out, so that each can be disturbed by itself."""
+    take = torch.repeat_interleave(torch.arange(len(batch.count), device=batch.count.device), batch.count)
+    written_out = replace(
+        batch,
+        row=batch.row[take],
+        neighbor=batch.neighbor[take],
+        distance=batch.distance[take],
+        count=torch.ones_like(take),
+        log_count=(batch.log_count - batch.count.log())[take],
+        extra=batch.extra[take],
+        kind_pair=batch.kind_pair[take],
+    )
+    return _grouped(written_out)
+
+
+def _grouped(batch: Batch) -> Batch:
+    """The batch with its groups made anew from rows and pairs of contents."""
+    n_kind_pairs = len(batch.pair_kinds)
+    key = batch.row * n_kind_pairs + batch.kind_pair
+    groups, group, size = torch.unique(key, return_inverse=True, return_counts=True)
+    return replace(
+        batch,
+        by_group=torch.argsort(group, stable=True),
+        group_start=size.cumsum(0) - size,
+        group_row=groups // n_kind_pairs,
+        group_pair=groups % n_kind_pairs,
+    )
+
+
+def _with_pairs(batch: Batch, kind: torch.Tensor, neighbor: torch.Tensor) -> Batch:
+    """The batch with other contents or neighbours, its pairs of contents numbered anew."""
+    n_kinds = len(batch.features)
+    key = kind[batch.row] * n_kinds + kind[neighbor]
+    distinct, kind_pair = torch.unique(key, return_inverse=True)
+    pair_kinds = torch.stack([distinct // n_kinds, distinct % n_kinds], 1)
+    return _grouped(replace(batch, kind=kind, neighbor=neighbor, kind_pair=kind_pair, pair_kinds=pair_kinds))
+
+
+def replace_species(batch: Batch, partner: torch.Tensor, generator: torch.Generator) -> Batch:
+    """Each row gets the content of a site of the partner crystal; positions stay."""
+    return _with_pairs(batch, batch.kind[draw_rows(batch, partner[batch.crystal], generator)], batch.neighbor)
+
+
+def replace_distances(batch: Batch, partner: torch.Tensor, generator: torch.Generator) -> Batch:
+    """Each site gets the distances of a site of the partner crystal; its neighbours' identities stay as frequent.
+
+    ``batch`` must be expanded. Neighbours are drawn from the site's own ones, in proportion to their weights.
+    """
+    source = draw_rows(batch, partner[batch.crystal], generator)
+    taken, row = runs(batch.row, len(batch.kind), source)
+    moved = replace(
+        batch,
+        row=row,
+        distance=batch.distance[taken],
+        count=batch.count[taken],
+        log_count=batch.log_count[taken],
+        extra=batch.extra[taken],
+    )
+    return _with_pairs(moved, batch.kind, batch.neighbor[_draw_pairs(batch, row, generator)])
+
+
+def _draw_pairs(batch: Batch, row: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """For each named row one of its pairs, drawn in proportion to the pairs' weights."""
+    weight = batch.log_count.double().exp()
+    share = weight / segment_sum(weight, batch.row, len(batch.kind))[batch.row]
+    steps = share.cumsum(0)
+    target = row + torch.rand(len(row), generator=generator, dtype=torch.float64).to(steps.device)
+    pairs = torch.searchsorted(steps, target, right=True).clamp_max(len(steps) - 1)
+    sizes = torch.bincount(batch.row, minlength=len(batch.kind))
+    last = sizes.cumsum(0) - 1
+    return torch.minimum(torch.maximum(pairs, (last - sizes + 1)[row]), last[row])
+
+
+def permute_neighbors(batch: Batch, generator: torch.Generator) -> Batch:
+    """Within each site the neighbours' identities are permuted against the distances; ``batch`` must be expanded."""
+    shuffled = torch.randperm(len(batch.row), generator=generator).to(batch.row.device)
+    # Sorting a shuffled order by row permutes within each row.
+    order = shuffled[torch.argsort(batch.row[shuffled], stable=True)]
+    return _with_pairs(batch, batch.kind, batch.neighbor[order])

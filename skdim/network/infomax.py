@@ -1,0 +1,252 @@
+"""Environments and crystal vectors in, losses out: the objectives of Deep InfoMax on crystals.
+
+*Local*: a site's environment tells its own pairs from those of a site of another crystal [1]_.
+*Global*: a crystal's vector tells its own environments from false ones [1]_.
+*Context*: the surroundings of a site tell which content sits there. It is local Deep InfoMax after what the
+environment shares with its centre by construction has been taken away: the encoder never sees the centre.
+
+References
+----------
+.. [1] Moran et al., arXiv 2407.00671.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from skdim.network.estimators import ESTIMATORS, Scores
+from skdim.network.false_samples import draw_rows, runs
+from skdim.network.segments import segment_sum
+
+if TYPE_CHECKING:
+    from skdim.network.batches import Batch
+
+
+class Gaussian(nn.Module):
+    """A vector as a Gaussian: its mean, and in training a draw from it.
+
+    Parameters
+    ----------
+    n_in, n_out : int
+        Widths of the input and of the vector.
+    """
+
+    def __init__(self, n_in: int, n_out: int) -> None:
+        super().__init__()
+        self.mean = nn.Linear(n_in, n_out)
+        self.log_variance = nn.Linear(n_in, n_out)
+
+    def forward(self, hidden: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return means and log variances."""
+        return self.mean(hidden), self.log_variance(hidden)
+
+    @staticmethod
+    def draw(mean: torch.Tensor, log_variance: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Draw one vector for each mean."""
+        noise = torch.randn(mean.shape, generator=generator, dtype=mean.dtype).to(mean.device)
+        return mean + noise * (0.5 * log_variance).exp()
+
+
+class Critic(nn.Module):
+    """T(a, b) = f(a) . h(b), with one hidden layer on each side.
+
+    The last layer of h is applied to f(a) instead, q . (V h + c) = (V'q) . h + q . c, so no wide vector is made for
+    each sample.
+
+    Parameters
+    ----------
+    n_anchor, n_sample : int
+        Widths of anchors and samples.
+    n_dot : int, default=128
+        Width of the scalar product.
+    """
+
+    def __init__(self, n_anchor: int, n_sample: int, n_dot: int = 128) -> None:
+        super().__init__()
+        self.query = nn.Sequential(nn.Linear(n_anchor, 64), nn.Mish(), nn.Linear(64, n_dot))
+        self.hidden = nn.Sequential(nn.Linear(n_sample, 64), nn.Mish())
+        self.key = nn.Linear(64, n_dot)
+
+    def anchors(self, vectors: torch.Tensor) -> torch.Tensor:
+        """Anchors (A, n_anchor) in the space of hidden samples, (A, 64 + 1)."""
+        query = self.query(vectors)
+        return torch.cat([query @ self.key.weight, (query @ self.key.bias).unsqueeze(1)], 1)
+
+    def samples(self, vectors: torch.Tensor) -> torch.Tensor:
+        """Hidden samples (N, 64 + 1); the last column is one."""
+        return F.pad(self.hidden(vectors), (0, 1), value=1.0)
+
+
+def site_pair_weights(batch: Batch) -> torch.Tensor:
+    """Share (P,) of each pair in its site: (1 + d)^-2, counts and cutoff included, summing to one."""
+    weight = batch.log_count.exp() * (1.0 + batch.distance) ** -2
+    return weight / segment_sum(weight, batch.row, len(batch.kind)).index_select(0, batch.row)
+
+
+class LocalObjective(nn.Module):
+    """Information between an environment and the pairs [x_j, d_ij] it was made from.
+
+    Parameters
+    ----------
+    n_local, n_features : int
+        Widths of an environment and of the site features.
+    estimator : str
+        One of `ESTIMATORS`.
+    """
+
+    def __init__(self, n_local: int, n_features: int, estimator: str) -> None:
+        super().__init__()
+        self.critic = Critic(n_local, n_features + 1)
+        self.estimator = estimator
+
+    def forward(
+        self,
+        batch: Batch,
+        features: torch.Tensor,
+        local: torch.Tensor,
+        partner: torch.Tensor,
+        generator: torch.Generator,
+    ) -> torch.Tensor:
+        """Return the loss: mean over crystals of the mean over their sites.
+
+        Parameters
+        ----------
+        batch : Batch
+            B crystals, S rows, P pairs.
+        features : Tensor of shape (K, F)
+            Standardised site features.
+        local : Tensor of shape (S, n_local)
+            Environments.
+        partner : LongTensor of shape (B,)
+            Another crystal for each, whose pairs are the false ones.
+        generator : torch.Generator
+            Draws the site of the other crystal.
+        """
+        n_rows = len(batch.kind)
+        sampled = features.index_select(0, batch.kind).index_select(0, batch.neighbor)
+        samples = self.critic.samples(torch.cat([sampled, batch.distance.unsqueeze(1)], 1))
+        anchors = self.critic.anchors(local)
+        weight = site_pair_weights(batch)
+        true = Scores((samples * anchors.index_select(0, batch.row)).sum(1), weight, batch.row)
+        taken, owner = runs(batch.row, n_rows, draw_rows(batch, partner[batch.crystal], generator))
+        value = (samples.index_select(0, taken) * anchors.index_select(0, owner)).sum(1)
+        false = Scores(value, weight.index_select(0, taken), owner)
+        n_false = segment_sum(batch.log_count.exp().index_select(0, taken), owner, n_rows)
+        loss = ESTIMATORS[self.estimator](true, false, n_rows, n_false)
+        return (loss * batch.site_weight).sum() / len(batch)
+
+
+class GlobalObjective(nn.Module):
+    """Information between a crystal's vector and its environments.
+
+    Parameters
+    ----------
+    n_global, n_local : int
+        Widths of a crystal's vector and of an environment.
+    estimator : str
+        One of `ESTIMATORS`.
+    """
+
+    def __init__(self, n_global: int, n_local: int, estimator: str) -> None:
+        super().__init__()
+        self.critic = Critic(n_global, n_local)
+        self.estimator = estimator
+
+    def forward(
+        self,
+        batch: Batch,
+        vector: torch.Tensor,
+        local: torch.Tensor,
+        false: list[tuple[torch.Tensor, torch.Tensor]],
+    ) -> torch.Tensor:
+        """Return the loss, the mean over the kinds of false samples.
+
+        Parameters
+        ----------
+        batch : Batch
+            B crystals, S rows.
+        vector : Tensor of shape (B, n_global)
+            Crystal vectors.
+        local : Tensor of shape (S, n_local)
+            True environments.
+        false : list of (Tensor of shape (S, n_local), LongTensor of shape (S,))
+            For each kind of false sample its environments and the crystal each is held against.
+        """
+        anchors = self.critic.anchors(vector)
+        samples = self.critic.samples(local)
+        own = (samples * anchors.index_select(0, batch.crystal)).sum(1)
+        true = Scores(own, batch.site_weight, batch.crystal)
+        losses = []
+        for vectors, crystal in false:
+            value = (self.critic.samples(vectors) * anchors.index_select(0, crystal)).sum(1)
+            # As many as the sites they stand for: how far symmetry merges rows must not show.
+            n_false = segment_sum(batch.site_weight * batch.sites[batch.crystal], crystal, len(batch))
+            scores = Scores(value, batch.site_weight, crystal)
+            losses.append(ESTIMATORS[self.estimator](true, scores, len(batch), n_false).mean())
+        return torch.stack(losses).mean()
+
+
+class ContextObjective(nn.Module):
+    """Information between a site's surroundings and the element that sits there.
+
+    InfoNCE with every element of the pretraining set as a sample, in proportion to its share of the sites: the critic
+    q(l_i) . h(z) is the log ratio of the element's probability here to that share, and the loss is the cross entropy
+    of the true element.
+
+    Parameters
+    ----------
+    n_local : int
+        Width of a context environment.
+    share : Tensor of shape (119,)
+        Share of the pretraining set's sites by atomic number; an element without any gets a floor.
+    n_dot : int, default=64
+        Width of the scalar product.
+    """
+
+    log_share: torch.Tensor
+
+    def __init__(self, n_local: int, share: torch.Tensor, n_dot: int = 64) -> None:
+        super().__init__()
+        self.query = nn.Linear(n_local, n_dot)
+        self.key = nn.Parameter(torch.randn(len(share), n_dot) / 8.0)
+        self.bias = nn.Parameter(torch.zeros(len(share)))
+        self.register_buffer("log_share", share.clamp_min(1e-6).log())
+
+    def log_probabilities(self, context: torch.Tensor) -> torch.Tensor:
+        """Log probability (S, 119) of each element at each site, from its context (S, n_local)."""
+        return F.linear(self.query(context), self.key, self.bias + self.log_share).log_softmax(1)
+
+    def surprise(self, batch: Batch, log_probabilities: torch.Tensor) -> torch.Tensor:
+        """How unlikely the surroundings find the true content of each site, (S,), in nats."""
+        share = batch.fractions / batch.fractions.sum(1, keepdim=True)
+        return -(share.index_select(0, batch.kind) * log_probabilities).sum(1)
+
+    def forward(self, batch: Batch, context: torch.Tensor) -> torch.Tensor:
+        """Return the loss: mean over crystals of the mean surprise over their sites."""
+        return (self.surprise(batch, self.log_probabilities(context)) * batch.site_weight).sum() / len(batch)
+
+
+class PriorMatching(nn.Module):
+    """Adversarial pressure on crystal vectors to look like unit Gaussian ones (Hjelm et al., arXiv 1808.06670).
+
+    Parameters
+    ----------
+    n_global : int
+        Width of a crystal's vector.
+    """
+
+    def __init__(self, n_global: int) -> None:
+        super().__init__()
+        self.discriminator = nn.Sequential(nn.Linear(n_global, 64), nn.Mish(), nn.Linear(64, 1))
+
+    def forward(self, vector: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Return discriminator's plus encoder's loss; each one's gradient reaches only its own weights."""
+        prior = torch.randn(vector.shape, generator=generator, dtype=vector.dtype).to(vector.device)
+        judged = F.softplus(-self.discriminator(prior)) + F.softplus(self.discriminator(vector.detach()))
+        frozen = {k: v.detach() for k, v in self.discriminator.named_parameters()}
+        fooled = F.softplus(-torch.func.functional_call(self.discriminator, frozen, (vector,)))
+        return (judged + fooled).mean()

@@ -1,0 +1,114 @@
+"""A batch and its encoder in, the published two-level losses and crystal vectors out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from skdim.network.estimators import gaussian_kl
+from skdim.network.false_samples import (
+    expand,
+    other_crystals,
+    permute_neighbors,
+    replace_distances,
+    replace_species,
+)
+from skdim.network.infomax import Gaussian, GlobalObjective, LocalObjective, PriorMatching
+from skdim.network.layers import perceptron
+from skdim.network.segments import segment_sum
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from skdim.network.batches import Batch
+    from skdim.network.config import ModelConfig
+    from skdim.network.encoder import SiteNetEncoder
+
+
+class TwoLevels(nn.Module):
+    """The paper's two levels: Gaussian environments and crystal vectors with their objectives.
+
+    Parameters
+    ----------
+    config : ModelConfig
+        Widths and objectives.
+    n_in : int
+        Width of the encoder's environments.
+    n_features : int
+        Site features F.
+
+    References
+    ----------
+    Moran et al., arXiv 2407.00671.
+    """
+
+    def __init__(self, config: ModelConfig, n_in: int, n_features: int) -> None:
+        super().__init__()
+        self.config = config
+        objective, activation = config.objective, config.encoder.activation
+        self.local = Gaussian(n_in, config.local_dim)
+        self.before = perceptron(config.local_dim, 64, 128, activation=activation)
+        self.after = perceptron(128, 64, activation=activation)
+        self.global_ = Gaussian(64, config.global_dim)
+        self.local_objective = LocalObjective(config.local_dim, n_features, objective.estimator)
+        self.global_objective = GlobalObjective(config.global_dim, config.local_dim, objective.estimator)
+        self.prior = PriorMatching(config.global_dim) if objective.prior > 0 else None
+
+    def pool(self, batch: Batch, local: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and log variance of the crystal vectors (B, global_dim) from environments (S, local_dim)."""
+        hidden = self.before(local) * batch.site_weight.unsqueeze(1)
+        mean, log_variance = self.global_(self.after(segment_sum(hidden, batch.crystal, len(batch))))
+        return mean, log_variance
+
+    def vectors(self, batch: Batch, environments: torch.Tensor) -> torch.Tensor:
+        """Crystal vectors: the means, nothing is drawn."""
+        return self.pool(batch, self.local(environments)[0])[0]
+
+    def losses(
+        self, batch: Batch, features: torch.Tensor, encoder: SiteNetEncoder, generator: torch.Generator
+    ) -> dict[str, torch.Tensor]:
+        """Local, global, divergence and prior losses, weighted."""
+        objective, losses = self.config.objective, {}
+        partner = other_crystals(len(batch), generator)
+        local = self.local(encoder(batch, features, batch.distance).vector)
+        divergence = batch.site_weight @ gaussian_kl(*local) / len(batch)
+        drawn = Gaussian.draw(local[0], local[1], generator)
+        losses["local"] = objective.local * self.local_objective(batch, features, drawn, partner, generator)
+        # The gradient stops between the levels, so the sum of the losses trains both as if alone.
+        fixed = local[0].detach()
+        vector = self.pool(batch, fixed)
+        divergence = divergence + gaussian_kl(*vector).mean()
+        drawn = Gaussian.draw(vector[0], vector[1], generator)
+        false = self._false(batch, features, encoder, fixed, partner, generator)
+        losses["global"] = objective.global_ * self.global_objective(batch, drawn, fixed, false)
+        losses["kl"] = self.config.kl_weight * divergence
+        if self.prior is not None:
+            losses["prior"] = objective.prior * self.prior(drawn, generator)
+        return losses
+
+    def _false(
+        self,
+        batch: Batch,
+        features: torch.Tensor,
+        encoder: SiteNetEncoder,
+        local: torch.Tensor,
+        partner: torch.Tensor,
+        generator: torch.Generator,
+    ) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """Environments of each kind of false sample, and the crystals they are held against."""
+        false = []
+        if "crystal" in self.config.negatives:
+            false.append((local, partner[batch.crystal]))
+        apart = expand(batch) if {"distances", "neighbors"} & set(self.config.negatives) else batch
+        disturb: dict[str, Callable[[], Batch]] = {
+            "species": lambda: replace_species(batch, partner, generator),
+            "distances": lambda: replace_distances(apart, partner, generator),
+            "neighbors": lambda: permute_neighbors(apart, generator),
+        }
+        with torch.no_grad():
+            for name in (n for n in disturb if n in self.config.negatives):
+                wrong = disturb[name]()
+                false.append((self.local(encoder(wrong, features, wrong.distance).vector)[0], batch.crystal))
+        return false

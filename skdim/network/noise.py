@@ -1,0 +1,57 @@
+"""A seed and the numbers of crystals in, noise for each of them out: the same in every batch and in every process.
+
+Counter-based: a number is a hash of the seed, the crystal and what is drawn for it, so none depends on another draw.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from skdim.network.batches import Batch
+
+# Steele, Lea and Flood, "Fast splittable pseudorandom number generators" (2014), as signed numbers.
+_STEP = 0x9E3779B97F4A7C15 - 2**64
+_FIRST, _SECOND = 0xBF58476D1CE4E5B9 - 2**64, 0x94D049BB133111EB - 2**64
+_LOW = 2**32 - 1
+
+
+def crystal_noise(batch: Batch, generator: torch.Generator) -> torch.Tensor:
+    """Standard normal number (B,) for each crystal of a batch, from the generator's seed and the crystal's index."""
+    return _normal(_crystal_keys(batch, generator))
+
+
+def pair_noise(batch: Batch, generator: torch.Generator) -> torch.Tensor:
+    """Standard normal number (P,) for each pair of a batch, numbered within its crystal."""
+    crystal = batch.crystal.index_select(0, batch.row)
+    first = torch.searchsorted(crystal, torch.arange(len(batch), device=crystal.device))
+    # Counted from the crystal's first pair: the part that all pairs of a crystal share is put into its key.
+    keys = _crystal_keys(batch, generator).sub_(first.mul_(_STEP))
+    number = torch.arange(1, len(crystal) + 1, device=crystal.device)
+    return _normal(_mixed(number.mul_(_STEP).add_(keys.index_select(0, crystal))))
+
+
+def _crystal_keys(batch: Batch, generator: torch.Generator) -> torch.Tensor:
+    """A number (B,) of 64 bits for each crystal."""
+    # The upper half of the seed: processes of one training differ in the lower one.
+    seed = (generator.initial_seed() & (2**64 - 1)) >> 32
+    return _mixed(_mixed(batch.index * _STEP + seed).add_(seed))
+
+
+def _mixed(bits: torch.Tensor) -> torch.Tensor:
+    """Hash numbers of 64 bits in place: SplitMix64. Products are meant to overflow, shifts to fill with zeros."""
+    for shift, factor in ((30, _FIRST), (27, _SECOND)):
+        bits ^= (bits >> shift).bitwise_and_(2 ** (64 - shift) - 1)
+        bits *= factor
+    bits ^= (bits >> 31).bitwise_and_(2**33 - 1)
+    return bits
+
+
+def _normal(bits: torch.Tensor) -> torch.Tensor:
+    """Turn hashes into standard normal numbers (Box and Muller)."""
+    radius = (bits >> 32).bitwise_and_(_LOW).float().add_(0.5).mul_(2.0**-32)
+    angle = (bits & _LOW).float().mul_(2.0**-31 * math.pi)
+    return radius.log_().mul_(-2.0).clamp_min_(0.0).sqrt_().mul_(angle.cos_())

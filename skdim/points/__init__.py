@@ -1,0 +1,1 @@
+"""Structures in, point sets out: neighbourhoods, symmetry reduction, site features, and where they are kept."""

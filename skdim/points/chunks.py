@@ -1,0 +1,269 @@
+"""Some crystals of any accepted kind in, their point sets and the reasons of those that failed out."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from pymatgen.core.structure import IStructure
+
+from skdim.crystals.prechecks import site_contents
+from skdim.crystals.structures import try_structure
+from skdim.memory import keep_freed_memory
+from skdim.points.assembly import Recipe, assemble
+from skdim.points.features import ElementTable, SiteFeaturizer, kinds_from_contents, kinds_from_sites
+from skdim.points.kinds import Kinds
+from skdim.points.neighbors import Cell
+from skdim.points.pointsets import PointSets
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from skdim.points.pointcache import Cache, Entries
+
+# Directed pairs that are worked on at once: some tens of megabytes. Usual crystals are far below it, but a chunk of
+# them may hold several of thousands of sites.
+_PAIRS = 500_000
+_PAIRS_OF_SITE = 100
+# What matminer's site featurizers raise for structures that they cannot describe.
+_FEATURIZER_ERRORS = (
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    AssertionError,
+    RuntimeError,
+)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is to be done with every chunk.
+
+    Attributes
+    ----------
+    recipe : Recipe
+        Neighbourhood, tolerance and features.
+    features : ElementTable or SiteFeaturizer
+        Where site features come from.
+    max_sites : int
+        The most sites a structure may have.
+    cache : Cache or None
+        Where point sets are kept.
+    folder : str or None
+        Where relative paths begin, for processes that may be elsewhere.
+    """
+
+    recipe: Recipe
+    features: ElementTable | SiteFeaturizer
+    max_sites: int
+    cache: Cache | None = None
+    folder: str | None = None
+
+
+class Featurized(NamedTuple):
+    """The outcome of a chunk."""
+
+    points: PointSets  # one crystal a row, those that failed without sites
+    failures: list[tuple[int, str]]  # row within the chunk, reason
+    notes: list[str]  # what is wrong with the cache
+
+
+class Prepared(NamedTuple):
+    """A chunk of which nothing but a few arrays is left, as each array costs something on its way."""
+
+    lattice: NDArray[np.float64]  # (U, 3, 3)
+    frac: NDArray[np.float64]  # (S, 3), crystal after crystal
+    kind: NDArray[np.int32]  # (S,)
+    sizes: list[int]  # sites of each of U crystals
+    volumes: list[float]
+    kinds: Kinds
+    usable: list[int]  # row of each crystal
+    failures: list[tuple[int, str]]
+    n_rows: int
+
+    def cells(self) -> list[Cell]:
+        """The crystals, one after the other."""
+        ends = np.cumsum(self.sizes)[:-1]
+        fracs, kinds = np.split(self.frac, ends), np.split(self.kind, ends)
+        return [Cell(*each) for each in zip(self.lattice, fracs, kinds, self.volumes, strict=True)]
+
+
+def sends_arrays(rows: Sequence[object], work: Work) -> bool:
+    """Whether all that is left to do with these crystals can be done with arrays."""
+    plain = work.cache is None and isinstance(work.features, ElementTable)
+    return plain and all(isinstance(row, IStructure) for row in rows)
+
+
+def prepare(rows: Sequence[object], work: Work) -> Sequence[object] | Prepared:
+    """Read the structures of a chunk before another process gets it: arrays travel at a tenth of their cost.
+
+    Parameters
+    ----------
+    rows : sequence of length C
+        Crystals of any accepted kind.
+    work : Work
+        What will be done.
+
+    Returns
+    -------
+    Prepared, or the rows
+        The latter where they are not all structures in memory, or where the work is with structures.
+    """
+    table = work.features
+    if not isinstance(table, ElementTable) or not sends_arrays(rows, work):
+        return rows
+    structures, failures = _read(dict(enumerate(rows)), work)
+    if not structures:
+        return rows
+    cells, kinds = cells_and_kinds(list(structures.values()), table)
+    lattices, fracs, kind, volumes = zip(*((c.lattice, c.frac, c.kind, c.volume) for c in cells), strict=True)
+    stacked = np.stack(lattices), np.concatenate(fracs), np.concatenate(kind)
+    return Prepared(*stacked, list(map(len, fracs)), list(volumes), kinds, list(structures), failures, len(rows))
+
+
+def featurize(rows: Sequence[object] | Prepared, work: Work) -> Featurized:
+    """Featurize a chunk of crystals, and name those that fail.
+
+    Parameters
+    ----------
+    rows : sequence of length C, or Prepared
+        Crystals of any accepted kind, or what `prepare` made of them.
+    work : Work
+        What to do.
+
+    Returns
+    -------
+    Featurized
+        The point sets are the same with and without a cache, and for any division into chunks.
+    """
+    keep_freed_memory()
+    if isinstance(rows, Prepared):
+        points = _point_sets(rows.cells(), rows.kinds, work.recipe)
+        return Featurized(_spread(points, rows.usable, rows.n_rows), sorted(rows.failures), [])
+    # Worker processes live on between calls, while their caller may have gone elsewhere; other machines may lack it.
+    if work.folder is not None and os.getcwd() != work.folder and os.path.isdir(work.folder):
+        os.chdir(work.folder)
+    if work.cache is not None:
+        with work.cache.open() as entries:
+            points, failures = _through_cache(rows, work, entries)
+            return Featurized(points, failures, entries.notes)
+    structures, failures = _read(dict(enumerate(rows)), work)
+    points, usable, more = _assembled(structures, work)
+    return Featurized(_spread(points, usable, len(rows)), sorted(failures + more), [])
+
+
+def _through_cache(rows: Sequence[object], work: Work, entries: Entries) -> tuple[PointSets, list[tuple[int, str]]]:
+    """Take from the cache what it has, and leave there what it has not."""
+    keys = entries.source_keys(rows, work.max_sites)
+    known = entries.load(keys)
+    structures, failures = _read({row: source for row, source in enumerate(rows) if row not in known}, work)
+    others = {row: entries.structure_key(s) for row, s in structures.items() if row not in keys}
+    known |= entries.load(others)
+    points, usable, more = _assembled({row: s for row, s in structures.items() if row not in known}, work)
+    known |= entries.store({row: (keys | others)[row] for row in usable}, points)
+    order = sorted(known)
+    points = PointSets.concatenate([known[row] for row in order]) if order else points
+    return _spread(points, order, len(rows)), sorted(failures + more)
+
+
+def _read(rows: Mapping[int, object], work: Work) -> tuple[dict[int, IStructure], list[tuple[int, str]]]:
+    """Checked structures by row, and the reasons of the rows that failed."""
+    accepted = None
+    if isinstance(work.features, ElementTable):
+        accepted = frozenset(np.flatnonzero(work.features.supported).tolist())
+    tried = {
+        row: try_structure(source, max_sites=work.max_sites, max_atomic_number=accepted) for row, source in rows.items()
+    }
+    failures = [(row, reason) for row, (_, reason) in tried.items() if reason is not None]
+    return {row: structure for row, (structure, _) in tried.items() if structure is not None}, failures
+
+
+def _assembled(structures: Mapping[int, IStructure], work: Work) -> tuple[PointSets, list[int], list[tuple[int, str]]]:
+    """The point sets of checked structures, their rows, and the reasons of rows without site features."""
+    structures, values, failures = _describe(structures, work.features)
+    if not structures:
+        return no_crystals(0, work.recipe), [], failures
+    return _point_sets(*cells_and_kinds(list(structures.values()), values), work.recipe), list(structures), failures
+
+
+def _point_sets(cells: Sequence[Cell], kinds: Kinds, recipe: Recipe) -> PointSets:
+    """The point sets of cells, not too many at once."""
+    sizes = np.array([len(cell.frac) for cell in cells])
+    around = np.maximum(sizes, _PAIRS_OF_SITE) if recipe.neighborhood == "supercell" else _PAIRS_OF_SITE
+    starts = np.flatnonzero(np.diff(np.cumsum(sizes * around) // _PAIRS, prepend=-1)).tolist()
+    parts = [assemble(cells[i:j], kinds, recipe) for i, j in pairwise([*starts, len(cells)])]
+    return parts[0] if len(parts) == 1 else PointSets.concatenate(parts)
+
+
+def _describe(
+    structures: Mapping[int, IStructure], features: ElementTable | SiteFeaturizer
+) -> tuple[Mapping[int, IStructure], ElementTable | list[NDArray[np.float64]], list[tuple[int, str]]]:
+    """Ask a site featurizer for its values, if there is one; rows for which it fails are left out."""
+    if isinstance(features, ElementTable):
+        return structures, features, []
+    values, failures = {}, []
+    for row, structure in structures.items():
+        try:
+            values[row] = features.describe(structure)
+        except _FEATURIZER_ERRORS as error:
+            failures.append((row, f"site_features: {type(error).__name__}: {' '.join(str(error).split())[:300]}"))
+    return {row: structures[row] for row in values}, list(values.values()), failures
+
+
+def cells_and_kinds(
+    structures: Sequence[IStructure], features: ElementTable | Sequence[NDArray[np.float64]]
+) -> tuple[list[Cell], Kinds]:
+    """Turn structures into arrays, and the contents of their sites into a table.
+
+    Parameters
+    ----------
+    structures : sequence of pymatgen Structure
+        At least one, each with at least one site.
+    features : ElementTable, or sequence of ndarray of shape (n, F)
+        Properties of the elements, or for each structure the features of its n sites.
+
+    Returns
+    -------
+    cells : list of Cell
+        One for each structure.
+    kinds : Kinds
+        The distinct site contents of all.
+    """
+    contents = [site_contents(s) for s in structures]
+    sizes = np.cumsum([len(c) for c in contents])[:-1]
+    flat = [content for c in contents for content in c]
+    if isinstance(features, ElementTable):
+        distinct = {content: k for k, content in enumerate(dict.fromkeys(flat))}
+        kinds = kinds_from_contents(list(distinct), features)
+        kind = np.array([distinct[content] for content in flat], np.int32)
+    else:
+        kinds, kind = kinds_from_sites(flat, np.concatenate(features))
+    atoms = [sum(amount for content in c for _, amount in content) for c in contents]
+    lattices = np.array([s.lattice.matrix for s in structures])
+    volumes = (np.abs(np.linalg.det(lattices)) / atoms).tolist()
+    return [
+        Cell(lattice, s.frac_coords, k, volume)
+        for s, lattice, k, volume in zip(structures, lattices, np.split(kind, sizes), volumes, strict=True)
+    ], kinds
+
+
+def no_crystals(n: int, recipe: Recipe) -> PointSets:
+    """Return point sets of n crystals that all failed."""
+    kinds = Kinds(np.zeros((0, len(recipe.feature_names))), np.zeros((0, 119), np.float32))
+    return PointSets.empty(n, kinds, recipe.feature_names, recipe.interaction_features, recipe.settings)
+
+
+def _spread(points: PointSets, rows: Sequence[int], n: int) -> PointSets:
+    """Put the crystals in their rows of n, and crystals without sites in the others."""
+    if len(rows) == n:
+        return points
+    sizes, volume = np.zeros(n, np.int64), np.full(n, np.nan, np.float32)
+    sizes[rows], volume[rows] = points.n_sites, points.volume
+    return replace(points, site_offsets=np.concatenate([[0], np.cumsum(sizes)]), volume=volume)

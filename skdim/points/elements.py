@@ -1,0 +1,168 @@
+"""Names of elemental properties in, their values by atomic number out, from the tables of matminer's MagpieData."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skdim.points.kinds import N_ELEMENTS
+
+SITE_FEATURES: dict[str, tuple[str, ...]] = {
+    "paper": (
+        "Number",
+        "AtomicWeight",
+        "Row",
+        "Column",
+        "FirstIonizationEnergy",
+        "Electronegativity",
+        "AtomicRadius",
+        "Density",
+    ),
+    "magpie": (
+        "Number",
+        "MendeleevNumber",
+        "AtomicWeight",
+        "MeltingT",
+        "Column",
+        "Row",
+        "CovalentRadius",
+        "Electronegativity",
+        "NsValence",
+        "NpValence",
+        "NdValence",
+        "NfValence",
+        "NValence",
+        "NsUnfilled",
+        "NpUnfilled",
+        "NdUnfilled",
+        "NfUnfilled",
+        "NUnfilled",
+        "GSvolume_pa",
+        "GSbandgap",
+        "GSmagmom",
+        "SpaceGroupNumber",
+    ),
+    # Chosen on a split of the training folds for what they say of bonding: place in the periodic system, electrons,
+    # size, hold on electrons, cohesion. Numbers that label an element rather than describe it are left out.
+    "bonding": (
+        "MendeleevNumber",
+        "Column",
+        "Row",
+        "NsValence",
+        "NpValence",
+        "NdValence",
+        "NfValence",
+        "NValence",
+        "NUnfilled",
+        "CovalentRadius",
+        "GSvolume_pa",
+        "Electronegativity",
+        "AllenElectronegativity",
+        "FirstIonizationEnergy",
+        "SecondIonizationEnergy",
+        "ElectronAffinity",
+        "Polarizability",
+        "MeltingT",
+        "HeatVaporization",
+        "GSenergy_pa",
+        "BulkModulus",
+    ),
+}
+
+
+_SEVERAL_NUMBERS = ("IonizationEnergies", "OxidationStates")  # tables with more than one number per element
+
+
+@dataclass(frozen=True, eq=False)
+class ElementTable:
+    """Properties of the elements.
+
+    Parameters
+    ----------
+    names : tuple of str
+        Names of the F tables of MagpieData.
+    values : ndarray of float64, shape (119, F)
+        Row z is element z. Where a table has no value for an element it is the mean over the elements that
+        have one, as with ``MagpieData(impute_nan=True)``. Rows of elements beyond the tables (above 112,
+        copernicium) and row 0 are NaN.
+    """
+
+    names: tuple[str, ...]
+    values: NDArray[np.float64]  # (119, F)
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the columns of kinds made with this table: those of the table, then "occupancy"."""
+        return (*self.names, "occupancy")
+
+    @property
+    def supported(self) -> NDArray[np.bool_]:
+        """Whether the tables know each element, shape (119,)."""
+        return np.asarray(~np.isnan(self.values).any(axis=1))
+
+
+def element_table(names: str | Sequence[str]) -> ElementTable:
+    """Look up properties of the elements.
+
+    Parameters
+    ----------
+    names : str or sequence of str
+        A key of `SITE_FEATURES`, or names of tables of `matminer.utils.data.MagpieData`.
+
+    Returns
+    -------
+    ElementTable
+        Read once and kept.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown, given twice, or of a table without one number per element.
+
+    Examples
+    --------
+    >>> from skdim.points.elements import element_table
+    >>> table = element_table(["Number", "Electronegativity"])
+    >>> table.values[8].tolist()
+    [8.0, 3.44]
+    """
+    chosen = SITE_FEATURES[names] if isinstance(names, str) else tuple(names)
+    if not chosen or len(set(chosen)) < len(chosen):
+        raise ValueError(f"site_features={names!r} is not accepted: it needs at least one name, and none twice.")
+    return _read_table(chosen)
+
+
+@functools.lru_cache(maxsize=16)
+def _read_table(names: tuple[str, ...]) -> ElementTable:
+    """Choose columns of MagpieData."""
+    tables = _magpie_tables()
+    for name in names:
+        if name not in tables:
+            close = difflib.get_close_matches(name, tables, n=3, cutoff=0.5) or sorted(tables)
+            raise ValueError(f"site_features: MagpieData has no table {name!r}. Did you mean {', '.join(close)}?")
+    values = np.column_stack([tables[name] for name in names])
+    # Where the table of atomic numbers has ended, every value is a mean that says nothing of the element.
+    values[tables["Number"] != np.arange(N_ELEMENTS + 1)] = np.nan
+    values.flags.writeable = False
+    return ElementTable(names, values)
+
+
+@functools.lru_cache(maxsize=1)
+def _magpie_tables() -> dict[str, NDArray[np.float64]]:
+    """Read every table with one number per element, gaps filled with the mean, shape (119,) each."""
+    # Importing matminer takes most of a second, reading its tables a twentieth of that.
+    from matminer.utils.data import MagpieData
+    from pymatgen.core.periodic_table import Element
+
+    symbols = [Element.from_Z(z).symbol for z in range(1, N_ELEMENTS + 1)]
+    tables = MagpieData(impute_nan=True).all_elemental_props
+    return {
+        name: np.array([np.nan, *(column[symbol] for symbol in symbols)])
+        for name, column in tables.items()
+        if name not in _SEVERAL_NUMBERS
+    }

@@ -1,0 +1,295 @@
+"""Names of elemental properties in, site features by element or by site and interaction features of pairs out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skdim.points.elements import SITE_FEATURES, ElementTable, element_table
+from skdim.points.kinds import N_ELEMENTS, Kinds
+
+if TYPE_CHECKING:
+    from pymatgen.core.structure import IStructure
+
+__all__ = [
+    "INTERACTION_FEATURES",
+    "SITE_FEATURES",
+    "ElementTable",
+    "SiteFeaturizer",
+    "check_interaction_features",
+    "interaction_features",
+    "kinds_from_contents",
+    "kinds_from_sites",
+    "resolve_site_features",
+]
+
+INTERACTION_FEATURES = ("distance", "log_coulomb", "radius_ratio")
+
+_BOHR = 0.529177210903  # Angstrom
+_LOG_COULOMB_CLIP = 10.0
+
+
+@dataclass(frozen=True, eq=False)
+class SiteFeaturizer:
+    """A matminer site featurizer: features belong to the site and not to its element.
+
+    Parameters
+    ----------
+    names : tuple of str
+        Its feature labels.
+    featurizer : matminer.featurizers.base.BaseFeaturizer
+        Anything with ``featurize(structure, index)`` and ``feature_labels()``.
+    """
+
+    names: tuple[str, ...]
+    featurizer: Any
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the columns of kinds made with these features: the labels, then "occupancy"."""
+        return (*self.names, "occupancy")
+
+    def describe(self, structure: IStructure) -> NDArray[np.float64]:
+        """Return the features of every site of a structure.
+
+        Parameters
+        ----------
+        structure : pymatgen Structure or IStructure
+            With n sites.
+
+        Returns
+        -------
+        ndarray of float64, shape (n, F)
+
+        Raises
+        ------
+        ValueError
+            If the featurizer returns another number of features than it has labels, or one that is not finite.
+        """
+        rows = [list(self.featurizer.featurize(structure, index)) for index in range(len(structure))]
+        name = type(self.featurizer).__name__
+        for index, row in enumerate(rows):
+            if len(row) != len(self.names):
+                raise ValueError(f"{name} gave {len(row)} features for site {index} and has {len(self.names)} labels.")
+        values = np.array(rows, dtype=np.float64)
+        if not np.isfinite(values).all():
+            index, column = np.argwhere(~np.isfinite(values))[0]
+            raise ValueError(f"{name} gave {values[index, column]} as {self.names[column]!r} of site {index}.")
+        return values
+
+
+def resolve_site_features(spec: Any) -> ElementTable | SiteFeaturizer:
+    """Turn the parameter ``site_features`` into values.
+
+    Parameters
+    ----------
+    spec : {"bonding", "magpie", "paper"}, sequence of str, or matminer site featurizer
+        "paper": the eight properties of Site-Net; "magpie": the twenty-two of matminer's magpie preset;
+        "bonding": twenty-one that speak of bonding, see `skdim.points.elements.SITE_FEATURES`; names of
+        tables of `matminer.utils.data.MagpieData`; or an object with ``featurize(structure, index)``.
+
+    Returns
+    -------
+    ElementTable or SiteFeaturizer
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown, given twice, or of a table without one number per element.
+    TypeError
+        If `spec` is nothing of the above.
+
+    Examples
+    --------
+    >>> from skdim.points.features import resolve_site_features
+    >>> table = resolve_site_features(["Number", "Electronegativity"])
+    >>> table.values[8].tolist()
+    [8.0, 3.44]
+    """
+    if isinstance(spec, str):
+        if spec not in SITE_FEATURES:
+            raise ValueError(f"site_features={spec!r} is not accepted: {_accepted()}.")
+        return element_table(spec)
+    if hasattr(spec, "featurize") and hasattr(spec, "feature_labels"):
+        return SiteFeaturizer(tuple(str(label) for label in spec.feature_labels()), spec)
+    if not isinstance(spec, Sequence) or not all(isinstance(name, str) for name in spec):
+        raise TypeError(f"site_features={spec!r} is not accepted: {_accepted()}.")
+    return element_table(spec)
+
+
+def kinds_from_contents(contents: Sequence[Sequence[tuple[int, float]]], table: ElementTable) -> Kinds:
+    """Make the table of kinds of distinct site contents.
+
+    Parameters
+    ----------
+    contents : sequence of sequences of (int, float)
+        Atomic numbers and occupancies of each of the K contents.
+    table : ElementTable
+
+    Returns
+    -------
+    Kinds
+        Features are the means of the element values weighted by occupancy; the last column is the total occupancy.
+
+    Raises
+    ------
+    ValueError
+        If a content holds no atoms, or an element beyond the tables.
+
+    Examples
+    --------
+    >>> from skdim.points.features import kinds_from_contents, resolve_site_features
+    >>> kinds = kinds_from_contents([((8, 0.5), (9, 0.25))], resolve_site_features(["Number"]))
+    >>> kinds.features.round(3).tolist()
+    [[8.333, 0.75]]
+    """
+    fractions = _occupancies(contents)
+    row, z = np.nonzero(fractions)
+    unknown = np.unique(z[~table.supported[z]])
+    if len(unknown):
+        raise ValueError(f"the element tables end before atomic numbers {unknown.tolist()}.")
+    total = fractions.sum(axis=1)
+    features = np.zeros((len(contents), len(table.names) + 1))
+    # Weights first, so that a site of one element has exactly the values of the element.
+    np.add.at(features[:, :-1], row, (fractions[row, z] / total[row])[:, None] * table.values[z])
+    features[:, -1] = total
+    return Kinds(features, fractions.astype(np.float32))
+
+
+def kinds_from_sites(
+    contents: Sequence[Sequence[tuple[int, float]]], values: NDArray[np.float64], digits: int = 6
+) -> tuple[Kinds, NDArray[np.int32]]:
+    """Make the table of kinds of sites that have features of their own.
+
+    Parameters
+    ----------
+    contents : sequence of sequences of (int, float)
+        Atomic numbers and occupancies of each of the n sites.
+    values : ndarray of float64, shape (n, F)
+        From `SiteFeaturizer.describe`.
+    digits : int, default=6
+        Significant digits that are kept, so that sites alike by symmetry share a kind in spite of rounding errors.
+
+    Returns
+    -------
+    kinds : Kinds
+        The distinct sites; the last feature is the total occupancy.
+    kind : ndarray of int32, shape (n,)
+        The kind of each site.
+    """
+    fractions = _occupancies(contents)
+    magnitude = np.floor(np.log10(np.where(values == 0, 1, np.abs(values))))
+    scale = 10.0 ** (digits - 1 - magnitude)
+    features = np.column_stack([np.rint(values * scale) / scale, fractions.sum(axis=1)]) + 0.0
+    rows = np.column_stack([features, fractions])
+    _, first, inverse = np.unique(rows, axis=0, return_index=True, return_inverse=True)
+    return Kinds(features[first], fractions[first].astype(np.float32)), inverse.reshape(-1).astype(np.int32)
+
+
+def interaction_features(
+    names: Sequence[str],
+    kinds: Kinds,
+    kind_i: NDArray[Any],
+    kind_j: NDArray[Any],
+    distance: NDArray[Any],
+) -> NDArray[np.float32]:
+    r"""Compute features of pairs other than the distance.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Of "log_coulomb" and "radius_ratio"; E of them.
+    kinds : Kinds
+    kind_i, kind_j : ndarray of int, shape (P,)
+        Kinds of both sites of each pair.
+    distance : ndarray of float, shape (P,)
+        In Angstrom.
+
+    Returns
+    -------
+    ndarray of float32, shape (P, E)
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown.
+
+    Notes
+    -----
+    "log_coulomb" is the term of supervised Site-Net [1]_, the logarithm of the Coulomb matrix in atomic units
+    clipped to ±10:
+    :math:`\log(Z_i Z_j a_0 / d_{ij})`, and for the self pair, :math:`d = 0`, that of its diagonal,
+    :math:`\log(Z_i^{2.4} / 2)`. "radius_ratio" is :math:`d_{ij} / (r_i + r_j)` with covalent radii.
+    Z and r of a mixed site are means weighted by occupancy.
+
+    References
+    ----------
+    .. [1] Moran et al., Site-Net, arXiv:2209.08190.
+    """
+    check_interaction_features(("distance", *names))
+    columns = {"log_coulomb": _log_coulomb, "radius_ratio": _radius_ratio}
+    found = [columns[name](kinds, kind_i, kind_j, distance) for name in names]
+    return np.array(found, dtype=np.float32).reshape(len(names), len(distance)).T.copy()
+
+
+def check_interaction_features(names: Sequence[str]) -> None:
+    """Check the parameter ``interaction_features``: known names, "distance" first, none twice.
+
+    Raises
+    ------
+    ValueError
+        Naming what is not accepted.
+    """
+    unknown = [name for name in names if name not in INTERACTION_FEATURES]
+    if isinstance(names, str) or unknown or tuple(names[:1]) != ("distance",) or len(set(names)) < len(names):
+        raise ValueError(
+            f"interaction_features={names!r} is not accepted: it begins with 'distance', followed by any of "
+            f"{', '.join(map(repr, INTERACTION_FEATURES[1:]))}, none twice."
+        )
+
+
+def _log_coulomb(kinds: Kinds, i: NDArray[Any], j: NDArray[Any], distance: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the clipped logarithm of the Coulomb matrix, shape (P,)."""
+    charge = _mean_over_site(kinds, np.arange(N_ELEMENTS + 1.0))
+    product = charge[i] * charge[j]
+    own = distance == 0
+    apart = np.log(product * _BOHR / np.where(own, 1.0, distance))
+    both = np.where(own, np.log(product**1.2 / 2), apart)
+    return np.asarray(np.clip(both, -_LOG_COULOMB_CLIP, _LOG_COULOMB_CLIP))
+
+
+def _radius_ratio(kinds: Kinds, i: NDArray[Any], j: NDArray[Any], distance: NDArray[Any]) -> NDArray[np.float64]:
+    """Return distances in units of the sum of covalent radii, shape (P,)."""
+    picometre = np.nan_to_num(element_table(["CovalentRadius"]).values[:, 0])
+    radius = _mean_over_site(kinds, picometre / 100)
+    return np.asarray(distance / (radius[i] + radius[j]))
+
+
+def _mean_over_site(kinds: Kinds, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the mean of an element property over the occupants of each kind, shape (K,)."""
+    row, z = np.nonzero(kinds.fractions)
+    occupancy = kinds.fractions[row, z].astype(np.float64)
+    weighted = np.bincount(row, occupancy * values[z], minlength=len(kinds))
+    return np.asarray(weighted / np.bincount(row, occupancy, minlength=len(kinds)))
+
+
+def _occupancies(contents: Sequence[Sequence[tuple[int, float]]]) -> NDArray[np.float64]:
+    """Return occupancies by atomic number, shape (K, 119); a content without atoms is a ValueError."""
+    fractions = np.zeros((len(contents), N_ELEMENTS + 1))
+    for row, content in enumerate(contents):
+        for z, occupancy in content:
+            fractions[row, z] += occupancy
+    empty = np.flatnonzero(~(fractions.sum(axis=1) > 0))
+    if len(empty):
+        raise ValueError(f"site content {contents[empty[0]]!r} holds no atoms.")
+    return fractions
+
+
+def _accepted() -> str:
+    """Return what `resolve_site_features` accepts."""
+    presets = ", ".join(map(repr, SITE_FEATURES))
+    return f"accepted are {presets}, a list of names of MagpieData tables, or a matminer site featurizer"

@@ -1,0 +1,271 @@
+"""Crystals of any accepted kind in, `PointSets` out: `CrystalPointSetTransformer`."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterable, Iterator, Sequence, Sized
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from joblib import Parallel, delayed, effective_n_jobs
+from sklearn.base import BaseEstimator, TransformerMixin
+
+from skdim.crystals.rows import as_structures, row_labels
+from skdim.crystals.structures import check_on_error
+from skdim.exceptions import StructureError, describe_failures
+from skdim.parameters import check_effort
+from skdim.points.assembly import Recipe
+from skdim.points.chunks import Work, featurize, no_crystals, prepare, sends_arrays
+from skdim.points.features import ElementTable, SiteFeaturizer, check_interaction_features, resolve_site_features
+from skdim.points.pointcache import open_cache
+from skdim.points.pointsets import PointSets
+
+# Crystals that are reduced together: enough to spread the cost of numpy's calls, few enough to stay in the cache.
+_CHUNK = 64
+NEIGHBORHOODS = ("shell", "supercell")
+
+
+class CrystalPointSetTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
+    """Turn crystals into point sets: sites, their features, and the pairs of their neighbourhoods.
+
+    Parameters
+    ----------
+    neighborhood : {"shell", "supercell"}, default="shell"
+        "shell": every site sees its complete neighbour shells, which do not depend on the cell that describes the
+        crystal. "supercell": every site of the primitive cell sees all atoms of a near-cubic supercell, as published
+        [1]_; the result may depend on the cell's setting where several supercells are equally near to a cube, and
+        jumps where a small distortion makes another one the nearest, see `skdim.points.cells`.
+    n_neighbors : int, default=48
+        Least number of neighbours in the complete shells of a site.
+    supercell_size : int, default=50
+        Most atoms in a supercell; a primitive cell with more is taken alone.
+    site_features : str, sequence of str or matminer site featurizer, default="bonding"
+        "bonding": twenty-one elemental properties that speak of bonding, from valence electrons to cohesion, listed in
+        `skdim.points.elements.SITE_FEATURES`. "magpie": the twenty-two of matminer's magpie preset. "paper": the eight
+        of the paper. Or names of tables of `matminer.utils.data.MagpieData`, or an object with
+        ``featurize(structure, index)``.
+        Sites of mixed or partial occupancy get means weighted by occupancy, and the total occupancy beside them.
+    interaction_features : sequence of str, default=("distance",)
+        "distance" first, then any of "log_coulomb" and "radius_ratio".
+    tolerance : float, default=1e-3
+        Distances in Angstrom that differ by less are taken as equal.
+    max_sites : int, default=5000
+        Structures with more sites in the given cell fail.
+    on_error : {"raise", "nan"}, default="raise"
+        "raise": rows that fail are a `StructureError` that names them all. "nan": they become point sets without
+        sites, which become rows of NaN downstream, and one warning names them.
+    n_jobs : int or None, default=None
+        Processes; the result is the same for any number. Runs through joblib, so ``joblib.parallel_config`` applies.
+    cache_dir : str, path or None, default=None
+        Folder that keeps the point set of each crystal, found again by the crystal's content and the settings. Files
+        and texts that it knows are not parsed again, so warnings of the parser are not repeated. Several processes may
+        use it at once; delete the folder to empty it.
+    verbose : int, default=0
+        1 shows a progress bar.
+
+    Attributes
+    ----------
+    feature_names_ : tuple of str
+        Names of the site features.
+
+    Raises
+    ------
+    StructureError
+        From ``transform``, with on_error="raise", for rows that are no usable crystals.
+    ValueError, TypeError
+        If a parameter is not accepted.
+
+    References
+    ----------
+    .. [1] Moran et al., arXiv 2407.00671.
+
+    Examples
+    --------
+    >>> from pymatgen.core import Lattice, Structure
+    >>> from skdim import CrystalPointSetTransformer
+    >>> salt = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    >>> CrystalPointSetTransformer().fit_transform([salt, salt.get_primitive_structure()]).n_sites
+    array([2, 2])
+    """
+
+    def __init__(
+        self,
+        neighborhood: str = "shell",
+        n_neighbors: int = 48,
+        supercell_size: int = 50,
+        site_features: Any = "bonding",
+        interaction_features: Sequence[str] = ("distance",),
+        tolerance: float = 1e-3,
+        max_sites: int = 5000,
+        on_error: str = "raise",
+        n_jobs: int | None = None,
+        cache_dir: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.neighborhood = neighborhood
+        self.n_neighbors = n_neighbors
+        self.supercell_size = supercell_size
+        self.site_features = site_features
+        self.interaction_features = interaction_features
+        self.tolerance = tolerance
+        self.max_sites = max_sites
+        self.on_error = on_error
+        self.n_jobs = n_jobs
+        self.cache_dir = cache_dir
+        self.verbose = verbose
+
+    def fit(self, X: Any = None, y: Any = None) -> CrystalPointSetTransformer:
+        """Check the parameters; nothing is learned from the crystals.
+
+        Parameters
+        ----------
+        X : ignored
+            The crystals are not looked at.
+        y : ignored
+            Not used.
+
+        Returns
+        -------
+        self
+        """
+        self.feature_names_ = self._recipe()[0].feature_names
+        return self
+
+    def transform(self, X: Any) -> PointSets:
+        """Featurize crystals.
+
+        Parameters
+        ----------
+        X : collection of crystals of length C, or PointSets
+            Structures, paths, texts, dicts or ASE Atoms, mixed as you like, in a list, array of objects, Series or
+            DataFrame with a structure column, or from a generator, whose crystals are forgotten as soon as they are
+            featurized. PointSets are returned as they are.
+
+        Returns
+        -------
+        PointSets
+            C crystals in the order of the rows.
+        """
+        return self._transform(X)
+
+    def try_transform(self, X: Any) -> tuple[PointSets, list[tuple[int, str]]]:
+        """Featurize crystals, and say why rows failed, whatever ``on_error`` is.
+
+        Parameters
+        ----------
+        X : collection of crystals of length C
+            As for `transform`, point sets excepted.
+
+        Returns
+        -------
+        points : PointSets
+            C crystals in the order of the rows; those that failed have no sites.
+        failures : list of (int, str)
+            Row number and reason of each failing row.
+        """
+        points, failures, notes = self._run(X)
+        _warn_of_cache(notes)
+        return points, failures
+
+    def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> PointSets:
+        """Check the parameters and featurize; see `fit` and `transform`."""
+        return self.fit(X, y)._transform(X)
+
+    def _transform(self, X: Any) -> PointSets:
+        """Featurize crystals, raise or warn of rows that fail; the caller of the method that calls this is warned."""
+        if isinstance(X, PointSets):
+            return X
+        points, failures, notes = self._run(X)
+        _warn_of_cache(notes, 4)
+        if failures:
+            labels = row_labels(X, [row for row, _ in failures])
+            if self.on_error == "raise":
+                raise StructureError(failures, labels)
+            warnings.warn(f"{describe_failures(failures, labels)}\nThey become rows of NaN.", UserWarning, stacklevel=3)
+        return points
+
+    def _run(self, X: Any) -> tuple[PointSets, list[tuple[int, str]], list[str]]:
+        """Point sets, the rows that failed with their reasons, and what is wrong with the cache."""
+        work = self._work()
+        n_jobs = self.n_jobs if effective_n_jobs(self.n_jobs) > 1 else 1
+        work = replace(work, folder=None if n_jobs == 1 else os.getcwd())
+        # What gives one crystal after the other may give more than memory holds.
+        rows = X if isinstance(X, Iterator) else as_structures(X)
+        chunks = self._chunks(rows)
+        jobs = (delayed(featurize)(chunk if n_jobs == 1 else prepare(chunk, work), work) for chunk in chunks)
+        # Arrays take so little time that processes would wait for their next chunk; files and site featurizers do not.
+        quick = isinstance(rows, list) and sends_arrays(rows[:_CHUNK], work)
+        done = Parallel(n_jobs=n_jobs, batch_size=4 if quick else "auto", pre_dispatch="8*n_jobs")(jobs)
+        failures = [(k * _CHUNK + row, reason) for k, chunk in enumerate(done) for row, reason in chunk.failures]
+        points = [chunk.points for chunk in done] or [no_crystals(0, work.recipe)]
+        return PointSets.concatenate(points), failures, [note for chunk in done for note in chunk.notes]
+
+    def set_output(self, *, transform: str | None = None) -> CrystalPointSetTransformer:
+        """Accept any output setting; point sets are no table and stay `PointSets`.
+
+        Parameters
+        ----------
+        transform : str or None
+            Not used.
+
+        Returns
+        -------
+        self
+        """
+        return self
+
+    def __sklearn_tags__(self) -> Any:
+        """Crystals are no two-dimensional array, and nothing is learned from them."""
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        tags.input_tags.two_d_array = False
+        tags.transformer_tags.preserves_dtype = []
+        return tags
+
+    def _work(self) -> Work:
+        """Gather what the chunks need."""
+        recipe, features = self._recipe()
+        cache = None if self.cache_dir is None else open_cache(self.cache_dir, recipe, features)
+        return Work(recipe, features, self.max_sites, cache)
+
+    def _recipe(self) -> tuple[Recipe, ElementTable | SiteFeaturizer]:
+        """Check the parameters and resolve them."""
+        check_on_error(self.on_error)
+        check_effort(self.n_jobs, self.verbose)
+        if self.neighborhood not in NEIGHBORHOODS:
+            raise ValueError(f"neighborhood={self.neighborhood!r}; accepted are {NEIGHBORHOODS}.")
+        for name, least in (("n_neighbors", 1), ("supercell_size", 2), ("max_sites", 1)):
+            value = getattr(self, name)
+            if not isinstance(value, int | np.integer) or value < least:
+                raise ValueError(f"{name}={value!r}; accepted are whole numbers of at least {least}.")
+        if not 0 < self.tolerance <= 0.1:
+            raise ValueError(f"tolerance={self.tolerance!r}; accepted are distances above 0 and up to 0.1 Angstrom.")
+        check_interaction_features(self.interaction_features)
+        features = resolve_site_features(self.site_features)
+        names, pairs = features.feature_names, tuple(self.interaction_features)
+        settings = {"neighborhood": self.neighborhood, "tolerance": float(self.tolerance)}
+        size = "n_neighbors" if self.neighborhood == "shell" else "supercell_size"
+        settings[size] = int(getattr(self, size))
+        recipe = Recipe(
+            self.neighborhood, self.n_neighbors, self.supercell_size, self.tolerance, pairs, names, settings
+        )
+        return recipe, features
+
+    def _chunks(self, rows: Iterable[object]) -> Iterator[list[object]]:
+        """Yield the crystals in chunks, behind a progress bar that counts them if one is wanted."""
+        from tqdm.auto import tqdm
+
+        total, rest = len(rows) if isinstance(rows, Sized) else None, iter(rows)
+        with tqdm(desc="featurizing", total=total, unit="crystal", disable=not self.verbose) as bar:
+            while chunk := list(islice(rest, _CHUNK)):
+                yield chunk
+                bar.update(len(chunk))
+
+
+def _warn_of_cache(notes: list[str], stacklevel: int = 3) -> None:
+    """Warn once of each thing that is wrong with the cache."""
+    for note in dict.fromkeys(notes):
+        warnings.warn(f"cache_dir: {note}.", UserWarning, stacklevel=stacklevel)

@@ -1,0 +1,223 @@
+"""Crystals (lattice, fractional coordinates) in, all periodic pairs that may belong to a neighbour shell out.
+
+A shell neighbourhood depends on the crystal alone, not on the cell that describes it: site i sees every
+neighbour up to the distance r_i of its ``n_neighbors``-th one, so complete shells, and beyond r_i a smooth
+cutoff lets the next ones fade in. Positions of a disordered crystal that are too near to be occupied together are no
+neighbours, and those a little farther fade in too. Whatever moves continuously in the crystal moves continuously here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from vesin import NeighborList
+
+from skdim.points.reduction import sort_by_distance
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+# Beyond r_i the weight of a neighbour falls to zero within this share of r_i: wide enough that a shift of
+# 0.001 Angstrom moves a weight by less than one percent, narrow enough to cost few pairs.
+TAPER = 0.05
+# First guess of the cutoff: the sphere that holds this multiple of n_neighbors at the mean density.
+_FIRST_SPHERE = 1.6
+_GROWTH = 1.25
+# Positions nearer than this, in Angstrom, are alternatives of one disordered site and never occupied together.
+OVERLAP = 0.5
+# Partly occupied positions this far apart, in Angstrom, may well be occupied together. What lies between fades, so
+# slowly that even attention that falls with the eighth power of the distance follows without a jump.
+APART = 1.0
+_FADE = 22.0
+_ONE_ATOM = 1.002  # as occupancies of thirds are printed
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One crystal as arrays: what the neighbour search and the reduction need, and no more.
+
+    Attributes
+    ----------
+    lattice : ndarray of shape (3, 3)
+        Lattice vectors as rows, in Angstrom.
+    frac : ndarray of shape (n, 3)
+        Fractional coordinates.
+    kind : ndarray of shape (n,)
+        Index of each site's content.
+    volume : float
+        Cubic Angstrom per atom, atoms counted by occupancy.
+    """
+
+    lattice: NDArray[np.float64]
+    frac: NDArray[np.float64]
+    kind: NDArray[np.int32]
+    volume: float
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Directed pairs of one crystal, one element a pair.
+
+    Attributes
+    ----------
+    site, neighbor : ndarray of shape (P,)
+        Sites of the crystal.
+    distance : ndarray of shape (P,)
+        In Angstrom.
+    """
+
+    site: NDArray[np.int64]
+    neighbor: NDArray[np.int64]
+    distance: NDArray[np.float64]
+
+
+def compact_lattices(lattices: NDArray[np.float64], volumes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Lattice vectors of the same lattices that are short enough for a neighbour search.
+
+    A very oblique cell makes a search visit many empty images; such a cell is replaced by an LLL-reduced one,
+    any other is returned as it is.
+
+    Parameters
+    ----------
+    lattices : ndarray of shape (C, 3, 3)
+        Lattice vectors as rows, in Angstrom.
+    volumes : ndarray of shape (C,)
+        Of the cells, in cubic Angstrom.
+
+    Returns
+    -------
+    ndarray of shape (C, 3, 3)
+    """
+    lengths = np.sqrt((lattices * lattices).sum(2))
+    oblique = np.flatnonzero(lengths.prod(1) >= 4.0 * volumes)
+    if not len(oblique):
+        return lattices
+    from pymatgen.core.lattice import Lattice
+
+    compact = lattices.copy()
+    for k in oblique:
+        compact[k] = Lattice(lattices[k]).get_lll_reduced_lattice().matrix
+    return compact
+
+
+def _half_pairs(cell: Cell, box: NDArray[np.float64], cutoff: float) -> Pairs:
+    """Every pair of the crystal up to the cutoff, in one direction; the box spans the same lattice as the cell."""
+    points = cell.frac @ cell.lattice
+    # One thread: featurizing is parallel over crystals, and nested threads would fight for the processors.
+    search = NeighborList(cutoff=cutoff, full_list=False, n_threads=1)
+    i, j, d = search.compute(points=points, box=box, periodic=True, quantities="ijd")
+    apart = d >= OVERLAP
+    return Pairs(i[apart].astype(np.int64), j[apart].astype(np.int64), d[apart])
+
+
+def shell_pairs(cells: Sequence[Cell], n_neighbors: int, margin: float) -> list[Pairs]:
+    """Pairs of each crystal, far enough for the shells of all its sites.
+
+    Parameters
+    ----------
+    cells : sequence of Cell
+        The crystals.
+    n_neighbors : int
+        Least number of neighbours in a complete neighbourhood.
+    margin : float
+        Room in Angstrom to leave beyond the taper, at least the snapping tolerance.
+
+    Returns
+    -------
+    list of Pairs
+        In one direction only (i to j, not j to i), complete up to r_i * (1 + TAPER) + margin for every site i,
+        and often some pairs more.
+    """
+    lattices, sizes = np.stack([cell.lattice for cell in cells]), np.array([len(cell.frac) for cell in cells])
+    volumes = np.abs(np.linalg.det(lattices))
+    boxes = compact_lattices(lattices, volumes)
+    cutoffs = (_FIRST_SPHERE * n_neighbors * volumes / sizes * 0.75 / np.pi) ** (1 / 3)
+    found: dict[int, Pairs] = {}
+    pending = list(range(len(cells)))
+    while pending:
+        trial = [_half_pairs(cells[k], boxes[k], cutoffs[k]) for k in pending]
+        complete = [
+            _is_complete(cells[k], p, cutoffs[k], n_neighbors, margin) for k, p in zip(pending, trial, strict=True)
+        ]
+        found.update((k, p) for k, p, ok in zip(pending, trial, complete, strict=True) if ok)
+        pending = [k for k, ok in zip(pending, complete, strict=True) if not ok]
+        cutoffs[pending] *= _GROWTH
+    return [found[k] for k in range(len(cells))]
+
+
+def _is_complete(cell: Cell, pairs: Pairs, cutoff: float, n_neighbors: int, margin: float) -> bool:
+    """Whether each site has its n_neighbors so near that their taper lies within the cutoff."""
+    near = pairs.distance <= (cutoff - margin) / (1 + TAPER)
+    n = len(cell.frac)
+    counts = np.bincount(pairs.site[near], minlength=n) + np.bincount(pairs.neighbor[near], minlength=n)
+    return bool(counts.min() >= n_neighbors)
+
+
+def presence(distance: NDArray[np.float64], occupancy: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How far the other position of a pair is a neighbour and no alternative to the position itself.
+
+    Parameters
+    ----------
+    distance : ndarray of shape (P,)
+        In Angstrom, at least `OVERLAP`.
+    occupancy : ndarray of shape (P,)
+        Occupancies of the two positions, added; where they exceed one, both are occupied at times.
+
+    Returns
+    -------
+    ndarray of shape (P,)
+        1 from 1 Angstrom on and for positions that are occupied together; else falling to nearly 0 at `OVERLAP`.
+
+    Examples
+    --------
+    >>> presence(np.array([0.6, 0.6, 2.0]), np.array([1.0, 2.0, 1.0])).round(5).tolist()
+    [0.0, 1.0, 1.0]
+    """
+    nearness = np.clip((APART - distance) / (APART - OVERLAP), 0.0, 1.0)
+    return np.asarray(np.where(occupancy <= _ONE_ATOM, np.exp(-_FADE * nearness**2), 1.0))
+
+
+def both_directions(pairs: Pairs) -> Pairs:
+    """The pairs i to j together with the pairs j to i."""
+    return Pairs(
+        np.concatenate([pairs.site, pairs.neighbor]),
+        np.concatenate([pairs.neighbor, pairs.site]),
+        np.concatenate([pairs.distance, pairs.distance]),
+    )
+
+
+def cut_shells(
+    n_sites: int, site: NDArray[np.int64], distance: NDArray[np.float64], n_neighbors: int
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Keep each site's complete shells and the tapered rest.
+
+    Parameters
+    ----------
+    n_sites : int
+        Number of sites.
+    site : ndarray of shape (P,)
+        Site of each pair, both directions present.
+    distance : ndarray of shape (P,)
+        Snapped distances in Angstrom.
+    n_neighbors : int
+        The distance of this neighbour is where the taper begins.
+
+    Returns
+    -------
+    kept : ndarray of shape (Q,)
+        Pairs that stay, sorted by site and then by distance.
+    weight : ndarray of shape (Q,)
+        1 up to r_i, then a cosine down to 0 at r_i * (1 + TAPER).
+    """
+    order = sort_by_distance(site, distance)
+    start = np.searchsorted(site[order], np.arange(n_sites))
+    radius = distance[order[start + n_neighbors - 1]][site[order]]
+    excess = (distance[order] - radius) / (TAPER * radius)
+    # Short of 1, where the cosine would round to a weight of zero.
+    keep = excess < 1.0 - 1e-6
+    weight = 0.5 * (1.0 + np.cos(np.pi * np.clip(excess[keep], 0.0, 1.0)))
+    return order[keep], weight

@@ -1,0 +1,282 @@
+"""Crystals and a featurizer's settings in, the point sets once made of them out: kept in one SQLite file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sqlite3
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+
+import joblib
+import numpy as np
+from pymatgen.core.structure import IStructure
+
+import skdim
+from skdim.crystals.prechecks import site_contents
+from skdim.points.assembly import Recipe
+from skdim.points.features import ElementTable, SiteFeaturizer
+from skdim.points.kinds import Kinds
+from skdim.points.pointsets import PointSets
+from skdim.points.ragged import offsets_from_lengths
+
+# To be raised when the same crystal and settings give another point set, or entries another layout.
+_FORMAT = 1
+_FILE = "pointsets.sqlite"
+_WAIT = 60.0  # seconds for other processes to finish their writing
+# What reads, measures or reduces crystals beside this package.
+_PACKAGES = ("matminer", "moyopy", "numpy", "pymatgen", "vesin")
+_COUNTS = 5  # site rows, pairs, kinds, site features, extra interaction features
+# Widest first, so that all columns are aligned.
+_LAYOUT = {
+    "features": "<f8",
+    "fractions": "<f4",
+    "kind": "<i4",
+    "multiplicity": "<i4",
+    "n_pairs": "<i4",
+    "neighbor": "<i4",
+    "distance": "<f4",
+    "count": "<i4",
+    "weight": "<f4",
+    "extra": "<f4",
+    "volume": "<f4",
+}
+
+
+@dataclass(frozen=True)
+class Cache:
+    """Where point sets of one kind are kept; travels to worker processes.
+
+    Attributes
+    ----------
+    path : str
+        The file.
+    scope : bytes
+        Digest of all settings that change a point set.
+    recipe : Recipe
+        Names and settings that the point sets share.
+    by_element : bool
+        Whether a site's features are those of its elements; if not, all that a structure says of it may matter.
+    """
+
+    path: str
+    scope: bytes
+    recipe: Recipe
+    by_element: bool
+
+    @contextmanager
+    def open(self) -> Iterator[Entries]:
+        """Open the file, or a new one; what is wrong with it shows when it is read."""
+        try:
+            connection = sqlite3.connect(self.path, timeout=_WAIT)
+        except sqlite3.OperationalError as error:
+            raise OSError(f"cache_dir: {self.path} cannot be opened ({error})") from error
+        with closing(connection):
+            yield Entries(self, connection)
+
+
+def open_cache(folder: str | os.PathLike[str], recipe: Recipe, features: ElementTable | SiteFeaturizer) -> Cache:
+    """Make the folder if need be, and digest the settings.
+
+    Parameters
+    ----------
+    folder : path-like
+        Where to keep point sets.
+    recipe : Recipe
+        Neighbourhood, tolerance and features.
+    features : ElementTable or SiteFeaturizer
+        Where site features come from.
+
+    Returns
+    -------
+    Cache
+
+    Raises
+    ------
+    OSError
+        If there can be no such folder.
+    """
+    place = Path(folder).expanduser()
+    place.mkdir(parents=True, exist_ok=True)
+    by_element = isinstance(features, ElementTable)
+    source = features.values.tobytes() if isinstance(features, ElementTable) else _content(features.featurizer)
+    versions = [skdim.__version__, *map(version, _PACKAGES)]
+    facts = [_FORMAT, versions, recipe.settings, recipe.interaction_features, recipe.feature_names]
+    scope = _digest(json.dumps(facts, sort_keys=True).encode(), source)
+    return Cache(str(place / _FILE), scope, recipe, by_element)
+
+
+class Entries:
+    """The entries of an open cache.
+
+    Parameters
+    ----------
+    cache : Cache
+        What they are and where.
+    connection : sqlite3.Connection
+        To the file.
+
+    Attributes
+    ----------
+    notes : list of str
+        What was wrong with the file.
+    """
+
+    def __init__(self, cache: Cache, connection: sqlite3.Connection) -> None:
+        self.cache = cache
+        self.connection = connection
+        self.notes: list[str] = []
+        self._usable = True
+
+    def source_keys(self, rows: Sequence[object], max_sites: int) -> dict[int, bytes]:
+        """Return the keys of the rows that are files or texts, by row: these need not be read to be known."""
+        limit = str(max_sites).encode()  # which is checked on reading
+        sources = {row: _source(obj) for row, obj in enumerate(rows) if isinstance(obj, str | os.PathLike)}
+        return {row: _digest(self.cache.scope, b"source", limit, *source) for row, source in sources.items()}
+
+    def structure_key(self, structure: IStructure) -> bytes:
+        """Return the key of a structure: of its lattice, coordinates and site contents."""
+        if not self.cache.by_element:
+            return _digest(self.cache.scope, b"structure", _content(structure.as_dict()))
+        arrays = (structure.lattice.matrix, structure.frac_coords)
+        return _digest(
+            self.cache.scope,
+            b"crystal",
+            repr(site_contents(structure)).encode(),
+            *(np.asarray(array, np.float64).tobytes() for array in arrays),
+        )
+
+    def load(self, keys: Mapping[int, bytes]) -> dict[int, PointSets]:
+        """Return the point sets, each of one crystal, that are kept under the keys, by row."""
+        if not keys or not self._usable:
+            return {}
+        marks = ",".join("?" * len(set(keys.values())))
+        try:
+            self._make_table()
+            query = f"SELECT key, value FROM entries WHERE key IN ({marks})"
+            found = dict(self.connection.execute(query, list(set(keys.values()))))
+        except sqlite3.DatabaseError as error:
+            self._note(error)
+            return {}
+        points = {key: unpack(blob, self.cache.recipe) for key, blob in found.items()}
+        if any(one is None for one in points.values()):
+            self.notes.append(f"entries of {self.cache.path} are damaged; they are made again")
+        return {row: one for row, key in keys.items() if (one := points.get(key)) is not None}
+
+    def store(self, keys: Mapping[int, bytes], points: PointSets) -> dict[int, PointSets]:
+        """Keep point sets, one for each key; return them by row, each with its own kinds only."""
+        single = {row: _with_own_kinds(one) for row, one in zip(keys, points, strict=True)}
+        if not keys or not self._usable:
+            return single
+        entries = [(keys[row], pack(one)) for row, one in single.items()]
+        try:
+            with self.connection:
+                self.connection.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?)", entries)
+        except sqlite3.DatabaseError as error:
+            self._note(error)
+        return single
+
+    def _make_table(self) -> None:
+        """Make the table in a new file."""
+        # Not to wait for the disk: a process that dies leaves the file whole, and what a power cut damages is noticed.
+        self.connection.execute("PRAGMA synchronous = OFF")
+        self.connection.execute("CREATE TABLE IF NOT EXISTS entries (key BLOB PRIMARY KEY, value BLOB NOT NULL)")
+
+    def _note(self, error: sqlite3.DatabaseError) -> None:
+        """Note that the file cannot be used, and leave it alone."""
+        self._usable = False
+        self.notes.append(f"{self.cache.path} cannot be used ({error}); if it is damaged, delete it")
+
+
+def pack(points: PointSets) -> bytes:
+    """Write the point set of one crystal as bytes: a checksum, counts, columns.
+
+    Parameters
+    ----------
+    points : PointSets
+        One crystal; its kinds are those that it uses.
+
+    Returns
+    -------
+    bytes
+    """
+    columns = {name: getattr(points, name) for name in _LAYOUT if hasattr(points, name)}
+    columns |= {"features": points.kinds.features, "fractions": points.kinds.fractions}
+    columns["n_pairs"] = np.diff(points.pair_offsets)
+    counts = (len(points.kind), len(points.neighbor), len(points.kinds), len(points.feature_names))
+    content = np.array([*counts, len(points.interaction_names) - 1], "<i4").tobytes()
+    content += b"".join(np.ascontiguousarray(columns[name], dtype).tobytes() for name, dtype in _LAYOUT.items())
+    return zlib.crc32(content).to_bytes(4, "little") + content
+
+
+def unpack(blob: bytes, recipe: Recipe) -> PointSets | None:
+    """Read what `pack` wrote.
+
+    Parameters
+    ----------
+    blob : bytes
+        From `pack`.
+    recipe : Recipe
+        Names and settings of the point set.
+
+    Returns
+    -------
+    PointSets or None
+        None, if the bytes are damaged.
+    """
+    start = 4 * (1 + _COUNTS)
+    if len(blob) < start or zlib.crc32(memoryview(blob)[4:]) != int.from_bytes(blob[:4], "little"):
+        return None
+    s, p, k, f, e = np.frombuffer(blob, "<i4", _COUNTS, 4).tolist()
+    sizes = {"features": k * f, "fractions": k * 119, "extra": p * e, "volume": 1}
+    sizes |= dict.fromkeys(("kind", "multiplicity", "n_pairs"), s)
+    columns = {}
+    for name, dtype in _LAYOUT.items():
+        columns[name] = np.frombuffer(blob, dtype, sizes.get(name, p), start)
+        start += columns[name].nbytes
+    kinds = Kinds(columns.pop("features").reshape(k, f), columns.pop("fractions").reshape(k, 119))
+    return PointSets(
+        site_offsets=np.array([0, s]),
+        pair_offsets=offsets_from_lengths(columns.pop("n_pairs")),
+        extra=columns.pop("extra").reshape(p, e),
+        kinds=kinds,
+        feature_names=recipe.feature_names,
+        interaction_names=recipe.interaction_features,
+        settings=recipe.settings,
+        **columns,
+    )
+
+
+def _with_own_kinds(points: PointSets) -> PointSets:
+    """The same crystal with a table of only those kinds that it uses."""
+    used, kind = np.unique(points.kind, return_inverse=True)
+    kinds = Kinds(points.kinds.features[used], points.kinds.fractions[used])
+    return replace(points, kind=kind.astype(np.int32), kinds=kinds)
+
+
+def _source(obj: str | os.PathLike[str]) -> tuple[bytes, ...]:
+    """The name and content of a file, or a text, or what names no file that can be read."""
+    try:
+        path = Path(obj).expanduser()
+        return path.name.encode(errors="replace"), path.read_bytes()
+    except (OSError, ValueError, RuntimeError):  # a text may be no path at all: too long, with a NUL, or begin with ~
+        return (os.fspath(obj).encode(errors="replace"),)
+
+
+def _content(obj: object) -> bytes:
+    """Digest of any object by what it holds."""
+    return str(joblib.hash(obj)).encode()
+
+
+def _digest(*parts: bytes) -> bytes:
+    """Digest of byte strings, told apart from any others that would join to the same."""
+    digest = hashlib.blake2b(digest_size=20)
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "little"))
+        digest.update(part)
+    return digest.digest()

@@ -1,0 +1,298 @@
+"""Crystals as ragged columns in (offsets, site rows, pairs), slices of them out: `PointSets`, numpy only."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skdim.points import storage
+from skdim.points.kinds import Kinds, merge_kinds
+from skdim.points.pointchecks import LAYOUT, SHARED, check_joinable, check_layout, check_values, differences, same
+from skdim.points.ragged import gather_runs, offsets_from_lengths, row_index
+
+__all__ = ["Kinds", "PointSets"]
+
+FORMAT, VERSION = "skdim.PointSets", 1
+_PER_SITE = ("kind", "multiplicity")
+_PER_PAIR = ("neighbor", "distance", "count", "weight", "extra")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class PointSets:
+    """Point sets of C crystals in shared columns: S site rows, P pairs, K kinds of site content.
+
+    A sequence of crystals for scikit-learn: ``len``, ``shape`` and every form of row indexing work and
+    always give `PointSets` again. It is no array: ``numpy.asarray`` of it is refused.
+
+    Parameters
+    ----------
+    site_offsets : ndarray of int64, shape (C+1,)
+        Rows of crystal c are ``site_offsets[c]:site_offsets[c+1]``. No rows: the crystal failed.
+    pair_offsets : ndarray of int64, shape (S+1,)
+        Pairs of site row s are ``pair_offsets[s]:pair_offsets[s+1]``.
+    kind : ndarray of int32, shape (S,)
+        Row of `kinds`.
+    multiplicity : ndarray of int32, shape (S,)
+        How many sites of the crystal the row stands for, divided by the greatest common divisor over the crystal.
+    neighbor : ndarray of int32, shape (P,)
+        The neighbour's row, counted within its crystal.
+    distance : ndarray of float32, shape (P,)
+        In Angstrom; 0 for the self pair, which only supercells have.
+    count : ndarray of int32, shape (P,)
+        How many equal pairs of the row are merged in this one.
+    weight : ndarray of float32, shape (P,)
+        Smooth cutoff in (0, 1]; 1 everywhere for supercells.
+    extra : ndarray of float32, shape (P, E)
+        Interaction features other than the distance.
+    volume : ndarray of float32, shape (C,)
+        Cubic Angstrom per atom, atoms counted by occupancy; NaN for failed crystals.
+    kinds : Kinds
+        The distinct site contents, shared by all slices of one set.
+    feature_names : tuple of str
+        Names of the F columns of ``kinds.features``.
+    interaction_names : tuple of str
+        "distance", then the names of the columns of `extra`.
+    settings : mapping
+        JSON-able parameters the sets were made with; sets of other settings cannot be joined.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdim.points.pointsets import Kinds, PointSets
+    >>> kinds = Kinds(np.ones((1, 1)), np.zeros((1, 119), np.float32))
+    >>> sets = PointSets.empty(3, kinds, ("occupancy",), ("distance",), {"neighborhood": "shell"})
+    >>> sets
+    PointSets(3 crystals (3 failed), 0 site rows, 0 pairs, 1 site feature, shell neighborhood)
+    >>> len(sets[[0, 2]]), len(sets[-1]), len(sets[np.array([True, False, False])])
+    (2, 1, 1)
+    """
+
+    site_offsets: NDArray[np.int64]  # (C+1,)
+    pair_offsets: NDArray[np.int64]  # (S+1,)
+    kind: NDArray[np.int32]  # (S,)
+    multiplicity: NDArray[np.int32]  # (S,)
+    neighbor: NDArray[np.int32]  # (P,)
+    distance: NDArray[np.float32]  # (P,)
+    count: NDArray[np.int32]  # (P,)
+    weight: NDArray[np.float32]  # (P,)
+    extra: NDArray[np.float32]  # (P, E)
+    volume: NDArray[np.float32]  # (C,)
+    kinds: Kinds
+    feature_names: tuple[str, ...]
+    interaction_names: tuple[str, ...] = ("distance",)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def empty(
+        cls,
+        n_crystals: int,
+        kinds: Kinds,
+        feature_names: tuple[str, ...],
+        interaction_names: tuple[str, ...] = ("distance",),
+        settings: Mapping[str, Any] | None = None,
+    ) -> PointSets:
+        """Return point sets of crystals that all failed: no rows, no pairs, NaN volumes."""
+        columns: dict[str, Any] = {name: np.zeros(0, dtype) for name, (dtype, _) in LAYOUT.items()}
+        columns["site_offsets"], columns["pair_offsets"] = np.zeros(n_crystals + 1, np.int64), np.zeros(1, np.int64)
+        columns["extra"] = np.zeros((0, len(interaction_names) - 1), np.float32)
+        columns["volume"] = np.full(n_crystals, np.nan, np.float32)
+        return cls(
+            **columns,
+            kinds=kinds,
+            feature_names=feature_names,
+            interaction_names=interaction_names,
+            settings=dict(settings or {}),
+        )
+
+    def __len__(self) -> int:
+        """Return the number of crystals C."""
+        return len(self.site_offsets) - 1
+
+    @property
+    def shape(self) -> tuple[int]:
+        """(C,): with it scikit-learn indexes as it does arrays, and never builds a list."""
+        return (len(self),)
+
+    @property
+    def n_sites(self) -> NDArray[np.int64]:
+        """Site rows of each crystal, shape (C,)."""
+        return np.diff(self.site_offsets)
+
+    @property
+    def n_pairs(self) -> NDArray[np.int64]:
+        """Pairs of each crystal, shape (C,)."""
+        return np.diff(self.pair_offsets[self.site_offsets])
+
+    @property
+    def valid(self) -> NDArray[np.bool_]:
+        """Whether each crystal has rows, shape (C,); False marks one that failed."""
+        return self.n_sites > 0
+
+    def __getitem__(self, key: Any) -> PointSets:
+        """Return the crystals at an int, a slice, a sequence of int or a boolean mask (C,), always as PointSets.
+
+        The result shares `kinds`; consecutive crystals share all columns with this set.
+        """
+        rows = row_index(key, len(self))
+        return self._slice(rows) if isinstance(rows, slice) else self._gather(rows)
+
+    def __iter__(self) -> Iterator[PointSets]:
+        """Iterate over the crystals, each as PointSets of length one."""
+        return (self._slice(slice(c, c + 1)) for c in range(len(self)))
+
+    def take(self, indices: Any, axis: int = 0) -> PointSets:
+        """Return the crystals at `indices`, as ``self[indices]``."""
+        if axis != 0:
+            raise ValueError(f"axis={axis!r} is not accepted: the only axis is 0.")
+        return self[indices]
+
+    def _slice(self, rows: slice) -> PointSets:
+        """Return consecutive crystals as views."""
+        s0, s1 = int(self.site_offsets[rows.start]), int(self.site_offsets[rows.stop])
+        p0, p1 = int(self.pair_offsets[s0]), int(self.pair_offsets[s1])
+        return self._with(
+            self.site_offsets[rows.start : rows.stop + 1] - s0,
+            self.pair_offsets[s0 : s1 + 1] - p0,
+            (slice(s0, s1), slice(p0, p1), rows),
+        )
+
+    def _gather(self, rows: NDArray[np.int64]) -> PointSets:
+        """Return the crystals at any positions as copies."""
+        site_offsets, sites = gather_runs(self.site_offsets, rows)
+        # The pairs of a crystal lie together, so they are gathered by crystal, not by site.
+        _, pairs = gather_runs(self.pair_offsets[self.site_offsets], rows)
+        pair_offsets = offsets_from_lengths(self.pair_offsets[sites + 1] - self.pair_offsets[sites])
+        return self._with(site_offsets, pair_offsets, (sites, pairs, rows))
+
+    def _with(self, site_offsets: Any, pair_offsets: Any, chosen: tuple[Any, Any, Any]) -> PointSets:
+        """Return the set of the given offsets and chosen site rows, pairs and crystals."""
+        sites, pairs, crystals = chosen
+        columns: dict[str, Any] = {name: getattr(self, name)[sites] for name in _PER_SITE}
+        columns |= {name: getattr(self, name)[pairs] for name in _PER_PAIR}
+        columns |= {name: getattr(self, name) for name in ("kinds", *SHARED)}
+        return PointSets(site_offsets, pair_offsets, volume=self.volume[crystals], **columns)
+
+    @classmethod
+    def concatenate(cls, sets: Iterable[PointSets]) -> PointSets:
+        """Join point sets made with the same settings; identical kinds of different sets become one.
+
+        Parameters
+        ----------
+        sets : iterable of PointSets
+            At least one.
+
+        Returns
+        -------
+        PointSets
+
+        Raises
+        ------
+        ValueError
+            If there is none, or if features, interaction features or settings differ.
+        """
+        parts = list(sets)
+        check_joinable(parts)
+        kinds, maps = merge_kinds([part.kinds for part in parts])
+        names = ("multiplicity", *_PER_PAIR, "volume")
+        columns: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+        columns |= {name: getattr(parts[0], name) for name in SHARED}
+        return cls(
+            site_offsets=offsets_from_lengths(np.concatenate([part.n_sites for part in parts])),
+            pair_offsets=offsets_from_lengths(np.concatenate([np.diff(part.pair_offsets) for part in parts])),
+            kind=np.concatenate([new[part.kind] for part, new in zip(parts, maps, strict=True)]),
+            kinds=kinds,
+            **columns,
+        )
+
+    def validate(self) -> PointSets:
+        """Check every column against the others and return self; a ValueError names the first that does not fit."""
+        check_layout(vars(self))
+        check_values(vars(self))
+        return self
+
+    def equals(self, other: object) -> bool:
+        """Tell whether both hold the same crystals in the same order, bit for bit (NaN equals NaN).
+
+        Tables of kinds may differ in order and in rows that no site uses.
+        """
+        if not isinstance(other, PointSets) or differences(vars(self), vars(other)):
+            return False
+        if not all(same(getattr(self, name), getattr(other, name)) for name in LAYOUT if name != "kind"):
+            return False
+        _, (ours, theirs) = merge_kinds([self.kinds, other.kinds])
+        return np.array_equal(ours[self.kind], theirs[other.kind])
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a folder of .npy files and meta.json, which appears only when it is complete.
+
+        A folder of saved PointSets is replaced; anything else at `path` is a FileExistsError.
+        """
+        arrays = {name: getattr(self, name) for name in LAYOUT}
+        arrays |= {f"kinds_{name}": array for name, array in vars(self.kinds).items()}
+        header = {name: getattr(self, name) for name in ("feature_names", "interaction_names")}
+        header["settings"] = dict(self.settings)
+        storage.write_folder(path, FORMAT, VERSION, arrays, header)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], mmap_mode: Literal["r"] | None = None) -> PointSets:
+        """Read a folder written by `save`.
+
+        Parameters
+        ----------
+        path : path-like
+        mmap_mode : {None, "r"}, default=None
+            "r" maps the files: crystals are read when they are indexed. None reads and checks all of it.
+
+        Returns
+        -------
+        PointSets
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no saved set at `path`.
+        ValueError
+            If the folder is damaged, or of another kind or version.
+        """
+        names = (*LAYOUT, "kinds_features", "kinds_fractions")
+        arrays, meta = storage.read_folder(path, FORMAT, VERSION, names, mmap_mode)
+        kinds = Kinds(arrays.pop("kinds_features"), arrays.pop("kinds_fractions"))
+        labels: dict[str, Any] = {name: tuple(meta.get(name, ())) for name in ("feature_names", "interaction_names")}
+        columns: dict[str, Any] = {**arrays, **labels, "settings": meta.get("settings", {})}
+        sets = cls(kinds=kinds, **columns)
+        try:
+            if mmap_mode is None:
+                return sets.validate()
+            check_layout(vars(sets))
+        except ValueError as error:
+            raise ValueError(f"{os.fspath(path)} is damaged: {error}") from error
+        return sets
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NoReturn:
+        """Refuse to become an array of sites."""
+        raise TypeError(
+            "PointSets are ragged and cannot become an array. Index them (sets[rows]), use their columns "
+            "(sets.distance), or transform them with a DeepInfoMaxEmbedder."
+        )
+
+    def __repr__(self) -> str:
+        """Return the sizes in one line."""
+        failed = int((~self.valid).sum())
+        sizes = [_counted(len(self), "crystal") + (f" ({failed:,} failed)" if failed else "")]
+        sizes += [_counted(len(self.kind), "site row"), _counted(len(self.neighbor), "pair")]
+        sizes.append(_counted(len(self.feature_names), "site feature"))
+        if len(self.interaction_names) > 1:
+            sizes.append(_counted(len(self.interaction_names), "interaction feature"))
+        if "neighborhood" in self.settings:
+            sizes.append(f"{self.settings['neighborhood']} neighborhood")
+        return f"PointSets({', '.join(sizes)})"
+
+
+def _counted(n: int, noun: str) -> str:
+    """Return '1 pair' or '1,234 pairs'."""
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"

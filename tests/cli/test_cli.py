@@ -1,0 +1,283 @@
+"""The command `skdim` on real files: rows, ids, exit codes, messages."""
+
+import gzip
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from pyarrow import parquet
+
+import skdim
+from skdim import DeepInfoMaxEmbedder
+from skdim.cli import build_parser, commands, main
+from skdim.cli.modelfile import as_text, facts_of
+from skdim.learning.presets import PRESETS
+from tests.handmade import DATA, FILES, flat, iron, perovskite, salt, silicon
+
+BROKEN = "data_x\n_cell_length_a 5\nnothing else\n"
+
+
+def skdim_command(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "skdim.cli", *words], cwd=cwd, capture_output=True, text=True, timeout=120
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder of real files of every kind, and beside it a model pretrained on them by the real command."""
+    place = tmp_path_factory.mktemp("cli")
+    (place / "in" / "deep").mkdir(parents=True)
+    for name in FILES:
+        shutil.copy(DATA / name, place / "in" / ("deep" if name == "si.json" else "") / name)
+    (place / "in" / "notes.txt").write_text("no crystal")
+    (place / "bad.cif").write_text(BROKEN)
+    records = {"iron": flat(iron()), "perovskite": perovskite().as_dict(), "salt": flat(salt()), "si": flat(silicon())}
+    (place / "some.json.gz").write_bytes(gzip.compress(json.dumps(records).encode()))
+    with zipfile.ZipFile(place / "a.zip", "w") as archive:
+        archive.write(DATA / "nacl.cif", "x/nacl.cif")
+    with tarfile.open(place / "b.tar.gz", "w:gz") as archive:
+        archive.add(DATA / "POSCAR_SrTiO3", "POSCAR_SrTiO3")
+    words = ("pretrain", "in", "some.json.gz", "a.zip", "b.tar.gz", "--out", "m.safetensors", "--max-epochs", "2")
+    place.joinpath("log").write_text(skdim_command(*words, "--seed", "7", cwd=place).stderr)
+    return place
+
+
+@pytest.fixture
+def here(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    return folder
+
+
+IN = ["in/POSCAR_SrTiO3", "in/deep/si.json", "in/li_la_ti_o3_split.cif", "in/nacl.cif"]
+ALL = [*IN, "iron", "perovskite", "salt", "si", "a.zip/x/nacl.cif", "b.tar.gz/POSCAR_SrTiO3"]
+
+
+def test_pretrain_writes_a_model_that_python_loads(here):
+    embedder = DeepInfoMaxEmbedder.load("m.safetensors")
+    assert [row["epoch"] for row in embedder.history_] == [1, 2]
+    assert (embedder.random_state, embedder.max_epochs) == (7, 2)
+    log = Path("log").read_text()
+    assert "skipped in folders, for names that are not those of CIF, POSCAR or JSON: 1 (in/notes.txt)" in log
+    assert "skdim: wrote m.safetensors: 10 crystals, 2 epochs" in log
+    assert "Traceback" not in log
+
+
+def test_embed_writes_a_row_for_each_input_broken_ones_too(here):
+    words = ("embed", "m.safetensors", "in", "some.json.gz", "bad.cif", "a.zip", "b.tar.gz", "--out", "v.parquet")
+    done = skdim_command(*words, "--on-error", "nan", cwd=here)
+    assert done.returncode == 1, done.stderr
+    assert done.stdout == ""
+    assert "skdim: 1 of 11 crystals cannot be used\n  bad.cif: " in done.stderr
+    assert done.stderr.count("bad.cif") == 1
+    assert "Their rows are NaN." in done.stderr
+    frame = pd.read_parquet("v.parquet")
+    assert frame["id"].tolist() == [*ALL[:8], "bad.cif", *ALL[8:]]
+    vectors = frame.drop(columns="id")
+    assert vectors.isna().all(axis=1).tolist() == [name == "bad.cif" for name in frame["id"]]
+    embedder = DeepInfoMaxEmbedder.load("m.safetensors")
+    assert list(vectors) == embedder.get_feature_names_out().tolist()
+    expected = embedder.transform([*IN, iron(), perovskite(), salt(), silicon()])
+    np.testing.assert_allclose(vectors.to_numpy()[:8], expected, atol=1e-5)
+
+
+def test_broken_crystals_are_an_error_that_names_all_and_writes_nothing(here):
+    Path("worse.cif").write_text(BROKEN)
+    done = skdim_command("embed", "m.safetensors", "bad.cif", "in", "worse.cif", "--out", "no.csv", "--quiet", cwd=here)
+    assert done.returncode == 2
+    assert "skdim: error: 2 of 6 crystals cannot be used\n  bad.cif: " in done.stderr
+    assert "\n  worse.cif: " in done.stderr
+    assert "--on-error nan" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(here.glob("no.csv*"))
+
+
+def test_an_interrupt_ends_at_once_and_leaves_a_checkpoint(tmp_path):
+    source = Path(skdim.__file__).parent / "datasets/data/dielectric_band_gap.json.gz"
+    words = ["pretrain", str(source), "--out", "m", "--checkpoint", "state", "--max-epochs", "500"]
+    # Shells let what they start in the background ignore interrupts, and children inherit that.
+    command = ["import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)"]
+    command += ["from skdim.cli import main; sys.exit(main(sys.argv[1:]))"]
+    with subprocess.Popen(
+        [sys.executable, "-c", "; ".join(command), *words], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    ) as run:
+        end = time.monotonic() + 100
+        while not list(tmp_path.glob("state/*.safetensors")) and run.poll() is None and time.monotonic() < end:
+            time.sleep(0.1)
+        run.send_signal(signal.SIGINT)
+        _, log = run.communicate(timeout=60)
+    assert run.returncode == 130, log
+    assert "skdim: interrupted\n" in log
+    assert "Traceback" not in log
+    assert not (tmp_path / "m").exists()
+
+
+def test_chunks_and_formats_do_not_matter(here, capsys):
+    tables = {}
+    for name, batch in (("v.csv", "3"), ("v.npy", "1000"), ("w.parquet", "4")):
+        assert main(["embed", "m.safetensors", "in", "some.json.gz", "--out", name, "--batch", batch]) == 0
+        assert f"wrote {name}: 8 rows" in capsys.readouterr().err
+        frame = None if name == "v.npy" else pd.read_csv(name) if name == "v.csv" else pd.read_parquet(name)
+        tables[name] = np.load(name) if frame is None else frame.drop(columns="id").to_numpy(np.float32)
+        names = pd.read_csv("v.ids.csv")["id"] if frame is None else frame["id"]
+        assert names.tolist() == ALL[:8]
+    # Columns of small deviation, among few crystals, magnify how sums over other batches are rounded.
+    np.testing.assert_allclose(tables["v.csv"], tables["v.npy"], atol=1e-4)
+    np.testing.assert_allclose(tables["v.csv"], tables["w.parquet"], atol=1e-4)
+    assert parquet.ParquetFile("w.parquet").num_row_groups == 1
+    made_by = json.loads(parquet.read_schema("w.parquet").metadata[b"skdim"])
+    assert made_by["sha256"] == hashlib.sha256(Path("m.safetensors").read_bytes()).hexdigest()
+
+
+def test_quiet_says_nothing_and_jobs_change_nothing(here, capfd):
+    assert main(["embed", "m.safetensors", "in/*.cif", "--out", "one.csv", "--quiet"]) == 0
+    assert main(["embed", "m.safetensors", "in/*.cif", "--out", "two.csv", "--quiet", "--jobs", "2"]) == 0
+    assert capfd.readouterr().err == ""
+    assert Path("one.csv").read_text() == Path("two.csv").read_text()
+
+
+@pytest.mark.filterwarnings("ignore:Possible issue in CIF", "ignore:No _symmetry_equiv_pos_as_xyz")
+def test_pretrain_leaves_broken_crystals_out_if_told_so(here, capsys):
+    words = ["pretrain", "in", "bad.cif", "some.json.gz", "--max-epochs", "0", "--embedding-dim", "3"]
+    assert main([*words, "--out", "no"]) == 2
+    assert "1 of 9 crystals cannot be used" in capsys.readouterr().err
+    assert not Path("no").exists()
+    assert main([*words, "--out", "new/x.safetensors", "--on-error", "nan"]) == 1
+    assert "They are left out." in capsys.readouterr().err
+    assert main(["info", "new/x.safetensors"]) == 0
+    text = capsys.readouterr().out
+    for line in ("crystals    8 (1 more could not be used)", "epochs      0: untrained", "vector      3 columns"):
+        assert line in text
+    assert "embedding_dim=3, max_epochs=0, random_state=0\n" in text
+
+
+def test_the_same_seed_gives_the_same_model(here):
+    for name in "xyz":
+        words = ["pretrain", "in", "some.json.gz", "--out", name, "--max-epochs", "1", "--quiet"]
+        assert main([*words, "--seed", "1" if name == "z" else "0"]) == 0
+    x, y, z = (DeepInfoMaxEmbedder.load(name).transform([salt(), iron()]) for name in "xyz")
+    np.testing.assert_array_equal(x, y)
+    assert np.abs(x - z).max() > 1e-3
+
+
+def test_info_as_json_holds_everything(here, capsys):
+    assert main(["info", "m.safetensors", "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["preset"] == "default"
+    assert facts["changed"]["max_epochs"] == 2
+    assert facts["data"] == {"rows": 10, "failed": 0}
+    assert facts["epochs"] == len(facts["history"]) == 2
+    assert facts["best_epoch"] in facts["history"]
+    assert facts["sha256"] == hashlib.sha256(Path("m.safetensors").read_bytes()).hexdigest()
+    assert facts["versions"]["skdim"] == skdim.__version__
+    assert facts["columns"] == DeepInfoMaxEmbedder.load("m.safetensors").get_feature_names_out().tolist()
+
+
+def test_info_knows_models_that_python_saved(here, capsys):
+    DeepInfoMaxEmbedder(max_epochs=0, random_state=0).fit([salt(), iron()]).save("py")
+    assert main(["info", "py"]) == 0
+    assert "crystals    2\n" in capsys.readouterr().out
+    assert "crystals    not recorded\n" in as_text({**facts_of("py"), "data": None})
+
+
+WRONG = {
+    "no such path": (
+        ["embed", "m.safetensors", "nowhere", "no*pe", "--out", "v.csv"],
+        "'nowhere' does not exist\n'no*pe' matches",
+    ),
+    "suffix": (["embed", "nowhere", "nowhere", "--out", "v.xlsx"], "suffix '.xlsx'; accepted are .parquet, .csv, .npy"),
+    "folder as table": (["embed", "m.safetensors", "in", "--out", "dir.csv"], "'dir.csv' is a folder"),
+    "folder as model": (["pretrain", "in", "--out", "in"], "'in' is a folder"),
+    "no such model": (["embed", "nowhere", "in", "--out", "v.csv"], "'nowhere' is not a file"),
+    "no model": (["info", "in/nacl.cif"], "is not an embedder saved by skdim"),
+    "device": (["embed", "m.safetensors", "in", "--out", "v.csv", "--device", "abacus"], "--device abacus: "),
+    "too few": (
+        ["pretrain", "in/nacl.cif", "--out", "few/m", "--max-epochs", "1"],
+        "1 of 1 crystals can be used; at least 2",
+    ),
+    "jobs": (["embed", "m.safetensors", "in", "--out", "v.csv", "--jobs", "0"], "n_jobs"),
+    "demo": (["demo", "--out", "bad.cif"], "'bad.cif' is a file"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_cannot_be_done_is_said_in_one_message(here, capsys, case):
+    words, message = WRONG[case]
+    (here / "dir.csv").mkdir(exist_ok=True)
+    assert main(words) == 2
+    out, log = capsys.readouterr()
+    assert "skdim: error: " in log
+    assert message in log
+    assert out == ""
+    assert not Path("few").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["nothing"],
+        ["pretrain", "x"],
+        ["pretrain", "x", "--out", "m", "--max-epochs", "-1"],
+        ["embed", "m", "--out", "v"],
+    ],
+)
+def test_words_that_are_not_understood_exit_with_2(words, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(words)
+    assert caught.value.code == 2
+    assert "usage: skdim" in capsys.readouterr().err
+
+
+def test_a_fault_of_our_own_is_shown_and_is_no_success(monkeypatch, capsys):
+    monkeypatch.setattr(commands, "info", lambda args: {}["gone"])
+    assert main(["info", "m"]) == 70
+    assert "KeyError: 'gone'" in capsys.readouterr().err
+
+
+def test_help_teaches_and_costs_nothing():
+    heavy = ["torch", "numpy", "pandas", "pymatgen", "sklearn", "matminer"]
+    code = (
+        "import sys; from skdim.cli import main\n"
+        "try: main(sys.argv[1:])\n"
+        f"finally: print('loaded', *sorted(set({heavy}) & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, "--help"], capture_output=True, text=True, check=True)
+    assert done.stderr == "loaded\n"
+    assert all(f"\n    {name}" in done.stdout for name in ("demo", "pretrain", "embed", "info", "benchmark"))
+
+
+@pytest.mark.parametrize("name", ["demo", "pretrain", "embed", "info", "benchmark"])
+def test_each_command_explains_itself(name, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main([name, "--help"])
+    text = capsys.readouterr().out
+    assert caught.value.code == 0
+    assert text.count(f"\n  skdim {name}") >= 2
+    assert max(map(len, text.splitlines())) <= 120
+
+
+def test_the_presets_offered_are_those_there_are():
+    with pytest.raises(SystemExit):
+        main(["pretrain", "x", "--out", "m", "--preset", "none"])
+    for preset in PRESETS:
+        assert build_parser().parse_args(["pretrain", "x", "--out", "m", "--preset", preset]).preset == preset
+
+
+def test_a_closed_pipe_is_no_error(here):
+    words = f"'{sys.executable}' -m skdim.cli info m.safetensors --json; echo $? >&2"
+    done = subprocess.run(
+        ["sh", "-c", f"({words}) | true"], cwd=here, capture_output=True, text=True, env={**os.environ}
+    )
+    assert done.stderr == "0\n"

@@ -1,0 +1,94 @@
+"""Checkpoints: a stopped training goes on as if it had not been, and no other training goes on from there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from skdim import PointSets
+from skdim.learning.training import train
+from tests.learning.test_training import PUBLISHED, Stopped, fit, fresh, losses, plan, same_weights, stop
+from tests.small import bundled_points
+
+
+@pytest.mark.parametrize("batch", [None, 2])
+@pytest.mark.parametrize("params", [{"learning_rate": 0.05}, PUBLISHED, {"preset": "paper", "patience": 2}])
+def test_a_stopped_training_goes_on_as_if_it_had_not_been(
+    params: dict[str, Any], batch: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    points = bundled_points(40)
+    params = {**params, "max_epochs": 6, "validation_fraction": 0.2, "encoder_params": {"width": 8}}
+    if params.get("preset"):
+        params["encoder_params"] = {"width": 8, "heads": 1}
+    whole = fit(points, **params)
+    with monkeypatch.context() as patch:
+        stop(patch, Stopped, epoch=3, batch=batch)
+        with pytest.raises(Stopped):
+            fit(points, checkpoint_dir=tmp_path / "run", **params)
+    resumed = fit(points, checkpoint_dir=tmp_path / "run", **params)
+    assert losses(resumed) == losses(whole)
+    assert same_weights(resumed, whole)
+    again = fit(points, checkpoint_dir=tmp_path / "run", **params)
+    assert losses(again) == losses(whole)
+    assert same_weights(again, whole)
+
+
+def test_a_training_that_was_over_is_not_taken_up_again(tmp_path: Path) -> None:
+    points = bundled_points(40)
+    models = [fresh(points) for _ in range(2)]
+    checkpointed = plan(checkpoint=str(tmp_path / "c"), fingerprint="f")
+    first, second = (train(model, points, checkpointed, 0.2) for model in models)
+    assert first == second
+    assert len(first) < 30
+    for name, value in models[0].state_dict().items():
+        assert torch.equal(value, models[1].state_dict()[name])
+
+
+def heavier(points: PointSets) -> PointSets:
+    return replace(points, multiplicity=points.multiplicity + 1)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"X": "fewer"},
+        {"X": "heavier"},
+        {"random_state": 1},
+        {"learning_rate": 0.01},
+        {"max_epochs": 4},
+        {"objective_params": {"jitter": 0.0}},
+        {"validation_fraction": 0.3},
+    ],
+)
+def test_a_checkpoint_of_another_training_is_refused(other: dict[str, Any], tmp_path: Path) -> None:
+    points = bundled_points(20)
+    fit(points, max_epochs=1, checkpoint_dir=tmp_path)
+    changed = {"fewer": points[:-1], "heavier": heavier(points)}.get(other.pop("X", ""), points)
+    with pytest.raises(ValueError, match=r"checkpoint.safetensors was written by a training on other data"):
+        fit(changed, **{"max_epochs": 1, "checkpoint_dir": tmp_path, **other})
+
+
+def test_going_on_from_other_weights_is_another_training(tmp_path: Path) -> None:
+    embedder = fit(bundled_points(20), max_epochs=1, checkpoint_dir=tmp_path, warm_start=True)
+    with pytest.raises(ValueError, match="written by a training on other data"):
+        embedder.fit(bundled_points(20))
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "checkpoint.safetensors"
+    fit(bundled_points(20), max_epochs=1, checkpoint_dir=tmp_path)
+    file.write_bytes(file.read_bytes()[:100])
+    with pytest.raises(ValueError, match=r"checkpoint.safetensors is not a checkpoint of skdim, or it is damaged"):
+        fit(bundled_points(20), max_epochs=1, checkpoint_dir=tmp_path)
+    fit(bundled_points(20), max_epochs=0).save(file)
+    with pytest.raises(ValueError, match="is not a checkpoint"):
+        fit(bundled_points(20), max_epochs=1, checkpoint_dir=tmp_path)
+
+
+def test_a_checkpoint_needs_a_seed_to_come_back_to(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="random_state=None; accepted with a checkpoint_dir are whole numbers"):
+        fit(bundled_points(20), checkpoint_dir=tmp_path, random_state=None)

@@ -1,0 +1,191 @@
+"""The encoder against its slow twin, and what must not change its vectors."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+
+from skdim.network.architecture import EncoderConfig
+from skdim.network.batches import Batch
+from skdim.network.encoder import SiteNetEncoder
+from skdim.points.assembly import assemble
+from skdim.points.chunks import cells_and_kinds
+from skdim.points.featurizer import CrystalPointSetTransformer
+from skdim.points.pointsets import PointSets
+from tests.encoder_twin import slow_encoder
+from tests.small import batch_of, handful, handful_points, random, unit_features
+
+DEFAULT = EncoderConfig(width=8, heads=2, decay=(2.0, 6.0))
+PAPER = EncoderConfig(width=8, heads=1, depth=2, decay=None, difference=False, radial=False, activation="mish")
+CONFIGS = {
+    "default": DEFAULT,
+    "paper": PAPER,
+    "paper, two heads, differences": replace(PAPER, heads=2, difference=True),
+    "default, flat, relu": replace(DEFAULT, decay=None, activation="relu"),
+    "deep with decay": replace(DEFAULT, depth=2, activation="gelu"),
+    "default, cutoff": replace(DEFAULT, cutoff=3.7),
+    "default, 5-softmax": replace(DEFAULT, top_k=5),
+    "paper, 7-softmax": replace(PAPER, top_k=7),
+    "two blocks": replace(DEFAULT, blocks=2),
+    "paper, three blocks": replace(PAPER, blocks=3),
+}
+
+
+@cache
+def batch(neighborhood: str = "shell") -> Batch:
+    return batch_of(handful_points(neighborhood=neighborhood, supercell_size=12))
+
+
+def build(config: EncoderConfig, batch: Batch, hide_centre: bool = False, seed: int = 0) -> SiteNetEncoder:
+    """An encoder none of whose weights is zero."""
+    encoder = SiteNetEncoder(batch.features.shape[1], batch.extra.shape[1], config, hide_centre).double()
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in encoder.parameters():
+        torch.nn.init.normal_(parameter, std=0.4, generator=generator)
+    return encoder
+
+
+def gradients(encoder: SiteNetEncoder, vector: torch.Tensor, partition: torch.Tensor) -> list[torch.Tensor]:
+    """Of a random function of the output."""
+    loss = (vector * random(*vector.shape)).sum() + (partition * random(*partition.shape, seed=1)).sum()
+    return list(torch.autograd.grad(loss, list(encoder.parameters()), allow_unused=True, materialize_grads=True))
+
+
+def assert_twins(encoder: SiteNetEncoder, some: Batch, distance: torch.Tensor) -> None:
+    features = unit_features(some)
+    fast = encoder(some, features, distance)
+    vector, partition = slow_encoder(encoder, some, features, distance)
+    assert torch.allclose(fast.vector, vector, atol=1e-10)
+    assert torch.allclose(fast.log_partition, partition, atol=1e-10)
+    ours = gradients(encoder, fast.vector, fast.log_partition)
+    theirs = gradients(encoder, vector, partition)
+    for name, mine, slow in zip(dict(encoder.named_parameters()), ours, theirs, strict=True):
+        assert torch.allclose(mine, slow, atol=1e-8), name
+    assert sum(bool(g.abs().max() > 1e-6) for g in ours) > 0.7 * len(ours)
+
+
+@pytest.mark.parametrize("neighborhood", ["shell", "supercell"])
+@pytest.mark.parametrize("name", CONFIGS)
+def test_the_encoder_is_its_slow_twin(name: str, neighborhood: str) -> None:
+    some = batch(neighborhood)
+    assert_twins(build(CONFIGS[name], some), some, some.distance)
+
+
+@pytest.mark.parametrize("neighborhood", ["shell", "supercell"])
+@pytest.mark.parametrize("name", ["default", "paper", "default, 5-softmax", "deep with decay"])
+def test_the_encoder_that_hides_the_centre_is_its_slow_twin(name: str, neighborhood: str) -> None:
+    some = batch(neighborhood)
+    assert_twins(build(CONFIGS[name], some, hide_centre=True), some, some.distance)
+
+
+def test_disturbed_distances_take_the_place_of_the_batch_own() -> None:
+    some = batch()
+    assert_twins(build(DEFAULT, some), some, some.distance * (0.1 * random(len(some.distance))).exp())
+
+
+def test_attention_sums_to_one_over_each_site() -> None:
+    some = batch()
+    attention = build(DEFAULT, some)(some, unit_features(some), some.distance).attention(some)
+    total = torch.zeros(len(some.kind), 2, dtype=torch.float64).index_add(0, some.row, attention)
+    assert torch.allclose(total, torch.ones_like(total))
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_crystal_alone_is_the_same_crystal_among_others(name: str) -> None:
+    points = handful_points()
+    encoder = build(CONFIGS[name], batch())
+    together = batch_of(points)
+    vector = encoder(together, together.features / 50, together.distance).vector
+    for crystal in range(len(points)):
+        alone = batch_of(points, [crystal])
+        single = encoder(alone, alone.features / 50, alone.distance).vector
+        assert torch.allclose(single, vector[together.crystal == crystal], atol=1e-10)
+
+
+def shuffled(points: PointSets, rng: np.random.Generator) -> tuple[PointSets, np.ndarray]:
+    """One crystal with its rows, and the pairs of each row, in another order."""
+    order = rng.permutation(len(points.kind))
+    place = np.argsort(order)
+    pairs = [rng.permutation(np.arange(points.pair_offsets[r], points.pair_offsets[r + 1])) for r in order]
+    flat = np.concatenate(pairs)
+    columns = {name: getattr(points, name)[flat] for name in ("distance", "count", "weight", "extra")}
+    return replace(
+        points,
+        pair_offsets=np.r_[0, np.cumsum([len(p) for p in pairs])],
+        kind=points.kind[order],
+        multiplicity=points.multiplicity[order],
+        neighbor=place[points.neighbor[flat]].astype(np.int32),
+        **columns,
+    ).validate(), order
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_the_order_of_rows_and_pairs_only_orders_the_vectors(name: str) -> None:
+    points = handful_points()[[2]]
+    other, order = shuffled(points, np.random.default_rng(2))
+    assert not np.array_equal(order, np.arange(len(order)))
+    ours, theirs = batch_of(points), batch_of(other)
+    encoder = build(CONFIGS[name], ours)
+    vector = encoder(ours, ours.features / 50, ours.distance).vector
+    assert torch.allclose(encoder(theirs, theirs.features / 50, theirs.distance).vector, vector[order], atol=1e-10)
+
+
+@pytest.mark.parametrize("cutoff", [None, 3.7, 0.5])
+@pytest.mark.parametrize("top_k", [None, 4])
+@pytest.mark.parametrize("blocks", [1, 2, 3])
+def test_merging_what_symmetry_makes_alike_changes_no_vector(
+    cutoff: float | None, top_k: int | None, blocks: int
+) -> None:
+    recipe, table = CrystalPointSetTransformer(site_features="paper", n_neighbors=10)._recipe()
+    cells, kinds = cells_and_kinds(handful(), table)
+    merged, single = (batch_of(assemble(cells, kinds, recipe, reduce=reduce)) for reduce in (True, False))
+    encoder = build(replace(DEFAULT, cutoff=cutoff, top_k=top_k, blocks=blocks), merged)
+    means = []
+    for some in (merged, single):
+        vector = encoder(some, some.features / 50, some.distance).vector
+        sites = vector * some.site_weight[:, None]
+        means.append(torch.zeros(len(some), vector.shape[1], dtype=torch.float64).index_add(0, some.crystal, sites))
+    assert len(single.kind) > 2 * len(merged.kind)
+    assert torch.allclose(means[0], means[1], rtol=1e-5, atol=1e-8)
+
+
+def test_pairs_beyond_the_cutoff_say_nothing() -> None:
+    some = batch()
+    encoder = build(replace(DEFAULT, cutoff=3.7), some)
+    far = some.distance > 3.7
+    assert far.any()
+    moved = torch.where(far, some.distance + 1.0, some.distance)
+    vector = encoder(some, unit_features(some), some.distance).vector
+    assert torch.equal(encoder(some, unit_features(some), moved).vector, vector)
+
+
+def test_before_training_attention_falls_with_each_head_s_power_of_the_distance() -> None:
+    some = batch("supercell")
+    encoder = SiteNetEncoder(some.features.shape[1], some.extra.shape[1], DEFAULT).double()
+    attention = encoder(some, unit_features(some), some.distance).attention(some)
+    for row in range(len(some.kind)):
+        own = some.row == row
+        for head, power in enumerate((2.0, 6.0)):
+            d = some.distance[own]
+            weight = torch.where(d > 0, some.log_count[own].exp() * d**-power, 0.0)
+            assert torch.allclose(attention[own, head], weight / weight.sum(), atol=1e-6)
+
+
+@pytest.mark.parametrize("learned", [False, True])
+@pytest.mark.parametrize("name", CONFIGS)
+def test_what_is_saved_without_gradients_changes_nothing(name: str, learned: bool) -> None:
+    some = batch()
+    encoder = build(CONFIGS[name], some)
+    if not learned:
+        for block in encoder.blocks:
+            torch.nn.init.zeros_(block.logit.weight)
+    features, distance = unit_features(some), some.distance.double()
+    with_gradients = encoder(some, features, distance)
+    with torch.no_grad():
+        without = encoder(some, features, distance)
+    for one, other in zip(with_gradients, without, strict=True):
+        torch.testing.assert_close(one.detach(), other)

@@ -1,0 +1,87 @@
+"""Threads of torch: what is counted on is there, and what was changed is put back."""
+
+from __future__ import annotations
+
+import multiprocessing
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from skdim import DeepInfoMaxEmbedder
+from skdim.network.threads import one_torch_thread, spare_lost_threads
+from tests.small import bundled_points
+
+FORKED = """
+import multiprocessing
+import numpy as np
+import torch
+from sklearn.base import clone
+torch.set_num_threads(4)
+torch.randn(500, 500) @ torch.randn(500, 500)  # starts the threads that a forked process lacks
+from skdim import DeepInfoMaxEmbedder, SiteNetRegressor
+from tests.small import bundled_points
+points = bundled_points(150)
+embedder = DeepInfoMaxEmbedder(max_epochs=1, random_state=0).fit(points)
+labels = np.arange(20.0)
+regressor = SiteNetRegressor(embedder, max_epochs=1, random_state=0).fit(points[:20], labels)
+uses = {
+    "embed": lambda: embedder.transform(points),
+    "pretrain": lambda: DeepInfoMaxEmbedder(max_epochs=1, random_state=0).fit_transform(points),
+    "predict": lambda: regressor.predict(points),
+    "fine-tune": lambda: clone(regressor).fit(points[:20], labels).predict(points[:20]),
+}
+context = multiprocessing.get_context("fork")
+for name, use in uses.items():
+    own, queue = use(), context.Queue()
+    context.Process(target=lambda: queue.put(use()), daemon=True).start()
+    # A training adds its own differences to those of the threads.
+    np.testing.assert_allclose(queue.get(timeout=20), own, atol=0.05 if name in ("pretrain", "fine-tune") else 1e-4)
+    print(name)
+"""
+
+
+@pytest.fixture(autouse=True)
+def two_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_uses_that_overlap_put_back_what_the_first_one_found() -> None:
+    first, second = one_torch_thread(), one_torch_thread()
+    first.__enter__(), second.__enter__()
+    assert torch.get_num_threads() == 1
+    first.__exit__(None, None, None)
+    assert torch.get_num_threads() == 1
+    second.__exit__(None, None, None)
+    assert torch.get_num_threads() == 2
+
+
+def test_an_error_inside_puts_the_threads_back() -> None:
+    with pytest.raises(ValueError, match="inside"), one_torch_thread():
+        raise ValueError("inside")
+    assert torch.get_num_threads() == 2
+
+
+def test_a_process_that_was_not_forked_keeps_its_threads() -> None:
+    spare_lost_threads()
+    assert torch.get_num_threads() == 2
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="the hang is one of forked processes")
+def test_a_forked_process_works_though_it_lacks_the_threads_of_torch() -> None:
+    done = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, timeout=120)
+    assert done.stdout.split() == ["embed", "pretrain", "predict", "fine-tune"], done.stderr
+
+
+def test_vectors_do_not_depend_on_the_number_of_threads_or_on_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    points = bundled_points(200)
+    embedder = DeepInfoMaxEmbedder(max_epochs=1, random_state=0).fit(points)
+    together = embedder.transform(points)
+    monkeypatch.setattr("skdim.learning.embedding.PAIRS", {1: 3000, 2: 3000})
+    with one_torch_thread():
+        np.testing.assert_allclose(embedder.transform(points), together, atol=5e-5)
