@@ -88,7 +88,13 @@ class Study:
     def save(self, finished: bool) -> None:
         """Write the records that are there, and how they came to be."""
         write_table(self.plan.out / "results.parquet", self.table())
-        write_facts(self, finished)
+        found = {
+            "imputed_rows": self.imputed,
+            "pretraining": self.encoders.facts | (self.sources.facts if self.sources is not None else {}),
+            "vectors_sha256": self.vector_hashes,
+            "seconds": {part: round(seconds, 1) for part, seconds in self.seconds.items()},
+        }
+        write_facts(self.plan, found | self.notes, finished)
 
     def table(self) -> pd.DataFrame:
         """Give the records in the order in which things were asked for."""
@@ -161,7 +167,7 @@ class Study:
         by_name = {head.name: head for head in self.plan.heads}
         basis = digest(columns, goal.y, goal.pool, goal.held_out, self.plan.seed, CV, goal.name, name, versions_of())
         keys = {
-            (head, labels): digest(basis, labels, head, by_name[head].regressor)
+            (head, labels): digest(basis, int(labels), head, by_name[head].regressor)
             for head in heads
             for labels in self.plan.labels[place]
         }
@@ -217,7 +223,7 @@ class Study:
         content = pretraining_key(regressor, points)
         facts = (goal.y, goal.pool, goal.held_out, plan.seed, goal.name, start, versions_of("torch", "skorch"))
         basis = digest(content, *facts, file_digest(path))
-        keys = {(FINE_TUNED, labels): digest(basis, labels) for labels in plan.labels[place]}
+        keys = {(FINE_TUNED, labels): digest(basis, int(labels)) for labels in plan.labels[place]}
         missing = [draw for draw in wanted if not self._found(keys[FINE_TUNED, draw.labels], draw)]
         trained = fine_tune(path, start, points, goal, missing, regressor, plan.n_jobs)
         self._keep(f"fine-tuned from {start}: {goal.name}", trained, keys, len(missing), len(wanted))

@@ -12,7 +12,6 @@ from skdim.benchmark.store import write_text
 
 if TYPE_CHECKING:
     from skdim.benchmark.plan import Plan
-    from skdim.benchmark.running import Study
 
 # What the errors of heads depend on; what features depend on shows in the features.
 _OF_HEADS = ("numpy", "scipy", "scikit-learn")
@@ -41,18 +40,18 @@ def versions_of(*more: str) -> dict[str, str]:
     return found
 
 
-def write_facts(study: Study, finished: bool) -> None:
+def write_facts(plan: Plan, found: dict[str, Any], finished: bool) -> None:
     """Write ``study.json``.
 
     Parameters
     ----------
-    study : Study
-        As it stands.
+    plan : Plan
+        What is done.
+    found : dict
+        What only the doing shows, by name.
     finished : bool
         Whether everything that was asked for is in the records.
     """
-    plan = study.plan
-    models = study.encoders.facts | (study.sources.facts if study.sources is not None else {})
     facts: dict[str, Any] = {
         "command": None,
         "quick": False,
@@ -68,11 +67,7 @@ def write_facts(study: Study, finished: bool) -> None:
             "max_epochs": plan.max_epochs,
             "n_jobs": plan.n_jobs,
         },
-        "imputed_rows": study.imputed,
-        "pretraining": models,
-        "vectors_sha256": study.vector_hashes,
-        "seconds": {part: round(seconds, 1) for part, seconds in study.seconds.items()},
-        **study.notes,
+        **found,
     }
     write_text(plan.out / "study.json", json.dumps(facts, indent=2, allow_nan=False))
 
