@@ -42,6 +42,8 @@ def weighted_sum(values: torch.Tensor, weight: torch.Tensor, runs: Runs) -> torc
 
     The products never lie in memory, which for wide values is most of the time.
     """
+    # Under autocast values may be shorter than weights.
+    values = values.to(weight.dtype)
     return F.embedding_bag(runs.order, values, runs.start, mode="sum", per_sample_weights=weight)
 
 
