@@ -1,15 +1,18 @@
 """Crystals in; how much faster or slower embedding and training are with what the package leaves alone, out.
 
-    python benchmarks/levers.py [--threads 2] [--passes 7] [--out benchmarks/levers.json]
+    python benchmarks/levers.py [--threads 2] [--passes 7] [--crystals N] [--no-compile] [--out benchmarks/levers.json]
 
 Each lever is pulled by itself, in turn with the package as it is, and the medians of the ratios over the passes count;
 above 1 it would pay. A pass embeds the training fold of the formation energies from point sets, or makes one training
-step for each of its batches, batches included. Default preset.
+step for each of its batches, batches included. Default preset. torch.compile needs a C++ compiler and is left out where
+there is none.
 """
 
 from __future__ import annotations
 
 import argparse
+import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -27,9 +30,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="What would embedding and training gain by other means?")
     parser.add_argument("--threads", type=int, default=2, help="threads (default: 2)")
     parser.add_argument("--passes", type=int, default=7, help="of each; medians count (default: 7)")
+    parser.add_argument("--crystals", type=int, default=None, help="to embed and to train on (default: all)")
+    parser.add_argument("--no-compile", action="store_true", help="leave out torch.compile, which takes a while")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/levers.json"), help="JSON file to write")
     options = parser.parse_args(arguments)
-    levers = measured(options.threads, options.passes)
+    compilers = [name for name in ("g++", "clang++", "c++") if shutil.which(name)]
+    if not compilers and not options.no_compile:
+        print("torch.compile is left out: there is no C++ compiler", file=sys.stderr)
+    levers = measured(options.threads, options.passes, options.crystals, bool(compilers) and not options.no_compile)
     for row in levers:
         print(f"{row['step']:9} {row['lever']:28} {row['ratio']:5.2f}  first pass {row['first_seconds']:6.2f} s")
     settings = {"threads": options.threads, "passes": options.passes}
@@ -37,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"Written to {file}")
 
 
-def measured(threads: int, passes: int) -> list[dict[str, str | float]]:
+def measured(threads: int, passes: int, crystals: int | None, with_compile: bool) -> list[dict[str, str | float]]:
     """How fast each step is with each lever, the package as it is being 1."""
     import torch
 
@@ -48,12 +56,12 @@ def measured(threads: int, passes: int) -> list[dict[str, str | float]]:
     from skdim.memory import keep_freed_memory
 
     torch.set_num_threads(threads)
-    points = CrystalPointSetTransformer().fit_transform(load_formation_energy(subset="train").data)
+    points = CrystalPointSetTransformer().fit_transform(load_formation_energy(subset="train").data[:crystals])
     model = DeepInfoMaxEmbedder(max_epochs=1, random_state=0).fit(points)._network()
     keep_freed_memory()
     rows = []
     budgets = {"embedding": PAIRS[1], "training": PRESETS["default"].batch_pairs}
-    for step, compiled in [(step, compiled) for compiled in (False, True) for step in budgets]:
+    for step, compiled in [(step, compiled) for compiled in (False, True)[: 1 + with_compile] for step in budgets]:
         usual, levers = levers_of(step, model, points, budgets[step], compiled)
         usual()
         for name, work in levers.items():

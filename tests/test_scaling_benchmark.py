@@ -106,3 +106,14 @@ def test_cold_starts_and_second_processes_are_measured(tmp_path: Path) -> None:
     assert set(report["cold_start"]) == {"torch and scikit-learn", "skdim", "first vector"}
     assert all(value > 0 for value in [*report["cold_start"].values(), *report["featurize"].values()])
     assert report["settings"] == {"repeats": 1, "crystals": 70}
+
+
+def test_levers_are_measured_for_both_steps(tmp_path: Path) -> None:
+    out = tmp_path / "levers.json"
+    command = [sys.executable, str(ROOT / "benchmarks" / "levers.py"), "--no-compile", "--crystals", "40"]
+    subprocess.run([*command, "--passes", "1", "--out", str(out)], check=True, capture_output=True)
+    levers = json.loads(out.read_text())["levers"]
+    names = {step: [row["lever"] for row in levers if row["step"] == step] for step in ("embedding", "training")}
+    assert names["embedding"] == names["training"]
+    assert len(names["training"]) == 5
+    assert all(row["ratio"] > 0 for row in levers)
