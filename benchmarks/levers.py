@@ -60,7 +60,7 @@ def measured(threads: int, passes: int, crystals: int | None, with_compile: bool
     model = DeepInfoMaxEmbedder(max_epochs=1, random_state=0).fit(points)._network()
     keep_freed_memory()
     rows = []
-    budgets = {"embedding": PAIRS[1], "training": PRESETS["default"].batch_pairs}
+    budgets = {"embedding": PAIRS["narrow"], "training": PRESETS["default"].batch_pairs}
     for step, compiled in [(step, compiled) for compiled in (False, True)[: 1 + with_compile] for step in budgets]:
         usual, levers = levers_of(step, model, points, budgets[step], compiled)
         usual()

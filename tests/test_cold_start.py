@@ -64,7 +64,7 @@ def test_a_first_vector_needs_neither_skorch_nor_matplotlib_nor_the_launcher(
     np.testing.assert_allclose(report["vector"], saved[2], atol=1e-5)
     unwanted = {"skorch", "matplotlib", "accelerate", "dask", "distributed", "IPython", "plotly", "sphinx", "pytest"}
     assert unwanted & set(report["modules"]) == set()
-    for own in ("training", "callbacks", "benchmark", "plotting", "matminer", "demo", "cli"):
+    for own in ("learning.training", "learning.callbacks", "benchmark", "plotting", "matminer", "demo", "cli"):
         assert f"skdim.{own}" not in report["modules"]
 
 

@@ -14,7 +14,7 @@ from skdim import DeepInfoMaxEmbedder
 from skdim.learning.state import write_state
 from skdim.network.batches import collate
 from skdim.network.noise import crystal_noise, pair_noise
-from tests.small import bundled_points, seeded
+from tests.small import bundled, bundled_points, seeded
 
 
 @pytest.fixture(scope="module")
@@ -45,3 +45,28 @@ def test_noise_is_drawn_where_the_batch_is() -> None:
     assert crystal_noise(batch, seeded()).device == torch.device("meta")
     assert pair_noise(batch, seeded()).device == torch.device("meta")
     assert len(pair_noise(batch, seeded())) == len(batch.row)
+
+
+def test_vectors_do_not_depend_on_the_device_that_torch_makes_tensors_on(embedder: DeepInfoMaxEmbedder) -> None:
+    usual = embedder.transform(bundled_points(20))
+    with torch.device("meta"):
+        assert np.array_equal(embedder.transform(bundled_points(20)), usual)
+
+
+@pytest.mark.parametrize("preset", ["default", "paper"])
+def test_vectors_and_losses_can_be_computed_in_bfloat16(preset: str) -> None:
+    crystals = bundled(20)[0]
+    model = DeepInfoMaxEmbedder(preset=preset, max_epochs=1, random_state=0).fit(crystals)
+    points = model.featurizer_.transform(crystals)
+    batch, network = collate(points, np.arange(20)), model._network()
+    with torch.inference_mode():
+        exact = network(batch)
+        with torch.autocast("cpu", torch.bfloat16):
+            near = network(batch)
+    # Three digits of each column, seen against how far columns reach.
+    assert ((near - exact).abs().mean(0) / exact.abs().amax(0).clamp_min(1e-3)).max() < 0.05
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = sum(network(batch, seeded()).values())
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert all(torch.isfinite(p.grad).all() for p in network.parameters() if p.grad is not None)

@@ -21,7 +21,7 @@ class Found:
     Attributes
     ----------
     files : list of str
-        Files and archives, in the order they are read; a path object takes three times the memory of its name.
+        Files and archives, in the order they are read; a path object takes several times the memory of its name.
     skipped : list of str
         Files in the folders that are neither, by their names.
     """
@@ -96,7 +96,7 @@ def _search(folder: Path, found: Found) -> bool:
 
 
 def _walk(folder: str) -> Iterator[str]:
-    """Files of a folder and of those in it, sorted part by part; as names, for paths take five times the memory."""
+    """Files of a folder and of those in it, sorted part by part; as names, as in `Found`."""
     _, folders, files = next(os.walk(folder, onerror=_give_up))
     inner = set(folders)
     for name in sorted(name for name in (*folders, *files) if not is_hidden(name)):

@@ -109,11 +109,6 @@ def _structure_column(frame: pd.DataFrame) -> pd.Series[Any]:
     return frame.iloc[:, found[0]]
 
 
-def _holds_crystals(column: pd.Series[Any]) -> bool:
-    """Tell whether one of the first values of a column looks like a crystal."""
-    return any(_looks_like_crystal(value) for value in column.dropna().iloc[:_LOOKED_AT])
-
-
 def _looks_like_crystal(obj: object) -> bool:
     """Tell crystals from formulas, identifiers and numbers, without reading files."""
     if isinstance(obj, str):

@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 # Columns of the vector are bounded here, in standard deviations of the pretraining set: a ridge on 50 labels
 # explodes on columns that hardly vary among the labels and do elsewhere.
 BOUND = 3.0
-# Pairs of a batch by the depth of the encoder. Wide states of pairs have to fit the processor's cache; where pairs have
-# none, more of them share the cost of a step.
-PAIRS = {1: 120_000, 2: 16_000}
+# Pairs of a batch, for encoders of one separable block and for others. Wide states of pairs have to fit the processor's
+# cache; where pairs have none, more of them share the cost of a step.
+PAIRS = {"narrow": 120_000, "wide": 16_000}
 # Most crystals in a batch, about: their vectors are large where their point sets are small.
 _CRYSTALS = 2048
 
 
 def bounded(raw: NDArray[np.float32], state: EmbedderState) -> NDArray[np.float32]:
     """Columns (N, D) in standard deviations of the pretraining set, bounded; written over the given ones."""
-    center, scale = torch.tensor(state.center), torch.tensor(state.scale)
+    center, scale = (torch.tensor(x, device="cpu") for x in (state.center, state.scale))
     torch.from_numpy(raw).sub_(center).div_(scale).clamp_(-BOUND, BOUND)
     return raw
 
@@ -61,7 +61,8 @@ def raw_vectors(
         Not standardised.
     """
     spare_lost_threads()
-    most = PAIRS[model.config.encoder.depth]
+    shape = model.config.encoder
+    most = PAIRS["narrow" if shape.depth == shape.blocks == 1 else "wide"]
     n_pairs = np.maximum(points.n_pairs, most // _CRYSTALS)
     for crystals in pair_budget_batches(n_pairs, most, chosen):
         with torch.inference_mode():

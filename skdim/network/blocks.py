@@ -126,7 +126,7 @@ class PublishedBlock(_Block):
         if pairs.of_contents:
             hidden = hidden.index_select(0, pairs.batch.kind_pair)
         # One pass over the pairs for the product and the sum.
-        hidden = hidden.addmm_(edge, self.edge.weight.T)  # (P, slices * w)
+        hidden = hidden.addmm_(edge.to(hidden.dtype), self.edge.weight.T.to(hidden.dtype))  # (P, slices * w)
         parts = [
             norm(activate(self.config.activation, h))
             for norm, h in zip(self.norms, hidden.chunk(self.slices, 1), strict=True)
@@ -147,8 +147,8 @@ class SeparableBlock(_Block):
         u_ij = s(W_a x_i + W_b x_j + W_d |x_i - x_j| + b),  e_ij = [1, functions of the distance],
         value_ij = u_ij * (C e_ij) + D e_ij,  logit_ij = e_ij . (Q u_ij) + prior.
 
-    So the sum over pairs that share both contents needs only sums of e_ij, weighed by attention: nothing as wide as a
-    state is ever made for a pair.
+    So in a first block the sum over pairs that share both contents needs only sums of e_ij, weighed by attention:
+    nothing as wide as a state is made for a pair. In later blocks each pair has contents of its own.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""How many threads torch may use here."""
+"""A process in; torch with as many threads as it has, or with one, out."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def one_torch_thread() -> Iterator[None]:
 
 
 def spare_lost_threads() -> None:
-    """In a process that was forked off, let torch compute in one thread from here on.
+    """In a process that was forked off after this module was imported, let torch compute in one thread from here on.
 
     Threads are not forked, and torch would wait for them for ever.
     """

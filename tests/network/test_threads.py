@@ -22,6 +22,7 @@ from sklearn.base import clone
 torch.set_num_threads(4)
 torch.randn(500, 500) @ torch.randn(500, 500)  # starts the threads that a forked process lacks
 from skdim import DeepInfoMaxEmbedder, SiteNetRegressor
+from skdim.interpretation import attention_by_distance
 from tests.small import bundled_points
 points = bundled_points(150)
 embedder = DeepInfoMaxEmbedder(max_epochs=1, random_state=0).fit(points)
@@ -31,6 +32,7 @@ uses = {
     "embed": lambda: embedder.transform(points),
     "pretrain": lambda: DeepInfoMaxEmbedder(max_epochs=1, random_state=0).fit_transform(points),
     "predict": lambda: regressor.predict(points),
+    "interpret": lambda: attention_by_distance(embedder, points[:3])["weight"].to_numpy(),
     "fine-tune": lambda: clone(regressor).fit(points[:20], labels).predict(points[:20]),
 }
 context = multiprocessing.get_context("fork")
@@ -75,13 +77,13 @@ def test_a_process_that_was_not_forked_keeps_its_threads() -> None:
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="the hang is one of forked processes")
 def test_a_forked_process_works_though_it_lacks_the_threads_of_torch() -> None:
     done = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, timeout=120)
-    assert done.stdout.split() == ["embed", "pretrain", "predict", "fine-tune"], done.stderr
+    assert done.stdout.split() == ["embed", "pretrain", "predict", "interpret", "fine-tune"], done.stderr
 
 
 def test_vectors_do_not_depend_on_the_number_of_threads_or_on_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     points = bundled_points(200)
     embedder = DeepInfoMaxEmbedder(max_epochs=1, random_state=0).fit(points)
     together = embedder.transform(points)
-    monkeypatch.setattr("skdim.learning.embedding.PAIRS", {1: 3000, 2: 3000})
+    monkeypatch.setattr("skdim.learning.embedding.PAIRS", dict.fromkeys(("narrow", "wide"), 3000))
     with one_torch_thread():
         np.testing.assert_allclose(embedder.transform(points), together, atol=5e-5)
