@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     levers = measured(options.threads, options.passes, options.crystals, bool(compilers) and not options.no_compile)
     for row in levers:
         print(f"{row['step']:9} {row['lever']:28} {row['ratio']:5.2f}  first pass {row['first_seconds']:6.2f} s")
-    settings = {"threads": options.threads, "passes": options.passes}
+    settings = {name: getattr(options, name) for name in ("threads", "passes", "crystals")}
     for file in record.write({**record.surroundings(), "settings": settings, "levers": levers}, options.out, "levers"):
         print(f"Written to {file}")
 
@@ -53,14 +53,13 @@ def measured(threads: int, passes: int, crystals: int | None, with_compile: bool
     from skdim.datasets import load_formation_energy
     from skdim.learning.embedding import PAIRS
     from skdim.learning.presets import PRESETS
-    from skdim.memory import keep_freed_memory
 
     torch.set_num_threads(threads)
     points = CrystalPointSetTransformer().fit_transform(load_formation_energy(subset="train").data[:crystals])
     model = DeepInfoMaxEmbedder(max_epochs=1, random_state=0).fit(points)._network()
-    keep_freed_memory()
     rows = []
     budgets = {"embedding": PAIRS["narrow"], "training": PRESETS["default"].batch_pairs}
+    # Compiled at the end: it goes on in the background, and would slow down what is measured after it.
     for step, compiled in [(step, compiled) for compiled in (False, True)[: 1 + with_compile] for step in budgets]:
         usual, levers = levers_of(step, model, points, budgets[step], compiled)
         usual()
@@ -68,7 +67,6 @@ def measured(threads: int, passes: int, crystals: int | None, with_compile: bool
             first = seconds(work)
             ratios = [seconds(usual) / seconds(work) for _ in range(passes)]
             rows.append({"step": step, "lever": name, "ratio": median(ratios), "first_seconds": first})
-    # What compiles in the background would slow down what is measured next.
     return sorted(rows, key=lambda row: row["step"])
 
 
@@ -84,6 +82,8 @@ def levers_of(
 ) -> tuple[Callable[[], None], dict[str, Callable[[], None]]]:
     """A pass as the package makes it, and one with each lever: torch.compile, or all others."""
     import torch
+
+    from skdim.network.threads import one_torch_thread
 
     make = embed_batch if step == "embedding" else train_batch
     plain = make(model)
@@ -106,21 +106,12 @@ def levers_of(
     if compiled:
         return over(), {"torch.compile": over(make(torch.compile(model, dynamic=True)))}
     return over(), {
-        "one thread": over(around=one_thread),
+        "one thread": over(around=one_torch_thread),
         "bfloat16 by autocast": over(around=lambda: torch.autocast("cpu", torch.bfloat16)),
         "batches made ahead": over(ahead=True),
         "batches of half the pairs": over(size=0.5),
         "batches of twice the pairs": over(size=2.0),
     }
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """No second thread."""
-    from skdim.network.threads import one_torch_thread
-
-    with one_torch_thread():
-        yield
 
 
 def batches(points: Any, budget: int, ahead: bool) -> Iterator[Any]:

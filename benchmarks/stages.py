@@ -42,13 +42,11 @@ def measured(threads: int) -> list[dict[str, str | float]]:
 
     from skdim import CrystalPointSetTransformer, DeepInfoMaxEmbedder
     from skdim.datasets import load_formation_energy
-    from skdim.memory import keep_freed_memory
 
     torch.set_num_threads(threads)
     points = CrystalPointSetTransformer().fit_transform(load_formation_energy(subset="train").data)
     embedder = DeepInfoMaxEmbedder(max_epochs=1, random_state=0).fit(points)
     model, rows = embedder._network(), []
-    keep_freed_memory()
     for step, stages_of in {"training": training, "embedding": embedding}.items():
         passes = [stages_of(model, points) for _ in range(PASSES + 1)][1:]
         middle = {stage: median(p[stage] for p in passes) for stage in passes[0]}

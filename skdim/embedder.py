@@ -286,7 +286,7 @@ class DeepInfoMaxEmbedder(TransformerMixin, SavedMixin):
     def _point_sets(self, X: Any) -> PointSets:
         """Featurize; what the parameters say of failing rows and processes counts as it is now, also after a load."""
         if isinstance(X, PointSets):
-            return X
+            return X  # the featurizer would not touch them either, but to clone it takes a while
         featurizer: CrystalPointSetTransformer = clone(self.featurizer_)
         if self.featurizer is None:
             featurizer.set_params(on_error=self.on_error, n_jobs=self.n_jobs, verbose=self.verbose)

@@ -103,7 +103,7 @@ class SavedMixin(BaseEstimator):
         if "_model" not in self.__dict__:
             self._model = self.state_.model()
         device = self._device()
-        # To look at every weight takes a twentieth of the time of a small batch.
+        # To move a model that is there already looks at every weight, which shows in the time of a small batch.
         return self._model if self._model.feature_mean.device == torch.device(device) else self._model.to(device)
 
     def _parameters(self) -> dict[str, Any]:

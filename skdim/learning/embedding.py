@@ -32,6 +32,7 @@ _CRYSTALS = 2048
 
 def bounded(raw: NDArray[np.float32], state: EmbedderState) -> NDArray[np.float32]:
     """Columns (N, D) in standard deviations of the pretraining set, bounded; written over the given ones."""
+    # By torch, whose threads share the columns of many crystals.
     center, scale = (torch.tensor(x, device="cpu") for x in (state.center, state.scale))
     torch.from_numpy(raw).sub_(center).div_(scale).clamp_(-BOUND, BOUND)
     return raw
