@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from sklearn.base import TransformerMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
+from skdim._parameters import check_effort, check_number, seed_of
 from skdim.crystals.rows import keep_labels
 from skdim.crystals.structures import check_on_error
 from skdim.learning.checkpoints import checkpoint_file
 from skdim.learning.embedding import check_same_kind, embed
 from skdim.learning.presets import OVERRIDES, Preset, resolve_preset
 from skdim.learning.pretraining import pretrain
-from skdim.parameters import check_effort, check_number, seed_of
 from skdim.persistence import SavedMixin, plain_parameters
 from skdim.points.featurizer import CrystalPointSetTransformer
 from skdim.points.pointsets import PointSets

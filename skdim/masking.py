@@ -12,13 +12,13 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import _safe_indexing, get_tags
 from sklearn.utils.validation import _check_sample_weight, _num_samples, check_is_fitted, has_fit_parameter
 
+from skdim._labels import check_varied
+from skdim._parameters import seed_of
 from skdim.crystals.rows import as_structures
 from skdim.embedder import DeepInfoMaxEmbedder
-from skdim.labels import check_varied
 from skdim.learning.pretraincache import fit_once
 from skdim.learning.targets import as_targets, check_n_labels, known_rows, where_known
 from skdim.maskingfile import SavedMaskingMixin
-from skdim.parameters import seed_of
 from skdim.points.pointsets import PointSets
 from skdim.scoring import r2_of_predicted
 

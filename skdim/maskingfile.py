@@ -19,9 +19,9 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
 import skdim
+from skdim._parameters import as_json
 from skdim.embedder import DeepInfoMaxEmbedder
 from skdim.learning.state import check_target
-from skdim.parameters import as_json
 from skdim.regressor import SiteNetRegressor
 
 _FORMAT = 1

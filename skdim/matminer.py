@@ -19,7 +19,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
-from skdim.citations import METHOD
+from skdim._citations import METHOD
 from skdim.crystals.rows import as_structures
 from skdim.crystals.structures import try_structure
 from skdim.embedder import DeepInfoMaxEmbedder

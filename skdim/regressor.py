@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
-from skdim.labels import check_labels
+from skdim._labels import check_labels
 from skdim.learning.embedding import check_same_kind
 from skdim.learning.finetuning import predict
 from skdim.learning.targets import Known

@@ -14,17 +14,17 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from skdim._labels import Labels, check_labels, check_varied
+from skdim._parameters import check_choice, check_effort, check_number, seed_of
 from skdim.crystals.rows import as_structures
 from skdim.crystals.structures import check_on_error
 from skdim.embedder import DeepInfoMaxEmbedder
-from skdim.labels import Labels, check_labels, check_varied
 from skdim.learning.callbacks import TrainingPlan
 from skdim.learning.embedding import check_same_kind
 from skdim.learning.finetuning import FREEZE, LOSSES, FineTuning, encoder_of, fine_tune, member, packed, unpacked
 from skdim.learning.presets import resolve_preset
 from skdim.learning.pretraining import pretrain
 from skdim.learning.state import EmbedderState, read_state, write_state
-from skdim.parameters import check_choice, check_effort, check_number, seed_of
 from skdim.persistence import featurizer_of, is_available, plain_parameters, resolve_device
 from skdim.points.featurizer import CrystalPointSetTransformer
 from skdim.points.pointsets import PointSets

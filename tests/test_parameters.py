@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from skdim import DeepInfoMaxEmbedder
-from skdim.parameters import as_json, check_choice, check_number
+from skdim._parameters import as_json, check_choice, check_number
 from tests.small import bundled_points
 
 # A parameter, values it does not accept, and what the message says is accepted.

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from skdim.parameters import check_number
+from skdim._parameters import check_number
 
 if TYPE_CHECKING:
     from pymatgen.core.structure import Structure

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils import check_random_state
 
-from skdim.parameters import check_number
+from skdim._parameters import check_number
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from skdim._parameters import check_number
 from skdim.benchmark.checks import check_folder, check_numbers, try_baselines
 from skdim.benchmark.draws import Draw, draw_labels
 from skdim.benchmark.fine_tuned import HEAD as FINE_TUNED
@@ -17,7 +18,6 @@ from skdim.benchmark.pretrained import EMBEDDERS
 from skdim.benchmark.records import NO_FEATURES
 from skdim.benchmark.tasks import DATASETS, StudyTask, load_task
 from skdim.benchmark.trials import Task, make_task
-from skdim.parameters import check_number
 
 if TYPE_CHECKING:
     from skdim.regressor import SiteNetRegressor

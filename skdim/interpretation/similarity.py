@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skdim.parameters import check_number
+from skdim._parameters import check_number
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,9 +12,9 @@ import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback
 
+from skdim._parameters import check_choice
 from skdim.learning.checkpoints import read_checkpoint, write_checkpoint
 from skdim.learning.presets import check_training
-from skdim.parameters import check_choice
 
 _SCHEDULES = ("one_cycle", "constant")
 

@@ -13,7 +13,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from skdim.parameters import as_json
+from skdim._parameters import as_json
 
 
 @dataclass(frozen=True)

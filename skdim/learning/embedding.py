@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from skdim.memory import keep_freed_memory
+from skdim._allocator import keep_freed_memory
 from skdim.network.batches import collate, pair_budget_batches
 from skdim.network.threads import spare_lost_threads
 

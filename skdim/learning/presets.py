@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
+from skdim._parameters import check_choice, check_number
 from skdim.network.architecture import EncoderConfig
 from skdim.network.config import NEGATIVES, ModelConfig, ObjectiveConfig, encoder_config
-from skdim.parameters import check_choice, check_number
 
 # What a parameter of an estimator can replace in a preset.
 OVERRIDES = (

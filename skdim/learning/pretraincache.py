@@ -12,8 +12,8 @@ import numpy as np
 from sklearn.utils.validation import check_memory
 
 import skdim
+from skdim._parameters import as_json
 from skdim.crystals.rows import as_structures
-from skdim.parameters import as_json
 from skdim.points.pointchecks import LAYOUT
 from skdim.points.pointsets import PointSets
 

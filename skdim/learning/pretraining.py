@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from skdim._parameters import as_json
 from skdim.learning.embedding import bounded, raw_vectors
 from skdim.learning.presets import Preset, model_config
 from skdim.learning.state import EmbedderState, weights_of
 from skdim.network.batches import collate
 from skdim.network.model import CrystalModel, SiteStatistics
-from skdim.parameters import as_json
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

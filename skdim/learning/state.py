@@ -16,9 +16,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 import skdim
+from skdim._parameters import as_json
 from skdim.network.config import ModelConfig
 from skdim.network.model import CrystalModel, SiteStatistics
-from skdim.parameters import as_json
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import _safe_indexing
 
-from skdim.parameters import check_number
+from skdim._parameters import check_number
 
 __all__ = ["Known", "as_targets", "check_n_labels", "known_rows", "where_known"]
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from math import isfinite
 from numbers import Real
 
+from skdim._parameters import check_choice, check_number
 from skdim.network.layers import ACTIVATIONS
-from skdim.parameters import check_choice, check_number
 
 
 @dataclass(frozen=True)

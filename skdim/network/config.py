@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from skdim._parameters import check_choice, check_number
 from skdim.network.architecture import EncoderConfig
 from skdim.network.estimators import ESTIMATORS
-from skdim.parameters import check_choice, check_number
 
 NEGATIVES = ("crystal", "species", "distances", "neighbors")
 READOUTS = ("moments", "network")

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from pymatgen.core.structure import IStructure
 
+from skdim._allocator import keep_freed_memory
 from skdim.crystals.prechecks import site_contents
 from skdim.crystals.structures import try_structure
-from skdim.memory import keep_freed_memory
 from skdim.points.assembly import Recipe, assemble
 from skdim.points.features import ElementTable, SiteFeaturizer, kinds_from_contents, kinds_from_sites
 from skdim.points.kinds import Kinds

@@ -13,10 +13,10 @@ import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.base import BaseEstimator, TransformerMixin
 
+from skdim._parameters import check_effort
 from skdim.crystals.rows import as_structures, row_labels
 from skdim.crystals.structures import check_on_error
 from skdim.exceptions import StructureError, describe_failures
-from skdim.parameters import check_effort
 from skdim.points.assembly import Recipe
 from skdim.points.chunks import Work, featurize, no_crystals, prepare, sends_arrays
 from skdim.points.features import ElementTable, SiteFeaturizer, check_interaction_features, resolve_site_features

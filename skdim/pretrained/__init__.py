@@ -7,8 +7,8 @@ import json
 from importlib.resources import as_file, files
 from typing import Any
 
+from skdim._parameters import check_choice
 from skdim.embedder import DeepInfoMaxEmbedder
-from skdim.parameters import check_choice
 
 __all__ = ["load_pretrained", "pretrained_card"]
 

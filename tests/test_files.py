@@ -1,0 +1,64 @@
+"""Files appear whole or not at all; digests tell contents apart."""
+
+import errno
+import os
+
+import numpy as np
+import pytest
+
+from skdim._files import digest, file_digest, replacing
+
+
+def write_half(file, error):
+    with replacing(file) as draft:
+        draft.write_text("half")
+        raise error
+
+
+def test_an_error_leaves_the_earlier_file_and_no_draft(tmp_path):
+    file = tmp_path / "a.txt"
+    file.write_text("before")
+    with pytest.raises(RuntimeError, match="half"):
+        write_half(file, RuntimeError("half"))
+    assert file.read_text() == "before"
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_an_interrupt_leaves_the_earlier_file_and_no_draft(tmp_path):
+    file = tmp_path / "a.txt"
+    file.write_text("before")
+    with pytest.raises(KeyboardInterrupt):
+        write_half(file, KeyboardInterrupt())
+    assert file.read_text() == "before"
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_a_full_disk_names_the_file_not_the_draft(tmp_path):
+    with pytest.raises(OSError, match=r"a\.txt") as caught:
+        write_half(tmp_path / "a.txt", OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+    assert caught.value.errno == errno.ENOSPC
+    assert ".part" not in str(caught.value)
+
+
+def test_two_writers_never_share_a_draft(tmp_path):
+    with replacing(tmp_path / "a.txt") as one, replacing(tmp_path / "a.txt") as two:
+        assert one != two
+        one.write_text("one")
+        two.write_text("two")
+    assert (tmp_path / "a.txt").read_text() == "one"  # the outer block ends last
+
+
+@pytest.mark.parametrize("name", ["", "missing/a.txt"])
+def test_places_where_no_file_can_be_are_refused(tmp_path, name):
+    with pytest.raises(OSError, match="folder"), replacing(tmp_path / name):
+        pass
+
+
+def test_digest_separates_kinds_shapes_and_borders():
+    parts = [("ab",), ("a", "b"), (b"ab",), (np.frombuffer(b"ab", np.uint8),), (np.zeros((1, 2)),), (np.zeros((2, 1)),)]
+    assert len({digest(*p) for p in parts}) == len(parts)
+
+
+def test_file_digest_is_sha256(tmp_path):
+    (tmp_path / "a").write_bytes(b"abc")
+    assert file_digest(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
