@@ -1,0 +1,5 @@
+"""Splits that keep relatives together, and what else it takes to judge a prediction honestly."""
+
+from skdim.evaluation._splitters import CompositionGroupKFold, LeaveElementOut, composition_groups, near_duplicates
+
+__all__ = ["CompositionGroupKFold", "LeaveElementOut", "composition_groups", "near_duplicates"]
