@@ -21,12 +21,12 @@ from skdim.crystals.parsing import (
     structure_from_text,
     text_format,
 )
-from skdim.crystals.prechecks import Content, check_structure, site_contents
+from skdim.crystals.prechecks import SiteSpecies, check_structure, site_species
 from skdim.crystals.rows import KINDS, as_structures, is_a, row_labels
 from skdim.exceptions import StructureError
 
 __all__ = [
-    "Content",
+    "SiteSpecies",
     "StructureError",
     "as_structures",
     "check_on_error",
@@ -34,7 +34,7 @@ __all__ = [
     "coerce_structure",
     "load_structures",
     "meant_by_missing",
-    "site_contents",
+    "site_species",
     "try_structure",
 ]
 

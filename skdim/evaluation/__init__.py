@@ -11,12 +11,17 @@ from skdim.evaluation._forests import ForestCV
 from skdim.evaluation._kernel_ridge import KernelRidgeCV, LaplacianKernelRidge
 from skdim.evaluation._mlp import FixedStepsMLP
 from skdim.evaluation._regressors import REGRESSORS, BestRegressor
+from skdim.evaluation._splitters import CompositionGroupKFold, LeaveElementOut, composition_groups, near_duplicates
 
 __all__ = [
     "REGRESSORS",
     "BestRegressor",
+    "CompositionGroupKFold",
     "FixedStepsMLP",
     "ForestCV",
     "KernelRidgeCV",
     "LaplacianKernelRidge",
+    "LeaveElementOut",
+    "composition_groups",
+    "near_duplicates",
 ]

@@ -8,7 +8,7 @@ import pytest
 from pymatgen.core import Lattice, Structure
 
 from skdim.crystals.parsing import structure_from_dict, structure_from_file, structure_from_text, text_format
-from skdim.crystals.prechecks import check_structure, site_contents
+from skdim.crystals.prechecks import check_structure, site_species
 from tests.handmade import DATA, FILES, flat, perovskite, salt
 
 SPLIT = (DATA / "li_la_ti_o3_split.cif").read_text()
@@ -58,7 +58,7 @@ def test_a_file_in_an_old_encoding_is_read(tmp_path):
 
 def test_split_positions_closer_than_half_an_angstrom_stay_apart():
     structure = structure_from_text(SPLIT)
-    contents = site_contents(structure)
+    contents = site_species(structure)
     assert contents.count(((3, 0.055),)) == 6
     assert contents.count(((57, 0.56),)) == 1
     assert check_structure(structure) is None
@@ -72,13 +72,13 @@ def test_split_positions_that_hold_too_much_are_refused():
 
 def test_elements_that_share_a_place_are_one_mixed_site():
     shared = SALT.replace("'Na4 Cl4'", "'Na3.5 K0.3 Cl4'").replace("0   0   0   1", "0 0 0 0.5\nK1 K 0 0 0 0.3")
-    assert ((11, 0.5), (19, 0.3)) in site_contents(structure_from_text(shared))
+    assert ((11, 0.5), (19, 0.3)) in site_species(structure_from_text(shared))
 
 
 @pytest.mark.filterwarnings("ignore:Some occupancies")
 def test_shares_rounded_to_two_decimals_are_scaled_and_larger_ones_refused():
     shared = SALT.replace("'Na4 Cl4'", "'Na3.34 K0.67 Cl4'").replace("0   0   0   1", "0 0 0 0.34\nK1 K 0 0 0 0.67")
-    mixed = next(content for content in site_contents(structure_from_text(shared)) if len(content) == 2)
+    mixed = next(content for content in site_species(structure_from_text(shared)) if len(content) == 2)
     assert sum(share for _, share in mixed) == pytest.approx(1)
     with pytest.raises(ValueError, match=r"Occupancy 1.2.* exceeded tolerance"):
         structure_from_text(shared.replace("0.34", "0.6").replace("0.67", "0.6"))
@@ -147,7 +147,7 @@ def test_disordered_and_charged_flat_dicts():
         "species": [{"Li+": 0.5}, "O2-"],
         "frac_coords": [[0, 0, 0], [0.5] * 3],
     }
-    assert site_contents(structure_from_dict(record)) == [((3, 0.5),), ((8, 1.0),)]
+    assert site_species(structure_from_dict(record)) == [((3, 0.5),), ((8, 1.0),)]
     assert structure_from_dict({**record, "lattice": Lattice.cubic(4)}).volume == pytest.approx(64)
 
 

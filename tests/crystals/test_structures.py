@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from pymatgen.core import DummySpecies, IStructure, Lattice, Molecule, Structure
 
-from skdim.crystals.structures import check_on_error, coerce_structure, load_structures, site_contents, try_structure
+from skdim.crystals.structures import check_on_error, coerce_structure, load_structures, site_species, try_structure
 from skdim.exceptions import StructureError
 from tests.handmade import DATA, FILES, as_an_ordinary_user, flat, iron, perovskite, salt, silicon
 
@@ -37,7 +37,7 @@ def kinds():
 def test_every_kind_is_the_same_crystal(kind):
     structure = coerce_structure(kinds()[kind])
     assert isinstance(structure, IStructure)
-    assert sorted(site_contents(structure)) == [((11, 1.0),)] * 4 + [((17, 1.0),)] * 4
+    assert sorted(site_species(structure)) == [((11, 1.0),)] * 4 + [((17, 1.0),)] * 4
     assert salt().matches(structure)
 
 
@@ -75,7 +75,7 @@ def test_ase_occupancies_are_kept():
     path = DATA / "li_la_ti_o3_split.cif"
     atoms = io.read(path, index=-1, format="cif")
     ours, theirs = coerce_structure(path), coerce_structure(atoms)
-    assert sorted(site_contents(ours)) == sorted(site_contents(theirs))
+    assert sorted(site_species(ours)) == sorted(site_species(theirs))
     atoms.symbols[:] = "Fe"
     with pytest.raises(ValueError, match=r"info\['occupancy'\] does not name their symbols"):
         coerce_structure(atoms)
