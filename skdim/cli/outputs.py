@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from skdim.exceptions import InputError
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -30,18 +32,18 @@ def check_suffix(path: Path) -> None:
 
     Raises
     ------
-    ValueError
+    InputError
         If its suffix is none of `SUFFIXES`.
 
     Examples
     --------
     >>> check_suffix(Path("vectors.xlsx"))
     Traceback (most recent call last):
-    ValueError: 'vectors.xlsx' has the suffix '.xlsx'; accepted are .parquet, .csv, .npy
+    skdim.exceptions.InputError: 'vectors.xlsx' has the suffix '.xlsx'; accepted are .parquet, .csv, .npy
     """
     if path.suffix.lower() not in SUFFIXES:
         shown = f"has the suffix {path.suffix!r}" if path.suffix else "has no suffix"
-        raise ValueError(f"{str(path)!r} {shown}; accepted are {', '.join(SUFFIXES)}")
+        raise InputError(f"{str(path)!r} {shown}; accepted are {', '.join(SUFFIXES)}")
 
 
 def check_place(path: Path) -> None:
@@ -54,16 +56,16 @@ def check_place(path: Path) -> None:
 
     Raises
     ------
-    ValueError
+    InputError
         If the path is a folder, or goes through a file.
     OSError
         If its folder cannot be written to.
     """
     if path.is_dir():
-        raise ValueError(f"{str(path)!r} is a folder; the name of a file is needed")
+        raise InputError(f"{str(path)!r} is a folder; the name of a file is needed")
     existing = next(place for place in path.absolute().parents if place.exists())
     if not existing.is_dir():
-        raise ValueError(f"{str(path)!r} cannot be written: {str(existing)!r} is a file, not a folder")
+        raise InputError(f"{str(path)!r} cannot be written: {str(existing)!r} is a file, not a folder")
     if not os.access(existing, os.W_OK):
         raise PermissionError(f"cannot write to the folder {str(existing)!r}")
 

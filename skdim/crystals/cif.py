@@ -6,10 +6,12 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from gemmi import cif
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from skdim.crystals.crystal import Crystal
 from skdim.crystals.expansion import expand
@@ -17,7 +19,7 @@ from skdim.crystals.formula import compare, parse_formula
 from skdim.crystals.labels import NamedElement, element_of_label, element_of_type
 from skdim.crystals.limits import LIMITS, Limits, check_size
 from skdim.crystals.notes import Note
-from skdim.crystals.sharing import Rows, Sites, shared_sites
+from skdim.crystals.sharing import Rows, shared_sites
 from skdim.crystals.symmetry import (
     Operations,
     Setting,
@@ -33,9 +35,15 @@ _MINUS = {ord(sign): "-" for sign in "\u2212\u2010\u2011\u2012\u2013\u2014\ufe63
     ord(space): " " for space in "\u00a0\u2007\u2009\u202f\u3000\ufeff"
 }
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
+_CRYSTAL_TAGS = ("_atom_site_", "_atom_site.", "_cell_length_", "_cell.length_")
 _CELL = ("length_a", "length_b", "length_c", "angle_alpha", "angle_beta", "angle_gamma")
 _COORDINATES = ("fract_x", "fract_y", "fract_z")
-_SYMBOLS = ("_space_group_name_h-m_alt", "_symmetry_space_group_name_h-m", "_space_group_name_h-m", "_space_group_name_h-m_full")
+_SYMBOLS = (
+    "_space_group_name_h-m_alt",
+    "_symmetry_space_group_name_h-m",
+    "_space_group_name_h-m",
+    "_space_group_name_h-m_full",
+)
 _HALLS = ("_space_group_name_hall", "_symmetry_space_group_name_hall")
 _NUMBERS = ("_space_group_it_number", "_symmetry_int_tables_number")
 _LISTS = (
@@ -45,8 +53,11 @@ _LISTS = (
     "_space_group_symop_magn_operation_algebraic",
 )
 _CENTERINGS = "_space_group_symop_magn_centering_xyz"
-_MODULATED = re.compile(r"_(cell_modulation|cell_wave_vector|space_group_ssg|space_group_symop_ssg|atom_site_fourier|cell_subsystem)")
+_MODULATED = re.compile(
+    r"_(cell_modulation|cell_wave_vector|space_group_ssg|space_group_symop_ssg|atom_site_fourier|cell_subsystem)"
+)
 _MAGNETIC = re.compile(r"_(space_group_magn|space_group_symop_magn|atom_site_moment)")
+_SAME = 1e-4  # fractional; coordinates of one atom
 _FRACTION = re.compile(r"([+-]?\d+(?:\.\d*)?)/(\d+)")
 
 
@@ -55,7 +66,7 @@ class _Tags:
     """What a data block says, by tag: in small letters, with a low line where newer dictionaries have a dot."""
 
     name: str
-    values: Mapping[str, str | tuple[cif.Loop, int]]
+    values: Mapping[str, Any]  # the value, or the loop and the column
     repeated: frozenset[str]
 
     def text(self, *tags: str) -> str:
@@ -81,7 +92,7 @@ class _Tags:
 
 
 def cif_blocks(text: str) -> list[str]:
-    """Name the data blocks of a CIF that hold a crystal.
+    r"""Name the data blocks of a CIF that hold a crystal.
 
     Parameters
     ----------
@@ -100,7 +111,7 @@ def cif_blocks(text: str) -> list[str]:
 
     Examples
     --------
-    >>> cif_blocks("data_global\\n_journal_year 2026\\ndata_I\\nloop_\\n_atom_site_label\\nFe1\\n")
+    >>> cif_blocks("data_global\n_journal_year 2026\ndata_I\nloop_\n_atom_site_label\nFe1\n")
     ['I']
     """
     return [block.name.strip() for block in _document(text, LIMITS) if _is_crystal(block)]
@@ -137,7 +148,10 @@ def read_cif(text: str, block: str | None = None, limits: Limits = LIMITS) -> Cr
     except ValueError as error:
         raise ValueError(f"data_{chosen.name.strip()}: {error}" if len(document) > 1 else str(error)) from error
     if block is None and len(crystals) > 1:
-        note = Note("a file with several crystals, of which the first is taken", f"data_{chosen.name.strip()} of {len(crystals)}")
+        note = Note(
+            "a file with several crystals, of which the first is taken",
+            f"data_{chosen.name.strip()} of {len(crystals)}",
+        )
         crystal = _with_notes(crystal, [note])
     return crystal
 
@@ -190,16 +204,11 @@ def _syntax(words: str, text: str) -> str:
 def _is_crystal(block: cif.Block) -> bool:
     """Tell whether a block speaks of a cell or of atoms: publications put other things into blocks of their own."""
     for item in block:
-        if item.pair is not None:
-            tags = [item.pair[0]]
-        elif item.loop is not None:
-            tags = item.loop.tags
-        else:
-            continue
-        for tag in tags:
-            lower = tag.lower()
-            if lower.startswith(("_atom_site_", "_atom_site.", "_cell_length_", "_cell.length_")):
-                return True
+        pair: Any = item.pair
+        loop = item.loop
+        tags = [str(pair[0])] if pair is not None else loop.tags if loop is not None else []
+        if any(tag.lower().startswith(_CRYSTAL_TAGS) for tag in tags):
+            return True
     return False
 
 
@@ -218,7 +227,7 @@ def _chosen(document: Sequence[cif.Block], crystals: Sequence[cif.Block], name: 
 
 def _tags(block: cif.Block) -> _Tags:
     """List what a block says."""
-    values: dict[str, str | tuple[cif.Loop, int]] = {}
+    values: dict[str, Any] = {}
     repeated = set()
     for tag, value in _items(block):
         tag = tag.lower().replace(".", "_")
@@ -228,11 +237,12 @@ def _tags(block: cif.Block) -> _Tags:
     return _Tags(block.name.strip(), values, frozenset(repeated))
 
 
-def _items(block: cif.Block) -> Iterator[tuple[str, str | tuple[cif.Loop, int]]]:
+def _items(block: cif.Block) -> Iterator[tuple[str, Any]]:
     """Give each tag of a block with its value, or with its loop and column."""
     for item in block:
-        if item.pair is not None:
-            yield item.pair[0], item.pair[1]
+        pair: Any = item.pair
+        if pair is not None:
+            yield pair[0], pair[1]
         elif (loop := item.loop) is not None:
             for place, tag in enumerate(loop.tags):
                 yield tag, (loop, place)
@@ -248,7 +258,9 @@ def _crystal(tags: _Tags, limits: Limits) -> Crystal:
     rows, notes = _rows(tags, lattice, limits)
     symmetry = _symmetry(tags, lattice)
     if len(rows.labels) * max(len(operations) for _, _, operations in symmetry.settings) > limits.images:
-        raise ValueError(f"{len(rows.labels)} atom rows times their symmetry operations; {limits.images} images are read")
+        raise ValueError(
+            f"{len(rows.labels)} atom rows times their symmetry operations; {limits.images} images are read"
+        )
     if len(symmetry.settings) == 1:
         crystal = _build(rows, symmetry.settings[0][2], lattice)
     else:
@@ -256,9 +268,7 @@ def _crystal(tags: _Tags, limits: Limits) -> Crystal:
         notes.append(note)
     notes += _formula_notes(crystal, tags)
     if symmetry.doubt:
-        if not _is_confirmed(crystal, tags):
-            raise ValueError(symmetry.doubt)
-        notes.append(Note("operations and space group contradict one another; the formula confirms the operations"))
+        notes += _resolved(crystal, symmetry, rows, tags)
     if any(_MAGNETIC.match(tag) for tag in tags.values):
         notes.append(Note("magnetic structures are read without their moments"))
     return _with_notes(crystal, notes) if notes else crystal
@@ -285,7 +295,7 @@ def _number(word: str, what: str) -> float:
         if math.isnan(value) and (found := _FRACTION.fullmatch(text)) and int(found[2]):
             value = float(found[1]) / int(found[2])
     if not math.isfinite(value):
-        raise ValueError(f"{what} is {cif.as_string(word)[:40]!r}; a number is needed")
+        raise ValueError(f"{what} is {word[:40]}; a number is needed")
     return value
 
 
@@ -299,7 +309,9 @@ def _lattice(tags: _Tags) -> NDArray[np.float64]:
         values.append(_number(word, f"_cell_{name}"))
     a, b, c, alpha, beta, gamma = values
     if min(a, b, c) <= 0 or not all(0 < angle < 180 for angle in (alpha, beta, gamma)):
-        raise ValueError(f"the cell {', '.join(f'{v:g}' for v in values)} is none: lengths above 0 and angles up to 180 are needed")
+        raise ValueError(
+            f"the cell {', '.join(f'{v:g}' for v in values)} is none: lengths above 0 and angles up to 180 are needed"
+        )
     # Exact for right angles and 60 and 120 degrees, of which cosines are rounded.
     cos_a, cos_b, cos_g = (_COSINES.get(angle, math.cos(math.radians(angle))) for angle in (alpha, beta, gamma))
     sin_g = math.sqrt(1 - cos_g**2)
@@ -381,7 +393,12 @@ def _from_cartesian(
     columns = [_full(tags.column(name), len(labels), name) for name in names]
     if not all(columns):
         raise ValueError("the atoms have no coordinates (_atom_site_fract_x, _y and _z)")
-    cart = np.array([[_number(column[k], f"atom row {labels[k]}: {name}") for name, column in zip(names, columns, strict=True)] for k in given])
+    cart = np.array(
+        [
+            [_number(column[k], f"atom row {labels[k]}: {name}") for name, column in zip(names, columns, strict=True)]
+            for k in given
+        ]
+    )
     for prefix, inverse in (("_atom_sites_fract_tran", False), ("_atom_sites_cartn_tran", True)):
         matrix = [[tags.text(f"{prefix}_matrix_{i}{j}") for j in "123"] for i in "123"]
         if all(all(row) for row in matrix):
@@ -393,7 +410,12 @@ def _from_cartesian(
                 raise ValueError(f"{prefix}_matrix is singular") from error
             frac = (cart - v) @ m.T if inverse else cart @ m.T + v
             vectors = np.linalg.inv(m).T
-            if not np.allclose(vectors @ vectors.T, lattice @ lattice.T, rtol=0.01, atol=0.01 * float(np.abs(lattice @ lattice.T).max())):
+            if not np.allclose(
+                vectors @ vectors.T,
+                lattice @ lattice.T,
+                rtol=0.01,
+                atol=0.01 * float(np.abs(lattice @ lattice.T).max()),
+            ):
                 raise ValueError(f"{prefix}_matrix and the cell contradict one another")
             return np.asarray(frac)
     raise ValueError(
@@ -432,7 +454,9 @@ def _elements(
         if not cif.is_null(word):
             named = element_of_type(cif.as_string(word).strip())
             if named is None:
-                raise ValueError(f"atom row {labels[k]} has the type symbol {cif.as_string(word)[:20]!r}, which is no element")
+                raise ValueError(
+                    f"atom row {labels[k]} has the type symbol {cif.as_string(word)[:20]!r}, which is no element"
+                )
         else:
             known = _known_elements(tags) if known is None else known
             named = element_of_label(labels[k], known)
@@ -478,6 +502,7 @@ class _Symmetry:
     settings: Sequence[Setting]  # one, or those that it may mean
     said: str = ""  # in the words of the file
     doubt: str = ""  # how the file contradicts itself
+    named: Sequence[Setting] = ()  # what the space group says, where the operations contradict it
 
 
 def _symmetry(tags: _Tags, lattice: NDArray[np.float64]) -> _Symmetry:
@@ -529,7 +554,8 @@ def _listed(
         raise ValueError("the cell lengths and angles do not have the symmetry of the operations that are listed")
     # What magnetic structures call their space group may be that of the structure without moments.
     doubt = "" if magnetic else contradiction(listed, *named)
-    return _Symmetry([(0, "listed", operations)], doubt=doubt)
+    others = named_settings(*named, "") if doubt else ()
+    return _Symmetry([(0, "listed", operations)], doubt=doubt, named=[s for s in others if fits_cell(s[2], lattice)])
 
 
 # ---------------------------------------------------------------- sites
@@ -539,8 +565,8 @@ def _build(rows: Rows, operations: Operations, lattice: NDArray[np.float64]) -> 
     """Make the crystal of atom rows and operations."""
     sites = shared_sites(rows, expand(rows.frac, operations, lattice), lattice)
     distinct = {content: k for k, content in enumerate(dict.fromkeys(sites.contents))}
-    kind = np.array([distinct[content] for content in sites.contents], np.int32)[sites.row]
-    used, kind = np.unique(kind, return_inverse=True)
+    kind = np.array([distinct[content] for content in sites.contents])[sites.row]
+    used, kind = np.unique(kind, return_inverse=True)  # not those of rows that are part of others
     contents = list(distinct)
     labels = [rows.labels[row] for row in sites.row.tolist()]
     return Crystal(
@@ -554,26 +580,52 @@ def _build(rows: Rows, operations: Operations, lattice: NDArray[np.float64]) -> 
     )
 
 
-def _decided(
-    rows: Rows, symmetry: _Symmetry, lattice: NDArray[np.float64], tags: _Tags
-) -> tuple[Crystal, Note]:
-    """Of several settings that a file may mean, return the crystal of the one that its formula or multiplicities fit."""
+def _decided(rows: Rows, symmetry: _Symmetry, lattice: NDArray[np.float64], tags: _Tags) -> tuple[Crystal, Note]:
+    """Of several settings that a file may mean, return the crystal of the one that its formula and Z fit."""
     fitting: dict[str, Crystal] = {}
     for _, name, operations in symmetry.settings:
         try:
             crystal = _build(rows, operations, lattice)
         except ValueError:  # more than one atom on a site, so this is not the one
             continue
-        if _is_confirmed(crystal, tags):
-            fitting[name] = crystal
-    if len(fitting) == 1:
-        (name, crystal), = fitting.items()
-        return crystal, Note("the setting of the space group is not named; its formula and Z decide", name)
+        fitting[name] = crystal
+    confirmed = {name: crystal for name, crystal in fitting.items() if _is_confirmed(crystal, tags)}
+    every = fitting if len(fitting) == len(symmetry.settings) else {}
+    for what, some in (("its formula and Z decide", confirmed), ("all of them give the same crystal", every)):
+        for name, found in list(some.items())[:1]:
+            if all(_are_same(found, other) for other in some.values()):
+                return found, Note(f"the setting of the space group is not named; {what}", name)
     names = ", ".join(name for _, name, _ in symmetry.settings[:6])
     raise ValueError(
         f"the space group {symmetry.said} has {len(symmetry.settings)} settings ({names}), and the file does not say "
         "which: list the symmetry operations, or add the origin or axes choice or the Hall symbol"
     )
+
+
+def _resolved(crystal: Crystal, symmetry: _Symmetry, rows: Rows, tags: _Tags) -> list[Note]:
+    """Say why operations that contradict the space group are right all the same; an error where nothing shows it.
+
+    They are if the space group would give the same crystal (of atoms on special positions some of its operations give
+    all images), or if formula and Z say so.
+    """
+    others = [_build(rows, operations, crystal.lattice) for _, _, operations in symmetry.named]
+    if any(_are_same(crystal, other) for other in others):
+        return []
+    if not _is_confirmed(crystal, tags):
+        raise ValueError(symmetry.doubt)
+    return [Note("the listed operations contradict the space group that is named; its formula and Z confirm them")]
+
+
+def _are_same(one: Crystal, other: Crystal) -> bool:
+    """Tell whether two crystals of one cell have the same species at the same places."""
+    if len(one) != len(other):
+        return False
+    tree = cKDTree(other.frac % 1.0 % 1.0, boxsize=1.0)
+    apart, place = tree.query(one.frac % 1.0 % 1.0)
+    if apart.max() > _SAME or len(set(place.tolist())) < len(one):
+        return False
+    pairs = set(zip(one.kind.tolist(), other.kind[place].tolist(), strict=True))
+    return all(one.species[i] == other.species[j] for i, j in pairs)
 
 
 # ---------------------------------------------------------------- the formula of the file
@@ -582,7 +634,7 @@ def _decided(
 def _atoms(crystal: Crystal) -> dict[int, float]:
     """Count the atoms in the cell by atomic number."""
     atoms: dict[int, float] = {}
-    for content, count in zip(crystal.contents, np.bincount(crystal.kind).tolist(), strict=True):
+    for content, count in zip(crystal.species, np.bincount(crystal.kind).tolist(), strict=True):
         for number, amount in content:
             atoms[number] = atoms.get(number, 0.0) + amount * count
     return atoms

@@ -20,7 +20,7 @@ def volume_of(lattice: NDArray[np.float64]) -> float:
     """Volume of the cell that three vectors span."""
     a, b, c = lattice.tolist()
     normal = _cross(b, c)
-    return abs(a[0] * normal[0] + a[1] * normal[1] + a[2] * normal[2])
+    return float(abs(a[0] * normal[0] + a[1] * normal[1] + a[2] * normal[2]))
 
 
 def plane_spacing(lattice: NDArray[np.float64]) -> float:

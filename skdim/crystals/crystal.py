@@ -1,4 +1,4 @@
-"""One crystal as arrays, with what its sites hold and what reading had to decide: the record that every reader makes."""
+"""One crystal as arrays, with what its sites hold and what reading had to decide: what every reader makes."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from pymatgen.core.structure import IStructure, Structure
 
 from skdim.crystals.notes import Note
 
-__all__ = ["Content", "Crystal", "crystal_of", "site_contents"]
+__all__ = ["Crystal", "SiteSpecies", "crystal_of", "site_species"]
 
-Content = tuple[tuple[int, float], ...]
+SiteSpecies = tuple[tuple[int, float], ...]
 """What a site holds: (atomic number, occupancy) of its elements, by rising atomic number."""
 
 _LAST_ELEMENT = 118
-WHOLE: tuple[Content, ...] = tuple(((number, 1.0),) for number in range(_LAST_ELEMENT + 1))
+WHOLE: tuple[SiteSpecies, ...] = tuple(((number, 1.0),) for number in range(_LAST_ELEMENT + 1))
 """By atomic number the content of a site that one element fills; shared, so that equal ones are found fast."""
 
 
@@ -35,7 +35,7 @@ class Crystal:
         Lattice vectors as rows, in Angstrom.
     frac : ndarray of float64, shape (n, 3)
         Fractional coordinates.
-    contents : tuple of Content
+    species : tuple of SiteSpecies
         The K distinct contents of sites.
     kind : ndarray of int32, shape (n,)
         For each site its content.
@@ -51,7 +51,7 @@ class Crystal:
 
     lattice: NDArray[np.float64]
     frac: NDArray[np.float64]
-    contents: tuple[Content, ...]
+    species: tuple[SiteSpecies, ...]
     kind: NDArray[np.int32]
     notes: tuple[Note, ...] = ()
     labels: Sequence[str] = ()
@@ -62,24 +62,24 @@ class Crystal:
         """Return the number of sites."""
         return len(self.frac)
 
-    def site_content(self, site: int) -> Content:
+    def species_on(self, site: int) -> SiteSpecies:
         """Return what a site holds."""
-        return self.contents[self.kind[site]]
+        return self.species[self.kind[site]]
 
     def site_name(self, site: int) -> str:
         """Name a site for messages: its label in the file, or what it holds."""
-        return self.labels[site] if len(self.labels) else _symbols(self.site_content(site))
+        return self.labels[site] if len(self.labels) else _symbols(self.species_on(site))
 
     @cached_property
     def structure(self) -> IStructure:
         """The crystal as a pymatgen Structure: the one it was made of, or a new one."""
         if self.source is not None:
             return self.source
-        species = [{Element.from_Z(number): amount for number, amount in content} for content in self.contents]
+        species = [{Element.from_Z(number): amount for number, amount in content} for content in self.species]
         return Structure(Lattice(self.lattice), [species[k] for k in self.kind], list(self.frac))
 
 
-def _symbols(content: Content) -> str:
+def _symbols(content: SiteSpecies) -> str:
     """Write a content as a formula."""
     names = [(Element.from_Z(number).symbol if number else "X", amount) for number, amount in content]
     return " ".join(name if amount == 1 else f"{name}{amount:g}" for name, amount in names)
@@ -103,10 +103,10 @@ def crystal_of(structure: IStructure, notes: Sequence[Note] = ()) -> Crystal:
     Examples
     --------
     >>> from pymatgen.core import Lattice, Structure
-    >>> crystal_of(Structure(Lattice.cubic(4), ["Cs", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])).contents
+    >>> crystal_of(Structure(Lattice.cubic(4), ["Cs", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])).species
     (((55, 1.0),), ((17, 1.0),))
     """
-    contents = site_contents(structure)
+    contents = site_species(structure)
     distinct = {content: k for k, content in enumerate(dict.fromkeys(contents))}
     kind = np.array([distinct[content] for content in contents], np.int32)
     # Older pymatgen keeps whole numbers as they are given.
@@ -115,7 +115,7 @@ def crystal_of(structure: IStructure, notes: Sequence[Note] = ()) -> Crystal:
     return Crystal(lattice, frac, tuple(distinct), kind, tuple(notes), source=structure)
 
 
-def site_contents(structure: IStructure) -> list[Content]:
+def site_species(structure: IStructure) -> list[SiteSpecies]:
     """Say which elements each site holds, and how much of each.
 
     Oxidation states and isotopes do not matter: Fe2+ and Fe3+ on one site add up, deuterium is hydrogen.
@@ -135,13 +135,13 @@ def site_contents(structure: IStructure) -> list[Content]:
     --------
     >>> from pymatgen.core import Lattice, Structure
     >>> salt = Structure(Lattice.cubic(4), [{"Na+": 0.5, "K+": 0.25}, "Cl-"], [[0, 0, 0], [0.5, 0.5, 0.5]])
-    >>> site_contents(salt)
+    >>> site_species(salt)
     [((11, 0.5), (19, 0.25)), ((17, 1.0),)]
     """
     return [_content(site.species) for site in structure.sites]
 
 
-def _content(composition: Composition) -> Content:
+def _content(composition: Composition) -> SiteSpecies:
     """Give the content of one site, in a shared tuple where it is one whole element."""
     if len(composition) == 1:
         species, amount = next(iter(composition.items()))

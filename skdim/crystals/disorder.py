@@ -10,7 +10,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from skdim.crystals.closeness import MOST_CLOSE, close_pairs, plane_spacing
-from skdim.crystals.crystal import Content, Crystal
+from skdim.crystals.crystal import Crystal, SiteSpecies
 from skdim.crystals.notes import Note
 from skdim.crystals.sharing import FULL, OVERLAP
 
@@ -60,9 +60,9 @@ def without_crowding(crystal: Crystal) -> Crystal:
         )
     n = len(crystal)
     if (many := np.bincount(site, minlength=n) > MOST_CLOSE).any():
-        name = _name(crystal, int(np.flatnonzero(many)[0]))
-        raise ValueError(f"site {name} overlaps with more than {MOST_CLOSE} others, closer than 0.5 Angstrom")
-    totals = np.array([sum(amount for _, amount in content) for content in crystal.contents])
+        crowded = int(np.flatnonzero(many)[0])
+        raise ValueError(f"site {crowded} overlaps with more than {MOST_CLOSE} others, closer than 0.5 Angstrom")
+    totals = np.array([sum(amount for _, amount in content) for content in crystal.species])
     occupancy = totals[crystal.kind]
     _, member = connected_components(coo_matrix((np.ones(len(site)), (site, other)), shape=(n, n)), directed=False)
     scale, told = np.ones(n), []
@@ -137,7 +137,7 @@ def _bounds(left: list[int], near: dict[int, set[int]], occupancy: NDArray[np.fl
 
 def _is_split_atom(crystal: Crystal, group: NDArray[np.intp], total: float) -> bool:
     """Tell whether linked positions are partly occupied ones of one element and hold little more than one atom."""
-    contents: set[Content] = {crystal.site_content(k) for k in group}
+    contents: set[SiteSpecies] = {crystal.species_on(k) for k in group}
     elements = {number for content in contents for number, _ in content}
     return total <= MOST_SHARED + 1e-9 and len(elements) == 1 and all(content[0][1] < 1 for content in contents)
 
@@ -157,8 +157,8 @@ def _too_full(
     among = np.isin(site, crowd) & np.isin(other, crowd)
     return (
         f"sites {names} overlap: {apart[among].min():.2g} Angstrom apart; "
-        f"closer than 0.5 their occupancies may add to at most 1 "
-        f"({MOST_SHARED} for partly occupied positions of one element), not to {total:g}"
+        f"closer than 0.5 their occupancies may add to at most 1, not to {total:g}; "
+        f"partly occupied positions of one element may add to {MOST_SHARED}"
     )
 
 
@@ -169,15 +169,15 @@ def _name(crystal: Crystal, site: int) -> str:
 
 def _scaled(crystal: Crystal, scale: NDArray[np.float64], told: list[str]) -> Crystal:
     """Divide occupancies of some sites, and say so."""
-    kind, contents = crystal.kind.copy(), list(crystal.contents)
-    known: dict[Content, int] = {content: k for k, content in enumerate(contents)}
+    kind, contents = crystal.kind.copy(), list(crystal.species)
+    known: dict[SiteSpecies, int] = {content: k for k, content in enumerate(contents)}
     for k in np.flatnonzero(scale != 1):
-        number, amount = crystal.site_content(int(k))[0]
-        content: Content = ((number, round(amount * float(scale[k]), 8)),)
+        number, amount = crystal.species_on(int(k))[0]
+        content: SiteSpecies = ((number, round(amount * float(scale[k]), 8)),)
         if content not in known:
             known[content] = len(contents)
             contents.append(content)
         kind[k] = known[content]
     detail = "; ".join(told[:3]) + (f"; and {len(told) - 3} more" if len(told) > 3 else "")
     note = Note(f"split positions of one element that add to more than 1 (up to {MOST_SHARED}) are scaled to 1", detail)
-    return replace(crystal, kind=kind, contents=tuple(contents), notes=(*crystal.notes, note), source=None)
+    return replace(crystal, kind=kind, species=tuple(contents), notes=(*crystal.notes, note), source=None)

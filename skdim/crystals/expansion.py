@@ -54,8 +54,8 @@ def expand(frac: NDArray[np.float64], operations: Operations, lattice: NDArray[n
     special = np.flatnonzero(fixing.sum(axis=0) > 1)
     general = np.setdiff1d(np.arange(len(frac)), special)
     parts = [(general, _apply(operations, frac[general]))] if len(general) else []  # (g, m, 3)
-    for row in special:
-        parts.append((np.array([row]), _orbit(frac[row], operations, lattice)[None]))
+    for one in special:
+        parts.append((np.array([one]), _orbit(frac[one], operations, lattice)[None]))
     row = np.concatenate([np.repeat(rows, images.shape[1]) for rows, images in parts])
     places = np.concatenate([images.reshape(-1, 3) for _, images in parts])
     order = np.argsort(row, kind="stable")

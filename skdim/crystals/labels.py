@@ -22,9 +22,10 @@ _GROUP = re.compile(r"(?:[HD][23]?)?([OCN])(?:[HD][1-4]?|W)?(?:\d*[+-]\d*)?")
 _LABEL = re.compile(r"[^A-Za-z]*([A-Za-z]+)(.*)", re.DOTALL)
 # Words that name a place or what has no element, and that begin like one.
 _NO_ELEMENTS = frozenset(
-    "an anion at atom cat cation cent centroid cn cog dum dummy ghost hal hole host int ion lig lone lp met metal none oct "
-    "pos sit site sol solv te tet uno unk vac vacancy va void wat water xx".split()
-) - {"an", "at", "cn", "te"}
+    {"anion", "atom", "cat", "cation", "cent", "centroid", "cog", "dum", "dummy", "ghost", "hal", "hole", "host", "int"}
+    | {"ion", "lig", "lone", "lp", "met", "metal", "none", "oct", "pos", "sit", "site", "sol", "solv", "tet", "unk"}
+    | {"va", "vac", "vacancy", "void", "wat", "water", "xx"}
+)
 # Labels of one capital and one of these are those of a second atom of an element, in the naming of molecules.
 _SERIES = frozenset("ABCDEFGHMNOPSZ")
 _MOLECULAR = frozenset("CHNOPS")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from dataclasses import dataclass
-from typing import IO
 
 __all__ = ["LIMITS", "Limits", "check_size", "read_bounded"]
 
@@ -55,7 +55,7 @@ def check_size(n_bytes: int, limits: Limits = LIMITS) -> None:
 
 
 def read_bounded(path: str, limits: Limits = LIMITS) -> bytes:
-    """Read a regular file, decompressed if its name ends as those of compressed files do, up to the bound.
+    """Read a regular file up to the bound.
 
     Parameters
     ----------
@@ -71,44 +71,18 @@ def read_bounded(path: str, limits: Limits = LIMITS) -> bytes:
     Raises
     ------
     ValueError
-        If it is no regular file, larger than the bound, or not compressed as its name says.
+        If it is no regular file, or larger than the bound.
     OSError
         If it cannot be read.
     """
-    import lzma
-    import zlib
-
-    mode = os.stat(path).st_mode
-    if stat.S_ISDIR(mode):
-        raise IsADirectoryError(None, "Is a directory", path)
-    if not stat.S_ISREG(mode):
+    # Looked at before it is opened: opening a pipe waits for someone to write.
+    status = os.stat(path)
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    if not stat.S_ISREG(status.st_mode):
         raise ValueError("a device or pipe; a regular file is needed")
-    opened = _opener(path)
-    try:
-        with opened as file:
-            data = file.read(limits.n_bytes + 1)
-    except (EOFError, zlib.error, lzma.LZMAError) as error:
-        raise ValueError(f"compressed data that are damaged or cut off: {error}") from error
-    except OSError as error:
-        if error.errno is not None:
-            raise
-        raise ValueError(f"not compressed as its name says: {error}") from error
-    if len(data) > limits.n_bytes:
-        raise ValueError(f"more than {limits.n_bytes // 2**20} MiB, the most that is read of one crystal")
+    check_size(status.st_size, limits)
+    with open(path, "rb") as file:
+        data = file.read(limits.n_bytes + 1)
+    check_size(len(data), limits)
     return data
-
-
-def _opener(path: str) -> IO[bytes]:
-    """Open a file for its bytes."""
-    import bz2
-    import gzip
-    import lzma
-
-    name = path.lower()
-    if name.endswith((".gz", ".z")):
-        return gzip.open(path)
-    if name.endswith(".bz2"):
-        return bz2.open(path)
-    if name.endswith((".xz", ".lzma")):
-        return lzma.open(path)
-    return open(path, "rb")

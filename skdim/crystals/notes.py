@@ -34,7 +34,8 @@ def describe_notes(notes: Sequence[tuple[str, Note]]) -> str:
 
     Examples
     --------
-    >>> print(describe_notes([("row 0", Note("hydrogens are left out", "OH1")), ("row 4", Note("moments are ignored"))]))
+    >>> notes = [("row 0", Note("hydrogens are left out", "OH1")), ("row 4", Note("moments are ignored"))]
+    >>> print(describe_notes(notes))
     2 structures were read with notes:
       hydrogens are left out (1 structure): row 0: OH1
       moments are ignored (1 structure): row 4

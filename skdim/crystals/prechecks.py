@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from pymatgen.core.structure import IStructure
 
 from skdim.crystals.closeness import any_closer, volume_of
-from skdim.crystals.crystal import Content, Crystal, crystal_of, site_contents
+from skdim.crystals.crystal import Crystal, SiteSpecies, crystal_of, site_species
 from skdim.crystals.disorder import without_crowding
 from skdim.crystals.sharing import FULL, OVERLAP
 
-__all__ = ["Content", "check_crystal", "check_structure", "site_contents"]
+__all__ = ["SiteSpecies", "check_crystal", "check_structure", "site_species"]
 
 _LENGTHS = (0.5, 1000.0)  # Angstrom
 _VOLUMES = (0.1, 1e5)  # cubic Angstrom per site; dense hydrogen has 1, an atom in a vacuum box of 40 Angstrom 6e4
@@ -95,7 +95,7 @@ def check_crystal(
         site = int(np.argmin((np.abs(crystal.frac) <= _FARTHEST).all(axis=1)))
         coords = crystal.frac[site].tolist()
         raise ValueError(f"site {site} has the fractional coordinates {coords}; finite ones up to 1e6 are accepted")
-    for k, content in enumerate(crystal.contents):
+    for k, content in enumerate(crystal.species):
         if problem := _content_reason(content, max_atomic_number):
             site = int(np.argmax(crystal.kind == k))
             raise ValueError(f"site {site} ({_named(crystal, site)}) {problem}")
@@ -124,7 +124,7 @@ def _check_lattice(lattice: NDArray[np.float64], n_sites: int) -> None:
         )
 
 
-def _content_reason(content: Content, accepted: int | Collection[int] | None) -> str | None:
+def _content_reason(content: SiteSpecies, accepted: int | Collection[int] | None) -> str | None:
     """Say what is wrong with what a site holds."""
     if not content:
         return "has no occupancy; more than 0 and at most 1 is accepted"

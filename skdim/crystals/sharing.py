@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skdim.crystals.closeness import any_closer, close_pairs
-from skdim.crystals.crystal import WHOLE, Content
+from skdim.crystals.crystal import WHOLE, SiteSpecies
 from skdim.crystals.expansion import SAME_ATOM, Images
 from skdim.crystals.notes import Note
 
@@ -56,7 +56,7 @@ class Sites:
         Fractional coordinates.
     row : ndarray of int64, shape (n,)
         The first atom row of each.
-    contents : list of Content
+    contents : list of SiteSpecies
         What each of the r rows holds, those that share its sites included.
     notes : list of Note
         What was decided.
@@ -66,7 +66,7 @@ class Sites:
 
     frac: NDArray[np.float64]
     row: NDArray[np.int64]
-    contents: list[Content]
+    contents: list[SiteSpecies]
     notes: list[Note]
     apart: bool
 
@@ -118,7 +118,7 @@ def _groups(rows: Rows, images: Images, lattice: NDArray[np.float64]) -> tuple[l
     meant = (one < other) & (size[one] == size[other])
     owner, copies = list(range(len(rows.labels))), []
     shared: dict[int, list[int]] = {k: [k] for k in owner}
-    pairs = {}
+    pairs: dict[tuple[int, int], float] = {}
     for i, j, d in zip(one[meant].tolist(), other[meant].tolist(), apart[meant].tolist(), strict=True):
         pairs[i, j] = min(d, pairs.get((i, j), d))
     for i, j in sorted(pairs):  # copies first: what shares a site with a copy shares it with the atom itself too
@@ -139,7 +139,9 @@ def _is_copy(rows: Rows, i: int, j: int, lattice: NDArray[np.float64]) -> bool:
     return same_species and float(np.linalg.norm((rows.frac[i] - rows.frac[j]) @ lattice)) > SAME_ATOM
 
 
-def _scaled(rows: Rows, groups: Sequence[Sequence[int]], single: list[Content]) -> tuple[list[Content], list[Note]]:
+def _scaled(
+    rows: Rows, groups: Sequence[Sequence[int]], single: list[SiteSpecies]
+) -> tuple[list[SiteSpecies], list[Note]]:
     """Add up what each group of rows holds; a little more than one atom is one, of rounded occupancies."""
     contents, rounded = list(single), []
     for group in groups:
@@ -155,12 +157,12 @@ def _scaled(rows: Rows, groups: Sequence[Sequence[int]], single: list[Content]) 
         if total > FULL:
             rounded += list(group)
             amounts = {number: amount / total for number, amount in amounts.items()}
-        contents[group[0]] = _as_content(amounts)
+        contents[group[0]] = _as_species(amounts)
     notes = [Note("occupancies that add to a little more than 1 are scaled to 1", _names(rows, rounded))]
     return contents, notes if rounded else []
 
 
-def _as_content(amounts: dict[int, float]) -> Content:
+def _as_species(amounts: dict[int, float]) -> SiteSpecies:
     """Write amounts by atomic number as a content."""
     if len(amounts) == 1:
         (number, amount), *_ = amounts.items()

@@ -153,7 +153,9 @@ def listed_operations(words: tuple[str, ...], centerings: tuple[str, ...] = ()) 
 def _operation(word: str) -> tuple[list[list[int]], list[int]]:
     """Read one operation."""
     if len(word) > LIMITS.word:
-        raise ValueError(f"a symmetry operation of {len(word)} characters, {word[:30]!r}...; {LIMITS.word} are accepted")
+        raise ValueError(
+            f"a symmetry operation of {len(word)} characters, {word[:30]!r}...; {LIMITS.word} are accepted"
+        )
     parts = word.lower().replace(" ", "").replace("\t", "").split(",")
     if len(parts) == 4 and parts[3] in {"+1", "-1", "1", "m", "mx"}:
         parts = parts[:3]
@@ -385,7 +387,9 @@ def contradiction(words: tuple[str, ...], symbol: str, hall: str, number: int | 
     said = [(f"the space group {symbol!r}", {s.number for s in _from_symbol(symbol)})]
     said.append((f"the space group number {number}", {number} if number else set()))
     plain = hall.replace(" ", "").replace("_", "").lower()
-    said.append((f"the Hall symbol {hall!r}", {s.number for s in _settings() if s.hall.replace(" ", "").lower() == plain}))
+    said.append(
+        (f"the Hall symbol {hall!r}", {s.number for s in _settings() if s.hall.replace(" ", "").lower() == plain})
+    )
     for name, numbers in said:
         if numbers and not any(_may_be(operations, n) for n in numbers):
             return f"the {len(words)} listed symmetry operations and {name} contradict one another"

@@ -15,9 +15,9 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 from skdim._parameters import check_effort
 from skdim.crystals.rows import as_structures, row_labels
-from skdim.crystals.structures import check_on_error
+from skdim.crystals.structures import check_on_error, told_notes
 from skdim.exceptions import StructureError, describe_failures
-from skdim.points.assembly import Recipe
+from skdim.points.assembly import PointSetConfig
 from skdim.points.chunks import Work, featurize, no_crystals, prepare, sends_arrays
 from skdim.points.features import ElementTable, SiteFeaturizer, check_interaction_features, resolve_site_features
 from skdim.points.pointcache import open_cache
@@ -131,7 +131,7 @@ class CrystalPointSetTransformer(TransformerMixin, BaseEstimator, auto_wrap_outp
         -------
         self
         """
-        self.feature_names_ = self._recipe()[0].feature_names
+        self.feature_names_ = self._config()[0].feature_names
         return self
 
     def transform(self, X: Any) -> PointSets:
@@ -167,7 +167,7 @@ class CrystalPointSetTransformer(TransformerMixin, BaseEstimator, auto_wrap_outp
             Row number and reason of each failing row.
         """
         points, failures, notes = self._run(X)
-        _warn_of_cache(notes)
+        _warn_of(notes)
         return points, failures
 
     def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> PointSets:
@@ -179,7 +179,7 @@ class CrystalPointSetTransformer(TransformerMixin, BaseEstimator, auto_wrap_outp
         if isinstance(X, PointSets):
             return X
         points, failures, notes = self._run(X)
-        _warn_of_cache(notes, 4)
+        _warn_of(notes, 4)
         if failures:
             labels = row_labels(X, [row for row, _ in failures])
             if self.on_error == "raise":
@@ -188,7 +188,7 @@ class CrystalPointSetTransformer(TransformerMixin, BaseEstimator, auto_wrap_outp
         return points
 
     def _run(self, X: Any) -> tuple[PointSets, list[tuple[int, str]], list[str]]:
-        """Point sets, the rows that failed with their reasons, and what is wrong with the cache."""
+        """Point sets, the rows that failed with their reasons, and what there is to warn of."""
         work = self._work()
         n_jobs = self.n_jobs if effective_n_jobs(self.n_jobs) > 1 else 1
         work = replace(work, folder=None if n_jobs == 1 else os.getcwd())
@@ -200,8 +200,12 @@ class CrystalPointSetTransformer(TransformerMixin, BaseEstimator, auto_wrap_outp
         quick = isinstance(rows, list) and sends_arrays(rows[:_CHUNK], work)
         done = Parallel(n_jobs=n_jobs, batch_size=4 if quick else "auto", pre_dispatch="8*n_jobs")(jobs)
         failures = [(k * _CHUNK + row, reason) for k, chunk in enumerate(done) for row, reason in chunk.failures]
-        points = [chunk.points for chunk in done] or [no_crystals(0, work.recipe)]
-        return PointSets.concatenate(points), failures, [note for chunk in done for note in chunk.notes]
+        points = [chunk.points for chunk in done] or [no_crystals(0, work.config)]
+        notes = [f"cache_dir: {note}." for note in dict.fromkeys(note for chunk in done for note in chunk.notes)]
+        decided = [(k * _CHUNK + row, *what) for k, chunk in enumerate(done) for row, *what in chunk.decided]
+        if told := told_notes(decided, X):
+            notes.append(told)
+        return PointSets.concatenate(points), failures, notes
 
     def set_output(self, *, transform: str | None = None) -> CrystalPointSetTransformer:
         """Accept any output setting; point sets are no table and stay `PointSets`.
@@ -227,11 +231,11 @@ class CrystalPointSetTransformer(TransformerMixin, BaseEstimator, auto_wrap_outp
 
     def _work(self) -> Work:
         """Gather what the chunks need."""
-        recipe, features = self._recipe()
-        cache = None if self.cache_dir is None else open_cache(self.cache_dir, recipe, features)
-        return Work(recipe, features, self.max_sites, cache)
+        config, features = self._config()
+        cache = None if self.cache_dir is None else open_cache(self.cache_dir, config, features)
+        return Work(config, features, self.max_sites, cache)
 
-    def _recipe(self) -> tuple[Recipe, ElementTable | SiteFeaturizer]:
+    def _config(self) -> tuple[PointSetConfig, ElementTable | SiteFeaturizer]:
         """Check the parameters and resolve them."""
         check_on_error(self.on_error)
         check_effort(self.n_jobs, self.verbose)
@@ -249,10 +253,10 @@ class CrystalPointSetTransformer(TransformerMixin, BaseEstimator, auto_wrap_outp
         settings = {"neighborhood": self.neighborhood, "tolerance": float(self.tolerance)}
         size = "n_neighbors" if self.neighborhood == "shell" else "supercell_size"
         settings[size] = int(getattr(self, size))
-        recipe = Recipe(
+        config = PointSetConfig(
             self.neighborhood, self.n_neighbors, self.supercell_size, self.tolerance, pairs, names, settings
         )
-        return recipe, features
+        return config, features
 
     def _chunks(self, rows: Iterable[object]) -> Iterator[list[object]]:
         """Yield the crystals in chunks, behind a progress bar that counts them if one is wanted."""
@@ -265,7 +269,7 @@ class CrystalPointSetTransformer(TransformerMixin, BaseEstimator, auto_wrap_outp
                 bar.update(len(chunk))
 
 
-def _warn_of_cache(notes: list[str], stacklevel: int = 3) -> None:
-    """Warn once of each thing that is wrong with the cache."""
-    for note in dict.fromkeys(notes):
-        warnings.warn(f"cache_dir: {note}.", UserWarning, stacklevel=stacklevel)
+def _warn_of(notes: list[str], stacklevel: int = 3) -> None:
+    """Warn of what is wrong with the cache, and of what was decided in reading."""
+    for note in notes:
+        warnings.warn(note, UserWarning, stacklevel=stacklevel)
