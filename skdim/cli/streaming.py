@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from skdim.cli.inputs import Crystal, read_crystals
+from skdim.cli.messages import one_line
 from skdim.cli.paths import Found, holds_many
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Tally:
 
     def describe(self) -> str:
         """Name every crystal that failed, one a line, with its reason."""
-        lines = (f"  {name}: {reason}" for name, reason in self.failures)
+        lines = (f"  {one_line(name)}: {reason}" for name, reason in self.failures)
         return "\n".join([f"{len(self.failures)} of {self.n_rows} crystals cannot be used", *lines])
 
 
