@@ -1,15 +1,14 @@
 """Text, files and dicts become structures: the crystal as written, or an error that says what is wrong."""
 
 import gzip
-import json
 import shutil
 
 import pytest
-from pymatgen.core import Lattice, Structure
+from pymatgen.core import Structure
 
-from skdim.crystals.parsing import structure_from_dict, structure_from_file, structure_from_text, text_format
+from skdim.crystals.parsing import structure_from_file, structure_from_text, text_format
 from skdim.crystals.prechecks import check_structure, site_species
-from tests.handmade import DATA, FILES, flat, perovskite, salt
+from tests.handmade import DATA, FILES, perovskite
 
 SPLIT = (DATA / "li_la_ti_o3_split.cif").read_text()
 SALT = (DATA / "nacl.cif").read_text()
@@ -129,39 +128,6 @@ def test_a_poscar_without_names_is_refused_rather_than_called_hydrogen():
         structure_from_text(POSCAR.replace("Sr Ti O\n", ""))
 
 
-# ---------------------------------------------------------------- dicts
-
-
-@pytest.mark.parametrize("make", [salt, perovskite])
-def test_dicts_give_back_the_structure(make):
-    structure = make()
-    structure.add_site_property("magmom", [1.0] * len(structure))
-    assert structure_from_dict(structure.as_dict()) == structure
-    assert structure_from_text(structure.to_json()) == structure
-    assert structure_from_text(json.dumps(flat(structure))).matches(structure)
-
-
-def test_disordered_and_charged_flat_dicts():
-    record = {
-        "lattice": Lattice.cubic(4).as_dict(),
-        "species": [{"Li+": 0.5}, "O2-"],
-        "frac_coords": [[0, 0, 0], [0.5] * 3],
-    }
-    assert site_species(structure_from_dict(record)) == [((3, 0.5),), ((8, 1.0),)]
-    assert structure_from_dict({**record, "lattice": Lattice.cubic(4)}).volume == pytest.approx(64)
-
-
-def test_the_dict_is_left_as_it_is():
-    structure = salt()
-    structure.add_site_property(
-        "charge", [{"@module": "pymatgen.core.lattice", "@class": "Lattice", "matrix": [3, 0, 0, 0, 3, 0, 0, 0, 3]}] * 8
-    )
-    record = structure.as_dict()
-    before = json.dumps(record)
-    structure_from_dict(record)
-    assert json.dumps(record) == before
-
-
 # ---------------------------------------------------------------- what is refused
 
 
@@ -170,7 +136,7 @@ def test_the_dict_is_left_as_it_is():
     [
         ("neither\nfish\nnor fowl", r"neither CIF nor POSCAR nor JSON.*'neither\\nfish"),
         ("[1, 2]", "JSON that holds a list"),
-        ('{"lattice": 1}', "a dict with the keys 'lattice'; accepted are 'lattice' and 'sites'"),
+        ('{"lattice": 1}', "a dict with the keys 'lattice'; a crystal has 'lattice' and 'sites'"),
         ("{}", r"keys \(none\)"),
         ('{"lattice": [[1, 2], [3, 4]], "species": [], "frac_coords": []}', r"shape \(2, 2\)"),
         (SALT.replace("Na1 Na 0   0   0", "Na1 Na 0   ?   0"), "No structure parsed"),
