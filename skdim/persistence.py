@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdim.learning.state import EmbedderState, read_state, write_state
 from skdim.network.model import CrystalModel
-from skdim.network.threads import spare_lost_threads
+from skdim.network.threads import use_one_thread_after_fork
 from skdim.points.featurizer import CrystalPointSetTransformer
 
 
@@ -99,7 +99,7 @@ class SavedMixin(BaseEstimator):
 
     def _network(self) -> CrystalModel:
         """Return the network where the device is now; pickles and copies build it when it is first needed."""
-        spare_lost_threads()
+        use_one_thread_after_fork()
         if "_model" not in self.__dict__:
             self._model = self.state_.model()
         device = self._device()

@@ -142,10 +142,10 @@ def test_the_paper_s_preset_trains_as_published() -> None:
     assert (state.config.local_dim, state.config.global_dim, state.config.kl_weight) == (32, 64, 0.1)
     assert state.config.negatives == ("crystal", "species", "distances", "neighbors")
     shapes = {name: value.shape for name, value in state.weights.items()}
-    assert shapes["published.before.0.weight"] == (64, 32)
-    assert shapes["published.before.3.weight"] == (128, 64)
-    assert shapes["published.after.0.weight"] == (64, 128)
-    assert shapes["published.local_objective.critic.query.2.weight"] == (128, 64)
+    assert shapes["two_level.before.0.weight"] == (64, 32)
+    assert shapes["two_level.before.3.weight"] == (128, 64)
+    assert shapes["two_level.after.0.weight"] == (64, 128)
+    assert shapes["two_level.local_objective.critic.query.2.weight"] == (128, 64)
 
 
 def test_training_changes_the_vectors_of_the_untrained_control() -> None:

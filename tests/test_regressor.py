@@ -110,10 +110,10 @@ def test_levels_of_the_paper_s_network_can_be_frozen(freeze: str) -> None:
     model = regressor(embedder.fit(structures), freeze=freeze, validation_fraction=0).fit(structures, y)
     before, after = weights(model, "start/"), weights(model)
     changed = {k for k in before if not np.array_equal(before[k], after[k])}
-    local = {k for k in changed if k.startswith(("encoder.", "published.local."))}
+    local = {k for k in changed if k.startswith(("encoder.", "two_level.local."))}
     assert bool(local) == (freeze in ("none", "global"))
     assert bool(changed - local) == (freeze in ("none", "local"))
-    assert all(k.startswith(("published.before", "published.after", "published.global_.")) for k in changed - local)
+    assert all(k.startswith(("two_level.before", "two_level.after", "two_level.global_.")) for k in changed - local)
 
 
 @pytest.mark.parametrize("loss", ["mse", "mae", "huber"])

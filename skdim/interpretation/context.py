@@ -12,8 +12,8 @@ from torch.nn.functional import normalize
 from skdim.interpretation.sites import SYMBOLS, contents, fitted, site_by_site
 from skdim.learning.embedding import check_same_kind
 from skdim.network.batches import Batch, collate
-from skdim.points.kinds import N_ELEMENTS
 from skdim.points.pointsets import PointSets
+from skdim.points.sitetypes import N_ELEMENTS
 
 if TYPE_CHECKING:
     import pandas as pd

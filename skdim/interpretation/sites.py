@@ -14,9 +14,9 @@ from skdim.crystals.structures import load_structures
 from skdim.embedder import DeepInfoMaxEmbedder
 from skdim.points.assembly import assemble
 from skdim.points.cells import primitive_cell
-from skdim.points.chunks import cells_and_kinds
+from skdim.points.chunks import cells_and_site_types
 from skdim.points.elements import ElementTable
-from skdim.points.kinds import N_ELEMENTS
+from skdim.points.sitetypes import N_ELEMENTS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -71,7 +71,7 @@ def site_by_site(embedder: DeepInfoMaxEmbedder, X: Any) -> tuple[PointSets, list
     sites : list of ndarray of int
         For each crystal the sites that its rows stand for.
     """
-    recipe, features = embedder.featurizer_._recipe()
+    config, features = embedder.featurizer_._config()
     known = frozenset(np.flatnonzero(features.supported).tolist()) if isinstance(features, ElementTable) else None
     # on_error="raise", so none is missing.
     loaded, _ = load_structures(X, max_sites=embedder.featurizer_.max_sites, max_atomic_number=known)
@@ -79,11 +79,11 @@ def site_by_site(embedder: DeepInfoMaxEmbedder, X: Any) -> tuple[PointSets, list
     if not structures:
         return embedder.featurizer_.transform([]), [], []
     values = features if isinstance(features, ElementTable) else [features.describe(s) for s in structures]
-    cells, kinds = cells_and_kinds(structures, values)
+    cells, site_types = cells_and_site_types(structures, values)
     sites = [np.arange(len(cell.frac)) for cell in cells]
-    if recipe.neighborhood == "supercell":
-        sites = [primitive_cell(cell.lattice, cell.frac, cell.kind, recipe.tolerance).site for cell in cells]
-    return assemble(cells, kinds, recipe, reduce=False), structures, sites
+    if config.neighborhood == "supercell":
+        sites = [primitive_cell(cell.lattice, cell.frac, cell.site_type, config.tolerance).site for cell in cells]
+    return assemble(cells, site_types, config, reduce=False), structures, sites
 
 
 def contents(batch: Batch) -> NDArray[np.object_]:
@@ -93,5 +93,5 @@ def contents(batch: Batch) -> NDArray[np.object_]:
         numbers = np.flatnonzero(fractions)
         shares = [(SYMBOLS[z], round(float(fractions[z]), 4)) for z in numbers]
         names.append("".join(symbol if share == 1 else f"{symbol}{share:g}" for symbol, share in shares))
-    rows: NDArray[np.object_] = np.array(names, dtype=object)[batch.kind.cpu().numpy()]
+    rows: NDArray[np.object_] = np.array(names, dtype=object)[batch.site_type.cpu().numpy()]
     return rows

@@ -9,7 +9,7 @@ import torch
 
 from skdim._allocator import keep_freed_memory
 from skdim.network.batches import collate, pair_budget_batches
-from skdim.network.threads import spare_lost_threads
+from skdim.network.threads import use_one_thread_after_fork
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,7 +61,7 @@ def raw_vectors(
     vectors : ndarray of float32, shape (B, D)
         Not standardised.
     """
-    spare_lost_threads()
+    use_one_thread_after_fork()
     shape = model.config.encoder
     most = PAIRS["narrow" if shape.depth == shape.blocks == 1 else "wide"]
     n_pairs = np.maximum(points.n_pairs, most // _CRYSTALS)

@@ -85,12 +85,12 @@ def _content(row: Any) -> Any:
 
 
 def _add_points(digest: Any, points: PointSets) -> None:
-    """Add point sets to a digest; kinds are numbered as they appear, so those of other crystals do not matter."""
+    """Add point sets to a digest; site types are numbered as they appear, so those of other crystals do not matter."""
     names = [points.feature_names, points.interaction_names, dict(points.settings)]
     digest.update(as_json(names).encode())
-    used, first, place = np.unique(points.kind, return_index=True, return_inverse=True)
+    used, first, place = np.unique(points.site_type, return_index=True, return_inverse=True)
     order = np.argsort(first)
-    columns = {name: getattr(points, name) for name in LAYOUT} | {"kind": np.argsort(order)[place]}
-    tables = (points.kinds.features[used[order]], points.kinds.fractions[used[order]])
+    columns = {name: getattr(points, name) for name in LAYOUT} | {"site_type": np.argsort(order)[place]}
+    tables = (points.site_types.features[used[order]], points.site_types.fractions[used[order]])
     for column in (*columns.values(), *tables):
         digest.update(np.ascontiguousarray(column).tobytes())

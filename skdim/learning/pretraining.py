@@ -43,24 +43,24 @@ def site_statistics(points: PointSets) -> SiteStatistics:
     SiteStatistics
         Weighted by multiplicity and occupancy; the scale of a feature that does not vary is one.
     """
-    by_kind = np.zeros(len(points.kinds))
+    by_site_type = np.zeros(len(points.site_types))
     for start in range(0, len(points), _BLOCK):
-        by_kind += _kind_shares(points[start : start + _BLOCK])
-    by_kind /= points.valid.sum()
-    features = points.kinds.features
-    mean = by_kind @ features
-    scale = np.sqrt(by_kind @ (features - mean) ** 2)
+        by_site_type += _site_type_shares(points[start : start + _BLOCK])
+    by_site_type /= points.valid.sum()
+    features = points.site_types.features
+    mean = by_site_type @ features
+    scale = np.sqrt(by_site_type @ (features - mean) ** 2)
     scale[scale <= 1e-6 * np.abs(mean) + 1e-12] = 1.0
-    fractions = points.kinds.fractions / points.kinds.fractions.sum(1, keepdims=True)
-    return SiteStatistics(*(torch.from_numpy(v.astype(np.float32)) for v in (mean, scale, by_kind @ fractions)))
+    fractions = points.site_types.fractions / points.site_types.fractions.sum(1, keepdims=True)
+    return SiteStatistics(*(torch.from_numpy(v.astype(np.float32)) for v in (mean, scale, by_site_type @ fractions)))
 
 
-def _kind_shares(points: PointSets) -> NDArray[np.float64]:
-    """Share of each kind among the atoms of a crystal, summed over crystals."""
+def _site_type_shares(points: PointSets) -> NDArray[np.float64]:
+    """Share of each site type among the atoms of a crystal, summed over crystals."""
     crystal = np.repeat(np.arange(len(points)), points.n_sites)
-    atoms = points.multiplicity * points.kinds.fractions.sum(1, dtype=np.float64)[points.kind]
+    atoms = points.multiplicity * points.site_types.fractions.sum(1, dtype=np.float64)[points.site_type]
     weight = atoms / np.bincount(crystal, atoms)[crystal]
-    return np.bincount(points.kind, weight, minlength=len(points.kinds)).astype(np.float64, copy=False)
+    return np.bincount(points.site_type, weight, minlength=len(points.site_types)).astype(np.float64, copy=False)
 
 
 def pretrain(
@@ -185,7 +185,10 @@ def _plan(
 def _fingerprint(points: PointSets, model: CrystalModel, preset: Preset, seed: int) -> str:
     """Digest of all that decides a training: choices, data and initial weights."""
     digest = hashlib.sha256(as_json([model.config.as_dict(), asdict(preset), seed]).encode())
-    columns = [getattr(points, f.name) for f in fields(points)] + [points.kinds.features, points.kinds.fractions]
+    columns = [getattr(points, f.name) for f in fields(points)] + [
+        points.site_types.features,
+        points.site_types.fractions,
+    ]
     for column in [*columns, *weights_of(model).values()]:
         if isinstance(column, np.ndarray):
             # A part at a time: what is mapped from a file may not fit in memory.

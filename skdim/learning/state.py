@@ -19,6 +19,7 @@ import skdim
 from skdim._parameters import as_json
 from skdim.network.config import ModelConfig
 from skdim.network.model import CrystalModel, SiteStatistics
+from skdim.points.sitetypes import N_ATOMIC_NUMBERS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -65,7 +66,8 @@ class EmbedderState:
         # Initial values are overwritten at once, so whatever they are, the global generator stays as it was.
         with torch.random.fork_rng(devices=[]):
             model = CrystalModel(
-                self.config, SiteStatistics(weights["feature_mean"], weights["feature_scale"], torch.ones(119))
+                self.config,
+                SiteStatistics(weights["feature_mean"], weights["feature_scale"], torch.ones(N_ATOMIC_NUMBERS)),
             )
         model.load_state_dict(weights)
         return model.to(device).eval()
