@@ -26,7 +26,7 @@ from skdim.crystals.rows import as_structures, row_labels
 from skdim.crystals.structures import check_on_error
 from skdim.embedder import DeepInfoMaxEmbedder
 from skdim.evaluation._applicability import Assessment, Domain, Makeup
-from skdim.exceptions import StructureError, describe_failures
+from skdim.exceptions import InputError, StructureError, describe_failures
 from skdim.points.pointsets import PointSets
 from skdim.pretrained import load_pretrained
 
@@ -106,11 +106,11 @@ class CrystalModel(BaseEstimator):
         """
         header, arrays = read_model(path)
         if header["kind"] != cls.__name__:
-            raise ValueError(f"{os.fspath(path)!r} is a saved {header['kind']}; {header['kind']}.load reads it.")
+            raise InputError(f"{os.fspath(path)!r} is a saved {header['kind']}; {header['kind']}.load reads it.")
         try:
             return cls._of_state(header, arrays)
         except (KeyError, TypeError, IndexError, AttributeError, RuntimeError) as error:
-            raise ValueError(
+            raise InputError(
                 f"{os.fspath(path)!r} does not fit together: {type(error).__name__} {error}. Fit and save it again."
             ) from error
 
@@ -175,7 +175,7 @@ class CrystalModel(BaseEstimator):
         elif isinstance(given, str | os.PathLike):
             given = DeepInfoMaxEmbedder.load(given)
         if not isinstance(given, DeepInfoMaxEmbedder):
-            raise ValueError(
+            raise InputError(
                 f"embedder={given!r}; accepted are a DeepInfoMaxEmbedder, the path of a saved one, and None for the "
                 "model that comes with the package."
             )
@@ -279,17 +279,17 @@ def read_model(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, 
         header: dict[str, Any] = json.loads(text)
         version, writer = header["format"], header["versions"]["skdim"]
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(
+        raise InputError(
             f"{os.fspath(path)!r} is no model that `skdim fit` or `save` wrote, or it is damaged: "
             f"{type(error).__name__} {error}"
         ) from error
     if version != FORMAT:
-        raise ValueError(
+        raise InputError(
             f"{os.fspath(path)!r} has format {version!r} (skdim {writer}); this version of skdim, {skdim.__version__}, "
             f"reads format {FORMAT}. Fit it again, or use that version."
         )
     if _digest(text, arrays) != written:
-        raise ValueError(f"{os.fspath(path)!r} is damaged: its content does not have the sha256 it was written with.")
+        raise InputError(f"{os.fspath(path)!r} is damaged: its content does not have the sha256 it was written with.")
     return header, arrays
 
 

@@ -18,6 +18,7 @@ from skdim._parameters import check_choice, seed_of
 from skdim.evaluation._applicability import N_NEAREST, Domain, Makeup
 from skdim.evaluation._intervals import CrossConformalRegressor, check_coverage, folds
 from skdim.evaluation._readouts import READOUTS, KernelRegressor
+from skdim.exceptions import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,7 +52,7 @@ class Scale:
             wide = positive and values.max() >= 10**_DECADES * values.min()
             return cls("log10" if wide else "none")
         if kind == "log10" and not positive:
-            raise ValueError(
+            raise InputError(
                 f"transform='log10', but y has {values.min():g}; accepted are positive labels. Leave the row out, or "
                 "use transform='yeo-johnson'."
             )
@@ -232,7 +233,7 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         self._check()
         table, weights, single = _partly_known(y, sample_weight)
         if n_rows(X) != len(table):
-            raise ValueError(f"X has {n_rows(X)} rows and y has {len(table)}; accepted is one label for each row.")
+            raise InputError(f"X has {n_rows(X)} rows and y has {len(table)}; accepted is one label for each row.")
         sides = _sides(censored, table)
         groups = None if groups is None else _as_groups(groups, len(table))
         points, valid = self._start(X)
@@ -373,7 +374,7 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         table, weights, _ = _partly_known(y, sample_weight)
         predicted = np.asarray(self.predict(X)).reshape(len(table), -1)
         if predicted.shape != table.shape:
-            raise ValueError(f"y has {table.shape[1]} targets, but the model has {predicted.shape[1]}.")
+            raise InputError(f"y has {table.shape[1]} targets, but the model has {predicted.shape[1]}.")
         failed = ~np.isfinite(predicted).all(1)
         if failed.any():
             warnings.warn(f"{failed.sum()} of {len(failed)} rows failed and are left out of the score.", stacklevel=2)
@@ -394,7 +395,7 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         check_choice("transform", self.transform, TRANSFORMS)
         wrong = isinstance(self.regressors, str) or not len(self.regressors)
         if wrong or any(name not in READOUTS for name in self.regressors):
-            raise ValueError(f"regressors={self.regressors!r}; accepted are one or more of {list(READOUTS)} in a list.")
+            raise InputError(f"regressors={self.regressors!r}; accepted are one or more of {list(READOUTS)} in a list.")
 
     def _choose(
         self,
@@ -516,7 +517,7 @@ def _target_of(said: dict[str, Any], own: dict[str, NDArray[Any]], vectors: NDAr
 def _partly_known(y: Any, sample_weight: Any) -> tuple[NDArray[np.float64], NDArray[np.float64], bool]:
     """Check targets that may be missing, and weights: (C, T), (C,), and whether y has one dimension."""
     if y is None:
-        raise ValueError("y=None: the regressor requires y to be passed, but the target y is None.")
+        raise InputError("y=None: the regressor requires y to be passed, but the target y is None.")
     given = y.to_numpy(dtype=np.float64, na_value=np.nan) if hasattr(y, "to_numpy") else np.asarray(y)
     if given.dtype.kind == "O":
         given = np.array([[np.nan if v is None else v for v in np.atleast_1d(row)] for row in given]).reshape(
@@ -525,7 +526,7 @@ def _partly_known(y: Any, sample_weight: Any) -> tuple[NDArray[np.float64], NDAr
     try:
         values = np.array(given, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"y is no array of numbers: {error}") from error
+        raise InputError(f"y is no array of numbers: {error}") from error
     known = check_labels(np.where(np.isnan(values), 0.0, values), sample_weight)
     return np.where(np.isnan(values.reshape(known.values.shape)), np.nan, known.values), known.weights, known.single
 
@@ -536,7 +537,7 @@ def _sides(censored: Any, table: NDArray[np.float64]) -> NDArray[np.int64]:
         return np.zeros(table.shape, np.int64)
     given = np.asarray(censored)
     if given.size != table.size or not np.isin(given, (-1, 0, 1)).all():
-        raise ValueError(f"censored has shape {given.shape}; accepted are -1, 0 and 1 in the shape of y.")
+        raise InputError(f"censored has shape {given.shape}; accepted are -1, 0 and 1 in the shape of y.")
     return given.reshape(table.shape).astype(np.int64)
 
 
@@ -544,7 +545,7 @@ def _as_groups(groups: Any, n: int) -> NDArray[Any]:
     """Check that there is one group for each row."""
     array: NDArray[Any] = np.array([str(group) for group in groups], dtype=object)
     if array.shape != (n,):
-        raise ValueError(f"groups has length {len(array)}; accepted is one for each of the {n} rows.")
+        raise InputError(f"groups has length {len(array)}; accepted is one for each of the {n} rows.")
     return array
 
 
@@ -555,7 +556,7 @@ def _check_enough(labels: NDArray[np.float64], sides: NDArray[np.int64], column:
     if len(known) < LEAST:
         bounds = int((np.isfinite(labels) & (sides != 0)).sum())
         beside = f" beside {bounds} that are bounds only" if bounds else ""
-        raise ValueError(
+        raise InputError(
             f"{which} has {len(known)} labelled usable rows{beside}; at least {LEAST} are needed to choose a regressor "
             "and to test it by cross-validation. Below that, take the median of the labels."
         )

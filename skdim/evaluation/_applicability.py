@@ -12,8 +12,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdim._parameters import check_number
 from skdim.crystals.rows import row_labels
-from skdim.exceptions import StructureError
-from skdim.points.kinds import N_ELEMENTS
+from skdim.exceptions import InputError, StructureError
+from skdim.points.sitetypes import N_ELEMENTS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,14 +52,14 @@ class Makeup:
         points : PointSets
             C crystals, all usable.
         """
-        fractions = np.asarray(points.kinds.fractions)
+        fractions = np.asarray(points.site_types.fractions)
         mixed: NDArray[np.bool_] = np.any((fractions > 0) & (np.abs(fractions - 1) > 1e-6), axis=1)
         start = np.asarray(points.site_offsets)[:-1]
         holds: NDArray[np.bool_] = fractions > 0
         return cls(
-            np.logical_or.reduceat(holds[points.kind], start, axis=0),
+            np.logical_or.reduceat(holds[points.site_type], start, axis=0),
             np.add.reduceat(np.asarray(points.multiplicity, dtype=np.int64), start),
-            np.logical_or.reduceat(mixed[points.kind], start),
+            np.logical_or.reduceat(mixed[points.site_type], start),
         )
 
 
@@ -202,7 +202,7 @@ class ApplicabilityDomain(BaseEstimator):
         self.embedder_ = fitted_embedder(self.embedder)
         points = usable_points(self.embedder_, X)
         if not len(points):
-            raise ValueError("X holds no crystals; at least 1 is needed.")
+            raise InputError("X holds no crystals; at least 1 is needed.")
         self.domain_ = Domain.of(self.embedder_.transform(points), Makeup.of(points))
         return self
 
@@ -316,7 +316,7 @@ def fitted_embedder(given: Any) -> Any:
         return DeepInfoMaxEmbedder.load(given)
     inner = given.estimator if isinstance(given, FrozenEstimator) else given
     if not isinstance(inner, DeepInfoMaxEmbedder):
-        raise ValueError(
+        raise InputError(
             f"embedder={given!r}; accepted are a DeepInfoMaxEmbedder, the path of a saved one, and None for the model "
             "that comes with the package."
         )

@@ -20,6 +20,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdim._labels import check_labels, check_varied
 from skdim._parameters import check_number, seed_of
+from skdim.exceptions import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -121,7 +122,7 @@ class CrossConformalRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstimator)
             self.held_out_[test], doubt[test] = mean_and_doubt(model, X[test])
             self.fold_regressors_.append(model)
         if (self.fold_ < 0).any() or sum(len(test) for _, test in splits) != len(target):
-            raise ValueError(f"cv={self.cv!r} does not hold out every row once; accepted are splitters that do.")
+            raise InputError(f"cv={self.cv!r} does not hold out every row once; accepted are splitters that do.")
         self.regressor_ = _trained(self.regressor, X, target, weights, np.arange(len(target)))
         usual = float(np.median(doubt))
         self.floor_ = FLOOR * usual if usual > 0 else 1.0
@@ -213,13 +214,13 @@ def check_coverage(coverage: Any, n_labels: int) -> None:
     >>> check_coverage(0.9, 8)
     Traceback (most recent call last):
     ...
-    ValueError: coverage=0.9 needs at least 9 labels, got 8. Label more crystals, or ask for at most 0.88.
+    skdim.exceptions.InputError: coverage=0.9 needs at least 9 labels, got 8. Label more crystals, or ask for at most 0.88.
     """
     check_number("coverage", coverage, "numbers between 0 and 1", above=0, below=1)
     least = math.ceil(coverage / (1 - coverage) - 1e-9)
     if n_labels < least:
         most = math.floor(100 * n_labels / (n_labels + 1)) / 100
-        raise ValueError(
+        raise InputError(
             f"coverage={coverage} needs at least {least} labels, got {n_labels}. Label more crystals, or ask for at "
             f"most {most:g}."
         )
@@ -255,7 +256,7 @@ def folds(cv: Any, X: Any, y: NDArray[np.float64], groups: Any, random_state: An
     check_number("cv", cv, "splitters and whole numbers of at least 2", whole=True, least=2)
     what, n = ("rows", len(y)) if groups is None else ("groups", len(np.unique(np.asarray(groups, dtype=str))))
     if n < 2:
-        raise ValueError(
+        raise InputError(
             f"{len(y)} labelled rows are of {n} {what[:-1]}; at least 2 {what} are needed to hold one out."
         )
     splitter = KFold if groups is None else GroupKFold
