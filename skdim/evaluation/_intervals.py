@@ -221,7 +221,8 @@ def check_coverage(coverage: Any, n_labels: int) -> None:
     if n_labels < least:
         most = math.floor(100 * n_labels / (n_labels + 1)) / 100
         raise InputError(
-            f"coverage={coverage} needs at least {least} labels, got {n_labels}. Label more, or ask for at most {most:g}."
+            f"coverage={coverage} needs at least {least} labels, got {n_labels}. Label more, or ask for at most "
+            f"{most:g}."
         )
 
 
