@@ -1,8 +1,11 @@
-"""Draw docs/images/method.svg: a crystal on its way to a prediction. Crystal, point set, vector and predictions are real.
+"""Draw docs/images/method.svg: a crystal on its way to a prediction.
+
+Crystal, point set, vector and predictions are real.
 
 python docs/draw_method.py [FILE]
 """
 
+import itertools
 import sys
 from pathlib import Path
 
@@ -135,12 +138,16 @@ def main(path):
     figure, axes = plt.subplots(figsize=(12.5, 3.1))
     places = [WIDTH * k for k in range(len(STEPS))]
     for place, (title, about) in zip(places, STEPS, strict=True):
-        box = FancyBboxPatch((place - 1.32, -1.35), 2.64, 2.7, boxstyle="round,pad=0.06", fc="white", ec="#d4d8de", lw=1)
+        box = FancyBboxPatch(
+            (place - 1.32, -1.35), 2.64, 2.7, boxstyle="round,pad=0.06", fc="white", ec="#d4d8de", lw=1
+        )
         axes.add_patch(box)
         axes.text(place, 1.72, title, ha="center", va="center", fontsize=11.5, weight="bold", color=INK)
         axes.text(place, -1.55, about, ha="center", va="top", fontsize=7.5, color=INK, linespacing=1.35)
-    for left, right in zip(places, places[1:], strict=False):
-        arrow = FancyArrowPatch((left + 1.4, 0), (right - 1.4, 0), arrowstyle="-|>", mutation_scale=13, color=INK, lw=1.2)
+    for left, right in itertools.pairwise(places):
+        arrow = FancyArrowPatch(
+            (left + 1.4, 0), (right - 1.4, 0), arrowstyle="-|>", mutation_scale=13, color=INK, lw=1.2
+        )
         axes.add_patch(arrow)
     draw_crystal(axes, places[0], 0.36)
     draw_points(axes, places[1], points)

@@ -15,7 +15,7 @@ from skdim.exceptions import InputError
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
-    from pymatgen.core import Structure
+    from pymatgen.core.structure import Structure
 
 _DESCRIPTION = """\
 Write a map of crystals, as one HTML page that opens in a browser without a network. Similar crystals lie close to each

@@ -21,7 +21,7 @@ from skdim._files import replacing
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
-    from pymatgen.core import Structure
+    from pymatgen.core.structure import Structure
 
 MOST_STRUCTURES = 20_000  # embedded in a page: above, it would be tens of megabytes
 _GRID = 65_535  # fractional coordinates are kept as 16-bit integers: better than 0.001 Angstrom in cells up to 60
@@ -85,7 +85,7 @@ def save_map_page(
         "x": _packed(places[:, 0], np.float32),
         "y": _packed(places[:, 1], np.float32),
         "columns": [_column(name, table[name]) for name in properties],
-        "color": color if color is not None else (properties or [None])[0],
+        "color": color if color is not None else next(iter(properties), None),
         "neighbors": None if neighbors is None else _packed(neighbors, np.int32),
         "structures": {str(row): _crystal(crystal) for row, crystal in (structures or {}).items()},
         "elements": _element_styles(structures or {}),
@@ -141,7 +141,7 @@ def project(vectors: NDArray[Any], method: str = "pca", random_state: int = 0) -
         short = TSNE(init="pca", perplexity=perplexity, random_state=random_state).fit_transform(short)
     elif method == "umap":
         try:
-            from umap import UMAP
+            from umap import UMAP  # type: ignore[import-not-found,unused-ignore]
         except ImportError as error:
             raise ImportError("method='umap' needs umap-learn: pip install 'skdim-crystals[umap]'") from error
         # With a seed it works in one thread, and warns unless it is told so.
@@ -220,7 +220,10 @@ def _column(name: str, values: pd.Series) -> dict[str, Any]:
 
     if is_numeric_dtype(values) and not is_bool_dtype(values):
         return {"name": name, "numbers": _packed(values.to_numpy(np.float64, na_value=np.nan), np.float32)}
-    return {"name": name, "texts": ["" if missing else str(v) for v, missing in zip(values, values.isna(), strict=True)]}
+    return {
+        "name": name,
+        "texts": ["" if missing else str(v) for v, missing in zip(values, values.isna(), strict=True)],
+    }
 
 
 def _crystal(structure: Structure) -> dict[str, Any]:
@@ -237,7 +240,7 @@ def _crystal(structure: Structure) -> dict[str, Any]:
 def _element_styles(structures: Mapping[int, Structure]) -> dict[str, list[Any]]:
     """Symbol, colour and covalent radius (Angstrom) of each element that is drawn, by atomic number."""
     from pymatgen.analysis.molecule_structure_comparator import CovalentRadius
-    from pymatgen.core import Element
+    from pymatgen.core.periodic_table import Element
 
     present = {species.Z for structure in structures.values() for site in structure for species in site.species}
     styles = {}

@@ -17,10 +17,18 @@ if shutil.which("chromium") is None or shutil.which("chromedriver") is None:
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::ResourceWarning")]
 SWITCHES = (
-    "--headless=new --no-sandbox --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --use-angle=swiftshader --enable-unsafe-swiftshader "
-    "--ignore-gpu-blocklist --window-size=1300,850"
-).split()
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--ignore-gpu-blocklist",
+    "--window-size=1300,850",
+)
 
 
 @pytest.fixture(scope="module")
@@ -56,11 +64,11 @@ def small_page(tmp_path):
     table.loc[5, "formula"] = "=HYPERLINK(1)"
     path = tmp_path / "m.html"
     save_map_page(path, places, table, neighbors=nearest_rows(places, 3), structures={7: SALT})
-    return path, places
+    return path
 
 
 def test_search_choose_select_and_export(browser, tmp_path):
-    path, places = small_page(tmp_path)
+    path = small_page(tmp_path)
     opened(browser, path)
     field = browser.find_element("id", "search")
     field.send_keys("mp-7")
@@ -82,7 +90,7 @@ def test_search_choose_select_and_export(browser, tmp_path):
 def test_a_lasso_drawn_by_hand_selects_points(browser, tmp_path):
     from selenium.webdriver.common.action_chains import ActionChains
 
-    path, _ = small_page(tmp_path)
+    path = small_page(tmp_path)
     opened(browser, path)
     browser.find_element("id", "mode").click()
     layer = browser.find_element("css selector", "#map .nsewdrag")

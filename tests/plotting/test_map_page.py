@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure
 
-from skdim.plotting import nearest_rows, project, rows_of, save_map_page
 from skdim.plotting import _map_page as map_page
+from skdim.plotting import nearest_rows, project, rows_of, save_map_page
 
 SALT = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
 
@@ -110,7 +110,9 @@ def test_projection_keeps_two_groups_apart_and_repeats(method):
     places = project(vectors, method)
     np.testing.assert_array_equal(places, project(vectors, method))
     middles = places[:20].mean(0), places[20:].mean(0)
-    spread = max(np.linalg.norm(places[:20] - middles[0], axis=1).max(), np.linalg.norm(places[20:] - middles[1], axis=1).max())
+    spread = max(
+        np.linalg.norm(places[:20] - middles[0], axis=1).max(), np.linalg.norm(places[20:] - middles[1], axis=1).max()
+    )
     assert np.linalg.norm(middles[0] - middles[1]) > spread
 
 
