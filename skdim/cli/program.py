@@ -14,7 +14,7 @@ from types import FrameType
 from typing import NoReturn
 
 import skdim
-from skdim.cli import benchmark, demo, embed, info, pretrain
+from skdim.cli import benchmark, demo, embed, info, map, pretrain
 from skdim.cli.command import Command
 from skdim.cli.exits import BAD_INPUT, FAULT, INTERRUPTED, OK, TERMINATED, exit_codes_text
 from skdim.cli.messages import plain_warnings, say
@@ -25,6 +25,7 @@ COMMANDS: tuple[Command, ...] = (
     pretrain.COMMAND,
     embed.COMMAND,
     info.COMMAND,
+    map.COMMAND,
     benchmark.COMMAND,
 )
 
