@@ -6,14 +6,16 @@ import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from dataclasses import replace
-from itertools import islice
+from itertools import count, islice
 from typing import Any
 
 import numpy as np
-from joblib import Parallel, delayed, effective_n_jobs
+from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from skdim._parameters import check_effort
+from skdim._progress import Progress
+from skdim._workers import Job, run_jobs
 from skdim.crystals.rows import as_structures, row_labels
 from skdim.crystals.structures import check_on_error, told_notes
 from skdim.exceptions import StructureError, describe_failures
@@ -195,10 +197,13 @@ class CrystalPointSetTransformer(TransformerMixin, BaseEstimator, auto_wrap_outp
         # What gives one crystal after the other may give more than memory holds.
         rows = X if isinstance(X, Iterator) else as_structures(X)
         chunks = self._chunks(rows)
-        jobs = (delayed(featurize)(chunk if n_jobs == 1 else prepare(chunk, work), work) for chunk in chunks)
+        jobs = (
+            Job(featurize, (chunk if n_jobs == 1 else prepare(chunk, work), work), range(first, first + len(chunk)))
+            for first, chunk in zip(count(0, _CHUNK), chunks, strict=False)
+        )
         # Arrays take so little time that processes would wait for their next chunk; files and site featurizers do not.
         quick = isinstance(rows, list) and sends_arrays(rows[:_CHUNK], work)
-        done = Parallel(n_jobs=n_jobs, batch_size=4 if quick else "auto", pre_dispatch="8*n_jobs")(jobs)
+        done = run_jobs(jobs, n_jobs, batch_size=4 if quick else "auto", pre_dispatch="8*n_jobs")
         failures = [(k * _CHUNK + row, reason) for k, chunk in enumerate(done) for row, reason in chunk.failures]
         points = [chunk.points for chunk in done] or [no_crystals(0, work.config)]
         notes = [f"cache_dir: {note}." for note in dict.fromkeys(note for chunk in done for note in chunk.notes)]
@@ -260,10 +265,8 @@ class CrystalPointSetTransformer(TransformerMixin, BaseEstimator, auto_wrap_outp
 
     def _chunks(self, rows: Iterable[object]) -> Iterator[list[object]]:
         """Yield the crystals in chunks, behind a progress bar that counts them if one is wanted."""
-        from tqdm.auto import tqdm
-
         total, rest = len(rows) if isinstance(rows, Sized) else None, iter(rows)
-        with tqdm(desc="featurizing", total=total, unit="crystal", disable=not self.verbose) as bar:
+        with Progress("featurizing", "crystals", total, enabled=bool(self.verbose)) as bar:
             while chunk := list(islice(rest, _CHUNK)):
                 yield chunk
                 bar.update(len(chunk))
