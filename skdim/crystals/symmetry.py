@@ -224,6 +224,10 @@ _EXTENSION = re.compile(
 )
 
 
+# One of the directions of a symbol without spaces.
+_TOKEN = re.compile(r"-[1346]|(?:21|3[12]|4[123]|6[1-5]|[12346])(?:/[a-z])?|[a-z]")
+
+
 @lru_cache(maxsize=1)
 def _settings() -> tuple[gemmi.SpaceGroup, ...]:
     """All settings that gemmi knows."""
@@ -251,6 +255,10 @@ def _spellings(setting: gemmi.SpaceGroup) -> set[str]:
         names.add("".join(token for token in tokens if token != "1").lower())
     if setting.number >= 195:  # "Fd3m" of "F d -3 m"
         names.add(full.replace("-3", "3"))
+    if setting.number in {39, 41, 64, 67, 68}:  # "C m c e" of "C m c a": the glide of two directions
+        letters = list(full)
+        letters["abc".index(full[0]) + 1] = "e"
+        names.add("".join(letters))
     if setting.ext == "H":  # "H 3 2"
         names.add("h" + full[1:])
     return names
@@ -323,7 +331,7 @@ def named_settings(symbol: str, hall: str, number: int | None, code: str) -> tup
         if not by_name:
             raise ValueError(f"space group number {number}; 1 to 230 are accepted")
     if code:
-        by_name = [s for s in by_name if _has_code(s, code)] or by_name
+        by_name = _with_code(by_name, code)
     distinct: list[Setting] = []
     for s in by_name:
         operations = _operations(s.hall)
@@ -337,26 +345,47 @@ def _from_symbol(symbol: str) -> list[gemmi.SpaceGroup]:
     if not symbol or len(symbol) > LIMITS.word:
         return []
     symbol = symbol.replace("_", "").strip()
-    plain = symbol.replace(" ", "").lower()
-    table = _by_symbol()
-    if plain in table:
-        return table[plain]
+    if found := _spelled(symbol):
+        return found
     parts = _EXTENSION.match(symbol)
-    found = table.get(parts["symbol"].replace(" ", "").lower(), []) if parts else []
+    found = _spelled(parts["symbol"]) if parts else []
     if parts and found:
         choice = (parts["choice"] or parts["old"] or "").strip()
-        return [s for s in found if _has_code(s, choice)] or found
+        return _with_code(found, choice) if choice else found
     known = gemmi.find_spacegroup_by_name(symbol.split(":")[0])
     if known is None:
         return []
     return [s for s in _settings() if s.hm == known.hm and s.number == known.number]
 
 
+def _spelled(symbol: str) -> list[gemmi.SpaceGroup]:
+    """Settings with a symbol without extension, short or in full: "P 21/n 21/m 21/a" is "P n m a"."""
+    table, plain = _by_symbol(), symbol.replace(" ", "").lower()
+    if plain in table or "/" not in plain:
+        return table.get(plain, [])
+    first, *others = _TOKEN.findall(plain[1:]) or [""]
+    short = "".join(token.split("/")[-1] for token in others)
+    for axis in (first, first.split("/")[-1]):  # the axis stays in "P 4/m m m", and not in "P m m m" and "F m -3 m"
+        if found := table.get(plain[0] + axis + short):
+            return found
+    return []
+
+
+def _with_code(found: list[gemmi.SpaceGroup], code: str) -> list[gemmi.SpaceGroup]:
+    """Settings with a code among those found, or else among all of their space groups, whose symbol may be short."""
+    chosen = [s for s in found if _has_code(s, code)]
+    numbers = {s.number for s in found}
+    if not chosen or max(numbers) <= 15:  # databases use the short symbol of a monoclinic group for any of its settings
+        chosen = [s for s in _settings() if s.number in numbers and _has_code(s, code)]
+    # A code that none of several has says nothing; with one setting there is nothing to choose.
+    return chosen or found
+
+
 def _has_code(setting: gemmi.SpaceGroup, code: str) -> bool:
     """Tell whether a setting has an origin or axes choice, in one of the ways to say so."""
     code = re.sub(r"(origin|choice|setting|cell|axes|o)", "", code.strip().lower()).strip()
     code = {"s": "1", "z": "2", "hexagonal": "h", "rhombohedral": "r"}.get(code, code)
-    own = {setting.ext.lower().strip("\0"), setting.qualifier.lower(), setting.qualifier.lower().removeprefix("-")}
+    own = {setting.ext.lower().strip("\0"), setting.qualifier.lower()}
     return code in own - {""} or f"{setting.ext}{setting.qualifier}".lower().strip("\0") == code
 
 
