@@ -526,7 +526,14 @@ def _symmetry(tags: _Tags, lattice: NDArray[np.float64]) -> _Symmetry:
     if not fitting:
         raise ValueError(f"the cell lengths and angles are not those of the space group {said}")
     notes = []
-    if symbol and not hall and 3 <= fitting[0][0] <= 15 and not code and ":" not in symbol and " 1 " not in f"{symbol} ":
+    if (
+        symbol
+        and not hall
+        and 3 <= fitting[0][0] <= 15
+        and not code
+        and ":" not in symbol
+        and " 1 " not in f"{symbol} "
+    ):
         # By convention a short symbol of a monoclinic group means the axis b; databases use it for any setting.
         fitting = [setting for setting in fitting if re.match(r"\S+ 1 \S+ 1", setting[1])] or fitting
         notes = [Note("a short space group symbol without operations is read as the setting of its full one", said)]

@@ -64,6 +64,37 @@ class Operations:
         return table
 
     @cached_property
+    def _cosets(self) -> dict[bytes, tuple[NDArray[np.intp], NDArray[np.intp]]]:
+        """What was found by `cosets`; there are few special positions."""
+        return {}
+
+    def cosets(self, fixing: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Divide the group by the operations that leave a point where it is.
+
+        Parameters
+        ----------
+        fixing : ndarray of bool, shape (m,)
+            Operations that do, perhaps not all of them.
+
+        Returns
+        -------
+        group : ndarray of shape (s,)
+            All of them: the products of those that do belong to them too.
+        first : ndarray of shape (m / s,)
+            One operation for each different image of the point.
+        """
+        key = fixing.tobytes()
+        if key not in self._cosets:
+            while True:
+                group = np.zeros(len(self), bool)
+                group[self.table[np.ix_(fixing, fixing)].ravel()] = True
+                if (group == fixing).all():
+                    break
+                fixing = group
+            self._cosets[key] = np.flatnonzero(group), np.unique(self.table[:, group].min(axis=1))
+        return self._cosets[key]
+
+    @cached_property
     def centerings(self) -> int:
         """Number of pure translations."""
         return int((self.rotation == np.eye(3, dtype=np.int64)).all(axis=(1, 2)).sum())
@@ -413,22 +444,22 @@ def contradiction(words: tuple[str, ...], symbol: str, hall: str, number: int | 
     "the 1 listed symmetry operations and the space group 'P -1' contradict one another"
     """
     operations = listed_operations(words)
-    said = [(f"the space group {symbol!r}", {s.number for s in _from_symbol(symbol)})]
-    said.append((f"the space group number {number}", {number} if number else set()))
     plain = hall.replace(" ", "").replace("_", "").lower()
-    said.append(
-        (f"the Hall symbol {hall!r}", {s.number for s in _settings() if s.hall.replace(" ", "").lower() == plain})
-    )
-    for name, numbers in said:
-        if numbers and not any(_may_be(operations, n) for n in numbers):
+    same = [s for s in _settings() if s.hall.replace(" ", "").lower() == plain]
+    said = [(f"the space group {symbol!r}", _from_symbol(symbol)), (f"the Hall symbol {hall!r}", same)]
+    said.append((f"the space group number {number}", [s for s in _settings() if s.number == number]))
+    for name, settings in said:
+        if settings and not _may_be(operations, settings):
             return f"the {len(words)} listed symmetry operations and {name} contradict one another"
     return ""
 
 
-def _may_be(operations: Operations, number: int) -> bool:
-    """Tell whether operations may be those of a space group in some setting."""
-    settings = [_operations(s.hall) for s in _settings() if s.number == number]
-    same = [setting for setting in settings if setting.rotations == operations.rotations]
-    if same:
-        return any(setting.centerings <= operations.centerings for setting in same)
+def _may_be(operations: Operations, named: list[gemmi.SpaceGroup]) -> bool:
+    """Tell whether operations may be those of one of some settings, or of another setting of the same space group."""
+    numbers = {s.number for s in named}
+    others = [s for s in _settings() if s.number in numbers]
+    for some in (named, others):
+        settings = [_operations(s.hall) for s in some]
+        if alike := [setting for setting in settings if setting.rotations == operations.rotations]:
+            return any(setting.centerings <= operations.centerings for setting in alike)
     return any(setting.crystal_class == operations.crystal_class for setting in settings)

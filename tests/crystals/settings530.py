@@ -1,5 +1,6 @@
 """The 530 settings of space groups as spglib lists them, and a crystal in each, expanded in the plainest way."""
 
+import warnings
 from functools import lru_cache
 
 import numpy as np
@@ -12,13 +13,17 @@ SETTINGS = range(1, 531)
 @lru_cache(maxsize=530)
 def about(setting):
     """What spglib says of a setting."""
-    return spglib.get_spacegroup_type(setting)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return spglib.get_spacegroup_type(setting)
 
 
 @lru_cache(maxsize=530)
 def operations(setting):
     """Rotations (m, 3, 3) and translations (m, 3)."""
-    found = spglib.get_symmetry_from_database(setting)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of a way to tell errors, of which there are none here
+        found = spglib.get_symmetry_from_database(setting)
     return found["rotations"], found["translations"]
 
 
@@ -97,7 +102,9 @@ def listed(setting):
 def is_the_same(crystal, lattice, rows):
     """Whether a crystal that was read is the one that was written."""
     theirs = [(element, image) for element, _, images in rows for image in images]
-    if len(crystal) != len(theirs) or not np.allclose(crystal.lattice @ crystal.lattice.T, lattice.matrix @ lattice.matrix.T):
+    if len(crystal) != len(theirs) or not np.allclose(
+        crystal.lattice @ crystal.lattice.T, lattice.matrix @ lattice.matrix.T
+    ):
         return False
     numbers = {"Na": 11, "Cl": 17, "O": 8, "Fe": 26}
     ours = crystal.frac
