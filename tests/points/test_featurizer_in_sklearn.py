@@ -47,9 +47,7 @@ def test_a_progress_bar_shows_only_where_it_is_wanted(capsys: pytest.CaptureFixt
     featurized([salt()])
     assert capsys.readouterr().err == ""
     featurized([salt()] * 70, verbose=1)
-    shown = capsys.readouterr().err
-    assert "featurizing" in shown
-    assert "70/70" in shown
+    assert "featurizing: 70 of 70 crystals in" in capsys.readouterr().err
 
 
 class SiteCounter(RegressorMixin, BaseEstimator):
