@@ -68,3 +68,15 @@ class StructureError(ValueError):
     def __reduce__(self) -> tuple[type[StructureError], tuple[object, ...]]:
         # The default would rebuild the error from its message alone, and a worker's error could not come back.
         return type(self), (self.failures, self.labels)
+
+
+class ModelFileError(ValueError):
+    """A file that holds no model of this package, or one that is damaged; the message names the file and the field.
+
+    Examples
+    --------
+    >>> raise ModelFileError("'model.safetensors': tensor scale must be finite, got NaN or infinity.")
+    Traceback (most recent call last):
+    ...
+    skdim.exceptions.ModelFileError: 'model.safetensors': tensor scale must be finite, got NaN or infinity.
+    """

@@ -1,4 +1,4 @@
-"""Predictions and partly known targets in, scores of the rows that have both out."""
+"""Scores of the rows whose target is known and whose crystal could be used."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.metrics import get_scorer, r2_score
 from sklearn.utils import _safe_indexing
 
-from skdim.learning.targets import Known, where_known
+from skdim._labels import Known, where_known
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

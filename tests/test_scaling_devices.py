@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
+from skdim.learning.state import write_state
 
 from skdim import DeepInfoMaxEmbedder
-from skdim.learning.state import write_state
 from skdim.network.batches import collate
 from skdim.network.noise import crystal_noise, pair_noise
 from tests.small import bundled, bundled_points, seeded

@@ -131,7 +131,7 @@ class CrystalPointSetTransformer(TransformerMixin, BaseEstimator, auto_wrap_outp
         -------
         self
         """
-        self.feature_names_ = self._recipe()[0].feature_names
+        self.feature_names_ = self.recipe()[0].feature_names
         return self
 
     def transform(self, X: Any) -> PointSets:
@@ -227,11 +227,11 @@ class CrystalPointSetTransformer(TransformerMixin, BaseEstimator, auto_wrap_outp
 
     def _work(self) -> Work:
         """Gather what the chunks need."""
-        recipe, features = self._recipe()
+        recipe, features = self.recipe()
         cache = None if self.cache_dir is None else open_cache(self.cache_dir, recipe, features)
         return Work(recipe, features, self.max_sites, cache)
 
-    def _recipe(self) -> tuple[Recipe, ElementTable | SiteFeaturizer]:
+    def recipe(self) -> tuple[Recipe, ElementTable | SiteFeaturizer]:
         """Check the parameters and resolve them."""
         check_on_error(self.on_error)
         check_effort(self.n_jobs, self.verbose)
