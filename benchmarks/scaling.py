@@ -137,7 +137,7 @@ def train_store(n: int, options: argparse.Namespace) -> dict[str, float]:
             embedder.transform(points[k : k + _PART])
     stages = {"featurize": featurize, "fit": train, "embed": embed}
     row = {f"{name}_{unit}": seen[unit] for name, seen in stages.items() for unit in ("seconds", "mebibytes")}
-    sizes = {"crystals": n, "pairs": len(points.neighbor), "site_rows": len(points.kind)}
+    sizes = {"crystals": n, "pairs": len(points.neighbor), "site_rows": len(points.site_type)}
     stored = sum(file.stat().st_size for file in store.iterdir())
     return {**sizes, **row, "epoch_seconds": embedder.history_[0]["dur"], "bytes_stored": stored}
 

@@ -17,6 +17,7 @@ from sphinx.util.docutils import SphinxDirective
 from skdim.benchmark import read_recording, results_page
 from skdim.benchmark.figures import box_picture, curve_heads, curve_picture, map_picture
 from skdim.cli import build_parser
+from skdim.cli.exits import CRASH, EXIT_CODES
 from skdim.learning.presets import PRESETS, Preset, model_config
 from skdim.network.config import ModelConfig
 from skdim.points.elements import SITE_FEATURES
@@ -119,6 +120,17 @@ class CommandHelp(SphinxDirective):
         return [nodes.literal_block(text, text, language="text")]
 
 
+class ExitCodes(SphinxDirective):
+    """What each exit code of the command line means."""
+
+    def run(self) -> list[nodes.Node]:
+        """Write the table as reStructuredText and have it parsed."""
+        lines = [".. list-table::", "   :widths: auto", ""]
+        for code, meaning in (*EXIT_CODES, ("else", CRASH)):
+            lines += _row([str(code), meaning.replace("--on-error nan", "``--on-error nan``")])
+        return self.parse_text_to_nodes("\n".join(lines))
+
+
 class ModuleList(SphinxDirective):
     """Every module with the first sentence of its docstring, in the order of imports."""
 
@@ -186,6 +198,7 @@ def setup(app):
     app.add_directive("preset-table", PresetTable)
     app.add_directive("site-feature-table", SiteFeatureTable)
     app.add_directive("command-help", CommandHelp)
+    app.add_directive("exit-codes", ExitCodes)
     app.add_directive("module-list", ModuleList)
     app.add_directive("recorded-results", RecordedResults)
     app.add_directive("recorded-pictures", RecordedPictures)

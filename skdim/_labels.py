@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.utils import _safe_indexing
 
 from skdim._parameters import check, integer, optional
+from skdim.exceptions import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -69,12 +70,12 @@ def read_targets(y: Any, n_rows: int | None = None) -> NDArray[np.float64]:
     array([ 1., nan,  3.])
     """
     if y is None:
-        raise ValueError("y must be an array of numbers: the model requires y to be passed, but the target y is None.")
+        raise InputError("y must be an array of numbers: the model requires y to be passed, but the target y is None.")
     targets = _numbers("y", y)
     if targets.ndim not in (1, 2) or 0 in targets.shape[1:]:
-        raise ValueError(f"y must have the shape (rows,) or (rows, targets), got {targets.shape}.")
+        raise InputError(f"y must have the shape (rows,) or (rows, targets), got {targets.shape}.")
     if n_rows is not None and len(targets) != n_rows:
-        raise ValueError(f"y must have one label for each row of X: X has {n_rows} rows and y has {len(targets)}.")
+        raise InputError(f"y must have one label for each row of X: X has {n_rows} rows and y has {len(targets)}.")
     _refuse("y", targets, np.isinf(targets), "finite")
     return targets
 
@@ -100,12 +101,10 @@ def read_weights(sample_weight: Any, n_rows: int) -> NDArray[np.float64]:
     """
     weights = np.ones(n_rows) if sample_weight is None else _numbers("sample_weight", sample_weight)
     if weights.shape != (n_rows,):
-        raise ValueError(
-            f"sample_weight must have one number for each of {n_rows} rows, got the shape {weights.shape}."
-        )
+        raise InputError(f"sample_weight must be one number for each of {n_rows} rows, got the shape {weights.shape}.")
     _refuse("sample_weight", weights, ~(np.isfinite(weights) & (weights >= 0)), "finite and >= 0")
     if n_rows and not weights.any():
-        raise ValueError(f"sample_weight must be > 0 in at least one row, got zero in all {n_rows} rows.")
+        raise InputError(f"sample_weight must be > 0 in at least one row, got zero in all {n_rows} rows.")
     return weights
 
 
@@ -140,7 +139,7 @@ def check_labels(y: Any, sample_weight: Any = None) -> Labels:
     """
     targets = read_targets(y)
     if not len(targets):
-        raise ValueError(f"y must have the shape (rows,) or (rows, targets), got {targets.shape}.")
+        raise InputError(f"y must have the shape (rows,) or (rows, targets), got {targets.shape}.")
     cure = "Leave rows without a label out, or use LabelMaskingRegressor, which learns from their crystals too."
     _refuse("y", targets, np.isnan(targets), "finite", cure)
     return Labels(targets.reshape(len(targets), -1), read_weights(sample_weight, len(targets)), targets.ndim == 1)
@@ -168,7 +167,7 @@ def check_varied(values: NDArray[np.float64]) -> None:
     """
     if len(values) > 1 and (values == values[0]).all():
         value = ", ".join(f"{v + 0.0:g}" for v in np.atleast_1d(values[0]))
-        raise ValueError(f"y must have at least two different values, got {value} in all {len(values)} labelled rows.")
+        raise InputError(f"y must have at least two different values, got {value} in all {len(values)} labelled rows.")
 
 
 def known_rows(targets: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -183,8 +182,8 @@ def known_rows(targets: NDArray[np.float64]) -> NDArray[np.bool_]:
     -------
     ndarray of bool, shape (C,)
     """
-    unknown: NDArray[np.bool_] = np.isnan(targets.reshape(len(targets), -1)).any(1)
-    return ~unknown
+    unknown = np.isnan(targets.reshape(len(targets), -1)).any(1)
+    return np.asarray(~unknown, bool)
 
 
 def check_n_labels(n_labels: Any, known: NDArray[np.bool_], what: str) -> None:
@@ -206,7 +205,7 @@ def check_n_labels(n_labels: Any, known: NDArray[np.bool_], what: str) -> None:
     """
     n_known = int(known.sum())
     if not n_known:
-        raise ValueError(f"y must be a number, not NaN, in at least one row: none of {len(known)} rows has {what}.")
+        raise InputError(f"y must be a number, not NaN, in at least one row: none of {len(known)} rows has {what}.")
     check("n_labels", n_labels, optional(integer(1, n_known, f"the rows of {len(known)} that have {what}")))
 
 
@@ -234,7 +233,7 @@ def where_known(X: Any, y: Any, sample_weight: Any = None) -> Known:
     targets = read_targets(y)
     rows = np.flatnonzero(known_rows(targets))
     if not len(rows):
-        raise ValueError(
+        raise InputError(
             f"y must be known in at least one row to be scored: y is NaN in all {len(targets)} rows. Use fewer folds, "
             "or folds that all have known rows."
         )
@@ -252,7 +251,7 @@ def _numbers(name: str, given: Any) -> NDArray[np.float64]:
             raise ValueError("Complex data not supported")
         return np.array(array, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} must be an array of numbers: {error}.") from error
+        raise InputError(f"{name} must be an array of numbers: {error}.") from error
 
 
 def _refuse(name: str, values: NDArray[np.float64], wrong: NDArray[np.bool_], accepted: str, cure: str = "") -> None:
@@ -265,4 +264,4 @@ def _refuse(name: str, values: NDArray[np.float64], wrong: NDArray[np.bool_], ac
     more = "" if len(rows) <= 10 else f" and {len(rows) - 10} more"
     named = f"row {rows[0]}" if len(rows) == 1 else f"rows {', '.join(map(str, rows[:10]))}{more}"
     named = f"all {len(rows)} rows" if len(rows) == len(table) > 1 else named
-    raise ValueError(f"{name} must be {accepted}, got {value} at {named}.{' ' * bool(cure)}{cure}")
+    raise InputError(f"{name} must be {accepted}, got {value} at {named}.{' ' * bool(cure)}{cure}")

@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
+from skdim.exceptions import InputError
+
 
 @dataclass(frozen=True)
 class Accepted:
@@ -131,7 +133,7 @@ def check(name: str, value: Any, accepted: Accepted) -> None:
     ValueError: patience must be an integer >= 1, got 0.
     """
     if not accepted.test(value):
-        raise ValueError(f"{name} must be {accepted.words}, got {value!r}.")
+        raise InputError(f"{name} must be {accepted.words}, got {value!r}.")
 
 
 def check_parameters(owner: object, accepted: Mapping[str, Accepted]) -> None:
@@ -177,13 +179,13 @@ def check_number(
     """Refuse what is no finite number within its bounds; `check` says it in better words."""
     kinds = (int, np.integer) if whole else (int, float, np.integer, np.floating)
     if not _is_number(value, *kinds) or not (math.isfinite(value) and value >= least and above < value < below):
-        raise ValueError(f"{name}={value!r}; accepted are {accepted}.")
+        raise InputError(f"{name}={value!r}; accepted are {accepted}.")
 
 
 def check_choice(name: str, value: Any, accepted: Collection[Any]) -> None:
     """Refuse what is not among some values; `check` says it in better words."""
     if not _is_one_of(value, accepted):
-        raise ValueError(f"{name}={value!r}; accepted are {', '.join(map(repr, accepted))}.")
+        raise InputError(f"{name}={value!r}; accepted are {', '.join(map(repr, accepted))}.")
 
 
 def check_effort(n_jobs: Any, verbose: Any) -> None:
@@ -214,7 +216,7 @@ def seed_of(random_state: Any) -> int:
     try:
         return int(check_random_state(random_state).randint(2**31 - 1))
     except ValueError as error:
-        raise ValueError(
+        raise InputError(
             "random_state must be None, an integer from 0 to 2**32 - 1 or a numpy.random.RandomState, got "
             f"{random_state!r}."
         ) from error

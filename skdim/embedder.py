@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdim._parameters import N_JOBS, ON_ERROR, VERBOSE, check, check_parameters, integer, optional, seed_of
 from skdim.crystals.rows import keep_labels
-from skdim.exceptions import ModelFileError
+from skdim.exceptions import InputError, ModelFileError
 from skdim.learning.checkpoints import checkpoint_file
 from skdim.learning.config import Run
 from skdim.learning.devices import on_device, resolve_device
@@ -23,7 +23,7 @@ from skdim.learning.presets import Preset, resolve_preset
 from skdim.learning.pretraining import pretrain
 from skdim.learning.statefile import plain_parameters, read_state, write_state
 from skdim.learning.states import EmbedderState, FeaturizerSettings, RegressorState
-from skdim.network.threads import spare_lost_threads
+from skdim.network.threads import use_one_thread_after_fork
 from skdim.points.featurizer import CrystalPointSetTransformer
 
 if TYPE_CHECKING:
@@ -328,7 +328,7 @@ class DeepInfoMaxEmbedder(TransformerMixin, BaseEstimator):
         device, featurizer = resolve_device(self.device), self.featurizer_
         if self.featurizer is None:
             featurizer = run_with(featurizer, on_error=self.on_error, n_jobs=self.n_jobs, verbose=self.verbose)
-        spare_lost_threads()
+        use_one_thread_after_fork()
         if "_model" not in self.__dict__:  # of a pickle or a copy
             self._model: CrystalModel = self.state_.model()
         return Encoder(self.state_, on_device(self._model, device), featurizer, device)
@@ -359,7 +359,7 @@ class DeepInfoMaxEmbedder(TransformerMixin, BaseEstimator):
         points = featurizer.transform(X)
         usable, need = int(points.valid.sum()), 2 if preset.training.max_epochs else 1
         if usable < need:
-            raise ValueError(f"X holds {usable} usable crystals of {len(points)} rows; at least {need} are needed.")
+            raise InputError(f"X holds {usable} usable crystals of {len(points)} rows; at least {need} are needed.")
         state, interrupted = pretrain(
             points,
             preset,
@@ -401,7 +401,7 @@ class DeepInfoMaxEmbedder(TransformerMixin, BaseEstimator):
             run: dict[str, Any] = {"on_error": self.on_error, "n_jobs": self.n_jobs, "verbose": self.verbose}
             return CrystalPointSetTransformer(**preset.featurizer, **run).fit()
         if not isinstance(self.featurizer, CrystalPointSetTransformer):
-            raise ValueError(f"featurizer must be None or a CrystalPointSetTransformer, got {self.featurizer!r}.")
+            raise InputError(f"featurizer must be None or a CrystalPointSetTransformer, got {self.featurizer!r}.")
         fresh: CrystalPointSetTransformer = clone(self.featurizer)
         return fresh.fit()
 

@@ -1,10 +1,18 @@
-"""Rows that failed and their reasons in, one error that names them all out."""
+"""Errors that name what was given and cannot be used: parameters, files, and rows of the input."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 _LISTED = 20
+
+
+class InputError(ValueError):
+    """What a caller gave cannot be used: a parameter, a file, a table, crystals.
+
+    The message names it and says what is accepted. The command line ends with "bad input" on these errors only; any
+    other ``ValueError`` counts as a fault of the package and is shown with its traceback.
+    """
 
 
 def describe_failures(failures: Sequence[tuple[int, str]], labels: Sequence[str] | None = None) -> str:
@@ -37,7 +45,7 @@ def describe_failures(failures: Sequence[tuple[int, str]], labels: Sequence[str]
     return "\n".join([head, *lines])
 
 
-class StructureError(ValueError):
+class StructureError(InputError):
     """Rows of the input that are no usable crystals, all of them at once.
 
     Parameters
@@ -70,7 +78,7 @@ class StructureError(ValueError):
         return type(self), (self.failures, self.labels)
 
 
-class ModelFileError(ValueError):
+class ModelFileError(InputError):
     """A file that holds no model of this package, or one that is damaged; the message names the file and the field.
 
     Examples

@@ -20,6 +20,7 @@ from skdim._maskingfile import SavedMasking, read_masking, write_masking
 from skdim._parameters import FOLDER, check, seed_of
 from skdim.crystals.rows import as_structures
 from skdim.embedder import DeepInfoMaxEmbedder
+from skdim.exceptions import InputError
 from skdim.learning.pretraincache import fit_once
 from skdim.points.pointsets import PointSets
 from skdim.scoring import r2_of_predicted
@@ -174,7 +175,7 @@ class LabelMaskingRegressor(RegressorMixin, BaseEstimator):
         """
         check_is_fitted(self, "labelled_")
         if return_std and "return_std" not in inspect.signature(self.regressor_.predict).parameters:
-            raise ValueError(
+            raise InputError(
                 f"return_std=True needs a regressor whose predict knows return_std, such as "
                 f"SiteNetRegressor(n_ensemble=5) or BayesianRidge(), got regressor={self.regressor!r}."
             )
@@ -284,7 +285,7 @@ class LabelMaskingRegressor(RegressorMixin, BaseEstimator):
         regressor = _clone("regressor", self.regressor, "predict")
         for name in _slots(regressor):
             if regressor.get_params()[name] is not None:
-                raise ValueError(
+                raise InputError(
                     f"{name} of the regressor must be None, since it starts from the embedder pretrained in this fit, "
                     f"got {regressor.get_params()[name]!r}."
                 )
@@ -301,14 +302,14 @@ class LabelMaskingRegressor(RegressorMixin, BaseEstimator):
         if sample_weight is None:
             return None
         if not has_fit_parameter(self.regressor, "sample_weight"):
-            raise ValueError(f"sample_weight is given, but regressor={self.regressor!r} does not accept it.")
+            raise InputError(f"sample_weight is given, but regressor={self.regressor!r} does not accept it.")
         return read_weights(sample_weight, n_rows)
 
 
 def _clone(name: str, part: Any, method: str) -> Any:
     """Clone a part of the model, which must have some method."""
     if isinstance(part, type) or not (hasattr(part, "fit") and hasattr(part, method)):
-        raise ValueError(f"{name} must be an estimator with fit and {method}, got {part!r}.")
+        raise InputError(f"{name} must be an estimator with fit and {method}, got {part!r}.")
     return clone(part)
 
 

@@ -30,7 +30,7 @@ from skdim._parameters import (
 )
 from skdim.crystals.rows import as_structures
 from skdim.embedder import DeepInfoMaxEmbedder
-from skdim.exceptions import ModelFileError
+from skdim.exceptions import InputError, ModelFileError
 from skdim.learning.checkpoints import checkpoint_file
 from skdim.learning.config import Run, TrainingConfig
 from skdim.learning.devices import resolve_device
@@ -269,7 +269,7 @@ class SiteNetRegressor(RegressorMixin, BaseEstimator):
         check_is_fitted(self, "state_")
         n_members, scale = len(self.state_.members), self.state_.target_scale
         if return_std and n_members < 2:
-            raise ValueError(f"return_std=True needs an ensemble: n_ensemble must be an integer >= 2, got {n_members}.")
+            raise InputError(f"return_std=True needs an ensemble: n_ensemble must be an integer >= 2, got {n_members}.")
         points = run_with(self.featurizer_, **self._running()).transform(X)
         check_same_kind(self.state_.start, points)
         standardised = predict(self._modules(), points, len(scale.center), resolve_device(self.device))
@@ -406,7 +406,8 @@ class SiteNetRegressor(RegressorMixin, BaseEstimator):
         elif isinstance(given, DeepInfoMaxEmbedder | SiteNetRegressor) and hasattr(given, "state_"):
             state, featurizer = given.state_, given.featurizer_
         else:
-            raise ValueError(f"embedder must be {_STARTS}, got {given!r}.")
+            fitted = " not fitted" * isinstance(given, DeepInfoMaxEmbedder | SiteNetRegressor)
+            raise InputError(f"embedder must be {_STARTS}, got {given!r}{fitted and ','}{fitted}.")
         encoder = state if isinstance(state, EmbedderState) else state.encoder()
         n_jobs = featurizer.n_jobs if self.n_jobs is None else self.n_jobs
         return _Start(encoder, run_with(featurizer, **{**self._running(), "n_jobs": n_jobs}))
@@ -421,7 +422,7 @@ class SiteNetRegressor(RegressorMixin, BaseEstimator):
         }
         for name, (now, then) in fits.items():
             if now != then:
-                raise ValueError(f"{name} must be {then}, as in the fit to go on from, got {now}.")
+                raise InputError(f"{name} must be {then}, as in the fit to go on from, got {now}.")
         return _Start(state.start, run_with(self.featurizer_, **self._running()), state.members, state.target_scale)
 
     def _fine_tune(self, X: Any, labels: Labels, start: _Start, config: TrainingConfig, checkpoint: Any = None) -> Self:
@@ -501,7 +502,7 @@ def _usable(X: Any, featurizer: CrystalPointSetTransformer, labels: Labels) -> t
     points = featurizer.transform(X)
     use = points.valid & (labels.weights > 0)
     if use.sum() < 2:
-        raise ValueError(f"X holds {use.sum()} usable labelled crystals of {len(use)} rows; at least 2 are needed.")
+        raise InputError(f"X holds {use.sum()} usable labelled crystals of {len(use)} rows; at least 2 are needed.")
     kept = Labels(labels.values[use], labels.weights[use], labels.single)
     return points if use.all() else points[use], kept
 
@@ -509,7 +510,7 @@ def _usable(X: Any, featurizer: CrystalPointSetTransformer, labels: Labels) -> t
 def _check_lengths(n_rows: int, n_labels: int) -> None:
     """Refuse labels that are not one for each row."""
     if n_rows != n_labels:
-        raise ValueError(f"y must have one label for each row of X: X has {n_rows} rows and y has {n_labels}.")
+        raise InputError(f"y must have one label for each row of X: X has {n_rows} rows and y has {n_labels}.")
 
 
 def _scale_of(labels: Labels) -> TargetScale:

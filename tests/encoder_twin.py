@@ -34,8 +34,8 @@ def slow_encoder(
     encoder: SiteNetEncoder, batch: Batch, features: torch.Tensor, distance: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return environments (S, blocks * w) and log partitions (S, H) of the first block."""
-    rows = range(len(batch.kind))
-    raw = [features[int(k)] for k in batch.kind]
+    rows = range(len(batch.site_type))
+    raw = [features[int(k)] for k in batch.site_type]
     state = raw if encoder.embed_site is None else [encoder.embed_site(f) for f in raw]
     edge = {p: _edge(encoder, batch, distance, p) for p in range(len(distance))}
     outputs, partitions = [], []
@@ -83,7 +83,7 @@ def _edge(encoder: SiteNetEncoder, batch: Batch, distance: torch.Tensor, p: int)
 
 def _alike(batch: Batch, i: int, j: int) -> bool:
     """Whether two sites hold an element in common."""
-    return bool((batch.fractions[batch.kind[i]] * batch.fractions[batch.kind[j]]).any())
+    return bool((batch.fractions[batch.site_type[i]] * batch.fractions[batch.site_type[j]]).any())
 
 
 def _hidden(

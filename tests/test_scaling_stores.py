@@ -38,7 +38,8 @@ def test_parts_with_their_own_contents_failed_rows_and_extra_features(tmp_path: 
     lists = [handful(), [mixture()], handful()[2:4]]
     parts = [featurizer.transform(crystals) for crystals in lists]
     parts.insert(
-        1, PointSets.empty(2, parts[0].kinds, parts[0].feature_names, ("distance", "log_coulomb"), parts[0].settings)
+        1,
+        PointSets.empty(2, parts[0].site_types, parts[0].feature_names, ("distance", "log_coulomb"), parts[0].settings),
     )
     save_parts(tmp_path / "p", parts)
     joined = PointSets.concatenate(parts)
@@ -50,9 +51,11 @@ def test_a_table_that_names_a_content_twice_is_no_trouble(tmp_path: Path) -> Non
     points = bundled_points(10)
     twice = PointSets.concatenate([points])
     object.__setattr__(
-        twice, "kinds", type(points.kinds)(*(np.concatenate([a, a]) for a in vars(points.kinds).values()))
+        twice,
+        "site_types",
+        type(points.site_types)(*(np.concatenate([a, a]) for a in vars(points.site_types).values())),
     )
-    object.__setattr__(twice, "kind", twice.kind + np.int32(len(points.kinds)))
+    object.__setattr__(twice, "site_type", twice.site_type + np.int32(len(points.site_types)))
     save_parts(tmp_path / "p", [twice, bundled_points(40)])
     assert PointSets.load(tmp_path / "p").equals(PointSets.concatenate([points, bundled_points(40)]))
 
@@ -116,7 +119,7 @@ def test_an_embedder_learns_the_same_from_a_mapped_set(tmp_path: Path) -> None:
 def test_site_statistics_are_the_same_in_blocks_and_without_failed_crystals(monkeypatch: pytest.MonkeyPatch) -> None:
     points = bundled_points(40)
     whole = site_statistics(points)
-    failed = PointSets.empty(3, points.kinds, points.feature_names, points.interaction_names, points.settings)
+    failed = PointSets.empty(3, points.site_types, points.feature_names, points.interaction_names, points.settings)
     monkeypatch.setattr("skdim.learning.pretraining._BLOCK", 7)
     for given in (points, PointSets.concatenate([failed, points[:20], failed, points[20:]])):
         for ours, theirs in zip(site_statistics(given), whole, strict=True):
@@ -137,7 +140,7 @@ def test_vectors_of_a_random_choice_give_center_and_scale(monkeypatch: pytest.Mo
 def test_fitting_a_mapped_set_does_not_read_it_into_memory(tmp_path: Path) -> None:
     """numpy, which reads the files, never holds a quarter of them, also with rows that failed in between."""
     points = bundled_points(200)
-    failed = PointSets.empty(1, points.kinds, points.feature_names, points.interaction_names, points.settings)
+    failed = PointSets.empty(1, points.site_types, points.feature_names, points.interaction_names, points.settings)
     save_parts(tmp_path / "p", (part for _ in range(180) for part in (points, failed)))
     size = sum(file.stat().st_size for file in (tmp_path / "p").iterdir())
     mapped = PointSets.load(tmp_path / "p", mmap_mode="r")

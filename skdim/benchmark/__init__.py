@@ -9,8 +9,6 @@ Examples
 
 from skdim.benchmark.baselines import BASELINES, baseline_features
 from skdim.benchmark.comparison import Ratio, compare
-from skdim.benchmark.heads import HEADS
-from skdim.benchmark.kernel_ridge import KernelRidgeCV
 from skdim.benchmark.magpie import magpie_statistics
 from skdim.benchmark.protocol import label_efficiency
 from skdim.benchmark.recording import Recording, read_recording
@@ -20,6 +18,8 @@ from skdim.benchmark.results import results_page
 from skdim.benchmark.significance import corrected_t_test, holm, paired_tests
 from skdim.benchmark.study import run_study
 from skdim.benchmark.tasks import StudyTask
+from skdim.evaluation import REGRESSORS as HEADS
+from skdim.evaluation import KernelRidgeCV
 
 __all__ = [
     "BASELINES",

@@ -16,8 +16,8 @@ from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # comes with scikit-learn
 
 from skdim.benchmark import describers
-from skdim.benchmark.content_cache import ContentCache, Crystal
-from skdim.crystals.prechecks import site_contents
+from skdim.benchmark.content_cache import BareCrystal, ContentCache
+from skdim.crystals.prechecks import site_species
 from skdim.crystals.rows import row_labels
 from skdim.crystals.structures import load_structures
 
@@ -67,7 +67,7 @@ class Baseline:
         """What decides the numbers beside the crystal."""
         return " ".join([self.name, str(self.revision), *map(_pinned, self.packages)])
 
-    def refusal(self, crystal: Crystal) -> str | None:
+    def refusal(self, crystal: BareCrystal) -> str | None:
         """Say why a crystal cannot be described, as far as that can be told beforehand."""
         if self.max_sites is not None and len(crystal.places) > self.max_sites:
             return f"{len(crystal.places)} sites; {self.name} is given at most {self.max_sites}"
@@ -180,17 +180,17 @@ def _pinned(package: str) -> str:
         return package
 
 
-def _crystal(structure: Any) -> Crystal:
+def _crystal(structure: Any) -> BareCrystal:
     """Take from a structure what counts."""
-    return Crystal(
+    return BareCrystal(
         np.array(structure.lattice.matrix, np.float64),
         np.array(structure.frac_coords, np.float64),
-        site_contents(structure),
+        site_species(structure),
     )
 
 
 def _describe_all(
-    baseline: Baseline, crystals: dict[bytes, Crystal], cache: ContentCache, n_jobs: int | None, verbose: int
+    baseline: Baseline, crystals: dict[bytes, BareCrystal], cache: ContentCache, n_jobs: int | None, verbose: int
 ) -> dict[bytes, Described]:
     """Describe the crystals that are not in the cache, keeping them chunk by chunk."""
     from tqdm.auto import tqdm
@@ -218,7 +218,7 @@ def _describer(name: str) -> describers.Describer:
         return BASELINES[name].make()
 
 
-def _describe(name: str, crystals: Sequence[Crystal]) -> list[Described]:
+def _describe(name: str, crystals: Sequence[BareCrystal]) -> list[Described]:
     """Describe some crystals, in a process that may be another."""
     describer = _describer(name)
     # One thread: sums are the same in any process, and processes share the cores.
@@ -226,7 +226,7 @@ def _describe(name: str, crystals: Sequence[Crystal]) -> list[Described]:
         return [_describe_one(BASELINES[name], describer, crystal) for crystal in crystals]
 
 
-def _describe_one(baseline: Baseline, describer: describers.Describer, crystal: Crystal) -> Described:
+def _describe_one(baseline: Baseline, describer: describers.Describer, crystal: BareCrystal) -> Described:
     """Describe one crystal, or say why it cannot be done."""
     refusal = baseline.refusal(crystal)
     if refusal:

@@ -18,7 +18,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from skdim.crystals.prechecks import Content
+    from skdim.crystals.prechecks import SiteSpecies
 
 # To be raised when entries get another layout.
 _FORMAT = 1
@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
-class Crystal:
+class BareCrystal:
     """What a crystal is, without labels, charges or whatever else a structure may carry.
 
     Attributes
@@ -41,13 +41,13 @@ class Crystal:
         Lattice vectors in Angstrom.
     places : ndarray of shape (n, 3)
         Fractional coordinates.
-    contents : sequence of Content
+    contents : sequence of SiteSpecies
         Atomic numbers and occupancies of each site.
     """
 
     matrix: NDArray[np.float64]
     places: NDArray[np.float64]
-    contents: Sequence[Content]
+    contents: Sequence[SiteSpecies]
 
     def digest(self, scope: str) -> bytes:
         """Return a digest of the crystal, to six decimals, in the order of its sites, and of what describes it.
@@ -113,7 +113,7 @@ class ContentCache:
         Parameters
         ----------
         keys : sequence of bytes
-            From `Crystal.digest`.
+            From `BareCrystal.digest`.
 
         Returns
         -------

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skdim.benchmark.content_cache import Crystal
+from skdim.benchmark.content_cache import BareCrystal
 from skdim.points.elements import element_table
 
 if TYPE_CHECKING:
@@ -31,19 +31,19 @@ class Describer:
     labels : sequence of str
         Of the columns.
     describe : callable
-        A `Crystal` in, its features out, shape (d,); raises an error where it cannot.
+        A `BareCrystal` in, its features out, shape (d,); raises an error where it cannot.
     """
 
     labels: Sequence[str]
-    describe: Callable[[Crystal], NDArray[np.float64]]
+    describe: Callable[[BareCrystal], NDArray[np.float64]]
 
 
-def to_structure(crystal: Crystal) -> Structure:
+def to_structure(crystal: BareCrystal) -> Structure:
     """Make a pymatgen structure of neutral elements.
 
     Parameters
     ----------
-    crystal : Crystal
+    crystal : BareCrystal
 
     Returns
     -------
@@ -56,12 +56,12 @@ def to_structure(crystal: Crystal) -> Structure:
     return Structure(crystal.matrix, species, crystal.places)
 
 
-def shares(crystal: Crystal) -> dict[int, float]:
+def shares(crystal: BareCrystal) -> dict[int, float]:
     """Return the share of each element in the atoms of a crystal, by rising atomic number.
 
     Parameters
     ----------
-    crystal : Crystal
+    crystal : BareCrystal
 
     Returns
     -------
@@ -90,7 +90,7 @@ def magpie() -> Describer:
 
     featurizer = ElementProperty.from_preset("magpie", impute_nan=True)
 
-    def describe(crystal: Crystal) -> NDArray[np.float64]:
+    def describe(crystal: BareCrystal) -> NDArray[np.float64]:
         composition = Composition({Element.from_Z(z): round(share, 10) for z, share in shares(crystal).items()})
         return np.asarray(featurizer.featurize(composition), np.float64)
 
@@ -110,7 +110,7 @@ def elements() -> Describer:
     """
     table = element_table("bonding")
 
-    def describe(crystal: Crystal) -> NDArray[np.float64]:
+    def describe(crystal: BareCrystal) -> NDArray[np.float64]:
         of_element = shares(crystal)
         values, weights = table.values[list(of_element)], np.array(list(of_element.values()))
         mean = weights @ values
@@ -173,7 +173,7 @@ def powder_pattern() -> Describer:
 def _of_structures(featurizer: Any) -> Describer:
     """Use one of matminer's featurizers of structures."""
 
-    def describe(crystal: Crystal) -> NDArray[np.float64]:
+    def describe(crystal: BareCrystal) -> NDArray[np.float64]:
         return np.asarray(featurizer.featurize(to_structure(crystal)), np.float64)
 
     return Describer(featurizer.feature_labels(), describe)
@@ -205,7 +205,7 @@ def chgnet() -> Describer:
     with contextlib.redirect_stdout(io.StringIO()):  # it says how many parameters it has
         model = model_class.load(use_device="cpu", verbose=False)
 
-    def describe(crystal: Crystal) -> NDArray[np.float64]:
+    def describe(crystal: BareCrystal) -> NDArray[np.float64]:
         with torch.no_grad():
             found = model.predict_structure(to_structure(crystal), task="e", return_crystal_feas=True)
         return np.asarray(found["crystal_fea"], np.float64)

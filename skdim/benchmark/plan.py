@@ -13,11 +13,13 @@ from skdim._parameters import check_number
 from skdim.benchmark.checks import check_folder, check_numbers, try_baselines
 from skdim.benchmark.draws import Draw, draw_labels
 from skdim.benchmark.fine_tuned import HEAD as FINE_TUNED
-from skdim.benchmark.heads import HEADS, Head, resolve_heads
 from skdim.benchmark.pretrained import EMBEDDERS
 from skdim.benchmark.records import NO_FEATURES
 from skdim.benchmark.tasks import DATASETS, StudyTask, load_task
 from skdim.benchmark.trials import Task, make_task
+from skdim.evaluation._regressors import REGRESSORS as HEADS
+from skdim.evaluation._regressors import NamedRegressor as Head
+from skdim.evaluation._regressors import resolve_regressors as resolve_heads
 
 if TYPE_CHECKING:
     from skdim.regressor import SiteNetRegressor

@@ -9,9 +9,10 @@ import numpy as np
 
 from skdim.benchmark.draws import draw_labels
 from skdim.benchmark.features import compute_features
-from skdim.benchmark.heads import Head, resolve_heads
 from skdim.benchmark.records import COLUMNS, NO_FEATURES
 from skdim.benchmark.trials import make_task, progress_bar, train_heads
+from skdim.evaluation._regressors import NamedRegressor as Head
+from skdim.evaluation._regressors import resolve_regressors as resolve_heads
 
 if TYPE_CHECKING:
     import pandas as pd

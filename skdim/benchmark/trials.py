@@ -12,13 +12,13 @@ from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # comes with scikit-learn
 
 from skdim.benchmark.features import standardise
-from skdim.benchmark.kernel_ridge import mean_distances
+from skdim.evaluation._kernel_ridge import mean_distances
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from skdim.benchmark.draws import Draw
-    from skdim.benchmark.heads import Head
+    from skdim.evaluation._regressors import NamedRegressor as Head
 
 _ROWS = 256  # of a block of distances
 
@@ -146,6 +146,7 @@ def train_heads(
     dict
         The record of each, in order, as soon as it and those before it are there.
     """
+    wanted = [(head.on_distances(), draw) for head, draw in wanted]
     if not wanted:
         return
     # One thread a job for linear algebra: several jobs share the cores, and sums are the same for any number of jobs.

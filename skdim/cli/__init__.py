@@ -1,7 +1,9 @@
-"""The command `skdim`: words of a command line in, files and an exit code out.
+"""The command `skdim`: one module a command, each with its arguments, help text, examples and run function.
 
-`paths` finds files, `inputs` reads crystals from them, `streaming` featurizes them chunk by chunk, `outputs` writes
-vectors, `modelfile` tells what a saved model is; `commands` are their callers and `program` is the front door.
+`program` is the front door: it holds the table of commands and decides which exit code an error gets. The commands are
+`demo`, `pretrain`, `embed`, `info` and `benchmark`. What they share: `paths` finds files, `inputs` reads crystals from
+them, `streaming` featurizes them chunk by chunk, `reading` reports those that failed, `names` knows what comes with the
+package, `outputs` writes vectors, `modelfile` reads the record of a saved model.
 """
 
 from skdim.cli.program import build_parser, main

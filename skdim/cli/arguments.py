@@ -1,13 +1,59 @@
-"""Parsers in, arguments that several commands share added to them; types of arguments out."""
+"""Arguments that several commands share, and the types of their values."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from pathlib import Path
+
+from skdim.cli.names import BUNDLED_PREFIX
+
+PATHS_HELP = f"""\
+PATHs may be mixed:
+  files      CIF, POSCAR, JSON (plain or .gz, .bz2, .xz), or any other format that pymatgen reads
+  folders    searched recursively, in sorted order, for names such as *.cif, *.vasp, POSCAR*, *.json
+  globs      in quotes, so that the shell does not expand them: 'runs/**/CONTCAR'
+  archives   .zip, .tar, .tar.gz, .tgz; nothing is unpacked to disk
+  {BUNDLED_PREFIX}NAME   crystals that come with the package; NAME is formation_energy, band_gap, elastic_moduli or
+             piezoelectric
+A JSON file holds one structure, a list of them, a dict {{id: structure}}, or a table in pandas' "split" form. A
+structure in it is what pymatgen's as_dict() gives, a record {{"material_id", "lattice", "species", "frac_coords"}}, or
+CIF text. Disordered crystals are accepted.
+"""
+
+
+def add_paths(parser: argparse.ArgumentParser) -> None:
+    """Add the crystals to read, as ``args.paths``.
+
+    Parameters
+    ----------
+    parser : ArgumentParser
+        Of a command.
+    """
+    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="where the crystals are, see above")
+
+
+def add_reading(parser: argparse.ArgumentParser, outcome: str) -> None:
+    """Add what every command that reads crystals accepts: --on-error, --jobs, --device, --quiet.
+
+    Parameters
+    ----------
+    parser : ArgumentParser
+        Of a command.
+    outcome : str
+        What happens to unusable crystals with ``--on-error nan``, such as "rows of NaN".
+    """
+    on_error = f"how to treat unusable crystals: raise is an error that names all of them, nan makes them {outcome}"
+    parser.add_argument("--on-error", choices=("raise", "nan"), default="raise", help=f"{on_error} (raise)")
+    parser.add_argument(
+        "--jobs", type=jobs, default=1, metavar="N", help="processes for reading crystals, -1: all cores (1)"
+    )
+    parser.add_argument("--device", default="auto", help="where to compute: auto, cpu, cuda, ... (auto)")
+    add_quiet(parser)
 
 
 def add_seed(parser: argparse.ArgumentParser) -> None:
-    """Add where randomness starts.
+    """Add --seed.
 
     Parameters
     ----------
@@ -15,23 +61,23 @@ def add_seed(parser: argparse.ArgumentParser) -> None:
         Of a command.
     """
     parser.add_argument(
-        "--seed", type=at_least(0), default=0, metavar="N", help="the same seed gives the same vectors (0)"
+        "--seed", type=at_least(0), default=0, metavar="N", help="the same seed gives the same result (0)"
     )
 
 
 def add_quiet(parser: argparse.ArgumentParser) -> None:
-    """Add how much is said.
+    """Add --quiet.
 
     Parameters
     ----------
     parser : ArgumentParser
         Of a command.
     """
-    parser.add_argument("--quiet", action="store_true", help="no progress, only what went wrong")
+    parser.add_argument("--quiet", action="store_true", help="no progress, only problems")
 
 
 def at_least(least: int) -> Callable[[str], int]:
-    """Make a type of argument: whole numbers from here on.
+    """Make an argument type: integers from a smallest one on.
 
     Parameters
     ----------
@@ -41,12 +87,33 @@ def at_least(least: int) -> Callable[[str], int]:
     Returns
     -------
     callable
-        Of a text; gives the number.
+        Turns text into the number.
     """
 
     def number(text: str) -> int:
         if not text.isascii() or not text.isdigit() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"{text!r}; accepted are whole numbers of at least {least}")
+            raise argparse.ArgumentTypeError(f"must be an integer >= {least}, got {text!r}")
         return int(text)
 
+    return number
+
+
+def jobs(text: str) -> int:
+    """Read a number of processes: an integer other than 0, as joblib counts them.
+
+    Parameters
+    ----------
+    text : str
+        -1 means all cores, -2 all but one.
+
+    Returns
+    -------
+    int
+    """
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number == 0:
+        raise argparse.ArgumentTypeError(f"must be an integer other than 0 (-1 means all cores), got {text!r}")
     return number

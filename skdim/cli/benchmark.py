@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from skdim.cli.arguments import add_quiet, add_seed, at_least
-from skdim.cli.commands import OK, say
+from skdim.cli.command import Command
+from skdim.cli.exits import OK
+from skdim.cli.messages import say
+from skdim.exceptions import InputError
 
 SHORT = "compare vectors, features and heads with few labels"
 
@@ -39,21 +42,12 @@ heads (of --heads), by default all:
 """
 
 EXAMPLES = """\
-examples:
   skdim benchmark --quick --out try/                  # the machinery, in two minutes
   skdim benchmark --out results/ --jobs -1            # everything; hours, most of them for forests and slow features
   skdim benchmark --out results/ --dataset band_gap --features default magpie --heads ridge kernel_ridge --labels 50 100
         After an interrupt the last one, given again, goes on where it stopped; with more draws, heads or feature sets
         it computes only those.
-  skdim benchmark --matbench jdft2d --out jdft2d/     # a Matbench task, downloaded if it is missing
-
-exit codes:
-  0    done: DIR has report.html, report.md, results.parquet, study.json, maps.parquet and models/
-  2    a bad argument, or what cannot be computed here; nothing was computed
-  70   a fault of skdim's own, with a traceback
-  130  interrupted; what is finished is kept in DIR
-Messages and progress go to stderr.
-"""
+  skdim benchmark --matbench jdft2d --out jdft2d/     # a Matbench task, downloaded if it is missing"""
 
 QUICK: dict[str, Any] = {
     "tasks": ["band_gap", "elastic_moduli"],
@@ -127,9 +121,17 @@ def benchmark(args: argparse.Namespace) -> int:
 
     Raises
     ------
-    ValueError, OSError
+    InputError, OSError
         If an argument cannot be used; nothing was computed then.
     """
+    try:
+        return _benchmark(args)
+    except ValueError as error:  # the checks of a study come before its work; they do not raise InputError yet
+        raise InputError(str(error)) from error
+
+
+def _benchmark(args: argparse.Namespace) -> int:
+    """Run a study, or what is missing of it."""
     from skdim.benchmark.checks import check_folder
     from skdim.benchmark.study import run_study
     from skdim.benchmark.tasks import load_matbench_task
@@ -166,3 +168,6 @@ def _settings(args: argparse.Namespace) -> dict[str, Any]:
     usual = QUICK if args.quick else {}
     chosen = {name: value for name, value in given.items() if value is not None}
     return {**usual, **chosen, "transductive": args.transductive, "random_state": args.seed}
+
+
+COMMAND = Command("benchmark", SHORT, ABOUT, EXAMPLES, add_arguments, benchmark)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import os
@@ -11,24 +10,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from skdim._files import file_digest
+
 _OPERATION = ("cache_dir", "checkpoint_dir", "device", "n_jobs", "on_error", "verbose")
-
-
-def sha256_of(path: str | os.PathLike[str]) -> str:
-    """Give the sha256 of a file.
-
-    Parameters
-    ----------
-    path : str or path
-        The file.
-
-    Returns
-    -------
-    str
-        Hexadecimal.
-    """
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def facts_of(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -60,7 +44,7 @@ def facts_of(path: str | os.PathLike[str]) -> dict[str, Any]:
     history = [{k: v if math.isfinite(v) else None for k, v in row.items()} for row in embedder.history_]
     return {
         "path": os.fspath(path),
-        "sha256": sha256_of(path),
+        "sha256": file_digest(path),
         "bytes": Path(path).stat().st_size,
         "preset": embedder.preset,
         "parameters": parameters,

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from skdim.exceptions import InputError
+
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 COMPRESSIONS = (".gz", ".bz2", ".xz")
 _SUFFIXES = (".cif", ".mcif", ".vasp", ".poscar", ".json")
@@ -46,14 +48,14 @@ def find_files(paths: Iterable[str | os.PathLike[str]]) -> Found:
 
     Raises
     ------
-    ValueError
+    InputError
         If a path does not exist, a glob matches nothing, or a folder holds no crystals; all of them are named.
 
     Examples
     --------
     >>> find_files(["no/such.cif"])
     Traceback (most recent call last):
-    ValueError: 'no/such.cif' does not exist
+    skdim.exceptions.InputError: 'no/such.cif' does not exist
     """
     found, problems = Found(), []
     for path in [os.fspath(path) for path in paths]:
@@ -66,7 +68,7 @@ def find_files(paths: Iterable[str | os.PathLike[str]]) -> Found:
             elif not _search(place, found):
                 problems.append(f"the folder {str(place)!r} holds no CIF, POSCAR or JSON file and no archive")
     if problems:
-        raise ValueError("\n".join(problems))
+        raise InputError("\n".join(problems))
     return found
 
 

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-import json
 import lzma
 import os
 import re
 import warnings
 import zlib
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
 from monty.io import zopen
 from pymatgen.core.composition import CompositionError
-from pymatgen.core.lattice import Lattice
 from pymatgen.core.structure import IStructure, Structure
 from pymatgen.core.structure import StructureError as PymatgenStructureError
 
-__all__ = ["PARSER_ERRORS", "structure_from_dict", "structure_from_file", "structure_from_text", "text_format"]
+from skdim.crystals.records import structure_from_dict, unwrap
+from skdim.crystals.textformats import TextFormat, load_json, load_yaml, mistaken_for, text_format
 
-TextFormat = Literal["cif", "json", "poscar"]
+__all__ = [
+    "PARSER_ERRORS",
+    "structure_from_dict",
+    "structure_from_file",
+    "structure_from_record",
+    "structure_from_text",
+    "text_format",
+]
 
 # What the parsers of pymatgen and the standard library raise for files that are damaged or not what they seem.
 PARSER_ERRORS = (
@@ -39,49 +44,12 @@ PARSER_ERRORS = (
     CompositionError,  # pymatgen's own, derived from Exception
     PymatgenStructureError,  # likewise: as many species as coordinates are needed
     ImportError,  # a format for which pymatgen needs a package that is not installed
+    MemoryError,  # of one crystal; the others go on
 )
 
 # Occupancies of one place that add to a little more than one are rounded ones; pymatgen scales them and says so.
 _OCCUPANCY_TOLERANCE = 1.015
 _CIF_BLOCK = re.compile(r"^\s*(?=data_)", re.IGNORECASE | re.MULTILINE)
-_CIF = re.compile(r"^\s*(data_|loop_\s|_cell_length_a\s)", re.IGNORECASE | re.MULTILINE)
-
-
-def text_format(text: str) -> TextFormat | None:
-    r"""Tell CIF, JSON and POSCAR text apart by its content.
-
-    Parameters
-    ----------
-    text : str
-        Any string.
-
-    Returns
-    -------
-    {"cif", "json", "poscar"} or None
-        None for everything else, a path for instance.
-
-    Examples
-    --------
-    >>> text_format("data_NaCl\n_cell_length_a 5.6")
-    'cif'
-    >>> text_format("data_nacl.cif") is None
-    True
-    """
-    # POSCAR first: its comment line may begin like one of the others.
-    if _is_poscar(text):
-        return "poscar"
-    if text.lstrip()[:1] in {"{", "["}:
-        return "json"
-    return "cif" if "\n" in text and _CIF.search(text) else None
-
-
-def _is_poscar(text: str) -> bool:
-    """Tell whether the third to the fifth line hold three numbers."""
-    try:
-        vectors = [[float(word) for word in line.split()[:3]] for line in text.splitlines()[2:5]]
-    except ValueError:
-        return False
-    return [len(vector) for vector in vectors] == [3, 3, 3]
 
 
 def structure_from_text(text: str, kind: TextFormat | None = None, name: str | None = None) -> IStructure:
@@ -115,6 +83,8 @@ def structure_from_text(text: str, kind: TextFormat | None = None, name: str | N
         "json": _from_json,
         "poscar": _from_poscar,
     }
+    if mistaken := mistaken_for(text):
+        raise ValueError(mistaken)
     kind = kind or text_format(text)
     if kind not in readers:
         raise ValueError(f"text that is neither CIF nor POSCAR nor JSON: it begins with {text[:40]!r}")
@@ -144,15 +114,14 @@ def structure_from_file(path: str | os.PathLike[str]) -> IStructure:
         text = str(file.read())
     if not text.strip():
         raise ValueError("an empty file")
+    if mistaken := mistaken_for(text):
+        raise ValueError(mistaken)
     kind = text_format(text) or _format_of_name(os.path.basename(path))
     if kind is not None:
         return structure_from_text(text, kind, f"the CIF {path!r}")
-    from ruamel.yaml.error import YAMLError
-
-    try:
-        return Structure.from_file(path)
-    except YAMLError as error:
-        raise ValueError(str(error)) from error
+    if path.lower().endswith((".yaml", ".yml")):  # not by pymatgen, which imports the classes that such a file names
+        return structure_from_record(load_yaml(text))
+    return Structure.from_file(path)
 
 
 def _format_of_name(name: str) -> TextFormat | None:
@@ -165,14 +134,21 @@ def _format_of_name(name: str) -> TextFormat | None:
     return "poscar" if "poscar" in name or "contcar" in name or name.endswith(".vasp") else None
 
 
-def structure_from_dict(record: Mapping[str, Any]) -> IStructure:
-    """Read a structure from a dict.
+def _from_json(text: str) -> IStructure:
+    """Read JSON that holds one crystal."""
+    record = load_json(text)
+    if not isinstance(record, dict):
+        raise ValueError(f"JSON that holds a {type(record).__name__}; one crystal, a dict, is accepted")
+    return structure_from_record(record)
+
+
+def structure_from_record(record: Mapping[str, Any]) -> IStructure:
+    r"""Read a structure from a dict that is a crystal, or that has one among its fields.
 
     Parameters
     ----------
     record : mapping
-        What ``Structure.as_dict()`` gives, or the flat form ``{"lattice": 3 vectors in Angstrom, "species": n symbols
-        or dicts of occupancies, "frac_coords": n rows of 3}``. It is left as it is.
+        As for `skdim.crystals.records.unwrap`. A crystal among the fields may be a dict or text.
 
     Returns
     -------
@@ -181,39 +157,16 @@ def structure_from_dict(record: Mapping[str, Any]) -> IStructure:
     Raises
     ------
     ValueError
-        If keys are missing. A damaged record raises any of ``PARSER_ERRORS``.
+        If no field, or more than one, is a crystal. Damaged ones raise any of ``PARSER_ERRORS``.
 
     Examples
     --------
-    >>> flat = {"lattice": [[4, 0, 0], [0, 4, 0], [0, 0, 4]], "species": ["Po"], "frac_coords": [[0, 0, 0]]}
-    >>> structure_from_dict(flat).formula
-    'Po1'
+    >>> entry = {"energy": -1.0, "structure": "Fe\n1\n2.87 0 0\n0 2.87 0\n0 0 2.87\nFe\n1\ndirect\n0 0 0"}
+    >>> structure_from_record(entry).formula
+    'Fe1'
     """
-    if {"lattice", "sites"} <= record.keys():
-        # from_dict decodes the properties in place, and the dict is the caller's.
-        sites = [{**site, "properties": dict(site.get("properties") or {})} for site in record["sites"]]
-        return Structure.from_dict({**record, "sites": sites})
-    if {"lattice", "species", "frac_coords"} <= record.keys():
-        lattice = record["lattice"]
-        if isinstance(lattice, Mapping):
-            lattice = Lattice.from_dict(dict(lattice))
-        elif not isinstance(lattice, Lattice) and np.shape(lattice) != (3, 3):
-            raise ValueError(f"lattice has the shape {np.shape(lattice)}; three vectors of three numbers are accepted")
-        return Structure(lattice, list(record["species"]), list(np.asarray(record["frac_coords"], dtype=np.float64)))
-    keys = ", ".join(map(repr, list(record)[:10]))
-    raise ValueError(
-        f"a dict with the keys {keys or '(none)'}; accepted are 'lattice' and 'sites' (Structure.as_dict()), "
-        "or 'lattice', 'species' and 'frac_coords'"
-    )
-
-
-def _from_json(text: str) -> IStructure:
-    """Read JSON that holds one crystal."""
-    # json, not orjson: NaN is no valid JSON, but the precheck names it better than the parser.
-    record = json.loads(text)
-    if not isinstance(record, dict):
-        raise ValueError(f"JSON that holds a {type(record).__name__}; one crystal, a dict, is accepted")
-    return structure_from_dict(record)
+    crystal = unwrap(record)
+    return structure_from_text(crystal) if isinstance(crystal, str) else structure_from_dict(crystal)
 
 
 def _block_name(text: str) -> str:

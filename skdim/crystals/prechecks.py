@@ -13,9 +13,9 @@ from pymatgen.core.periodic_table import DummySpecies, Element, Species
 from pymatgen.core.structure import IStructure
 from scipy.spatial import cKDTree
 
-__all__ = ["Content", "check_structure", "site_contents"]
+__all__ = ["SiteSpecies", "check_structure", "site_species"]
 
-Content = tuple[tuple[int, float], ...]
+SiteSpecies = tuple[tuple[int, float], ...]
 """What a site holds: (atomic number, occupancy) of its elements, by rising atomic number."""
 
 _OVERLAP = 0.5  # Angstrom; atoms are never that close, positions that exclude one another are
@@ -28,10 +28,10 @@ _WIDE = 2 * _OVERLAP  # Angstrom between lattice planes, see _has_close_pair
 _FEW = 64  # sites up to which comparing all pairs at once is faster than a cell list
 _MOST_SPLIT = 64  # positions around one; measured structures have a dozen at the most
 
-_WHOLE: tuple[Content, ...] = tuple(((number, 1.0),) for number in range(_LAST_ELEMENT + 1))
+_WHOLE: tuple[SiteSpecies, ...] = tuple(((number, 1.0),) for number in range(_LAST_ELEMENT + 1))
 
 
-def site_contents(structure: IStructure) -> list[Content]:
+def site_species(structure: IStructure) -> list[SiteSpecies]:
     """Say which elements each site holds, and how much of each.
 
     Oxidation states and isotopes do not matter: Fe2+ and Fe3+ on one site add up, deuterium is hydrogen.
@@ -51,13 +51,13 @@ def site_contents(structure: IStructure) -> list[Content]:
     --------
     >>> from pymatgen.core import Lattice, Structure
     >>> salt = Structure(Lattice.cubic(4), [{"Na+": 0.5, "K+": 0.25}, "Cl-"], [[0, 0, 0], [0.5, 0.5, 0.5]])
-    >>> site_contents(salt)
+    >>> site_species(salt)
     [((11, 0.5), (19, 0.25)), ((17, 1.0),)]
     """
     return [_content(site.species) for site in structure.sites]
 
 
-def _content(composition: Composition) -> Content:
+def _content(composition: Composition) -> SiteSpecies:
     """Give the content of one site, in a shared tuple where it is one whole element."""
     if len(composition) == 1:
         species, amount = next(iter(composition.items()))
@@ -114,7 +114,7 @@ def check_structure(
     if not np.abs(coords).max() <= _FARTHEST:
         site = int(np.argmin((np.abs(coords) <= _FARTHEST).all(axis=1)))
         return f"site {site} has the fractional coordinates {coords[site].tolist()}; finite ones up to 1e6 are accepted"
-    contents = site_contents(structure)
+    contents = site_species(structure)
     for content in dict.fromkeys(contents):
         if problem := _content_reason(content, max_atomic_number):
             site = contents.index(content)
@@ -158,7 +158,7 @@ def _plane_spacing(lattice: Lattice) -> float:
     return _volume(a, b, c) / max(math.hypot(*_cross(*faces)) for faces in ((a, b), (b, c), (c, a)))
 
 
-def _content_reason(content: Content, accepted: int | Collection[int] | None) -> str | None:
+def _content_reason(content: SiteSpecies, accepted: int | Collection[int] | None) -> str | None:
     """Say what is wrong with what a site holds."""
     if not content:
         return "has no occupancy; more than 0 and at most 1 is accepted"
@@ -196,7 +196,7 @@ def _has_close_pair(coords: NDArray[np.float64], matrix: NDArray[np.float64]) ->
     return bool(squared.min() < _OVERLAP**2)
 
 
-def _overlap_reason(structure: IStructure, contents: list[Content]) -> str | None:
+def _overlap_reason(structure: IStructure, contents: list[SiteSpecies]) -> str | None:
     """Name sites that exclude one another by their distance and yet hold more than one atom together."""
     lattice = structure.lattice
     if _plane_spacing(lattice) <= _WIDE:

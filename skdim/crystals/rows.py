@@ -12,6 +12,7 @@ from pymatgen.core.sites import Site
 from pymatgen.core.structure import IMolecule, IStructure
 
 from skdim.crystals.parsing import text_format
+from skdim.crystals.uploads import is_upload, text_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["KINDS", "as_structures", "is_a", "keep_labels", "row_labels"]
 
 KINDS = (
-    "a pymatgen Structure, the path or the text of a CIF, POSCAR or JSON file, ASE Atoms, "
-    "a dict with 'lattice' and 'sites', or one with 'lattice', 'species' and 'frac_coords'"
+    "a pymatgen Structure, the path or the text of a CIF, POSCAR or JSON file, the same as bytes or an open file, "
+    "ASE Atoms, or a dict of pymatgen, OPTIMADE, JARVIS or ASE"
 )
 """What a crystal may be, for messages."""
 
@@ -61,9 +62,20 @@ def as_structures(X: Any) -> list[object]:
         return list(_structure_column(X))
     if isinstance(X, np.ndarray):
         return _from_array(X)
+    if is_upload(X):
+        raise TypeError(_not_rows(X))
     if isinstance(X, set | frozenset) or not isinstance(X, Iterable):
         raise TypeError(f"X is of type {type(X).__name__}; a list of crystals is needed, each {KINDS}")
-    return list(X)
+    # Read here: other processes could not share an open file.
+    return [_as_content(row) if is_upload(row) else row for row in X]
+
+
+def _as_content(upload: Any) -> object:
+    """Return the text of bytes or of an open file, or the thing itself where that fails: its row will say why."""
+    try:
+        return text_of(upload) + "\n"  # never taken for a path
+    except (ValueError, OSError):
+        return upload
 
 
 def _not_rows(X: Any) -> str:

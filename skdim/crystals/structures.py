@@ -10,23 +10,25 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from pymatgen.core.composition import Composition
+from pymatgen.core.lattice import Lattice
 from pymatgen.core.periodic_table import Element
 from pymatgen.core.sites import Site
 from pymatgen.core.structure import IMolecule, IStructure, Structure
 
 from skdim.crystals.parsing import (
     PARSER_ERRORS,
-    structure_from_dict,
     structure_from_file,
+    structure_from_record,
     structure_from_text,
     text_format,
 )
-from skdim.crystals.prechecks import Content, check_structure, site_contents
+from skdim.crystals.prechecks import SiteSpecies, check_structure, site_species
 from skdim.crystals.rows import KINDS, as_structures, is_a, row_labels
+from skdim.crystals.uploads import is_upload, text_of
 from skdim.exceptions import StructureError
 
 __all__ = [
-    "Content",
+    "SiteSpecies",
     "StructureError",
     "as_structures",
     "check_on_error",
@@ -34,7 +36,7 @@ __all__ = [
     "coerce_structure",
     "load_structures",
     "meant_by_missing",
-    "site_contents",
+    "site_species",
     "try_structure",
 ]
 
@@ -53,8 +55,8 @@ def coerce_structure(obj: object) -> IStructure:
     ----------
     obj : object
         A pymatgen Structure (returned as it is, not copied), the path or the text of a CIF, POSCAR or JSON file
-        (paths also of what else pymatgen reads), ASE Atoms, or a dict: that of ``Structure.as_dict()``, or
-        ``{"lattice": ..., "species": ..., "frac_coords": ...}``.
+        (paths also of what else pymatgen reads), the same as bytes or an open file, ASE Atoms, or a dict that is a
+        crystal or has one in a field, see `skdim.crystals.records`.
 
     Returns
     -------
@@ -72,7 +74,7 @@ def coerce_structure(obj: object) -> IStructure:
     'Po1'
     """
     if isinstance(obj, IStructure):
-        return obj
+        return _mended(obj)
     source = ""
     try:
         if isinstance(obj, os.PathLike) or (isinstance(obj, str) and text_format(obj) is None and "\n" not in obj):
@@ -80,13 +82,24 @@ def coerce_structure(obj: object) -> IStructure:
             return structure_from_file(obj)
         if isinstance(obj, str):
             return structure_from_text(obj)
+        if is_upload(obj):
+            return structure_from_text(text_of(obj))
         if isinstance(obj, Mapping) and not isinstance(obj, Composition):
-            return structure_from_dict(obj)
+            return structure_from_record(obj)
         if is_a(obj, "ase.atoms", "Atoms"):
             return _from_ase(obj)
     except PARSER_ERRORS as error:
         raise ValueError(source + _first_words(error) + _advice(obj, error)) from error
     raise ValueError(f"{_describe(obj)} is no crystal; accepted are {KINDS}")
+
+
+def _mended(structure: IStructure) -> IStructure:
+    """Return a structure, rebuilt if its lattice was pickled by a pymatgen that knew no directions without period."""
+    lattice = structure.lattice
+    if hasattr(lattice, "_pbc"):
+        return structure
+    sites = structure.sites
+    return Structure(Lattice(lattice.matrix), [site.species for site in sites], [site.frac_coords for site in sites])
 
 
 def _from_ase(atoms: Any) -> IStructure:

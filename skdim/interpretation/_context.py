@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch.nn.functional import normalize
 
+from skdim.exceptions import InputError
 from skdim.interpretation._sites import SYMBOLS, contents, encoder_of, site_by_site
-from skdim.points.kinds import N_ELEMENTS
 from skdim.points.pointsets import PointSets
+from skdim.points.sitetypes import N_ATOMIC_NUMBERS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -131,7 +132,7 @@ def interchangeable_elements(embedder: Any, X: Any = None) -> pd.DataFrame:
         else:
             ratios = torch.cat(_log_ratios(encoder, tower, X)).T[seen].double()
             if ratios.shape[1] < 2:
-                raise ValueError(f"X holds {ratios.shape[1]} usable sites; at least 2 are needed to compare over.")
+                raise InputError(f"X holds {ratios.shape[1]} usable sites; at least 2 are needed to compare over.")
             ratios = ratios - ratios.mean(1, keepdim=True)
         # What all elements have in common cancels in the probabilities.
         ratios = normalize(ratios - ratios.mean(0), dim=1)
@@ -146,7 +147,7 @@ def _context_of(encoder: Encoder) -> ContextTower:
     """The context encoder of a model, which must have learned something."""
     model = encoder.model
     if model.context is None or model.config.objective.context == 0:
-        raise ValueError(
+        raise InputError(
             "embedder must have a context objective, which alone tells what its sites expect: preset='default' has, or "
             f"objective_params={{'context': 1.0}} with readout='moments'; got {model.config.objective}."
         )
@@ -163,4 +164,4 @@ def _log_ratios(encoder: Encoder, tower: ContextTower, X: Any) -> list[torch.Ten
     points, share = encoder.featurize(X), tower.objective.log_share
     batches = (encoder.batch(points, np.array([k])) for k in np.flatnonzero(points.valid))
     found = [_log_probabilities(encoder.model, tower, batch) - share for batch in batches]
-    return [share.new_zeros(0, N_ELEMENTS + 1), *found]
+    return [share.new_zeros(0, N_ATOMIC_NUMBERS), *found]

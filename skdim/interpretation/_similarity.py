@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skdim._parameters import check, integer
+from skdim.exceptions import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,7 +71,7 @@ def _table(name: str, given: Any, embedder: Any) -> NDArray[np.floating]:
     """Vectors as an array (n, d), made by the embedder where there is one."""
     table = np.asarray(given if embedder is None else embedder.transform(given))
     if table.ndim != 2 or table.dtype.kind not in "fiu":
-        raise ValueError(
+        raise InputError(
             f"{name} must be numbers of shape (rows, columns), or crystals together with a fitted embedder, got the "
             f"shape {table.shape} and the dtype {table.dtype}."
         )
@@ -81,10 +82,10 @@ def _queries(given: Any, embedder: Any, width: int) -> NDArray[np.floating]:
     """The vectors of the queries, none of which may be NaN."""
     table = _table("queries", given, embedder)
     if table.shape[1] != width:
-        raise ValueError(f"queries must have {width} columns, as vectors has, got {table.shape[1]}.")
+        raise InputError(f"queries must have {width} columns, as vectors has, got {table.shape[1]}.")
     missing = np.flatnonzero(np.isnan(table).any(1))
     if len(missing):
-        raise ValueError(
+        raise InputError(
             f"queries must be finite, got NaN at rows {', '.join(map(str, missing[:10]))}"
             f"{' ...' if len(missing) > 10 else ''}: leave crystals that failed out."
         )

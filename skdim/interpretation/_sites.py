@@ -11,12 +11,13 @@ from sklearn.frozen import FrozenEstimator
 
 from skdim.crystals.structures import load_structures
 from skdim.embedder import DeepInfoMaxEmbedder
+from skdim.exceptions import InputError
 from skdim.learning.embedding import Encoder, check_same_kind
 from skdim.points.assembly import assemble
 from skdim.points.cells import primitive_cell
-from skdim.points.chunks import cells_and_kinds
+from skdim.points.chunks import cells_and_site_types
 from skdim.points.elements import ElementTable
-from skdim.points.kinds import N_ELEMENTS
+from skdim.points.sitetypes import N_ATOMIC_NUMBERS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from skdim.network.batches import Batch
     from skdim.points.pointsets import PointSets
 
-SYMBOLS: NDArray[np.object_] = np.array([""] + [Element.from_Z(z).symbol for z in range(1, N_ELEMENTS + 1)], object)
+SYMBOLS: NDArray[np.object_] = np.array([""] + [Element.from_Z(z).symbol for z in range(1, N_ATOMIC_NUMBERS)], object)
 """Symbols of the elements by atomic number."""
 
 
@@ -52,7 +53,7 @@ def encoder_of(embedder: Any) -> Encoder:
     """
     inner = embedder.estimator if isinstance(embedder, FrozenEstimator) else embedder
     if not isinstance(inner, DeepInfoMaxEmbedder):
-        raise ValueError(
+        raise InputError(
             f"embedder must be a fitted DeepInfoMaxEmbedder, got {reprlib.repr(embedder)}. DeepInfoMaxEmbedder.load "
             "reads a saved one."
         )
@@ -73,7 +74,7 @@ def site_by_site(encoder: Encoder, X: Any) -> SiteBySite:
     -------
     SiteBySite
     """
-    recipe, features = encoder.featurizer.recipe()
+    config, features = encoder.featurizer.config()
     known = frozenset(np.flatnonzero(features.supported).tolist()) if isinstance(features, ElementTable) else None
     # on_error="raise", so none is missing.
     loaded, _ = load_structures(X, max_sites=encoder.featurizer.max_sites, max_atomic_number=known)
@@ -81,11 +82,11 @@ def site_by_site(encoder: Encoder, X: Any) -> SiteBySite:
     if not structures:
         return SiteBySite(encoder.featurizer.transform([]), [], [])
     values = features if isinstance(features, ElementTable) else [features.describe(s) for s in structures]
-    cells, kinds = cells_and_kinds(structures, values)
+    cells, site_types = cells_and_site_types(structures, values)
     sites = [np.arange(len(cell.frac)) for cell in cells]
-    if recipe.neighborhood == "supercell":
-        sites = [primitive_cell(cell.lattice, cell.frac, cell.kind, recipe.tolerance).site for cell in cells]
-    points = assemble(cells, kinds, recipe, reduce=False)
+    if config.neighborhood == "supercell":
+        sites = [primitive_cell(cell.lattice, cell.frac, cell.site_type, config.tolerance).site for cell in cells]
+    points = assemble(cells, site_types, config, reduce=False)
     check_same_kind(encoder.state, points)
     return SiteBySite(points, structures, sites)
 
@@ -97,5 +98,5 @@ def contents(batch: Batch) -> NDArray[np.object_]:
         numbers = np.flatnonzero(fractions)
         shares = [(SYMBOLS[z], round(float(fractions[z]), 4)) for z in numbers]
         names.append("".join(symbol if share == 1 else f"{symbol}{share:g}" for symbol, share in shares))
-    rows: NDArray[np.object_] = np.array(names, dtype=object)[batch.kind.cpu().numpy()]
+    rows: NDArray[np.object_] = np.array(names, dtype=object)[batch.site_type.cpu().numpy()]
     return rows

@@ -1,4 +1,4 @@
-"""What watches a training: the learning rate, the best weights with their checkpoints, and a progress bar.
+"""What watches a training: the learning rate, the best weights with their checkpoints, and the progress.
 
 skorch has callbacks for all of these, and none of them keeps what the package promises:
 
@@ -7,7 +7,7 @@ skorch has callbacks for all of these, and none of them keeps what the package p
 - ``Checkpoint`` writes several files one after the other, so a kill between two of them leaves a state that never was.
 - ``LRScheduler`` counts steps. Batches are filled up to a number of pairs, so epochs differ in their steps, and the
   schedule would not end with the training.
-- ``ProgressBar`` shows one bar an epoch, without the time that the training still takes.
+- ``ProgressBar`` shows one bar an epoch, without the time that the training still takes, and bars in log files.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback
 
+from skdim._progress import Progress
 from skdim.learning.checkpoints import TrainingState
 from skdim.learning.config import Run, TrainingConfig
 
@@ -164,29 +165,27 @@ class KeepBest(_Callback):
         )
 
 
-class Progress(_Callback):
-    """A bar with the losses of the last epoch and the time left."""
+class ShowProgress(_Callback):
+    """Say how far the training is, what the losses are, and how long it still takes."""
 
     def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
-        """Open the bar."""
-        from tqdm.auto import tqdm
-
-        self.bar_ = tqdm(
-            total=self.config.max_epochs,
-            initial=len(net.history),
-            desc=self.run.title,
-            unit="epoch",
-            disable=not self.run.progress or self.run.rank > 0,
+        """Begin."""
+        self.shown_ = Progress(
+            self.run.title,
+            "epochs",
+            self.config.max_epochs,
+            enabled=self.run.progress and self.run.rank == 0,
+            done=len(net.history),
+            announce=True,
         )
 
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
-        """Move the bar on."""
+        """Count one more."""
         row = history_rows(net.history)[-1]
         losses = {"train": row["train_loss"], "valid": row["valid_loss"]}
         shown = {name: f"{loss:.3f}" for name, loss in losses.items() if not math.isnan(loss)}
-        self.bar_.set_postfix(shown, refresh=False)
-        self.bar_.update()
+        self.shown_.update(1, **shown)
 
     def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
-        """Close the bar."""
-        self.bar_.close()
+        """End."""
+        self.shown_.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import warnings
 from dataclasses import dataclass, fields
@@ -12,16 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
-from skdim._files import digest, replacing
+from skdim._files import digest
 from skdim._parameters import FOLDER, as_json, check
+from skdim.exceptions import InputError
+from skdim.learning.tensorfile import Arrays, Facts, digest_of, read_tensors, write_tensors
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from skdim.points.pointsets import PointSets
+
+
+_PLAIN = ("first", "best", "misses", "history")
 
 
 @dataclass(frozen=True)
@@ -72,20 +74,17 @@ class Checkpoint:
         tensors |= {f"best/{k}": v for k, v in state.best_weights.items()}
         for index, slots in state.optimizer["state"].items():
             tensors |= {f"optimizer/{index}/{k}": torch.as_tensor(v) for k, v in slots.items()}
-        # Clones: safetensors refuses tensors that share memory, as current and best weights do after an improvement.
-        tensors = {k: v.detach().cpu().clone() for k, v in tensors.items()}
-        header = {
+        facts = {
+            "kind": "checkpoint",
             "fingerprint": self.fingerprint,
             "param_groups": state.optimizer["param_groups"],
-            **{name: getattr(state, name) for name in ("first", "best", "misses", "history")},
+            **{name: getattr(state, name) for name in _PLAIN},
         }
-        header = json.loads(as_json(header))
-        header["sha256"] = _digest(header, tensors)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(self.path) as draft:
-            save_file(tensors, draft, {"skdim": as_json(header)})
-            if self.path.exists():
-                os.replace(self.path, self._previous)
+        if self.path.exists():
+            # From here to the end of the next line there is the previous file alone, which is whole.
+            os.replace(self.path, self._previous)
+        write_tensors(self.path, facts, {name: value.detach().cpu().numpy() for name, value in tensors.items()})
 
     def read(self) -> TrainingState | None:
         """Read the last state that is whole; None where there is none yet.
@@ -98,21 +97,21 @@ class Checkpoint:
         found = [path for path in (self.path, self._previous) if path.exists()]
         for number, path in enumerate(found):
             try:
-                header, tensors = _read(path)
-            except (SafetensorError, KeyError, TypeError, ValueError) as error:
+                facts, arrays = _read(path)
+            except (KeyError, ValueError) as error:
                 if number == len(found) - 1:
-                    raise ValueError(
+                    raise InputError(
                         f"{path} is not a checkpoint of skdim, or it is damaged: {error}. Remove it, or choose another "
                         "checkpoint_dir, to train from the start."
                     ) from error
                 warnings.warn(f"{path} is damaged ({error}): the epoch before it is used.", UserWarning, stacklevel=2)
                 continue
-            if header["fingerprint"] != self.fingerprint:
-                raise ValueError(
+            if facts["fingerprint"] != self.fingerprint:
+                raise InputError(
                     f"{path} was written by a training on other data, with other parameters or another random_state. "
                     "Remove it, or choose another checkpoint_dir."
                 )
-            return _state(header, tensors)
+            return _state(facts, arrays)
         return None
 
     @property
@@ -137,7 +136,10 @@ def fingerprint(choices: Any, points: PointSets, *arrays: NDArray[Any]) -> str:
     -------
     str
     """
-    columns = [getattr(points, f.name) for f in fields(points)] + [points.kinds.features, points.kinds.fractions]
+    columns = [getattr(points, f.name) for f in fields(points)] + [
+        points.site_types.features,
+        points.site_types.fractions,
+    ]
     return digest(as_json(choices), *(column for column in columns if isinstance(column, np.ndarray)), *arrays)
 
 
@@ -166,31 +168,26 @@ def checkpoint_file(folder: Any, random_state: Any, name: str = "checkpoint") ->
     if folder is None:
         return None
     if not isinstance(random_state, Integral):
-        raise ValueError(
+        raise InputError(
             f"random_state must be an integer where checkpoint_dir is given, got {random_state!r}: a training with "
             "another seed is another training."
         )
     return Path(folder) / f"{name}.safetensors"
 
 
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-    """Header and tensors of a file, if they are what was written."""
-    with safe_open(path, "pt") as file:
-        header = json.loads((file.metadata() or {})["skdim"])
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-    if header["sha256"] != _digest(header, tensors):
+def _read(path: Path) -> tuple[Facts, Arrays]:
+    """Facts and tensors of a file, if they are what was written."""
+    facts, arrays = read_tensors(path)
+    if facts.get("kind") != "checkpoint":
+        raise ValueError("it is another kind of file")
+    if facts["sha256"] != digest_of(facts, arrays):
         raise ValueError("its digest does not fit its content")
-    return header, tensors
+    return facts, arrays
 
 
-def _digest(header: dict[str, Any], tensors: dict[str, torch.Tensor]) -> str:
-    """Digest of all that a file says."""
-    said = json.dumps({name: value for name, value in header.items() if name != "sha256"}, sort_keys=True)
-    return digest(said, *(part for name in sorted(tensors) for part in (name, tensors[name].numpy())))
-
-
-def _state(header: dict[str, Any], tensors: dict[str, torch.Tensor]) -> TrainingState:
+def _state(facts: Facts, arrays: Arrays) -> TrainingState:
     """The state that a file describes."""
+    tensors = {name: torch.from_numpy(value) for name, value in arrays.items()}
     slots: dict[int, dict[str, torch.Tensor]] = {}
     for name, value in tensors.items():
         if name.startswith("optimizer/"):
@@ -199,8 +196,8 @@ def _state(header: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Training
     return TrainingState(
         weights=_under("weights/", tensors),
         best_weights=_under("best/", tensors),
-        optimizer={"state": slots, "param_groups": header["param_groups"]},
-        **{name: header[name] for name in ("first", "best", "misses", "history")},
+        optimizer={"state": slots, "param_groups": facts["param_groups"]},
+        **{name: facts[name] for name in _PLAIN},
     )
 
 

@@ -71,11 +71,11 @@ class Run:
     checkpoint : Checkpoint or None
         What is written after each epoch, and continued from if it is there.
     progress : bool
-        Whether to show a progress bar.
+        Whether to show how far it is.
     title : str
-        What the bar says is going on.
+        What to say is going on.
     rank, processes : int
-        Which of how many processes this is; the first one alone writes checkpoints and shows a bar.
+        Which of how many processes this is; the first one alone writes checkpoints and shows progress.
     """
 
     seed: int

@@ -6,6 +6,8 @@ from typing import Any, TypeVar
 
 import torch
 
+from skdim.exceptions import InputError
+
 M = TypeVar("M", bound=torch.nn.Module)
 
 
@@ -32,7 +34,7 @@ def resolve_device(device: Any) -> str:
         torch.empty(0, device=device if isinstance(device, str) else "")
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         # AssertionError: what a build of torch without CUDA raises.
-        raise ValueError(f"device must be 'auto' or a torch device that is present here, got {device!r}.") from error
+        raise InputError(f"device must be 'auto' or a torch device that is present here, got {device!r}.") from error
     return str(device)
 
 

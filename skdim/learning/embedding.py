@@ -10,9 +10,10 @@ import torch
 from sklearn.base import clone
 
 from skdim._allocator import keep_freed_memory
+from skdim.exceptions import InputError
 from skdim.learning.states import BOUND
 from skdim.network.batches import collate, pair_budget_batches
-from skdim.network.threads import spare_lost_threads
+from skdim.network.threads import use_one_thread_after_fork
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -129,7 +130,7 @@ def raw_vectors(
     vectors : ndarray of float32, shape (B, D)
         Not standardised.
     """
-    spare_lost_threads()
+    use_one_thread_after_fork()
     shape = model.config.encoder
     most = PAIRS["narrow" if shape.depth == shape.blocks == 1 else "wide"]
     n_pairs = np.maximum(points.n_pairs, most // _CRYSTALS)
@@ -165,4 +166,4 @@ def check_same_kind(state: EmbedderState, points: PointSets) -> None:
     given = (points.feature_names, points.interaction_names, dict(points.settings))
     for name, want, got in zip(("site features", "interaction features", "settings"), trained, given, strict=True):
         if want != got:
-            raise ValueError(f"the point sets have {name} {got}; this embedder was trained on {want}.")
+            raise InputError(f"the point sets have {name} {got}; this embedder was trained on {want}.")

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from skdim._parameters import check, choice
+from skdim.exceptions import InputError
 from skdim.learning.config import TrainingConfig
 from skdim.network.architecture import EncoderConfig
 from skdim.network.config import NEGATIVES, ModelConfig, ObjectiveConfig, encoder_config
@@ -41,9 +42,9 @@ class Preset:
     def checked(self) -> Preset:
         """Return the preset, if it can be built and trained."""
         if isinstance(self.negatives, str) or not isinstance(self.negatives, Sequence):
-            raise ValueError(f"negatives must be a sequence of {', '.join(NEGATIVES)}, got {self.negatives!r}.")
+            raise InputError(f"negatives must be a sequence of {', '.join(NEGATIVES)}, got {self.negatives!r}.")
         if self.training.max_epochs and not self.objective.total:
-            raise ValueError(
+            raise InputError(
                 "objective_params gives local, global, context and prior the weight 0: there is nothing to learn. Give "
                 "one of them a weight > 0, or set max_epochs=0."
             )
@@ -142,10 +143,10 @@ def _checked_names(parameter: str, given: Mapping[str, Any] | None, config: type
         return {}
     names = [f.name.rstrip("_") for f in fields(config)]
     if not isinstance(given, Mapping):
-        raise ValueError(f"{parameter} must be None or a dict of {', '.join(names)}, got {given!r}.")
+        raise InputError(f"{parameter} must be None or a dict of {', '.join(names)}, got {given!r}.")
     unknown = [name for name in given if name not in names and name != "global_"]
     if unknown:
-        raise ValueError(f"{parameter} must be a dict of {', '.join(names)}, got the unknown names {unknown}.")
+        raise InputError(f"{parameter} must be a dict of {', '.join(names)}, got the unknown names {unknown}.")
     return dict(given)
 
 

@@ -84,9 +84,9 @@ def _content(row: Any) -> Any:
 
 
 def _parts_of_points(points: PointSets) -> list[Any]:
-    """Parts of a digest of point sets; kinds are numbered as they appear, so those of other crystals do not matter."""
+    """Parts of a digest of point sets; site types are numbered as they appear, whatever other crystals there were."""
     names = as_json([points.feature_names, points.interaction_names, dict(points.settings)])
-    used, first, place = np.unique(points.kind, return_index=True, return_inverse=True)
+    used, first, place = np.unique(points.site_type, return_index=True, return_inverse=True)
     order = np.argsort(first)
-    columns = {name: getattr(points, name) for name in LAYOUT} | {"kind": np.argsort(order)[place]}
-    return [names, *columns.values(), points.kinds.features[used[order]], points.kinds.fractions[used[order]]]
+    columns = {name: getattr(points, name) for name in LAYOUT} | {"site_type": np.argsort(order)[place]}
+    return [names, *columns.values(), points.site_types.features[used[order]], points.site_types.fractions[used[order]]]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 
+from skdim.exceptions import InputError
 from skdim.learning.checkpoints import Checkpoint, fingerprint
 from skdim.learning.config import Run
 from skdim.learning.embedding import raw_vectors, standardise_in_place
@@ -51,24 +52,24 @@ def site_statistics(points: PointSets) -> SiteStatistics:
     SiteStatistics
         Weighted by multiplicity and occupancy; the scale of a feature that does not vary is one.
     """
-    by_kind = np.zeros(len(points.kinds))
+    by_site_type = np.zeros(len(points.site_types))
     for start in range(0, len(points), _BLOCK):
-        by_kind += _kind_shares(points[start : start + _BLOCK])
-    by_kind /= points.valid.sum()
-    features = points.kinds.features
-    mean = by_kind @ features
-    scale = np.sqrt(by_kind @ (features - mean) ** 2)
+        by_site_type += _site_type_shares(points[start : start + _BLOCK])
+    by_site_type /= points.valid.sum()
+    features = points.site_types.features
+    mean = by_site_type @ features
+    scale = np.sqrt(by_site_type @ (features - mean) ** 2)
     scale[scale <= 1e-6 * np.abs(mean) + 1e-12] = 1.0
-    fractions = points.kinds.fractions / points.kinds.fractions.sum(1, keepdims=True)
-    return SiteStatistics(*(torch.from_numpy(v.astype(np.float32)) for v in (mean, scale, by_kind @ fractions)))
+    fractions = points.site_types.fractions / points.site_types.fractions.sum(1, keepdims=True)
+    return SiteStatistics(*(torch.from_numpy(v.astype(np.float32)) for v in (mean, scale, by_site_type @ fractions)))
 
 
-def _kind_shares(points: PointSets) -> NDArray[np.float64]:
-    """Share of each kind among the atoms of a crystal, summed over crystals."""
+def _site_type_shares(points: PointSets) -> NDArray[np.float64]:
+    """Share of each site type among the atoms of a crystal, summed over crystals."""
     crystal = np.repeat(np.arange(len(points)), points.n_sites)
-    atoms = points.multiplicity * points.kinds.fractions.sum(1, dtype=np.float64)[points.kind]
+    atoms = points.multiplicity * points.site_types.fractions.sum(1, dtype=np.float64)[points.site_type]
     weight = atoms / np.bincount(crystal, atoms)[crystal]
-    return np.bincount(points.kind, weight, minlength=len(points.kinds)).astype(np.float64, copy=False)
+    return np.bincount(points.site_type, weight, minlength=len(points.site_types)).astype(np.float64, copy=False)
 
 
 def pretrain(
@@ -172,7 +173,7 @@ def _initialised(
     if start is None:
         return model
     if start.config != config:
-        raise ValueError(
+        raise InputError(
             "warm_start=True needs the features and parameters that shape the model to be those of the last fit; they "
             "have changed. Set them back, or warm_start=False."
         )
@@ -183,7 +184,7 @@ def _check_dimension(embedding_dim: int | None, n_crystals: int, n_columns: int)
     """Refuse, before the training, more columns than there can be."""
     most = min(n_crystals - 1, n_columns)
     if embedding_dim is not None and embedding_dim not in (n_columns, *range(1, most + 1)):
-        raise ValueError(
+        raise InputError(
             f"embedding_dim must be an integer from 1 to {most}, with {n_crystals} crystals and the {n_columns} "
             f"columns of the readout, got {embedding_dim}."
         )

@@ -129,7 +129,7 @@ class RegressionModel(nn.Module):
     def freeze(self, what: str) -> None:
         """Leave out of the training what `FREEZE` names."""
         model = self.model
-        levels = model.published
+        levels = model.two_level
         parts: dict[str, list[nn.Module | None]] = {
             "none": [],
             "local": [model.encoder, model.context, levels and levels.local],

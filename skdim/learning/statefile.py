@@ -5,12 +5,11 @@ digest is checked before anything is built from it. Files of earlier formats are
 each format; what they lacked is checked all the same.
 
 Format 4, tensors: ``weights/...``, ``center``, ``scale`` and perhaps ``components`` and ``offset`` of the encoder; of a
-regressor also ``members/0/encoder/...`` and ``members/0/head/...`` for each member. Header: see `_header`.
+regressor also ``members/0/encoder/...`` and ``members/0/head/...`` for each member. Facts: see `_header`.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping
@@ -20,13 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
 import skdim
-from skdim._files import digest, replacing
-from skdim._parameters import as_json
-from skdim.exceptions import ModelFileError
+from skdim.exceptions import InputError, ModelFileError
 from skdim.learning.statechecks import check_state
 from skdim.learning.states import (
     EmbedderState,
@@ -38,6 +33,7 @@ from skdim.learning.states import (
     TrainingRecord,
     Weights,
 )
+from skdim.learning.tensorfile import Arrays, Facts, digest_of, read_tensors, write_tensors
 from skdim.network.config import ModelConfig
 from skdim.points.featurizer import CrystalPointSetTransformer
 
@@ -45,9 +41,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FORMAT = 4
-
-Header = dict[str, Any]
-Arrays = dict[str, "NDArray[Any]"]
 
 
 def write_state(path: str | os.PathLike[str], state: EmbedderState | RegressorState) -> None:
@@ -67,11 +60,7 @@ def write_state(path: str | os.PathLike[str], state: EmbedderState | RegressorSt
     OSError
         If the file cannot be written.
     """
-    header, arrays = _header(state), {name: np.ascontiguousarray(value) for name, value in _arrays(state).items()}
-    header["sha256"] = _digest(header, arrays)
-    with replacing(path) as draft:
-        # As bytes: the library's own writer gives the file to its owner alone, whatever the umask says.
-        draft.write_bytes(save(arrays, {"skdim": as_json(header)}))
+    write_tensors(path, _header(state), _arrays(state))
 
 
 def read_state(path: str | os.PathLike[str]) -> EmbedderState | RegressorState:
@@ -99,15 +88,13 @@ def read_state(path: str | os.PathLike[str]) -> EmbedderState | RegressorState:
             "wrote is needed."
         )
     try:
-        with safe_open(path, "np") as file:
-            header = json.loads((file.metadata() or {})["skdim"])
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+        header, arrays = read_tensors(path)
         header, arrays = _current(header, arrays)
         state = _state(header, arrays)
         check_state(state)
     except ModelFileError as error:
         raise ModelFileError(f"{os.fspath(path)!r}: {error}") from error
-    except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         # What a header that is not ours, or no longer ours, leads to.
         raise ModelFileError(
             f"{os.fspath(path)!r} is not a model saved by skdim, or it is damaged: {type(error).__name__} {error}"
@@ -140,14 +127,14 @@ def plain_parameters(estimator: Any) -> dict[str, Any]:
     return params
 
 
-def _header(state: EmbedderState | RegressorState) -> Header:
+def _header(state: EmbedderState | RegressorState) -> Facts:
     """What the header of a state's file says, but for the digest."""
     start = state.start if isinstance(state, RegressorState) else state
     if not isinstance(start.featurizer.site_features, str | list | tuple):
-        raise ValueError(
+        raise InputError(
             f"site_features={start.featurizer.site_features!r} is an object, which only pickle could keep: save cannot."
         )
-    header: Header = {
+    header: Facts = {
         "format": FORMAT,
         "kind": "regressor" if isinstance(state, RegressorState) else "embedder",
         "skdim": skdim.__version__,
@@ -167,9 +154,7 @@ def _header(state: EmbedderState | RegressorState) -> Header:
             "members": len(state.members),
             "targets": {"center": scale.center.tolist(), "scale": scale.scale.tolist(), "single": scale.single},
         }
-    # As it will be read: the digest is that of values that have been through JSON.
-    plain: Header = json.loads(as_json(header))
-    return plain
+    return header
 
 
 def _arrays(state: EmbedderState | RegressorState) -> Arrays:
@@ -185,14 +170,14 @@ def _arrays(state: EmbedderState | RegressorState) -> Arrays:
     return arrays
 
 
-def _state(header: Header, arrays: Arrays) -> EmbedderState | RegressorState:
+def _state(header: Facts, arrays: Arrays) -> EmbedderState | RegressorState:
     """The state that a header and tensors of the current format describe."""
     start = EmbedderState(
         config=ModelConfig.from_dict(header["config"]),
         weights=_under("weights/", arrays),
         center=arrays["center"],
         scale=arrays["scale"],
-        columns=tuple(header["columns"]),
+        columns=tuple(_a_list("columns", header["columns"])),
         settings=header["settings"],
         featurizer=FeaturizerSettings.of_json(header["featurizer"]),
         components=arrays.get("components"),
@@ -217,6 +202,13 @@ def _state(header: Header, arrays: Arrays) -> EmbedderState | RegressorState:
         parameters=facts["parameters"],
         record=_record_of_json(facts["record"]),
     )
+
+
+def _a_list(name: str, value: Any) -> list[Any]:
+    """Refuse what is no list."""
+    if not isinstance(value, list):
+        raise ModelFileError(f"{name} must be a list, got {value!r}.")
+    return value
 
 
 def _refuse_surplus(names: Iterable[str]) -> None:
@@ -249,13 +241,7 @@ def _record_of_json(values: Mapping[str, Any]) -> TrainingRecord:
     return TrainingRecord(**{**values, "history": history})
 
 
-def _digest(header: Header, arrays: Arrays) -> str:
-    """Digest of all that a file says."""
-    said = json.dumps({name: value for name, value in header.items() if name != "sha256"}, sort_keys=True)
-    return digest(said, *(part for name in sorted(arrays) for part in (name, arrays[name])))
-
-
-def _current(header: Header, arrays: Arrays) -> tuple[Header, Arrays]:
+def _current(header: Facts, arrays: Arrays) -> tuple[Facts, Arrays]:
     """Check what a file says of itself, and bring it to the current format."""
     version, writer = (
         header["format"],
@@ -266,24 +252,24 @@ def _current(header: Header, arrays: Arrays) -> tuple[Header, Arrays]:
             f"format must be {' or '.join(map(str, [*_UPGRADES, FORMAT]))}, got {version!r} (skdim {writer}). This is "
             f"skdim {skdim.__version__}: a later one may read it; a model of an earlier format has to be trained again."
         )
-    if version == FORMAT and header["sha256"] != _digest(header, arrays):
+    if version == FORMAT and header["sha256"] != digest_of(header, arrays):
         raise ModelFileError("sha256 does not fit the content: the file is damaged or was changed.")
     while header["format"] != FORMAT:
         header, arrays = _UPGRADES[header["format"]](header, arrays)
     return header, arrays
 
 
-def _from_3(header: Header, arrays: Arrays) -> tuple[Header, Arrays]:
+def _from_3(header: Facts, arrays: Arrays) -> tuple[Facts, Arrays]:
     """Bring format 3 to format 4.
 
-    Facts that travelled in ``extra`` get places of their own, a regressor's start is laid out like an embedder, and
-    choices of how and where to run are left behind.
+    Facts that travelled in ``extra`` get places of their own, a regressor's start is laid out like an embedder, the
+    two-level objective is called so, and choices of how and where to run are left behind.
     """
     extra, versions = header["extra"], header["versions"]
     start = extra.get("embedder", extra)
     data = start.get("data") or {"rows": None, "failed": None}
     settings = {f.name: start["featurizer"][f.name] for f in fields(FeaturizerSettings)}
-    upgraded: Header = {
+    upgraded: Facts = {
         **{name: header[name] for name in ("config", "columns", "settings")},
         "format": 4,
         "kind": "regressor" if "regressor" in extra else "embedder",
@@ -314,7 +300,7 @@ def _name_from_3(name: str, of_regressor: bool) -> str:
         if part != "start":
             group = f"members/{part}/encoder" if rest.startswith("model.") else f"members/{part}/head"
             rest = rest.removeprefix("model.")
-    return f"{group}/{rest}"
+    return f"{group}/{rest.replace('published.', 'two_level.', 1) if rest.startswith('published.') else rest}"
 
 
 def _without_run_time_choices(parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -328,4 +314,4 @@ def _without_run_time_choices(parameters: Mapping[str, Any]) -> dict[str, Any]:
 RUN_TIME = frozenset({"cache_dir", "checkpoint_dir", "device", "memory", "n_jobs", "verbose"})
 """Parameters that say where and how to run: they are neither written to a file nor restored from one."""
 
-_UPGRADES: dict[int, Callable[[Header, Arrays], tuple[Header, Arrays]]] = {3: _from_3}
+_UPGRADES: dict[int, Callable[[Facts, Arrays], tuple[Facts, Arrays]]] = {3: _from_3}

@@ -15,7 +15,7 @@ from skdim.learning.seeding import drawing_from
 from skdim.network.config import ModelConfig
 from skdim.network.model import CrystalModel, SiteStatistics
 from skdim.points.featurizer import CrystalPointSetTransformer
-from skdim.points.kinds import N_ELEMENTS
+from skdim.points.sitetypes import N_ATOMIC_NUMBERS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -82,7 +82,7 @@ class TrainingRecord:
 
 def versions_now() -> dict[str, str]:
     """Versions of what trains here."""
-    return {"skdim": skdim.__version__, "torch": torch.__version__, "python": platform.python_version()}
+    return {"skdim": skdim.__version__, "torch": str(torch.__version__), "python": platform.python_version()}
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,7 @@ class RegressorState:
 def bare_model(config: ModelConfig) -> CrystalModel:
     """Build a model whose weights are still to be loaded; no generator but its own is drawn from."""
     n_features = len(config.feature_names)
-    statistics = SiteStatistics(torch.zeros(n_features), torch.ones(n_features), torch.ones(N_ELEMENTS + 1))
+    statistics = SiteStatistics(torch.zeros(n_features), torch.ones(n_features), torch.ones(N_ATOMIC_NUMBERS))
     with drawing_from(torch.Generator()):
         return CrystalModel(config, statistics)
 

@@ -12,7 +12,8 @@ from skorch import NeuralNet
 from skorch.helper import predefined_split
 from torch import nn
 
-from skdim.learning.callbacks import EndOfTraining, KeepBest, LearningRate, Progress, history_rows
+from skdim.exceptions import InputError
+from skdim.learning.callbacks import EndOfTraining, KeepBest, LearningRate, ShowProgress, history_rows
 from skdim.learning.distributed import AcrossProcesses, make_accelerator, place_among_processes
 from skdim.learning.loader import CrystalDataset, crystal_loader
 
@@ -199,7 +200,7 @@ def _pretraining_net(
     if processes == 1:
         return _net(InfoMaxNet, model, SumOfLosses(), config, run, held_out)
     if n_learned < 2 * processes:
-        raise ValueError(f"{processes} processes need {2 * processes} crystals to learn from; there are {n_learned}.")
+        raise InputError(f"{processes} processes need {2 * processes} crystals to learn from; there are {n_learned}.")
     accelerator = make_accelerator(run.device)
     run = replace(run, rank=rank, processes=processes, device=str(accelerator.device))
     return _net(DistributedNet, model, SumOfLosses(), config, run, held_out, accelerator=accelerator)
@@ -210,7 +211,7 @@ def _split(n: int, seed: int, fraction: float) -> tuple[NDArray[np.int64], NDArr
     n_valid = round(fraction * n)
     n_valid = n_valid if n_valid >= 2 else 0
     if n_valid > n - 2:
-        raise ValueError(
+        raise InputError(
             f"validation_fraction={fraction} leaves {n - n_valid} of {n} crystals to learn from; at least 2 are needed."
         )
     order = np.random.default_rng(seed).permutation(n)
@@ -228,7 +229,7 @@ def _net(
 ) -> InfoMaxNet:
     """The net of one training."""
     place = {f"iterator_{part}__{name}": getattr(run, name) for part in _LOADERS for name in ("rank", "processes")}
-    watching = {"rate": LearningRate, "keep_best": KeepBest, "progress": Progress}
+    watching = {"rate": LearningRate, "keep_best": KeepBest, "progress": ShowProgress}
     net: InfoMaxNet = kind(
         module,
         config=config,

@@ -24,7 +24,7 @@ class EncoderConfig:
         Attention blocks; the environments are read from all of them.
     depth : int
         2 is the published network: embeddings of sites and distances, layers of their own for attention, value and
-        pair update, one more after the sum. 1 is separable: a hidden layer of the two contents, multiplied by and
+        pair update, one more after the sum. 1 is separable: a hidden layer of the two site types, multiplied by and
         added to functions of the distance; what is not separable is not worth its time (see the method page).
     decay : tuple of float or None
         Each head starts at attention d^-p with its own exponent p, the self pair left out. None starts flat.

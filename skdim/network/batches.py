@@ -28,14 +28,14 @@ _WINDOW, _BLOCK = 65_536, 1024
 
 @dataclass(frozen=True)
 class Batch:
-    """Some crystals as tensors. Shapes: B crystals, S rows, P pairs, K kinds, U kind pairs, F, E features.
+    """Some crystals as tensors. Shapes: B crystals, S rows, P pairs, K site types, U pair types, F, E features.
 
     Attributes
     ----------
     crystal : LongTensor of shape (S,)
         Crystal of each row, ascending.
-    kind : LongTensor of shape (S,)
-        Site content of each row.
+    site_type : LongTensor of shape (S,)
+        Site type of each row.
     site_weight : Tensor of shape (S,)
         Share of the crystal's atoms that the row stands for (sites by occupancy); sums to one over a crystal.
     sites : Tensor of shape (B,)
@@ -52,18 +52,18 @@ class Batch:
         the time counts half.
     extra : Tensor of shape (P, E)
         Interaction features other than the distance.
-    kind_pair : LongTensor of shape (P,)
-        Index of the two contents in ``pair_kinds``.
-    pair_kinds : LongTensor of shape (U, 2)
-        The distinct (row content, neighbour content) pairs, so that what depends on contents alone is computed once.
+    pair_type : LongTensor of shape (P,)
+        Index of the two site types in ``pair_types``.
+    pair_types : LongTensor of shape (U, 2)
+        The distinct pairs of site types (row, neighbour), so that what depends on types alone is computed once.
     by_group : LongTensor of shape (P,)
-        The pairs, those side by side that have the row and the content of the neighbour in common.
-    group_start, group_row, group_pair : LongTensor of shape (G,)
-        Where each group begins in ``by_group``, its row, ascending, and its contents as an index in ``pair_kinds``.
+        The pairs, those side by side that have the row and the site type of the neighbour in common.
+    group_start, group_row, group_pair_type : LongTensor of shape (G,)
+        Where each group begins in ``by_group``, its row, ascending, and its type as an index in ``pair_types``.
     volume : Tensor of shape (B,)
         Cubic Angstrom per atom.
     features : Tensor of shape (K, F)
-        Site features of each content.
+        Site features of each site type.
     fractions : Tensor of shape (K, 119)
         Occupancy by atomic number.
     index : LongTensor of shape (B,)
@@ -71,7 +71,7 @@ class Batch:
     """
 
     crystal: torch.Tensor
-    kind: torch.Tensor
+    site_type: torch.Tensor
     site_weight: torch.Tensor
     sites: torch.Tensor
     row: torch.Tensor
@@ -80,12 +80,12 @@ class Batch:
     count: torch.Tensor
     log_count: torch.Tensor
     extra: torch.Tensor
-    kind_pair: torch.Tensor
-    pair_kinds: torch.Tensor
+    pair_type: torch.Tensor
+    pair_types: torch.Tensor
     by_group: torch.Tensor
     group_start: torch.Tensor
     group_row: torch.Tensor
-    group_pair: torch.Tensor
+    group_pair_type: torch.Tensor
     volume: torch.Tensor
     features: torch.Tensor
     fractions: torch.Tensor
@@ -122,18 +122,18 @@ def collate(points: PointSets, crystals: NDArray[np.int64], index: NDArray[np.in
     crystal = np.repeat(np.arange(len(own)), np.diff(own.site_offsets))
     row = np.repeat(np.arange(len(crystal)), per_row)
     neighbor = own.neighbor + np.repeat(own.site_offsets[crystal], per_row)
-    used, kind = np.unique(own.kind, return_inverse=True)
-    groups = _group(row, kind[neighbor], len(used))
-    pair_kinds, group_pair = _number(kind[groups.row] * len(used) + groups.kind, len(used) ** 2)
-    kind_pair = np.empty_like(row)
-    kind_pair[groups.order] = np.repeat(group_pair, np.diff(groups.start, append=len(row)))
-    occupancy = own.kinds.fractions[used].sum(1, dtype=np.float64)[kind]
+    used, site_type = np.unique(own.site_type, return_inverse=True)
+    groups = _group(row, site_type[neighbor], len(used))
+    pair_types, group_pair_type = _number(site_type[groups.row] * len(used) + groups.site_type, len(used) ** 2)
+    pair_type = np.empty_like(row)
+    pair_type[groups.order] = np.repeat(group_pair_type, np.diff(groups.start, append=len(row)))
+    occupancy = own.site_types.fractions[used].sum(1, dtype=np.float64)[site_type]
     atoms = own.multiplicity * occupancy
     total = np.bincount(crystal, atoms, minlength=len(own))
     amount = own.count * own.weight * occupancy.astype(np.float32)[neighbor]
     return Batch(
         crystal=torch.from_numpy(crystal),
-        kind=torch.from_numpy(kind),
+        site_type=torch.from_numpy(site_type),
         site_weight=_float(atoms / total[crystal]),
         sites=_float(total.astype(np.float64)),
         row=torch.from_numpy(row),
@@ -142,31 +142,31 @@ def collate(points: PointSets, crystals: NDArray[np.int64], index: NDArray[np.in
         count=torch.from_numpy(own.count.astype(np.int64)),
         log_count=_float(np.log(amount, dtype=np.float32)),
         extra=_float(own.extra),
-        kind_pair=torch.from_numpy(kind_pair),
-        pair_kinds=torch.from_numpy(np.stack([pair_kinds // len(used), pair_kinds % len(used)], 1)),
+        pair_type=torch.from_numpy(pair_type),
+        pair_types=torch.from_numpy(np.stack([pair_types // len(used), pair_types % len(used)], 1)),
         by_group=torch.from_numpy(groups.order),
         group_start=torch.from_numpy(groups.start),
         group_row=torch.from_numpy(groups.row),
-        group_pair=torch.from_numpy(group_pair),
+        group_pair_type=torch.from_numpy(group_pair_type),
         volume=_float(own.volume),
-        features=_float(own.kinds.features[used]),
-        fractions=_float(own.kinds.fractions[used]),
+        features=_float(own.site_types.features[used]),
+        fractions=_float(own.site_types.fractions[used]),
         index=torch.from_numpy(np.array(crystals if index is None else index, np.int64)),
     )
 
 
 class _Groups(NamedTuple):
-    """The pairs of each row with each content, G groups."""
+    """The pairs of each row with each site type, G groups."""
 
     order: NDArray[np.int64]  # (P,) pairs, those of a group side by side and in their order
     start: NDArray[np.int64]  # (G,) where each group begins in them
     row: NDArray[np.int64]  # (G,) ascending
-    kind: NDArray[np.int64]  # (G,) of the neighbours
+    site_type: NDArray[np.int64]  # (G,) of the neighbours
 
 
-def _group(row: NDArray[np.int64], kind: NDArray[np.int64], n_kinds: int) -> _Groups:
-    """Group pairs by their row (P,) and the content of their neighbour (P,)."""
-    key, bits = row * n_kinds + kind, len(row).bit_length()
+def _group(row: NDArray[np.int64], site_type: NDArray[np.int64], n_site_types: int) -> _Groups:
+    """Group pairs by their row (P,) and the site type of their neighbour (P,)."""
+    key, bits = row * n_site_types + site_type, len(row).bit_length()
     if key.max(initial=0) >> (63 - bits):
         order = np.argsort(key, kind="stable")
         key = key[order]
@@ -176,7 +176,7 @@ def _group(row: NDArray[np.int64], kind: NDArray[np.int64], n_kinds: int) -> _Gr
         order = key & ((1 << bits) - 1)
         key >>= bits
     start = np.flatnonzero(changes(key))
-    return _Groups(order, start, *np.divmod(key[start], n_kinds))
+    return _Groups(order, start, *np.divmod(key[start], n_site_types))
 
 
 def _number(key: NDArray[np.int64], bound: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -1,6 +1,6 @@
 """States of sites and pairs in, the next states out: the two forms of Site-Net's attention block.
 
-Shapes in comments: S rows, P pairs, U pairs of contents, G groups (the pairs of one row with one content), H heads,
+Shapes in comments: S rows, P pairs, U pair types, G groups (the pairs of one row with one site type), H heads,
 w width, E functions of the distance.
 """
 
@@ -20,32 +20,32 @@ if TYPE_CHECKING:
     from skdim.network.batches import Batch
 
 
-class Pairs(NamedTuple):
+class PairInputs(NamedTuple):
     """Which two states make each pair, and what the first block knows beside them."""
 
     batch: Batch
     left: torch.Tensor  # (U,) or (P,)
     right: torch.Tensor
-    of_contents: bool  # whether states belong to contents, so that U pairs of them stand for P pairs of sites
+    of_types: bool  # whether states belong to site types, so that U pair types stand for P pairs of sites
     difference: torch.Tensor | None  # (U, F)
     alike: torch.Tensor | None  # (U, 1) one where the neighbour holds an element of the centre, else zero
 
 
-def first_pairs(batch: Batch, features: torch.Tensor, hide_centre: bool) -> Pairs:
-    """In the first block a state belongs to a site content, so pairs of contents are all there is to compute."""
-    left, right = batch.pair_kinds.unbind(1)
+def first_pairs(batch: Batch, features: torch.Tensor, hide_centre: bool) -> PairInputs:
+    """In the first block a state belongs to a site type, so pair types are all there is to compute."""
+    left, right = batch.pair_types.unbind(1)
     if not hide_centre:
         difference = (features.index_select(0, left) - features.index_select(0, right)).abs()
-        return Pairs(batch, left, right, True, difference, None)
+        return PairInputs(batch, left, right, True, difference, None)
     # A mixture that shares one element is hidden as a whole: its features are means, of which no part can be shown.
     holds = (batch.fractions > 0).to(features.dtype)
     alike = (holds @ holds.T > 0).to(features.dtype)[left, right].unsqueeze(1)
-    return Pairs(batch, left, right, True, None, alike)
+    return PairInputs(batch, left, right, True, None, alike)
 
 
-def later_pairs(batch: Batch) -> Pairs:
+def later_pairs(batch: Batch) -> PairInputs:
     """In later blocks every row has a state of its own."""
-    return Pairs(batch, batch.row, batch.neighbor, False, None, None)
+    return PairInputs(batch, batch.row, batch.neighbor, False, None, None)
 
 
 class Outputs(NamedTuple):
@@ -80,7 +80,7 @@ class _Block(nn.Module):
         self.difference = nn.Linear(n_difference, wide, bias=False) if n_difference else None
         self.hidden_neighbor = nn.Parameter(0.3 * torch.randn(wide)) if hide_centre else None
 
-    def _sites(self, pairs: Pairs, state: torch.Tensor) -> torch.Tensor:
+    def _sites(self, pairs: PairInputs, state: torch.Tensor) -> torch.Tensor:
         """W_a x_i + W_b x_j and what the first block adds (U, wide)."""
         hidden: torch.Tensor = self.neighbor(state).index_select(0, pairs.right)
         if self.hidden_neighbor is not None and pairs.alike is not None:
@@ -97,7 +97,7 @@ class _Block(nn.Module):
         if k is None:
             return scores
         ranked = scores - batch.log_count.unsqueeze(1)
-        kept = reaches_kth(ranked, batch.log_count.exp(), batch.row, len(batch.kind), k)
+        kept = reaches_kth(ranked, batch.log_count.exp(), batch.row, len(batch.site_type), k)
         return scores.masked_fill(~kept, -torch.inf)
 
 
@@ -120,18 +120,18 @@ class PublishedBlock(_Block):
         self.value = perceptron(width, width, activation=activation)
         self.site = perceptron(width, width, activation=activation)
 
-    def forward(self, pairs: Pairs, state: torch.Tensor, edge: torch.Tensor, prior: torch.Tensor) -> Outputs:
+    def forward(self, pairs: PairInputs, state: torch.Tensor, edge: torch.Tensor, prior: torch.Tensor) -> Outputs:
         """Take site states (S or K, n_site), edge states (P, n_edge) and prior logits (P, H)."""
         hidden = self._sites(pairs, state)
-        if pairs.of_contents:
-            hidden = hidden.index_select(0, pairs.batch.kind_pair)
+        if pairs.of_types:
+            hidden = hidden.index_select(0, pairs.batch.pair_type)
         # One pass over the pairs for the product and the sum.
         hidden = hidden.addmm_(edge.to(hidden.dtype), self.edge.weight.T.to(hidden.dtype))  # (P, slices * w)
         parts = [
             norm(activate(self.config.activation, h))
             for norm, h in zip(self.norms, hidden.chunk(self.slices, 1), strict=True)
         ]
-        batch, n_rows = pairs.batch, len(pairs.batch.kind)
+        batch, n_rows = pairs.batch, len(pairs.batch.site_type)
         scores = self._scores(batch, self.logit(parts[0]), prior)
         attention, partition = segment_softmax(scores, batch.row, n_rows)
         by_head = scale(self.value(parts[1]).unflatten(1, (self.config.heads, -1)), attention.unsqueeze(2))
@@ -140,15 +140,15 @@ class PublishedBlock(_Block):
 
 
 class SeparableBlock(_Block):
-    """A block whose pairs are a function of the two contents, times and plus functions of the distance.
+    """A block whose pairs are a function of the two site types, times and plus functions of the distance.
 
     In symbols::
 
         u_ij = s(W_a x_i + W_b x_j + W_d |x_i - x_j| + b),  e_ij = [1, functions of the distance],
         value_ij = u_ij * (C e_ij) + D e_ij,  logit_ij = e_ij . (Q u_ij) + prior.
 
-    So in a first block the sum over pairs that share both contents needs only sums of e_ij, weighed by attention:
-    nothing as wide as a state is made for a pair. In later blocks each pair has contents of its own.
+    So in a first block the sum over pairs that share both site types needs only sums of e_ij, weighed by attention:
+    nothing as wide as a state is made for a pair. In later blocks each pair has a type of its own.
     """
 
     def __init__(
@@ -156,7 +156,7 @@ class SeparableBlock(_Block):
     ) -> None:
         super().__init__(n_site, n_difference, config.width, config, hide_centre)
         n_edge, heads, slice_ = n_edge + 1, config.heads, config.width // config.heads
-        # Values start close to functions of the contents alone, which carries most of what kernels and ridges use.
+        # Values start close to functions of the site types alone, which carries most of what kernels and ridges use.
         scaling = 0.1 * torch.randn(heads, n_edge, slice_)
         scaling[:, 0] = 1.0
         self.scaling = nn.Parameter(scaling)
@@ -166,15 +166,15 @@ class SeparableBlock(_Block):
         nn.init.zeros_(self.logit.weight)
         nn.init.zeros_(self.logit.bias)
 
-    def forward(self, pairs: Pairs, state: torch.Tensor, edge: torch.Tensor, prior: torch.Tensor) -> Outputs:
+    def forward(self, pairs: PairInputs, state: torch.Tensor, edge: torch.Tensor, prior: torch.Tensor) -> Outputs:
         """Take site states (S or K, n_site), functions of the distance (P, E) and prior logits (P, H)."""
-        batch, row, n_rows = pairs.batch, pairs.batch.row, len(pairs.batch.kind)
-        content = activate(self.config.activation, self._sites(pairs, state))  # (U, w)
-        scores = self._scores(batch, self._logits(pairs, content, edge), prior)
+        batch, row, n_rows = pairs.batch, pairs.batch.row, len(pairs.batch.site_type)
+        pair_state = activate(self.config.activation, self._sites(pairs, state))  # (U, w)
+        scores = self._scores(batch, self._logits(pairs, pair_state, edge), prior)
         raised, top = segment_exp(scores, row, n_rows)
-        group = (batch.by_group, batch.group_start) if pairs.of_contents else None
+        group = (batch.by_group, batch.group_start) if pairs.of_types else None
         if group is not None:
-            row, which = batch.group_row, batch.group_pair
+            row, which = batch.group_row, batch.group_pair_type
         else:
             which = torch.arange(len(row), device=row.device)
         # Of the first function, which is one, and of the others: (G, H) each.
@@ -182,39 +182,39 @@ class SeparableBlock(_Block):
         total = segment_sum(sums[0], row, n_rows)  # (S, H), by which the softmax divides
         share = total.reciprocal().index_select(0, row)
         attention = torch.stack([s * share for s in sums], 2)  # (G, H, 1 + E)
-        return Outputs(self._summed(content, which, row, attention, n_rows), edge, total.log() + top, scores)
+        return Outputs(self._summed(pair_state, which, row, attention, n_rows), edge, total.log() + top, scores)
 
-    def _logits(self, pairs: Pairs, content: torch.Tensor, edge: torch.Tensor) -> torch.Tensor | None:
+    def _logits(self, pairs: PairInputs, pair_state: torch.Tensor, edge: torch.Tensor) -> torch.Tensor | None:
         """What is learned of the attention (P, H); nothing but zeros is not worth a pass over pairs."""
         if not torch.is_grad_enabled() and not self.logit.weight.any() and not self.logit.bias.any():
             return None
         # Heads next to one another: loops over a few numbers for each of many pairs are slow.
-        query = self.logit(content).view(len(content), self.config.heads, -1).transpose(1, 2).flatten(1)
-        if pairs.of_contents:
-            query = query.index_select(0, pairs.batch.kind_pair)
+        query = self.logit(pair_state).view(len(pair_state), self.config.heads, -1).transpose(1, 2).flatten(1)
+        if pairs.of_types:
+            query = query.index_select(0, pairs.batch.pair_type)
         logits, *others = torch.split(query, self.config.heads, 1)
         for function, factor in zip(edge.unbind(1), others, strict=True):
             logits = torch.addcmul(logits, factor, function.unsqueeze(1))
         return logits
 
     def _summed(
-        self, content: torch.Tensor, which: torch.Tensor, row: torch.Tensor, attention: torch.Tensor, n_rows: int
+        self, pair_state: torch.Tensor, which: torch.Tensor, row: torch.Tensor, attention: torch.Tensor, n_rows: int
     ) -> torch.Tensor:
-        """Sum over a row's groups (or pairs) of attention times value, (S, w), from contents (U, w) given by `which`.
+        """Sum over a row's groups (or pairs) of attention times value, (S, w), from pair types (U, w) given by `which`.
 
         The value is a sum over functions of the distance, and so is its sum over a group: what stands beside each
-        function is a table by content, and attention times the function (G, H, 1 + E) says how much of it is taken.
+        function is a table by pair type, and attention times the function (G, H, 1 + E) says how much of it is taken.
         """
         heads, n_edge = self.config.heads, attention.shape[2]
         scaling, shift = (x.transpose(0, 1).flatten(1) for x in (self.scaling, self.shift))
-        table = torch.addcmul(shift, content.unsqueeze(1), scaling)  # (U, 1 + E, w)
+        table = torch.addcmul(shift, pair_state.unsqueeze(1), scaling)  # (U, 1 + E, w)
         head, function = (torch.arange(n, device=row.device) for n in (heads, n_edge))
         first = head.view(-1, 1, 1) + heads * function  # (H, 1, 1 + E)
         size = torch.bincount(row, minlength=n_rows)
         start = (size.cumsum(0) - size + len(row) * head.unsqueeze(1)) * n_edge  # (H, S)
         weights = attention.transpose(0, 1).flatten()  # (H * G * (1 + E))
         taken = (which.unsqueeze(1) * (heads * n_edge) + first).flatten()
-        table = table.reshape(-1, content.shape[1] // heads)
+        table = table.reshape(-1, pair_state.shape[1] // heads)
         summed = F.embedding_bag(taken, table, start.flatten(), mode="sum", per_sample_weights=weights)
         return summed.view(heads, n_rows, -1).transpose(0, 1).flatten(1)
 

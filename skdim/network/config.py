@@ -65,7 +65,7 @@ class ModelConfig:
         "moments": statistics over the sites of raw features and environments, and densities of the former.
         "network": the paper's pre-pool layers, mean over sites, post-pool layers.
     negatives : tuple of str
-        Kinds of false samples of the global objective.
+        Kinds of negatives of the global objective.
     kl_weight : float
         Weight of the divergence of environments and vectors from the unit Gaussian.
     local_dim, global_dim : int

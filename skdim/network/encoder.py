@@ -6,9 +6,9 @@ Site-Net [1]_ looks at every bond z_ij = [x_i, x_j, e_ij] of a site, weighs the 
     x_i' = g_S([m_i^1 ... m_i^H]),     e_ij' = g_I(z_ij).
 
 A first layer W z_ij is W_a x_i + W_b x_j + W_c e_ij, so sites are projected before they are gathered into pairs,
-and in the first block, where x depends on the content of a site alone, only the distinct contents are projected.
+and in the first block, where x depends on the type of a site alone, only the distinct site types are projected.
 
-Shapes in comments: S rows, P pairs, K site contents, F site features, H heads, w width.
+Shapes in comments: S rows, P pairs, K site types, F site features, H heads, w width.
 
 References
 ----------
@@ -52,7 +52,7 @@ class Environments(NamedTuple):
 
     def attention(self, batch: Batch) -> torch.Tensor:
         """Attention (P, H) of each site to its pairs, copies of a pair together."""
-        return segment_softmax(self.scores, batch.row, len(batch.kind))[0]
+        return segment_softmax(self.scores, batch.row, len(batch.site_type))[0]
 
 
 class SiteNetEncoder(nn.Module):
@@ -113,7 +113,7 @@ class SiteNetEncoder(nn.Module):
         batch : Batch
             S rows, P pairs.
         features : Tensor of shape (K, F)
-            Standardised features of the batch's site contents.
+            Standardised features of the batch's site types.
         distance : Tensor of shape (P,)
             Distances in Angstrom, the batch's own or disturbed ones.
         geometry : Geometry, optional
@@ -143,7 +143,7 @@ class SiteNetEncoder(nn.Module):
         """
         if len(self.blocks) == 1 and environments.scores is geometry.prior:
             return environments.log_partition
-        return segment_softmax(geometry.prior, batch.row, len(batch.kind))[1]
+        return segment_softmax(geometry.prior, batch.row, len(batch.site_type))[1]
 
     def same_geometry(self, other: SiteNetEncoder) -> bool:
         """Whether the two take the same of distances, so that it need be computed once only."""

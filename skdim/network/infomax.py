@@ -2,7 +2,7 @@
 
 *Local*: a site's environment tells its own pairs from those of a site of another crystal [1]_.
 *Global*: a crystal's vector tells its own environments from false ones [1]_.
-*Context*: the surroundings of a site tell which content sits there. It is local Deep InfoMax after what the
+*Context*: the surroundings of a site tell which element sits there. It is local Deep InfoMax after what the
 environment shares with its centre by construction has been taken away: the encoder never sees the centre.
 
 References
@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from skdim.network.estimators import ESTIMATORS, Scores
-from skdim.network.false_samples import draw_rows, runs
+from skdim.network.negatives import draw_rows, runs
 from skdim.network.segments import segment_sum
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class Critic(nn.Module):
 def site_pair_weights(batch: Batch) -> torch.Tensor:
     """Share (P,) of each pair in its site: (1 + d)^-2, counts and cutoff included, summing to one."""
     weight = batch.log_count.exp() * (1.0 + batch.distance) ** -2
-    return weight / segment_sum(weight, batch.row, len(batch.kind)).index_select(0, batch.row)
+    return weight / segment_sum(weight, batch.row, len(batch.site_type)).index_select(0, batch.row)
 
 
 class LocalObjective(nn.Module):
@@ -126,8 +126,8 @@ class LocalObjective(nn.Module):
         generator : torch.Generator
             Draws the site of the other crystal.
         """
-        n_rows = len(batch.kind)
-        sampled = features.index_select(0, batch.kind).index_select(0, batch.neighbor)
+        n_rows = len(batch.site_type)
+        sampled = features.index_select(0, batch.site_type).index_select(0, batch.neighbor)
         samples = self.critic.samples(torch.cat([sampled, batch.distance.unsqueeze(1)], 1))
         anchors = self.critic.anchors(local)
         weight = site_pair_weights(batch)
@@ -163,7 +163,7 @@ class GlobalObjective(nn.Module):
         local: torch.Tensor,
         false: list[tuple[torch.Tensor, torch.Tensor]],
     ) -> torch.Tensor:
-        """Return the loss, the mean over the kinds of false samples.
+        """Return the loss, the mean over the kinds of negatives.
 
         Parameters
         ----------
@@ -174,7 +174,7 @@ class GlobalObjective(nn.Module):
         local : Tensor of shape (S, n_local)
             True environments.
         false : list of (Tensor of shape (S, n_local), LongTensor of shape (S,))
-            For each kind of false sample its environments and the crystal each is held against.
+            For each kind of negative its environments and the crystal each is held against.
         """
         anchors = self.critic.anchors(vector)
         samples = self.critic.samples(local)
@@ -221,9 +221,9 @@ class ContextObjective(nn.Module):
         return F.linear(self.query(context), self.key, self.bias + self.log_share).log_softmax(1)
 
     def surprise(self, batch: Batch, log_probabilities: torch.Tensor) -> torch.Tensor:
-        """How unlikely the surroundings find the true content of each site, (S,), in nats."""
+        """How unlikely the surroundings find the true species of each site, (S,), in nats."""
         share = batch.fractions / batch.fractions.sum(1, keepdim=True)
-        return -(share.index_select(0, batch.kind) * log_probabilities).sum(1)
+        return -(share.index_select(0, batch.site_type) * log_probabilities).sum(1)
 
     def forward(self, batch: Batch, context: torch.Tensor) -> torch.Tensor:
         """Return the loss: mean over crystals of the mean surprise over their sites."""

@@ -10,10 +10,10 @@ from torch import nn
 from skdim.network.encoder import SiteNetEncoder
 from skdim.network.infomax import ContextObjective
 from skdim.network.layers import perceptron
-from skdim.network.levels import TwoLevels
 from skdim.network.noise import crystal_noise, pair_noise
 from skdim.network.segments import MOMENTS, SIGNED_MOMENTS, mean_and_covariance, runs_of, weighted_moments, weighted_sum
-from skdim.network.threads import spare_lost_threads
+from skdim.network.threads import use_one_thread_after_fork
+from skdim.network.two_level import TwoLevelObjective
 
 if TYPE_CHECKING:
     from skdim.network.architecture import EncoderConfig
@@ -82,7 +82,7 @@ class CrystalModel(nn.Module):
     feature_scale: torch.Tensor
 
     def __init__(self, config: ModelConfig, statistics: SiteStatistics) -> None:
-        spare_lost_threads()
+        use_one_thread_after_fork()
         super().__init__()
         self.config = config
         self.register_buffer("feature_mean", statistics.mean)
@@ -92,7 +92,7 @@ class CrystalModel(nn.Module):
         self.context: ContextTower | None = None
         if config.context_encoder is not None:
             self.context = ContextTower(n_features, n_extra, config.context_encoder, statistics.share)
-        self.published = TwoLevels(config, self.encoder.out_width, n_features) if config.has_gaussians else None
+        self.two_level = TwoLevelObjective(config, self.encoder.out_width, n_features) if config.has_gaussians else None
 
     def features(self, batch: Batch) -> torch.Tensor:
         """Standardised and bounded site features (K, F)."""
@@ -113,8 +113,8 @@ class CrystalModel(nn.Module):
         if self.context is not None and objective.context > 0:
             context = self.context(batch, features, disturbed(batch, objective, generator))
             losses["context"] = objective.context * self.context.objective(batch, context)
-        if self.published is not None:
-            losses.update(self.published.losses(batch, features, self.encoder, generator))
+        if self.two_level is not None:
+            losses.update(self.two_level.losses(batch, features, self.encoder, generator))
         return losses
 
     def site_parts(self, batch: Batch) -> dict[str, torch.Tensor]:
@@ -122,7 +122,7 @@ class CrystalModel(nn.Module):
         features = self.features(batch)
         geometry = self.encoder.geometry(batch, batch.distance)
         environments = self.encoder(batch, features, batch.distance, geometry)
-        parts = {"raw": features.index_select(0, batch.kind)}
+        parts = {"raw": features.index_select(0, batch.site_type)}
         parts["density"] = self.encoder.surroundings(batch, geometry, environments)
         parts["environment"] = environments.vector
         if self.context is not None:
@@ -142,8 +142,8 @@ class CrystalModel(nn.Module):
 
     def vectors(self, batch: Batch) -> torch.Tensor:
         """Crystal vectors (B, D), before they are standardised."""
-        if self.config.readout == "network" and self.published is not None:
-            return self.published.vectors(batch, self.encoder(batch, self.features(batch), batch.distance).vector)
+        if self.config.readout == "network" and self.two_level is not None:
+            return self.two_level.vectors(batch, self.encoder(batch, self.features(batch), batch.distance).vector)
         parts = self.site_parts(batch)
         sites, weight = runs_of(batch.crystal, len(batch)), batch.site_weight
         few = torch.cat([v for k, v in parts.items() if k in _ALL_MOMENTS], 1)
@@ -207,7 +207,7 @@ def densities(
     list of Tensor of shape (B, F)
         Two for the volume of the cell and two for each spacing: per volume and per length.
     """
-    features = batch.features.index_select(0, batch.kind)
+    features = batch.features.index_select(0, batch.site_type)
     by_crystal = batch.volume.pow(-1.0 / 3.0).index_select(0, batch.crystal)
     inverse = [by_crystal, *((log_sums[:, head] / power).exp() for head, power in spacings.values())]
     weights = [batch.site_weight * i**power for i in inverse for power in _DENSITIES.values()]

@@ -38,7 +38,7 @@ def one_torch_thread() -> Iterator[None]:
                 torch.set_num_threads(_FOUND.pop())
 
 
-def spare_lost_threads() -> None:
+def use_one_thread_after_fork() -> None:
     """In a process that was forked off after this module was imported, let torch compute in one thread from here on.
 
     Threads are not forked, and torch would wait for them for ever.

@@ -10,7 +10,7 @@ import numpy as np
 from skdim.points.cells import primitive_cell, supercell_pairs
 from skdim.points.features import interaction_features
 from skdim.points.neighbors import APART, Cell, Pairs, both_directions, cut_shells, presence, shell_pairs
-from skdim.points.pointsets import Kinds, PointSets
+from skdim.points.pointsets import PointSets, SiteTypes
 from skdim.points.reduction import Reduced, merge, site_classes, snap, sort_by_distance
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Recipe:
+class PointSetConfig:
     """What turns cells into point sets; see `CrystalPointSetTransformer` for the meaning of each field."""
 
     neighborhood: str
@@ -37,23 +37,23 @@ class _Chunk:
     """All sites and directed pairs of a chunk, counted over the chunk; pairs sorted by site and then by distance."""
 
     crystal: NDArray[np.int64]  # (S,)
-    kind: NDArray[np.int64]  # (S,)
+    site_type: NDArray[np.int64]  # (S,)
     site: NDArray[np.int64]  # (P,)
     neighbor: NDArray[np.int64]  # (P,)
     distance: NDArray[np.float64]  # (P,) snapped
     weight: NDArray[np.float64]  # (P,)
 
 
-def assemble(cells: Sequence[Cell], kinds: Kinds, recipe: Recipe, *, reduce: bool = True) -> PointSets:
+def assemble(cells: Sequence[Cell], site_types: SiteTypes, config: PointSetConfig, *, reduce: bool = True) -> PointSets:
     """Build the point sets of some crystals.
 
     Parameters
     ----------
     cells : sequence of Cell
         At least one crystal, each with at least one site.
-    kinds : Kinds
-        The site contents that the cells' ``kind`` points into.
-    recipe : Recipe
+    site_types : SiteTypes
+        The site types that the cells' ``site_type`` points into.
+    config : PointSetConfig
         Neighbourhood, tolerance and features.
     reduce : bool, default=True
         False keeps every site and pair as a row of its own, on the same snapped distances: the slow twin.
@@ -63,46 +63,47 @@ def assemble(cells: Sequence[Cell], kinds: Kinds, recipe: Recipe, *, reduce: boo
     PointSets
         One crystal for each cell, in order.
     """
-    if recipe.neighborhood == "supercell":
-        cells = [_primitive(cell, recipe.tolerance) for cell in cells]
-    chunk = _collect(cells, kinds.fractions.sum(1), recipe)
+    if config.neighborhood == "supercell":
+        cells = [_primitive(cell, config.tolerance) for cell in cells]
+    chunk = _collect(cells, site_types.fractions.sum(1), config)
     reduced = _reduce(chunk) if reduce else _keep_all(chunk)
-    return _columns(cells, kinds, recipe, chunk, reduced)
+    return _columns(cells, site_types, config, chunk, reduced)
 
 
 def _primitive(cell: Cell, tolerance: float) -> Cell:
     """The primitive reduced cell of the same crystal; shells need none, they do not depend on the cell."""
-    primitive = primitive_cell(cell.lattice, cell.frac, cell.kind, tolerance)
-    return Cell(primitive.lattice, primitive.frac, cell.kind[primitive.site], cell.volume)
+    primitive = primitive_cell(cell.lattice, cell.frac, cell.site_type, tolerance)
+    return Cell(primitive.lattice, primitive.frac, cell.site_type[primitive.site], cell.volume)
 
 
-def _collect(cells: Sequence[Cell], occupancy: NDArray[np.floating], recipe: Recipe) -> _Chunk:
-    """Find, snap and cut the pairs of all crystals at once; occupancies are those of the kinds."""
+def _collect(cells: Sequence[Cell], occupancy: NDArray[np.floating], config: PointSetConfig) -> _Chunk:
+    """Find, snap and cut the pairs of all crystals at once; occupancies are those of the site types."""
     sizes = np.array([len(c.frac) for c in cells])
     crystal = np.repeat(np.arange(len(cells)), sizes)
-    kind = np.concatenate([c.kind for c in cells]).astype(np.int64)
+    site_type = np.concatenate([c.site_type for c in cells]).astype(np.int64)
     first = np.r_[0, np.cumsum(sizes)]
-    pairs = _flatten(_find(cells, recipe), first)
-    low, high = np.minimum(kind[pairs.site], kind[pairs.neighbor]), np.maximum(kind[pairs.site], kind[pairs.neighbor])
-    keys = (crystal[pairs.site] * (kind.max() + 1) + low) * (kind.max() + 1) + high
-    snapped = snap(keys, pairs.distance, recipe.tolerance)
-    if recipe.neighborhood == "supercell":
+    pairs = _flatten(_find(cells, config), first)
+    types = site_type[pairs.site], site_type[pairs.neighbor]
+    low, high = np.minimum(*types), np.maximum(*types)
+    keys = (crystal[pairs.site] * (site_type.max() + 1) + low) * (site_type.max() + 1) + high
+    snapped = snap(keys, pairs.distance, config.tolerance)
+    if config.neighborhood == "supercell":
         order = sort_by_distance(pairs.site, snapped)
         weight = np.ones(len(order))
     else:
         pairs, snapped = both_directions(pairs), np.r_[snapped, snapped]
-        order, weight = cut_shells(len(kind), pairs.site, snapped, recipe.n_neighbors)
+        order, weight = cut_shells(len(site_type), pairs.site, snapped, config.n_neighbors)
         near = np.flatnonzero(snapped[order] < APART)
-        both = kind[pairs.site[order[near]]], kind[pairs.neighbor[order[near]]]
+        both = site_type[pairs.site[order[near]]], site_type[pairs.neighbor[order[near]]]
         weight[near] *= presence(snapped[order[near]], occupancy[both[0]] + occupancy[both[1]])
-    return _Chunk(crystal, kind, pairs.site[order], pairs.neighbor[order], snapped[order], weight)
+    return _Chunk(crystal, site_type, pairs.site[order], pairs.neighbor[order], snapped[order], weight)
 
 
-def _find(cells: Sequence[Cell], recipe: Recipe) -> list[Pairs]:
+def _find(cells: Sequence[Cell], config: PointSetConfig) -> list[Pairs]:
     """Pairs of each crystal: in one direction for shells, all of them for supercells."""
-    if recipe.neighborhood == "shell":
-        return shell_pairs(cells, recipe.n_neighbors, margin=3 * recipe.tolerance)
-    return [Pairs(*supercell_pairs(c.lattice, c.frac, recipe.supercell_size)) for c in cells]
+    if config.neighborhood == "shell":
+        return shell_pairs(cells, config.n_neighbors, margin=3 * config.tolerance)
+    return [Pairs(*supercell_pairs(c.lattice, c.frac, config.supercell_size)) for c in cells]
 
 
 def _flatten(found: Sequence[Pairs], first: NDArray[np.int64]) -> Pairs:
@@ -116,38 +117,40 @@ def _flatten(found: Sequence[Pairs], first: NDArray[np.int64]) -> Pairs:
 
 def _reduce(chunk: _Chunk) -> Reduced:
     """Merge the sites and pairs that symmetry makes alike."""
-    label = chunk.crystal * (chunk.kind.max() + 1) + chunk.kind
+    label = chunk.crystal * (chunk.site_type.max() + 1) + chunk.site_type
     classes = site_classes(label, chunk.site, chunk.neighbor, chunk.distance)
     return merge(classes, chunk.site, chunk.neighbor, chunk.distance)
 
 
 def _keep_all(chunk: _Chunk) -> Reduced:
     """Every site a row and every pair a pair."""
-    n, ones = np.arange(len(chunk.kind)), np.ones(len(chunk.site), np.int32)
+    n, ones = np.arange(len(chunk.site_type)), np.ones(len(chunk.site), np.int32)
     return Reduced(n, np.ones(len(n), np.int32), chunk.site, chunk.neighbor, np.arange(len(ones)), ones)
 
 
-def _columns(cells: Sequence[Cell], kinds: Kinds, recipe: Recipe, chunk: _Chunk, reduced: Reduced) -> PointSets:
+def _columns(
+    cells: Sequence[Cell], site_types: SiteTypes, config: PointSetConfig, chunk: _Chunk, reduced: Reduced
+) -> PointSets:
     """The columns of the point sets."""
-    crystal, kind = chunk.crystal[reduced.representative], chunk.kind[reduced.representative]
+    crystal, site_type = chunk.crystal[reduced.representative], chunk.site_type[reduced.representative]
     site_offsets = np.searchsorted(crystal, np.arange(len(cells) + 1))
-    pair_offsets = np.searchsorted(reduced.pair_row, np.arange(len(kind) + 1))
+    pair_offsets = np.searchsorted(reduced.pair_row, np.arange(len(site_type) + 1))
     distance = chunk.distance[reduced.pair_source]
-    row_kind, neighbor_kind = kind[reduced.pair_row], kind[reduced.pair_neighbor]
+    types = site_type[reduced.pair_row], site_type[reduced.pair_neighbor]
     divisor = np.gcd.reduceat(reduced.multiplicity, site_offsets[:-1])
     return PointSets(
         site_offsets=site_offsets.astype(np.int64),
         pair_offsets=pair_offsets.astype(np.int64),
-        kind=kind.astype(np.int32),
+        site_type=site_type.astype(np.int32),
         multiplicity=(reduced.multiplicity // divisor[crystal]).astype(np.int32),
         neighbor=(reduced.pair_neighbor - site_offsets[crystal[reduced.pair_row]]).astype(np.int32),
         distance=distance.astype(np.float32),
         count=reduced.count,
         weight=chunk.weight[reduced.pair_source].astype(np.float32),
-        extra=interaction_features(recipe.interaction_features[1:], kinds, row_kind, neighbor_kind, distance),
+        extra=interaction_features(config.interaction_features[1:], site_types, *types, distance),
         volume=np.array([c.volume for c in cells], np.float32),
-        kinds=kinds,
-        feature_names=recipe.feature_names,
-        interaction_names=recipe.interaction_features,
-        settings=recipe.settings,
+        site_types=site_types,
+        feature_names=config.feature_names,
+        interaction_names=config.interaction_features,
+        settings=config.settings,
     )

@@ -1,4 +1,4 @@
-"""Lattice, coordinates and kinds of a crystal in, its primitive reduced cell and the pairs of its supercell out.
+"""Lattice, coordinates and site types of a crystal in, its primitive reduced cell and the pairs of its supercell out.
 
 The supercell neighbourhood is that of the paper: each of the n sites of the primitive cell sees all N atoms of one
 near-cubic, near-orthogonal supercell, at their minimum-image distances. Two descriptions of a crystal (rotated,
@@ -20,7 +20,7 @@ import moyopy
 import numpy as np
 from numpy.typing import NDArray
 
-from skdim.crystals.prechecks import site_contents
+from skdim.crystals.prechecks import site_species
 
 if TYPE_CHECKING:
     from pymatgen.core.structure import IStructure
@@ -75,12 +75,12 @@ def primitive_arrays(structure: IStructure, tolerance: float = 1e-3) -> Primitiv
     (8, 2)
     """
     numbers: dict[object, int] = {}
-    kind = np.array([numbers.setdefault(content, len(numbers)) for content in site_contents(structure)], np.int64)
-    return primitive_cell(np.asarray(structure.lattice.matrix), np.asarray(structure.frac_coords), kind, tolerance)
+    site_type = np.array([numbers.setdefault(species, len(numbers)) for species in site_species(structure)], np.int64)
+    return primitive_cell(np.asarray(structure.lattice.matrix), np.asarray(structure.frac_coords), site_type, tolerance)
 
 
 def primitive_cell(
-    lattice: NDArray[np.float64], frac: NDArray[np.float64], kind: NDArray[np.integer], tolerance: float = 1e-3
+    lattice: NDArray[np.float64], frac: NDArray[np.float64], site_type: NDArray[np.integer], tolerance: float = 1e-3
 ) -> PrimitiveCell:
     """Find the primitive cell in the standard setting of the space group and reduce it.
 
@@ -90,8 +90,8 @@ def primitive_cell(
         Lattice vectors as rows, in Angstrom.
     frac : ndarray of shape (m, 3)
         Fractional coordinates.
-    kind : ndarray of int, shape (m,)
-        Sites of different kinds are never translated copies of each other.
+    site_type : ndarray of int, shape (m,)
+        Sites of different site types are never translated copies of each other.
     tolerance : float, default=1e-3
         In Angstrom: atoms this near to what a symmetry demands are moved there.
 
@@ -101,7 +101,7 @@ def primitive_cell(
         Rotated and shifted against the given cell. Where the symmetry search fails, as with several sites in
         one place, it is the given cell, reduced: all atoms are there, but the cell may be larger than need be.
     """
-    labels = np.unique(kind, return_inverse=True)[1].reshape(-1) + 1
+    labels = np.unique(site_type, return_inverse=True)[1].reshape(-1) + 1
     cell = moyopy.Cell(lattice.tolist(), frac.tolist(), labels.tolist())
     found = _analyse(cell, tolerance)
     if found is None:

@@ -11,13 +11,13 @@ import numpy as np
 from pymatgen.core.structure import IStructure
 
 from skdim._allocator import keep_freed_memory
-from skdim.crystals.prechecks import site_contents
+from skdim.crystals.prechecks import site_species
 from skdim.crystals.structures import try_structure
-from skdim.points.assembly import Recipe, assemble
-from skdim.points.features import ElementTable, SiteFeaturizer, kinds_from_contents, kinds_from_sites
-from skdim.points.kinds import Kinds
+from skdim.points.assembly import PointSetConfig, assemble
+from skdim.points.features import ElementTable, SiteFeaturizer, site_types_from_sites, site_types_from_species
 from skdim.points.neighbors import Cell
 from skdim.points.pointsets import PointSets
+from skdim.points.sitetypes import N_ATOMIC_NUMBERS, SiteTypes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -48,7 +48,7 @@ class Work:
 
     Attributes
     ----------
-    recipe : Recipe
+    config : PointSetConfig
         Neighbourhood, tolerance and features.
     features : ElementTable or SiteFeaturizer
         Where site features come from.
@@ -60,7 +60,7 @@ class Work:
         Where relative paths begin, for processes that may be elsewhere.
     """
 
-    recipe: Recipe
+    config: PointSetConfig
     features: ElementTable | SiteFeaturizer
     max_sites: int
     cache: Cache | None = None
@@ -80,10 +80,10 @@ class Prepared(NamedTuple):
 
     lattice: NDArray[np.float64]  # (U, 3, 3)
     frac: NDArray[np.float64]  # (S, 3), crystal after crystal
-    kind: NDArray[np.int32]  # (S,)
+    site_type: NDArray[np.int32]  # (S,)
     sizes: list[int]  # sites of each of U crystals
     volumes: list[float]
-    kinds: Kinds
+    site_types: SiteTypes
     usable: list[int]  # row of each crystal
     failures: list[tuple[int, str]]
     n_rows: int
@@ -91,8 +91,8 @@ class Prepared(NamedTuple):
     def cells(self) -> list[Cell]:
         """The crystals, one after the other."""
         ends = np.cumsum(self.sizes)[:-1]
-        fracs, kinds = np.split(self.frac, ends), np.split(self.kind, ends)
-        return [Cell(*each) for each in zip(self.lattice, fracs, kinds, self.volumes, strict=True)]
+        fracs, site_types = np.split(self.frac, ends), np.split(self.site_type, ends)
+        return [Cell(*each) for each in zip(self.lattice, fracs, site_types, self.volumes, strict=True)]
 
 
 def sends_arrays(rows: Sequence[object], work: Work) -> bool:
@@ -122,10 +122,10 @@ def prepare(rows: Sequence[object], work: Work) -> Sequence[object] | Prepared:
     structures, failures = _read(dict(enumerate(rows)), work)
     if not structures:
         return rows
-    cells, kinds = cells_and_kinds(list(structures.values()), table)
-    lattices, fracs, kind, volumes = zip(*((c.lattice, c.frac, c.kind, c.volume) for c in cells), strict=True)
-    stacked = np.stack(lattices), np.concatenate(fracs), np.concatenate(kind)
-    return Prepared(*stacked, list(map(len, fracs)), list(volumes), kinds, list(structures), failures, len(rows))
+    cells, site_types = cells_and_site_types(list(structures.values()), table)
+    lattices, fracs, site_type, volumes = zip(*((c.lattice, c.frac, c.site_type, c.volume) for c in cells), strict=True)
+    stacked = np.stack(lattices), np.concatenate(fracs), np.concatenate(site_type)
+    return Prepared(*stacked, list(map(len, fracs)), list(volumes), site_types, list(structures), failures, len(rows))
 
 
 def featurize(rows: Sequence[object] | Prepared, work: Work) -> Featurized:
@@ -145,7 +145,7 @@ def featurize(rows: Sequence[object] | Prepared, work: Work) -> Featurized:
     """
     keep_freed_memory()
     if isinstance(rows, Prepared):
-        points = _point_sets(rows.cells(), rows.kinds, work.recipe)
+        points = _point_sets(rows.cells(), rows.site_types, work.config)
         return Featurized(_spread(points, rows.usable, rows.n_rows), sorted(rows.failures), [])
     # Worker processes live on between calls, while their caller may have gone elsewhere; other machines may lack it.
     if work.folder is not None and os.getcwd() != work.folder and os.path.isdir(work.folder):
@@ -189,16 +189,20 @@ def _assembled(structures: Mapping[int, IStructure], work: Work) -> tuple[PointS
     """The point sets of checked structures, their rows, and the reasons of rows without site features."""
     structures, values, failures = _describe(structures, work.features)
     if not structures:
-        return no_crystals(0, work.recipe), [], failures
-    return _point_sets(*cells_and_kinds(list(structures.values()), values), work.recipe), list(structures), failures
+        return no_crystals(0, work.config), [], failures
+    return (
+        _point_sets(*cells_and_site_types(list(structures.values()), values), work.config),
+        list(structures),
+        failures,
+    )
 
 
-def _point_sets(cells: Sequence[Cell], kinds: Kinds, recipe: Recipe) -> PointSets:
+def _point_sets(cells: Sequence[Cell], site_types: SiteTypes, config: PointSetConfig) -> PointSets:
     """The point sets of cells, not too many at once."""
     sizes = np.array([len(cell.frac) for cell in cells])
-    around = np.maximum(sizes, _PAIRS_OF_SITE) if recipe.neighborhood == "supercell" else _PAIRS_OF_SITE
+    around = np.maximum(sizes, _PAIRS_OF_SITE) if config.neighborhood == "supercell" else _PAIRS_OF_SITE
     starts = np.flatnonzero(np.diff(np.cumsum(sizes * around) // _PAIRS, prepend=-1)).tolist()
-    parts = [assemble(cells[i:j], kinds, recipe) for i, j in pairwise([*starts, len(cells)])]
+    parts = [assemble(cells[i:j], site_types, config) for i, j in pairwise([*starts, len(cells)])]
     return parts[0] if len(parts) == 1 else PointSets.concatenate(parts)
 
 
@@ -217,10 +221,10 @@ def _describe(
     return {row: structures[row] for row in values}, list(values.values()), failures
 
 
-def cells_and_kinds(
+def cells_and_site_types(
     structures: Sequence[IStructure], features: ElementTable | Sequence[NDArray[np.float64]]
-) -> tuple[list[Cell], Kinds]:
-    """Turn structures into arrays, and the contents of their sites into a table.
+) -> tuple[list[Cell], SiteTypes]:
+    """Turn structures into arrays, and the species of their sites into a table of site types.
 
     Parameters
     ----------
@@ -233,31 +237,31 @@ def cells_and_kinds(
     -------
     cells : list of Cell
         One for each structure.
-    kinds : Kinds
-        The distinct site contents of all.
+    site_types : SiteTypes
+        The distinct site types of all.
     """
-    contents = [site_contents(s) for s in structures]
-    sizes = np.cumsum([len(c) for c in contents])[:-1]
-    flat = [content for c in contents for content in c]
+    species = [site_species(s) for s in structures]
+    sizes = np.cumsum([len(c) for c in species])[:-1]
+    flat = [one for c in species for one in c]
     if isinstance(features, ElementTable):
-        distinct = {content: k for k, content in enumerate(dict.fromkeys(flat))}
-        kinds = kinds_from_contents(list(distinct), features)
-        kind = np.array([distinct[content] for content in flat], np.int32)
+        distinct = {one: k for k, one in enumerate(dict.fromkeys(flat))}
+        site_types = site_types_from_species(list(distinct), features)
+        site_type = np.array([distinct[one] for one in flat], np.int32)
     else:
-        kinds, kind = kinds_from_sites(flat, np.concatenate(features))
-    atoms = [sum(amount for content in c for _, amount in content) for c in contents]
+        site_types, site_type = site_types_from_sites(flat, np.concatenate(features))
+    atoms = [sum(amount for one in c for _, amount in one) for c in species]
     lattices = np.array([s.lattice.matrix for s in structures])
     volumes = (np.abs(np.linalg.det(lattices)) / atoms).tolist()
     return [
         Cell(lattice, s.frac_coords, k, volume)
-        for s, lattice, k, volume in zip(structures, lattices, np.split(kind, sizes), volumes, strict=True)
-    ], kinds
+        for s, lattice, k, volume in zip(structures, lattices, np.split(site_type, sizes), volumes, strict=True)
+    ], site_types
 
 
-def no_crystals(n: int, recipe: Recipe) -> PointSets:
+def no_crystals(n: int, config: PointSetConfig) -> PointSets:
     """Return point sets of n crystals that all failed."""
-    kinds = Kinds(np.zeros((0, len(recipe.feature_names))), np.zeros((0, 119), np.float32))
-    return PointSets.empty(n, kinds, recipe.feature_names, recipe.interaction_features, recipe.settings)
+    site_types = SiteTypes(np.zeros((0, len(config.feature_names))), np.zeros((0, N_ATOMIC_NUMBERS), np.float32))
+    return PointSets.empty(n, site_types, config.feature_names, config.interaction_features, config.settings)
 
 
 def _spread(points: PointSets, rows: Sequence[int], n: int) -> PointSets:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from skdim.points.kinds import N_ELEMENTS
+from skdim.points.sitetypes import N_ELEMENTS
 
 SITE_FEATURES: dict[str, tuple[str, ...]] = {
     "paper": (
@@ -97,7 +97,7 @@ class ElementTable:
 
     @property
     def feature_names(self) -> tuple[str, ...]:
-        """Names of the columns of kinds made with this table: those of the table, then "occupancy"."""
+        """Names of the columns of site types made with this table: those of the table, then "occupancy"."""
         return (*self.names, "occupancy")
 
     @property

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skdim.points.elements import SITE_FEATURES, ElementTable, element_table
-from skdim.points.kinds import N_ELEMENTS, Kinds
+from skdim.points.sitetypes import N_ELEMENTS, SiteTypes
 
 if TYPE_CHECKING:
     from pymatgen.core.structure import IStructure
@@ -22,9 +22,9 @@ __all__ = [
     "SiteFeaturizer",
     "check_interaction_features",
     "interaction_features",
-    "kinds_from_contents",
-    "kinds_from_sites",
     "resolve_site_features",
+    "site_types_from_sites",
+    "site_types_from_species",
 ]
 
 INTERACTION_FEATURES = ("distance", "log_coulomb", "radius_ratio")
@@ -50,7 +50,7 @@ class SiteFeaturizer:
 
     @property
     def feature_names(self) -> tuple[str, ...]:
-        """Names of the columns of kinds made with these features: the labels, then "occupancy"."""
+        """Names of the columns of site types made with these features: the labels, then "occupancy"."""
         return (*self.names, "occupancy")
 
     def describe(self, structure: IStructure) -> NDArray[np.float64]:
@@ -121,80 +121,80 @@ def resolve_site_features(spec: Any) -> ElementTable | SiteFeaturizer:
     return element_table(spec)
 
 
-def kinds_from_contents(contents: Sequence[Sequence[tuple[int, float]]], table: ElementTable) -> Kinds:
-    """Make the table of kinds of distinct site contents.
+def site_types_from_species(species: Sequence[Sequence[tuple[int, float]]], table: ElementTable) -> SiteTypes:
+    """Make the table of site types from the species of each.
 
     Parameters
     ----------
-    contents : sequence of sequences of (int, float)
-        Atomic numbers and occupancies of each of the K contents.
+    species : sequence of sequences of (int, float)
+        Atomic numbers and occupancies of each of the K site types.
     table : ElementTable
 
     Returns
     -------
-    Kinds
+    SiteTypes
         Features are the means of the element values weighted by occupancy; the last column is the total occupancy.
 
     Raises
     ------
     ValueError
-        If a content holds no atoms, or an element beyond the tables.
+        If a site type holds no atoms, or an element beyond the tables.
 
     Examples
     --------
-    >>> from skdim.points.features import kinds_from_contents, resolve_site_features
-    >>> kinds = kinds_from_contents([((8, 0.5), (9, 0.25))], resolve_site_features(["Number"]))
-    >>> kinds.features.round(3).tolist()
+    >>> from skdim.points.features import site_types_from_species, resolve_site_features
+    >>> site_types = site_types_from_species([((8, 0.5), (9, 0.25))], resolve_site_features(["Number"]))
+    >>> site_types.features.round(3).tolist()
     [[8.333, 0.75]]
     """
-    fractions = _occupancies(contents)
+    fractions = _occupancies(species)
     row, z = np.nonzero(fractions)
     unknown = np.unique(z[~table.supported[z]])
     if len(unknown):
         raise ValueError(f"the element tables end before atomic numbers {unknown.tolist()}.")
     total = fractions.sum(axis=1)
-    features = np.zeros((len(contents), len(table.names) + 1))
+    features = np.zeros((len(species), len(table.names) + 1))
     # Weights first, so that a site of one element has exactly the values of the element.
     np.add.at(features[:, :-1], row, (fractions[row, z] / total[row])[:, None] * table.values[z])
     features[:, -1] = total
-    return Kinds(features, fractions.astype(np.float32))
+    return SiteTypes(features, fractions.astype(np.float32))
 
 
-def kinds_from_sites(
-    contents: Sequence[Sequence[tuple[int, float]]], values: NDArray[np.float64], digits: int = 6
-) -> tuple[Kinds, NDArray[np.int32]]:
-    """Make the table of kinds of sites that have features of their own.
+def site_types_from_sites(
+    species: Sequence[Sequence[tuple[int, float]]], values: NDArray[np.float64], digits: int = 6
+) -> tuple[SiteTypes, NDArray[np.int32]]:
+    """Make the table of site types of sites that have features of their own.
 
     Parameters
     ----------
-    contents : sequence of sequences of (int, float)
+    species : sequence of sequences of (int, float)
         Atomic numbers and occupancies of each of the n sites.
     values : ndarray of float64, shape (n, F)
         From `SiteFeaturizer.describe`.
     digits : int, default=6
-        Significant digits that are kept, so that sites alike by symmetry share a kind in spite of rounding errors.
+        Significant digits that are kept, so that sites alike by symmetry share a site type in spite of rounding errors.
 
     Returns
     -------
-    kinds : Kinds
+    site_types : SiteTypes
         The distinct sites; the last feature is the total occupancy.
-    kind : ndarray of int32, shape (n,)
-        The kind of each site.
+    site_type : ndarray of int32, shape (n,)
+        The type of each site.
     """
-    fractions = _occupancies(contents)
+    fractions = _occupancies(species)
     magnitude = np.floor(np.log10(np.where(values == 0, 1, np.abs(values))))
     scale = 10.0 ** (digits - 1 - magnitude)
     features = np.column_stack([np.rint(values * scale) / scale, fractions.sum(axis=1)]) + 0.0
     rows = np.column_stack([features, fractions])
     _, first, inverse = np.unique(rows, axis=0, return_index=True, return_inverse=True)
-    return Kinds(features[first], fractions[first].astype(np.float32)), inverse.reshape(-1).astype(np.int32)
+    return SiteTypes(features[first], fractions[first].astype(np.float32)), inverse.reshape(-1).astype(np.int32)
 
 
 def interaction_features(
     names: Sequence[str],
-    kinds: Kinds,
-    kind_i: NDArray[Any],
-    kind_j: NDArray[Any],
+    site_types: SiteTypes,
+    type_i: NDArray[Any],
+    type_j: NDArray[Any],
     distance: NDArray[Any],
 ) -> NDArray[np.float32]:
     r"""Compute features of pairs other than the distance.
@@ -203,9 +203,9 @@ def interaction_features(
     ----------
     names : sequence of str
         Of "log_coulomb" and "radius_ratio"; E of them.
-    kinds : Kinds
-    kind_i, kind_j : ndarray of int, shape (P,)
-        Kinds of both sites of each pair.
+    site_types : SiteTypes
+    type_i, type_j : ndarray of int, shape (P,)
+        Site types of both sites of each pair.
     distance : ndarray of float, shape (P,)
         In Angstrom.
 
@@ -232,7 +232,7 @@ def interaction_features(
     """
     check_interaction_features(("distance", *names))
     columns = {"log_coulomb": _log_coulomb, "radius_ratio": _radius_ratio}
-    found = [columns[name](kinds, kind_i, kind_j, distance) for name in names]
+    found = [columns[name](site_types, type_i, type_j, distance) for name in names]
     return np.array(found, dtype=np.float32).reshape(len(names), len(distance)).T.copy()
 
 
@@ -252,9 +252,11 @@ def check_interaction_features(names: Sequence[str]) -> None:
         )
 
 
-def _log_coulomb(kinds: Kinds, i: NDArray[Any], j: NDArray[Any], distance: NDArray[Any]) -> NDArray[np.float64]:
+def _log_coulomb(
+    site_types: SiteTypes, i: NDArray[Any], j: NDArray[Any], distance: NDArray[Any]
+) -> NDArray[np.float64]:
     """Return the clipped logarithm of the Coulomb matrix, shape (P,)."""
-    charge = _mean_over_site(kinds, np.arange(N_ELEMENTS + 1.0))
+    charge = _mean_over_site(site_types, np.arange(N_ELEMENTS + 1.0))
     product = charge[i] * charge[j]
     own = distance == 0
     apart = np.log(product * _BOHR / np.where(own, 1.0, distance))
@@ -262,30 +264,32 @@ def _log_coulomb(kinds: Kinds, i: NDArray[Any], j: NDArray[Any], distance: NDArr
     return np.asarray(np.clip(both, -_LOG_COULOMB_CLIP, _LOG_COULOMB_CLIP))
 
 
-def _radius_ratio(kinds: Kinds, i: NDArray[Any], j: NDArray[Any], distance: NDArray[Any]) -> NDArray[np.float64]:
+def _radius_ratio(
+    site_types: SiteTypes, i: NDArray[Any], j: NDArray[Any], distance: NDArray[Any]
+) -> NDArray[np.float64]:
     """Return distances in units of the sum of covalent radii, shape (P,)."""
     picometre = np.nan_to_num(element_table(["CovalentRadius"]).values[:, 0])
-    radius = _mean_over_site(kinds, picometre / 100)
+    radius = _mean_over_site(site_types, picometre / 100)
     return np.asarray(distance / (radius[i] + radius[j]))
 
 
-def _mean_over_site(kinds: Kinds, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the mean of an element property over the occupants of each kind, shape (K,)."""
-    row, z = np.nonzero(kinds.fractions)
-    occupancy = kinds.fractions[row, z].astype(np.float64)
-    weighted = np.bincount(row, occupancy * values[z], minlength=len(kinds))
-    return np.asarray(weighted / np.bincount(row, occupancy, minlength=len(kinds)))
+def _mean_over_site(site_types: SiteTypes, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the mean of an element property over the occupants of each site type, shape (K,)."""
+    row, z = np.nonzero(site_types.fractions)
+    occupancy = site_types.fractions[row, z].astype(np.float64)
+    weighted = np.bincount(row, occupancy * values[z], minlength=len(site_types))
+    return np.asarray(weighted / np.bincount(row, occupancy, minlength=len(site_types)))
 
 
-def _occupancies(contents: Sequence[Sequence[tuple[int, float]]]) -> NDArray[np.float64]:
-    """Return occupancies by atomic number, shape (K, 119); a content without atoms is a ValueError."""
-    fractions = np.zeros((len(contents), N_ELEMENTS + 1))
-    for row, content in enumerate(contents):
-        for z, occupancy in content:
+def _occupancies(species: Sequence[Sequence[tuple[int, float]]]) -> NDArray[np.float64]:
+    """Return occupancies by atomic number, shape (K, 119); one without atoms is a ValueError."""
+    fractions = np.zeros((len(species), N_ELEMENTS + 1))
+    for row, occupants in enumerate(species):
+        for z, occupancy in occupants:
             fractions[row, z] += occupancy
     empty = np.flatnonzero(~(fractions.sum(axis=1) > 0))
     if len(empty):
-        raise ValueError(f"site content {contents[empty[0]]!r} holds no atoms.")
+        raise ValueError(f"site species {species[empty[0]]!r} holds no atoms.")
     return fractions
 
 

@@ -14,10 +14,11 @@ from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from skdim._parameters import check_effort
+from skdim._progress import Progress
 from skdim.crystals.rows import as_structures, row_labels
 from skdim.crystals.structures import check_on_error
 from skdim.exceptions import StructureError, describe_failures
-from skdim.points.assembly import Recipe
+from skdim.points.assembly import PointSetConfig
 from skdim.points.chunks import Work, featurize, no_crystals, prepare, sends_arrays
 from skdim.points.features import ElementTable, SiteFeaturizer, check_interaction_features, resolve_site_features
 from skdim.points.pointcache import open_cache
@@ -131,7 +132,7 @@ class CrystalPointSetTransformer(TransformerMixin, BaseEstimator, auto_wrap_outp
         -------
         self
         """
-        self.feature_names_ = self.recipe()[0].feature_names
+        self.feature_names_ = self.config()[0].feature_names
         return self
 
     def transform(self, X: Any) -> PointSets:
@@ -200,7 +201,7 @@ class CrystalPointSetTransformer(TransformerMixin, BaseEstimator, auto_wrap_outp
         quick = isinstance(rows, list) and sends_arrays(rows[:_CHUNK], work)
         done = Parallel(n_jobs=n_jobs, batch_size=4 if quick else "auto", pre_dispatch="8*n_jobs")(jobs)
         failures = [(k * _CHUNK + row, reason) for k, chunk in enumerate(done) for row, reason in chunk.failures]
-        points = [chunk.points for chunk in done] or [no_crystals(0, work.recipe)]
+        points = [chunk.points for chunk in done] or [no_crystals(0, work.config)]
         return PointSets.concatenate(points), failures, [note for chunk in done for note in chunk.notes]
 
     def set_output(self, *, transform: str | None = None) -> CrystalPointSetTransformer:
@@ -227,11 +228,11 @@ class CrystalPointSetTransformer(TransformerMixin, BaseEstimator, auto_wrap_outp
 
     def _work(self) -> Work:
         """Gather what the chunks need."""
-        recipe, features = self.recipe()
-        cache = None if self.cache_dir is None else open_cache(self.cache_dir, recipe, features)
-        return Work(recipe, features, self.max_sites, cache)
+        config, features = self.config()
+        cache = None if self.cache_dir is None else open_cache(self.cache_dir, config, features)
+        return Work(config, features, self.max_sites, cache)
 
-    def recipe(self) -> tuple[Recipe, ElementTable | SiteFeaturizer]:
+    def config(self) -> tuple[PointSetConfig, ElementTable | SiteFeaturizer]:
         """Check the parameters and resolve them."""
         check_on_error(self.on_error)
         check_effort(self.n_jobs, self.verbose)
@@ -249,17 +250,15 @@ class CrystalPointSetTransformer(TransformerMixin, BaseEstimator, auto_wrap_outp
         settings = {"neighborhood": self.neighborhood, "tolerance": float(self.tolerance)}
         size = "n_neighbors" if self.neighborhood == "shell" else "supercell_size"
         settings[size] = int(getattr(self, size))
-        recipe = Recipe(
+        config = PointSetConfig(
             self.neighborhood, self.n_neighbors, self.supercell_size, self.tolerance, pairs, names, settings
         )
-        return recipe, features
+        return config, features
 
     def _chunks(self, rows: Iterable[object]) -> Iterator[list[object]]:
         """Yield the crystals in chunks, behind a progress bar that counts them if one is wanted."""
-        from tqdm.auto import tqdm
-
         total, rest = len(rows) if isinstance(rows, Sized) else None, iter(rows)
-        with tqdm(desc="featurizing", total=total, unit="crystal", disable=not self.verbose) as bar:
+        with Progress("featurizing", "crystals", total, enabled=bool(self.verbose)) as bar:
             while chunk := list(islice(rest, _CHUNK)):
                 yield chunk
                 bar.update(len(chunk))

@@ -46,15 +46,15 @@ class Cell:
         Lattice vectors as rows, in Angstrom.
     frac : ndarray of shape (n, 3)
         Fractional coordinates.
-    kind : ndarray of shape (n,)
-        Index of each site's content.
+    site_type : ndarray of shape (n,)
+        Index of each site's type.
     volume : float
         Cubic Angstrom per atom, atoms counted by occupancy.
     """
 
     lattice: NDArray[np.float64]
     frac: NDArray[np.float64]
-    kind: NDArray[np.int32]
+    site_type: NDArray[np.int32]
     volume: float
 
 

@@ -18,12 +18,12 @@ import numpy as np
 from pymatgen.core.structure import IStructure
 
 import skdim
-from skdim.crystals.prechecks import site_contents
-from skdim.points.assembly import Recipe
+from skdim.crystals.prechecks import site_species
+from skdim.points.assembly import PointSetConfig
 from skdim.points.features import ElementTable, SiteFeaturizer
-from skdim.points.kinds import Kinds
 from skdim.points.pointsets import PointSets
 from skdim.points.ragged import offsets_from_lengths
+from skdim.points.sitetypes import N_ATOMIC_NUMBERS, SiteTypes
 
 # To be raised when the same crystal and settings give another point set, or entries another layout.
 _FORMAT = 1
@@ -31,12 +31,12 @@ _FILE = "pointsets.sqlite"
 _WAIT = 60.0  # seconds for other processes to finish their writing
 # What reads, measures or reduces crystals beside this package.
 _PACKAGES = ("matminer", "moyopy", "numpy", "pymatgen", "vesin")
-_COUNTS = 5  # site rows, pairs, kinds, site features, extra interaction features
+_COUNTS = 5  # site rows, pairs, site_types, site features, extra interaction features
 # Widest first, so that all columns are aligned.
 _LAYOUT = {
     "features": "<f8",
     "fractions": "<f4",
-    "kind": "<i4",
+    "site_type": "<i4",
     "multiplicity": "<i4",
     "n_pairs": "<i4",
     "neighbor": "<i4",
@@ -58,7 +58,7 @@ class Cache:
         The file.
     scope : bytes
         Digest of all settings that change a point set.
-    recipe : Recipe
+    config : PointSetConfig
         Names and settings that the point sets share.
     by_element : bool
         Whether a site's features are those of its elements; if not, all that a structure says of it may matter.
@@ -66,7 +66,7 @@ class Cache:
 
     path: str
     scope: bytes
-    recipe: Recipe
+    config: PointSetConfig
     by_element: bool
 
     @contextmanager
@@ -80,14 +80,16 @@ class Cache:
             yield Entries(self, connection)
 
 
-def open_cache(folder: str | os.PathLike[str], recipe: Recipe, features: ElementTable | SiteFeaturizer) -> Cache:
+def open_cache(
+    folder: str | os.PathLike[str], config: PointSetConfig, features: ElementTable | SiteFeaturizer
+) -> Cache:
     """Make the folder if need be, and digest the settings.
 
     Parameters
     ----------
     folder : path-like
         Where to keep point sets.
-    recipe : Recipe
+    config : PointSetConfig
         Neighbourhood, tolerance and features.
     features : ElementTable or SiteFeaturizer
         Where site features come from.
@@ -106,9 +108,9 @@ def open_cache(folder: str | os.PathLike[str], recipe: Recipe, features: Element
     by_element = isinstance(features, ElementTable)
     source = features.values.tobytes() if isinstance(features, ElementTable) else _content(features.featurizer)
     versions = [skdim.__version__, *map(version, _PACKAGES)]
-    facts = [_FORMAT, versions, recipe.settings, recipe.interaction_features, recipe.feature_names]
+    facts = [_FORMAT, versions, config.settings, config.interaction_features, config.feature_names]
     scope = _digest(json.dumps(facts, sort_keys=True).encode(), source)
-    return Cache(str(place / _FILE), scope, recipe, by_element)
+    return Cache(str(place / _FILE), scope, config, by_element)
 
 
 class Entries:
@@ -140,14 +142,14 @@ class Entries:
         return {row: _digest(self.cache.scope, b"source", limit, *source) for row, source in sources.items()}
 
     def structure_key(self, structure: IStructure) -> bytes:
-        """Return the key of a structure: of its lattice, coordinates and site contents."""
+        """Return the key of a structure: of its lattice, coordinates and site species."""
         if not self.cache.by_element:
             return _digest(self.cache.scope, b"structure", _content(structure.as_dict()))
         arrays = (structure.lattice.matrix, structure.frac_coords)
         return _digest(
             self.cache.scope,
             b"crystal",
-            repr(site_contents(structure)).encode(),
+            repr(site_species(structure)).encode(),
             *(np.asarray(array, np.float64).tobytes() for array in arrays),
         )
 
@@ -163,14 +165,14 @@ class Entries:
         except sqlite3.DatabaseError as error:
             self._note(error)
             return {}
-        points = {key: unpack(blob, self.cache.recipe) for key, blob in found.items()}
+        points = {key: unpack(blob, self.cache.config) for key, blob in found.items()}
         if any(one is None for one in points.values()):
             self.notes.append(f"entries of {self.cache.path} are damaged; they are made again")
         return {row: one for row, key in keys.items() if (one := points.get(key)) is not None}
 
     def store(self, keys: Mapping[int, bytes], points: PointSets) -> dict[int, PointSets]:
-        """Keep point sets, one for each key; return them by row, each with its own kinds only."""
-        single = {row: _with_own_kinds(one) for row, one in zip(keys, points, strict=True)}
+        """Keep point sets, one for each key; return them by row, each with its own site types only."""
+        single = {row: _with_own_site_types(one) for row, one in zip(keys, points, strict=True)}
         if not keys or not self._usable:
             return single
         entries = [(keys[row], pack(one)) for row, one in single.items()]
@@ -199,29 +201,29 @@ def pack(points: PointSets) -> bytes:
     Parameters
     ----------
     points : PointSets
-        One crystal; its kinds are those that it uses.
+        One crystal; its site types are those that it uses.
 
     Returns
     -------
     bytes
     """
     columns = {name: getattr(points, name) for name in _LAYOUT if hasattr(points, name)}
-    columns |= {"features": points.kinds.features, "fractions": points.kinds.fractions}
+    columns |= {"features": points.site_types.features, "fractions": points.site_types.fractions}
     columns["n_pairs"] = np.diff(points.pair_offsets)
-    counts = (len(points.kind), len(points.neighbor), len(points.kinds), len(points.feature_names))
+    counts = (len(points.site_type), len(points.neighbor), len(points.site_types), len(points.feature_names))
     content = np.array([*counts, len(points.interaction_names) - 1], "<i4").tobytes()
     content += b"".join(np.ascontiguousarray(columns[name], dtype).tobytes() for name, dtype in _LAYOUT.items())
     return zlib.crc32(content).to_bytes(4, "little") + content
 
 
-def unpack(blob: bytes, recipe: Recipe) -> PointSets | None:
+def unpack(blob: bytes, config: PointSetConfig) -> PointSets | None:
     """Read what `pack` wrote.
 
     Parameters
     ----------
     blob : bytes
         From `pack`.
-    recipe : Recipe
+    config : PointSetConfig
         Names and settings of the point set.
 
     Returns
@@ -233,30 +235,30 @@ def unpack(blob: bytes, recipe: Recipe) -> PointSets | None:
     if len(blob) < start or zlib.crc32(memoryview(blob)[4:]) != int.from_bytes(blob[:4], "little"):
         return None
     s, p, k, f, e = np.frombuffer(blob, "<i4", _COUNTS, 4).tolist()
-    sizes = {"features": k * f, "fractions": k * 119, "extra": p * e, "volume": 1}
-    sizes |= dict.fromkeys(("kind", "multiplicity", "n_pairs"), s)
+    sizes = {"features": k * f, "fractions": k * N_ATOMIC_NUMBERS, "extra": p * e, "volume": 1}
+    sizes |= dict.fromkeys(("site_type", "multiplicity", "n_pairs"), s)
     columns = {}
     for name, dtype in _LAYOUT.items():
         columns[name] = np.frombuffer(blob, dtype, sizes.get(name, p), start)
         start += columns[name].nbytes
-    kinds = Kinds(columns.pop("features").reshape(k, f), columns.pop("fractions").reshape(k, 119))
+    site_types = SiteTypes(columns.pop("features").reshape(k, f), columns.pop("fractions").reshape(k, N_ATOMIC_NUMBERS))
     return PointSets(
         site_offsets=np.array([0, s]),
         pair_offsets=offsets_from_lengths(columns.pop("n_pairs")),
         extra=columns.pop("extra").reshape(p, e),
-        kinds=kinds,
-        feature_names=recipe.feature_names,
-        interaction_names=recipe.interaction_features,
-        settings=recipe.settings,
+        site_types=site_types,
+        feature_names=config.feature_names,
+        interaction_names=config.interaction_features,
+        settings=config.settings,
         **columns,
     )
 
 
-def _with_own_kinds(points: PointSets) -> PointSets:
-    """The same crystal with a table of only those kinds that it uses."""
-    used, kind = np.unique(points.kind, return_inverse=True)
-    kinds = Kinds(points.kinds.features[used], points.kinds.fractions[used])
-    return replace(points, kind=kind.astype(np.int32), kinds=kinds)
+def _with_own_site_types(points: PointSets) -> PointSets:
+    """The same crystal with a table of only those site types that it uses."""
+    used, site_type = np.unique(points.site_type, return_inverse=True)
+    site_types = SiteTypes(points.site_types.features[used], points.site_types.fractions[used])
+    return replace(points, site_type=site_type.astype(np.int32), site_types=site_types)
 
 
 def _source(obj: str | os.PathLike[str]) -> tuple[bytes, ...]:

@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skdim.points.sitetypes import N_ATOMIC_NUMBERS
+
 # name: dtype, and the count that its first axis follows
 LAYOUT: dict[str, tuple[str, str]] = {
     "site_offsets": ("int64", "crystals + 1"),
     "pair_offsets": ("int64", "site rows + 1"),
-    "kind": ("int32", "site rows"),
+    "site_type": ("int32", "site rows"),
     "multiplicity": ("int32", "site rows"),
     "neighbor": ("int32", "pairs"),
     "distance": ("float32", "pairs"),
@@ -44,9 +46,9 @@ def check_layout(columns: Mapping[str, Any]) -> None:
     for name, (dtype, counted) in LAYOUT.items():
         shape = (lengths[counted], n_extra) if name == "extra" else (lengths[counted],)
         _check_array(name, columns[name], dtype, shape)
-    kinds, n_features = columns["kinds"], len(columns["feature_names"])
-    _check_array("kinds.features", kinds.features, "float64", (len(kinds), n_features))
-    _check_array("kinds.fractions", kinds.fractions, "float32", (len(kinds), 119))
+    site_types, n_features = columns["site_types"], len(columns["feature_names"])
+    _check_array("site_types.features", site_types.features, "float64", (len(site_types), n_features))
+    _check_array("site_types.fractions", site_types.fractions, "float32", (len(site_types), N_ATOMIC_NUMBERS))
     if columns["interaction_names"][:1] != ("distance",):
         raise ValueError(f"interaction_names must begin with 'distance', got {columns['interaction_names']!r}.")
 
@@ -62,7 +64,7 @@ def check_values(columns: Mapping[str, Any]) -> None:
     sites, pairs = np.diff(columns["site_offsets"]), np.diff(columns["pair_offsets"])
     _check_all("site_offsets", "not decrease", sites >= 0)
     _check_all("pair_offsets", "not decrease", pairs >= 0)
-    _check_all("kind", "be a row of kinds", _within(columns["kind"], len(columns["kinds"])))
+    _check_all("site_type", "be a row of site_types", _within(columns["site_type"], len(columns["site_types"])))
     size = np.repeat(np.repeat(sites, sites), pairs)  # (P,) rows of the crystal of each pair
     _check_all("neighbor", "be a row of its crystal", _within(columns["neighbor"], size))
     for name in ("multiplicity", "count"):

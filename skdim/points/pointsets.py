@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NoReturn
@@ -11,20 +12,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skdim.points import storage
-from skdim.points.kinds import Kinds, merge_kinds
 from skdim.points.pointchecks import LAYOUT, SHARED, check_joinable, check_layout, check_values, differences, same
 from skdim.points.ragged import gather_runs, offsets_from_lengths, row_index
+from skdim.points.sitetypes import SiteTypes, merge_site_types
 
-__all__ = ["Kinds", "PointSets"]
+__all__ = ["PointSets", "SiteTypes"]
 
-FORMAT, VERSION = "skdim.PointSets", 1
-_PER_SITE = ("kind", "multiplicity")
+FORMAT, VERSION = "skdim.PointSets", 2
+# What the arrays of earlier layouts were called.
+_FORMER_NAMES = {
+    1: {"site_type": "kind", "site_types_features": "kinds_features", "site_types_fractions": "kinds_fractions"}
+}
+_PER_SITE = ("site_type", "multiplicity")
 _PER_PAIR = ("neighbor", "distance", "count", "weight", "extra")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class PointSets:
-    """Point sets of C crystals in shared columns: S site rows, P pairs, K kinds of site content.
+    """Point sets of C crystals in shared columns: S site rows, P pairs, K site types.
 
     A sequence of crystals for scikit-learn: ``len``, ``shape`` and every form of row indexing work and
     always give `PointSets` again. It is no array: ``numpy.asarray`` of it is refused.
@@ -35,8 +40,8 @@ class PointSets:
         Rows of crystal c are ``site_offsets[c]:site_offsets[c+1]``. No rows: the crystal failed.
     pair_offsets : ndarray of int64, shape (S+1,)
         Pairs of site row s are ``pair_offsets[s]:pair_offsets[s+1]``.
-    kind : ndarray of int32, shape (S,)
-        Row of `kinds`.
+    site_type : ndarray of int32, shape (S,)
+        Row of `site_types`.
     multiplicity : ndarray of int32, shape (S,)
         How many sites of the crystal the row stands for, divided by the greatest common divisor over the crystal.
     neighbor : ndarray of int32, shape (P,)
@@ -51,10 +56,10 @@ class PointSets:
         Interaction features other than the distance.
     volume : ndarray of float32, shape (C,)
         Cubic Angstrom per atom, atoms counted by occupancy; NaN for failed crystals.
-    kinds : Kinds
-        The distinct site contents, shared by all slices of one set.
+    site_types : SiteTypes
+        The distinct site types, shared by all slices of one set.
     feature_names : tuple of str
-        Names of the F columns of ``kinds.features``.
+        Names of the F columns of ``site_types.features``.
     interaction_names : tuple of str
         "distance", then the names of the columns of `extra`.
     settings : mapping
@@ -63,9 +68,9 @@ class PointSets:
     Examples
     --------
     >>> import numpy as np
-    >>> from skdim.points.pointsets import Kinds, PointSets
-    >>> kinds = Kinds(np.ones((1, 1)), np.zeros((1, 119), np.float32))
-    >>> sets = PointSets.empty(3, kinds, ("occupancy",), ("distance",), {"neighborhood": "shell"})
+    >>> from skdim.points.pointsets import SiteTypes, PointSets
+    >>> site_types = SiteTypes(np.ones((1, 1)), np.zeros((1, 119), np.float32))
+    >>> sets = PointSets.empty(3, site_types, ("occupancy",), ("distance",), {"neighborhood": "shell"})
     >>> sets
     PointSets(3 crystals (3 failed), 0 site rows, 0 pairs, 1 site feature, shell neighborhood)
     >>> len(sets[[0, 2]]), len(sets[-1]), len(sets[np.array([True, False, False])])
@@ -74,7 +79,7 @@ class PointSets:
 
     site_offsets: NDArray[np.int64]  # (C+1,)
     pair_offsets: NDArray[np.int64]  # (S+1,)
-    kind: NDArray[np.int32]  # (S,)
+    site_type: NDArray[np.int32]  # (S,)
     multiplicity: NDArray[np.int32]  # (S,)
     neighbor: NDArray[np.int32]  # (P,)
     distance: NDArray[np.float32]  # (P,)
@@ -82,7 +87,7 @@ class PointSets:
     weight: NDArray[np.float32]  # (P,)
     extra: NDArray[np.float32]  # (P, E)
     volume: NDArray[np.float32]  # (C,)
-    kinds: Kinds
+    site_types: SiteTypes
     feature_names: tuple[str, ...]
     interaction_names: tuple[str, ...] = ("distance",)
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -91,7 +96,7 @@ class PointSets:
     def empty(
         cls,
         n_crystals: int,
-        kinds: Kinds,
+        site_types: SiteTypes,
         feature_names: tuple[str, ...],
         interaction_names: tuple[str, ...] = ("distance",),
         settings: Mapping[str, Any] | None = None,
@@ -103,7 +108,7 @@ class PointSets:
         columns["volume"] = np.full(n_crystals, np.nan, np.float32)
         return cls(
             **columns,
-            kinds=kinds,
+            site_types=site_types,
             feature_names=feature_names,
             interaction_names=interaction_names,
             settings=dict(settings or {}),
@@ -117,6 +122,18 @@ class PointSets:
     def shape(self) -> tuple[int]:
         """(C,): with it scikit-learn indexes as it does arrays, and never builds a list."""
         return (len(self),)
+
+    @property
+    def kind(self) -> NDArray[np.int32]:
+        """Former name of `site_type`."""
+        _warn_of_former("kind")
+        return self.site_type
+
+    @property
+    def kinds(self) -> SiteTypes:
+        """Former name of `site_types`."""
+        _warn_of_former("kinds")
+        return self.site_types
 
     @property
     def n_sites(self) -> NDArray[np.int64]:
@@ -136,7 +153,7 @@ class PointSets:
     def __getitem__(self, key: Any) -> PointSets:
         """Return the crystals at an int, a slice, a sequence of int or a boolean mask (C,), always as PointSets.
 
-        The result shares `kinds`; consecutive crystals share all columns with this set.
+        The result shares `site_types`; consecutive crystals share all columns with this set.
         """
         rows = row_index(key, len(self))
         return self._slice(rows) if isinstance(rows, slice) else self._gather(rows)
@@ -174,12 +191,12 @@ class PointSets:
         sites, pairs, crystals = chosen
         columns: dict[str, Any] = {name: getattr(self, name)[sites] for name in _PER_SITE}
         columns |= {name: getattr(self, name)[pairs] for name in _PER_PAIR}
-        columns |= {name: getattr(self, name) for name in ("kinds", *SHARED)}
+        columns |= {name: getattr(self, name) for name in ("site_types", *SHARED)}
         return PointSets(site_offsets, pair_offsets, volume=self.volume[crystals], **columns)
 
     @classmethod
     def concatenate(cls, sets: Iterable[PointSets]) -> PointSets:
-        """Join point sets made with the same settings; identical kinds of different sets become one.
+        """Join point sets made with the same settings; identical site types of different sets become one.
 
         Parameters
         ----------
@@ -197,15 +214,15 @@ class PointSets:
         """
         parts = list(sets)
         check_joinable(parts)
-        kinds, maps = merge_kinds([part.kinds for part in parts])
+        site_types, maps = merge_site_types([part.site_types for part in parts])
         names = ("multiplicity", *_PER_PAIR, "volume")
         columns: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
         columns |= {name: getattr(parts[0], name) for name in SHARED}
         return cls(
             site_offsets=offsets_from_lengths(np.concatenate([part.n_sites for part in parts])),
             pair_offsets=offsets_from_lengths(np.concatenate([np.diff(part.pair_offsets) for part in parts])),
-            kind=np.concatenate([new[part.kind] for part, new in zip(parts, maps, strict=True)]),
-            kinds=kinds,
+            site_type=np.concatenate([new[part.site_type] for part, new in zip(parts, maps, strict=True)]),
+            site_types=site_types,
             **columns,
         )
 
@@ -218,14 +235,14 @@ class PointSets:
     def equals(self, other: object) -> bool:
         """Tell whether both hold the same crystals in the same order, bit for bit (NaN equals NaN).
 
-        Tables of kinds may differ in order and in rows that no site uses.
+        Tables of site types may differ in order and in rows that no site uses.
         """
         if not isinstance(other, PointSets) or differences(vars(self), vars(other)):
             return False
-        if not all(same(getattr(self, name), getattr(other, name)) for name in LAYOUT if name != "kind"):
+        if not all(same(getattr(self, name), getattr(other, name)) for name in LAYOUT if name != "site_type"):
             return False
-        _, (ours, theirs) = merge_kinds([self.kinds, other.kinds])
-        return np.array_equal(ours[self.kind], theirs[other.kind])
+        _, (ours, theirs) = merge_site_types([self.site_types, other.site_types])
+        return np.array_equal(ours[self.site_type], theirs[other.site_type])
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a folder of .npy files and meta.json, which appears only when it is complete.
@@ -233,7 +250,7 @@ class PointSets:
         A folder of saved PointSets is replaced; anything else at `path` is a FileExistsError.
         """
         arrays = {name: getattr(self, name) for name in LAYOUT}
-        arrays |= {f"kinds_{name}": array for name, array in vars(self.kinds).items()}
+        arrays |= {f"site_types_{name}": array for name, array in vars(self.site_types).items()}
         header = {name: getattr(self, name) for name in ("feature_names", "interaction_names")}
         header["settings"] = dict(self.settings)
         storage.write_folder(path, FORMAT, VERSION, arrays, header)
@@ -259,12 +276,12 @@ class PointSets:
         ValueError
             If the folder is damaged, or of another kind or version.
         """
-        names = (*LAYOUT, "kinds_features", "kinds_fractions")
-        arrays, meta = storage.read_folder(path, FORMAT, VERSION, names, mmap_mode)
-        kinds = Kinds(arrays.pop("kinds_features"), arrays.pop("kinds_fractions"))
+        names = (*LAYOUT, "site_types_features", "site_types_fractions")
+        arrays, meta = storage.read_folder(path, FORMAT, VERSION, names, mmap_mode, _FORMER_NAMES)
+        site_types = SiteTypes(arrays.pop("site_types_features"), arrays.pop("site_types_fractions"))
         labels: dict[str, Any] = {name: tuple(meta.get(name, ())) for name in ("feature_names", "interaction_names")}
         columns: dict[str, Any] = {**arrays, **labels, "settings": meta.get("settings", {})}
-        sets = cls(kinds=kinds, **columns)
+        sets = cls(site_types=site_types, **columns)
         try:
             if mmap_mode is None:
                 return sets.validate()
@@ -284,13 +301,27 @@ class PointSets:
         """Return the sizes in one line."""
         failed = int((~self.valid).sum())
         sizes = [_counted(len(self), "crystal") + (f" ({failed:,} failed)" if failed else "")]
-        sizes += [_counted(len(self.kind), "site row"), _counted(len(self.neighbor), "pair")]
+        sizes += [_counted(len(self.site_type), "site row"), _counted(len(self.neighbor), "pair")]
         sizes.append(_counted(len(self.feature_names), "site feature"))
         if len(self.interaction_names) > 1:
             sizes.append(_counted(len(self.interaction_names), "interaction feature"))
         if "neighborhood" in self.settings:
             sizes.append(f"{self.settings['neighborhood']} neighborhood")
         return f"PointSets({', '.join(sizes)})"
+
+
+def _warn_of_former(name: str) -> None:
+    """Warn that an attribute of point sets has another name now."""
+    now = name.replace("kind", "site_type")
+    warnings.warn(f"PointSets.{name} is now PointSets.{now}.", DeprecationWarning, stacklevel=3)
+
+
+def __getattr__(name: str) -> Any:
+    """Return a class by its former name."""
+    if name == "Kinds":
+        warnings.warn("Kinds is now SiteTypes.", DeprecationWarning, stacklevel=2)
+        return SiteTypes
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def _counted(n: int, noun: str) -> str:

@@ -7,14 +7,14 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from skdim.points.kinds import Kinds, merge_kinds
 from skdim.points.pointchecks import LAYOUT, SHARED, check_joinable
 from skdim.points.pointsets import FORMAT, VERSION, PointSets
+from skdim.points.sitetypes import SiteTypes, merge_site_types
 from skdim.points.storage import GrowingFolder, growing_folder
 
 __all__ = ["save_parts"]
 
-_CHANGED = ("site_offsets", "pair_offsets", "kind")
+_CHANGED = ("site_offsets", "pair_offsets", "site_type")
 
 
 def save_parts(path: str | os.PathLike[str], parts: Iterable[PointSets]) -> int:
@@ -64,9 +64,9 @@ def save_parts(path: str | os.PathLike[str], parts: Iterable[PointSets]) -> int:
             if first is None:
                 first = _begun(folder, part)
             check_joinable([first, part])
-            kinds, (_, new) = merge_kinds([first.kinds, part.kinds])
-            first = PointSets.empty(0, kinds, part.feature_names, part.interaction_names, part.settings)
-            folder.append("kind", new[part.kind])
+            site_types, (_, new) = merge_site_types([first.site_types, part.site_types])
+            first = PointSets.empty(0, site_types, part.feature_names, part.interaction_names, part.settings)
+            folder.append("site_type", new[part.site_type])
             for name, end in ends.items():
                 folder.append(name, getattr(part, name)[1:] + end)
                 ends[name] = end + int(getattr(part, name)[-1])
@@ -76,16 +76,16 @@ def save_parts(path: str | os.PathLike[str], parts: Iterable[PointSets]) -> int:
             total += len(part)
         if first is None:
             raise ValueError("parts is empty: at least one set of points is needed.")
-        folder.append("kinds_features", first.kinds.features)
-        folder.append("kinds_fractions", first.kinds.fractions)
+        folder.append("site_types_features", first.site_types.features)
+        folder.append("site_types_fractions", first.site_types.fractions)
     return total
 
 
 def _begun(folder: GrowingFolder, part: PointSets) -> PointSets:
-    """Write what all parts share; return it as point sets without a crystal and without a kind."""
+    """Write what all parts share; return it as point sets without a crystal and without a site type."""
     folder.header.update({name: getattr(part, name) for name in SHARED} | {"settings": dict(part.settings)})
     for name in ("site_offsets", "pair_offsets"):
         folder.append(name, np.zeros(1, np.int64))
-    # Not the table of the part, which may name a kind twice: then its numbers would change with the next part.
-    none = Kinds(part.kinds.features[:0], part.kinds.fractions[:0])
+    # Not the table of the part, which may name a site type twice: then its numbers would change with the next part.
+    none = SiteTypes(part.site_types.features[:0], part.site_types.fractions[:0])
     return PointSets.empty(0, none, part.feature_names, part.interaction_names, part.settings)

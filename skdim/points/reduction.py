@@ -87,7 +87,7 @@ def snap(group: NDArray[np.int64], distance: NDArray[np.float64], tolerance: flo
     Parameters
     ----------
     group : ndarray of shape (P,)
-        Only distances of one group are compared: one crystal and one pair of site contents.
+        Only distances of one group are compared: one crystal and one pair of site types.
     distance : ndarray of shape (P,)
         In Angstrom, below 1024.
     tolerance : float
@@ -150,7 +150,7 @@ def site_classes(
     Parameters
     ----------
     label : ndarray of shape (S,)
-        First label of each site: its crystal and its content.
+        First label of each site: its crystal and its type.
     site, neighbor, distance : ndarray of shape (P,)
         Pairs sorted by site, every site with at least one, and the snapped distance of each.
 

@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -158,6 +158,7 @@ def read_folder(
     version: int,
     names: Sequence[str],
     mmap_mode: Literal["r"] | None = None,
+    former: Mapping[int, Mapping[str, str]] | None = None,
 ) -> tuple[dict[str, Array], dict[str, Any]]:
     """Read what `write_folder` wrote.
 
@@ -172,6 +173,8 @@ def read_folder(
     mmap_mode : {None, "r"}, default=None
         None reads every array and compares its checksum. "r" maps the files and reads nothing but
         their headers, so content is not checked.
+    former : mapping of int to (mapping of str to str), optional
+        Earlier versions that are read too, and the earlier name of each array that had another one.
 
     Returns
     -------
@@ -188,11 +191,13 @@ def read_folder(
     if mmap_mode not in (None, "r"):
         raise ValueError(f"mmap_mode={mmap_mode!r} is not accepted: use None or 'r'.")
     folder = Path(path)
-    meta = _read_meta(folder, kind, version)
-    missing = [name for name in names if name not in meta["arrays"]]
+    versions: Mapping[int, Mapping[str, str]] = {version: {}, **(former or {})}
+    meta = _read_meta(folder, kind, versions)
+    stored = {name: versions[meta["version"]].get(name, name) for name in names}
+    missing = [name for name in stored.values() if name not in meta["arrays"]]
     if missing:
         raise ValueError(f"{folder / META} is damaged: it does not list {', '.join(missing)}.")
-    arrays = {name: _read_array(folder, name, meta["arrays"][name], mmap_mode) for name in names}
+    arrays = {name: _read_array(folder, file, meta["arrays"][file], mmap_mode) for name, file in stored.items()}
     return arrays, meta
 
 
@@ -235,7 +240,7 @@ def _refuse_other_content(target: Path, kind: str) -> None:
     raise FileExistsError(f"{target} exists and is no saved {kind}: it is not replaced. Choose another path.")
 
 
-def _read_meta(folder: Path, kind: str, version: int) -> dict[str, Any]:
+def _read_meta(folder: Path, kind: str, versions: Collection[int]) -> dict[str, Any]:
     """Read meta.json and check that it announces what is asked for."""
     file = folder / META
     if not file.is_file():
@@ -248,10 +253,10 @@ def _read_meta(folder: Path, kind: str, version: int) -> dict[str, Any]:
     if not isinstance(meta, dict) or meta.get("format") != kind:
         held = meta.get("format") if isinstance(meta, dict) else type(meta).__name__
         raise ValueError(f"{folder} holds {held!r}, not {kind!r}.")
-    if meta.get("version") != version:
+    if meta.get("version") not in versions:
         raise ValueError(
-            f"{folder} has layout version {meta.get('version')!r}; this version of skdim reads {version}. "
-            "Featurize the structures again."
+            f"{folder} has layout version {meta.get('version')!r}; this version of skdim reads "
+            f"{' and '.join(map(str, sorted(versions)))}. Featurize the structures again."
         )
     if not isinstance(meta.get("arrays"), dict):
         raise ValueError(f"{file} is damaged: it does not list the arrays.")

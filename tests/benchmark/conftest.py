@@ -7,7 +7,7 @@ has to happen where a test file is collected.
 import numpy as np
 import pytest
 
-from tests.benchmark.toy import toy
+from tests.evaluation.toy import toy
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,8 @@ from skdim.benchmark import HEADS, label_efficiency, magpie_statistics, summaris
 from skdim.benchmark import features as features_module
 from skdim.benchmark.draws import draw_labels
 from skdim.benchmark.features import standardise
-from skdim.benchmark.heads import resolve_heads
-from tests.benchmark.toy import toy
+from skdim.evaluation._regressors import resolve_regressors as resolve_heads
+from tests.evaluation.toy import toy
 
 SCORES = ["cv_mae", "mae", "rmse", "r2"]
 
@@ -180,9 +180,9 @@ def test_a_feature_set_cannot_have_the_name_of_heads_without_features(task):
 @pytest.mark.parametrize(
     ("heads", "error", "message"),
     [
-        ("ridge", TypeError, "put it in a list"),
-        (["ridge", "forest"], ValueError, r"heads=\['ridge', 'forest'\]; accepted"),
-        ([], ValueError, "is empty"),
+        ("ridge", TypeError, "regressors must be a list of names, got 'ridge'"),
+        (["ridge", "forest"], ValueError, r"regressors must be distinct names among .* got \['ridge', 'forest'\]"),
+        ([], ValueError, r"or a mapping of names to regressors, got \[\]"),
         ({"mine": Ridge}, TypeError, "instances"),
     ],
 )

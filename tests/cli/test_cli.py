@@ -19,9 +19,14 @@ import pytest
 from pyarrow import parquet
 
 import skdim
-from skdim import DeepInfoMaxEmbedder
-from skdim.cli import build_parser, commands, main
+from skdim import DeepInfoMaxEmbedder, pretrained
+from skdim.cli import build_parser, main, program
+from skdim.cli.command import Command
+from skdim.cli.exits import BAD_INPUT, EXIT_CODES, FAULT, OK, SOME_FAILED, TERMINATED, exit_codes_text
 from skdim.cli.modelfile import as_text, facts_of
+from skdim.cli.names import BUNDLED, MODELS
+from skdim.datasets import _bundled
+from skdim.exceptions import InputError, StructureError
 from skdim.learning.presets import PRESETS
 from tests.handmade import DATA, FILES, flat, iron, perovskite, salt, silicon
 
@@ -29,9 +34,7 @@ BROKEN = "data_x\n_cell_length_a 5\nnothing else\n"
 
 
 def skdim_command(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "skdim.cli", *words], cwd=cwd, capture_output=True, text=True, timeout=120
-    )
+    return subprocess.run([sys.executable, "-m", "skdim", *words], cwd=cwd, capture_output=True, text=True, timeout=120)
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +80,7 @@ def test_pretrain_writes_a_model_that_python_loads(here):
 def test_embed_writes_a_row_for_each_input_broken_ones_too(here):
     words = ("embed", "m.safetensors", "in", "some.json.gz", "bad.cif", "a.zip", "b.tar.gz", "--out", "v.parquet")
     done = skdim_command(*words, "--on-error", "nan", cwd=here)
-    assert done.returncode == 1, done.stderr
+    assert done.returncode == SOME_FAILED, done.stderr
     assert done.stdout == ""
     assert "skdim: 1 of 11 crystals cannot be used\n  bad.cif: " in done.stderr
     assert done.stderr.count("bad.cif") == 1
@@ -153,7 +156,7 @@ def test_pretrain_leaves_broken_crystals_out_if_told_so(here, capsys):
     assert main([*words, "--out", "no"]) == 2
     assert "1 of 9 crystals cannot be used" in capsys.readouterr().err
     assert not Path("no").exists()
-    assert main([*words, "--out", "new/x.safetensors", "--on-error", "nan"]) == 1
+    assert main([*words, "--out", "new/x.safetensors", "--on-error", "nan"]) == SOME_FAILED
     assert "They are left out." in capsys.readouterr().err
     assert main(["info", "new/x.safetensors"]) == 0
     text = capsys.readouterr().out
@@ -199,14 +202,27 @@ WRONG = {
     "suffix": (["embed", "nowhere", "nowhere", "--out", "v.xlsx"], "suffix '.xlsx'; accepted are .parquet, .csv, .npy"),
     "folder as table": (["embed", "m.safetensors", "in", "--out", "dir.csv"], "'dir.csv' is a folder"),
     "folder as model": (["pretrain", "in", "--out", "in"], "'in' is a folder"),
-    "no such model": (["embed", "nowhere", "in", "--out", "v.csv"], "'nowhere' is not a file"),
+    "no such model": (
+        ["embed", "nowhere", "in", "--out", "v.csv"],
+        "'nowhere' is not a file; models that come with the package are default",
+    ),
     "no model": (["info", "in/nacl.cif"], "is not an embedder saved by skdim"),
-    "device": (["embed", "m.safetensors", "in", "--out", "v.csv", "--device", "abacus"], "--device abacus: "),
+    "device": (
+        ["embed", "m.safetensors", "in", "--out", "v.csv", "--device", "abacus"],
+        "--device must be auto or a device",
+    ),
     "too few": (
         ["pretrain", "in/nacl.cif", "--out", "few/m", "--max-epochs", "1"],
         "1 of 1 crystals can be used; at least 2",
     ),
-    "jobs": (["embed", "m.safetensors", "in", "--out", "v.csv", "--jobs", "0"], "n_jobs"),
+    "bundled set": (
+        ["embed", "default", "bundled:bandgap", "--out", "v.csv"],
+        "'bundled:bandgap' is unknown; bundled sets are bundled:formation_energy, bundled:band_gap",
+    ),
+    "start and preset": (
+        ["pretrain", "in", "--out", "m", "--start", "default", "--preset", "paper"],
+        "--preset cannot be combined with --start",
+    ),
     "demo": (["demo", "--out", "bad.cif"], "'bad.cif' is a file"),
 }
 
@@ -231,6 +247,7 @@ def test_what_cannot_be_done_is_said_in_one_message(here, capsys, case):
         ["pretrain", "x"],
         ["pretrain", "x", "--out", "m", "--max-epochs", "-1"],
         ["embed", "m", "--out", "v"],
+        ["embed", "m", "in", "--out", "v.csv", "--jobs", "0"],
     ],
 )
 def test_words_that_are_not_understood_exit_with_2(words, capsys):
@@ -238,12 +255,6 @@ def test_words_that_are_not_understood_exit_with_2(words, capsys):
         main(words)
     assert caught.value.code == 2
     assert "usage: skdim" in capsys.readouterr().err
-
-
-def test_a_fault_of_our_own_is_shown_and_is_no_success(monkeypatch, capsys):
-    monkeypatch.setattr(commands, "info", lambda args: {}["gone"])
-    assert main(["info", "m"]) == 70
-    assert "KeyError: 'gone'" in capsys.readouterr().err
 
 
 def test_help_teaches_and_costs_nothing():
@@ -276,8 +287,102 @@ def test_the_presets_offered_are_those_there_are():
 
 
 def test_a_closed_pipe_is_no_error(here):
-    words = f"'{sys.executable}' -m skdim.cli info m.safetensors --json; echo $? >&2"
+    words = f"'{sys.executable}' -m skdim info m.safetensors --json; echo $? >&2"
     done = subprocess.run(
         ["sh", "-c", f"({words}) | true"], cwd=here, capture_output=True, text=True, env={**os.environ}
     )
     assert done.stderr == "0\n"
+
+
+def test_names_are_those_of_what_comes_with_the_package():
+    assert pretrained.MODELS == MODELS
+    assert sorted(file.name for file in _bundled.ALL_FILES) == sorted(BUNDLED.values())
+
+
+def test_what_comes_with_the_package_is_used_by_name(here, capsys):
+    assert main(["embed", "default", "in/nacl.cif", "--out", "shipped.csv", "--quiet"]) == OK
+    expected = pretrained.load_pretrained("default").transform(["in/nacl.cif"])
+    np.testing.assert_allclose(pd.read_csv("shipped.csv").drop(columns="id"), expected, rtol=1e-6)
+    words = ["pretrain", "bundled:piezoelectric", "in", "--max-epochs", "0", "--out", "bundled.safetensors"]
+    assert main(words) == OK
+    n = len(_bundled.read_rows(_bundled.PIEZOELECTRIC)) + len(IN)
+    assert f"wrote bundled.safetensors: {n} crystals" in capsys.readouterr().err
+
+
+def test_a_pretraining_continues_from_a_model(here, capsys):
+    words = ["pretrain", "in", "some.json.gz", "--quiet", "--start", "m.safetensors", "--out"]
+    assert main([*words, "same.safetensors", "--max-epochs", "0"]) == OK
+    assert main([*words, "more.safetensors", "--max-epochs", "1"]) == OK
+    names = ("m.safetensors", "same.safetensors", "more.safetensors")
+    first, same, more = (DeepInfoMaxEmbedder.load(name).state_.weights for name in names)
+    assert all(np.array_equal(first[name], same[name]) for name in first)
+    assert any(not np.array_equal(first[name], more[name]) for name in first)
+
+
+WAIT = """
+import sys, time
+from skdim._files import replacing
+from skdim.cli import main, program
+from skdim.cli.command import Command
+
+def run(args):
+    with replacing("v") as draft:
+        draft.touch()
+        print("ready", flush=True)
+        time.sleep(60)
+
+program.COMMANDS = (Command("wait", "", "", "", lambda parser: None, run),)
+sys.exit(main(["wait"]))
+"""
+
+
+def test_sigterm_removes_drafts_and_has_a_code_of_its_own(tmp_path):
+    with subprocess.Popen([sys.executable, "-c", WAIT], cwd=tmp_path, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"ready\n"
+        assert len(list(tmp_path.iterdir())) == 1
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == TERMINATED
+    assert list(tmp_path.iterdir()) == []
+
+
+CRASH = """
+import os, sys
+from skdim.cli import main, program
+from skdim.cli.command import Command
+
+program.COMMANDS = (Command("crash", "", "", "", lambda parser: None, lambda args: {end}),)
+sys.exit(main(["crash"]))
+"""
+
+
+@pytest.mark.parametrize("end", ["os._exit(1)", "os.abort()", "os.kill(os.getpid(), 9)"])
+def test_a_crash_has_none_of_our_codes(end):
+    done = subprocess.run([sys.executable, "-c", CRASH.format(end=end)], timeout=60, capture_output=True)
+    assert done.returncode not in [row.code for row in EXIT_CODES]
+
+
+def test_the_help_lists_every_exit_code():
+    assert all(f"\n  {row.code:<6}{row.meaning[:20]}" in exit_codes_text() for row in EXIT_CODES)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (InputError("a"), BAD_INPUT),
+        (StructureError([(0, "b")]), BAD_INPUT),
+        (FileNotFoundError(2, "No such file", "c"), BAD_INPUT),
+        (OSError("a message of our own"), BAD_INPUT),
+        (FloatingPointError("diverged"), BAD_INPUT),
+        (OSError(9, "Bad file descriptor"), FAULT),
+        (ValueError("d"), FAULT),
+        (ZeroDivisionError("e"), FAULT),
+        (MemoryError(), FAULT),
+    ],
+)
+def test_only_errors_about_the_input_are_bad_input(monkeypatch, capsys, error, code):
+    def fail(args):
+        raise error
+
+    monkeypatch.setattr(program, "COMMANDS", (Command("fail", "", "", "", lambda parser: None, fail),))
+    assert main(["fail"]) == code
+    assert ("Traceback" in capsys.readouterr().err) == (code == FAULT)

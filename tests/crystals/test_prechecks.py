@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymatgen.core import Composition, DummySpecies, Lattice, PeriodicSite, Species, Structure
 
-from skdim.crystals.prechecks import check_structure, site_contents
+from skdim.crystals.prechecks import check_structure, site_species
 from tests.handmade import iron, perovskite, salt, silicon
 
 NAN, INF = float("nan"), float("inf")
@@ -27,21 +27,21 @@ def pair(distance, first="Na", second="Cl", lattice=CUBE):
 
 
 def test_contents_of_ordered_sites():
-    assert site_contents(perovskite()) == [((38, 1.0),), ((22, 1.0),), *[((8, 1.0),)] * 3]
+    assert site_species(perovskite()) == [((38, 1.0),), ((22, 1.0),), *[((8, 1.0),)] * 3]
 
 
 def test_oxidation_states_isotopes_and_order_do_not_matter():
     first = Structure(CUBE, [{"Fe2+": 0.5, "Fe3+": 0.25, "D": 0.1, "T": 0.1}], [[0, 0, 0]])
     second = Structure(CUBE, [{"H+": 0.2, "Fe": 0.75}], [[0, 0, 0]])
-    assert site_contents(first) == site_contents(second) == [((1, 0.2), (26, 0.75))]
-    assert site_contents(Structure(CUBE, ["O2-"], [[0, 0, 0]])) == [((8, 1.0),)]
-    assert len({*site_contents(first), *site_contents(second)}) == 1
+    assert site_species(first) == site_species(second) == [((1, 0.2), (26, 0.75))]
+    assert site_species(Structure(CUBE, ["O2-"], [[0, 0, 0]])) == [((8, 1.0),)]
+    assert len({*site_species(first), *site_species(second)}) == 1
 
 
 def test_three_ways_to_add_up_a_mixture_are_one_content():
     shares = {"Fe2+": 0.1, "Fe3+": 0.2, "Fe4+": 0.4, "Fe": 0.05}
     mixtures = [dict(order) for order in itertools.permutations(shares.items())]
-    assert len({site_contents(Structure(CUBE, [mixture], [[0, 0, 0]]))[0] for mixture in mixtures}) == 1
+    assert len({site_species(Structure(CUBE, [mixture], [[0, 0, 0]]))[0] for mixture in mixtures}) == 1
 
 
 # ---------------------------------------------------------------- what is accepted

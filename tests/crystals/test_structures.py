@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from pymatgen.core import DummySpecies, IStructure, Lattice, Molecule, Structure
 
-from skdim.crystals.structures import check_on_error, coerce_structure, load_structures, site_contents, try_structure
+from skdim.crystals.structures import check_on_error, coerce_structure, load_structures, site_species, try_structure
 from skdim.exceptions import StructureError
 from tests.handmade import DATA, FILES, as_an_ordinary_user, flat, iron, perovskite, salt, silicon
 
@@ -37,7 +37,7 @@ def kinds():
 def test_every_kind_is_the_same_crystal(kind):
     structure = coerce_structure(kinds()[kind])
     assert isinstance(structure, IStructure)
-    assert sorted(site_contents(structure)) == [((11, 1.0),)] * 4 + [((17, 1.0),)] * 4
+    assert sorted(site_species(structure)) == [((11, 1.0),)] * 4 + [((17, 1.0),)] * 4
     assert salt().matches(structure)
 
 
@@ -75,7 +75,7 @@ def test_ase_occupancies_are_kept():
     path = DATA / "li_la_ti_o3_split.cif"
     atoms = io.read(path, index=-1, format="cif")
     ours, theirs = coerce_structure(path), coerce_structure(atoms)
-    assert sorted(site_contents(ours)) == sorted(site_contents(theirs))
+    assert sorted(site_species(ours)) == sorted(site_species(theirs))
     atoms.symbols[:] = "Fe"
     with pytest.raises(ValueError, match=r"info\['occupancy'\] does not name their symbols"):
         coerce_structure(atoms)
@@ -121,10 +121,13 @@ BAD = {
     "a molecule": (Molecule("H", [[0, 0, 0]]), "a Molecule, which has no lattice"),
     "no element": ({"lattice": CUBE, "species": ["Fx"], "frac_coords": [[0, 0, 0]]}, "Fx"),
     "beyond the table": ({"lattice": CUBE, "species": [119], "frac_coords": [[0, 0, 0]]}, "119"),
-    "unlike lengths": ({"lattice": CUBE, "species": ["H", "H"], "frac_coords": [[0, 0, 0]]}, r"len\(species\)=2"),
+    "unlike lengths": ({"lattice": CUBE, "species": ["H", "H"], "frac_coords": [[0, 0, 0]]}, "2 species with coord"),
     "over-full": ({"lattice": CUBE, "species": [{"H": 2}], "frac_coords": [[0, 0, 0]]}, "sum to more than 1"),
     "words for numbers": ({"lattice": CUBE, "species": ["H"], "frac_coords": [["a", 0, 0]]}, "could not convert"),
-    "None for numbers": ({"lattice": None, "species": ["H"], "frac_coords": [[0, 0, 0]]}, r"shape \(\)"),
+    "None for numbers": (
+        {"lattice": None, "species": ["H"], "frac_coords": [[0, 0, 0]]},
+        "the field 'lattice' is empty",
+    ),
     "damaged dict": ({"lattice": {}, "sites": []}, "'a' is missing"),
     "no sites": (Structure(CUBE, [], []), "no sites"),
     "dummy": (Structure(CUBE, [DummySpecies("X")], [[0, 0, 0]]), "dummy"),

@@ -24,12 +24,12 @@ def test_a_batch_holds_what_its_crystals_hold(points: PointSets, crystals: list[
     row = pair = 0
     for place, c in enumerate(crystals):
         one = points[c]
-        occupancy = one.kinds.fractions.sum(1)[one.kind]
+        occupancy = one.site_types.fractions.sum(1)[one.site_type]
         atoms = one.multiplicity * occupancy
-        first, n = row, len(one.kind)
+        first, n = row, len(one.site_type)
         for s in range(n):
             assert batch.crystal[row] == place
-            assert_kind(batch, int(batch.kind[row]), one, int(one.kind[s]))
+            assert_site_type(batch, int(batch.site_type[row]), one, int(one.site_type[s]))
             assert batch.site_weight[row] == pytest.approx(atoms[s] / atoms.sum(), rel=1e-6)
             for p in range(one.pair_offsets[s], one.pair_offsets[s + 1]):
                 j = int(one.neighbor[p])
@@ -39,20 +39,22 @@ def test_a_batch_holds_what_its_crystals_hold(points: PointSets, crystals: list[
                 weight = one.count[p] * one.weight[p] * occupancy[j]
                 assert batch.log_count[pair] == pytest.approx(np.log(weight), abs=1e-5)
                 assert batch.extra[pair].tolist() == one.extra[p].tolist()
-                left, right = batch.pair_kinds[batch.kind_pair[pair]].tolist()
-                assert (left, right) == (int(batch.kind[row]), int(batch.kind[first + j]))
+                left, right = batch.pair_types[batch.pair_type[pair]].tolist()
+                assert (left, right) == (int(batch.site_type[row]), int(batch.site_type[first + j]))
                 pair += 1
             row += 1
         assert batch.volume[place] == one.volume[0]
         assert batch.sites[place] == pytest.approx(atoms.sum(), rel=1e-6)
     assert (row, pair) == (len(batch.crystal), len(batch.distance))
     assert len(batch) == len(crystals)
-    assert len(torch.unique(batch.pair_kinds, dim=0)) == len(batch.pair_kinds)
+    assert len(torch.unique(batch.pair_types, dim=0)) == len(batch.pair_types)
 
 
-def assert_kind(batch: Batch, kind: int, points: PointSets, other: int) -> None:
-    np.testing.assert_array_equal(batch.features[kind].numpy(), points.kinds.features[other].astype(np.float32))
-    np.testing.assert_array_equal(batch.fractions[kind].numpy(), points.kinds.fractions[other])
+def assert_site_type(batch: Batch, site_type: int, points: PointSets, other: int) -> None:
+    np.testing.assert_array_equal(
+        batch.features[site_type].numpy(), points.site_types.features[other].astype(np.float32)
+    )
+    np.testing.assert_array_equal(batch.fractions[site_type].numpy(), points.site_types.fractions[other])
 
 
 def test_many_kinds_are_numbered_as_few_are(monkeypatch: pytest.MonkeyPatch) -> None:

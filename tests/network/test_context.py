@@ -44,8 +44,8 @@ def contexts(structure: Structure, config: EncoderConfig, neighborhood: str = "s
         torch.nn.init.normal_(parameter, std=0.1 if config.depth == 1 else 0.4, generator=generator)
     found = tower(batch, batch.features / 50, batch.distance)
     content = ["".join(f"{z}:{float(x):.2g} " for z, x in enumerate(f) if x > 0).strip() for f in batch.fractions]
-    assert len(set(batch.kind.tolist())) == len(batch.kind)
-    return {content[k]: found[row] for row, k in enumerate(batch.kind.tolist())}
+    assert len(set(batch.site_type.tolist())) == len(batch.site_type)
+    return {content[k]: found[row] for row, k in enumerate(batch.site_type.tolist())}
 
 
 def replaced(structure: Structure, old: str, new: dict[str, float] | str) -> Structure:
@@ -101,11 +101,11 @@ def test_no_gradient_reaches_the_features_of_the_centre() -> None:
     batch = batch_with(mixture())
     encoder = SiteNetEncoder(batch.features.shape[1], batch.extra.shape[1], CONFIGS[1], hide_centre=True).double()
     features = (batch.features / 50).requires_grad_()
-    for row, kind in enumerate(batch.kind.tolist()):
+    for row, site_type in enumerate(batch.site_type.tolist()):
         vector = encoder(batch, features, batch.distance).vector[row]
         (gradient,) = torch.autograd.grad(vector @ random(len(vector)), features)
-        others = [k for k in range(len(features)) if k != kind]
-        assert (gradient[kind] == 0).all()
+        others = [k for k in range(len(features)) if k != site_type]
+        assert (gradient[site_type] == 0).all()
         assert gradient[others].abs().max() > 0
 
 

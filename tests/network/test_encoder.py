@@ -13,7 +13,7 @@ from skdim.network.architecture import EncoderConfig
 from skdim.network.batches import Batch
 from skdim.network.encoder import SiteNetEncoder
 from skdim.points.assembly import assemble
-from skdim.points.chunks import cells_and_kinds
+from skdim.points.chunks import cells_and_site_types
 from skdim.points.featurizer import CrystalPointSetTransformer
 from skdim.points.pointsets import PointSets
 from tests.encoder_twin import slow_encoder
@@ -90,7 +90,7 @@ def test_disturbed_distances_take_the_place_of_the_batch_own() -> None:
 def test_attention_sums_to_one_over_each_site() -> None:
     some = batch()
     attention = build(DEFAULT, some)(some, unit_features(some), some.distance).attention(some)
-    total = torch.zeros(len(some.kind), 2, dtype=torch.float64).index_add(0, some.row, attention)
+    total = torch.zeros(len(some.site_type), 2, dtype=torch.float64).index_add(0, some.row, attention)
     assert torch.allclose(total, torch.ones_like(total))
 
 
@@ -108,7 +108,7 @@ def test_a_crystal_alone_is_the_same_crystal_among_others(name: str) -> None:
 
 def shuffled(points: PointSets, rng: np.random.Generator) -> tuple[PointSets, np.ndarray]:
     """One crystal with its rows, and the pairs of each row, in another order."""
-    order = rng.permutation(len(points.kind))
+    order = rng.permutation(len(points.site_type))
     place = np.argsort(order)
     pairs = [rng.permutation(np.arange(points.pair_offsets[r], points.pair_offsets[r + 1])) for r in order]
     flat = np.concatenate(pairs)
@@ -116,7 +116,7 @@ def shuffled(points: PointSets, rng: np.random.Generator) -> tuple[PointSets, np
     return replace(
         points,
         pair_offsets=np.r_[0, np.cumsum([len(p) for p in pairs])],
-        kind=points.kind[order],
+        site_type=points.site_type[order],
         multiplicity=points.multiplicity[order],
         neighbor=place[points.neighbor[flat]].astype(np.int32),
         **columns,
@@ -140,16 +140,16 @@ def test_the_order_of_rows_and_pairs_only_orders_the_vectors(name: str) -> None:
 def test_merging_what_symmetry_makes_alike_changes_no_vector(
     cutoff: float | None, top_k: int | None, blocks: int
 ) -> None:
-    recipe, table = CrystalPointSetTransformer(site_features="paper", n_neighbors=10)._recipe()
-    cells, kinds = cells_and_kinds(handful(), table)
-    merged, single = (batch_of(assemble(cells, kinds, recipe, reduce=reduce)) for reduce in (True, False))
+    config, table = CrystalPointSetTransformer(site_features="paper", n_neighbors=10).config()
+    cells, site_types = cells_and_site_types(handful(), table)
+    merged, single = (batch_of(assemble(cells, site_types, config, reduce=reduce)) for reduce in (True, False))
     encoder = build(replace(DEFAULT, cutoff=cutoff, top_k=top_k, blocks=blocks), merged)
     means = []
     for some in (merged, single):
         vector = encoder(some, some.features / 50, some.distance).vector
         sites = vector * some.site_weight[:, None]
         means.append(torch.zeros(len(some), vector.shape[1], dtype=torch.float64).index_add(0, some.crystal, sites))
-    assert len(single.kind) > 2 * len(merged.kind)
+    assert len(single.site_type) > 2 * len(merged.site_type)
     assert torch.allclose(means[0], means[1], rtol=1e-5, atol=1e-8)
 
 
@@ -167,7 +167,7 @@ def test_before_training_attention_falls_with_each_head_s_power_of_the_distance(
     some = batch("supercell")
     encoder = SiteNetEncoder(some.features.shape[1], some.extra.shape[1], DEFAULT).double()
     attention = encoder(some, unit_features(some), some.distance).attention(some)
-    for row in range(len(some.kind)):
+    for row in range(len(some.site_type)):
         own = some.row == row
         for head, power in enumerate((2.0, 6.0)):
             d = some.distance[own]

@@ -11,7 +11,6 @@ import torch
 
 from skdim.network.batches import Batch
 from skdim.network.estimators import ESTIMATORS
-from skdim.network.false_samples import draw_rows, other_crystals
 from skdim.network.infomax import (
     ContextObjective,
     Critic,
@@ -21,9 +20,11 @@ from skdim.network.infomax import (
     PriorMatching,
     site_pair_weights,
 )
+from skdim.network.negatives import draw_rows, other_crystals
 from skdim.points.assembly import assemble
-from skdim.points.chunks import cells_and_kinds
+from skdim.points.chunks import cells_and_site_types
 from skdim.points.featurizer import CrystalPointSetTransformer
+from skdim.points.sitetypes import N_ATOMIC_NUMBERS
 from tests.handmade import iron, perovskite, silicon
 from tests.network.test_estimators import SLOW
 from tests.small import batch_of, handful_points, mixture, random, seeded, unit_features
@@ -56,7 +57,7 @@ def pairs_of(batch: Batch, features: torch.Tensor, row: int) -> tuple[list[Sampl
     for p in (batch.row == row).nonzero()[:, 0].tolist():
         d = float(batch.distance[p])
         one = math.exp(float(batch.log_count[p])) / int(batch.count[p])
-        vector = torch.cat([features[batch.kind[batch.neighbor[p]]], batch.distance[p : p + 1]])
+        vector = torch.cat([features[batch.site_type[batch.neighbor[p]]], batch.distance[p : p + 1]])
         vectors += [vector] * int(batch.count[p])
         weights += [one * (1 + d) ** -2] * int(batch.count[p])
         n += one * int(batch.count[p])
@@ -71,14 +72,14 @@ def mean_over_crystals(batch: Batch, of_site: Callable[[int], float]) -> float:
 
 @pytest.mark.parametrize("estimator", sorted(ESTIMATORS))
 def test_the_local_loss_is_that_of_loops_over_expanded_pairs(batch: Batch, estimator: str) -> None:
-    features, local = unit_features(batch), random(len(batch.kind), 6)
+    features, local = unit_features(batch), random(len(batch.site_type), 6)
     objective = LocalObjective(6, features.shape[1], estimator).double()
     partner = other_crystals(len(batch), seeded(5))
     other = draw_rows(batch, partner[batch.crystal], seeded(9)).tolist()
     assert all(batch.crystal[o] != batch.crystal[r] for r, o in enumerate(other))
     with torch.no_grad():
         loss = objective(batch, features, local, partner, seeded(9))
-        found = [pairs_of(batch, features, row) for row in range(len(batch.kind))]
+        found = [pairs_of(batch, features, row) for row in range(len(batch.site_type))]
         slow = mean_over_crystals(
             batch, lambda r: slow_bound(objective, local[r], found[r][0], found[other[r]][0], found[other[r]][1])
         )
@@ -87,7 +88,7 @@ def test_the_local_loss_is_that_of_loops_over_expanded_pairs(batch: Batch, estim
 
 def test_pair_weights_fall_as_the_inverse_square_and_sum_to_one(batch: Batch) -> None:
     weight = site_pair_weights(batch)
-    for row in range(len(batch.kind)):
+    for row in range(len(batch.site_type)):
         own = (batch.row == row).nonzero()[:, 0]
         assert float(weight[own].sum()) == pytest.approx(1.0)
         one = weight[own] / batch.log_count[own].exp() * (1 + batch.distance[own]) ** 2
@@ -98,7 +99,11 @@ def test_pair_weights_fall_as_the_inverse_square_and_sum_to_one(batch: Batch) ->
 def test_the_global_loss_is_that_of_loops_over_sites(estimator: str) -> None:
     batch = batch_of(handful_points())
     objective = GlobalObjective(7, 6, estimator).double()
-    vector, local, wrong = random(len(batch), 7), random(len(batch.kind), 6, seed=1), random(len(batch.kind), 6, seed=2)
+    vector, local, wrong = (
+        random(len(batch), 7),
+        random(len(batch.site_type), 6, seed=1),
+        random(len(batch.site_type), 6, seed=2),
+    )
     partner = other_crystals(len(batch), seeded(5))
     with torch.no_grad():
         loss = objective(batch, vector, local, [(local, partner[batch.crystal]), (wrong, batch.crystal)])
@@ -123,21 +128,21 @@ def atoms_of(crystal: int) -> float:
 
 @pytest.mark.parametrize("estimator", sorted(ESTIMATORS))
 def test_losses_do_not_depend_on_the_symmetry_reduction(estimator: str) -> None:
-    recipe, table = CrystalPointSetTransformer(site_features="paper", n_neighbors=10)._recipe()
+    config, table = CrystalPointSetTransformer(site_features="paper", n_neighbors=10).config()
     # Two crystals have one partner each, and in the second two every site is like the others.
-    cells, kinds = cells_and_kinds([perovskite(), mixture()], table)
-    both = [batch_of(assemble(cells, kinds, recipe, reduce=reduce)) for reduce in (True, False)]
-    cells, kinds = cells_and_kinds([iron(), silicon()], table)
-    alike = [batch_of(assemble(cells, kinds, recipe, reduce=reduce)) for reduce in (True, False)]
+    cells, site_types = cells_and_site_types([perovskite(), mixture()], table)
+    both = [batch_of(assemble(cells, site_types, config, reduce=reduce)) for reduce in (True, False)]
+    cells, site_types = cells_and_site_types([iron(), silicon()], table)
+    alike = [batch_of(assemble(cells, site_types, config, reduce=reduce)) for reduce in (True, False)]
     level = GlobalObjective(4, 9, estimator).double()
     local = LocalObjective(9, 9, estimator).double()
     partner, losses = torch.tensor([1, 0]), []
     with torch.no_grad():
         for whole, single in zip(both, alike, strict=True):
-            vectors = unit_scale(whole)[whole.kind]
+            vectors = unit_scale(whole)[whole.site_type]
             wide = level(whole, random(2, 4), vectors, [(vectors, partner[whole.crystal])])
             features = unit_scale(single)
-            losses.append((float(wide), float(local(single, features, features[single.kind], partner, seeded()))))
+            losses.append((float(wide), float(local(single, features, features[single.site_type], partner, seeded()))))
     assert losses[0] == pytest.approx(losses[1], rel=1e-6)
 
 
@@ -148,34 +153,34 @@ def unit_scale(batch: Batch) -> torch.Tensor:
 
 def test_the_context_objective_is_a_softmax_over_elements_in_proportion_to_their_shares() -> None:
     batch = batch_of(handful_points())
-    share = torch.zeros(119)
+    share = torch.zeros(N_ATOMIC_NUMBERS)
     share[[8, 22, 26, 38]] = torch.tensor([0.5, 0.2, 0.2, 0.1])
     objective = ContextObjective(6, share).double()
     torch.nn.init.normal_(objective.bias, generator=seeded(1))
-    context = random(len(batch.kind), 6)
+    context = random(len(batch.site_type), 6)
     with torch.no_grad():
         surprise = objective.surprise(batch, objective.log_probabilities(context))
         critic = objective.query(context) @ objective.key.T + objective.bias
         loss = objective(batch, context)
     chance = share.double().clamp_min(1e-6)
     slow = []
-    for row, kind in enumerate(batch.kind.tolist()):
-        crowd = sum(float(chance[z]) * math.exp(float(critic[row, z])) for z in range(119))
-        content = batch.fractions[kind] / batch.fractions[kind].sum()
+    for row, site_type in enumerate(batch.site_type.tolist()):
+        crowd = sum(float(chance[z]) * math.exp(float(critic[row, z])) for z in range(N_ATOMIC_NUMBERS))
+        content = batch.fractions[site_type] / batch.fractions[site_type].sum()
         # InfoNCE: how much better the true element scores than the elements drawn from the pretraining set.
-        gain = {z: float(critic[row, z]) - math.log(crowd) for z in range(119)}
-        slow.append(-sum(float(content[z]) * (gain[z] + math.log(float(chance[z]))) for z in range(119)))
+        gain = {z: float(critic[row, z]) - math.log(crowd) for z in range(N_ATOMIC_NUMBERS)}
+        slow.append(-sum(float(content[z]) * (gain[z] + math.log(float(chance[z]))) for z in range(N_ATOMIC_NUMBERS)))
     assert surprise.tolist() == pytest.approx(slow)
     assert float(loss) == pytest.approx(mean_over_crystals(batch, lambda row: slow[row]))
 
 
 def test_a_context_that_tells_nothing_leaves_the_shares_of_the_elements() -> None:
     batch = batch_of(handful_points())
-    share = torch.rand(119, generator=seeded())
+    share = torch.rand(N_ATOMIC_NUMBERS, generator=seeded())
     objective = ContextObjective(6, share / share.sum()).double()
     torch.nn.init.zeros_(objective.query.weight)
     torch.nn.init.zeros_(objective.query.bias)
-    found = objective.log_probabilities(random(len(batch.kind), 6)).exp()
+    found = objective.log_probabilities(random(len(batch.site_type), 6)).exp()
     assert torch.allclose(found, (share / share.sum()).double().expand_as(found))
 
 

@@ -15,7 +15,8 @@ from skdim.learning.pretraining import site_statistics
 from skdim.network.architecture import EncoderConfig
 from skdim.network.batches import Batch
 from skdim.network.config import NEGATIVES, ModelConfig, ObjectiveConfig
-from skdim.network.false_samples import (
+from skdim.network.model import CrystalModel, disturbed
+from skdim.network.negatives import (
     draw_rows,
     expand,
     other_crystals,
@@ -23,8 +24,8 @@ from skdim.network.false_samples import (
     replace_distances,
     replace_species,
 )
-from skdim.network.levels import TwoLevels
-from skdim.network.model import CrystalModel, disturbed
+from skdim.network.two_level import TwoLevelObjective
+from skdim.points.sitetypes import N_ATOMIC_NUMBERS
 from tests.network.test_infomax import mean_over_crystals, pairs_of, sites, slow_bound
 from tests.small import batch_of, handful, handful_points, random, seeded
 
@@ -52,7 +53,7 @@ def batch() -> Batch:
     return batch_of(handful_points())
 
 
-def slow_pool(levels: TwoLevels, some: Batch, local: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def slow_pool(levels: TwoLevelObjective, some: Batch, local: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Pre-pool layers on each site, mean over sites, post-pool layers."""
     rows = []
     for c in range(len(some)):
@@ -68,13 +69,13 @@ def slow_kl(mean: torch.Tensor, log_variance: torch.Tensor) -> float:
 
 def slow_losses(model: CrystalModel, some: Batch, seed: int) -> dict[str, float]:
     """The published losses, the draws made one after the other as the method needs them."""
-    levels, features, g = model.published, model.features(some), seeded(seed)
+    levels, features, g = model.two_level, model.features(some), seeded(seed)
     assert levels is not None
     partner = other_crystals(len(some), g)
     mean, variance = levels.local(model.encoder(some, features, some.distance).vector)
     drawn = mean + torch.randn(mean.shape, generator=g, dtype=mean.dtype) * (variance / 2).exp()
     other = draw_rows(some, partner[some.crystal], g).tolist()
-    pairs = [pairs_of(some, features, row) for row in range(len(some.kind))]
+    pairs = [pairs_of(some, features, row) for row in range(len(some.site_type))]
     vector = slow_pool(levels, some, mean)
     crystals = vector[0] + torch.randn(vector[0].shape, generator=g, dtype=mean.dtype) * (vector[1] / 2).exp()
     kl = mean_over_crystals(some, lambda r: slow_kl(mean[r], variance[r]))
@@ -115,18 +116,18 @@ def reached(model: CrystalModel, loss: torch.Tensor) -> set[str]:
     names, parameters = zip(*model.named_parameters(), strict=True)
     gradients = torch.autograd.grad(loss, parameters, allow_unused=True, retain_graph=True)
     moved = {n for n, g in zip(names, gradients, strict=True) if g is not None and g.abs().max() > 0}
-    return {".".join(n.split(".")[: 2 if n.startswith("published") else 1]) for n in moved}
+    return {".".join(n.split(".")[: 2 if n.startswith("two_level") else 1]) for n in moved}
 
 
 def test_the_gradient_stops_between_the_levels() -> None:
     objective = replace(PUBLISHED, context=1.0, prior=1.0)
     model = model_of(config(objective=objective))
     losses = model.losses(batch(), seeded(4))
-    upper = {"published.before", "published.after", "published.global_"}
-    assert reached(model, losses["local"]) == {"encoder", "published.local", "published.local_objective"}
-    assert reached(model, losses["global"]) == {*upper, "published.global_objective"}
-    assert reached(model, losses["prior"]) == {*upper, "published.prior"}
-    assert reached(model, losses["kl"]) == {"encoder", "published.local", *upper}
+    upper = {"two_level.before", "two_level.after", "two_level.global_"}
+    assert reached(model, losses["local"]) == {"encoder", "two_level.local", "two_level.local_objective"}
+    assert reached(model, losses["global"]) == {*upper, "two_level.global_objective"}
+    assert reached(model, losses["prior"]) == {*upper, "two_level.prior"}
+    assert reached(model, losses["kl"]) == {"encoder", "two_level.local", *upper}
     assert reached(model, losses["context"]) == {"context"}
 
 
@@ -182,7 +183,7 @@ def test_moments_hold_the_raw_features_and_what_the_encoders_say() -> None:
     model = model_of(config())
     names = model.column_names(batch())
     values = dict(zip(names, model.vectors(batch()).detach().T, strict=True))
-    expected = model.features(batch())[batch().kind][:, batch_columns("Electronegativity")]
+    expected = model.features(batch())[batch().site_type][:, batch_columns("Electronegativity")]
     for c in range(len(batch())):
         own = (batch().crystal == c).nonzero()[:, 0]
         mean = float((expected[own] * batch().site_weight[own]).sum())
@@ -201,7 +202,7 @@ def test_the_polar_moment_is_the_covariance_of_an_environment_with_electronegati
     model, some = model_of(config()), batch()
     values = dict(zip(model.column_names(some), model.vectors(some).detach().T.numpy(), strict=True))
     contexts = model.site_parts(some)["context"].detach().numpy()
-    polarity = model.features(some)[some.kind][:, batch_columns("Electronegativity")].numpy()
+    polarity = model.features(some)[some.site_type][:, batch_columns("Electronegativity")].numpy()
     for c in range(len(some)):
         own = (some.crystal == c).numpy()
         slow = np.cov(contexts[own, 1], polarity[own], bias=True, aweights=some.site_weight[own].numpy())
@@ -215,8 +216,8 @@ def test_densities_are_site_features_per_volume_and_per_length() -> None:
         volume = structure.volume / sum(s.species.num_atoms for s in structure)
         assert values["occupancy_per_volume"][c] <= 1.001 / volume
         one = points[c]
-        weight = one.multiplicity * one.kinds.fractions[one.kind].sum(1)
-        radius = np.average(one.kinds.features[one.kind][:, batch_columns("AtomicRadius")], weights=weight)
+        weight = one.multiplicity * one.site_types.fractions[one.site_type].sum(1)
+        radius = np.average(one.site_types.features[one.site_type][:, batch_columns("AtomicRadius")], weights=weight)
         assert values["AtomicRadius_per_volume"][c] == pytest.approx(radius / volume, rel=1e-4)
         assert values["AtomicRadius_per_length"][c] == pytest.approx(radius / volume ** (1 / 3), rel=1e-4)
 
@@ -229,14 +230,15 @@ def test_densities_by_neighbours_are_those_of_the_sum_of_powers_of_the_distances
     column = batch_columns("AtomicRadius")
     for c in range(len(points)):
         one = points[c]
-        occupancy = one.kinds.fractions[one.kind].sum(1).astype(float)
+        occupancy = one.site_types.fractions[one.site_type].sum(1).astype(float)
         weight = one.count * one.weight * occupancy[one.neighbor]
-        row = np.repeat(np.arange(len(one.kind)), np.diff(one.pair_offsets))
+        row = np.repeat(np.arange(len(one.site_type)), np.diff(one.pair_offsets))
         for p in (gentle, steep):
             spacing = np.bincount(row, weight / one.distance.astype(float) ** p) ** (-1 / p)
             for kind, power in (("length", 1), ("volume", 3)):
                 slow = np.average(
-                    one.kinds.features[one.kind][:, column] / spacing**power, weights=one.multiplicity * occupancy
+                    one.site_types.features[one.site_type][:, column] / spacing**power,
+                    weights=one.multiplicity * occupancy,
                 )
                 assert vectors[c, names.index(f"AtomicRadius_per_{kind}_d{p:g}")] == pytest.approx(slow, rel=1e-4)
 
@@ -256,14 +258,14 @@ def batch_columns(name: str) -> int:
 def test_features_are_standardised_over_the_atoms_of_the_pretraining_set() -> None:
     points = handful_points()
     mean, scale, share = site_statistics(points)
-    rows, weights, elements = [], [], np.zeros(119)
+    rows, weights, elements = [], [], np.zeros(N_ATOMIC_NUMBERS)
     for crystal in range(len(points)):
         one = points[crystal]
-        occupancy = one.kinds.fractions[one.kind].sum(1)
+        occupancy = one.site_types.fractions[one.site_type].sum(1)
         atoms = one.multiplicity * occupancy / (one.multiplicity * occupancy).sum() / len(points)
-        rows.append(one.kinds.features[one.kind])
+        rows.append(one.site_types.features[one.site_type])
         weights.append(atoms)
-        elements += atoms @ (one.kinds.fractions[one.kind] / occupancy[:, None])
+        elements += atoms @ (one.site_types.fractions[one.site_type] / occupancy[:, None])
     values, weight = np.concatenate(rows), np.concatenate(weights)
     slow = np.average(values, axis=0, weights=weight)
     assert mean.numpy() == pytest.approx(slow, rel=1e-5)

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from skdim import DeepInfoMaxEmbedder
-from skdim.network.threads import one_torch_thread, spare_lost_threads
+from skdim.network.threads import one_torch_thread, use_one_thread_after_fork
 from tests.small import bundled_points
 
 FORKED = """
@@ -70,7 +70,7 @@ def test_an_error_inside_puts_the_threads_back() -> None:
 
 
 def test_a_process_that_was_not_forked_keeps_its_threads() -> None:
-    spare_lost_threads()
+    use_one_thread_after_fork()
     assert torch.get_num_threads() == 2
 
 

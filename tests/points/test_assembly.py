@@ -15,7 +15,7 @@ from skdim import CrystalPointSetTransformer, DeepInfoMaxEmbedder, PointSets
 from skdim.network.batches import collate
 from skdim.network.model import CrystalModel
 from skdim.points.assembly import assemble
-from skdim.points.chunks import cells_and_kinds
+from skdim.points.chunks import cells_and_site_types
 from tests.bundled import OTHERWISE, formation_energy, sample
 from tests.handmade import iron, perovskite, salt, silicon
 from tests.small import mixture, rutile
@@ -57,20 +57,20 @@ def featurized(crystals: list[Structure], **params: Any) -> PointSets:
 def both(neighborhood: str, site_features: str) -> tuple[PointSets, PointSets]:
     """Return point sets of the same crystals, reduced and unreduced, on the same snapped distances."""
     crystals = [*sample(14), *(crystal for crystal, _ in KNOWN.values() if len(crystal) < 60), mixture()]
-    recipe, table = CrystalPointSetTransformer(neighborhood, site_features=site_features)._recipe()
-    cells, kinds = cells_and_kinds(crystals, table)
-    reduced, unreduced = (assemble(cells, kinds, recipe, reduce=reduce) for reduce in (True, False))
+    config, table = CrystalPointSetTransformer(neighborhood, site_features=site_features).config()
+    cells, site_types = cells_and_site_types(crystals, table)
+    reduced, unreduced = (assemble(cells, site_types, config, reduce=reduce) for reduce in (True, False))
     return reduced.validate(), unreduced.validate()
 
 
 def rows_of(points: PointSets) -> Counter:
     """Return the rows of one crystal with their pairs, exact and in no order."""
-    neighbor_kind = points.kind[points.neighbor]
+    neighbor_site_type = points.site_type[points.neighbor]
     rows: Counter = Counter()
-    for s in range(len(points.kind)):
+    for s in range(len(points.site_type)):
         p = slice(points.pair_offsets[s], points.pair_offsets[s + 1])
-        content = points.kinds.features[points.kind[s]].tobytes()
-        others = [points.kinds.features[k].tobytes() for k in neighbor_kind[p]]
+        content = points.site_types.features[points.site_type[s]].tobytes()
+        others = [points.site_types.features[k].tobytes() for k in neighbor_site_type[p]]
         columns = (points.distance[p], points.count[p], points.weight[p], points.extra[p].sum(1))
         pairs = tuple(sorted(zip(others, *(c.tolist() for c in columns), strict=True)))
         rows[content, int(points.multiplicity[s]), pairs] += 1
@@ -85,8 +85,8 @@ def test_rows_are_the_sites_of_the_asymmetric_unit(name: str) -> None:
     crystal, known = KNOWN[name]
     points = featurized([crystal], site_features=["Number"])
     found: dict[str, list[int]] = {}
-    for kind, multiplicity in zip(points.kind, points.multiplicity, strict=True):
-        symbol = Element.from_Z(int(points.kinds.features[kind, 0])).symbol
+    for site_type, multiplicity in zip(points.site_type, points.multiplicity, strict=True):
+        symbol = Element.from_Z(int(points.site_types.features[site_type, 0])).symbol
         found.setdefault(symbol, []).append(int(multiplicity))
     assert {s: sorted(m) for s, m in found.items()} == known
 
@@ -108,14 +108,14 @@ def test_multiplicities_have_no_common_divisor_and_share_the_sites(neighborhood:
         assert np.gcd.reduce(one.multiplicity) == 1
         total = one.multiplicity.sum()
         assert len(crystal) % total == 0
-        shares = np.bincount(one.kind, one.multiplicity / total)
+        shares = np.bincount(one.site_type, one.multiplicity / total)
         expected = crystal.composition.fractional_composition.values()
         assert sorted(shares[shares > 0]) == pytest.approx(sorted(expected))
 
 
 def test_every_row_has_complete_shells() -> None:
     points = featurized(sample(60), n_neighbors=48)
-    row = np.repeat(np.arange(len(points.kind)), np.diff(points.pair_offsets))
+    row = np.repeat(np.arange(len(points.site_type)), np.diff(points.pair_offsets))
     assert np.bincount(row, points.count * (points.weight == 1)).min() >= 48
     assert (points.distance > 0).all()
     assert (points.weight > 0).all()
@@ -124,13 +124,13 @@ def test_every_row_has_complete_shells() -> None:
 
 def test_every_row_of_a_supercell_sees_all_its_atoms_and_itself() -> None:
     points = featurized(sample(30), neighborhood="supercell")
-    row = np.repeat(np.arange(len(points.kind)), np.diff(points.pair_offsets))
+    row = np.repeat(np.arange(len(points.site_type)), np.diff(points.pair_offsets))
     counts = np.bincount(row, points.count)
     for one, sites in zip(points, np.split(counts, points.site_offsets[1:-1]), strict=True):
         assert len(set(sites)) == 1
         assert sites[0] % one.multiplicity.sum() == 0
     own = points.distance == 0
-    assert np.bincount(row[own], points.count[own]).tolist() == [1] * len(points.kind)
+    assert np.bincount(row[own], points.count[own]).tolist() == [1] * len(points.site_type)
     assert (points.weight == 1).all()
 
 
@@ -161,19 +161,19 @@ def test_several_supercells_and_the_primitive_cell_are_one() -> None:
 @pytest.mark.parametrize("neighborhood", ["shell", "supercell"])
 def test_the_reduction_loses_no_pair(neighborhood: str) -> None:
     reduced, unreduced = both(neighborhood, "magpie")
-    assert len(unreduced.kind) > 1.5 * len(reduced.kind)
+    assert len(unreduced.site_type) > 1.5 * len(reduced.site_type)
     assert len(unreduced.neighbor) > (2.5 if neighborhood == "supercell" else 5) * len(reduced.neighbor)
     for one, whole in zip(reduced, unreduced, strict=True):
-        copies = len(whole.kind) // one.multiplicity.sum()
-        row = np.repeat(np.arange(len(one.kind)), np.diff(one.pair_offsets))
+        copies = len(whole.site_type) // one.multiplicity.sum()
+        row = np.repeat(np.arange(len(one.site_type)), np.diff(one.pair_offsets))
         merged: Counter = Counter()
-        for kind, other, d, w, n in zip(
-            one.kind[row], one.kind[one.neighbor], one.distance, one.weight,
+        for site_type, other, d, w, n in zip(
+            one.site_type[row], one.site_type[one.neighbor], one.distance, one.weight,
             copies * one.multiplicity[row] * one.count, strict=True,
         ):  # fmt: skip
-            merged[int(kind), int(other), float(d), float(w)] += int(n)
-        row = np.repeat(np.arange(len(whole.kind)), np.diff(whole.pair_offsets))
-        columns = (whole.kind[row], whole.kind[whole.neighbor], whole.distance, whole.weight)
+            merged[int(site_type), int(other), float(d), float(w)] += int(n)
+        row = np.repeat(np.arange(len(whole.site_type)), np.diff(whole.pair_offsets))
+        columns = (whole.site_type[row], whole.site_type[whole.neighbor], whole.distance, whole.weight)
         assert merged == Counter(zip(*(c.tolist() for c in columns), strict=True))
 
 
@@ -225,7 +225,7 @@ def test_reduced_and_unreduced_point_sets_give_the_same_vector(
 def test_the_reduction_halves_the_rows_of_real_crystals_and_more() -> None:
     crystals = formation_energy()[0][:300]
     points = featurized(crystals)
-    assert len(points.kind) < 0.5 * sum(map(len, crystals))
+    assert len(points.site_type) < 0.5 * sum(map(len, crystals))
     assert len(points.neighbor) < 48 * 0.3 * sum(map(len, crystals))
 
 

@@ -13,7 +13,7 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Lattice, Structure
 from scipy.spatial.transform import Rotation
 
-from skdim.crystals.prechecks import site_contents
+from skdim.crystals.prechecks import site_species
 from skdim.points.cells import primitive_arrays, primitive_cell, supercell_matrix, supercell_pairs
 from tests.bundled import formation_energy
 
@@ -42,7 +42,7 @@ def pairs_of(structure: Structure, size: int = 50) -> np.ndarray:
     """Return the sorted (content of i, content of j, distance), one row a pair of the supercell."""
     cell = primitive_arrays(structure)
     i, j, distance = supercell_pairs(cell.lattice, cell.frac, size)
-    contents = site_contents(structure)
+    contents = site_species(structure)
     label = np.array([sum(z * z * occupancy for z, occupancy in contents[site]) for site in cell.site])
     rows = np.column_stack([label[i], label[j], distance])
     return rows[np.lexsort(rows.T[::-1])]

@@ -17,9 +17,9 @@ from skdim.points.features import (
     SiteFeaturizer,
     check_interaction_features,
     interaction_features,
-    kinds_from_contents,
-    kinds_from_sites,
     resolve_site_features,
+    site_types_from_sites,
+    site_types_from_species,
 )
 
 SALT = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
@@ -58,7 +58,7 @@ def test_elements_beyond_the_tables_are_not_supported() -> None:
     for spec in ("paper", "magpie", ["ShearModulus"]):
         assert np.flatnonzero(resolve_site_features(spec).supported).tolist() == list(range(1, 113))
     with pytest.raises(ValueError, match=r"end before atomic numbers \[117, 118\]"):
-        kinds_from_contents([((118, 1.0),), ((8, 0.5), (117, 0.5)), ((8, 1.0),)], resolve_site_features("paper"))
+        site_types_from_species([((118, 1.0),), ((8, 0.5), (117, 0.5)), ((8, 1.0),)], resolve_site_features("paper"))
 
 
 def test_tables_are_read_once_and_cannot_be_written() -> None:
@@ -102,29 +102,29 @@ contents = st.lists(
 @settings(max_examples=50)
 def test_kinds_are_means_over_the_occupants(drawn: list[tuple[tuple[int, float], ...]]) -> None:
     table = resolve_site_features("paper")
-    kinds = kinds_from_contents(drawn, table)
+    site_types = site_types_from_species(drawn, table)
     for k, content in enumerate(drawn):
         total = sum(occupancy for _, occupancy in content)
         mean = sum(occupancy / total * table.values[z] for z, occupancy in content)
-        np.testing.assert_allclose(kinds.features[k], [*mean, total], rtol=1e-12)
-        assert {z: kinds.fractions[k, z] for z in np.flatnonzero(kinds.fractions[k])} == {
+        np.testing.assert_allclose(site_types.features[k], [*mean, total], rtol=1e-12)
+        assert {z: site_types.fractions[k, z] for z in np.flatnonzero(site_types.fractions[k])} == {
             z: np.float32(occupancy) for z, occupancy in content
         }
 
 
 def test_a_partly_empty_site_of_one_element_has_the_values_of_the_element() -> None:
     table = resolve_site_features("magpie")
-    kinds = kinds_from_contents([((3, 1.0),), ((3, 0.3),), ((3, 0.1), (3, 0.2))], table)
-    assert kinds.features.dtype == np.float64
-    assert kinds.fractions.dtype == np.float32
-    assert (kinds.features[:, :-1] == table.values[3]).all()
-    np.testing.assert_allclose(kinds.features[:, -1], [1, 0.3, 0.3])
+    site_types = site_types_from_species([((3, 1.0),), ((3, 0.3),), ((3, 0.1), (3, 0.2))], table)
+    assert site_types.features.dtype == np.float64
+    assert site_types.fractions.dtype == np.float32
+    assert (site_types.features[:, :-1] == table.values[3]).all()
+    np.testing.assert_allclose(site_types.features[:, -1], [1, 0.3, 0.3])
 
 
 @pytest.mark.parametrize("content", [(), ((8, 0.0),)])
 def test_a_site_without_atoms_is_no_kind(content: tuple) -> None:
     with pytest.raises(ValueError, match="holds no atoms"):
-        kinds_from_contents([((8, 1.0),), content], resolve_site_features("paper"))
+        site_types_from_species([((8, 1.0),), content], resolve_site_features("paper"))
 
 
 def test_a_site_featurizer_describes_every_site() -> None:
@@ -140,11 +140,11 @@ def test_sites_alike_by_symmetry_share_a_kind() -> None:
     moved.translate_sites(range(len(moved)), [0.123, 0.31, 0.77])
     values = spec.describe(moved)
     contents = [((site.specie.Z, 1.0),) for site in moved]
-    kinds, kind = kinds_from_sites(contents, values)
-    assert len(kinds) == 2
-    assert len(set(kind[:4])) == len(set(kind[4:])) == 1
-    np.testing.assert_allclose(kinds.features[kind][:, :-1], values, rtol=1e-5)
-    assert (np.argmax(kinds.fractions, axis=1)[kind] == moved.atomic_numbers).all()
+    site_types, site_type = site_types_from_sites(contents, values)
+    assert len(site_types) == 2
+    assert len(set(site_type[:4])) == len(set(site_type[4:])) == 1
+    np.testing.assert_allclose(site_types.features[site_type][:, :-1], values, rtol=1e-5)
+    assert (np.argmax(site_types.fractions, axis=1)[site_type] == moved.atomic_numbers).all()
 
 
 class Broken:
@@ -169,11 +169,11 @@ def test_a_broken_site_featurizer_is_named() -> None:
 
 def test_log_coulomb_is_the_clipped_logarithm_of_the_coulomb_matrix() -> None:
     matrix = CoulombMatrix(flatten=False).featurize(SALT)[0]
-    kinds = kinds_from_contents([((11, 1.0),), ((17, 1.0),)], resolve_site_features("paper"))
+    site_types = site_types_from_species([((11, 1.0),), ((17, 1.0),)], resolve_site_features("paper"))
     i, j = np.divmod(np.arange(64), 8)
-    found = interaction_features(["log_coulomb"], kinds, i // 4, j // 4, SALT.distance_matrix.reshape(-1))
+    found = interaction_features(["log_coulomb"], site_types, i // 4, j // 4, SALT.distance_matrix.reshape(-1))
     np.testing.assert_allclose(found[:, 0], np.log(matrix.reshape(-1)), rtol=1e-5)
-    uranium = kinds_from_contents([((92, 1.0),)], resolve_site_features("paper"))
+    uranium = site_types_from_species([((92, 1.0),)], resolve_site_features("paper"))
     zero = np.zeros(2, int)
     clipped = interaction_features(["log_coulomb"], uranium, zero, zero, np.array([1e-3, 1e9]))
     np.testing.assert_allclose(clipped[:, 0], [10, -10])
@@ -181,9 +181,9 @@ def test_log_coulomb_is_the_clipped_logarithm_of_the_coulomb_matrix() -> None:
 
 def test_radius_ratio_of_a_bond_is_about_one() -> None:
     diamond, mixed = ((6, 1.0),), ((6, 0.25), (14, 0.75))
-    kinds = kinds_from_contents([diamond, mixed], resolve_site_features(["Row"]))
-    kind_i, kind_j = np.array([0, 0]), np.array([0, 1])
-    found = interaction_features(["radius_ratio", "log_coulomb"], kinds, kind_i, kind_j, np.array([1.545, 2.0]))
+    site_types = site_types_from_species([diamond, mixed], resolve_site_features(["Row"]))
+    type_i, type_j = np.array([0, 0]), np.array([0, 1])
+    found = interaction_features(["radius_ratio", "log_coulomb"], site_types, type_i, type_j, np.array([1.545, 2.0]))
     assert found.dtype == np.float32
     assert found.shape == (2, 2)
     carbon, silicon = 0.76, 1.11  # covalent radii, Cordero et al. 2008
@@ -191,10 +191,10 @@ def test_radius_ratio_of_a_bond_is_about_one() -> None:
 
 
 def test_no_further_interactions_are_no_columns() -> None:
-    kinds = kinds_from_contents([((6, 1.0),)], resolve_site_features("paper"))
+    site_types = site_types_from_species([((6, 1.0),)], resolve_site_features("paper"))
     nothing = np.zeros(0, int)
-    assert interaction_features([], kinds, np.zeros(3, int), np.zeros(3, int), np.ones(3)).shape == (3, 0)
-    assert interaction_features(["log_coulomb"], kinds, nothing, nothing, np.zeros(0)).shape == (0, 1)
+    assert interaction_features([], site_types, np.zeros(3, int), np.zeros(3, int), np.ones(3)).shape == (3, 0)
+    assert interaction_features(["log_coulomb"], site_types, nothing, nothing, np.zeros(0)).shape == (0, 1)
 
 
 @pytest.mark.parametrize("names", ["distance", [], ["log_coulomb"], ["distance", "distance"], ["distance", "angle"]])

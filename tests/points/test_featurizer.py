@@ -110,7 +110,7 @@ def test_crystals_that_a_site_featurizer_cannot_describe_fail_by_row() -> None:
         points = featurized(rows, site_features=Choosy(), on_error="nan")
     assert points.valid.tolist() == [True, False, False, True]
     assert points.feature_names == ("within 3 A", "occupancy")
-    assert sorted(points[0].kinds.features[points[0].kind, 0]) == [6, 6]
+    assert sorted(points[0].site_types.features[points[0].site_type, 0]) == [6, 6]
 
 
 # ---------------------------------------------------------------- rows, order, kinds of input
@@ -148,10 +148,10 @@ def test_one_atom_cells_disorder_and_vacancies_are_crystals_like_others() -> Non
     vacancy = Structure(Lattice.cubic(3.0), [{"Fe": 0.25}], [[0, 0, 0]])
     points = featurized([iron(), mixture(), vacancy])
     assert points.n_sites.tolist() == [1, 2, 1]
-    occupancy = points.kinds.features[points.kind, points.feature_names.index("occupancy")]
+    occupancy = points.site_types.features[points.site_type, points.feature_names.index("occupancy")]
     np.testing.assert_allclose(sorted(occupancy), [0.25, 0.9, 1, 1])
     assert points.volume[2] == pytest.approx(27.0 / 0.25)
-    number = points.kinds.features[points.kind, points.feature_names.index("Number")]
+    number = points.site_types.features[points.site_type, points.feature_names.index("Number")]
     np.testing.assert_allclose(sorted(number), [0.6 * 11 + 0.4 * 19, 17, 26, 26])
 
 
@@ -265,7 +265,7 @@ def test_pair_features_stand_beside_the_distance() -> None:
     points = featurized([salt()], interaction_features=("distance", "log_coulomb", "radius_ratio"))
     assert points.interaction_names == ("distance", "log_coulomb", "radius_ratio")
     assert points.extra.shape == (len(points.neighbor), 2)
-    first = points.kinds.features[points.kind, 0]
+    first = points.site_types.features[points.site_type, 0]
     product = first[0] * first[points.neighbor[0]]
     assert points.extra[0, 0] == pytest.approx(np.log(product * 0.529177 / points.distance[0]), abs=1e-5)
 

@@ -226,16 +226,16 @@ def test_a_warm_cache_is_faster_than_none(tmp_path: Path) -> None:
 
 def test_entries_are_numbers_and_come_back_bit_by_bit(tmp_path: Path) -> None:
     points = handful_points()
-    recipe = CrystalPointSetTransformer(
+    config = CrystalPointSetTransformer(
         site_features="paper", n_neighbors=10, interaction_features=("distance", "log_coulomb")
-    )._recipe()[0]
+    ).config()[0]
     through(tmp_path, [salt()])
     with sqlite3.connect(tmp_path / "pointsets.sqlite") as connection:
         (kind,) = {type(value) for row in connection.execute("SELECT * FROM entries") for value in row}
     assert kind is bytes
     for one in points:
         blob = pack(one)
-        back = unpack(blob, recipe)
+        back = unpack(blob, config)
         assert back is not None
         assert back.validate().equals(one)
-        assert all(unpack(blob[:n], recipe) is None for n in range(0, len(blob), 97))
+        assert all(unpack(blob[:n], config) is None for n in range(0, len(blob), 97))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import json
 import pickle
 import time
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Literal
 
 import joblib
 import numpy as np
@@ -21,8 +23,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils import _safe_indexing, check_consistent_length, resample, shuffle
 from sklearn.utils.validation import _num_samples, indexable
 
-from skdim.points.kinds import Kinds
+from skdim.points import pointsets
 from skdim.points.pointsets import PointSets
+from skdim.points.sitetypes import SiteTypes
 from tests.pointset_twin import as_list, make_sets
 
 layouts = st.lists(st.lists(st.integers(0, 4), max_size=4), min_size=1, max_size=8)
@@ -54,7 +57,7 @@ def test_indexing_is_that_of_a_list_of_crystals(drawn: tuple[PointSets, object])
     chosen = sets[key]
     assert isinstance(chosen, PointSets)
     assert as_list(chosen.validate()) == [crystals[p] for p in positions]
-    assert chosen.kinds is sets.kinds
+    assert chosen.site_types is sets.site_types
     assert len(chosen) == len(positions)
 
 
@@ -65,7 +68,7 @@ def test_cutting_and_joining_gives_back_the_same(layout: list[list[int]], cuts: 
     ends = [0, *sorted(min(c, len(sets)) for c in cuts), len(sets)]
     joined = PointSets.concatenate(sets[a:b] for a, b in pairwise(ends))
     assert joined.equals(sets)
-    assert joined.kinds is sets.kinds
+    assert joined.site_types is sets.site_types
 
 
 @given(layouts, layouts)
@@ -74,18 +77,20 @@ def test_joining_sets_with_their_own_kinds_is_list_addition(a: list[list[int]], 
     one, other = make_sets(a, seed=1), make_sets(b, seed=2)
     joined = PointSets.concatenate([one, other]).validate()
     assert as_list(joined) == as_list(one) + as_list(other)
-    assert len(np.unique(joined.kinds.features, axis=0)) == len(joined.kinds)
+    assert len(np.unique(joined.site_types.features, axis=0)) == len(joined.site_types)
     assert joined.equals(PointSets.concatenate(list(joined)))
 
 
 def test_a_joined_kind_is_one_whatever_the_sign_of_zero() -> None:
-    one = make_sets([[1]], n_kinds=1)
+    one = make_sets([[1]], n_site_types=1)
     features = np.array([[-0.0, 2.0]])
-    first, second = (replace(one, kinds=Kinds(f, one.kinds.fractions)) for f in (features, features * [-1, 1]))
-    third = replace(one, kinds=Kinds(features * 2 + 1, one.kinds.fractions))
+    first, second = (
+        replace(one, site_types=SiteTypes(f, one.site_types.fractions)) for f in (features, features * [-1, 1])
+    )
+    third = replace(one, site_types=SiteTypes(features * 2 + 1, one.site_types.fractions))
     joined = PointSets.concatenate([first, second, third])
-    assert len(joined.kinds) == 2
-    assert joined.kind.tolist() == [0, 0, 1]
+    assert len(joined.site_types) == 2
+    assert joined.site_type.tolist() == [0, 0, 1]
 
 
 def test_sets_made_otherwise_are_not_joined() -> None:
@@ -131,7 +136,7 @@ def test_sizes_of_crystals_with_failed_ones_between() -> None:
     assert sets.n_pairs.tolist() == [0, 3, 0, 3, 0]
     assert [len(one) for one in sets] == [1] * 5
     assert PointSets.concatenate(list(sets)).equals(sets)
-    empty = PointSets.empty(2, sets.kinds, sets.feature_names, sets.interaction_names, sets.settings).validate()
+    empty = PointSets.empty(2, sets.site_types, sets.feature_names, sets.interaction_names, sets.settings).validate()
     assert PointSets.concatenate([empty, sets])[2:].equals(sets)
 
 
@@ -157,7 +162,7 @@ def test_copies_and_pickles_are_equal_and_frozen() -> None:
     for other in (pickle.loads(pickle.dumps(sets)), copy.copy(sets), copy.deepcopy(sets)):
         assert other.equals(sets)
     assert joblib.hash(sets) == joblib.hash(pickle.loads(pickle.dumps(sets)))
-    assert PointSets.concatenate([sets, pickle.loads(pickle.dumps(sets))]).kinds is sets.kinds
+    assert PointSets.concatenate([sets, pickle.loads(pickle.dumps(sets))]).site_types is sets.site_types
     with pytest.raises(AttributeError):
         sets.distance = sets.weight  # type: ignore[misc]
 
@@ -165,8 +170,8 @@ def test_copies_and_pickles_are_equal_and_frozen() -> None:
 @pytest.mark.parametrize(
     ("column", "change", "message"),
     [
-        ("kind", lambda a: a + 4, "kind must be a row of kinds: entry 0"),
-        ("kind", lambda a: a.astype(np.int64), "kind must be int32"),
+        ("site_type", lambda a: a + 4, "site_type must be a row of site_types: entry 0"),
+        ("site_type", lambda a: a.astype(np.int64), "site_type must be int32"),
         ("neighbor", lambda a: a + 2, "neighbor must be a row of its crystal"),
         ("distance", lambda a: -a, "distance must be finite"),
         ("weight", lambda a: a + 1, "weight must be in"),
@@ -178,7 +183,7 @@ def test_copies_and_pickles_are_equal_and_frozen() -> None:
         ("pair_offsets", lambda a: a + 1, "pair_offsets must be one-dimensional and begin with 0"),
         ("pair_offsets", lambda a: a[[0, 2, 1, 3]], "pair_offsets must not decrease"),
         ("interaction_names", lambda a: a[::-1], "interaction_names must begin with 'distance'"),
-        ("feature_names", lambda a: a[:1], "kinds.features must be float64"),
+        ("feature_names", lambda a: a[:1], "site_types.features must be float64"),
     ],
 )
 def test_columns_that_do_not_fit_are_named(column: str, change: object, message: str) -> None:
@@ -255,6 +260,32 @@ def test_saved_sets_come_back_equal_read_or_mapped(tmp_path: Path) -> None:
     mapped.save(folder)  # replaces the files it is mapped from
     assert PointSets.load(folder).equals(sets)
     assert [p.name for p in folder.parent.iterdir()] == ["sets"]
+
+
+FORMER = {"site_type": "kind", "site_types_features": "kinds_features", "site_types_fractions": "kinds_fractions"}
+
+
+@pytest.mark.parametrize("mode", [None, "r"])
+def test_sets_of_the_former_layout_open(tmp_path: Path, mode: Literal["r"] | None) -> None:
+    sets = make_sets([[2, 1], [], [3]])
+    sets.save(tmp_path)
+    meta = json.loads((tmp_path / "meta.json").read_text())
+    meta["version"] = 1
+    meta["arrays"] = {FORMER.get(name, name): entry for name, entry in meta["arrays"].items()}
+    (tmp_path / "meta.json").write_text(json.dumps(meta))
+    for now, before in FORMER.items():
+        (tmp_path / f"{now}.npy").rename(tmp_path / f"{before}.npy")
+    assert PointSets.load(tmp_path, mmap_mode=mode).equals(sets)
+
+
+def test_former_names_warn() -> None:
+    sets = make_sets([[2, 1]])
+    with pytest.warns(DeprecationWarning, match=r"PointSets\.kind is now PointSets\.site_type"):
+        assert sets.kind is sets.site_type
+    with pytest.warns(DeprecationWarning, match=r"PointSets\.kinds is now PointSets\.site_types"):
+        assert sets.kinds is sets.site_types
+    with pytest.warns(DeprecationWarning, match="Kinds is now SiteTypes"):
+        assert pointsets.Kinds is SiteTypes
 
 
 def test_mapped_sets_read_only_what_is_indexed(tmp_path: Path) -> None:

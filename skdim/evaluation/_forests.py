@@ -1,4 +1,4 @@
-"""Labelled rows in, a forest out that chose its columns a split and its rows a leaf by a few trees of each kind."""
+"""Forests that choose columns per split and rows per leaf by cross-validation with a few trees."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin, clone
-from sklearn.model_selection import check_cv
-from sklearn.utils.validation import check_array, check_consistent_length, check_is_fitted, column_or_1d
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skdim._parameters import check_number
+from skdim.evaluation._kernel_ridge import check_positive, partition
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,26 +23,26 @@ Choice = dict[str, float | int]
 
 
 class ForestCV(RegressorMixin, BaseEstimator):
-    r"""Forest of randomised trees, its columns a split and rows a leaf chosen by cross-validation with few trees.
+    r"""Forest whose columns per split and rows per leaf are chosen by cross-validation with few trees.
 
     The error of a forest of T trees is larger than that of a forest of many. As trees are independent given the
     labels, the mean squared error falls from T to N trees by :math:`V (1/T - 1/N)`, with V the variance of the
-    predictions among trees; the mean absolute error is taken to fall with its root. So few trees tell what many would
-    do, and the choice does not favour the forests whose trees differ least.
+    predictions among trees; the mean absolute error is taken to fall with its square root. So a few trees tell what
+    many would do, and the choice does not favour forests whose trees differ least.
 
     Parameters
     ----------
     forest : RandomForestRegressor or ExtraTreesRegressor
-        Not fitted; its number of trees is that of the result.
+        Not fitted; the result has its number of trees.
     max_features : sequence of float, default=(0.1, 1/3)
         Shares of the columns to choose from.
     min_samples_leaf : sequence of int, default=(1,)
-        Least rows of a leaf to choose from.
-    cv : int or cross-validation splitter, default=5
-        Folds; an int cuts the rows in their order.
+        Smallest numbers of rows in a leaf to choose from.
+    cv : int, cross-validation splitter or iterable of splits, default=5
+        Folds. An int takes consecutive rows for a fold: shuffle rows that have an order.
     n_trees : int or None, default=None
-        Trees of a forest that is tried. None: 5000 divided by the rows, but 10 at least and 50 at most, since the
-        error on few rows is the noisier one.
+        Trees of each forest that is tried. None: 5000 divided by the rows, but at least 10 and at most 50, since
+        errors on few rows are noisier.
 
     Attributes
     ----------
@@ -50,6 +52,8 @@ class ForestCV(RegressorMixin, BaseEstimator):
         Its parameters.
     cv_error_ : float
         Mean absolute error over the folds, for as many trees as the result has.
+    n_features_in_ : int
+        Number of columns seen in `fit`.
 
     References
     ----------
@@ -78,25 +82,26 @@ class ForestCV(RegressorMixin, BaseEstimator):
         self.cv = cv
         self.n_trees = n_trees
 
-    def fit(self, X: Any, y: Any) -> ForestCV:
+    def fit(self, X: Any, y: Any, groups: Any = None) -> ForestCV:
         """Choose by cross-validation and train on every row.
 
         Parameters
         ----------
-        X : array-like of shape (n, d)
+        X : array-like of shape (n_samples, n_features)
             Rows.
-        y : array-like of shape (n,)
+        y : array-like of shape (n_samples,)
             Targets.
+        groups : array-like of shape (n_samples,), optional
+            Labels of groups, for a splitter that keeps groups together.
 
         Returns
         -------
         self
         """
-        # Single precision is what trees are made of: converted once, not in each of the fits.
-        X, y = check_array(X, dtype=np.float32), column_or_1d(y).astype(np.float64)
-        check_consistent_length(X, y)
-        self.n_features_in_ = X.shape[1]
-        folds = list(check_cv(self.cv).split(X))
+        # Trees work in single precision: converted once, not in each of the fits.
+        X, y = validate_data(self, X, y, dtype=np.float32, y_numeric=True, ensure_min_samples=2)
+        y = y.astype(np.float64)
+        folds = partition(self.cv, X, y, groups)
         tried = [(self._cv_error(choice, X, y, folds), choice) for choice in self._choices()]
         self.cv_error_, self.choice_ = min(tried, key=lambda t: t[0])
         self.forest_ = clone(self.forest).set_params(**self.choice_).fit(X, y)
@@ -107,7 +112,7 @@ class ForestCV(RegressorMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (m, d)
+        X : array-like of shape (m, n_features)
             Rows.
 
         Returns
@@ -115,36 +120,36 @@ class ForestCV(RegressorMixin, BaseEstimator):
         ndarray of shape (m,)
         """
         check_is_fitted(self, "forest_")
+        X = validate_data(self, X, dtype=np.float32, reset=False)
         predicted: NDArray[np.float64] = self.forest_.predict(X)
         return predicted
 
     def _choices(self) -> list[Choice]:
-        """Every pair of parameters; of those that mean the same, the first."""
-        for name in ("max_features", "min_samples_leaf"):
-            values = getattr(self, name)
-            if not len(values) or not all(v > 0 for v in values):
-                raise ValueError(f"{name}={values!r}; accepted is a sequence of positive numbers.")
-        if self.n_trees is not None and (not isinstance(self.n_trees, int | np.integer) or self.n_trees < 2):
-            raise ValueError(f"n_trees={self.n_trees!r}; accepted are whole numbers of at least 2 and None.")
+        """Every pair of parameters."""
+        check_positive("max_features", self.max_features)
+        check_positive("min_samples_leaf", self.min_samples_leaf)
+        if self.n_trees is not None:
+            check_number("n_trees", self.n_trees, "None and whole numbers of at least 2", whole=True, least=2)
         pairs = itertools.product(self.max_features, self.min_samples_leaf)
         return [{"max_features": share, "min_samples_leaf": rows} for share, rows in pairs]
 
     def _n_trees(self, n_rows: int) -> int:
-        """Trees of a forest that is tried."""
+        """Trees of each forest that is tried."""
         number = int(np.clip(_ROWS_TREES // n_rows, *_TREES)) if self.n_trees is None else self.n_trees
         return min(number, int(self.forest.n_estimators))
 
     def _cv_error(self, choice: Choice, X: Any, y: NDArray[np.float64], folds: Any) -> float:
-        """Mean absolute error over the folds that as many trees as asked for would have."""
+        """Mean absolute error over the folds that the full number of trees would have."""
         few = self._n_trees(len(y))
         forest = clone(self.forest).set_params(n_estimators=few, **choice)
         of_tree = np.empty((few, len(y)))
-        for train, held_out in folds:
+        for held_out in folds:
+            train = np.delete(np.arange(len(y)), held_out)
             forest.fit(X[train], y[train])
             of_tree[:, held_out] = [tree.predict(X[held_out], check_input=False) for tree in forest.estimators_]
         residuals = of_tree.mean(0) - y
         squared = float((residuals**2).mean())
         gain = float(of_tree.var(0, ddof=1).mean()) * (1 / few - 1 / self.forest.n_estimators) if few > 1 else 0.0
-        # Where the trees disagree more than they err, as on a handful of rows, the estimate says nothing.
+        # Where the trees disagree more than they err, as on a handful of rows, the estimate is meaningless.
         share = max(1 - gain / squared, 0.25) if squared > 0 else 1.0
         return float(np.abs(residuals).mean()) * float(np.sqrt(share))

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.base import clone
 from sklearn.linear_model import Ridge
-from sklearn.model_selection import KFold, cross_val_predict
+from sklearn.model_selection import GroupKFold, KFold, ShuffleSplit, cross_val_predict
 
-from skdim.benchmark import KernelRidgeCV
-from skdim.benchmark.kernel_ridge import held_out_residuals, mean_distances
-from tests.benchmark.toy import toy
+from skdim.evaluation import KernelRidgeCV, LaplacianKernelRidge
+from skdim.evaluation._kernel_ridge import held_out_residuals, mean_distances
+from tests.evaluation.toy import toy
 
 
 def slow_residuals(kernel, y, alpha, folds):
@@ -48,11 +49,11 @@ def test_linear_kernel_ridge_is_ridge_with_alpha_times_the_number_of_columns():
 
 def test_kernel_ridge_chooses_the_lowest_error_of_all_pairs_of_parameters():
     X, y = toy()
-    model = KernelRidgeCV("laplacian").fit(X, y)
+    model = LaplacianKernelRidge().fit(X, y)
     tried = {}
     for alpha in model.alphas:
         for gamma in model.gammas:
-            single = KernelRidgeCV("laplacian", alphas=[alpha], gammas=[gamma]).fit(X, y)
+            single = LaplacianKernelRidge(alphas=[alpha], gammas=[gamma]).fit(X, y)
             tried[alpha, gamma] = single.cv_error_
     assert (model.alpha_, model.gamma_) == min(tried, key=tried.get)
     assert model.cv_error_ == pytest.approx(min(tried.values()))
@@ -61,7 +62,7 @@ def test_kernel_ridge_chooses_the_lowest_error_of_all_pairs_of_parameters():
 def test_kernel_ridge_on_precomputed_distances_is_the_same_also_in_cross_validation():
     X, y = toy()
     D = mean_distances(X, X)
-    rows, given = KernelRidgeCV("laplacian"), KernelRidgeCV("laplacian", precomputed=True)
+    rows, given = LaplacianKernelRidge(), LaplacianKernelRidge(precomputed=True)
     assert given.fit(D, y).predict(D[:7]) == pytest.approx(rows.fit(X, y).predict(X[:7]))
     assert cross_val_predict(given, D, y) == pytest.approx(cross_val_predict(rows, X, y))
 
@@ -72,13 +73,30 @@ def test_kernel_ridge_with_a_huge_penalty_predicts_the_mean():
         assert KernelRidgeCV(kernel, alphas=[1e9]).fit(X, y).predict(X) == pytest.approx(np.full(60, y.mean()))
 
 
+def test_groups_are_held_out_together():
+    X, y = toy()
+    groups = np.arange(60) % 6
+    model = LaplacianKernelRidge(cv=GroupKFold(3)).fit(X, y, groups)
+    single = LaplacianKernelRidge([model.alpha_], [model.gamma_], cv=3)
+    anew = cross_val_predict(single, X, y, cv=GroupKFold(3), groups=groups)
+    assert model.cv_error_ == pytest.approx(np.abs(anew - y).mean())
+
+
+def test_laplacian_kernel_ridge_is_kernel_ridge_with_that_kernel_and_no_other():
+    X, y = toy()
+    general, named = KernelRidgeCV("laplacian").fit(X, y), clone(LaplacianKernelRidge()).fit(X, y)
+    assert (general.predict(X) == named.predict(X)).all()
+    assert set(named.get_params()) == {"alphas", "gammas", "cv", "precomputed"}
+
+
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"kernel": "rbf"}, "kernel='rbf'"),
+        ({"kernel": "rbf"}, "kernel.*'rbf'"),
         ({"precomputed": True}, "precomputed=True"),
-        ({"alphas": [0.0]}, r"alphas=\[0.0\]"),
-        ({"kernel": "laplacian", "gammas": []}, r"gammas=\[\]"),
+        ({"alphas": [0.0]}, r"alphas must be a sequence of positive numbers, got \[0.0\]"),
+        ({"kernel": "laplacian", "gammas": []}, r"gammas must be .* got \[\]"),
+        ({"cv": ShuffleSplit(3)}, "cv must hold out every row exactly once"),
     ],
 )
 def test_kernel_ridge_refuses_parameters_by_name_and_value(parameters, message):
@@ -89,11 +107,11 @@ def test_kernel_ridge_refuses_parameters_by_name_and_value(parameters, message):
 def test_kernel_ridge_refuses_targets_that_are_not_finite_and_distances_that_are_no_square():
     with pytest.raises(ValueError, match="Input y contains NaN"):
         KernelRidgeCV().fit(np.eye(6), [1, 2, 3, 4, 5, np.nan])
-    with pytest.raises(ValueError, match=r"X has shape \(6, 5\); accepted are distances"):
-        KernelRidgeCV("laplacian", precomputed=True).fit(np.ones((6, 5)), np.arange(6))
+    with pytest.raises(ValueError, match=r"distances of n rows from each other.*\(6, 5\)"):
+        LaplacianKernelRidge(precomputed=True).fit(np.ones((6, 5)), np.arange(6))
 
 
 def test_kernel_ridge_refuses_rows_of_another_width():
     X, y = toy()
-    with pytest.raises(ValueError, match=r"3 columns.*trained on 5"):
+    with pytest.raises(ValueError, match=r"X has 3 features.*expecting 5"):
         KernelRidgeCV().fit(X, y).predict(X[:, :3])

@@ -1,4 +1,4 @@
-"""Heads that choose on their labels: forests by a few trees, a network by its penalty, and plain least squares."""
+"""Regressors that choose on their labels: forests by a few trees, a network by its penalty, the best of several."""
 
 import warnings
 
@@ -7,12 +7,18 @@ import pytest
 from sklearn.base import clone
 from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
 from sklearn.linear_model import Ridge
-from sklearn.model_selection import KFold, cross_val_predict
+from sklearn.model_selection import GroupKFold, KFold, cross_val_predict
+from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skdim.benchmark import HEADS
-from skdim.benchmark.forests import ForestCV
-from skdim.benchmark.heads import resolve_heads
-from skdim.benchmark.perceptron import FixedStepsMLP
+from skdim.evaluation import (
+    REGRESSORS,
+    BestRegressor,
+    FixedStepsMLP,
+    ForestCV,
+    KernelRidgeCV,
+    LaplacianKernelRidge,
+)
+from skdim.evaluation._regressors import resolve_regressors
 
 
 def toy(n=80, d=30, seed=0, noise=0.1):
@@ -26,13 +32,13 @@ def mae(a, b):
 
 
 @pytest.mark.parametrize("name", ["linear", "mlp", "random_forest_cv", "extra_trees_cv"])
-def test_heads_learn_repeatably_and_without_warnings(name):
+def test_they_learn_repeatably_and_without_warnings(name):
     X, y = toy()
     X_test, y_test = toy(seed=1)
-    (head,) = resolve_heads([name])
+    (named,) = resolve_regressors([name])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        first, second = (head.evaluate(X, y, X_test, y_test, seed=3, cv=5) for _ in range(2))
+        first, second = (named.evaluate(X, y, X_test, y_test, seed=3, cv=5) for _ in range(2))
     assert first | {"seconds": 0} == second | {"seconds": 0}
     assert first["mae"] < mae(np.median(y), y_test)
     assert first["cv_mae"] == pytest.approx(first["mae"], rel=0.5)
@@ -43,7 +49,7 @@ def test_heads_learn_repeatably_and_without_warnings(name):
 
 def test_linear_is_least_squares_and_of_the_solutions_the_shortest():
     X, y = toy(20, 50)
-    linear = HEADS["linear"]().fit(X, y)
+    linear = REGRESSORS["linear"]().fit(X, y)
     assert linear.predict(X) == pytest.approx(y)
     limit = Ridge(1e-7).fit(X, y)  # which ridge regression has as its limit
     assert linear.coef_ == pytest.approx(limit.coef_, abs=1e-6)
@@ -51,9 +57,9 @@ def test_linear_is_least_squares_and_of_the_solutions_the_shortest():
 
 def test_error_of_least_squares_on_the_labels_is_that_of_refits():
     X, y = toy(60, 5)
-    (head,) = resolve_heads(["linear"])
-    scores = head.evaluate(X, y, X, y, seed=0, cv=5)
-    assert scores["cv_mae"] == pytest.approx(mae(cross_val_predict(HEADS["linear"](), X, y, cv=KFold(5)), y))
+    (named,) = resolve_regressors(["linear"])
+    scores = named.evaluate(X, y, X, y, seed=0, cv=5)
+    assert scores["cv_mae"] == pytest.approx(mae(cross_val_predict(REGRESSORS["linear"](), X, y, cv=KFold(5)), y))
 
 
 # Forests
@@ -75,7 +81,7 @@ def test_few_trees_tell_the_error_of_many(forest):
 def _cv_error_of_eight(forest, X, y):
     """The error that eight trees tell, without training the forest itself."""
     return ForestCV(forest, n_trees=8)._cv_error(
-        {"max_features": 0.3}, X.astype(np.float32), y, list(KFold(5).split(X))
+        {"max_features": 0.3}, X.astype(np.float32), y, [held_out for _, held_out in KFold(5).split(X)]
     )
 
 
@@ -116,18 +122,18 @@ def test_a_forest_of_constant_targets_has_no_error():
 def test_the_random_state_of_the_protocol_reaches_the_forest_and_the_network():
     X, y = toy(40, 8)
     for name in ("extra_trees_cv", "mlp"):
-        (head,) = resolve_heads([name])
-        scores = [head.evaluate(X, y, *toy(20, 8, seed=1), seed=seed, cv=None)["mae"] for seed in (0, 1)]
+        (named,) = resolve_regressors([name])
+        scores = [named.evaluate(X, y, *toy(20, 8, seed=1), seed=seed, cv=None)["mae"] for seed in (0, 1)]
         assert scores[0] != scores[1]
 
 
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"max_features": ()}, r"max_features=\(\)"),
-        ({"max_features": (0.0,)}, r"max_features=\(0.0,\)"),
-        ({"min_samples_leaf": (0,)}, r"min_samples_leaf=\(0,\)"),
-        ({"n_trees": 1}, "n_trees=1; accepted are whole numbers of at least 2 and None"),
+        ({"max_features": ()}, r"max_features must be a sequence of positive numbers, got \(\)"),
+        ({"max_features": (0.0,)}, r"max_features .* got \(0.0,\)"),
+        ({"min_samples_leaf": (0,)}, r"min_samples_leaf .* got \(0,\)"),
+        ({"n_trees": 1}, "n_trees.*1"),
     ],
 )
 def test_a_forest_refuses_parameters_by_name_and_value(parameters, message):
@@ -154,12 +160,67 @@ def test_fitting_the_network_again_forgets_the_first_time():
 
 def test_a_huge_penalty_leaves_the_mean():
     X, y = toy(60, 5)
-    head = HEADS["mlp"]().estimator.set_params(regressor__alpha=1e4, regressor__random_state=0)
-    assert head.fit(X, y).predict(X) == pytest.approx(np.full(60, y.mean()), abs=0.15)
+    network = REGRESSORS["mlp"]().estimator.set_params(regressor__alpha=1e4, regressor__random_state=0)
+    assert network.fit(X, y).predict(X) == pytest.approx(np.full(60, y.mean()), abs=0.15)
 
 
 def test_the_unit_of_the_target_does_not_matter_to_the_network():
     X, y = toy(40, 5)
-    head = HEADS["mlp"]().estimator.set_params(regressor__random_state=0)
-    plain, scaled = head.fit(X, y).predict(X), head.fit(X, 1000 * y - 7).predict(X)
+    network = REGRESSORS["mlp"]().estimator.set_params(regressor__random_state=0)
+    plain, scaled = network.fit(X, y).predict(X), network.fit(X, 1000 * y - 7).predict(X)
     assert scaled == pytest.approx(1000 * plain - 7, rel=1e-3)
+
+
+# The choice among them
+
+
+def test_the_best_regressor_is_the_one_with_the_lowest_error_on_the_same_folds():
+    X, y = toy(60, 6)
+    folds = KFold(4, shuffle=True, random_state=2)
+    names = ["median", "linear", "ridge", "kernel_ridge", "extra_trees"]
+    model = BestRegressor(names, cv=folds, random_state=5).fit(X, y)
+    splits = list(folds.split(X))
+    slow = {
+        "median": REGRESSORS["median"](),
+        "linear": REGRESSORS["linear"](),
+        "ridge": KernelRidgeCV(alphas=[KernelRidgeCV(cv=splits).fit(X, y).alpha_]),
+        "extra_trees": REGRESSORS["extra_trees"]().set_params(random_state=5),
+    }
+    chosen = LaplacianKernelRidge(cv=splits).fit(X, y)
+    slow["kernel_ridge"] = LaplacianKernelRidge([chosen.alpha_], [chosen.gamma_])
+    for name, regressor in slow.items():
+        assert model.cv_errors_[name] == pytest.approx(mae(cross_val_predict(regressor, X, y, cv=splits), y))
+    assert model.best_name_ == min(model.cv_errors_, key=model.cv_errors_.get)
+    assert model.cv_error_ == min(model.cv_errors_.values())
+    alone = REGRESSORS[model.best_name_]()
+    if "cv" in alone.get_params():
+        alone.set_params(cv=splits)
+    assert model.predict(X) == pytest.approx(alone.fit(X, y).predict(X))
+
+
+def test_the_best_regressor_keeps_groups_together():
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(12), 5)
+    # Rows of a group are copies of each other: whoever sees one of them knows the others.
+    X = rng.normal(size=(12, 4))[groups] + 1e-6 * rng.normal(size=(60, 4))
+    y = rng.normal(size=12)[groups]
+    names, shuffled = ["median", "kernel_ridge"], KFold(4, shuffle=True, random_state=0)
+    fooled, honest = (
+        BestRegressor(names, cv=shuffled).fit(X, y),
+        BestRegressor(names, cv=GroupKFold(4)).fit(X, y, groups),
+    )
+    assert fooled.cv_errors_["kernel_ridge"] < 0.1 * honest.cv_errors_["kernel_ridge"]
+    assert fooled.best_name_ == "kernel_ridge"
+
+
+@parametrize_with_checks(
+    [
+        KernelRidgeCV(),
+        LaplacianKernelRidge(alphas=(1e-3, 0.1), gammas=(0.2, 1.0)),
+        ForestCV(ExtraTreesRegressor(5, random_state=0)),
+        FixedStepsMLP(steps=20, alpha=0.1),
+        BestRegressor(["ridge", "linear"]),
+    ]
+)
+def test_they_pass_the_checks_of_scikit_learn(estimator, check):
+    check(estimator)

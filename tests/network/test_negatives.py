@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy.stats import chi2
 
 from skdim.network.batches import Batch
-from skdim.network.false_samples import (
+from skdim.network.negatives import (
     draw_rows,
     expand,
     other_crystals,
@@ -75,7 +75,7 @@ def test_draws_stay_in_their_crystal_in_batches_of_many() -> None:
 
 def test_runs_are_the_values_of_the_chosen_segments(batch: Batch) -> None:
     chosen = torch.tensor([3, 0, 3, 5])
-    taken, owner = runs(batch.row, len(batch.kind), chosen)
+    taken, owner = runs(batch.row, len(batch.site_type), chosen)
     slow = [(p, o) for o, s in enumerate(chosen.tolist()) for p, r in enumerate(batch.row.tolist()) if r == s]
     assert list(zip(taken.tolist(), owner.tolist(), strict=True)) == slow
 
@@ -96,8 +96,8 @@ def multiset(batch: Batch, row: int) -> Counter[tuple[float, ...]]:
 
 def assert_pairs_numbered(batch: Batch) -> None:
     """Each pair's contents are those of its two rows."""
-    contents = torch.stack([batch.kind[batch.row], batch.kind[batch.neighbor]], 1)
-    assert torch.equal(batch.pair_kinds[batch.kind_pair], contents)
+    contents = torch.stack([batch.site_type[batch.row], batch.site_type[batch.neighbor]], 1)
+    assert torch.equal(batch.pair_types[batch.pair_type], contents)
     assert (batch.row.diff() >= 0).all()
 
 
@@ -106,7 +106,7 @@ def test_expanding_writes_every_merged_pair_out(batch: Batch) -> None:
     assert len(wide.row) == int(batch.count.sum()) > len(batch.row)
     assert (wide.count == 1).all()
     assert_pairs_numbered(wide)
-    for row in range(len(batch.kind)):
+    for row in range(len(batch.site_type)):
         assert multiset(wide, row) == multiset(batch, row)
 
 
@@ -117,17 +117,17 @@ def test_species_come_from_sites_of_the_partner_and_positions_stay(batch: Batch)
     for name in ("row", "neighbor", "distance", "log_count", "extra", "crystal", "site_weight"):
         assert torch.equal(getattr(wrong, name), getattr(batch, name))
     for row, crystal in enumerate(batch.crystal.tolist()):
-        theirs = batch.kind[batch.crystal == partner[crystal]]
-        assert int(wrong.kind[row]) in theirs.tolist()
+        theirs = batch.site_type[batch.crystal == partner[crystal]]
+        assert int(wrong.site_type[row]) in theirs.tolist()
 
 
 def test_species_are_drawn_as_often_as_the_partner_has_them(batch: Batch) -> None:
     salt, perovskite = 1, 2
     partner = torch.arange(len(batch)).roll(-1)
     row = int((batch.crystal == salt).nonzero()[0])
-    drawn = torch.stack([replace_species(batch, partner, seeded(k)).kind[row] for k in range(600)])
+    drawn = torch.stack([replace_species(batch, partner, seeded(k)).site_type[row] for k in range(600)])
     share = torch.zeros(len(batch.features), dtype=torch.float64)
-    share.index_add_(0, batch.kind, batch.site_weight * (batch.crystal == perovskite))
+    share.index_add_(0, batch.site_type, batch.site_weight * (batch.crystal == perovskite))
     assert_drawn_as(drawn, share)
 
 
@@ -142,7 +142,7 @@ def test_distances_come_whole_from_a_site_of_the_partner(batch: Batch) -> None:
     partner = other_crystals(len(batch), seeded(1))
     wrong = replace_distances(wide, partner, seeded(2))
     assert_pairs_numbered(wrong)
-    assert torch.equal(wrong.kind, batch.kind)
+    assert torch.equal(wrong.site_type, batch.site_type)
     for row, crystal in enumerate(batch.crystal.tolist()):
         theirs = [distances(wide, r) for r in (batch.crystal == partner[crystal]).nonzero()[:, 0].tolist()]
         assert distances(wrong, row) in theirs
@@ -162,7 +162,7 @@ def test_with_replaced_distances_neighbors_stay_as_frequent_whatever_their_dista
         order = own[wrong.distance[own].argsort()]
         near.append(wrong.neighbor[order[:3]])
         far.append(wrong.neighbor[order[-3:]])
-    share = torch.zeros(len(batch.kind), dtype=torch.float64)
+    share = torch.zeros(len(batch.site_type), dtype=torch.float64)
     own = wide.row == row
     share.index_add_(0, wide.neighbor[own], wide.log_count[own].exp() / wide.log_count[own].exp().sum())
     for drawn in (near, far):
@@ -173,9 +173,9 @@ def test_permuting_keeps_neighbors_and_distances_and_breaks_what_ties_them(batch
     wide = expand(batch)
     wrong = permute_neighbors(wide, seeded(3))
     assert_pairs_numbered(wrong)
-    for name in ("row", "distance", "log_count", "extra", "kind"):
+    for name in ("row", "distance", "log_count", "extra", "site_type"):
         assert torch.equal(getattr(wrong, name), getattr(wide, name))
-    for row in range(len(batch.kind)):
+    for row in range(len(batch.site_type)):
         own = wide.row == row
         assert Counter(wrong.neighbor[own].tolist()) == Counter(wide.neighbor[own].tolist())
 
@@ -186,5 +186,5 @@ def test_after_permuting_the_nearest_neighbor_is_any_of_them(batch: Batch) -> No
     own = wide.row == row
     nearest = int(own.nonzero()[0])
     drawn = torch.stack([permute_neighbors(wide, seeded(k)).neighbor[nearest] for k in range(600)])
-    share = torch.bincount(wide.neighbor[own], minlength=len(batch.kind)) / own.sum()
+    share = torch.bincount(wide.neighbor[own], minlength=len(batch.site_type)) / own.sum()
     assert_drawn_as(drawn, share.double())

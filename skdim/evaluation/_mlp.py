@@ -1,4 +1,4 @@
-"""Labelled rows in, a small neural network out, trained for a fixed number of steps."""
+"""A small neural network trained for a fixed number of steps."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.neural_network import MLPRegressor
-from sklearn.utils.validation import check_array, check_consistent_length, check_is_fitted, column_or_1d
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _UNLIMITED = 10**9
-_FEWEST = 3  # passes, the first of which scikit-learn never counts as one without progress
+_FEWEST = 3  # passes; scikit-learn never counts the first as one without progress
 
 
 class FixedStepsMLP(RegressorMixin, BaseEstimator):
     """Neural network of one hidden layer, trained by Adam for a fixed number of steps.
 
-    With few labels it must not be trained until the loss stops falling; the number of steps is a choice as the penalty
-    is, the same for any number of rows, and that training ends with it is nothing to warn of.
+    With few labels, training until the loss stops falling overfits. The number of steps regularises as the penalty
+    does; it is the same for any number of rows, and reaching it raises no ConvergenceWarning.
 
     Parameters
     ----------
@@ -30,18 +30,20 @@ class FixedStepsMLP(RegressorMixin, BaseEstimator):
     alpha : float, default=4.0
         Penalty on the squared weights, divided by the rows of a batch.
     steps : int, default=250
-        Steps; the last pass over the rows is finished.
+        Optimiser steps; the last pass over the rows is completed.
     batch_size : int, default=64
-        Rows a step; all rows, if there are fewer.
+        Rows per step; all rows, if there are fewer.
     learning_rate : float, default=3e-3
         Of Adam.
     random_state : int, RandomState instance or None, default=None
-        Of the first weights and of the order of the rows.
+        Decides the initial weights and the order of the rows.
 
     Attributes
     ----------
     network_ : MLPRegressor
         The trained network.
+    n_features_in_ : int
+        Number of columns seen in `fit`.
 
     Examples
     --------
@@ -72,19 +74,18 @@ class FixedStepsMLP(RegressorMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n, d)
+        X : array-like of shape (n_samples, n_features)
             Rows, standardised.
-        y : array-like of shape (n,)
+        y : array-like of shape (n_samples,)
             Targets, standardised.
 
         Returns
         -------
         self
         """
-        # Single precision: twice as fast, and noise of the order of the rows is larger than that of rounding.
-        X, y = check_array(X, dtype=np.float32), column_or_1d(y).astype(np.float32)
-        check_consistent_length(X, y)
-        self.n_features_in_ = X.shape[1]
+        # Single precision: twice as fast, and the random order of the rows matters more than rounding.
+        X, y = validate_data(self, X, y, dtype=np.float32, y_numeric=True, ensure_min_samples=2)
+        y = y.astype(np.float32)
         size = min(self.batch_size, len(X))
         passes = max(math.ceil(self.steps / math.ceil(len(X) / size)), _FEWEST)
         self.network_ = MLPRegressor(
@@ -105,7 +106,7 @@ class FixedStepsMLP(RegressorMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (m, d)
+        X : array-like of shape (m, n_features)
             Rows.
 
         Returns
@@ -113,4 +114,5 @@ class FixedStepsMLP(RegressorMixin, BaseEstimator):
         ndarray of shape (m,)
         """
         check_is_fitted(self, "network_")
-        return np.asarray(self.network_.predict(check_array(X, dtype=np.float32)), np.float64)
+        X = validate_data(self, X, dtype=np.float32, reset=False)
+        return np.asarray(self.network_.predict(X), np.float64)

@@ -1,4 +1,4 @@
-"""Distinct site contents in (features, occupancy by element), one small shared table of them out: `Kinds`."""
+"""The table of distinct site types that point sets share: the features and the occupancy by element of each."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 N_ELEMENTS = 118
+N_ATOMIC_NUMBERS = N_ELEMENTS + 1  # length of what is indexed by atomic number; number 0 is no element
 
 
 @dataclass(frozen=True, eq=False)
-class Kinds:
-    """The distinct contents of sites: an element, a mixture, or a partly occupied site, one row each.
+class SiteTypes:
+    """The distinct site types, one row each: an element, a mixture, or a partly occupied site.
 
     Parameters
     ----------
@@ -27,10 +28,10 @@ class Kinds:
     fractions: NDArray[np.float32]  # (K, 119)
 
     def __len__(self) -> int:
-        """Return the number of kinds K."""
+        """Return the number of site types K."""
         return len(self.features)
 
-    def equals(self, other: Kinds) -> bool:
+    def equals(self, other: SiteTypes) -> bool:
         """Tell whether both tables hold the same rows in the same order (NaN equals NaN)."""
         if self is other:
             return True
@@ -39,17 +40,17 @@ class Kinds:
         )
 
 
-def merge_kinds(tables: Sequence[Kinds]) -> tuple[Kinds, list[NDArray[np.int32]]]:
-    """Merge tables of kinds so that identical rows become one kind.
+def merge_site_types(tables: Sequence[SiteTypes]) -> tuple[SiteTypes, list[NDArray[np.int32]]]:
+    """Merge tables of site types so that identical rows become one site type.
 
     Parameters
     ----------
-    tables : sequence of Kinds
+    tables : sequence of SiteTypes
         At least one; all with the same number F of feature columns.
 
     Returns
     -------
-    merged : Kinds
+    merged : SiteTypes
         The distinct rows in order of first appearance.
     maps : list of ndarray of int32
         For each table, shape (K,): where its rows went in `merged`.
@@ -68,4 +69,4 @@ def merge_kinds(tables: Sequence[Kinds]) -> tuple[Kinds, list[NDArray[np.int32]]
     rank[order] = np.arange(len(order), dtype=np.int32)
     kept = first_row[order]
     ends = np.cumsum([len(table) for table in tables])[:-1]
-    return Kinds(features[kept], fractions[kept]), np.split(rank[inverse.reshape(-1)], ends)
+    return SiteTypes(features[kept], fractions[kept]), np.split(rank[inverse.reshape(-1)], ends)

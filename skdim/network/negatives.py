@@ -101,37 +101,37 @@ def expand(batch: Batch) -> Batch:
         count=torch.ones_like(take),
         log_count=(batch.log_count - batch.count.log())[take],
         extra=batch.extra[take],
-        kind_pair=batch.kind_pair[take],
+        pair_type=batch.pair_type[take],
     )
     return _grouped(written_out)
 
 
 def _grouped(batch: Batch) -> Batch:
-    """The batch with its groups made anew from rows and pairs of contents."""
-    n_kind_pairs = len(batch.pair_kinds)
-    key = batch.row * n_kind_pairs + batch.kind_pair
+    """The batch with its groups made anew from rows and pair types."""
+    n_pair_types = len(batch.pair_types)
+    key = batch.row * n_pair_types + batch.pair_type
     groups, group, size = torch.unique(key, return_inverse=True, return_counts=True)
     return replace(
         batch,
         by_group=torch.argsort(group, stable=True),
         group_start=size.cumsum(0) - size,
-        group_row=groups // n_kind_pairs,
-        group_pair=groups % n_kind_pairs,
+        group_row=groups // n_pair_types,
+        group_pair_type=groups % n_pair_types,
     )
 
 
-def _with_pairs(batch: Batch, kind: torch.Tensor, neighbor: torch.Tensor) -> Batch:
-    """The batch with other contents or neighbours, its pairs of contents numbered anew."""
-    n_kinds = len(batch.features)
-    key = kind[batch.row] * n_kinds + kind[neighbor]
-    distinct, kind_pair = torch.unique(key, return_inverse=True)
-    pair_kinds = torch.stack([distinct // n_kinds, distinct % n_kinds], 1)
-    return _grouped(replace(batch, kind=kind, neighbor=neighbor, kind_pair=kind_pair, pair_kinds=pair_kinds))
+def _with_pairs(batch: Batch, site_type: torch.Tensor, neighbor: torch.Tensor) -> Batch:
+    """The batch with other site types or neighbours, its pair types numbered anew."""
+    n_site_types = len(batch.features)
+    key = site_type[batch.row] * n_site_types + site_type[neighbor]
+    distinct, pair_type = torch.unique(key, return_inverse=True)
+    pair_types = torch.stack([distinct // n_site_types, distinct % n_site_types], 1)
+    return _grouped(replace(batch, site_type=site_type, neighbor=neighbor, pair_type=pair_type, pair_types=pair_types))
 
 
 def replace_species(batch: Batch, partner: torch.Tensor, generator: torch.Generator) -> Batch:
-    """Each row gets the content of a site of the partner crystal; positions stay."""
-    return _with_pairs(batch, batch.kind[draw_rows(batch, partner[batch.crystal], generator)], batch.neighbor)
+    """Each row gets the type of a site of the partner crystal; positions stay."""
+    return _with_pairs(batch, batch.site_type[draw_rows(batch, partner[batch.crystal], generator)], batch.neighbor)
 
 
 def replace_distances(batch: Batch, partner: torch.Tensor, generator: torch.Generator) -> Batch:
@@ -140,7 +140,7 @@ def replace_distances(batch: Batch, partner: torch.Tensor, generator: torch.Gene
     ``batch`` must be expanded. Neighbours are drawn from the site's own ones, in proportion to their weights.
     """
     source = draw_rows(batch, partner[batch.crystal], generator)
-    taken, row = runs(batch.row, len(batch.kind), source)
+    taken, row = runs(batch.row, len(batch.site_type), source)
     moved = replace(
         batch,
         row=row,
@@ -149,17 +149,17 @@ def replace_distances(batch: Batch, partner: torch.Tensor, generator: torch.Gene
         log_count=batch.log_count[taken],
         extra=batch.extra[taken],
     )
-    return _with_pairs(moved, batch.kind, batch.neighbor[_draw_pairs(batch, row, generator)])
+    return _with_pairs(moved, batch.site_type, batch.neighbor[_draw_pairs(batch, row, generator)])
 
 
 def _draw_pairs(batch: Batch, row: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """For each named row one of its pairs, drawn in proportion to the pairs' weights."""
     weight = batch.log_count.double().exp()
-    share = weight / segment_sum(weight, batch.row, len(batch.kind))[batch.row]
+    share = weight / segment_sum(weight, batch.row, len(batch.site_type))[batch.row]
     steps = share.cumsum(0)
     target = row + torch.rand(len(row), generator=generator, dtype=torch.float64).to(steps.device)
     pairs = torch.searchsorted(steps, target, right=True).clamp_max(len(steps) - 1)
-    sizes = torch.bincount(batch.row, minlength=len(batch.kind))
+    sizes = torch.bincount(batch.row, minlength=len(batch.site_type))
     last = sizes.cumsum(0) - 1
     return torch.minimum(torch.maximum(pairs, (last - sizes + 1)[row]), last[row])
 
@@ -169,4 +169,4 @@ def permute_neighbors(batch: Batch, generator: torch.Generator) -> Batch:
     shuffled = torch.randperm(len(batch.row), generator=generator).to(batch.row.device)
     # Sorting a shuffled order by row permutes within each row.
     order = shuffled[torch.argsort(batch.row[shuffled], stable=True)]
-    return _with_pairs(batch, batch.kind, batch.neighbor[order])
+    return _with_pairs(batch, batch.site_type, batch.neighbor[order])

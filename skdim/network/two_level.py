@@ -8,15 +8,15 @@ import torch
 from torch import nn
 
 from skdim.network.estimators import gaussian_kl
-from skdim.network.false_samples import (
+from skdim.network.infomax import Gaussian, GlobalObjective, LocalObjective, PriorMatching
+from skdim.network.layers import perceptron
+from skdim.network.negatives import (
     expand,
     other_crystals,
     permute_neighbors,
     replace_distances,
     replace_species,
 )
-from skdim.network.infomax import Gaussian, GlobalObjective, LocalObjective, PriorMatching
-from skdim.network.layers import perceptron
 from skdim.network.segments import segment_sum
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from skdim.network.encoder import SiteNetEncoder
 
 
-class TwoLevels(nn.Module):
+class TwoLevelObjective(nn.Module):
     """The paper's two levels: Gaussian environments and crystal vectors with their objectives.
 
     Parameters
@@ -97,7 +97,7 @@ class TwoLevels(nn.Module):
         partner: torch.Tensor,
         generator: torch.Generator,
     ) -> list[tuple[torch.Tensor, torch.Tensor]]:
-        """Environments of each kind of false sample, and the crystals they are held against."""
+        """Environments of each kind of negative, and the crystals they are held against."""
         false = []
         if "crystal" in self.config.negatives:
             false.append((local, partner[batch.crystal]))

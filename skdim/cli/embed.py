@@ -1,0 +1,86 @@
+"""`skdim embed`: write the vectors of crystals to a table."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from skdim.cli.arguments import PATHS_HELP, add_paths, add_reading, at_least
+from skdim.cli.command import Command
+from skdim.cli.messages import say
+from skdim.cli.names import MODELS, load_embedder, model_file
+from skdim.cli.reading import find_crystals, settle
+
+_DESCRIPTION = f"""\
+Write one vector for each crystal: one row for each input, in order, with a column "id".
+
+{PATHS_HELP}
+The id of a row is the path of its file ("cifs/NaCl.cif"); for a member of an archive the two paths joined
+("cifs.zip/NaCl.cif"); for a structure in a JSON list or dict its own id (material_id, id, entry_id or key), or else
+the path and its number from 0 ("mp.json/0"). A repeated id gets "#2", "#3", ... at its end.
+"""
+
+_EXAMPLES = """\
+  skdim embed default cifs/ --out vectors.parquet
+        with the model that comes with the package
+  skdim embed model.safetensors new.zip POSCAR --out vectors.csv --on-error nan
+  skdim embed model.safetensors 'cifs/*.cif' --out vectors.npy --jobs -1
+        writes the vectors alone, and their ids in the same order to vectors.ids.csv"""
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the vectors of crystals, a chunk at a time.
+
+    Parameters
+    ----------
+    args : Namespace
+        See `_add_arguments`.
+
+    Returns
+    -------
+    int
+        Exit code.
+
+    Raises
+    ------
+    InputError, OSError
+        If an argument or a crystal cannot be used; nothing is written then.
+    """
+    from skdim.cli.outputs import check_place, check_suffix, vector_writer
+
+    check_suffix(args.out)
+    found = find_crystals(args)
+
+    from skdim._files import file_digest
+    from skdim.cli.streaming import Tally, featurized
+
+    embedder = load_embedder(args.model, args.device)
+    check_place(args.out)
+    featurizer, tally = embedder.featurizer_.set_params(n_jobs=args.jobs, verbose=0), Tally()
+    facts = {"model": str(args.model), "sha256": file_digest(model_file(args.model))}
+    with vector_writer(args.out, list(embedder.get_feature_names_out()), facts) as writer:
+        for ids, points in featurized(found, featurizer, args.batch, tally, progress=not args.quiet):
+            # After a failure that ends in an error the rest is only checked, to name all failures at once.
+            if not tally.failures or args.on_error == "nan":
+                writer.write(ids, embedder.transform(points))
+        code = settle(tally, args.on_error, "Their rows are NaN.")
+    if not args.quiet:
+        say(f"wrote {args.out}: {tally.n_rows} rows, {len(embedder.state_.columns)} columns")
+    return code
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of embed."""
+    parser.add_argument(
+        "model", metavar="MODEL", help=f"a saved model, or one that comes with skdim: {', '.join(MODELS)}"
+    )
+    add_paths(parser)
+    formats = "file to write, replaced if it exists: .parquet, .csv, or .npy with the ids in .ids.csv beside it"
+    parser.add_argument("--out", type=Path, required=True, metavar="V", help=formats)
+    parser.add_argument(
+        "--batch", type=at_least(1), default=1024, metavar="N", help="crystals in memory at once (1024)"
+    )
+    add_reading(parser, "rows of NaN")
+
+
+COMMAND = Command("embed", "write vectors of crystals", _DESCRIPTION, _EXAMPLES, _add_arguments, run)

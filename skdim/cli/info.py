@@ -1,0 +1,60 @@
+"""`skdim info`: show what a file written by skdim holds."""
+
+from __future__ import annotations
+
+import argparse
+
+from skdim.cli.command import Command
+from skdim.cli.exits import OK
+from skdim.cli.messages import printable
+from skdim.cli.names import MODELS, model_file
+from skdim.exceptions import InputError
+
+_DESCRIPTION = """\
+Show a saved model's settings and training record: its preset and parameters, the crystals and epochs it was trained
+with, its losses, the columns of its vectors, the versions it was made with, and the sha256 of the file.
+"""
+
+_EXAMPLES = """\
+  skdim info model.safetensors
+  skdim info default
+  skdim info model.safetensors --json | python -m json.tool"""
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print what a saved embedder is, and how it was trained.
+
+    Parameters
+    ----------
+    args : Namespace
+        See `_add_arguments`.
+
+    Returns
+    -------
+    int
+        Exit code.
+
+    Raises
+    ------
+    InputError, OSError
+        If the file is not a saved embedder.
+    """
+    from skdim.cli.modelfile import as_json, as_text, facts_of
+
+    try:
+        facts = facts_of(model_file(args.model))
+    except ValueError as error:  # documented: the file is no saved embedder
+        raise InputError(str(error)) from error
+    print(as_json(facts) if args.json else printable(as_text(facts)))
+    return OK
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of info."""
+    parser.add_argument("model", metavar="FILE", help=f"a saved model, or {' or '.join(MODELS)}")
+    parser.add_argument("--json", action="store_true", help="everything, as JSON")
+
+
+COMMAND = Command(
+    "info", "show a saved model's settings and training record", _DESCRIPTION, _EXAMPLES, _add_arguments, run
+)

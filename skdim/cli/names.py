@@ -1,0 +1,146 @@
+"""What comes with the package and has a name on the command line: models and sets of crystals."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from skdim.exceptions import InputError
+
+if TYPE_CHECKING:
+    from skdim.embedder import DeepInfoMaxEmbedder
+
+# Repeated here because `skdim --help` lists them and must not import the packages that define them; a test compares.
+MODELS = ("default",)
+BUNDLED = {
+    "formation_energy": "flla_formation_energy.json.gz",
+    "band_gap": "dielectric_band_gap.json.gz",
+    "elastic_moduli": "elastic_moduli.json.gz",
+    "piezoelectric": "piezoelectric.json.gz",
+}
+BUNDLED_PREFIX = "bundled:"
+
+
+def with_bundled(paths: Iterable[str | os.PathLike[str]]) -> list[str]:
+    """Replace names of bundled sets by the paths of their files.
+
+    Parameters
+    ----------
+    paths : iterable of str or path
+        Such as "cifs/" and "bundled:band_gap".
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    InputError
+        If a name after "bundled:" is unknown.
+
+    Examples
+    --------
+    >>> with_bundled(["cifs", "bundled:bandgap"])
+    Traceback (most recent call last):
+    skdim.exceptions.InputError: 'bundled:bandgap' is unknown; bundled sets are bundled:formation_energy, ...
+    """
+    return [
+        _bundled_file(path) if path.startswith(BUNDLED_PREFIX) else path for path in (os.fspath(path) for path in paths)
+    ]
+
+
+def _bundled_file(path: str) -> str:
+    """Path of the file of a bundled set."""
+    name = path.removeprefix(BUNDLED_PREFIX)
+    if name not in BUNDLED:
+        known = ", ".join(f"{BUNDLED_PREFIX}{known}" for known in BUNDLED)
+        raise InputError(f"{path!r} is unknown; bundled sets are {known}")
+    with as_file(files("skdim.datasets") / "data" / BUNDLED[name]) as file:
+        return str(file)
+
+
+def model_file(model: str | os.PathLike[str]) -> Path:
+    """Find the file of a model that is given by its name or its path.
+
+    Parameters
+    ----------
+    model : str or path
+        A name in `MODELS` is the model that comes with the package, also where a file has that name: for the file
+        write "./default".
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    InputError
+        If there is neither a model of that name nor a file.
+    """
+    text = os.fspath(model)
+    if text in MODELS:
+        with as_file(files("skdim.pretrained") / f"{text}.safetensors") as file:
+            return file
+    if not Path(text).is_file():
+        raise InputError(f"{text!r} is not a file; models that come with the package are {', '.join(MODELS)}")
+    return Path(text)
+
+
+def load_embedder(model: str | os.PathLike[str], device: str = "auto") -> DeepInfoMaxEmbedder:
+    """Load an embedder by its name or its path, for use by a command.
+
+    Parameters
+    ----------
+    model : str or path
+        See `model_file`.
+    device : str
+        Where to compute.
+
+    Returns
+    -------
+    DeepInfoMaxEmbedder
+        Fitted, silent, in one process, and with no folder of an earlier run.
+
+    Raises
+    ------
+    InputError
+        If there is no such model, its file is not a saved embedder, or torch cannot use the device.
+    """
+    file = model_file(model)
+    check_device(device)
+
+    from skdim.embedder import DeepInfoMaxEmbedder
+
+    try:
+        embedder = DeepInfoMaxEmbedder.load(file)
+    except ValueError as error:  # documented: the file is no saved embedder
+        raise InputError(str(error)) from error
+    embedder.set_params(device=device, verbose=0, n_jobs=None, checkpoint_dir=None)
+    return embedder
+
+
+def check_device(name: str) -> None:
+    """Refuse a device that torch does not know or cannot use here.
+
+    Parameters
+    ----------
+    name : str
+        "auto", or a device of torch.
+
+    Raises
+    ------
+    InputError
+        Naming the device and the reason.
+    """
+    import torch
+
+    try:
+        torch.zeros(1, device=None if name == "auto" else name)
+    except (RuntimeError, AssertionError) as error:  # the latter where torch was built without such devices
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"--device must be auto or a device that torch can use here, got {name!r}: {reason}"
+        ) from error

@@ -1,0 +1,138 @@
+"""`skdim pretrain`: train an encoder on crystals and save it."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from skdim.cli.arguments import PATHS_HELP, add_paths, add_reading, add_seed, at_least
+from skdim.cli.command import Command
+from skdim.cli.messages import say
+from skdim.cli.names import MODELS, check_device, load_embedder
+from skdim.cli.reading import check_enough, find_crystals, settle
+from skdim.exceptions import InputError
+
+if TYPE_CHECKING:
+    from skdim.embedder import DeepInfoMaxEmbedder
+    from skdim.points.featurizer import CrystalPointSetTransformer
+
+_PRESETS = ("default", "paper")
+_CHUNK = 1024
+
+_DESCRIPTION = f"""\
+Pretrain an encoder on crystals and save it as one safetensors file. No labels are needed: give it every structure you
+have, also those whose properties are unknown.
+
+{PATHS_HELP}"""
+
+_EXAMPLES = """\
+  skdim pretrain cifs/ --out model.safetensors
+  skdim pretrain bundled:formation_energy --out model.safetensors --max-epochs 10
+  skdim pretrain mp.json.gz 'runs/**/CONTCAR' --out model.safetensors --max-epochs 30 --jobs 4
+  skdim pretrain cifs/ --start default --max-epochs 5 --out mine.safetensors
+        continues the pretraining of the model that comes with the package, on your own crystals
+  skdim pretrain big.tar.gz --out model.safetensors --checkpoint state/ --on-error nan
+        After an interrupt, the same command continues where it stopped."""
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train an embedder on crystals and save it.
+
+    Parameters
+    ----------
+    args : Namespace
+        See `_add_arguments`.
+
+    Returns
+    -------
+    int
+        Exit code.
+
+    Raises
+    ------
+    InputError, OSError
+        If an argument or a crystal cannot be used; nothing is written then.
+    """
+    from skdim.cli.outputs import check_place
+
+    found = find_crystals(args)
+    check_place(args.out)
+
+    from skdim.cli.streaming import Tally, featurized
+    from skdim.points.pointsets import PointSets
+    from skdim.points.pointstore import save_parts
+
+    embedder, tally = _embedder(args), Tally()
+    featurizer = _featurizer(embedder).set_params(n_jobs=args.jobs, verbose=0)
+    # Through a file, so that neither reading nor training holds all crystals in memory. Beside --out, as the folder
+    # for temporary files is in memory on many machines; mapped files cannot be removed on Windows.
+    with TemporaryDirectory(prefix=".skdim-", dir=_existing(args.out), ignore_cleanup_errors=True) as folder:
+        parts = featurized(found, featurizer, _CHUNK, tally, progress=not args.quiet)
+        save_parts(f"{folder}/points", (points for _, points in parts))
+        code = settle(tally, args.on_error, "They are left out.")
+        n = check_enough(tally, 1 if args.max_epochs == 0 else 2, "to pretrain on")
+        embedder.fit(PointSets.load(f"{folder}/points", mmap_mode="r"))
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    embedder.save(args.out)
+    if not args.quiet:
+        say(f"wrote {args.out}: {n} crystals, {len(embedder.history_)} epochs, {len(embedder.state_.columns)} columns")
+    return code
+
+
+def _existing(path: Path) -> Path:
+    """The folder of a file, or the nearest one above that exists."""
+    return next(place for place in path.absolute().parents if place.is_dir())
+
+
+def _featurizer(embedder: DeepInfoMaxEmbedder) -> CrystalPointSetTransformer:
+    """The featurizer of the model to continue, or that of the preset."""
+    from skdim.learning.presets import PRESETS
+    from skdim.points.featurizer import CrystalPointSetTransformer
+
+    if hasattr(embedder, "featurizer_"):
+        return embedder.featurizer_
+    return CrystalPointSetTransformer(**PRESETS[embedder.preset].featurizer)
+
+
+def _embedder(args: argparse.Namespace) -> DeepInfoMaxEmbedder:
+    """Make the embedder that the arguments describe, or load the one to continue."""
+    from skdim.embedder import DeepInfoMaxEmbedder
+
+    chosen = {
+        "max_epochs": args.max_epochs,
+        "checkpoint_dir": args.checkpoint,
+        "device": args.device,
+        "random_state": args.seed,
+        "verbose": int(not args.quiet),
+    }
+    if args.start is None:
+        check_device(args.device)
+        return DeepInfoMaxEmbedder(preset=args.preset or _PRESETS[0], embedding_dim=args.embedding_dim, **chosen)
+    for name in ("preset", "embedding_dim"):
+        if getattr(args, name) is not None:
+            raise InputError(f"--{name.replace('_', '-')} cannot be combined with --start, whose model decides it")
+    embedder = load_embedder(args.start, args.device)
+    kept = {} if args.max_epochs is not None else {"max_epochs": embedder.max_epochs}
+    embedder.set_params(**{**chosen, **kept}, warm_start=True)
+    return embedder
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of pretrain."""
+    add_paths(parser)
+    parser.add_argument("--out", type=Path, required=True, metavar="M", help="file to write, replaced if it exists")
+    parser.add_argument("--preset", choices=_PRESETS, help=f"configuration ({_PRESETS[0]})")
+    names = " or ".join(MODELS)
+    parser.add_argument("--start", metavar="MODEL", help=f"model to continue: a saved one, or {names} (none)")
+    parser.add_argument("--max-epochs", type=at_least(0), metavar="N", help="most epochs (the preset's); 0: untrained")
+    parser.add_argument("--embedding-dim", type=at_least(1), metavar="N", help="columns of the vectors (the preset's)")
+    parser.add_argument(
+        "--checkpoint", type=Path, metavar="DIR", help="keep the state of the training here and continue from it"
+    )
+    add_seed(parser)
+    add_reading(parser, "left out")
+
+
+COMMAND = Command("pretrain", "learn from crystals without labels", _DESCRIPTION, _EXAMPLES, _add_arguments, run)

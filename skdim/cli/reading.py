@@ -1,0 +1,99 @@
+"""Finding the crystals that a command is given, and telling which of them could not be used."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from skdim.cli.exits import OK, SOME_FAILED
+from skdim.cli.messages import say
+from skdim.cli.names import with_bundled
+from skdim.cli.paths import Found, find_files
+from skdim.exceptions import InputError
+
+if TYPE_CHECKING:
+    from skdim.cli.streaming import Tally
+
+
+def find_crystals(args: argparse.Namespace) -> Found:
+    """Find the files of ``args.paths``, and say which files in folders are skipped.
+
+    Parameters
+    ----------
+    args : Namespace
+        paths, quiet.
+
+    Returns
+    -------
+    Found
+        For `skdim.cli.streaming.featurized`.
+
+    Raises
+    ------
+    InputError
+        If a path does not exist, a glob matches nothing, a folder holds no crystals, or a bundled set is unknown.
+    """
+    found = find_files(with_bundled(args.paths))
+    if found.skipped and not args.quiet:
+        names = ", ".join(found.skipped[:3]) + (", ..." if len(found.skipped) > 3 else "")
+        say(f"skipped in folders, for names that are not those of CIF, POSCAR or JSON: {len(found.skipped)} ({names})")
+    return found
+
+
+def settle(tally: Tally, on_error: str, outcome: str) -> int:
+    """Report the crystals that failed: as an error, or as a message and an exit code.
+
+    Parameters
+    ----------
+    tally : Tally
+        What was read.
+    on_error : {"raise", "nan"}
+        Of the command line.
+    outcome : str
+        What happened to them with "nan", a sentence.
+
+    Returns
+    -------
+    int
+        `OK` or `SOME_FAILED`.
+
+    Raises
+    ------
+    InputError
+        Naming all of them, with "raise".
+    """
+    if not tally.failures:
+        return OK
+    if on_error == "raise":
+        raise InputError(f"{tally.describe()}\nNothing was written; --on-error nan continues without them.")
+    say(f"{tally.describe()}\n{outcome}")
+    return SOME_FAILED
+
+
+def check_enough(tally: Tally, least: int, purpose: str) -> int:
+    """Count the usable crystals, and refuse too few.
+
+    Parameters
+    ----------
+    tally : Tally
+        What was read.
+    least : int
+        How many are needed.
+    purpose : str
+        What for, as "to pretrain on".
+
+    Returns
+    -------
+    int
+        How many can be used.
+
+    Raises
+    ------
+    InputError
+        If there are fewer.
+    """
+    n = tally.n_rows - len(tally.failures)
+    if n < least:
+        verb = "is" if least == 1 else "are"
+        raise InputError(f"{n} of {tally.n_rows} crystals can be used; at least {least} {verb} needed {purpose}")
+    return n

@@ -1,0 +1,146 @@
+"""Telling formats apart by what a text begins with, and loading JSON and YAML as plain data."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Literal
+
+__all__ = ["TextFormat", "load_json", "load_yaml", "mistaken_for", "text_format"]
+
+TextFormat = Literal["cif", "json", "poscar"]
+
+_CIF = re.compile(r"^\s*(data_|loop_\s|_cell_length_a\s)", re.IGNORECASE | re.MULTILINE)
+_WEB_PAGE = re.compile(r"\s*<(?:!doctype html|html|head|body)\b", re.IGNORECASE)
+_YAML_BYTES = 1 << 20  # its parser takes seconds for more
+_LFS_POINTER = "version https://git-lfs.github.com/spec/"
+
+
+def text_format(text: str) -> TextFormat | None:
+    r"""Tell CIF, JSON and POSCAR text apart by its content.
+
+    Parameters
+    ----------
+    text : str
+        Any string.
+
+    Returns
+    -------
+    {"cif", "json", "poscar"} or None
+        None for everything else, a path for instance.
+
+    Examples
+    --------
+    >>> text_format("data_NaCl\n_cell_length_a 5.6")
+    'cif'
+    >>> text_format("data_nacl.cif") is None
+    True
+    """
+    # POSCAR first: its comment line may begin like one of the others.
+    if _is_poscar(text):
+        return "poscar"
+    if text.lstrip()[:1] in {"{", "["}:
+        return "json"
+    return "cif" if "\n" in text and _CIF.search(text) else None
+
+
+def _is_poscar(text: str) -> bool:
+    """Tell whether the third to the fifth line hold three numbers."""
+    try:
+        vectors = [[float(word) for word in line.split()[:3]] for line in text.splitlines()[2:5]]
+    except ValueError:
+        return False
+    return [len(vector) for vector in vectors] == [3, 3, 3]
+
+
+def mistaken_for(text: str) -> str | None:
+    """Say what a file that should hold crystals is instead, where that is a common mistake.
+
+    Parameters
+    ----------
+    text : str
+        Its beginning.
+
+    Returns
+    -------
+    str or None
+        What it is and what to do, or None.
+
+    Examples
+    --------
+    >>> print(mistaken_for("<!DOCTYPE html><html>"))
+    a web page, not data; open the link it was downloaded from in a browser to see what it says
+    """
+    if _WEB_PAGE.match(text.removeprefix("\ufeff")):
+        return "a web page, not data; open the link it was downloaded from in a browser to see what it says"
+    if text.startswith(_LFS_POINTER):
+        return "a Git LFS pointer, not the file it stands for; `git lfs pull` in the repository fetches that"
+    return None
+
+
+def load_json(text: str) -> Any:
+    """Load JSON as plain data.
+
+    Parameters
+    ----------
+    text : str
+        With or without a byte order mark.
+
+    Returns
+    -------
+    object
+        Dicts, lists, strings, numbers (NaN too, which the check of the structure names best), bool, None.
+
+    Raises
+    ------
+    ValueError
+        If it is no JSON, or is nested too deeply.
+
+    Examples
+    --------
+    >>> load_json("[" * 100_000)
+    Traceback (most recent call last):
+    ValueError: JSON that is nested too deeply
+    """
+    try:
+        return json.loads(text.removeprefix("\ufeff"))
+    except RecursionError as error:  # Python's own bound, which its parser keeps before the stack is exhausted
+        raise ValueError("JSON that is nested too deeply") from error
+    except ValueError as error:
+        raise ValueError(f"JSON that cannot be read: {error}") from error
+
+
+def load_yaml(text: str) -> Any:
+    """Load YAML as plain data: tags that name classes are refused.
+
+    Parameters
+    ----------
+    text : str
+        One document.
+
+    Returns
+    -------
+    object
+
+    Raises
+    ------
+    ValueError
+        If it is no YAML, is longer than 1 MiB, or names a class.
+
+    Examples
+    --------
+    >>> load_yaml("a: [1, 2]")
+    {'a': [1, 2]}
+    >>> load_yaml("!!python/object/apply:os.system ['ls']")
+    Traceback (most recent call last):
+    ValueError: YAML that cannot be read: could not determine a constructor for the tag ...
+    """
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    if len(text) > _YAML_BYTES:
+        raise ValueError(f"YAML of {len(text) / 2**20:.0f} MiB; up to {_YAML_BYTES // 2**20} MiB are read")
+    try:
+        return YAML(typ="safe").load(text)
+    except (YAMLError, RecursionError) as error:
+        raise ValueError(f"YAML that cannot be read: {' '.join(str(error).split())}") from error

@@ -1,0 +1,106 @@
+"""Content that is already in memory or open: bytes, and objects with a ``read`` method, as web pages hand them out."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["decoded", "is_upload", "text_of"]
+
+_MOST_BYTES = 64 << 20  # of one crystal, unpacked
+_OPENERS: dict[bytes, Callable[[Any], Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
+_BYTE_ORDERS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+
+
+def is_upload(obj: object) -> bool:
+    """Tell bytes and open files.
+
+    Examples
+    --------
+    >>> is_upload(b"data_"), is_upload(io.StringIO("data_")), is_upload("NaCl.cif")
+    (True, True, False)
+    """
+    return isinstance(obj, bytes | bytearray | memoryview) or callable(getattr(obj, "read", None))
+
+
+def text_of(obj: Any) -> str:
+    """Read the text of bytes or of an open file; an open file is left at the place where it was.
+
+    Parameters
+    ----------
+    obj : bytes, bytearray, memoryview or file object
+        Of text, compressed or not.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    ValueError
+        If there is nothing, or more than 64 MiB.
+    OSError
+        If the file cannot be read.
+
+    Examples
+    --------
+    >>> text_of(gzip.compress(b"data_NaCl"))
+    'data_NaCl'
+    """
+    data = bytes(obj) if isinstance(obj, bytes | bytearray | memoryview) else _read(obj)
+    text = data if isinstance(data, str) else decoded(data)
+    if not text.strip():
+        raise ValueError("empty: there is nothing to read (was an open file read to its end before?)")
+    return text
+
+
+def decoded(data: bytes, limit: int = _MOST_BYTES) -> str:
+    """Decompress and decode the content of a file.
+
+    Parameters
+    ----------
+    data : bytes
+        UTF-8 or UTF-16 text, or what gzip, bzip2 or xz made of it.
+    limit : int
+        Bytes that are accepted, unpacked.
+
+    Returns
+    -------
+    str
+        What is no UTF-8 is replaced: names of authors in old files are in any encoding.
+
+    Raises
+    ------
+    ValueError
+        If it is damaged, or larger.
+    """
+    opener = next((opener for magic, opener in _OPENERS.items() if data.startswith(magic)), None)
+    if opener is not None:
+        try:
+            with opener(io.BytesIO(data)) as file:
+                data = file.read(limit + 1)
+        except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+            raise ValueError(f"wrongly compressed: {error}") from error
+    if len(data) > limit:
+        raise ValueError(f"more than {limit >> 20} MiB; a crystal may take up to {limit >> 20} MiB")
+    encoding = _BYTE_ORDERS.get(data[:2], "utf-8-sig")
+    return data.decode(encoding, errors="replace")
+
+
+def _read(file: Any) -> str | bytes:
+    """Read an open file and go back to where it was, so that it can be read again."""
+    seekable = getattr(file, "seekable", None)
+    start = file.tell() if callable(seekable) and seekable() else None
+    data = file.read(_MOST_BYTES + 1)
+    if start is not None:
+        file.seek(start)
+    if not isinstance(data, str | bytes):
+        raise ValueError(f"read() of a {type(file).__name__} gives a {type(data).__name__}; text or bytes are accepted")
+    if len(data) > _MOST_BYTES:
+        raise ValueError(f"more than {_MOST_BYTES >> 20} MiB; a crystal may take up to {_MOST_BYTES >> 20} MiB")
+    return data
