@@ -55,7 +55,7 @@ def test_vectors_and_losses_can_be_computed_in_bfloat16(preset: str) -> None:
     crystals = bundled(20)[0]
     model = DeepInfoMaxEmbedder(preset=preset, max_epochs=1, random_state=0).fit(crystals)
     points = model.featurizer_.transform(crystals)
-    batch, network = collate(points, np.arange(20)), model._network()
+    batch, network = collate(points, np.arange(20)), model.encoder_.model
     with torch.inference_mode():
         exact = network(batch)
         with torch.autocast("cpu", torch.bfloat16):

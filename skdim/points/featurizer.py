@@ -6,15 +6,16 @@ import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from dataclasses import replace
-from itertools import islice
+from itertools import count, islice
 from typing import Any
 
 import numpy as np
-from joblib import Parallel, delayed, effective_n_jobs
+from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from skdim._parameters import check_effort
 from skdim._progress import Progress
+from skdim._workers import Job, run_jobs
 from skdim.crystals.rows import as_structures, row_labels
 from skdim.crystals.structures import check_on_error
 from skdim.exceptions import StructureError, describe_failures
@@ -196,10 +197,13 @@ class CrystalPointSetTransformer(TransformerMixin, BaseEstimator, auto_wrap_outp
         # What gives one crystal after the other may give more than memory holds.
         rows = X if isinstance(X, Iterator) else as_structures(X)
         chunks = self._chunks(rows)
-        jobs = (delayed(featurize)(chunk if n_jobs == 1 else prepare(chunk, work), work) for chunk in chunks)
+        jobs = (
+            Job(featurize, (chunk if n_jobs == 1 else prepare(chunk, work), work), range(first, first + len(chunk)))
+            for first, chunk in zip(count(0, _CHUNK), chunks, strict=False)
+        )
         # Arrays take so little time that processes would wait for their next chunk; files and site featurizers do not.
         quick = isinstance(rows, list) and sends_arrays(rows[:_CHUNK], work)
-        done = Parallel(n_jobs=n_jobs, batch_size=4 if quick else "auto", pre_dispatch="8*n_jobs")(jobs)
+        done = run_jobs(jobs, n_jobs, batch_size=4 if quick else "auto", pre_dispatch="8*n_jobs")
         failures = [(k * _CHUNK + row, reason) for k, chunk in enumerate(done) for row, reason in chunk.failures]
         points = [chunk.points for chunk in done] or [no_crystals(0, work.config)]
         return PointSets.concatenate(points), failures, [note for chunk in done for note in chunk.notes]
