@@ -241,7 +241,17 @@ class DeepInfoMaxEmbedder(TransformerMixin, BaseEstimator):
         """
         if hasattr(self, "state_"):
             return self.encoder_.featurize(X)
-        return self._fresh_featurizer(self._preset()).transform(X)
+        return self.make_featurizer().transform(X)
+
+    def make_featurizer(self) -> CrystalPointSetTransformer:
+        """Make the featurizer that the next `fit` would use.
+
+        Returns
+        -------
+        CrystalPointSetTransformer
+            Fitted: a clone of the parameter, or the preset's.
+        """
+        return self._fresh_featurizer(self._preset())
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
         """Name the columns of the vector.
