@@ -9,8 +9,8 @@ from typing import Any
 from skdim._parameters import check, choice
 from skdim.exceptions import InputError
 from skdim.learning.config import TrainingConfig
-from skdim.network.architecture import EncoderConfig
-from skdim.network.config import NEGATIVES, ModelConfig, ObjectiveConfig, encoder_config
+from skdim.network.architecture import FORMER_FIELDS, EncoderConfig, encoder_config
+from skdim.network.config import NEGATIVES, ModelConfig, ObjectiveConfig
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,7 @@ PRESETS = {
     ),
     "paper": Preset(
         featurizer={"neighborhood": "supercell", "site_features": "paper"},
-        encoder=EncoderConfig(
-            width=64, heads=1, depth=2, decay=None, difference=False, radial=False, activation="mish"
-        ),
+        encoder=EncoderConfig(width=64, heads=1, block="sitenet", decay=None, difference=False, activation="mish"),
         objective=ObjectiveConfig(local=1.0, global_=1.0, context=0.0),
         training=TrainingConfig(
             max_epochs=100,
@@ -144,7 +142,8 @@ def _checked_names(parameter: str, given: Mapping[str, Any] | None, config: type
     names = [f.name.rstrip("_") for f in fields(config)]
     if not isinstance(given, Mapping):
         raise InputError(f"{parameter} must be None or a dict of {', '.join(names)}, got {given!r}.")
-    unknown = [name for name in given if name not in names and name != "global_"]
+    # Former fields have messages of their own.
+    unknown = [name for name in given if name not in (*names, "global_", *FORMER_FIELDS)]
     if unknown:
         raise InputError(f"{parameter} must be a dict of {', '.join(names)}, got the unknown names {unknown}.")
     return dict(given)

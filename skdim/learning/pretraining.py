@@ -15,8 +15,8 @@ from skdim.learning.embedding import raw_vectors, standardise_in_place
 from skdim.learning.presets import Preset, model_config
 from skdim.learning.seeding import drawing_from
 from skdim.learning.states import EmbedderState, FeaturizerSettings, TrainingRecord, weights_of, with_weights
-from skdim.network.batches import collate
 from skdim.network.model import CrystalModel, SiteStatistics
+from skdim.network.readout import column_names
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -108,7 +108,7 @@ def pretrain(
     """
     valid = np.flatnonzero(points.valid)
     model = _initialised(points, preset, run.seed, embedding_dim, start)
-    columns = tuple(model.column_names(collate(points, valid[:1])))
+    columns = tuple(column_names(model.config))
     _check_dimension(embedding_dim, len(valid), len(columns))
     if checkpoint is not None:
         choices = [model.config.as_dict(), asdict(preset), run.seed]
