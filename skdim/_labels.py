@@ -134,8 +134,8 @@ def check_labels(y: Any, sample_weight: Any = None) -> Labels:
     >>> check_labels([1.0, float("nan")])
     Traceback (most recent call last):
     ...
-    ValueError: y must be finite, got nan at row 1. Leave rows without a label out, or use LabelMaskingRegressor, which
-    learns from their crystals too.
+    skdim.exceptions.InputError: y must be finite, got nan at row 1. Leave rows without a label out, or use
+    LabelMaskingRegressor, which learns from their crystals too.
     """
     targets = read_targets(y)
     if not len(targets):
@@ -163,7 +163,7 @@ def check_varied(values: NDArray[np.float64]) -> None:
     >>> check_varied(np.array([3.5, 3.5, 3.5]))
     Traceback (most recent call last):
     ...
-    ValueError: y must have at least two different values, got 3.5 in all 3 labelled rows.
+    skdim.exceptions.InputError: y must have at least two different values, got 3.5 in all 3 labelled rows.
     """
     if len(values) > 1 and (values == values[0]).all():
         value = ", ".join(f"{v + 0.0:g}" for v in np.atleast_1d(values[0]))

@@ -130,7 +130,7 @@ def check(name: str, value: Any, accepted: Accepted) -> None:
     >>> check("patience", 0, integer(1))
     Traceback (most recent call last):
     ...
-    ValueError: patience must be an integer >= 1, got 0.
+    skdim.exceptions.InputError: patience must be an integer >= 1, got 0.
     """
     if not accepted.test(value):
         raise InputError(f"{name} must be {accepted.words}, got {value!r}.")

@@ -9,6 +9,7 @@ import numpy as np
 from pymatgen.core.periodic_table import Element
 from sklearn.frozen import FrozenEstimator
 
+from skdim.crystals.crystal import crystal_of
 from skdim.crystals.structures import load_structures
 from skdim.embedder import DeepInfoMaxEmbedder
 from skdim.exceptions import InputError
@@ -82,7 +83,7 @@ def site_by_site(encoder: Encoder, X: Any) -> SiteBySite:
     if not structures:
         return SiteBySite(encoder.featurizer.transform([]), [], [])
     values = features if isinstance(features, ElementTable) else [features.describe(s) for s in structures]
-    cells, site_types = cells_and_site_types(structures, values)
+    cells, site_types = cells_and_site_types([crystal_of(s) for s in structures], values)
     sites = [np.arange(len(cell.frac)) for cell in cells]
     if config.neighborhood == "supercell":
         sites = [primitive_cell(cell.lattice, cell.frac, cell.site_type, config.tolerance).site for cell in cells]

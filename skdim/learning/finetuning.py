@@ -20,6 +20,7 @@ from skdim.learning.loader import CrystalDataset
 from skdim.learning.regression import RegressionModel, WeightedLoss
 from skdim.learning.states import weights_of
 from skdim.network.batches import collate, pair_budget_batches
+from skdim.network.threads import use_one_thread_after_fork
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -161,6 +162,7 @@ def predict(modules: Sequence[RegressionModel], points: PointSets, n_targets: in
     -------
     ndarray of shape (M, C, T)
     """
+    use_one_thread_after_fork()
     valid = np.flatnonzero(points.valid)
     predicted = np.full((len(modules), len(points), n_targets), np.nan)
     for number, module in enumerate(modules):
