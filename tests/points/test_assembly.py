@@ -12,6 +12,7 @@ import torch
 from pymatgen.core import Element, Lattice, Structure
 
 from skdim import CrystalPointSetTransformer, DeepInfoMaxEmbedder, PointSets
+from skdim.crystals.crystal import crystal_of
 from skdim.network.batches import collate
 from skdim.network.model import CrystalModel
 from skdim.points.assembly import assemble
@@ -58,7 +59,7 @@ def both(neighborhood: str, site_features: str) -> tuple[PointSets, PointSets]:
     """Return point sets of the same crystals, reduced and unreduced, on the same snapped distances."""
     crystals = [*sample(14), *(crystal for crystal, _ in KNOWN.values() if len(crystal) < 60), mixture()]
     config, table = CrystalPointSetTransformer(neighborhood, site_features=site_features)._config()
-    cells, site_types = cells_and_site_types(crystals, table)
+    cells, site_types = cells_and_site_types([crystal_of(s) for s in crystals], table)
     reduced, unreduced = (assemble(cells, site_types, config, reduce=reduce) for reduce in (True, False))
     return reduced.validate(), unreduced.validate()
 
