@@ -224,7 +224,7 @@ def test_names_travel_in_the_index(embedder) -> None:
         ({"y": MODULI[:29]}, "X has 30 rows and y has 29"),
         ({"groups": ["a"] * 29}, "groups has length 29"),
         ({"y": [None] * 30}, "y has 0 labelled"),
-        ({"y": MODULI[:30] * np.inf}, "y has inf at all 30 rows"),
+        ({"y": MODULI[:30] * np.inf}, "y must be finite, got inf at all 30 rows"),
         ({"censored": np.full(30, 2)}, "accepted are -1, 0 and 1"),
         ({"censored": np.full(30, 1)}, "0 labelled usable rows beside 30 that are bounds only"),
         ({"y": None}, "y=None"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +11,9 @@ import torch
 from safetensors import safe_open
 
 from skdim import DeepInfoMaxEmbedder
-from skdim.learning.state import write_state
 from skdim.network.batches import collate
 from skdim.network.noise import crystal_noise, pair_noise
-from tests.small import bundled, bundled_points, seeded
+from tests.small import bundled, bundled_points, noise
 
 
 @pytest.fixture(scope="module")
@@ -26,9 +25,7 @@ def test_a_model_trained_on_a_device_that_is_not_here_is_loaded_on_the_processor
     embedder: DeepInfoMaxEmbedder, tmp_path: Path
 ) -> None:
     """What a GPU would have written differs from this file in one parameter: arrays are numpy's on every device."""
-    parameters = {**embedder.state_.extra["parameters"], "device": "cuda:7"}
-    state = replace(embedder.state_, extra={**embedder.state_.extra, "parameters": parameters})
-    write_state(tmp_path / "m.safetensors", state)
+    copy.copy(embedder).set_params(device="cuda:7").save(tmp_path / "m.safetensors")
     loaded = DeepInfoMaxEmbedder.load(tmp_path / "m.safetensors")
     assert loaded.device == "auto"
     assert np.array_equal(loaded.transform(bundled_points(20)), embedder.transform(bundled_points(20)))
@@ -42,9 +39,9 @@ def test_a_saved_model_holds_plain_arrays(embedder: DeepInfoMaxEmbedder, tmp_pat
 
 def test_noise_is_drawn_where_the_batch_is() -> None:
     batch = collate(bundled_points(20), np.arange(5)).to("meta")
-    assert crystal_noise(batch, seeded()).device == torch.device("meta")
-    assert pair_noise(batch, seeded()).device == torch.device("meta")
-    assert len(pair_noise(batch, seeded())) == len(batch.row)
+    assert crystal_noise(batch, noise()).device == torch.device("meta")
+    assert pair_noise(batch, noise()).device == torch.device("meta")
+    assert len(pair_noise(batch, noise())) == len(batch.row)
 
 
 def test_vectors_do_not_depend_on_the_device_that_torch_makes_tensors_on(embedder: DeepInfoMaxEmbedder) -> None:
@@ -58,7 +55,7 @@ def test_vectors_and_losses_can_be_computed_in_bfloat16(preset: str) -> None:
     crystals = bundled(20)[0]
     model = DeepInfoMaxEmbedder(preset=preset, max_epochs=1, random_state=0).fit(crystals)
     points = model.featurizer_.transform(crystals)
-    batch, network = collate(points, np.arange(20)), model._network()
+    batch, network = collate(points, np.arange(20)), model.encoder_.model
     with torch.inference_mode():
         exact = network(batch)
         with torch.autocast("cpu", torch.bfloat16):
@@ -66,7 +63,7 @@ def test_vectors_and_losses_can_be_computed_in_bfloat16(preset: str) -> None:
     # Three digits of each column, seen against how far columns reach.
     assert ((near - exact).abs().mean(0) / exact.abs().amax(0).clamp_min(1e-3)).max() < 0.05
     with torch.autocast("cpu", torch.bfloat16):
-        loss = sum(network(batch, seeded()).values())
+        loss = sum(network(batch, noise()).values())
     loss.backward()
     assert torch.isfinite(loss)
     assert all(torch.isfinite(p.grad).all() for p in network.parameters() if p.grad is not None)
