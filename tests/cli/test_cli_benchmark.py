@@ -36,7 +36,7 @@ def test_a_quick_study_writes_everything_and_says_what_it_does_not_show(here, ca
     assert about["seed"] == 5
     assert about["tasks"]["band gap"]["crystals"] == QUICK["crystals"]
     records = pd.read_parquet("new/out/results.parquet")
-    assert set(records["head"]) == {"median", "ridge"}
+    assert set(records["regressor"]) == {"median", "ridge"}
     page = Path("new/out/report.html").read_text()
     assert all(word in page for word in ("band gap", "magpie", "skdim benchmark"))
 
@@ -58,7 +58,7 @@ def test_what_is_not_given_is_left_to_run_study():
 def test_arguments_go_before_those_of_quick():
     given = settings("--quick", "--draws", "7", "--fewer-draws", "mlp=2", "ridge=3", "--jobs", "-1", "--transductive")
     assert given["draws"] == 7
-    assert given["fewer_draws"] == {"mlp": 2, "ridge": 3}
+    assert given["fewer_repeats"] == {"mlp": 2, "ridge": 3}
     assert given["n_jobs"] == -1
     assert given["transductive"]
     assert given["heads"] == QUICK["heads"]

@@ -32,7 +32,7 @@ def records():
         for draw in range(4)
     ]
     rows += [("energy", "none", "median", n, d, 0.9) for n in (50, 100, 250) for d in range(4)]
-    return pd.DataFrame(rows, columns=["task", "features", "head", "labels", "draw", "mae"])
+    return pd.DataFrame(rows, columns=["task", "features", "regressor", "labels", "repeat", "mae"])
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_each_curve_goes_through_the_means_and_carries_its_name(records, ax):
 
 
 def test_with_one_head_curves_are_named_by_features_alone(records, ax):
-    plot_label_efficiency(records[records["head"].isin(["ridge", "median"])], ax)
+    plot_label_efficiency(records[records["regressor"].isin(["ridge", "median"])], ax)
     assert {line.get_label() for line in ax.lines} == {"trained", "untrained", "Magpie", "median"}
     assert len({line.get_color() for line in ax.lines}) == 4
 
@@ -83,7 +83,7 @@ def test_names_do_not_overlap_and_lie_outside_of_the_curves(records, ax):
 def test_bands_are_intervals_of_students_t(ax):
     errors = [1.0, 2.0, 3.0]
     rows = [("", "a", "ridge", n, d, error) for n in (10, 20) for d, error in enumerate(errors)]
-    plot_label_efficiency(pd.DataFrame(rows, columns=["task", "features", "head", "labels", "draw", "mae"]), ax)
+    plot_label_efficiency(pd.DataFrame(rows, columns=["task", "features", "regressor", "labels", "repeat", "mae"]), ax)
     (band,) = ax.collections
     height = band.get_paths()[0].vertices[:, 1]
     # Two degrees of freedom: 4.303 standard errors of 1/sqrt(3); below, a tenth of the mean at least.
@@ -92,7 +92,7 @@ def test_bands_are_intervals_of_students_t(ax):
 
 
 def test_single_draws_have_no_band(records, ax):
-    plot_label_efficiency(records[records["draw"] == 0], ax)
+    plot_label_efficiency(records[records["repeat"] == 0], ax)
     assert all(len(band.get_paths()) == 0 or not band.get_paths()[0].vertices.size for band in ax.collections)
 
 

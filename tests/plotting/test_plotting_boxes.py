@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
-
-from skdim.benchmark import best_head
-from skdim.plotting import COLOURS, feature_styles, plot_error_boxes, plot_label_efficiency, png
 from skdim.plotting.styles import _KNOWN
+
+from skdim.evaluation import choose_regressor
+from skdim.plotting import COLOURS, feature_styles, plot_error_boxes, plot_label_efficiency, png
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def records():
         for draw in range(7)
     ]
     rows += [("energy", "none", "median", n, d, 0.9, 0.9) for n in (50, 100) for d in range(7)]
-    return pd.DataFrame(rows, columns=["task", "features", "head", "labels", "draw", "cv_mae", "mae"])
+    return pd.DataFrame(rows, columns=["task", "features", "regressor", "labels", "repeat", "cv_mae", "mae"])
 
 
 @pytest.fixture
@@ -37,11 +37,11 @@ def boxes(ax):
     return [(box.y0, box.y1, (box.x0 + box.x1) / 2) for box in extents]
 
 
-@pytest.mark.parametrize("head", ["ridge", "best"])
+@pytest.mark.parametrize("regressor", ["ridge", "best"])
 def test_boxes_span_the_quartiles_and_stand_in_order_over_their_number_of_labels(records, ax, head):
-    plot_error_boxes(records, ax, head=head, unit="eV/atom")
+    plot_error_boxes(records, ax, regressor=head, unit="eV/atom")
     sighted = records[records["features"] != "none"]
-    own = best_head(sighted) if head == "best" else sighted[sighted["head"] == head]
+    own = choose_regressor(sighted) if head == "best" else sighted[sighted["regressor"] == head]
     quartiles = own.groupby(["features", "labels"], sort=False)["mae"].quantile([0.25, 0.75]).unstack().to_numpy()
     drawn = np.array(boxes(ax))
     assert drawn[:, :2] == pytest.approx(quartiles)
@@ -52,7 +52,7 @@ def test_boxes_span_the_quartiles_and_stand_in_order_over_their_number_of_labels
 
 
 def test_boxes_do_not_overlap_and_every_one_is_named(records, ax):
-    plot_error_boxes(records, ax, head="ridge")
+    plot_error_boxes(records, ax, regressor="ridge")
     extents = sorted((p.get_path().get_extents() for p in ax.patches), key=lambda box: box.x0)
     assert all(a.x1 < b.x0 for a, b in itertools.pairwise(extents))
     assert [text.get_text() for text in ax.get_legend().get_texts()] == [
@@ -67,32 +67,32 @@ def test_boxes_do_not_overlap_and_every_one_is_named(records, ax):
 
 
 def test_each_of_few_draws_is_a_marker(records, ax):
-    few = records[(records["features"] == "default") & (records["draw"] < 2)]
-    plot_error_boxes(few, ax, head="ridge")
+    few = records[(records["features"] == "default") & (records["repeat"] < 2)]
+    plot_error_boxes(few, ax, regressor="ridge")
     shown = np.concatenate([np.asarray(markers.get_offsets()) for markers in ax.collections])
-    assert sorted(shown[:, 1]) == pytest.approx(sorted(few.loc[few["head"] == "ridge", "mae"]))
+    assert sorted(shown[:, 1]) == pytest.approx(sorted(few.loc[few["regressor"] == "ridge", "mae"]))
     assert shown[:, 0].round().tolist() == [0, 0, 1, 1]
 
 
 def test_untrained_controls_are_hatched_and_the_median_guess_is_a_line_at_its_height(records, ax):
-    plot_error_boxes(records, ax, head="ridge")
+    plot_error_boxes(records, ax, regressor="ridge")
     assert [bool(patch.get_hatch()) for patch in ax.patches] == [False, False, True, True, False, False]
     (lines,) = ax.collections
     assert [segment[0, 1] for segment in lines.get_segments()] == [0.9, 0.9]
 
 
 def test_the_best_head_ignores_feature_sets_it_cannot_choose_for(records, ax):
-    tuned = records[records["features"] == "default"].assign(head="fine_tuned", cv_mae=np.nan)
+    tuned = records[records["features"] == "default"].assign(regressor="fine_tuned", cv_mae=np.nan)
     both = pd.concat([records, tuned, tuned.assign(features="other property")])
     plot_error_boxes(both, ax)
     assert "other property" not in {text.get_text() for text in ax.get_legend().get_texts()}
-    plot_error_boxes(both, ax, head="fine_tuned")
+    plot_error_boxes(both, ax, regressor="fine_tuned")
     assert "other property" in {text.get_text() for text in ax.get_legend().get_texts()}
 
 
 def test_what_cannot_be_drawn_is_refused(records):
-    with pytest.raises(ValueError, match="head='mlp'"):
-        plot_error_boxes(records, head="mlp")
+    with pytest.raises(ValueError, match="regressor='mlp'"):
+        plot_error_boxes(records, regressor="mlp")
     with pytest.raises(ValueError, match="of the tasks"):
         plot_error_boxes(pd.concat([records, records.assign(task="gap")]))
     with pytest.raises(ValueError, match="metric='mape'"):
@@ -101,11 +101,11 @@ def test_what_cannot_be_drawn_is_refused(records):
 
 def test_a_feature_set_has_one_colour_in_every_picture(records, ax):
     names = ["ofm", "mine", "default"]
-    part = records[(records["features"] == "mine") & (records["head"] == "ridge")]
+    part = records[(records["features"] == "mine") & (records["regressor"] == "ridge")]
     plot_label_efficiency(part, ax, features=names)
     colour = ax.lines[0].get_color()
     other = Figure().subplots()
-    plot_error_boxes(part, other, head="ridge", features=names)
+    plot_error_boxes(part, other, regressor="ridge", features=names)
     assert other.patches[0].get_facecolor() == pytest.approx(
         (*tuple(int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)), 1)
     )
