@@ -1,4 +1,4 @@
-"""Nothing in; errors that were published for this method, to put beside measured ones, out.
+"""Errors that were published for this method, to put beside measured ones.
 
 References
 ----------

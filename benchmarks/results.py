@@ -1,247 +1,253 @@
-"""The folder of a recorded study in; the sections of the page of results, as reStructuredText, out."""
+"""Write the page of results: what the recorded study found, beside the project's targets and the published errors.
+
+    python benchmarks/results.py [--study benchmarks/results] [--out docs/results.md] [--pictures docs/images]
+
+The tables are made from the records, so nothing on the page is typed by hand, except for the remarks, which are in
+``benchmarks/remarks.md``.
+"""
 
 from __future__ import annotations
 
+import argparse
 import os
-import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from skdim.benchmark import captions
-from skdim.benchmark.comparison import Ratio, compare
-from skdim.benchmark.published import CITATION, STARTS, TRANSFER
-from skdim.benchmark.recording import Recording, read_recording
-from skdim.benchmark.records import BEST, best_of, format_cell, summarise
-from skdim.benchmark.tables import comparable_features, error_table, highest_cell
-from skdim.benchmark.text import Table, listed, readable
+from published import CITATION, STARTS, TRANSFER
+
+from skdim.evaluation import ErrorRatio, choose_features, compare, summarise
+from skdim.evaluation._records import BEST, format_cell
+from skdim.study import captions
+from skdim.study.blocks import Block, Code, Heading, Table, Text, listed, markdown, readable
+from skdim.study.finetuning import FINE_TUNED
+from skdim.study.pictures import box_picture, curve_picture, curve_regressors, map_pictures
+from skdim.study.recording import Recording, read_recording
+from skdim.study.report import task_errors
+from skdim.study.tables import comparable_features, highest_cell
 
 if TYPE_CHECKING:
     import pandas as pd
 
-RIVALS = ("magpie", "ofm", "cfid", "xrd")
-_TUNED = "fine_tuned"
+_HERE = Path(__file__).parent
+_REFERENCES = ("magpie", "ofm", "cfid", "xrd")
 _OF_PAPER = ("paper", "paper untrained", "ofm", "xrd")
 
 
 @dataclass(frozen=True)
-class Goal:
-    """What was set out for: errors of the first over those of the second.
+class Target:
+    """A ratio of errors that was set as a target before the measurement.
 
     Attributes
     ----------
     features, baseline : str
         Feature sets; several names for the baseline, separated by commas, are the best of them.
-    head : str
+    regressor : str
         Of both.
-    aim : float
-        Ratio that was set out for.
+    most : float
+        The ratio should be at most this.
     labels : tuple of int, optional
         Numbers of labels that count; by default all.
     """
 
     features: str
     baseline: str
-    head: str
-    aim: float
+    regressor: str
+    most: float
     labels: tuple[int, ...] | None = None
 
 
-GOALS = (
-    Goal("default", ", ".join(RIVALS), BEST, 0.82),
-    Goal("default", "magpie", "ridge", 0.70),
-    Goal("default", "default untrained", BEST, 0.90),
-    Goal("default", "paper", BEST, 0.60),
-    Goal("default", "default untrained", _TUNED, 0.90, (50, 100, 250)),
-    Goal("default", "chgnet", BEST, 0.65),
+TARGETS = (
+    Target("default", ", ".join(_REFERENCES), BEST, 0.82),
+    Target("default", "magpie", "ridge", 0.70),
+    Target("default", "default untrained", BEST, 0.90),
+    Target("default", "paper", BEST, 0.60),
+    Target("default", "default untrained", FINE_TUNED, 0.90, (50, 100, 250)),
+    Target("default", "chgnet", BEST, 0.65),
 )
 
 
-def measure(recording: Recording, goal: Goal) -> Ratio | None:
-    """Compare what a goal is about.
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Write the page and its pictures."""
+    parser = argparse.ArgumentParser(description="Write the page of results from the records of a study.")
+    parser.add_argument("--study", type=Path, default=_HERE / "results", help="folder of `skdim benchmark`")
+    parser.add_argument("--out", type=Path, default=_HERE.parent / "docs" / "results.md", help="the page")
+    parser.add_argument("--pictures", type=Path, default=_HERE.parent / "docs" / "images", help="folder for pictures")
+    options = parser.parse_args(arguments)
+    recording = read_recording(options.study)
+    shown = {}
+    for name, picture in pictures(recording).items():
+        path = options.pictures / f"results_{name}.png"
+        path.write_bytes(picture)
+        shown[name] = os.path.relpath(path, options.out.parent)
+    options.out.write_text(page(recording, shown), encoding="utf-8")
+    print(f"Written to {options.out}")
 
-    Parameters
-    ----------
-    recording : Recording
-        Of the study.
-    goal : Goal
-        What to compare.
 
-    Returns
-    -------
-    Ratio or None
-        None if one of the two was not measured, or not on the same draws.
-    """
+def pictures(recording: Recording) -> dict[str, bytes]:
+    """Learning curves, box plots and maps of each task, as PNG files by name."""
+    found = {}
+    for task in recording.tasks:
+        name = task.replace(" ", "_")
+        found[f"curves_{name}"] = curve_picture(recording, task, curve_regressors(recording, task))
+        found[f"boxes_{name}"] = box_picture(recording, task, BEST)
+        found |= {f"map_{name}": picture for _, picture in map_pictures(recording, task)[:1]}
+    return found
+
+
+def page(recording: Recording, shown: dict[str, str]) -> str:
+    """The page in Markdown, given the paths of its pictures."""
+    remarks = (_HERE / "remarks.md").read_text(encoding="utf-8").strip()
+    sections = {
+        "How it was recorded": markdown(recorded(recording)),
+        "Targets set before the measurement": markdown(targets(recording)),
+        "Errors": _errors(recording, shown),
+        "Fine-tuning, beside the published errors": markdown(fine_tuning(recording)),
+        "The published preset beside its controls": markdown(published_preset(recording)),
+        "Maps": "\n\n".join([captions.MAPS, *_images(shown, "map", "Map of the test crystals")]),
+    }
+    texts = [f"## {title}\n\n{text}" for title, text in sections.items()]
+    intro = (
+        "What the vectors are worth with few labels, measured on the bundled crystals. `python benchmarks/results.py` "
+        "makes this page from the records in `benchmarks/results`."
+    )
+    return "\n\n".join(["# Results", intro, *texts, remarks]) + "\n"
+
+
+def _errors(recording: Recording, shown: dict[str, str]) -> str:
+    """Tables, curves and boxes of each task."""
+    texts = [captions.feature_sets([*recording.features, "other property"]), captions.choice(recording)]
+    for task in recording.tasks:
+        texts.append(markdown(task_errors(recording, task, [BEST, "ridge", FINE_TUNED])))
+        texts += _images(shown, f"curves_{task.replace(' ', '_')}", f"Learning curves for {task}")
+        texts.append(captions.CURVES)
+        texts += _images(shown, f"boxes_{task.replace(' ', '_')}", f"Errors for {task} as box plots")
+        texts.append(captions.BOXES)
+    return "\n\n".join(texts)
+
+
+def _images(shown: dict[str, str], start: str, alt: str) -> list[str]:
+    """The pictures whose names begin with some text."""
+    return [f"![{alt}]({path})" for name, path in shown.items() if name.startswith(start)]
+
+
+def recorded(recording: Recording) -> Iterator[Block]:
+    """How the records were made."""
+    study = recording.study
+    if study.get("command"):
+        yield Code(str(study["command"]))
+        if "--fewer-draws" in str(study["command"]):
+            yield Text("Today `--fewer-draws` is called `--fewer-repeats`.")
+    header = ("Task", "Unit", "Crystals to draw labels from", "Test fold", "Numbers of labels")
+    rows = [
+        (
+            task,
+            recording.unit(task),
+            str(recording.of_task(task).get("training_fold", "")),
+            str(recording.of_task(task).get("test_fold", "")),
+            listed(recording.label_counts(task)),
+        )
+        for task in recording.tasks
+    ]
+    yield Table(header, tuple(rows))
+    regressors = [*recording.regressors, *recording.other_regressors]
+    repeats = ", ".join(f"{recording.repeats([name])} of {readable(name)}" for name in regressors)
+    yield Text(f"Seed {study.get('seed', 'not known')}. Draws of labels: {repeats}.")
+    imputed = [
+        f"{name} {n} ({task})" for task, rows in (study.get("imputed_rows") or {}).items() for name, n in rows.items()
+    ]
+    if imputed:
+        yield Text(f"Rows with missing values, for which column means are used: {', '.join(imputed)}.")
+    models = study.get("pretraining") or {}
+    times = [f"{name} {facts['seconds']:.0f} s" for name, facts in models.items() if "seconds" in facts]
+    if times:
+        yield Text(f"Training of the networks: {', '.join(times)}.")
+    if isinstance(study.get("versions"), dict):
+        yield Text(f"Versions: {', '.join(f'{name} {number}' for name, number in study['versions'].items())}.")
+
+
+def measure(recording: Recording, target: Target) -> ErrorRatio | None:
+    """Compare what a target is about; None if one of the two was not measured, or not on the same draws."""
     import pandas as pd
 
-    records, heads = recording.records, recording.heads
-    if goal.labels is not None:
-        records = records[records["labels"].isin(goal.labels)]
-    names = goal.baseline.split(", ")
-    present = comparable_features(replace(recording, records=records), goal.features, goal.head)
+    records, regressors = recording.records, recording.regressors
+    if target.labels is not None:
+        records = records[records["labels"].isin(target.labels)]
+    names = target.baseline.split(", ")
+    present = comparable_features(replace(recording, records=records), target.features, target.regressor)
     if not set(names) <= set(present):
         return None
     if len(names) > 1:
-        records = pd.concat([records, best_of(records, names, name=goal.baseline, heads=heads)], ignore_index=True)
-    return compare(records, goal.features, goal.baseline, head=goal.head, heads=heads)
+        best = choose_features(records, names, name=target.baseline, regressors=regressors)
+        records = pd.concat([records, best], ignore_index=True)
+    return compare(records, target.features, target.baseline, regressor=target.regressor, regressors=regressors)
 
 
-def results_page(folder: str | os.PathLike[str], section: str | None = None) -> str:
-    """Write what a recorded study found.
-
-    Parameters
-    ----------
-    folder : str or path
-        Of the study, as for `write_report`.
-    section : {"recorded", "goals", "errors", "fine-tuning", "published ordering"} or None, default=None
-        The section to write, without its heading; None writes all of them with headings.
-
-    Returns
-    -------
-    str
-        In reStructuredText.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        If the folder cannot be read; if there is no such section.
-
-    Examples
-    --------
-    >>> results_page("somewhere", "summary")
-    Traceback (most recent call last):
-        ...
-    ValueError: section='summary'; accepted are recorded, goals, errors, fine-tuning, published ordering and None.
-    """
-    if section is not None and section not in SECTIONS:
-        raise ValueError(f"section={section!r}; accepted are {', '.join(SECTIONS)} and None.")
-    recording = read_recording(folder)
-    if section is not None:
-        return "\n".join(SECTIONS[section](recording))
-    texts = [
-        f"{name.capitalize()}\n{'-' * len(name)}\n\n" + "\n".join(write(recording)) for name, write in SECTIONS.items()
-    ]
-    return "\n\n".join(["Results\n=======", *texts]) + "\n"
-
-
-def _recorded(recording: Recording) -> Iterator[str]:
-    """Say how the records came to be."""
-    study = recording.study
-    if study.get("command"):
-        yield from [".. code-block:: text", "", textwrap.indent(str(study["command"]), "   "), ""]
-    header = ("Task", "Unit", "Crystals to draw labels from", "Test fold", "Numbers of labels")
-    rows = [
-        (task, recording.unit(task), str(facts.get("training_fold", "")), str(facts.get("test_fold", "")), counts)
-        for task in recording.tasks
-        for facts, counts in [(recording.of_task(task), listed(recording.cells(task)))]
-    ]
-    yield from [Table(header, tuple(rows)).rst(), ""]
-    yield f"Seed {study.get('seed', 'not known')}. {_draws(recording)} {captions.choice(recording)}"
-    yield from ["", *_counts(study)]
-    if isinstance(study.get("versions"), dict):
-        yield f"Versions: {', '.join(f'{name} {number}' for name, number in study['versions'].items())}."
-
-
-def _draws(recording: Recording) -> str:
-    """Say how many draws the heads have."""
-    heads = [*recording.heads, *recording.other_heads]
-    return f"Draws: {', '.join(f'{recording.draws([head])} of {readable(head)}' for head in heads)}."
-
-
-def _counts(study: dict[str, Any]) -> Iterator[str]:
-    """Say what was imputed and how long things took."""
-    imputed = study.get("imputed_rows") or {}
-    rows = [f"{name} {count} ({task})" for task, counts in imputed.items() for name, count in counts.items()]
-    if rows:
-        yield from [f"Rows with missing values, in whose place are the means of the columns: {', '.join(rows)}.", ""]
-    models = study.get("pretraining") or {}
-    times = [f"{name} {facts['seconds']} s" for name, facts in models.items() if "seconds" in facts]
-    if times:
-        yield from [f"Pretraining: {', '.join(times)}.", ""]
-
-
-def _goals(recording: Recording) -> Iterator[str]:
-    """Ratios, with what was set out for; and once more on fewer draws, where more heads can be chosen from."""
-    yield from _goal_table(recording, GOALS)
-    yield from ["", captions.OVERALL]
-    fewer = on_fewer_draws(recording)
+def targets(recording: Recording) -> Iterator[Block]:
+    """Ratios beside the targets; and once more on fewer draws, with more regressors to choose from."""
+    yield Text(
+        "A ratio below one is in favour of the first. The best regressor is chosen by the given labels alone, and so is "
+        "the feature set where several are named together."
+    )
+    yield _target_table(recording, TARGETS)
+    yield Text(captions.OVERALL)
+    fewer = on_fewer_repeats(recording)
     if fewer is not None:
-        more = listed(readable(head) for head in fewer.heads if head not in recording.heads)
-        yield from ["", f"On the first {fewer.draws(fewer.heads)} draws, with {more} among the heads:", ""]
-        yield from _goal_table(fewer, [goal for goal in GOALS if goal.head == BEST])
+        more = listed(readable(name) for name in fewer.regressors if name not in recording.regressors)
+        yield Text(f"On the first {fewer.repeats(fewer.regressors)} draws, with {more} among the regressors:")
+        yield _target_table(fewer, [target for target in TARGETS if target.regressor == BEST])
 
 
-def on_fewer_draws(recording: Recording) -> Recording | None:
-    """The recording of no more draws than the next head has that was measured for every feature set.
+def on_fewer_repeats(recording: Recording) -> Recording | None:
+    """The recording limited to as many draws as the next regressor has that was measured for every feature set.
 
-    Parameters
-    ----------
-    recording : Recording
-        Of the study.
-
-    Returns
-    -------
-    Recording or None
-        None if no further head has several draws.
+    None if no further regressor has several draws.
     """
     records = recording.records
-    draws = records[records["cv_mae"].notna()].groupby(["head", "task", "features", "labels"])["draw"].nunique()
-    least = draws.groupby("head").min()
-    further = [int(n) for head, n in least.items() if head in recording.other_heads and n > 1]
+    cells = records[records["cv_mae"].notna()].groupby(["regressor", "task", "features", "labels"])
+    least = cells["repeat"].nunique().groupby("regressor").min()
+    further = [int(n) for name, n in least.items() if name in recording.other_regressors and n > 1]
     if not further:
         return None
-    fewer = replace(recording, records=records[records["draw"] < max(further)])
-    return fewer if set(fewer.heads) > set(recording.heads) else None
+    fewer = replace(recording, records=records[records["repeat"] < max(further)])
+    return fewer if set(fewer.regressors) > set(recording.regressors) else None
 
 
-def _goal_table(recording: Recording, goals: Sequence[Goal]) -> Iterator[str]:
-    """One line a goal."""
+def _target_table(recording: Recording, chosen: Sequence[Target]) -> Table:
+    """One row for each target."""
     rows = []
-    for goal in goals:
-        ratio = measure(recording, goal)
-        names = goal.baseline.split(", ")
-        against = f"the best of {listed(names)}" if len(names) > 1 else goal.baseline
-        at = f", {listed(goal.labels)} labels" if goal.labels else ""
+    for target in chosen:
+        ratio = measure(recording, target)
+        names = target.baseline.split(", ")
+        against = f"the best of {listed(names)}" if len(names) > 1 else target.baseline
+        at = f", {listed(target.labels)} labels" if target.labels else ""
         found = ("not measured", "") if ratio is None else (str(ratio), highest_cell(ratio))
-        rows.append((f"{goal.features} / {against}, {readable(goal.head)}{at}", *found, f"{goal.aim:.2f}"))
-    yield Table(("Errors of", "Ratio", "Highest cell", "Set out for, at most"), tuple(rows)).rst()
+        rows.append((f"{target.features} / {against}, {readable(target.regressor)}{at}", *found, f"{target.most:.2f}"))
+    return Table(("Errors of", "Ratio", "Highest cell", "Target, at most"), tuple(rows))
 
 
-def _errors(recording: Recording) -> Iterator[str]:
-    """Means for each task."""
-    for task in recording.tasks:
-        yield from _task(recording, task, [BEST, "ridge", _TUNED])
-    yield captions.ERRORS
-
-
-def _task(recording: Recording, task: str, heads: Sequence[str], features: Sequence[str] | None = None) -> list[str]:
-    """Means for one task, with their caption."""
-    table = error_table(recording, task, heads, features=features)
-    shown = [head for head in heads if readable(head) in {row[1] for row in table.rows}]
-    return [f".. rubric:: {task}", "", table.rst(), "", captions.measured(recording, task, shown), ""]
-
-
-def _fine_tuning(recording: Recording) -> Iterator[str]:
+def fine_tuning(recording: Recording) -> Iterator[Block]:
     """Fine-tuned networks beside published ones."""
-    tuned = recording.records[recording.records["head"] == _TUNED]
+    tuned = recording.records[recording.records["regressor"] == FINE_TUNED]
     for task, published in TRANSFER.items():
         own = summarise(tuned[tuned["task"] == task])
         if own.empty:
-            yield from [f"Fine-tuning was not measured for {task}.", ""]
+            yield Text(f"Fine-tuning was not measured for {task}.")
             continue
-        yield from [f".. rubric:: {task} ({recording.unit(task)})", "", _beside(own, published).rst(), ""]
-    yield (
-        "*Here*: on the bundled crystals, mean ± standard error over the draws. *Published*: on matbench, of which "
-        f"crystals and folds are others, by {CITATION}."
+        yield Heading(f"{task} ({recording.unit(task)})")
+        yield _beside(own, published)
+    yield Text(
+        "*Here*: on the bundled crystals, mean ± standard error over the draws. *Published*: on Matbench, with other "
+        f"crystals and folds, by {CITATION}."
     )
 
 
 def _beside(own: pd.DataFrame, published: dict[int, dict[str, float]]) -> Table:
     """Put measured means and published ones side by side."""
-    cells = {(row["features"], row["labels"]): row for _, row in own.iterrows()}
-    counts = sorted({*published, *own["labels"]})
+    cells: dict[Any, Any] = {(row["features"], row["labels"]): row for _, row in own.iterrows()}
     rows = []
-    for count in counts:
+    for count in sorted({*published, *own["labels"]}):
         row = [str(count)]
         for start in STARTS:
             found, known = cells.get((start, count)), published.get(count, {}).get(start)
@@ -254,30 +260,23 @@ def _beside(own: pd.DataFrame, published: dict[int, dict[str, float]]) -> Table:
     return Table(tuple(header), tuple(rows))
 
 
-def _ordering(recording: Recording) -> Iterator[str]:
+def published_preset(recording: Recording) -> Iterator[Block]:
     """The published preset beside the controls it was published with."""
     present = [name for name in _OF_PAPER if name in recording.features]
-    if "paper" not in present or not recording.heads:
-        yield 'The preset "paper" was not measured.'
+    if "paper" not in present or not recording.regressors:
+        yield Text('The preset "paper" was not measured.')
         return
     comparable = comparable_features(recording, "paper", BEST)
     ratios = [
         (f"paper / {name}", str(ratio), highest_cell(ratio))
         for name in present[1:]
         if name in comparable
-        for ratio in [compare(recording.records, "paper", name, heads=recording.heads)]
+        for ratio in [compare(recording.records, "paper", name, regressors=recording.regressors)]
     ]
     if ratios:
-        yield from [Table(("Errors of", "Ratio", "Highest cell"), tuple(ratios)).rst(), "", captions.OVERALL, ""]
-    for task in recording.tasks:
-        yield from _task(recording, task, [BEST], present)
+        yield Table(("Errors of", "Ratio", "Highest cell"), tuple(ratios))
+        yield Text(captions.OVERALL)
 
 
-SECTIONS: dict[str, Callable[[Recording], Iterator[str]]] = {
-    "recorded": _recorded,
-    "goals": _goals,
-    "errors": _errors,
-    "fine-tuning": _fine_tuning,
-    "published ordering": _ordering,
-}
-"""Writers of the sections, by name."""
+if __name__ == "__main__":
+    main()

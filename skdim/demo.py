@@ -262,7 +262,7 @@ def _draw(out: Path, records: pd.DataFrame, vectors: NDArray[np.float32], target
     curves = label_efficiency_figure(records, unit=_UNIT, title=title)
     curves.savefig(out / "label_efficiency.png", dpi=150)
     drawn = new_figure(7.5, 5.5)
-    places = project(vectors, random_state=random_state)
+    places = project(vectors, "tsne", random_state)
     ax = plot_embedding_map(places, target, drawn.subplots(), label=f"formation energy ({_UNIT})")
     ax.set_title(f"Trained vectors of the {len(vectors)} test crystals (t-SNE)")
     drawn.savefig(out / "embedding_map.png", dpi=150)

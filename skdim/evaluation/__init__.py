@@ -7,8 +7,10 @@ Examples
 ['extra_trees', 'extra_trees_cv', 'kernel_ridge']
 """
 
+from skdim.evaluation._applicability import ApplicabilityDomain
 from skdim.evaluation._comparison import ErrorRatio, compare, paired_tests
 from skdim.evaluation._forests import ForestCV
+from skdim.evaluation._intervals import CrossConformalRegressor
 from skdim.evaluation._kernel_ridge import KernelRidgeCV, LaplacianKernelRidge
 from skdim.evaluation._label_efficiency import label_efficiency
 from skdim.evaluation._mlp import FixedStepsMLP
@@ -27,8 +29,10 @@ from skdim.evaluation._splitters import CompositionGroupKFold, LeaveElementOut, 
 __all__ = [
     "REFERENCE_FEATURES",
     "REGRESSORS",
+    "ApplicabilityDomain",
     "BestRegressor",
     "CompositionGroupKFold",
+    "CrossConformalRegressor",
     "ErrorRatio",
     "FixedStepsMLP",
     "ForestCV",

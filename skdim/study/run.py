@@ -355,14 +355,14 @@ class Study:
         if _MAPPED not in self.plan.features.values():
             return
         began, tables = time.perf_counter(), [pd.DataFrame(columns=list(MAP_COLUMNS))]
-        methods = ["t-SNE", *(["UMAP"] if importlib.util.find_spec("umap") else [])]
+        methods = {"t-SNE": "tsne"} | ({"UMAP": "umap"} if importlib.util.find_spec("umap") else {})
         for task, targets in zip(self.plan.tasks, self.plan.targets, strict=True):
             vectors = self.encoders.vectors(_MAPPED, task)[targets.test]
             usable = np.isfinite(vectors).all(1)
-            for method in methods if usable.sum() >= _FEWEST_MAPPED else ():
+            for name, method in methods.items() if usable.sum() >= _FEWEST_MAPPED else ():
                 places = project(vectors[usable], method, self.plan.seed)
                 points = pd.DataFrame(places, columns=["x", "y"]).assign(target=targets.y[targets.test][usable])
-                tables.append(points.assign(task=task.name, method=method, features=_MAPPED))
+                tables.append(points.assign(task=task.name, method=name, features=_MAPPED))
         with replacing(self.plan.out / "maps.parquet") as draft:
             pd.concat(tables[1:] or tables, ignore_index=True)[list(MAP_COLUMNS)].to_parquet(draft, index=False)
         self._spent("maps", began)
