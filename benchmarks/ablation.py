@@ -20,8 +20,8 @@ import numpy as np
 import pandas as pd
 
 from skdim import CrystalPointSetTransformer, DeepInfoMaxEmbedder, PointSets
-from skdim.evaluation import compare, label_efficiency, magpie_statistics
 from skdim.datasets import load_band_gap, load_elastic_moduli, load_formation_energy
+from skdim.evaluation import compare, label_efficiency, magpie_statistics
 
 LOADERS = {
     "formation energy": load_formation_energy,

@@ -24,8 +24,8 @@ import torch
 
 import skdim
 from skdim import CrystalPointSetTransformer, DeepInfoMaxEmbedder
-from skdim.evaluation import label_efficiency
 from skdim.datasets import load_band_gap, load_elastic_moduli, load_formation_energy, load_unlabelled
+from skdim.evaluation import label_efficiency
 
 ROOT = Path(__file__).parent.parent
 MODEL = ROOT / "skdim" / "pretrained" / "default.safetensors"

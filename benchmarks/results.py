@@ -9,12 +9,14 @@ The tables are made from the records, so nothing on the page is typed by hand, e
 from __future__ import annotations
 
 import argparse
+import io
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from PIL import Image
 from published import CITATION, STARTS, TRANSFER
 
 from skdim.evaluation import ErrorRatio, choose_features, compare, summarise
@@ -79,7 +81,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     shown = {}
     for name, picture in pictures(recording).items():
         path = options.pictures / f"results_{name}.png"
-        path.write_bytes(picture)
+        # A palette: a quarter of the size, since the pictures are in the repository.
+        Image.open(io.BytesIO(picture)).convert("RGB").quantize(128).save(path, optimize=True)
         shown[name] = os.path.relpath(path, options.out.parent)
     options.out.write_text(page(recording, shown), encoding="utf-8")
     print(f"Written to {options.out}")
@@ -94,6 +97,12 @@ def pictures(recording: Recording) -> dict[str, bytes]:
         found[f"boxes_{name}"] = box_picture(recording, task, BEST)
         found |= {f"map_{name}": picture for _, picture in map_pictures(recording, task)[:1]}
     return found
+
+
+def names(recording: Recording) -> list[str]:
+    """Names of the pictures on the page, in order."""
+    kinds = ["curves", "boxes", *(["map"] if recording.maps is not None else [])]
+    return [f"{kind}_{task.replace(' ', '_')}" for task in recording.tasks for kind in kinds]
 
 
 def page(recording: Recording, shown: dict[str, str]) -> str:
@@ -187,8 +196,8 @@ def measure(recording: Recording, target: Target) -> ErrorRatio | None:
 def targets(recording: Recording) -> Iterator[Block]:
     """Ratios beside the targets; and once more on fewer draws, with more regressors to choose from."""
     yield Text(
-        "A ratio below one is in favour of the first. The best regressor is chosen by the given labels alone, and so is "
-        "the feature set where several are named together."
+        "A ratio below one is in favour of the first. The best regressor is chosen by the given labels alone, and so "
+        "is the feature set where several are named together."
     )
     yield _target_table(recording, TARGETS)
     yield Text(captions.OVERALL)

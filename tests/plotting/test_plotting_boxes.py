@@ -78,8 +78,9 @@ def test_untrained_controls_are_hatched_and_the_median_guess_is_a_line_at_its_he
 
 
 def test_what_cannot_be_drawn_is_refused(records):
-    with pytest.raises(ValueError, match="regressor='mlp'"):
-        plot_error_boxes(records, regressor="mlp")
+    forest = records[records["features"] == "default"].assign(regressor="forest")
+    with pytest.raises(ValueError, match=r"one regressor.*, got \['ridge', 'forest'\] for 'default'"):
+        plot_error_boxes(pd.concat([records, forest]))
     with pytest.raises(ValueError, match="of one task"):
         plot_error_boxes(pd.concat([records, records.assign(task="gap")]))
     with pytest.raises(ValueError, match=r"metric must be .* got 'mape'"):
