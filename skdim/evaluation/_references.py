@@ -16,7 +16,7 @@ from joblib import Memory, Parallel, delayed
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from skdim._files import digest
-from skdim._parameters import check_choice
+from skdim._parameters import check, choice
 from skdim.crystals.prechecks import site_species
 from skdim.crystals.rows import row_labels
 from skdim.crystals.structures import load_structures
@@ -241,7 +241,7 @@ def magpie_statistics(structures: Any, *, on_error: str = "raise", n_jobs: int |
 
 def _find(name: str) -> ReferenceSet:
     """Look up a reference set and see that its packages are installed."""
-    check_choice("name", name, list(REFERENCE_FEATURES))
+    check("name", name, choice(*REFERENCE_FEATURES))
     if name == "chgnet" and importlib.util.find_spec("chgnet") is None:
         raise ImportError("the features 'chgnet' need their package: pip install 'skdim-crystals[chgnet]'", name=name)
     return REFERENCE_FEATURES[name]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils import check_random_state
 
-from skdim._parameters import check_number
+from skdim._parameters import check, integer, optional
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -74,8 +74,7 @@ def draw_repeats(
     >>> [repeat.labels for repeat in draw_repeats(np.arange(9), [2, 3], {2: 1, 3: 2}, 0)]
     [2, 3, 3]
     """
-    if cv is not None:
-        check_number("cv", cv, "None and whole numbers of at least 2", whole=True, least=2)
+    check("cv", cv, optional(integer(2)))
     if not isinstance(label_counts, Iterable):
         raise TypeError(f"label_counts must be a list, got {label_counts!r}; write [{label_counts!r}].")
     least = max(2, cv or 0)

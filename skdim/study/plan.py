@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from skdim._parameters import check_effort, check_number
+from skdim._parameters import N_JOBS, check, integer, optional
 from skdim.evaluation import REFERENCE_FEATURES, REGRESSORS, reference_features
 from skdim.evaluation._label_efficiency import Targets, check_feature_names, check_targets
 from skdim.evaluation._regressors import NamedRegressor, resolve_regressors
@@ -127,12 +127,10 @@ def make_plan(
     """
     try:
         folder = check_folder(out)
-        check_number("random_state", random_state, "whole numbers of at least 0", whole=True, least=0)
-        check_effort(n_jobs, 0)
-        if crystals is not None:
-            check_number("crystals", crystals, "None and whole numbers of at least 20", whole=True, least=20)
-        if max_epochs is not None:
-            check_number("max_epochs", max_epochs, "None and whole numbers of at least 0", whole=True, least=0)
+        check("random_state", random_state, integer(0))
+        check("n_jobs", n_jobs, N_JOBS)
+        check("crystals", crystals, optional(integer(20)))
+        check("max_epochs", max_epochs, optional(integer(0)))
         sets = _feature_sets(features, transductive)
         fixed, fine_tuned = _regressors(regressors)
         names = [one.name for one in fixed] + [FINE_TUNED] * (fine_tuned is not None)
@@ -264,7 +262,7 @@ def _repeats(names: Sequence[str], n_repeats: int, fine_tuning: int, fewer: Mapp
     given = {"n_repeats": n_repeats, "fine_tuning_repeats": fine_tuning}
     given |= {f"fewer_repeats[{name!r}]": number for name, number in fewer.items()}
     for parameter, number in given.items():
-        check_number(parameter, number, "whole numbers of at least 1", whole=True, least=1)
+        check(parameter, number, integer(1))
     unknown = [name for name in fewer if name not in names or name == FINE_TUNED]
     if unknown:
         raise ValueError(f"fewer_repeats must name regressors of the study, {', '.join(names)}, got {unknown}.")
