@@ -133,7 +133,7 @@ class CrystalPointSetTransformer(TransformerMixin, BaseEstimator, auto_wrap_outp
         -------
         self
         """
-        self.feature_names_ = self._config()[0].feature_names
+        self.feature_names_ = self.config()[0].feature_names
         return self
 
     def transform(self, X: Any) -> PointSets:
@@ -236,11 +236,11 @@ class CrystalPointSetTransformer(TransformerMixin, BaseEstimator, auto_wrap_outp
 
     def _work(self) -> Work:
         """Gather what the chunks need."""
-        config, features = self._config()
+        config, features = self.config()
         cache = None if self.cache_dir is None else open_cache(self.cache_dir, config, features)
         return Work(config, features, self.max_sites, cache)
 
-    def _config(self) -> tuple[PointSetConfig, ElementTable | SiteFeaturizer]:
+    def config(self) -> tuple[PointSetConfig, ElementTable | SiteFeaturizer]:
         """Check the parameters and resolve them."""
         check_on_error(self.on_error)
         check_effort(self.n_jobs, self.verbose)

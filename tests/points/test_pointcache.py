@@ -228,7 +228,7 @@ def test_entries_are_numbers_and_come_back_bit_by_bit(tmp_path: Path) -> None:
     points = handful_points()
     config = CrystalPointSetTransformer(
         site_features="paper", n_neighbors=10, interaction_features=("distance", "log_coulomb")
-    )._config()[0]
+    ).config()[0]
     through(tmp_path, [salt()])
     with sqlite3.connect(tmp_path / "pointsets.sqlite") as connection:
         types = {tuple(map(type, row)) for row in connection.execute("SELECT * FROM entries")}
