@@ -388,7 +388,7 @@ def write_page(report: Report, path: Path) -> None:
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    from skdim.plotting import png
+    from skdim.plotting import new_figure, png
     from skdim.plotting._predictions import plot_learning_curve, plot_parity
 
     counts, errors = zip(*report.learning, strict=True)
@@ -398,10 +398,11 @@ def write_page(report: Report, path: Path) -> None:
     curve = partial(
         plot_learning_curve, counts, errors, expected=report.expected, unit=report.target, guess=report.errors["median"]
     )
-    pictures = {
-        name: base64.b64encode(png([lambda ax, draw=draw: draw(ax=ax)])).decode()  # type: ignore[misc]
-        for name, draw in {"parity": parity, "curve": curve}.items()
-    }
+    pictures = {}
+    for name, draw in {"parity": parity, "curve": curve}.items():
+        figure = new_figure(4.6, 4.2)
+        draw(ax=figure.subplots())
+        pictures[name] = base64.b64encode(png(figure)).decode()
     page = Environment(loader=PackageLoader("skdim.cli"), autoescape=True, undefined=StrictUndefined)
     page.filters["short"] = lambda value: f"{value:.4g}"
     page.filters["percent"] = lambda value: f"{value:.0%}" if math.isfinite(value) else "too few"

@@ -89,7 +89,8 @@ def test_members_of_an_archive_and_groups_of_a_column(place, tmp_path, capsys) -
         for file in sorted((place / "cifs").rglob("mp-*.cif"))[:30]:
             archive.write(file, f"inside/{file.name}")
     words = ["fit", str(tmp_path / "set.zip"), "--labels", str(place / "labels.csv"), "--target", "K", "--quiet"]
-    assert main([*words, "--groups", "family", "--regressors", "ridge", "--out", str(tmp_path / "m.skdim")]) != BAD_INPUT
+    words += ["--groups", "family", "--regressors", "ridge", "--out", str(tmp_path / "m.skdim")]
+    assert main(words) != BAD_INPUT
     assert "7 folds of whole groups (7 groups)" in capsys.readouterr().out
 
 
