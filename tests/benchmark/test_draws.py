@@ -45,5 +45,5 @@ def test_draws_refuse_what_cannot_be_drawn(counts, draws, message):
 
 @pytest.mark.parametrize("cv", [0, 1, 2.5])
 def test_draws_refuse_folds_that_nothing_can_be_cut_into(cv):
-    with pytest.raises(ValueError, match=f"cv={cv}; accepted are None and whole numbers of at least 2"):
+    with pytest.raises(ValueError, match=f"cv must be None or an integer >= 2, got {cv}"):
         draw_labels(np.arange(40), [10], 1, 0, cv=cv)
