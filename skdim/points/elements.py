@@ -48,7 +48,7 @@ SITE_FEATURES: dict[str, tuple[str, ...]] = {
         "SpaceGroupNumber",
     ),
     # Chosen on a split of the training folds for what they say about bonding: place in the periodic table, electrons,
-    # size, how strongly electrons are bound, cohesion. Numbers that label an element rather than describe it are left out.
+    # size, how strongly electrons are bound, cohesion. Numbers that only label an element are left out.
     "bonding": (
         "MendeleevNumber",
         "Column",
