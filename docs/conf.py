@@ -26,6 +26,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "from_benchmarks",
     "myst_parser",
+    "sphinx_design",
     "from_code",
     "house",
 ]
