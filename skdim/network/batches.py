@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from skdim.points.pointsets import PointSets
 
-# More crystals than a window are shuffled by blocks: so many that follow one another in the set are read together.
+# More crystals than a window are shuffled by blocks of consecutive ones, which are read together.
 _WINDOW, _BLOCK = 65_536, 1024
 
 

@@ -1,4 +1,4 @@
-"""Parameters in, one frozen, JSON-able description of a model out, checked as a whole."""
+"""The frozen, JSON-able description of a model, checked as a whole."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class ModelConfig:
 
     @property
     def has_gaussians(self) -> bool:
-        """Whether environments and vectors of the published kind are needed."""
+        """Whether the Gaussian environments and vectors of the two-level objective are needed."""
         return self.readout == "network" or self.objective.local + self.objective.global_ + self.objective.prior > 0
 
     def as_dict(self) -> dict[str, Any]:
