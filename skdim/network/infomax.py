@@ -2,8 +2,8 @@
 
 *Local*: a site's environment tells its own pairs from those of a site of another crystal [1]_.
 *Global*: a crystal's vector tells its own environments from negatives [1]_.
-*Context*: the surroundings of a site tell which element sits there. It is local Deep InfoMax after what the
-environment shares with its centre by construction has been taken away: the encoder never sees the centre.
+*Context*: the surroundings of a site tell which element sits there. It is local Deep InfoMax without the
+information that an environment shares with its centre by construction: the encoder never sees the centre.
 
 References
 ----------
@@ -183,7 +183,7 @@ class GlobalObjective(nn.Module):
         losses = []
         for vectors, crystal in negatives:
             value = (self.critic.samples(vectors) * anchors.index_select(0, crystal)).sum(1)
-            # As many as the sites they stand for: how far symmetry merges rows must not show.
+            # As many as the sites they stand for, so that merging rows by symmetry changes nothing.
             n_negatives = segment_sum(batch.site_weight * batch.sites[batch.crystal], crystal, len(batch))
             scores = Scores(value, batch.site_weight, crystal)
             losses.append(ESTIMATORS[self.estimator](positives, scores, len(batch), n_negatives).mean())
@@ -225,7 +225,7 @@ class ContextObjective(nn.Module):
         return F.linear(self.query(context), self.key, self.bias + self.log_share).log_softmax(1)
 
     def surprise(self, batch: Batch, log_probabilities: torch.Tensor) -> torch.Tensor:
-        """How unlikely the surroundings find the true species of each site, (S,), in nats."""
+        """Minus the log probability of the true species of each site, given its surroundings, (S,), in nats."""
         share = batch.fractions / batch.fractions.sum(1, keepdim=True)
         return -(share.index_select(0, batch.site_type) * log_probabilities).sum(1)
 
@@ -235,7 +235,7 @@ class ContextObjective(nn.Module):
 
 
 class PriorMatching(nn.Module):
-    """Adversarial pressure on crystal vectors to look like unit Gaussian ones (Hjelm et al., arXiv 1808.06670).
+    """Adversarial matching of crystal vectors to unit Gaussian ones (Hjelm et al., arXiv 1808.06670).
 
     Parameters
     ----------
