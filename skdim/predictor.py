@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from skdim._crystalmodel import LEAST, CrystalModel, n_rows, spread_out
 from skdim._labels import check_labels
 from skdim._parameters import check_choice, seed_of
-from skdim.evaluation._applicability import N_NEAREST, Domain, Makeup
+from skdim.evaluation._applicability import N_NEAREST, Domain, Makeup, nearest
 from skdim.evaluation._intervals import CrossConformalRegressor, check_coverage, folds
 from skdim.evaluation._readouts import READOUTS, KernelRegressor
 from skdim.exceptions import InputError
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 TRANSFORMS = ("auto", "none", "log10", "yeo-johnson")
 _DECADES = 2
 _ONE_SIGMA = 0.6827
+_SAME = 1e-4  # distance of a crystal from itself, with the rounding of another description of its cell
 
 
 @dataclass(frozen=True)
@@ -359,6 +360,48 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         columns["flags"] = flags
         index = X.index if isinstance(X, pd.Series | pd.DataFrame) else None
         return pd.DataFrame(columns, index=index)
+
+    def suggest(
+        self, X: Any, n: int = 10, goal: str = "information", maximize: bool = True, ids: Any = None
+    ) -> pd.DataFrame:
+        """Choose crystals to be measured next, as one batch; see `skdim.evaluation.suggest`.
+
+        Parameters
+        ----------
+        X : collection of crystals of length C, or PointSets
+            The pool. Crystals with the vector of a labelled one are left out.
+        n : int, default=10
+            Crystals in the batch; fewer, where the pool has fewer.
+        goal : {"information", "best", "both"}, default="information"
+            What they are for. Of several targets the first counts.
+        maximize : bool, default=True
+            Whether the best value is the largest.
+        ids : sequence of C str or None, default=None
+            Names of the crystals; None takes the index of a Series or DataFrame, or else the rows.
+
+        Returns
+        -------
+        DataFrame of n rows
+            ``id``, and the columns of `predict_frame`, in the order in which they were chosen.
+        """
+        from skdim.evaluation._suggestion import suggest
+
+        check_is_fitted(self, "targets_")
+        if ids is None:
+            ids = list(getattr(X, "index", range(n_rows(X)))) if hasattr(X, "iloc") else list(range(n_rows(X)))
+        points = self._featurize(X)
+        vectors = np.full((len(points), self.domain_.vectors.shape[1]), np.nan, np.float32)
+        vectors[points.valid] = self.embedder_.transform(points[points.valid])
+        free = np.flatnonzero(points.valid)
+        free = free[nearest(vectors[free], self.domain_.vectors, 1)[0][:, 0] > _SAME]
+        if not len(free):
+            raise InputError("X holds no usable crystal that is not labelled already; at least 1 is needed.")
+        target = self.targets_[0]
+        known = self.domain_.vectors[target.rows]
+        chosen = free[suggest(known, target.exact, vectors[free], min(n, len(free)), goal, maximize)]
+        frame = self.predict_frame(points[chosen])
+        frame.insert(0, "id", [ids[row] for row in chosen])
+        return frame
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Give R2, of several targets the mean; labels that are NaN and rows that failed are left out.

@@ -25,6 +25,7 @@ from skdim.evaluation._references import REFERENCE_FEATURES, magpie_statistics, 
 from skdim.evaluation._regressors import REGRESSORS, BestRegressor
 from skdim.evaluation._significance import corrected_t_test, holm
 from skdim.evaluation._splitters import CompositionGroupKFold, LeaveElementOut, composition_groups, near_duplicates
+from skdim.evaluation._suggestion import suggest
 
 __all__ = [
     "REFERENCE_FEATURES",
@@ -52,5 +53,6 @@ __all__ = [
     "near_duplicates",
     "paired_tests",
     "reference_features",
+    "suggest",
     "summarise",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import io
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pymatgen.core.structure import IStructure, Structure
 
-_CHGNET_COLUMNS = 64  # of CHGNet's crystal vector
+_CHGNET_COLUMNS = 64  # of CHGNet's crystal vector, and of an atom in each of its layers
+_CHGNET_LAYERS = 5  # its embedding of elements and four convolutions
+_SEVENNET_LAYERS, _SEVENNET_SCALARS = 5, 128
 
 
 @dataclass(frozen=True)
@@ -196,3 +199,102 @@ def chgnet() -> Featurizer:
         return np.asarray(found["crystal_fea"], np.float64)
 
     return Featurizer([f"chgnet {k}" for k in range(_CHGNET_COLUMNS)], featurize)
+
+
+def chgnet_layers() -> Featurizer:
+    """Atoms of CHGNet [1]_ after each of its layers, mean and deviation over the crystal.
+
+    A stronger reading of the same network than its crystal vector: what describes a property may be in a layer that the
+    energy needs no more. It was trained on the labels that `chgnet` names.
+
+    Returns
+    -------
+    Featurizer
+        Of 5 layers times 2 times 64 columns.
+
+    Raises
+    ------
+    ImportError
+        If the package is missing; the extra ``chgnet`` installs it.
+
+    References
+    ----------
+    .. [1] B. Deng et al., Nat. Mach. Intell. 5 (2023) 1031, doi:10.1038/s42256-023-00716-3.
+    """
+    import torch
+
+    model_class = importlib.import_module("chgnet.model").CHGNet
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints how many parameters it has
+        model = model_class.load(use_device="cpu", verbose=False)
+    layers: list[torch.Tensor] = []
+    for layer in (model.atom_embedding, *model.atom_conv_layers):
+        layer.register_forward_hook(lambda module, inputs, output: layers.append(output.detach()))
+
+    def featurize(structure: Structure) -> NDArray[np.float64]:
+        layers.clear()
+        with torch.no_grad():
+            model.predict_structure(structure, task="e")
+        return _pooled(layers)
+
+    return Featurizer(_layer_columns("chgnet", _CHGNET_LAYERS, _CHGNET_COLUMNS), featurize)
+
+
+def sevennet() -> Featurizer:
+    """Scalars of SevenNet-0 [1]_ after each of its layers, mean and deviation over the atoms of the crystal.
+
+    SevenNet-0 is an equivariant potential, trained on energies, forces and stresses of 1.5M structures of the Materials
+    Project, very likely those of the crystals that are described here among them. Its package brings the weights.
+
+    Returns
+    -------
+    Featurizer
+        Of 5 layers times 2 times 128 columns.
+
+    Raises
+    ------
+    ImportError
+        If the package is missing; the extra ``sevennet`` installs it.
+
+    References
+    ----------
+    .. [1] Y. Park, J. Kim, S. Hwang, S. Han, J. Chem. Theory Comput. 20 (2024) 4857, doi:10.1021/acs.jctc.4c00190.
+    """
+    import torch
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="No tensor product accelerator")  # slower, with the same numbers
+        calculator = importlib.import_module("sevenn.calculator").SevenNetCalculator("7net-0", device="cpu")
+    to_graph = importlib.import_module("sevenn.train.dataload").unlabeled_atoms_to_graph
+    data_class = importlib.import_module("sevenn.atom_graph_data").AtomGraphData
+    steps = dict(calculator.model.named_children())
+    last = list(steps).index(f"{_SEVENNET_LAYERS - 1}_equivariant_gate")
+    for name in list(steps)[last + 1 :]:
+        delattr(calculator.model, name)  # energy and forces, which need gradients
+    layers: list[torch.Tensor] = []
+    for k in range(_SEVENNET_LAYERS):
+        # The scalars come first among the features of an atom.
+        steps[f"{k}_equivariant_gate"].register_forward_hook(
+            lambda module, inputs, output: layers.append(output["x"].detach()[:, :_SEVENNET_SCALARS])
+        )
+
+    def featurize(structure: Structure) -> NDArray[np.float64]:
+        layers.clear()
+        graph = to_graph(structure.to_ase_atoms(), calculator.cutoff, with_shift=False)
+        with torch.no_grad():
+            calculator.model(data_class.from_numpy_dict(graph))
+        return _pooled(layers)
+
+    return Featurizer(_layer_columns("sevennet", _SEVENNET_LAYERS, _SEVENNET_SCALARS), featurize)
+
+
+def _pooled(layers: Sequence[Any]) -> NDArray[np.float64]:
+    """Mean and standard deviation over atoms of each layer (n, d), one after the other."""
+    values = [np.asarray(layer, np.float64) for layer in layers]
+    return np.concatenate([part for layer in values for part in (layer.mean(0), layer.std(0))])
+
+
+def _layer_columns(name: str, layers: int, width: int) -> list[str]:
+    """Names of what `_pooled` returns."""
+    return [
+        f"{name} layer {k} {kind} {i}" for k in range(layers) for kind in ("mean", "deviation") for i in range(width)
+    ]

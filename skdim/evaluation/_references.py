@@ -57,6 +57,8 @@ class ReferenceSet:
         Whether only crystals with one whole atom on each site can be described.
     revision : int
         Raised when the same packages give other numbers.
+    extra : str or None
+        Extra of skdim-crystals that installs its package, where it needs one of its own.
     """
 
     name: str
@@ -66,6 +68,12 @@ class ReferenceSet:
     max_sites: int | None = None
     ordered: bool = False
     revision: int = 1
+    extra: str | None = None
+
+    @property
+    def is_available(self) -> bool:
+        """Whether its package is installed."""
+        return self.extra is None or importlib.util.find_spec(self.packages[0]) is not None
 
     @property
     def scope(self) -> str:
@@ -105,6 +113,25 @@ REFERENCE_FEATURES: dict[str, ReferenceSet] = {
             ("chgnet", *_PYMATGEN),
             1000,
             ordered=True,
+            extra="chgnet",
+        ),
+        ReferenceSet(
+            "chgnet_layers",
+            "atoms of CHGNet pooled by layer, a potential trained on energies",
+            sets.chgnet_layers,
+            ("chgnet", *_PYMATGEN),
+            1000,
+            ordered=True,
+            extra="chgnet",
+        ),
+        ReferenceSet(
+            "sevennet",
+            "atoms of SevenNet-0 pooled by layer, a potential trained on energies of 1.5M structures",
+            sets.sevennet,
+            ("sevenn", "ase", *_PYMATGEN),
+            1000,
+            ordered=True,
+            extra="sevennet",
         ),
     )
 }
@@ -131,11 +158,12 @@ def reference_features(
 
     Parameters
     ----------
-    name : {"magpie", "elements", "ofm", "cfid", "xrd", "chgnet"}
+    name : {"magpie", "elements", "ofm", "cfid", "xrd", "chgnet", "chgnet_layers", "sevennet"}
         "magpie": statistics of the composition; "elements": the same kind of statistics of the tables that the
         encoder is given; "ofm": orbital field matrix; "cfid": classical force-field inspired descriptors; "xrd":
-        X-ray powder pattern; "chgnet": vectors of a network pretrained on energies of 1.5M structures (needs the
-        extra ``chgnet``).
+        X-ray powder pattern; "chgnet" and "chgnet_layers": the crystal vector of CHGNet, and its atoms pooled by
+        layer (with the extra ``chgnet``); "sevennet": atoms of SevenNet-0 pooled by layer (with the extra
+        ``sevennet``). These two potentials were trained on energies of 1.5M structures.
     structures : collection of crystals of length C
         Of any accepted kind. Only lattice, coordinates, elements and occupancies count.
     on_error : {"raise", "nan"}, default="raise"
@@ -159,7 +187,7 @@ def reference_features(
     ValueError
         If the name is not known.
     ImportError
-        If the package for "chgnet" is missing.
+        If a package of its own is missing; the message names the extra that installs it.
     StructureError
         For rows that are no usable crystals, all at once.
 
@@ -242,9 +270,11 @@ def magpie_statistics(structures: Any, *, on_error: str = "raise", n_jobs: int |
 def _find(name: str) -> ReferenceSet:
     """Look up a reference set and see that its packages are installed."""
     check("name", name, choice(*REFERENCE_FEATURES))
-    if name == "chgnet" and importlib.util.find_spec("chgnet") is None:
-        raise ImportError("the features 'chgnet' need their package: pip install 'skdim-crystals[chgnet]'", name=name)
-    return REFERENCE_FEATURES[name]
+    chosen = REFERENCE_FEATURES[name]
+    if not chosen.is_available:
+        message = f"the features {name!r} need their package: pip install 'skdim-crystals[{chosen.extra}]'"
+        raise ImportError(message, name=chosen.packages[0])
+    return chosen
 
 
 def _pinned(package: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -159,13 +158,13 @@ def make_plan(
 
 
 def default_features() -> tuple[str, ...]:
-    """Name the bundled feature sets that can be computed here: all, except chgnet where its package is missing.
+    """Name the bundled feature sets that can be computed here: all whose packages are installed.
 
     Returns
     -------
     tuple of str
     """
-    usable = [name for name in REFERENCE_FEATURES if name != "chgnet" or importlib.util.find_spec("chgnet")]
+    usable = [name for name, reference in REFERENCE_FEATURES.items() if reference.is_available]
     return (*(name for name, pretraining in PRETRAININGS.items() if not pretraining.transductive), *usable)
 
 

@@ -26,7 +26,7 @@ MAP_COLUMNS = ("task", "method", "x", "y", "target", "features")
 _FORMER = {"head": "regressor", "draw": "repeat"}
 # What the errors of regressors depend on; what features depend on shows in the features.
 _OF_REGRESSORS = ("numpy", "scipy", "scikit-learn")
-_SHOWN = (*_OF_REGRESSORS, "torch", "skorch", "pymatgen", "matminer", "pandas", "chgnet", "umap-learn")
+_SHOWN = (*_OF_REGRESSORS, "torch", "skorch", "pymatgen", "matminer", "pandas", "chgnet", "sevenn", "umap-learn")
 
 
 @dataclass(frozen=True, eq=False)

@@ -124,3 +124,18 @@ def test_what_is_no_model_is_refused(place, tmp_path, capsys) -> None:
         assert main(words) == BAD_INPUT
     assert main(["predict", "x", str(place / "new"), "--out", str(tmp_path / "p.xlsx")]) == BAD_INPUT
     assert "must end in .csv or .parquet" in capsys.readouterr().err
+
+
+def test_suggest_prints_and_writes_crystals_that_are_not_labelled_yet(place, fitted, tmp_path, capsys) -> None:
+    _, out = fitted
+    words = ["suggest", str(out), str(place / "new"), str(place / "cifs"), "--quiet", "--on-error", "nan", "--n", "4"]
+    assert main(words) == SOME_FAILED
+    assert len(capsys.readouterr().out.splitlines()) == 5
+    for goal in ("information", "best", "both"):
+        assert main([*words, "--goal", goal, "--out", str(tmp_path / "next.csv")]) == SOME_FAILED
+        found = pd.read_csv(tmp_path / "next.csv")
+        assert len(found) == 4
+        assert found["id"].str.contains("/new/").all()
+    assert main([*words, "--goal", "best", "--smallest", "--out", str(tmp_path / "s.csv")]) == SOME_FAILED
+    down = pd.read_csv(tmp_path / "s.csv")
+    assert down["prediction"][0] < found["prediction"][0]

@@ -1,5 +1,6 @@
 """Reference features: numbers of the libraries they come from, rows that fail, what is kept."""
 
+import importlib.util
 import subprocess
 import sys
 import time
@@ -92,19 +93,26 @@ def test_order_and_origin_of_the_sites_do_not_matter(name):
     assert found[1:, loose] == pytest.approx(found[[0, 0], loose], rel=2e-2, abs=1e-3)
 
 
-@pytest.mark.skipif(find_spec("chgnet") is None, reason="needs the extra chgnet")
-def test_chgnet_gives_vectors():
+@pytest.mark.parametrize(("name", "width"), [("chgnet", 64), ("chgnet_layers", 640), ("sevennet", 1280)])
+def test_potentials_give_vectors(name, width):
+    if not REFERENCE_FEATURES[name].is_available:
+        pytest.skip(f"needs the extra {REFERENCE_FEATURES[name].extra}")
     crystal, rng = rutile(), np.random.default_rng(1)
-    found = reference_features("chgnet", [crystal, permuted(crystal, rng), shifted(crystal, rng), salt()]).to_numpy()
-    assert found.shape == (4, 64)
-    assert found[1:3] == pytest.approx(found[[0, 0]], abs=1e-4)
-    assert np.abs(found[3] - found[0]).max() > 0.1
+    crystals = [crystal, permuted(crystal, rng), shifted(crystal, rng), crystal * (1, 1, 2), salt()]
+    found = reference_features(name, crystals).to_numpy()
+    assert found.shape == (5, width)
+    # The sum over atoms is in CHGNet's vector, not the mean.
+    same = found[1:3] if name == "chgnet" else found[1:4]
+    assert same == pytest.approx(found[[0] * len(same)], abs=1e-3)
+    assert np.abs(found[4] - found[0]).max() > 0.1
 
 
-def test_without_its_package_chgnet_says_how_to_install_it(monkeypatch):
-    monkeypatch.setitem(sys.modules, "chgnet", None)  # as if it were not there
-    with pytest.raises(ImportError, match=r"pip install 'skdim-crystals\[chgnet\]'"):
-        reference_features("chgnet", [salt()])
+@pytest.mark.parametrize(("name", "module"), [("chgnet", "chgnet"), ("sevennet", "sevenn")])
+def test_without_its_package_a_potential_says_how_to_install_it(name, module, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda wanted: None)  # as if none were there
+    with pytest.raises(ImportError, match=rf"pip install 'skdim-crystals\[{name}\]'") as caught:
+        reference_features(name, [salt()])
+    assert caught.value.name == module
 
 
 def test_any_number_of_processes_gives_the_same_rows_and_warnings():
