@@ -46,6 +46,12 @@ class EncoderConfig:
         has none.
     activation : str
         One of "silu", "mish", "relu", "gelu".
+    hops : int
+        Rounds of message passing of the deep encoder, see `skdim.network.deep`; 0 leaves that encoder out.
+    hop_width : int
+        Width of its states; a multiple of the number of exponents in ``decay``.
+    reach : float
+        How far its messages come from, in spacings of atoms around a site; 6.5 is about the nearest sixteen.
     """
 
     width: int = 192
@@ -55,6 +61,9 @@ class EncoderConfig:
     decay: tuple[float, ...] | None = (2.0, 4.0, 6.0, 8.0)
     difference: bool = True
     activation: str = "silu"
+    hops: int = 0
+    hop_width: int = 128
+    reach: float = 6.5
 
     def __post_init__(self) -> None:
         """Refuse shapes that cannot be built."""
@@ -67,11 +76,21 @@ class EncoderConfig:
         check_choice("activation", self.activation, ACTIVATIONS)
         if self.decay is not None:
             self._check_decay()
+        self._check_hops()
         if self.block == "sitenet" and (self.decay is not None or self.difference):
             raise ValueError(
                 "block='sitenet' is the network as published, which has neither: give decay=None and difference=False "
                 f"with it, got decay={self.decay!r} and difference={self.difference!r}."
             )
+
+    def _check_hops(self) -> None:
+        """Refuse a deep encoder that cannot be built."""
+        check_number("hops", self.hops, "whole numbers of at least 0", whole=True, least=0)
+        check_number("hop_width", self.hop_width, "whole numbers of at least 1", whole=True, least=1)
+        check_number("reach", self.reach, "finite numbers above 0", above=0)
+        slices = len(self.decay or (0.0,))
+        if self.hops and self.hop_width % slices:
+            raise ValueError(f"hop_width must be a multiple of the {slices} exponents of decay, got {self.hop_width}.")
 
     def _check_decay(self) -> None:
         """Refuse what is not one exponent a head."""
@@ -83,7 +102,7 @@ class EncoderConfig:
     @property
     def has_pair_states(self) -> bool:
         """Whether a state as wide as the network is computed for every pair, which takes most of the memory."""
-        return self.block == "sitenet" or self.blocks > 1
+        return self.block == "sitenet" or self.blocks > 1 or self.hops > 0
 
 
 def encoder_config(values: dict[str, Any]) -> EncoderConfig:
