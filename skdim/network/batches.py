@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from skdim.points.pointsets import PointSets
 
-# More crystals than a window are shuffled by blocks: so many that follow one another in the set are read together.
+# More crystals than a window are shuffled by blocks of consecutive ones, which are read together.
 _WINDOW, _BLOCK = 65_536, 1024
 
 
@@ -240,6 +240,14 @@ def pair_budget_batches(
             stop = len(crystals)
         yield crystals[start:stop]
         start = stop
+
+
+def row_ranges(batch: Batch, most: int) -> Iterator[tuple[slice, slice]]:
+    """Cut the rows of a batch into runs of at most so many pairs, or of one row: yield rows and pairs of each."""
+    edges = torch.searchsorted(batch.row, torch.arange(len(batch.site_type) + 1, device=batch.row.device)).tolist()
+    for rows in pair_budget_batches(np.diff(edges), most, np.arange(len(batch.site_type))):
+        start, stop = int(rows[0]), int(rows[-1]) + 1
+        yield slice(start, stop), slice(edges[start], edges[stop])
 
 
 def shuffled(n: int, rng: np.random.Generator, window: int = _WINDOW, block: int = _BLOCK) -> NDArray[np.int64]:

@@ -1,11 +1,12 @@
-"""Parameters in, one frozen, JSON-able description of a model out, checked as a whole."""
+"""The frozen, JSON-able description of a model, checked as a whole."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
-from skdim._parameters import check_choice, check_number
+from skdim._parameters import Accepted, check, check_parameters, choice, number
+from skdim.exceptions import InputError
 from skdim.network.architecture import EncoderConfig, encoder_config
 from skdim.network.estimators import ESTIMATORS
 
@@ -44,14 +45,19 @@ class ObjectiveConfig:
     strain: float = 0.05
     masked_share: float = 0.2
 
+    ACCEPTED: ClassVar[dict[str, Accepted]] = {
+        **dict.fromkeys(
+            ("local", "global_", "context", "prior", "masked", "noise", "jitter", "strain"), number(least=0)
+        ),
+        "estimator": choice(*ESTIMATORS),
+        "masked_share": number(above=0, below=1),
+    }
+
     def __post_init__(self) -> None:
         """Refuse what cannot be learned."""
-        for name in ("local", "global_", "context", "prior", "masked", "noise", "jitter", "strain"):
-            check_number(name.rstrip("_"), getattr(self, name), "finite numbers of at least 0", least=0)
-        check_number("masked_share", self.masked_share, "shares above 0 and below 1", above=0, below=1)
+        check_parameters(self, self.ACCEPTED)
         if self.noise > 0 and self.jitter == self.strain == 0:
-            raise ValueError(f"jitter or strain must be above 0 where noise={self.noise} has to be told.")
-        check_choice("estimator", self.estimator, ESTIMATORS)
+            raise InputError(f"jitter or strain must be > 0 where noise={self.noise} has to be told.")
 
     @property
     def restored(self) -> float:
@@ -102,26 +108,25 @@ class ModelConfig:
         """Refuse combinations that cannot work."""
         unknown = [n for n in self.negatives if n not in NEGATIVES]
         if unknown or not self.negatives or len(set(self.negatives)) < len(self.negatives):
-            raise ValueError(f"negatives={self.negatives!r}; accepted are one or more of {', '.join(NEGATIVES)}.")
-        check_choice("readout", self.readout, READOUTS)
-        check_number("kl_weight", self.kl_weight, "finite numbers of at least 0", least=0)
+            raise InputError(f"negatives must be one or more of {', '.join(NEGATIVES)}, got {self.negatives!r}.")
+        check("readout", self.readout, choice(*READOUTS))
+        check("kl_weight", self.kl_weight, number(least=0))
         if self.objective.context > 0 and self.context_encoder is None:
-            raise ValueError(
+            raise InputError(
                 f"objective_params={{'context': {self.objective.context}}} needs readout='moments', which alone reads "
                 f"the context; with readout={self.readout!r} accepted is 0, and 'local' or 'global' above it."
             )
-
         if self.objective.restored > 0 and not self.encoder.hops:
-            raise ValueError(
+            raise InputError(
                 f"objective_params gives masked={self.objective.masked} and noise={self.objective.noise}, which the "
                 "deep encoder learns: give encoder_params={'hops': 3} with them, or preset='deep'."
             )
         if self.encoder.hops and self.readout != "moments":
-            raise ValueError(f"hops={self.encoder.hops} needs readout='moments', got {self.readout!r}.")
+            raise InputError(f"hops={self.encoder.hops} needs readout='moments', got {self.readout!r}.")
 
     @property
     def has_gaussians(self) -> bool:
-        """Whether environments and vectors of the published kind are needed."""
+        """Whether the Gaussian environments and vectors of the two-level objective are needed."""
         return self.readout == "network" or self.objective.local + self.objective.global_ + self.objective.prior > 0
 
     def as_dict(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Lattice, coordinates and site types of a crystal in, its primitive reduced cell and the pairs of its supercell out.
+"""Primitive reduced cells of crystals, and the pairs of their supercells.
 
 The supercell neighbourhood is that of the paper: each of the n sites of the primitive cell sees all N atoms of one
 near-cubic, near-orthogonal supercell, at their minimum-image distances. Two descriptions of a crystal (rotated,
@@ -59,7 +59,7 @@ def primitive_cell(
     frac : ndarray of shape (m, 3)
         Fractional coordinates.
     site_type : ndarray of int, shape (m,)
-        Sites of different site types are never translated copies of each other.
+        Type of each site; sites of different types are never translated copies of each other.
     tolerance : float, default=1e-3
         In Angstrom: atoms this near to what a symmetry demands are moved there.
 
@@ -67,7 +67,7 @@ def primitive_cell(
     -------
     PrimitiveCell
         Rotated and shifted against the given cell. Where the symmetry search fails, as with several sites in
-        one place, it is the given cell, reduced: all atoms are there, but the cell may be larger than need be.
+        one place, it is the given cell, reduced: all atoms are there, but the cell may be larger than necessary.
     """
     labels = np.unique(site_type, return_inverse=True)[1].reshape(-1) + 1
     cell = moyopy.Cell(lattice.tolist(), frac.tolist(), labels.tolist())

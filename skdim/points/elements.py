@@ -1,4 +1,4 @@
-"""Names of elemental properties in, their values by atomic number out, from the tables of matminer's MagpieData."""
+"""Elemental properties by atomic number, from the tables of matminer's MagpieData."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ SITE_FEATURES: dict[str, tuple[str, ...]] = {
         "GSmagmom",
         "SpaceGroupNumber",
     ),
-    # Chosen on a split of the training folds for what they say of bonding: place in the periodic system, electrons,
-    # size, hold on electrons, cohesion. Numbers that label an element rather than describe it are left out.
+    # Chosen on a split of the training folds for what they say about bonding: place in the periodic table, electrons,
+    # size, how strongly electrons are bound, cohesion. Numbers that only label an element are left out.
     "bonding": (
         "MendeleevNumber",
         "Column",

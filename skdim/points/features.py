@@ -1,4 +1,4 @@
-"""Names of elemental properties in, site features by element or by site and interaction features of pairs out."""
+"""Features of sites, by element or by site, and features of pairs."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def resolve_site_features(spec: Any) -> ElementTable | SiteFeaturizer:
     ----------
     spec : {"bonding", "magpie", "paper"}, sequence of str, or matminer site featurizer
         "paper": the eight properties of Site-Net; "magpie": the twenty-two of matminer's magpie preset;
-        "bonding": twenty-one that speak of bonding, see `skdim.points.elements.SITE_FEATURES`; names of
+        "bonding": twenty-one that describe bonding, see `skdim.points.elements.SITE_FEATURES`; names of
         tables of `matminer.utils.data.MagpieData`; or an object with ``featurize(structure, index)``.
 
     Returns

@@ -1,4 +1,4 @@
-"""Crystals of any accepted kind in, `PointSets` out: `CrystalPointSetTransformer`."""
+"""The transformer that turns crystals into point sets."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from dataclasses import replace
 from itertools import count, islice
-from typing import Any
+from typing import Any, ClassVar
 
-import numpy as np
 from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from skdim._parameters import check_choice, check_effort, check_number
+from skdim._parameters import N_JOBS, ON_ERROR, VERBOSE, Accepted, check_parameters, choice, integer, number
 from skdim._progress import Progress
 from skdim._workers import Job, run_jobs
 from skdim.crystals.rows import as_structures, row_labels
-from skdim.crystals.structures import check_on_error, told_notes
+from skdim.crystals.structures import told_notes
 from skdim.exceptions import StructureError, describe_failures
 from skdim.points.assembly import PointSetConfig
 from skdim.points.chunks import Work, featurize, no_crystals, prepare, sends_arrays
@@ -45,11 +44,11 @@ class CrystalPointSetTransformer(TransformerMixin, BaseEstimator, auto_wrap_outp
     supercell_size : int, default=50
         Most atoms in a supercell; a primitive cell with more is taken alone.
     site_features : str, sequence of str or matminer site featurizer, default="bonding"
-        "bonding": twenty-one elemental properties that speak of bonding, from valence electrons to cohesion, listed in
+        "bonding": twenty-one elemental properties that describe bonding, from valence electrons to cohesion, listed in
         `skdim.points.elements.SITE_FEATURES`. "magpie": the twenty-two of matminer's magpie preset. "paper": the eight
         of the paper. Or names of tables of `matminer.utils.data.MagpieData`, or an object with
         ``featurize(structure, index)``.
-        Sites of mixed or partial occupancy get means weighted by occupancy, and the total occupancy beside them.
+        Sites of mixed or partial occupancy get means weighted by occupancy. The total occupancy is a further feature.
     interaction_features : sequence of str, default=("distance",)
         "distance" first, then any of "log_coulomb" and "radius_ratio".
     tolerance : float, default=1e-3
@@ -234,6 +233,17 @@ class CrystalPointSetTransformer(TransformerMixin, BaseEstimator, auto_wrap_outp
         tags.transformer_tags.preserves_dtype = []
         return tags
 
+    _accepted: ClassVar[dict[str, Accepted]] = {
+        "neighborhood": choice(*NEIGHBORHOODS),
+        "n_neighbors": integer(1),
+        "supercell_size": integer(2),
+        "tolerance": number(above=0, most=0.1),
+        "max_sites": integer(1),
+        "on_error": ON_ERROR,
+        "n_jobs": N_JOBS,
+        "verbose": VERBOSE,
+    }
+
     def _work(self) -> Work:
         """Gather what the chunks need."""
         config, features = self.config()
@@ -242,13 +252,7 @@ class CrystalPointSetTransformer(TransformerMixin, BaseEstimator, auto_wrap_outp
 
     def config(self) -> tuple[PointSetConfig, ElementTable | SiteFeaturizer]:
         """Check the parameters and resolve them."""
-        check_on_error(self.on_error)
-        check_effort(self.n_jobs, self.verbose)
-        check_choice("neighborhood", self.neighborhood, NEIGHBORHOODS)
-        for name, least in (("n_neighbors", 1), ("supercell_size", 2), ("max_sites", 1)):
-            check_number(name, getattr(self, name), f"whole numbers of at least {least}", whole=True, least=least)
-        accepted = "distances above 0 and up to 0.1 Angstrom"
-        check_number("tolerance", self.tolerance, accepted, above=0, below=np.nextafter(0.1, 1.0))
+        check_parameters(self, self._accepted)
         check_interaction_features(self.interaction_features)
         features = resolve_site_features(self.site_features)
         names, pairs = features.feature_names, tuple(self.interaction_features)

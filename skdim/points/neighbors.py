@@ -1,4 +1,4 @@
-"""Crystals (lattice, fractional coordinates) in, all periodic pairs that may belong to a neighbour shell out.
+"""Neighbour shells: all periodic pairs of a crystal that may belong to one.
 
 A shell neighbourhood depends on the crystal alone, not on the cell that describes it: site i sees every
 neighbour up to the distance r_i of its ``n_neighbors``-th one, so complete shells, and beyond r_i a smooth

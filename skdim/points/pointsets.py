@@ -1,4 +1,4 @@
-"""Crystals as ragged columns in (offsets, site rows, pairs), slices of them out: `PointSets`, numpy only."""
+"""`PointSets`: many crystals in shared, ragged numpy columns, indexed like an array."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Offsets of ragged rows and an index in, flat positions out: the arithmetic under `PointSets`."""
+"""Offsets and indices of ragged rows: the arithmetic of `PointSets`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pairs of many crystals in, the same point sets without their repetitions out.
+"""Symmetry reduction: what is repeated in a crystal becomes one row or one pair with a count.
 
 Sites that symmetry makes alike see the same neighbourhood, so any message passing gives them the same vector.
 Colour refinement finds them without asking for a space group: sites keep one label as long as the multisets

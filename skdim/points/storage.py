@@ -1,4 +1,4 @@
-"""Named arrays and a JSON header in, a folder of .npy files with meta.json out, and back."""
+"""Folders of .npy files with a meta.json: written whole or not at all, checked when read."""
 
 from __future__ import annotations
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pickle
 import re
-import time
 import warnings
 from pathlib import Path
 from typing import Any
@@ -175,15 +174,13 @@ def test_large_crystals_are_worked_on_one_by_one(neighborhood: str, monkeypatch:
     assert featurized(crystals, neighborhood=neighborhood).equals(points)
 
 
-def test_processes_change_nothing_and_a_second_call_does_not_wait() -> None:
+def test_processes_change_nothing_whether_new_or_used_again() -> None:
     crystals = [*sample(140), None]
     with pytest.warns(UserWarning, match="row 140"):
         alone = featurized(crystals, on_error="nan")
     for _ in range(2):
-        start = time.perf_counter()
         with pytest.warns(UserWarning, match="row 140"):
             assert featurized(crystals, n_jobs=2, on_error="nan").equals(alone)
-    assert time.perf_counter() - start < 30
     with joblib.parallel_config(backend="threading", n_jobs=2), pytest.warns(UserWarning, match="row 140"):
         assert featurized(crystals, on_error="nan").equals(alone)
 
@@ -231,17 +228,17 @@ def test_processes_find_relative_paths_where_the_caller_is(monkeypatch: pytest.M
 @pytest.mark.parametrize(
     ("params", "error", "message"),
     [
-        ({"neighborhood": "sphere"}, ValueError, r"neighborhood='sphere'; accepted are 'shell', 'supercell'"),
-        ({"n_neighbors": 0}, ValueError, "n_neighbors=0; accepted are whole numbers of at least 1"),
-        ({"n_neighbors": 4.5}, ValueError, "n_neighbors=4.5"),
-        ({"n_neighbors": True}, ValueError, "n_neighbors=True; accepted are whole numbers"),
-        ({"supercell_size": 1}, ValueError, "supercell_size=1"),
-        ({"max_sites": 0}, ValueError, "max_sites=0"),
-        ({"tolerance": 0.0}, ValueError, "tolerance=0.0; accepted are distances above 0 and up to 0.1"),
-        ({"tolerance": float("nan")}, ValueError, "tolerance=nan"),
-        ({"tolerance": "x"}, ValueError, "tolerance='x'; accepted are distances above 0 and up to 0.1"),
-        ({"tolerance": 0.11}, ValueError, "tolerance=0.11"),
-        ({"on_error": "ignore"}, ValueError, "on_error='ignore'"),
+        ({"neighborhood": "sphere"}, ValueError, "neighborhood must be 'shell' or 'supercell', got 'sphere'"),
+        ({"n_neighbors": 0}, ValueError, "n_neighbors must be an integer >= 1, got 0"),
+        ({"n_neighbors": 4.5}, ValueError, "n_neighbors must be .*, got 4.5"),
+        ({"n_neighbors": True}, ValueError, "n_neighbors must be an integer >= 1, got True"),
+        ({"supercell_size": 1}, ValueError, "supercell_size must be .*, got 1"),
+        ({"max_sites": 0}, ValueError, "max_sites must be .*, got 0"),
+        ({"tolerance": 0.0}, ValueError, "tolerance must be a number > 0 and <= 0.1, got 0.0"),
+        ({"tolerance": float("nan")}, ValueError, "tolerance must be .*, got nan"),
+        ({"tolerance": "x"}, ValueError, "tolerance must be a number .*, got 'x'"),
+        ({"tolerance": 0.11}, ValueError, "tolerance must be .*, got 0.11"),
+        ({"on_error": "ignore"}, ValueError, "on_error must be .*, got 'ignore'"),
         ({"site_features": "magic"}, ValueError, "site_features='magic'"),
         ({"site_features": 7}, TypeError, "site_features=7"),
         ({"interaction_features": ("log_coulomb",)}, ValueError, "interaction_features"),
