@@ -1,8 +1,9 @@
-"""Recorded runs of the scripts in ``benchmarks`` in; their tables and what follows by arithmetic out."""
+"""Tables of the recorded runs of the scripts in ``benchmarks``, and what follows from them by arithmetic."""
 
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from skdim.learning.presets import PRESETS
 
 _RECORD = Path(__file__).parent.parent / "benchmarks" / "scaling.json"
 _STAGES, _PROCESSES = _RECORD.with_name("stages.json"), _RECORD.with_name("processes.json")
-_LEVERS = _RECORD.with_name("levers.json")
+_ALTERNATIVES = _RECORD.with_name("alternatives.json")
 _SPEEDS = [_RECORD.with_name(name) for name in ("speed.json", "speed_elastic.json", "speed_large.json")]
 _SETS = {"matbench formation energies": 132_752, "Alexandria": 5_000_000, "a hundred million structures": 100_000_000}
 _NODE, _NODES = 64, 16  # cores of the node that is reckoned with, and nodes of the cluster
@@ -34,6 +35,18 @@ def title(column: str) -> str:
     return _TITLES.get(column) or column.replace("_seconds", ", s").replace("_mebibytes", ", MiB above start")
 
 
+def plain(value: float) -> str:
+    """Write a number with up to four digits that count, and never with an exponent.
+
+    >>> plain(10000), plain(0.00390625), plain(132752), plain(2.5)
+    ('10,000', '0.003906', '132,752', '2.5')
+    """
+    if value == round(value) or abs(value) >= 1000:
+        return f"{round(value):,}"
+    digits = max(3 - math.floor(math.log10(abs(value))), 0)
+    return f"{value:,.{digits}f}".rstrip("0").rstrip(".")
+
+
 def unit_costs(record: dict[str, Any]) -> dict[str, float]:
     """Cost of one crystal on one core, from the largest measurement: seconds of each stage and bytes."""
     store, files, threads = record["store"][-1], record["files"][-1], record["settings"]["threads"]
@@ -51,7 +64,7 @@ def unit_costs(record: dict[str, Any]) -> dict[str, float]:
 def measured_rows(record: dict[str, Any], kind: str) -> list[list[str]]:
     """One of the tables as it was measured."""
     rows = record[kind]
-    return [[title(column) for column in rows[0]], *([f"{value:,.4g}" for value in row.values()] for row in rows)]
+    return [[title(column) for column in rows[0]], *([plain(value) for value in row.values()] for row in rows)]
 
 
 def exponent_rows(record: dict[str, Any]) -> list[list[str]]:
@@ -124,14 +137,14 @@ def process_rows(record: dict[str, Any]) -> list[list[str]]:
     ]
 
 
-def lever_rows(record: dict[str, Any]) -> list[list[str]]:
-    """Speed with each lever, as it is being 1."""
-    levers = json.loads(_LEVERS.read_text(encoding="utf-8"))["levers"]
+def alternative_rows(record: dict[str, Any]) -> list[list[str]]:
+    """Speed with each alternative, as it is being 1."""
+    alternatives = json.loads(_ALTERNATIVES.read_text(encoding="utf-8"))["alternatives"]
     ratios: dict[str, dict[str, str]] = {}
-    for row in levers:
-        ratios.setdefault(row["lever"], {})[row["step"]] = f"{row['ratio']:.2f}"
+    for row in alternatives:
+        ratios.setdefault(row["alternative"], {})[row["step"]] = f"{row['ratio']:.2f}"
     steps = ("embedding", "training")
-    return [["", *steps], *([lever, *(found.get(step, "–") for step in steps)] for lever, found in ratios.items())]
+    return [["", *steps], *([name, *(found.get(step, "–") for step in steps)] for name, found in ratios.items())]
 
 
 _TABLES = {
@@ -141,7 +154,7 @@ _TABLES = {
     "stages": stage_rows,
     "speed": speed_rows,
     "processes": process_rows,
-    "levers": lever_rows,
+    "alternatives": alternative_rows,
 }
 
 
@@ -153,7 +166,7 @@ class ScalingTable(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """Write the table as reStructuredText and have it parsed."""
         record, kind = json.loads(_RECORD.read_text(encoding="utf-8")), self.arguments[0]
-        for file in (_RECORD, _STAGES, _PROCESSES, _LEVERS, *_SPEEDS):
+        for file in (_RECORD, _STAGES, _PROCESSES, _ALTERNATIVES, *_SPEEDS):
             self.env.note_dependency(str(file))
         rows = _TABLES[kind](record) if kind in _TABLES else measured_rows(record, kind)
         lines = [".. list-table::", "   :header-rows: 1", "   :widths: auto", ""]
