@@ -23,7 +23,9 @@ from skdim.crystals.parsing import (
     text_format,
 )
 from skdim.crystals.prechecks import SiteSpecies, check_structure, site_species
-from skdim.crystals.rows import KINDS, as_structures, is_a, row_labels
+from skdim.crystals.optional import is_a
+from skdim.crystals.rows import KINDS, as_structures, row_labels
+from skdim.crystals.sources import Source
 from skdim.crystals.uploads import is_upload, text_of
 from skdim.exceptions import StructureError
 
@@ -56,7 +58,7 @@ def coerce_structure(obj: object) -> IStructure:
     obj : object
         A pymatgen Structure (returned as it is, not copied), the path or the text of a CIF, POSCAR or JSON file
         (paths also of what else pymatgen reads), the same as bytes or an open file, ASE Atoms, or a dict that is a
-        crystal or has one in a field, see `skdim.crystals.records`.
+        crystal or has one in a field, see `skdim.crystals.records`; or a row of `skdim.read_crystals`.
 
     Returns
     -------
@@ -75,6 +77,10 @@ def coerce_structure(obj: object) -> IStructure:
     """
     if isinstance(obj, IStructure):
         return _mended(obj)
+    if isinstance(obj, Source):
+        if obj.problem is not None:
+            raise ValueError(obj.problem)
+        return coerce_structure(obj.content)
     source = ""
     try:
         if isinstance(obj, os.PathLike) or (isinstance(obj, str) and text_format(obj) is None and "\n" not in obj):
