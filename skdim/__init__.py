@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from skdim.masking import LabelMaskingRegressor as LabelMaskingRegressor
     from skdim.points.featurizer import CrystalPointSetTransformer as CrystalPointSetTransformer
     from skdim.points.pointsets import PointSets as PointSets
+    from skdim.predictor import CrystalRegressor as CrystalRegressor
     from skdim.pretrained import load_pretrained as load_pretrained
     from skdim.regressor import SiteNetRegressor as SiteNetRegressor
     from skdim.scoring import masked_scorer as masked_scorer
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _MODULE_OF = {
+    "CrystalRegressor": "skdim.predictor",
     "CrystalPointSetTransformer": "skdim.points.featurizer",
     "DeepInfoMaxEmbedder": "skdim.embedder",
     "LabelMaskingRegressor": "skdim.masking",

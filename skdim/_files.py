@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+import errno
+import glob
 import hashlib
 import os
+import platform
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+# No space, a file larger than the system or a quota allows, a disk that fails.
+_DISK_ERRORS = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO)
 
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Give a draft beside a file to write to; the draft replaces the file when the block ends well.
 
-    An error, an interrupt or a full disk in the block removes the draft and leaves an earlier file as it was.
+    An error, an interrupt or a full disk in the block removes the draft and leaves an earlier file as it was. Drafts
+    of processes that were killed are removed by the next writer of the same file.
 
     Parameters
     ----------
@@ -36,7 +49,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     FileNotFoundError
         If its folder does not exist.
     OSError
-        If the file cannot be written. The error names the file rather than the draft.
+        If the file cannot be written. The error names the file rather than the draft, and how much was written.
 
     Examples
     --------
@@ -47,18 +60,113 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     >>> file.read_text()
     'all of it'
     """
-    final = Path(path)
-    check_writable(final)
-    draft = final.with_name(f".{final.stem}.{os.getpid()}-{secrets.token_hex(4)}.part{final.suffix}")
-    try:
+    with replacing_together(path) as (draft,):
         yield draft
-        os.replace(draft, final)
+
+
+@contextmanager
+def replacing_together(*paths: str | os.PathLike[str]) -> Iterator[list[Path]]:
+    """Do what `replacing` does for files that belong together: two writers never leave a mixture of theirs.
+
+    Parameters
+    ----------
+    *paths : str or path
+        Files of one folder.
+
+    Yields
+    ------
+    list of Path
+        The drafts, in the order of the files.
+
+    Raises
+    ------
+    OSError
+        As for `replacing`.
+    """
+    finals = [Path(path) for path in paths]
+    for final in finals:
+        check_writable(final)
+        _remove_abandoned(final)
+    drafts = [final.with_name(f"{_draft_start(final)}{secrets.token_hex(4)}.part{final.suffix}") for final in finals]
+    try:
+        yield drafts
+        with _folder_lock(finals[0].parent, needed=len(finals) > 1):
+            for draft, final in zip(drafts, finals, strict=True):
+                os.replace(draft, final)
     except OSError as error:
-        if error.filename is None or Path(os.fspath(error.filename)) == draft:
-            raise type(error)(error.errno, f"cannot write the file: {error.strerror}", str(final)) from error
-        raise
+        culprit = _culprit(error, drafts)
+        if culprit is None or error.errno is None:
+            raise
+        written = _size(drafts[culprit])
+        reason = f"cannot write the file: {os.strerror(error.errno)}, after {written}"
+        raise type(error)(error.errno, reason, str(finals[culprit])) from error
     finally:
-        draft.unlink(missing_ok=True)
+        for draft in drafts:
+            draft.unlink(missing_ok=True)
+
+
+def _culprit(error: OSError, drafts: list[Path]) -> int | None:
+    """Which draft an error of the system is about, or None; a full disk without a name is taken for the first."""
+    if error.filename is None:
+        return 0 if error.errno in _DISK_ERRORS else None
+    named = Path(os.fsdecode(error.filename))
+    return drafts.index(named) if named in drafts else None
+
+
+def _size(draft: Path) -> str:
+    """How much of a draft there is, in words."""
+    n = draft.stat().st_size if draft.exists() else 0
+    return f"{n / 1e6:.1f} MB" if n >= 100_000 else f"{n:,} bytes"
+
+
+@contextmanager
+def _folder_lock(folder: Path, *, needed: bool) -> Iterator[None]:
+    """Keep other writers out of a folder for a moment, where the system can lock folders (not on Windows)."""
+    if not needed or fcntl is None:
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # file systems that know no locks
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _draft_start(final: Path) -> str:
+    """Begin the name of a draft: its file, and the machine and process that write it."""
+    return f".{final.stem}.{_machine()}-{os.getpid()}-"
+
+
+@cache
+def _machine() -> str:
+    """Tag of the machine, and of the container where process numbers are its own."""
+    namespace = Path("/proc/self/ns/pid")
+    space = os.readlink(namespace) if namespace.is_symlink() else ""
+    return digest(platform.node(), space)[:8]
+
+
+def _remove_abandoned(final: Path) -> None:
+    """Remove drafts of a file whose process, on this machine, has been killed."""
+    start = f".{final.stem}.{_machine()}-"
+    for draft in final.parent.glob(f"{glob.escape(start)}*.part{glob.escape(final.suffix)}"):
+        number = draft.name.removeprefix(start).partition("-")[0]
+        if number.isdigit() and not _is_running(int(number)):
+            draft.unlink(missing_ok=True)
+
+
+def _is_running(process: int) -> bool:
+    """Tell whether there is a process of a number; where that cannot be asked safely (Windows), say yes."""
+    if os.name != "posix":
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:

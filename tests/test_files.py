@@ -2,11 +2,13 @@
 
 import errno
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
-from skdim._files import digest, file_digest, replacing
+from skdim._files import digest, file_digest, replacing, replacing_together
 
 
 def write_half(file, error):
@@ -62,3 +64,48 @@ def test_digest_separates_kinds_shapes_and_borders():
 def test_file_digest_is_sha256(tmp_path):
     (tmp_path / "a").write_bytes(b"abc")
     assert file_digest(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def write_two(a, b, error):
+    with replacing_together(a, b) as (one, two):
+        one.write_text("1")
+        two.write_text("2")
+        raise error
+
+
+def test_files_that_belong_together_are_replaced_together(tmp_path):
+    a, b = tmp_path / "a.npy", tmp_path / "a.ids.csv"
+    with pytest.raises(RuntimeError):
+        write_two(a, b, RuntimeError())
+    assert os.listdir(tmp_path) == []
+    with replacing_together(a, b) as (one, two):
+        one.write_text("1")
+        two.write_text("2")
+    assert sorted(os.listdir(tmp_path)) == ["a.ids.csv", "a.npy"]
+
+
+KILLED = """
+import os, sys, time
+from skdim._files import replacing
+with replacing(sys.argv[1]) as draft:
+    draft.touch()
+    os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="processes cannot be asked for safely")
+def test_the_draft_of_a_killed_process_goes_with_the_next_writer(tmp_path):
+    file = tmp_path / "a.txt"
+    subprocess.run([sys.executable, "-c", KILLED, str(file)], check=False)
+    assert len(os.listdir(tmp_path)) == 1
+    with replacing(file) as live:
+        live.touch()
+        with replacing(file) as other:
+            other.touch()
+            assert sorted(os.listdir(tmp_path)) == sorted([live.name, other.name])
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_an_error_says_how_much_was_written(tmp_path):
+    with pytest.raises(OSError, match="after 4 bytes"):
+        write_half(tmp_path / "a.txt", OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))

@@ -6,6 +6,7 @@ import argparse
 
 from skdim.cli.command import Command
 from skdim.cli.exits import OK
+from skdim.cli.messages import printable
 from skdim.cli.names import MODELS, model_file
 from skdim.exceptions import InputError
 
@@ -44,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
         facts = facts_of(model_file(args.model))
     except ValueError as error:  # documented: the file is no saved embedder
         raise InputError(str(error)) from error
-    print(as_json(facts) if args.json else as_text(facts))
+    print(as_json(facts) if args.json else printable(as_text(facts)))
     return OK
 
 

@@ -1,18 +1,21 @@
-"""Ids and vectors in, a chunk at a time; one Parquet, CSV or NPY file out, complete or not at all."""
+"""Tables of vectors: one Parquet, CSV or NPY file that grows by chunks and appears complete or not at all."""
 
 from __future__ import annotations
 
 import csv
 import json
 import os
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from skdim._files import replacing_together
+from skdim.cli.messages import one_line
 from skdim.exceptions import InputError
 
 if TYPE_CHECKING:
@@ -70,66 +73,68 @@ def check_place(path: Path) -> None:
         raise PermissionError(f"cannot write to the folder {str(existing)!r}")
 
 
-def vector_writer(path: Path, columns: Sequence[str], facts: Mapping[str, str]) -> VectorWriter:
-    """Choose the writer for a file by its suffix.
+@contextmanager
+def vector_writer(path: Path, columns: Sequence[str], facts: Mapping[str, str]) -> Iterator[VectorTable]:
+    """Open a table that grows by chunks and appears under its name when the block ends well.
+
+    Each writer has drafts of its own: of two that write the same file at the same time, the one that ends last leaves
+    its whole table.
 
     Parameters
     ----------
     path : Path
-        With one of `SUFFIXES`.
+        With one of `SUFFIXES`; its folder is made if need be.
     columns : sequence of str
         Names of the d columns of the vectors.
     facts : mapping of str to str
         Where the vectors come from; only Parquet keeps them, in its metadata under "skdim".
 
-    Returns
-    -------
-    VectorWriter
+    Yields
+    ------
+    VectorTable
+
+    Raises
+    ------
+    InputError
+        If the suffix is not one of `SUFFIXES`.
+    OSError
+        If the file cannot be written; no draft is left then.
     """
     check_suffix(path)
-    writers: dict[str, type[VectorWriter]] = {".parquet": _Parquet, ".csv": _Csv, ".npy": _Npy}
-    return writers[path.suffix.lower()](path, columns, facts)
+    tables: dict[str, type[VectorTable]] = {".parquet": _Parquet, ".csv": _Csv, ".npy": _Npy}
+    kind = tables[path.suffix.lower()]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing_together(path, *kind.companions(path)) as drafts:
+        table = kind(drafts, columns, facts)
+        try:
+            yield table
+        except BaseException:
+            with suppress(OSError):  # what is still to be written may not fit on the disk either
+                table.close()
+            raise
+        table.close()
 
 
-class VectorWriter(ABC):
-    """A table that grows by chunks: drafts beside the final files, which replace those only at a good end.
+class VectorTable(ABC):
+    """A table of ids and vectors that is being written.
 
     Parameters
     ----------
-    path : Path
-        The file.
+    drafts : sequence of Path
+        The file to write, and those of `companions`.
     columns : sequence of str
         Names of the d columns.
     facts : mapping of str to str
         See `vector_writer`.
     """
 
-    def __init__(self, path: Path, columns: Sequence[str], facts: Mapping[str, str]) -> None:
-        self.columns, self.facts = list(columns), dict(facts)
-        self.paths = [path, *self._companions(path)]
-        self.drafts = [Path(f"{final}.part") for final in self.paths]
-
-    def __enter__(self) -> Self:
-        """Open the drafts, in folders that are made if need be."""
-        self.paths[0].parent.mkdir(parents=True, exist_ok=True)
+    def __init__(self, drafts: Sequence[Path], columns: Sequence[str], facts: Mapping[str, str]) -> None:
+        self.drafts, self.columns, self.facts = list(drafts), list(columns), dict(facts)
         self._open()
-        return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        """Put the drafts in place, or remove them if anything went wrong."""
-        complete = False
-        try:
-            self._close(complete=kind is None)
-            complete = kind is None
-        finally:
-            for draft, final in zip(self.drafts, self.paths, strict=True):
-                if complete:
-                    os.replace(draft, final)
-                else:
-                    draft.unlink(missing_ok=True)
-
-    def _companions(self, path: Path) -> list[Path]:
-        """Files that belong to the first."""
+    @staticmethod
+    def companions(path: Path) -> list[Path]:
+        """Files beside the first that belong to the table."""
         return []
 
     @abstractmethod
@@ -141,11 +146,11 @@ class VectorWriter(ABC):
         """Add n rows: ids, and vectors of shape (n, d)."""
 
     @abstractmethod
-    def _close(self, *, complete: bool) -> None:
-        """Finish the drafts if they are complete, and close them."""
+    def close(self) -> None:
+        """Write what is missing and close the drafts."""
 
 
-class _Parquet(VectorWriter):
+class _Parquet(VectorTable):
     """Column "id", then the vectors as float32, in row groups of some thousand rows."""
 
     def _open(self) -> None:
@@ -182,16 +187,15 @@ class _Parquet(VectorWriter):
         columns = [pa.array(ids, pa.string()), *(pa.array(np.ascontiguousarray(column)) for column in vectors.T)]
         self._writer.write_table(pa.table(columns, schema=self._schema))
 
-    def _close(self, *, complete: bool) -> None:
+    def close(self) -> None:
         """Write the last rows and the footer."""
         try:
-            if complete:
-                self._flush()
+            self._flush()
         finally:
             self._writer.close()
 
 
-class _Csv(VectorWriter):
+class _Csv(VectorTable):
     """Column "id", then the vectors in the fewest digits that give the same float32; NaN is an empty field."""
 
     def _open(self) -> None:
@@ -203,18 +207,19 @@ class _Csv(VectorWriter):
         """Add lines."""
         import pandas as pd
 
-        frame = pd.DataFrame(vectors, index=list(ids))
+        frame = pd.DataFrame(vectors, index=[spreadsheet_text(name) for name in ids])
         frame.to_csv(self._file, header=False, lineterminator="\n")
 
-    def _close(self, *, complete: bool) -> None:
+    def close(self) -> None:
         """Close the file."""
         self._file.close()
 
 
-class _Npy(VectorWriter):
+class _Npy(VectorTable):
     """The vectors alone, as float32 of shape (n, d); the ids as a CSV of one column beside them."""
 
-    def _companions(self, path: Path) -> list[Path]:
+    @staticmethod
+    def companions(path: Path) -> list[Path]:
         """The file of the ids: V.ids.csv beside V.npy."""
         return [path.with_suffix(".ids.csv")]
 
@@ -230,17 +235,47 @@ class _Npy(VectorWriter):
     def write(self, ids: Sequence[str], vectors: NDArray[np.float32]) -> None:
         """Add rows to both files."""
         self._file.write(np.ascontiguousarray(vectors, np.float32).astype("<f4", copy=False).tobytes())
-        self._rows.writerows([name] for name in ids)
+        self._rows.writerows([spreadsheet_text(name)] for name in ids)
         self._n_rows += len(ids)
 
-    def _close(self, *, complete: bool) -> None:
+    def close(self) -> None:
         """Write the number of rows over the first header: numpy leaves room for it to grow."""
-        self._file.seek(0)
-        self._header()
-        self._file.close()
-        self._ids.close()
+        try:
+            self._file.seek(0)
+            self._header()
+        finally:
+            self._file.close()
+            self._ids.close()
 
     def _header(self) -> None:
         """Write numpy's header at the current place."""
         shape = (self._n_rows, len(self.columns))
         np.lib.format.write_array_header_1_0(self._file, {"descr": "<f4", "fortran_order": False, "shape": shape})
+
+
+def spreadsheet_text(text: str) -> str:
+    r"""Write a name so that a spreadsheet or a terminal shows it and does nothing else with it.
+
+    Parameters
+    ----------
+    text : str
+        A name from a file of anybody.
+
+    Returns
+    -------
+    str
+        With an apostrophe in front of what a spreadsheet would take for a formula (names that begin with =, +, - or @
+        and are not numbers), and with control characters, line ends included, as Python escapes.
+
+    Examples
+    --------
+    >>> spreadsheet_text("=HYPERLINK(1)"), spreadsheet_text("-1.5"), spreadsheet_text("a\rb.cif")
+    ("'=HYPERLINK(1)", '-1.5', 'a\\rb.cif')
+    """
+    shown = one_line(text)
+    return f"'{shown}" if shown.startswith(("=", "+", "-", "@")) and not _is_number(shown) else shown
+
+
+def _is_number(text: str) -> bool:
+    """Tell plain decimal numbers."""
+    return re.fullmatch(r"[+-]?\d+(\.\d+)?", text) is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from skdim.cli.arguments import PATHS_HELP, add_paths, add_reading, add_seed, at_least
@@ -15,6 +16,7 @@ from skdim.exceptions import InputError
 
 if TYPE_CHECKING:
     from skdim.embedder import DeepInfoMaxEmbedder
+    from skdim.points.featurizer import CrystalPointSetTransformer
 
 _PRESETS = ("default", "paper")
 _CHUNK = 1024
@@ -59,22 +61,39 @@ def run(args: argparse.Namespace) -> int:
     check_place(args.out)
 
     from skdim.cli.streaming import Tally, featurized
-    from skdim.learning.presets import PRESETS
-    from skdim.points.featurizer import CrystalPointSetTransformer
     from skdim.points.pointsets import PointSets
+    from skdim.points.pointstore import save_parts
 
-    embedder = _embedder(args)
-    featurizer = CrystalPointSetTransformer(**PRESETS[embedder.preset].featurizer, n_jobs=args.jobs)
-    tally = Tally()
-    parts = [points for _, points in featurized(found, featurizer, _CHUNK, tally, progress=not args.quiet)]
-    code = settle(tally, args.on_error, "They are left out.")
-    n = check_enough(tally, 1 if args.max_epochs == 0 else 2, "to pretrain on")
-    embedder.fit(PointSets.concatenate(parts))
+    embedder, tally = _embedder(args), Tally()
+    featurizer = _featurizer(embedder).set_params(n_jobs=args.jobs, verbose=0)
+    # Through a file, so that neither reading nor training holds all crystals in memory. Beside --out, as the folder
+    # for temporary files is in memory on many machines; mapped files cannot be removed on Windows.
+    with TemporaryDirectory(prefix=".skdim-", dir=_existing(args.out), ignore_cleanup_errors=True) as folder:
+        parts = featurized(found, featurizer, _CHUNK, tally, progress=not args.quiet)
+        save_parts(f"{folder}/points", (points for _, points in parts))
+        code = settle(tally, args.on_error, "They are left out.")
+        n = check_enough(tally, 1 if args.max_epochs == 0 else 2, "to pretrain on")
+        embedder.fit(PointSets.load(f"{folder}/points", mmap_mode="r"))
     args.out.parent.mkdir(parents=True, exist_ok=True)
     embedder.save(args.out)
     if not args.quiet:
         say(f"wrote {args.out}: {n} crystals, {len(embedder.history_)} epochs, {len(embedder.state_.columns)} columns")
     return code
+
+
+def _existing(path: Path) -> Path:
+    """The folder of a file, or the nearest one above that exists."""
+    return next(place for place in path.absolute().parents if place.is_dir())
+
+
+def _featurizer(embedder: DeepInfoMaxEmbedder) -> CrystalPointSetTransformer:
+    """The featurizer of the model to continue, or that of the preset."""
+    from skdim.learning.presets import PRESETS
+    from skdim.points.featurizer import CrystalPointSetTransformer
+
+    if hasattr(embedder, "featurizer_"):
+        return embedder.featurizer_
+    return CrystalPointSetTransformer(**PRESETS[embedder.preset].featurizer)
 
 
 def _embedder(args: argparse.Namespace) -> DeepInfoMaxEmbedder:

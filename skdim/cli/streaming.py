@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from skdim._progress import Progress
 from skdim.cli.inputs import Crystal, read_crystals
+from skdim.cli.messages import one_line
 from skdim.cli.paths import Found, holds_many
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ class Tally:
 
     def describe(self) -> str:
         """Name every crystal that failed, one a line, with its reason."""
-        lines = (f"  {name}: {reason}" for name, reason in self.failures)
+        lines = (f"  {one_line(name)}: {reason}" for name, reason in self.failures)
         return "\n".join([f"{len(self.failures)} of {self.n_rows} crystals cannot be used", *lines])
 
 
@@ -61,7 +63,7 @@ def featurized(
     tally : Tally
         Is kept up to date.
     progress : bool
-        Whether to show a bar on stderr, where that is a terminal.
+        Whether to show progress on stderr.
 
     Yields
     ------
@@ -70,12 +72,10 @@ def featurized(
     points : PointSets
         The same crystals; those that failed have no sites.
     """
-    from tqdm.auto import tqdm
-
     crystals = read_crystals(found.files)
     # How many crystals are in archives and lists is only known when they have been read.
     total = None if any(holds_many(file) for file in found.files) else len(found.files)
-    with tqdm(desc="crystals", unit="", total=total, disable=None if progress else True) as bar:
+    with Progress("reading crystals", "crystals", total, enabled=progress) as bar:
         while chunk := list(itertools.islice(crystals, size)):
             points, failures = featurizer.try_transform([crystal.content for crystal in chunk])
             tally.count(chunk, failures)

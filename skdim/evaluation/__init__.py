@@ -7,7 +7,9 @@ Examples
 ['extra_trees', 'extra_trees_cv', 'kernel_ridge']
 """
 
+from skdim.evaluation._applicability import ApplicabilityDomain
 from skdim.evaluation._forests import ForestCV
+from skdim.evaluation._intervals import CrossConformalRegressor
 from skdim.evaluation._kernel_ridge import KernelRidgeCV, LaplacianKernelRidge
 from skdim.evaluation._mlp import FixedStepsMLP
 from skdim.evaluation._regressors import REGRESSORS, BestRegressor
@@ -15,8 +17,10 @@ from skdim.evaluation._splitters import CompositionGroupKFold, LeaveElementOut, 
 
 __all__ = [
     "REGRESSORS",
+    "ApplicabilityDomain",
     "BestRegressor",
     "CompositionGroupKFold",
+    "CrossConformalRegressor",
     "FixedStepsMLP",
     "ForestCV",
     "KernelRidgeCV",

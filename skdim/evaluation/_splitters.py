@@ -15,6 +15,7 @@ from sklearn.utils.validation import indexable
 
 from skdim._parameters import check_choice, check_number
 from skdim.crystals.structures import load_structures
+from skdim.exceptions import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -185,7 +186,7 @@ class CompositionGroupKFold(BaseCrossValidator):
         names = composition_groups(X, self.by)
         found = len(set(names))
         if found < self.n_splits:
-            raise ValueError(
+            raise InputError(
                 f"n_splits={self.n_splits}, but the {len(names)} crystals are of {found} "
                 f"{'group' if found == 1 else 'groups'} by {self.by}; at least one group for each fold is needed."
             )
@@ -271,7 +272,7 @@ class LeaveElementOut(BaseCrossValidator):
         if X is None and self.elements is not None:
             return len(self.elements)
         if X is None:
-            raise ValueError("X=None; the crystals are needed to know their elements.")
+            raise InputError("X=None; the crystals are needed to know their elements.")
         return len(self._elements(self._inside(X)))
 
     def _inside(self, X: Any) -> list[frozenset[str]]:
@@ -287,14 +288,14 @@ class LeaveElementOut(BaseCrossValidator):
             least = self.min_test
             taken = [symbol for symbol, n in counts.items() if least <= n <= len(inside) - least]
             if not taken:
-                raise ValueError(
+                raise InputError(
                     f"min_test={least}, but no element is in so many of the {len(inside)} crystals and missing in as "
                     "many; a smaller number is needed."
                 )
             return sorted(taken, key=lambda symbol: int(Element(symbol).Z))
         wrong = [symbol for symbol in self.elements if not 0 < counts[symbol] < len(inside)]
         if wrong or not len(self.elements):
-            raise ValueError(
+            raise InputError(
                 f"elements={list(self.elements)!r}; accepted are elements that some of the {len(inside)} crystals "
                 f"contain and some do not{f', unlike {wrong}' if wrong else ''}."
             )
@@ -331,7 +332,7 @@ def _one_vector_each(vectors: Any, n: int) -> NDArray[np.float64]:
     """Return vectors as an array with a finite row for each crystal."""
     table: NDArray[np.float64] = np.asarray(vectors, dtype=np.float64)
     if table.ndim != 2 or len(table) != n or not np.isfinite(table).all():
-        raise ValueError(f"vectors has shape {table.shape}; accepted is one finite row for each of the {n} crystals.")
+        raise InputError(f"vectors has shape {table.shape}; accepted is one finite row for each of the {n} crystals.")
     return table
 
 

@@ -14,6 +14,7 @@ from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from skdim._parameters import check_effort
+from skdim._progress import Progress
 from skdim.crystals.rows import as_structures, row_labels
 from skdim.crystals.structures import check_on_error
 from skdim.exceptions import StructureError, describe_failures
@@ -256,10 +257,8 @@ class CrystalPointSetTransformer(TransformerMixin, BaseEstimator, auto_wrap_outp
 
     def _chunks(self, rows: Iterable[object]) -> Iterator[list[object]]:
         """Yield the crystals in chunks, behind a progress bar that counts them if one is wanted."""
-        from tqdm.auto import tqdm
-
         total, rest = len(rows) if isinstance(rows, Sized) else None, iter(rows)
-        with tqdm(desc="featurizing", total=total, unit="crystal", disable=not self.verbose) as bar:
+        with Progress("featurizing", "crystals", total, enabled=bool(self.verbose)) as bar:
             while chunk := list(islice(rest, _CHUNK)):
                 yield chunk
                 bar.update(len(chunk))

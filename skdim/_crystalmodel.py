@@ -1,0 +1,316 @@
+"""What the classes from labels to decisions share: an embedder, the labelled crystals, saving to one file, cloning."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import platform
+import tempfile
+import warnings
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
+from numbers import Integral
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils.validation import check_is_fitted
+
+import skdim
+from skdim._files import digest, replacing
+from skdim._parameters import as_json, check_effort, seed_of
+from skdim.crystals.rows import as_structures, row_labels
+from skdim.crystals.structures import check_on_error
+from skdim.embedder import DeepInfoMaxEmbedder
+from skdim.evaluation._applicability import Assessment, Domain, Makeup
+from skdim.exceptions import InputError, StructureError, describe_failures
+from skdim.points.pointsets import PointSets
+from skdim.pretrained import load_pretrained
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+LEAST = 10
+"""Labels that are needed at least: what is chosen among so few by cross-validation is hardly better than a guess."""
+
+FORMAT = 1
+_KEY = "skdim.model"
+_RUN_TIME = ("device", "n_jobs", "on_error", "verbose")
+
+
+class CrystalModel(BaseEstimator):
+    """Base of `CrystalRegressor` and `CrystalClassifier`: all but what is learned from the labels."""
+
+    embedder: Any
+    device: str
+    on_error: str
+    n_jobs: int | None
+    random_state: Any
+    verbose: int
+    embedder_: DeepInfoMaxEmbedder
+    domain_: Domain
+    labelled_: NDArray[np.int64]
+    ids_: list[str] | None
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted model, with its embedder and the vectors of the labelled crystals, to one file.
+
+        Parameters
+        ----------
+        path : str or path
+            The file: safetensors, with parameters as JSON in its header and one sha256 over everything. No pickle.
+        """
+        check_is_fitted(self, "embedder_")
+        from safetensors.numpy import save
+
+        facts, arrays = self._state()
+        arrays |= {"embedder": _file_of(self.embedder_), "vectors": self.domain_.vectors}
+        arrays |= {"labelled": self.labelled_, "elements": self.domain_.elements}
+        arrays = {name: np.ascontiguousarray(array) for name, array in sorted(arrays.items())}
+        header = {
+            "format": FORMAT,
+            "kind": type(self).__name__,
+            "parameters": self._plain_parameters(),
+            "domain": {"sites": self.domain_.sites, "disordered": self.domain_.disordered},
+            "ids": self.ids_,
+            "facts": facts,
+            "versions": {"skdim": skdim.__version__, "python": platform.python_version()},
+        }
+        text = as_json(header)
+        with replacing(path) as draft:
+            draft.write_bytes(save(arrays, {_KEY: text, "sha256": _digest(text, arrays)}))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read a model that `save` wrote, ready to predict.
+
+        Parameters
+        ----------
+        path : str or path
+            The file.
+
+        Returns
+        -------
+        estimator
+            Fitted. How it runs (device, processes, what becomes of unusable crystals, messages) is as by default.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        ValueError
+            If it is no saved model of this class, is damaged, or was written by a later version.
+        """
+        header, arrays = read_model(path)
+        if header["kind"] != cls.__name__:
+            raise InputError(f"{os.fspath(path)!r} is a saved {header['kind']}; {header['kind']}.load reads it.")
+        try:
+            return cls._of_state(header, arrays)
+        except (KeyError, TypeError, IndexError, AttributeError, RuntimeError) as error:
+            raise InputError(
+                f"{os.fspath(path)!r} does not fit together: {type(error).__name__} {error}. Fit and save it again."
+            ) from error
+
+    @classmethod
+    def _of_state(cls, header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
+        """Build the fitted estimator that a file describes."""
+        model = cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in header["parameters"].items()})
+        model.embedder_ = _embedder_of(arrays["embedder"])
+        model.embedder = model.embedder_ if header["facts"]["own_embedder"] else None
+        vectors = arrays["vectors"]
+        if vectors.shape[1:] != (len(model.embedder_.get_feature_names_out()),) or not np.isfinite(vectors).all():
+            raise KeyError("vectors that are not those of the embedder")
+        nothing = Makeup(np.zeros((1, 119), np.bool_), np.ones(1, np.int64), np.zeros(1, np.bool_))
+        spacing = Domain.of(vectors, nothing).spacing
+        known = header["domain"]
+        model.domain_ = Domain(vectors, spacing, arrays["elements"] > 0, int(known["sites"]), bool(known["disordered"]))
+        model.labelled_ = arrays["labelled"]
+        model.ids_ = None if header["ids"] is None else [str(name) for name in header["ids"]]
+        model._restore(header["facts"], arrays)
+        return model
+
+    @abstractmethod
+    def _state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """What was learned from the labels, as JSON-able facts and arrays."""
+
+    @abstractmethod
+    def _restore(self, facts: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
+        """Take back what `_state` gave."""
+
+    def __sklearn_clone__(self) -> Self:
+        """Clone the parameters but for a fitted embedder, of which a copy shares the weights."""
+        bare = copy.copy(self)
+        bare.embedder = None
+        fresh: Self = BaseEstimator.__sklearn_clone__(bare)
+        fitted = hasattr(self.embedder, "state_")
+        fresh.embedder = copy.copy(self.embedder) if fitted else clone(self.embedder, safe=False)
+        return fresh
+
+    def __sklearn_tags__(self) -> Any:
+        """Crystals are no two-dimensional array."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        return tags
+
+    def _plain_parameters(self) -> dict[str, Any]:
+        """What of the constructor's parameters a file keeps; how the model runs is for whoever loads it."""
+        params: dict[str, Any] = self.get_params(deep=False)
+        for name in ("embedder", *_RUN_TIME):
+            params.pop(name)
+        params["random_state"] = int(self.random_state) if isinstance(self.random_state, Integral) else None
+        if hasattr(params["cv"], "split"):
+            params["cv"] = 10  # a splitter could only be kept by pickle
+        return params
+
+    def _start(self, X: Any) -> tuple[PointSets, NDArray[np.bool_]]:
+        """Set up the embedder, pretrained here if it is not fitted; return point sets, and which rows are usable."""
+        check_on_error(self.on_error)
+        check_effort(self.n_jobs, self.verbose)
+        given = self.embedder.estimator if isinstance(self.embedder, FrozenEstimator) else self.embedder
+        if given is None:
+            given = load_pretrained()
+        elif isinstance(given, str | os.PathLike):
+            given = DeepInfoMaxEmbedder.load(given)
+        if not isinstance(given, DeepInfoMaxEmbedder):
+            raise InputError(
+                f"embedder={given!r}; accepted are a DeepInfoMaxEmbedder, the path of a saved one, and None for the "
+                "model that comes with the package."
+            )
+        if hasattr(given, "state_"):
+            self.embedder_ = copy.copy(given)
+            self.embedder_.set_params(device=self.device)
+            points = self._featurize(X)
+        else:
+            self.embedder_ = clone(given).set_params(device=self.device, verbose=self.verbose)
+            if given.random_state is None:
+                self.embedder_.set_params(random_state=seed_of(self.random_state))
+            self.embedder_.featurizer_ = self.embedder_._featurizer(self.embedder_._preset())
+            points = self._featurize(X)
+            self.embedder_.fit(points[points.valid])
+        return points, np.asarray(points.valid)
+
+    def _featurize(self, X: Any) -> PointSets:
+        """Make point sets; rows that fail are an error or, with on_error="nan", a warning."""
+        if isinstance(X, PointSets):
+            return X
+        X = list(X) if isinstance(X, Iterator) else X
+        featurizer = clone(self.embedder_.featurizer_).set_params(n_jobs=self.n_jobs, verbose=self.verbose)
+        points: PointSets
+        points, failures = featurizer.try_transform(X)
+        if failures:
+            labels = row_labels(X, [row for row, _ in failures])
+            if self.on_error == "raise":
+                raise StructureError(failures, labels)
+            said = f"{describe_failures(failures, labels)}\nThey are left out of fit, and predicted NaN."
+            warnings.warn(said, UserWarning, stacklevel=4)
+        return points
+
+    def _embed(self, X: Any) -> tuple[NDArray[np.float32], PointSets, NDArray[np.bool_]]:
+        """Vectors of the usable crystals, their point sets, and which of the rows they are."""
+        points = self._featurize(X)
+        valid = np.asarray(points.valid)
+        points = points if valid.all() else points[valid]
+        return self.embedder_.transform(points), points, valid
+
+    def _assess(self, vectors: NDArray[np.float32], points: PointSets) -> Assessment:
+        """Compare crystals with the labelled ones."""
+        return self.domain_.assess(vectors, Makeup.of(points))
+
+
+def n_rows(X: Any) -> int:
+    """Count the rows of a collection of crystals."""
+    return len(X if isinstance(X, PointSets) else as_structures(X))
+
+
+def spread_out(values: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[Any]:
+    """Put rows of usable crystals back in their places; the others are NaN."""
+    if valid.all():
+        return values
+    rows = np.full((len(valid), *values.shape[1:]), np.nan)
+    rows[valid] = values
+    return rows
+
+
+def is_model(path: str | os.PathLike[str]) -> bool:
+    """Tell by its header whether a file holds a saved `CrystalRegressor` or `CrystalClassifier`."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(os.fspath(path), "np") as file:
+            return _KEY in (file.metadata() or {})
+    except (OSError, SafetensorError):
+        return False
+
+
+def read_model(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Read the header and the arrays of a saved model, and check that nothing of them has changed.
+
+    Parameters
+    ----------
+    path : str or path
+        What `CrystalModel.save` wrote.
+
+    Returns
+    -------
+    header : dict
+        kind, parameters, facts, versions and others.
+    arrays : dict of ndarray
+        By name.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is no saved model, is damaged, or was written by a later version.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{os.fspath(path)!r} is not a file; what `skdim fit` or `save` wrote is needed.")
+    try:
+        with safe_open(os.fspath(path), "np") as file:
+            metadata = file.metadata() or {}
+            arrays = {name: file.get_tensor(name) for name in sorted(file.keys())}
+        text, written = metadata[_KEY], metadata["sha256"]
+        header: dict[str, Any] = json.loads(text)
+        version, writer = header["format"], header["versions"]["skdim"]
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{os.fspath(path)!r} is no model that `skdim fit` or `save` wrote, or it is damaged: "
+            f"{type(error).__name__} {error}"
+        ) from error
+    if version != FORMAT:
+        raise InputError(
+            f"{os.fspath(path)!r} has format {version!r} (skdim {writer}); this version of skdim, {skdim.__version__}, "
+            f"reads format {FORMAT}. Fit it again, or use that version."
+        )
+    if _digest(text, arrays) != written:
+        raise InputError(f"{os.fspath(path)!r} is damaged: its content does not have the sha256 it was written with.")
+    return header, arrays
+
+
+def _digest(text: str, arrays: Mapping[str, NDArray[Any]]) -> str:
+    """One sha256 over the header and every array with its name."""
+    return digest(text, *(part for name in sorted(arrays) for part in (name, arrays[name])))
+
+
+def _file_of(embedder: DeepInfoMaxEmbedder) -> NDArray[np.uint8]:
+    """The file of an embedder, as bytes: its own format, with all that it checks."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "embedder.safetensors"
+        embedder.save(path)
+        return np.frombuffer(path.read_bytes(), np.uint8)
+
+
+def _embedder_of(content: NDArray[np.uint8]) -> DeepInfoMaxEmbedder:
+    """The embedder of the bytes of a file."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "embedder.safetensors"
+        path.write_bytes(content.astype(np.uint8).tobytes())
+        embedder = DeepInfoMaxEmbedder.load(path)
+    embedder.set_params(n_jobs=None, verbose=0, device="auto")
+    return embedder

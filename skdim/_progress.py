@@ -1,0 +1,154 @@
+"""Progress of long work: a bar in a terminal or a notebook, a line now and then in a log file."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+# In a log: the first line soon enough to see that something happens, then few enough to read.
+_FIRST, _EVERY = 10.0, 60.0
+# Shorter work needs no announcement.
+_WORTH_SAYING = 20.0
+
+
+class Progress:
+    """How far some work is, on stderr.
+
+    Parameters
+    ----------
+    title : str
+        What is going on, such as "pretraining".
+    unit : str
+        What is counted, in the plural, such as "epochs".
+    total : int or None
+        How many there are; None if unknown.
+    enabled : bool
+        Whether to show anything.
+    done : int, default=0
+        How many are done already, for work that continues.
+    announce : bool, default=False
+        Whether to say after the first step how long all of it takes at most, where that is more than some seconds.
+
+    Examples
+    --------
+    >>> progress = Progress("counting", "numbers", 3, enabled=False)
+    >>> for number in range(3):
+    ...     progress.update()
+    >>> progress.close()
+    """
+
+    def __init__(
+        self, title: str, unit: str, total: int | None, *, enabled: bool, done: int = 0, announce: bool = False
+    ) -> None:
+        self.title, self.unit, self.total = title, unit, total
+        self.enabled, self.done, self.announce = enabled, done, announce
+        self._begun_at, self._started = done, time.monotonic()
+        self._next_line, self._bar = self._started + _FIRST, None
+        if enabled and _shows_bars():
+            from tqdm.auto import tqdm
+
+            self._bar = tqdm(desc=title, unit=f" {unit}", total=total, initial=done)
+
+    def update(self, n: int = 1, **shown: str) -> None:
+        """Count steps.
+
+        Parameters
+        ----------
+        n : int, default=1
+            How many more are done.
+        **shown : str
+            What to show beside, such as ``train="0.123"``.
+        """
+        first = self.done == self._begun_at
+        self.done += n
+        if not self.enabled:
+            return
+        if first and self.announce:
+            self._announce()
+        if self._bar is not None:
+            if shown:
+                self._bar.set_postfix(shown, refresh=False)
+            self._bar.update(n)
+        elif (now := time.monotonic()) >= self._next_line:
+            self._next_line = now + _EVERY
+            self._write(self._line(shown))
+
+    def close(self) -> None:
+        """End the bar; in a log, say how long work took that had a line before."""
+        if self._bar is not None:
+            self._bar.close()
+        elif self.enabled and self._next_line > self._started + _FIRST:
+            self._write(f"{self.title}: {self._count()} in {duration(time.monotonic() - self._started)}")
+
+    def _announce(self) -> None:
+        """Say how long all steps take at most, judged by the first."""
+        if self.total is None:
+            return
+        each = (time.monotonic() - self._started) / max(self.done - self._begun_at, 1)
+        if (left := each * (self.total - self.done)) >= _WORTH_SAYING:
+            self._write(
+                f"{self.title}: at most about {duration(left)} more, for {self.total - self.done:,} {self.unit} of "
+                f"{duration(each)} each"
+            )
+
+    def _line(self, shown: dict[str, str]) -> str:
+        """One line of a log."""
+        spent = time.monotonic() - self._started
+        parts = [f"{self._count()} in {duration(spent)}"]
+        if self.total is not None and self.done > self._begun_at:
+            each = spent / (self.done - self._begun_at)
+            parts.append(f"about {duration(each * max(self.total - self.done, 0))} left")
+        parts += [f"{name} {value}" for name, value in shown.items()]
+        return f"{self.title}: {', '.join(parts)}"
+
+    def _count(self) -> str:
+        """How many are done, of how many."""
+        return f"{self.done:,}{'' if self.total is None else f' of {self.total:,}'} {self.unit}"
+
+    def _write(self, line: str) -> None:
+        """Write a line to stderr, above the bar if there is one."""
+        if self._bar is not None:
+            self._bar.write(line, file=sys.stderr)
+        else:
+            print(line, file=sys.stderr, flush=True)
+
+    def __enter__(self) -> Progress:
+        """Begin."""
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        """End."""
+        self.close()
+
+
+def _shows_bars() -> bool:
+    """Whether a bar can be redrawn: in a terminal, or in a notebook."""
+    return sys.stderr.isatty() or "ipykernel" in sys.modules
+
+
+def duration(seconds: float) -> str:
+    """Write a duration as a person would.
+
+    Parameters
+    ----------
+    seconds : float
+        Not negative.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> duration(0.25), duration(8.2), duration(75), duration(4000)
+    ('0.2 s', '8 s', '1 min 15 s', '1 h 7 min')
+    """
+    if seconds < 2:
+        return f"{seconds:.1f} s"
+    if (whole := round(seconds)) < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60} min"

@@ -1,0 +1,350 @@
+"""When not to trust a prediction: how far a crystal is from the labelled ones, and what none of them has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from scipy.spatial.distance import cdist
+from sklearn.base import BaseEstimator, clone
+from sklearn.utils.validation import check_is_fitted
+
+from skdim._parameters import check_number
+from skdim.crystals.rows import row_labels
+from skdim.exceptions import InputError, StructureError
+from skdim.points.sitetypes import N_ELEMENTS
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from skdim.points.pointsets import PointSets
+
+_ROWS = 512  # compared at once
+N_NEAREST = 3
+
+
+@dataclass(frozen=True)
+class Makeup:
+    """What C crystals are made of.
+
+    Attributes
+    ----------
+    elements : ndarray of bool, shape (C, 119)
+        Whether each holds the element of an atomic number.
+    sites : ndarray of int, shape (C,)
+        Sites of the smallest unit, in the ratio of their multiplicities: the choice of the cell does not matter.
+    disordered : ndarray of bool, shape (C,)
+        Whether any site is shared or partly empty.
+    """
+
+    elements: NDArray[np.bool_]
+    sites: NDArray[np.int64]
+    disordered: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, points: PointSets) -> Makeup:
+        """Look at crystals.
+
+        Parameters
+        ----------
+        points : PointSets
+            C crystals, all usable.
+        """
+        fractions = np.asarray(points.site_types.fractions)
+        mixed: NDArray[np.bool_] = np.any((fractions > 0) & (np.abs(fractions - 1) > 1e-6), axis=1)
+        start = np.asarray(points.site_offsets)[:-1]
+        holds: NDArray[np.bool_] = fractions > 0
+        return cls(
+            np.logical_or.reduceat(holds[points.site_type], start, axis=0),
+            np.add.reduceat(np.asarray(points.multiplicity, dtype=np.int64), start),
+            np.logical_or.reduceat(mixed[points.site_type], start),
+        )
+
+
+@dataclass(frozen=True)
+class Domain:
+    """What is known: n crystals by their vectors, and all that they are made of.
+
+    Attributes
+    ----------
+    vectors : ndarray of float32, shape (n, d)
+        Their vectors.
+    spacing : ndarray of shape (n,)
+        Distance of each from the nearest other, sorted.
+    elements : ndarray of bool, shape (119,)
+        Elements that any of them holds.
+    sites : int
+        Sites of the largest.
+    disordered : bool
+        Whether any is.
+    """
+
+    vectors: NDArray[np.float32]
+    spacing: NDArray[np.float64]
+    elements: NDArray[np.bool_]
+    sites: int
+    disordered: bool
+
+    @classmethod
+    def of(cls, vectors: NDArray[np.float32], makeup: Makeup) -> Domain:
+        """Take crystals as what is known.
+
+        Parameters
+        ----------
+        vectors : ndarray of shape (n, d)
+            Their vectors.
+        makeup : Makeup
+            What they are made of.
+        """
+        distance, _ = nearest(vectors, vectors, min(2, len(vectors)))
+        spacing = np.sort(distance[:, -1]) if len(vectors) > 1 else np.zeros(1)
+        elements: NDArray[np.bool_] = np.logical_or.reduce(makeup.elements, axis=0)
+        return cls(vectors, spacing, elements, int(makeup.sites.max()), bool(makeup.disordered.any()))
+
+    def assess(self, vectors: NDArray[np.float32], makeup: Makeup) -> Assessment:
+        """Compare crystals with what is known.
+
+        Parameters
+        ----------
+        vectors : ndarray of shape (m, d)
+            Their vectors.
+        makeup : Makeup
+            What they are made of.
+        """
+        distance, row = nearest(vectors, self.vectors, min(N_NEAREST, len(self.vectors)))
+        below = np.searchsorted(self.spacing, distance[:, 0], side="left")
+        return Assessment(
+            distance[:, 0],
+            100.0 * below / len(self.spacing),
+            row,
+            makeup.elements & ~self.elements,
+            makeup.sites > self.sites,
+            makeup.disordered & (not self.disordered),
+            makeup.sites,
+            self.sites,
+        )
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """How m crystals compare with what is known."""
+
+    distance: NDArray[np.float64]  # (m,)
+    percentile: NDArray[np.float64]  # (m,)
+    nearest: NDArray[np.int64]  # (m, 3), rows of what is known
+    new_elements: NDArray[np.bool_]  # (m, 119)
+    larger: NDArray[np.bool_]  # (m,)
+    new_disorder: NDArray[np.bool_]  # (m,)
+    sites: NDArray[np.int64]  # (m,)
+    largest: int
+
+    def flags(self) -> list[str]:
+        """Say of each crystal what none of the known ones has; empty where there is nothing to say."""
+        from pymatgen.core.periodic_table import Element
+
+        symbols = ["", *(Element.from_Z(z).symbol for z in range(1, N_ELEMENTS + 1))]
+        found = []
+        for row in range(len(self.distance)):
+            new = [symbols[z] for z in np.flatnonzero(self.new_elements[row])]
+            said = [f"new element{'s' * (len(new) > 1)} {' '.join(new)}"] * bool(new)
+            said += [f"{self.sites[row]} sites where at most {self.largest} were seen"] * bool(self.larger[row])
+            said += ["disorder, where none was seen"] * bool(self.new_disorder[row])
+            said += ["far from all that is labelled"] * bool(self.percentile[row] >= 100)
+            found.append("; ".join(said))
+        return found
+
+
+class ApplicabilityDomain(BaseEstimator):
+    """Tell of crystals how far they are from known ones, and what they have that none of those has.
+
+    Distances are mean absolute differences over the columns of the vectors, in standard deviations of the pretraining
+    set: the measure of the Laplacian kernel.
+
+    Parameters
+    ----------
+    embedder : fitted DeepInfoMaxEmbedder, path of a saved one, or None, default=None
+        Gives the vectors; None takes the model that comes with the package.
+
+    Attributes
+    ----------
+    domain_ : Domain
+        The known crystals.
+
+    Examples
+    --------
+    >>> from skdim.datasets import load_band_gap
+    >>> crystals = load_band_gap().data
+    >>> known = ApplicabilityDomain().fit(crystals[:100])
+    >>> table = known.assess(crystals[98:103])
+    >>> bool((table["distance"][:2] < 1e-6).all()), bool((table["distance"][2:] > 0).all())
+    (True, True)
+    """
+
+    def __init__(self, embedder: Any = None) -> None:
+        self.embedder = embedder
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Take crystals as known: the labelled ones, or those of a pretraining.
+
+        Parameters
+        ----------
+        X : collection of crystals of length n, or PointSets
+            Structures of any accepted kind.
+        y : ignored
+            No label is looked at.
+
+        Returns
+        -------
+        self
+        """
+        self.embedder_ = fitted_embedder(self.embedder)
+        points = usable_points(self.embedder_, X)
+        if not len(points):
+            raise InputError("X holds no crystals; at least 1 is needed.")
+        self.domain_ = Domain.of(self.embedder_.transform(points), Makeup.of(points))
+        return self
+
+    def assess(self, X: Any) -> pd.DataFrame:
+        """Compare crystals with the known ones.
+
+        Parameters
+        ----------
+        X : collection of crystals of length m, or PointSets
+            Structures of any accepted kind.
+
+        Returns
+        -------
+        DataFrame of m rows
+            - distance : to the nearest known crystal
+            - percentile : share of the known crystals, in percent, that have a nearer neighbour among the others
+            - nearest : rows of the three nearest known crystals
+            - new_elements : symbols of elements that no known crystal holds, with spaces between
+            - larger_cell : whether it has more sites, up to symmetry of translation, than any known crystal
+            - new_disorder : whether it is disordered and no known crystal is
+            - flags : the last three in words
+
+        Raises
+        ------
+        StructureError
+            For rows that are no usable crystals, all at once.
+        """
+        import pandas as pd
+
+        check_is_fitted(self, "domain_")
+        points = usable_points(self.embedder_, X)
+        found = self.domain_.assess(self.embedder_.transform(points), Makeup.of(points))
+        from pymatgen.core.periodic_table import Element
+
+        new = [" ".join(Element.from_Z(int(z)).symbol for z in np.flatnonzero(row)) for row in found.new_elements]
+        columns = {
+            "distance": found.distance,
+            "percentile": found.percentile,
+            "nearest": found.nearest.tolist(),
+            "new_elements": new,
+            "larger_cell": found.larger,
+            "new_disorder": found.new_disorder,
+            "flags": found.flags(),
+        }
+        return pd.DataFrame(columns, index=getattr(X, "index", None) if hasattr(X, "iloc") else None)
+
+    def __sklearn_tags__(self) -> Any:
+        """Crystals are no two-dimensional array."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        return tags
+
+
+def nearest(
+    queries: NDArray[np.float32], known: NDArray[np.float32], n: int
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Find the nearest known vectors by mean absolute difference over the columns.
+
+    Parameters
+    ----------
+    queries : ndarray of shape (m, d)
+        Vectors.
+    known : ndarray of shape (k, d)
+        Vectors.
+    n : int
+        Neighbours, at most k.
+
+    Returns
+    -------
+    distance, row : ndarray of shape (m, n)
+        Nearest first.
+
+    Examples
+    --------
+    >>> nearest(np.zeros((1, 2)), np.array([[2.0, 0.0], [0.0, 1.0]]), 1)
+    (array([[0.5]]), array([[1]]))
+    """
+    check_number("n", n, "whole numbers of at least 1", whole=True, least=1)
+    distance, row = np.empty((len(queries), n)), np.empty((len(queries), n), np.int64)
+    for start in range(0, len(queries), _ROWS):
+        part = slice(start, start + _ROWS)
+        between = cdist(queries[part], known, "cityblock") / known.shape[1]
+        row[part] = np.argsort(between, axis=1, kind="stable")[:, :n]
+        distance[part] = np.take_along_axis(between, row[part], axis=1)
+    return distance, row
+
+
+def fitted_embedder(given: Any) -> Any:
+    """Return the embedder that is meant.
+
+    Parameters
+    ----------
+    given : fitted DeepInfoMaxEmbedder, such a one in a FrozenEstimator, path of a saved one, or None
+        None is the model that comes with the package.
+
+    Raises
+    ------
+    ValueError
+        If it is none of these, or not fitted.
+    """
+    import os
+
+    from sklearn.frozen import FrozenEstimator
+
+    from skdim.embedder import DeepInfoMaxEmbedder
+    from skdim.pretrained import load_pretrained
+
+    if given is None:
+        return load_pretrained()
+    if isinstance(given, str | os.PathLike):
+        return DeepInfoMaxEmbedder.load(given)
+    inner = given.estimator if isinstance(given, FrozenEstimator) else given
+    if not isinstance(inner, DeepInfoMaxEmbedder):
+        raise InputError(
+            f"embedder={given!r}; accepted are a DeepInfoMaxEmbedder, the path of a saved one, and None for the model "
+            "that comes with the package."
+        )
+    check_is_fitted(inner, "state_")
+    return inner
+
+
+def usable_points(embedder: Any, X: Any) -> PointSets:
+    """Featurize crystals as an embedder does; one that cannot be used is an error.
+
+    Parameters
+    ----------
+    embedder : DeepInfoMaxEmbedder
+        Fitted.
+    X : collection of crystals, or PointSets
+        Structures of any accepted kind.
+
+    Raises
+    ------
+    StructureError
+        Naming all rows that failed.
+    """
+    from skdim.points.pointsets import PointSets
+
+    if isinstance(X, PointSets):
+        points, failures = X, [(int(row), "no sites: it failed before") for row in np.flatnonzero(~X.valid)]
+    else:
+        points, failures = clone(embedder.featurizer_).set_params(verbose=0).try_transform(X)
+    if failures:
+        raise StructureError(failures, row_labels(X, [row for row, _ in failures]))
+    return points

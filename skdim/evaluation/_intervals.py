@@ -1,0 +1,301 @@
+"""Intervals that hold for few labels: every row is predicted by a model that has not seen it, and its error counts.
+
+MAPIE has the same method (``CrossConformalRegressor`` with ``StdConformityScore``), and the tests compare with it where
+it is installed. It is not used here because its fitted objects can be kept by pickle only, fit one thing for the
+intervals and another for the choice of a regressor, and take their folds without their errors; the method itself is
+two sorted rows.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone
+from sklearn.model_selection import GroupKFold, KFold
+from sklearn.utils import indexable
+from sklearn.utils.validation import check_is_fitted
+
+from skdim._labels import check_labels, check_varied
+from skdim._parameters import check_number, seed_of
+from skdim.exceptions import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# Added to every standard deviation, in units of their median: what a model says of its own doubt is rough, and an
+# interval of nothing, where it has none, would have to be paid for by wide ones everywhere.
+FLOOR = 0.5
+
+
+class CrossConformalRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstimator):
+    r"""Any regressor on vectors, with intervals by cross-conformal prediction (CV+).
+
+    The labelled rows are cut into folds. Row i is predicted by a model that was trained without its fold, and leaves
+    an error :math:`e_i`, which is divided by how unsure that model was. A new row is predicted by each of these models;
+    the interval runs from the lower quantile of :math:`\mu_{-k(i)}(x) - e_i s_{-k(i)}(x)` over the rows i to the upper
+    one of the same sum. It holds on average, whatever the regressor, where new crystals are like the labelled ones
+    (exchangeable); with `groups`, where they are like crystals of a new group.
+
+    How unsure a model is: ``predict(X, return_std=True)`` where it has that, the standard deviation among the trees of
+    a forest, and else the same everywhere. Half its median over the rows is added.
+
+    Parameters
+    ----------
+    regressor : scikit-learn regressor
+        Not fitted.
+    cv : int or cross-validation splitter, default=10
+        Folds. An int shuffles, and takes at most that many; with groups, they stay together.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the folds.
+
+    Attributes
+    ----------
+    regressor_ : regressor
+        Trained on every row; makes the predictions.
+    fold_regressors_ : list of regressor
+        One for each fold, trained without it.
+    fold_ : ndarray of int, shape (n,)
+        Fold of each row.
+    held_out_ : ndarray of shape (n,)
+        Prediction of each row by the model that has not seen it.
+    scored_ : ndarray of bool, shape (n,)
+        Rows whose errors count.
+    scores_ : ndarray of shape (s,)
+        Absolute error of their predictions, divided by how unsure the model was.
+
+    References
+    ----------
+    R. F. Barber, E. J. Candès, A. Ramdas, R. J. Tibshirani, "Predictive inference with the jackknife+", Ann. Statist.
+    49 (2021) 486, doi:10.1214/20-AOS1965.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import Ridge
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(200, 3))
+    >>> y = X[:, 0] + rng.normal(size=200)
+    >>> model = CrossConformalRegressor(Ridge(), random_state=0).fit(X[:100], y[:100])
+    >>> lower, upper = model.predict_interval(X[100:], coverage=0.9).T
+    >>> print(np.mean((y[100:] >= lower) & (y[100:] <= upper)))
+    0.93
+    """
+
+    def __init__(self, regressor: Any, cv: Any = 10, random_state: Any = None) -> None:
+        self.regressor = regressor
+        self.cv = cv
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None, scored: Any = None) -> Self:
+        """Train on every row, and once without each fold.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+            Rows.
+        y : array-like of shape (n,)
+            Targets.
+        sample_weight : array-like of shape (n,) or None, default=None
+            Handed to the regressor.
+        groups : array-like of shape (n,) or None, default=None
+            Rows of one group are in one fold.
+        scored : array-like of bool, shape (n,), or None, default=None
+            Rows whose errors count; None counts all. Targets that are bounds only are trained on, but leave no error.
+
+        Returns
+        -------
+        self
+        """
+        X, groups = indexable(np.asarray(X), groups)
+        target = check_labels(y).values[:, 0]
+        check_varied(target)
+        splits = list(folds(self.cv, X, target, groups, self.random_state))
+        weights = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+        self.fold_ = np.full(len(target), -1)
+        self.held_out_, doubt = np.empty(len(target)), np.empty(len(target))
+        self.fold_regressors_ = []
+        for number, (train, test) in enumerate(splits):
+            model = _trained(self.regressor, X, target, weights, train)
+            self.fold_[test] = number
+            self.held_out_[test], doubt[test] = mean_and_doubt(model, X[test])
+            self.fold_regressors_.append(model)
+        if (self.fold_ < 0).any() or sum(len(test) for _, test in splits) != len(target):
+            raise InputError(f"cv={self.cv!r} does not hold out every row once; accepted are splitters that do.")
+        self.regressor_ = _trained(self.regressor, X, target, weights, np.arange(len(target)))
+        usual = float(np.median(doubt))
+        self.floor_ = FLOOR * usual if usual > 0 else 1.0
+        self.scored_ = np.ones(len(target), np.bool_) if scored is None else np.asarray(scored, dtype=np.bool_)
+        self.scores_ = (np.abs(self.held_out_ - target) / (doubt + self.floor_))[self.scored_]
+        return self
+
+    def predict(self, X: Any) -> NDArray[np.float64]:
+        """Predict the targets of rows with the model that was trained on all.
+
+        Parameters
+        ----------
+        X : array-like of shape (m, d)
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (m,)
+        """
+        check_is_fitted(self, "regressor_")
+        predicted: NDArray[np.float64] = self.regressor_.predict(X)
+        return predicted
+
+    def predict_interval(self, X: Any, coverage: float = 0.9) -> NDArray[np.float64]:
+        """Predict intervals that hold the targets of so many of the rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (m, d)
+            Rows.
+        coverage : float, default=0.9
+            Share of the rows whose target is to be inside.
+
+        Returns
+        -------
+        ndarray of shape (m, 2)
+            Lower and upper ends.
+
+        Raises
+        ------
+        ValueError
+            If there are too few labels for this coverage: at least ``coverage / (1 - coverage)`` are needed.
+        """
+        check_is_fitted(self, "regressor_")
+        ends: NDArray[np.float64] = self.predict_intervals(X, [coverage])[0]
+        return ends
+
+    def predict_intervals(self, X: Any, coverages: Any) -> NDArray[np.float64]:
+        """Predict intervals of several coverages at once.
+
+        Parameters
+        ----------
+        X : array-like of shape (m, d)
+            Rows.
+        coverages : sequence of A floats
+            As for `predict_interval`.
+
+        Returns
+        -------
+        ndarray of shape (A, m, 2)
+        """
+        for coverage in coverages:
+            check_coverage(coverage, len(self.scores_))
+        found = [mean_and_doubt(model, X) for model in self.fold_regressors_]
+        means, doubts = (np.stack(part)[self.fold_[self.scored_]] for part in zip(*found, strict=True))  # (s, m)
+        away = self.scores_[:, None] * (doubts + self.floor_)
+        lower, upper = np.sort(means - away, axis=0), np.sort(means + away, axis=0)
+        ranks = [math.ceil(coverage * (len(self.scores_) + 1)) for coverage in coverages]
+        return np.stack([np.stack([lower[-rank], upper[rank - 1]], axis=1) for rank in ranks])
+
+
+def check_coverage(coverage: Any, n_labels: int) -> None:
+    """Refuse a coverage that is none, or that so few labels cannot give.
+
+    Parameters
+    ----------
+    coverage : object
+        Share of the targets that are to be inside.
+    n_labels : int
+        Labelled rows.
+
+    Raises
+    ------
+    ValueError
+        Naming the least number of labels that is needed.
+
+    Examples
+    --------
+    >>> check_coverage(0.9, 8)
+    Traceback (most recent call last):
+    ...
+    skdim.exceptions.InputError: coverage=0.9 needs at least 9 labels, got 8. Label more crystals, or ask for at most 0.88.
+    """
+    check_number("coverage", coverage, "numbers between 0 and 1", above=0, below=1)
+    least = math.ceil(coverage / (1 - coverage) - 1e-9)
+    if n_labels < least:
+        most = math.floor(100 * n_labels / (n_labels + 1)) / 100
+        raise InputError(
+            f"coverage={coverage} needs at least {least} labels, got {n_labels}. Label more crystals, or ask for at "
+            f"most {most:g}."
+        )
+
+
+def folds(cv: Any, X: Any, y: NDArray[np.float64], groups: Any, random_state: Any) -> Any:
+    """Cut rows into folds; those of a group stay together.
+
+    Parameters
+    ----------
+    cv : int or cross-validation splitter
+        An int takes at most that many folds, of shuffled rows or groups.
+    X : array of n rows
+        What a splitter is given.
+    y : ndarray of shape (n,)
+        Targets.
+    groups : array-like of shape (n,) or None
+        Groups.
+    random_state : int, RandomState instance or None
+        Seed of the shuffle.
+
+    Returns
+    -------
+    iterable of (train, test)
+
+    Raises
+    ------
+    ValueError
+        If there is but one row or one group.
+    """
+    if hasattr(cv, "split"):
+        return cv.split(X, y, groups)
+    check_number("cv", cv, "splitters and whole numbers of at least 2", whole=True, least=2)
+    what, n = ("rows", len(y)) if groups is None else ("groups", len(np.unique(np.asarray(groups, dtype=str))))
+    if n < 2:
+        raise InputError(
+            f"{len(y)} labelled rows are of {n} {what[:-1]}; at least 2 {what} are needed to hold one out."
+        )
+    splitter = KFold if groups is None else GroupKFold
+    return splitter(min(cv, n), shuffle=True, random_state=seed_of(random_state)).split(X, y, groups)
+
+
+def mean_and_doubt(model: Any, X: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Predict rows, and say how unsure the model is of each.
+
+    Parameters
+    ----------
+    model : fitted regressor
+        Any of scikit-learn's manners.
+    X : array-like of shape (m, d)
+        Rows.
+
+    Returns
+    -------
+    mean, doubt : ndarray of shape (m,)
+        The second is zero where the model does not tell.
+    """
+    if "return_std" in inspect.signature(model.predict).parameters:
+        mean, doubt = model.predict(X, return_std=True)
+        return mean, doubt
+    mean = model.predict(X)
+    trees = getattr(model, "estimators_", None)
+    if isinstance(trees, list):
+        each = np.stack([tree.predict(np.asarray(X, dtype=np.float32)) for tree in trees])
+        return mean, each.std(0, ddof=1)
+    return mean, np.zeros(len(mean))
+
+
+def _trained(
+    regressor: Any,
+    X: NDArray[Any],
+    y: NDArray[np.float64],
+    weights: NDArray[np.float64] | None,
+    rows: NDArray[np.int64],
+) -> Any:
+    """Train a clone on some rows."""
+    given = {} if weights is None else {"sample_weight": weights[rows]}
+    return clone(regressor).fit(X[rows], y[rows], **given)

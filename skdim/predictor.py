@@ -1,0 +1,605 @@
+"""From labelled crystals to predictions with intervals that hold: `CrystalRegressor`."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.base import RegressorMixin, clone
+from sklearn.metrics import r2_score
+from sklearn.utils.validation import check_is_fitted
+
+from skdim._crystalmodel import LEAST, CrystalModel, n_rows, spread_out
+from skdim._labels import check_labels, check_varied
+from skdim._parameters import check_choice, seed_of
+from skdim.evaluation._applicability import N_NEAREST, Domain, Makeup
+from skdim.evaluation._intervals import CrossConformalRegressor, check_coverage, folds
+from skdim.evaluation._readouts import READOUTS, KernelRegressor
+from skdim.exceptions import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+TRANSFORMS = ("auto", "none", "log10", "yeo-johnson")
+_DECADES = 2
+_ONE_SIGMA = 0.6827
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The scale on which a target is learned.
+
+    Attributes
+    ----------
+    kind : {"none", "log10", "yeo-johnson"}
+        Of the transformation.
+    power : float
+        Parameter of the last.
+    """
+
+    kind: str
+    power: float = 1.0
+
+    @classmethod
+    def of(cls, kind: str, values: NDArray[np.float64]) -> Scale:
+        """Choose the scale of labels; "auto" is log10 where all are positive and span two decades."""
+        positive = bool((values > 0).all())
+        if kind == "auto":
+            wide = positive and values.max() >= 10**_DECADES * values.min()
+            return cls("log10" if wide else "none")
+        if kind == "log10" and not positive:
+            raise InputError(
+                f"transform='log10', but y has {values.min():g}; accepted are positive labels. Leave the row out, or "
+                "use transform='yeo-johnson'."
+            )
+        if kind == "yeo-johnson":
+            from sklearn.preprocessing import PowerTransformer
+
+            return cls(kind, float(PowerTransformer(standardize=False).fit(values[:, None]).lambdas_[0]))
+        return cls(kind)
+
+    def forward(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Put values of the target on the scale."""
+        if self.kind == "none":
+            return values
+        scaled: NDArray[np.float64] = (
+            np.log10(values) if self.kind == "log10" else self._power().transform(values[:, None])
+        )
+        return scaled.reshape(-1)
+
+    def inverse(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Take values off the scale; it grows steadily, so the ends of intervals can be taken as they are."""
+        if self.kind == "none":
+            return values
+        if self.kind == "log10":
+            with np.errstate(over="ignore"):
+                return np.asarray(10.0**values)
+        # Beyond its ends the scale stands for no value: the last one is meant.
+        low = -1 / (2 - self.power) if self.power > 2 else -np.inf
+        high = -1 / self.power if self.power < 0 else np.inf
+        inside = np.clip(values, low * (1 - 1e-9), high * (1 - 1e-9)).reshape(-1, 1)
+        return np.asarray(self._power().inverse_transform(inside)).reshape(values.shape)
+
+    def _power(self) -> Any:
+        """Return scikit-learn's transformer with the parameter of this scale."""
+        from sklearn.preprocessing import PowerTransformer
+
+        transformer = PowerTransformer(standardize=False)
+        transformer.lambdas_, transformer.n_features_in_ = np.array([self.power]), 1
+        return transformer
+
+
+@dataclass(frozen=True)
+class TargetModel:
+    """What was learned of one target.
+
+    Attributes
+    ----------
+    name : str
+        The regressor that was chosen.
+    scale : Scale
+        The scale it was trained on.
+    rows : ndarray of int, shape (n,)
+        Its labelled crystals, as rows of the vectors of all labelled ones.
+    conformal : CrossConformalRegressor
+        The regressor, trained on all of them and without each fold.
+    errors : dict of str to float
+        Mean absolute error of every regressor by cross-validation, in units of the target; and of a median guess.
+    exact : ndarray of shape (n,)
+        The labels; where they are bounds, what was put in their place.
+    """
+
+    name: str
+    scale: Scale
+    rows: NDArray[np.int64]
+    conformal: CrossConformalRegressor
+    errors: dict[str, float]
+    exact: NDArray[np.float64] = field(repr=False)
+
+
+class CrystalRegressor(RegressorMixin, CrystalModel):
+    """Properties of crystals from few labels, with intervals that hold and a warning where they may not.
+
+    ``fit`` takes the vectors of an embedder, tries several regressors on them by cross-validation inside the labels,
+    and keeps the one with the lowest mean absolute error. What the folds have shown makes the intervals, by
+    cross-conformal prediction, see `skdim.evaluation.CrossConformalRegressor`.
+
+    Parameters
+    ----------
+    embedder : DeepInfoMaxEmbedder, path of a saved one, or None, default=None
+        Makes the vectors. None takes the model that comes with the package. One that is not fitted is pretrained on
+        all crystals that ``fit`` is given, also those without a label. `clone` keeps one that is fitted as it is.
+    regressors : sequence of str, default=("ridge", "laplacian", "gaussian", "trees")
+        What to choose from: ridge regression, kernel ridge regression with the Laplacian kernel, a Gaussian process
+        (Matérn kernel), extremely randomised trees. Each also chooses its own strength inside the labels.
+    transform : {"auto", "none", "log10", "yeo-johnson"}, default="auto"
+        Scale on which targets are learned. "auto" is log10 where all labels are positive and the largest is at least
+        100 times the smallest. Predictions are taken back; on a curved scale they are medians rather than means.
+    cv : int or cross-validation splitter, default=10
+        Folds inside the labels. An int shuffles the rows or, where they are given, keeps groups together.
+    device : str, default="auto"
+        Where to compute vectors; "auto" is a GPU if torch finds one, else the processor.
+    on_error : {"raise", "nan"}, default="raise"
+        How to treat unusable crystals: with "nan", they are left out of ``fit`` and predicted NaN.
+    n_jobs : int or None, default=None
+        Processes for featurizing and trees.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the folds, the trees and a pretraining.
+    verbose : int, default=0
+        1 shows progress bars.
+
+    Attributes
+    ----------
+    embedder_ : DeepInfoMaxEmbedder
+        The embedder in use.
+    chosen_ : list of str
+        For each target the regressor that was chosen.
+    errors_ : list of dict
+        For each target the mean absolute error of each regressor by cross-validation, and of a guess of the median.
+    held_out_ : ndarray of shape (C,) or (C, T)
+        For each labelled row of ``fit`` the prediction of a model that has not seen it; NaN elsewhere.
+    labelled_ : ndarray of int
+        Rows of ``fit`` that have any label.
+
+    Raises
+    ------
+    StructureError
+        For rows that are no usable crystals, all at once.
+    ValueError
+        If a parameter is not accepted, a target has fewer than 10 labels or only one value, or all rows are of one
+        group.
+
+    Examples
+    --------
+    >>> from skdim import CrystalRegressor
+    >>> from skdim.datasets import load_elastic_moduli
+    >>> crystals, moduli = load_elastic_moduli(target="K_VRH", return_X_y=True)
+    >>> model = CrystalRegressor(regressors=["laplacian"], random_state=0).fit(crystals[:100], moduli[:100])
+    >>> model.predict_interval(crystals[100:103], coverage=0.8).shape
+    (3, 2)
+    """
+
+    def __init__(
+        self,
+        embedder: Any = None,
+        regressors: Sequence[str] = tuple(READOUTS),
+        transform: str = "auto",
+        cv: Any = 10,
+        device: str = "auto",
+        on_error: str = "raise",
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.embedder = embedder
+        self.regressors = regressors
+        self.transform = transform
+        self.cv = cv
+        self.device = device
+        self.on_error = on_error
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(
+        self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None, censored: Any = None
+    ) -> CrystalRegressor:
+        """Choose a regressor for each target, and train it on the labelled crystals.
+
+        Parameters
+        ----------
+        X : collection of crystals of length C, or PointSets
+            Structures of any accepted kind. The index of a Series or DataFrame names crystals in `predict_frame`.
+        y : array-like of shape (C,) or (C, T)
+            One or several properties; NaN where one is not known.
+        sample_weight : array-like of shape (C,) or None, default=None
+            Of the rows in training and choice; rows of weight 0 are left out.
+        groups : array-like of shape (C,) or None, default=None
+            Rows of one group are never on both sides of a fold. Errors and intervals are then those of crystals of new
+            groups. `skdim.evaluation.composition_groups` makes groups.
+        censored : array-like of y's shape or None, default=None
+            -1 where the true value is at or below the one in y, 1 where it is at or above, 0 where it is the one. Such
+            a label is learned as the bound or, where a model that has not seen it predicts a value beyond the bound,
+            as that value; it takes no part in errors and intervals.
+
+        Returns
+        -------
+        self
+        """
+        self._check()
+        table, weights, single = _partly_known(y, sample_weight)
+        if n_rows(X) != len(table):
+            raise InputError(f"X has {n_rows(X)} rows and y has {len(table)}; accepted is one label for each row.")
+        sides = _sides(censored, table)
+        groups = None if groups is None else _as_groups(groups, len(table))
+        points, valid = self._start(X)
+        seed = seed_of(self.random_state)
+        usable = valid & (weights > 0) & np.isfinite(table).any(1)
+        for column in range(table.shape[1]):
+            _check_enough(table[usable, column], sides[usable, column], column, single)
+        self.labelled_ = np.flatnonzero(usable)
+        labelled = points[self.labelled_]
+        vectors = self.embedder_.transform(labelled)
+        self.domain_ = Domain.of(vectors, Makeup.of(labelled))
+        self.single_, self._seed = single, seed
+        own = None if groups is None else groups[usable]
+        self.targets_ = [
+            self._choose(vectors, table[usable, t], weights[usable], own, sides[usable, t])
+            for t in range(table.shape[1])
+        ]
+        self.held_out_ = np.full(table.shape, np.nan)
+        for column, target in enumerate(self.targets_):
+            self.held_out_[self.labelled_[target.rows], column] = target.scale.inverse(target.conformal.held_out_)
+        self.held_out_ = self.held_out_[:, 0] if single else self.held_out_
+        self.ids_ = _names(X, self.labelled_)
+        return self
+
+    @property
+    def chosen_(self) -> list[str]:
+        """Names of the regressors that were chosen."""
+        return [target.name for target in self.targets_]
+
+    @property
+    def errors_(self) -> list[dict[str, float]]:
+        """Errors by cross-validation, of each target by regressor."""
+        return [dict(target.errors) for target in self.targets_]
+
+    def predict(self, X: Any, return_std: bool = False) -> Any:
+        """Predict the properties of crystals.
+
+        Parameters
+        ----------
+        X : collection of crystals of length C, or PointSets
+            As for `fit`.
+        return_std : bool, default=False
+            Whether to return standard deviations too: half the width of the interval that holds 68% of the values.
+
+        Returns
+        -------
+        ndarray of shape (C,) or (C, T), or a pair of them
+            In the units of y; NaN for rows that failed with on_error="nan".
+        """
+        check_is_fitted(self, "targets_")
+        vectors, _, valid = self._embed(X)
+        mean = self._shaped(self._mean(vectors), valid)
+        if not return_std:
+            return mean
+        ends = self._ends(vectors, _ONE_SIGMA)
+        return mean, self._shaped((ends[..., 1] - ends[..., 0]) / 2, valid)
+
+    def predict_interval(self, X: Any, coverage: float = 0.9) -> NDArray[np.float64]:
+        """Predict intervals that hold the true values of so many of the crystals.
+
+        Parameters
+        ----------
+        X : collection of crystals of length C, or PointSets
+            As for `fit`.
+        coverage : float, default=0.9
+            Share of the crystals whose value is to be inside. It holds on average over crystals like the labelled ones
+            or, where groups were given, like crystals of new groups.
+
+        Returns
+        -------
+        ndarray of shape (C, 2) or (C, T, 2)
+            Lower and upper ends in the units of y.
+
+        Raises
+        ------
+        ValueError
+            If there are too few labels for this coverage.
+        """
+        check_is_fitted(self, "targets_")
+        vectors, _, valid = self._embed(X)
+        return self._shaped(self._ends(vectors, coverage), valid)
+
+    def predict_frame(self, X: Any, coverage: float = 0.9) -> pd.DataFrame:
+        """Predict crystals with intervals, and say how far to trust each prediction.
+
+        Parameters
+        ----------
+        X : collection of crystals of length C, or PointSets
+            As for `fit`.
+        coverage : float, default=0.9
+            Of the intervals.
+
+        Returns
+        -------
+        DataFrame of C rows
+            ``prediction``, ``lower``, ``upper`` (with the number of the target behind, where there are several);
+            ``distance`` to the nearest labelled crystal; ``percentile`` of that distance among those between labelled
+            crystals; ``nearest_1`` to ``nearest_3``, the nearest labelled crystals by their names in the index of
+            ``fit`` or else by their rows; ``flags``, what no labelled crystal has. Indexed like X.
+        """
+        import pandas as pd
+
+        check_is_fitted(self, "targets_")
+        vectors, points, valid = self._embed(X)
+        mean, ends = self._mean(vectors), self._ends(vectors, coverage)
+        columns: dict[str, Any] = {}
+        for t in range(len(self.targets_)):
+            end = "" if self.single_ else f"_{t}"
+            parts = {"prediction": mean[:, t], "lower": ends[:, t, 0], "upper": ends[:, t, 1]}
+            columns |= {name + end: spread_out(values, valid) for name, values in parts.items()}
+        found = self._assess(vectors, points)
+        columns["distance"] = spread_out(found.distance, valid)
+        columns["percentile"] = spread_out(found.percentile, valid)
+        names = np.array(self.ids_ if self.ids_ is not None else self.labelled_.tolist(), dtype=object)
+        for rank in range(N_NEAREST):
+            column = np.full(len(valid), None, dtype=object)
+            if rank < found.nearest.shape[1]:
+                column[valid] = names[found.nearest[:, rank]]
+            columns[f"nearest_{rank + 1}"] = column
+        flags = np.full(len(valid), "no usable crystal", dtype=object)
+        flags[valid] = found.flags()
+        columns["flags"] = flags
+        index = X.index if isinstance(X, pd.Series | pd.DataFrame) else None
+        return pd.DataFrame(columns, index=index)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Give R2, of several targets the mean; labels that are NaN and rows that failed are left out.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As for `fit`.
+
+        Returns
+        -------
+        float
+        """
+        table, weights, _ = _partly_known(y, sample_weight)
+        predicted = np.asarray(self.predict(X)).reshape(len(table), -1)
+        if predicted.shape != table.shape:
+            raise InputError(f"y has {table.shape[1]} targets, but the model has {predicted.shape[1]}.")
+        failed = ~np.isfinite(predicted).all(1)
+        if failed.any():
+            warnings.warn(f"{failed.sum()} of {len(failed)} rows failed and are left out of the score.", stacklevel=2)
+        scores = []
+        for known, guess in zip(table.T, predicted.T, strict=True):
+            use = np.isfinite(known) & ~failed
+            scores.append(r2_score(known[use], guess[use], sample_weight=weights[use]))
+        return float(np.mean(scores))
+
+    def __sklearn_tags__(self) -> Any:
+        """Several targets, some of them missing, are welcome."""
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+    def _check(self) -> None:
+        """Check the parameters that no other function checks."""
+        check_choice("transform", self.transform, TRANSFORMS)
+        wrong = isinstance(self.regressors, str) or not len(self.regressors)
+        if wrong or any(name not in READOUTS for name in self.regressors):
+            raise InputError(f"regressors={self.regressors!r}; accepted are one or more of {list(READOUTS)} in a list.")
+
+    def _choose(
+        self,
+        vectors: NDArray[np.float32],
+        labels: NDArray[np.float64],
+        weights: NDArray[np.float64],
+        groups: NDArray[Any] | None,
+        sides: NDArray[np.int64],
+    ) -> TargetModel:
+        """Try every regressor on one target, and keep the one with the lowest error on its scale."""
+        rows = np.flatnonzero(np.isfinite(labels))
+        V, y, w, side = vectors[rows].astype(np.float64), labels[rows], weights[rows], sides[rows]
+        own = None if groups is None else groups[rows]
+        scale = Scale.of(self.transform, y)
+        splits = list(folds(self.cv, V, y, own, self._seed))
+        z, exact = _beyond_bounds(V, scale.forward(y), w, side, splits), side == 0
+        tried: dict[str, CrossConformalRegressor] = {}
+        errors, losses = {"median": _median_error(y, exact, w, splits)}, {}
+        for name in self.regressors:
+            regressor = clone(READOUTS[name])
+            if "random_state" in regressor.get_params():
+                regressor.set_params(random_state=self._seed, n_jobs=self.n_jobs)
+            tried[name] = CrossConformalRegressor(regressor, _Given(splits)).fit(V, z, w, own, exact)
+            held = tried[name].held_out_
+            losses[name] = float(np.average(np.abs(held - z)[exact], weights=w[exact]))
+            errors[name] = float(np.average(np.abs(scale.inverse(held) - y)[exact], weights=w[exact]))
+        best = min(losses, key=lambda name: losses[name])
+        return TargetModel(best, scale, rows, tried[best], errors, z)
+
+    def _mean(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Predictions, (m, T)."""
+        if not len(vectors):
+            return np.empty((0, len(self.targets_)))
+        return np.stack([target.scale.inverse(target.conformal.predict(vectors)) for target in self.targets_], 1)
+
+    def _ends(self, vectors: NDArray[np.float32], coverage: float) -> NDArray[np.float64]:
+        """Ends of intervals, (m, T, 2)."""
+        for target in self.targets_:
+            check_coverage(coverage, len(target.conformal.scores_))
+        if not len(vectors):
+            return np.empty((0, len(self.targets_), 2))
+        ends = [t.scale.inverse(t.conformal.predict_interval(vectors, coverage)) for t in self.targets_]
+        return np.stack(ends, 1)
+
+    def _shaped(self, values: NDArray[np.float64], valid: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """One row for each crystal, and no axis of targets where y had none."""
+        return spread_out(values[:, 0] if self.single_ else values, valid)
+
+    def _plain_parameters(self) -> dict[str, Any]:
+        """Lists in place of tuples."""
+        return {**super()._plain_parameters(), "regressors": list(self.regressors)}
+
+    def _state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """Every target with its regressors as arrays."""
+        facts: dict[str, Any] = {"own_embedder": self.embedder is not None, "single": self.single_, "targets": []}
+        arrays: dict[str, NDArray[Any]] = {"held_out": self.held_out_}
+        for number, target in enumerate(self.targets_):
+            conformal = target.conformal
+            own = {"rows": target.rows, "exact": target.exact, "fold": conformal.fold_, "scores": conformal.scores_}
+            own |= {"held_out": conformal.held_out_, "scored": conformal.scored_}
+            for place, model in enumerate([conformal.regressor_, *conformal.fold_regressors_]):
+                own |= {f"{place}/{name}": array for name, array in model.to_arrays().items()}
+            arrays |= {f"{number}/{name}": array for name, array in own.items()}
+            facts["targets"].append(
+                {
+                    "name": target.name,
+                    "scale": [target.scale.kind, target.scale.power],
+                    "errors": target.errors,
+                    "floor": conformal.floor_,
+                    "folds": len(conformal.fold_regressors_),
+                }
+            )
+        return facts, arrays
+
+    def _restore(self, facts: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
+        """Build the regressors of their arrays."""
+        self.single_, self.held_out_ = bool(facts["single"]), arrays["held_out"]
+        self.targets_ = []
+        for number, said in enumerate(facts["targets"]):
+            head = f"{number}/"
+            own = {name.removeprefix(head): array for name, array in arrays.items() if name.startswith(head)}
+            self.targets_.append(_target_of(said, own, self.domain_.vectors))
+
+
+class _Given:
+    """Folds that were made already."""
+
+    def __init__(self, splits: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]]) -> None:
+        self.splits = splits
+
+    def split(self, X: Any, y: Any = None, groups: Any = None) -> Any:
+        """Give the folds."""
+        return self.splits
+
+
+def _target_of(said: dict[str, Any], own: dict[str, NDArray[Any]], vectors: NDArray[np.float32]) -> TargetModel:
+    """Build what was learned of one target of the arrays of a file."""
+    kind, power = said["scale"]
+    if kind not in TRANSFORMS[1:]:
+        raise KeyError(f"scale {kind!r}")
+    rows, fold = own["rows"], own["fold"]
+    conformal = CrossConformalRegressor(clone(READOUTS[said["name"]]))
+    conformal.fold_, conformal.held_out_, conformal.scored_ = fold, own["held_out"], own["scored"].astype(np.bool_)
+    conformal.scores_, conformal.floor_ = own["scores"], float(said["floor"])
+    if len({len(own[name]) for name in ("rows", "fold", "held_out", "scored", "exact")}) > 1:
+        raise KeyError("arrays of different lengths")
+    if int(conformal.scored_.sum()) != len(conformal.scores_) or not np.isfinite(conformal.scores_).all():
+        raise KeyError("scores that are not those of the rows")
+    models = []
+    for place in range(int(said["folds"]) + 1):
+        head = f"{place}/"
+        arrays = {name.removeprefix(head): array for name, array in own.items() if name.startswith(head)}
+        trained = vectors[rows if place == 0 else rows[fold != place - 1]]
+        models.append(clone(READOUTS[said["name"]]).restore(arrays, trained))
+    conformal.regressor_, conformal.fold_regressors_ = models[0], models[1:]
+    return TargetModel(said["name"], Scale(kind, float(power)), rows, conformal, said["errors"], own["exact"])
+
+
+def _partly_known(y: Any, sample_weight: Any) -> tuple[NDArray[np.float64], NDArray[np.float64], bool]:
+    """Check targets that may be missing, and weights: (C, T), (C,), and whether y has one dimension."""
+    if y is None:
+        raise InputError("y=None: the regressor requires y to be passed, but the target y is None.")
+    given = y.to_numpy(dtype=np.float64, na_value=np.nan) if hasattr(y, "to_numpy") else np.asarray(y)
+    if given.dtype.kind == "O":
+        given = np.array([[np.nan if v is None else v for v in np.atleast_1d(row)] for row in given]).reshape(
+            given.shape
+        )
+    try:
+        values = np.array(given, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"y is no array of numbers: {error}") from error
+    known = check_labels(np.where(np.isnan(values), 0.0, values), sample_weight)
+    return np.where(np.isnan(values.reshape(known.values.shape)), np.nan, known.values), known.weights, known.single
+
+
+def _sides(censored: Any, table: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Check which labels are bounds, and in which direction."""
+    if censored is None:
+        return np.zeros(table.shape, np.int64)
+    given = np.asarray(censored)
+    if given.size != table.size or not np.isin(given, (-1, 0, 1)).all():
+        raise InputError(f"censored has shape {given.shape}; accepted are -1, 0 and 1 in the shape of y.")
+    return given.reshape(table.shape).astype(np.int64)
+
+
+def _as_groups(groups: Any, n: int) -> NDArray[Any]:
+    """Check that there is one group for each row."""
+    array: NDArray[Any] = np.array([str(group) for group in groups], dtype=object)
+    if array.shape != (n,):
+        raise InputError(f"groups has length {len(array)}; accepted is one for each of the {n} rows.")
+    return array
+
+
+def _check_enough(labels: NDArray[np.float64], sides: NDArray[np.int64], column: int, single: bool) -> None:
+    """Refuse targets of which too little is known to choose and to test."""
+    known = labels[np.isfinite(labels) & (sides == 0)]
+    which = "y" if single else f"target {column} of y"
+    if len(known) < LEAST:
+        bounds = int((np.isfinite(labels) & (sides != 0)).sum())
+        beside = f" beside {bounds} that are bounds only" if bounds else ""
+        raise InputError(
+            f"{which} has {len(known)} labelled usable rows{beside}; at least {LEAST} are needed to choose a regressor "
+            "and to test it by cross-validation. Below that, take the median of the labels."
+        )
+    check_varied(known)
+
+
+def _beyond_bounds(
+    V: NDArray[np.float64],
+    z: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    sides: NDArray[np.int64],
+    splits: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]],
+) -> NDArray[np.float64]:
+    """Put predictions by models that have not seen the row in place of bounds, where they lie beyond them."""
+    if not sides.any():
+        return z
+    filled, known = z, sides == 0
+    for _ in range(2):  # the second round learns from the bounds too, as the first has filled them in
+        guess = z.copy()
+        for train, test in ((rows[known[rows]], test) for rows, test in splits if known[rows].any()):
+            guess[test] = KernelRegressor().fit(V[train], filled[train], weights[train]).predict(V[test])
+        filled = np.where(sides < 0, np.minimum(z, guess), np.where(sides > 0, np.maximum(z, guess), z))
+        known = np.ones(len(z), np.bool_)
+    return filled
+
+
+def _median_error(
+    y: NDArray[np.float64],
+    exact: NDArray[np.bool_],
+    weights: NDArray[np.float64],
+    splits: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]],
+) -> float:
+    """Mean absolute error of the median of the other folds."""
+    guess = np.empty(len(y))
+    for train, test in splits:
+        guess[test] = np.median(y[train])
+    return float(np.average(np.abs(guess - y)[exact], weights=weights[exact]))
+
+
+def _names(X: Any, rows: NDArray[np.int64]) -> list[str] | None:
+    """Names of crystals in the index of pandas; None where there is none."""
+    import pandas as pd
+
+    if not isinstance(X, pd.Series | pd.DataFrame):
+        return None
+    return [str(X.index[row]) for row in rows]

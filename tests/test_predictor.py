@@ -1,0 +1,263 @@
+"""From labelled crystals to predictions: choice, intervals, missing and censored labels, one safe file."""
+
+import json
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from safetensors.numpy import load_file, save_file
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+
+from skdim import CrystalPointSetTransformer, CrystalRegressor, DeepInfoMaxEmbedder, load_pretrained
+from skdim._crystalmodel import is_model
+from skdim.datasets import load_elastic_moduli
+from skdim.evaluation import composition_groups
+from skdim.evaluation._readouts import READOUTS
+from skdim.exceptions import StructureError
+from tests.handmade import salt
+
+BUNCH = load_elastic_moduli(target="K_VRH")
+CRYSTALS, MODULI = BUNCH.data[:120], BUNCH.target[:120]
+NEW, TRUTH = BUNCH.data[120:180], BUNCH.target[120:180]
+
+
+@pytest.fixture(scope="module")
+def embedder() -> DeepInfoMaxEmbedder:
+    return load_pretrained()
+
+
+@pytest.fixture(scope="module")
+def points(embedder):
+    return embedder.featurizer_.transform(BUNCH.data[:180])
+
+
+@pytest.fixture(scope="module")
+def model(embedder) -> CrystalRegressor:
+    return CrystalRegressor(embedder, cv=5, random_state=0).fit(CRYSTALS, MODULI)
+
+
+def quick(embedder, **params) -> CrystalRegressor:
+    return CrystalRegressor(embedder, **{"regressors": ("ridge",), "cv": 5, "random_state": 0, **params})
+
+
+def test_it_predicts_far_better_than_a_guess_and_its_intervals_hold(model) -> None:
+    assert model.score(NEW, TRUTH) > 0.8
+    lower, upper = model.predict_interval(NEW, coverage=0.9).T
+    assert 0.8 <= np.mean((lower <= TRUTH) & (upper >= TRUTH)) <= 1
+    mean, std = model.predict(NEW, return_std=True)
+    assert ((lower < mean) & (mean < upper)).mean() > 0.95
+    assert 0.5 < np.mean(np.abs(mean - TRUTH) < std) < 0.9
+
+
+def test_the_chosen_regressor_has_the_lowest_error_and_beats_the_median(model) -> None:
+    (errors,) = model.errors_
+    assert set(errors) == {"median", *READOUTS}
+    assert errors[model.chosen_[0]] == min(errors.values())
+    assert errors["median"] > 2 * errors[model.chosen_[0]]
+    np.testing.assert_allclose(np.abs(model.held_out_ - MODULI).mean(), errors[model.chosen_[0]])
+
+
+@pytest.mark.parametrize("name", READOUTS)
+def test_a_saved_model_predicts_bit_by_bit_the_same(embedder, points, tmp_path, name) -> None:
+    targets = np.stack([MODULI[:60], np.where(np.arange(60) % 3, np.log(MODULI[:60]), np.nan)], 1)
+    model = quick(embedder, regressors=[name], n_jobs=2, verbose=1).set_params(verbose=0).fit(points[:60], targets)
+    model.save(tmp_path / "m.skdim")
+    again = CrystalRegressor.load(tmp_path / "m.skdim")
+    np.testing.assert_array_equal(again.predict_interval(points[60:]), model.predict_interval(points[60:]))
+    np.testing.assert_array_equal(again.predict(points[60:]), model.predict(points[60:]))
+    pd.testing.assert_frame_equal(again.predict_frame(points[60:70]), model.predict_frame(points[60:70]))
+    assert again.errors_ == model.errors_
+    assert again.n_jobs is None  # how it ran is not how it runs now
+    assert is_model(tmp_path / "m.skdim")
+
+
+def test_a_changed_file_is_refused(model, tmp_path) -> None:
+    path = tmp_path / "m.skdim"
+    model.save(path)
+    content = bytearray(path.read_bytes())
+    for place in np.linspace(200, len(content) - 1, 25).astype(int):
+        changed = content.copy()
+        changed[place] ^= 1
+        path.write_bytes(changed)
+        with pytest.raises(ValueError, match=r"damaged|no model"):
+            CrystalRegressor.load(path)
+    with pytest.raises(FileNotFoundError, match="is not a file"):
+        CrystalRegressor.load(tmp_path / "none")
+    save_file({"a": np.zeros(1)}, path)
+    with pytest.raises(ValueError, match="no model that"):
+        CrystalRegressor.load(path)
+    assert not is_model(path)
+
+
+def test_a_file_whose_parts_do_not_fit_together_is_refused_though_its_digest_is_right(model, tmp_path) -> None:
+    from skdim._crystalmodel import _KEY, _digest, read_model
+
+    path = tmp_path / "m.skdim"
+    model.save(path)
+    header, _ = read_model(path)
+    arrays = load_file(path)
+    for change in ("0/fold", "0/scores", "vectors", "0/1/numbers"):
+        broken = {**arrays, change: arrays[change][:-1]}
+        text = json.dumps(header)
+        save_file(broken, path, {_KEY: text, "sha256": _digest(text, broken)})
+        with pytest.raises(ValueError, match=r"do(es)? not fit"):
+            CrystalRegressor.load(path)
+
+
+def test_clones_searches_and_cross_validation_take_it_as_any_other(embedder, points) -> None:
+    model = quick(embedder)
+    fresh = clone(model.fit(points[:60], MODULI[:60]))
+    assert not hasattr(fresh, "targets_")
+    assert fresh.embedder.state_ is embedder.state_
+    scores = cross_val_score(model, points[:90], MODULI[:90], cv=3)
+    assert (scores > 0.3).all()
+    search = GridSearchCV(model, {"transform": ["none", "log10"]}, cv=2).fit(points[:60], MODULI[:60])
+    assert search.best_params_["transform"] in ("none", "log10")
+    pipeline = make_pipeline(CrystalPointSetTransformer(), quick(embedder)).fit(list(CRYSTALS[:40]), MODULI[:40])
+    assert pipeline.predict(list(NEW[:2])).shape == (2,)
+    with pytest.raises(NotFittedError):
+        quick(embedder).predict(NEW)
+
+
+def test_one_that_is_not_fitted_is_pretrained_on_all_crystals_the_unlabelled_too(points) -> None:
+    labels = np.where(np.arange(60) < 30, MODULI[:60], np.nan)
+    fresh = DeepInfoMaxEmbedder(max_epochs=0, random_state=0)
+    model = quick(fresh).fit(points[:60], labels)
+    assert not hasattr(fresh, "state_")
+    np.testing.assert_array_equal(
+        model.embedder_.transform(points[60:65]), clone(fresh).fit(points[:60]).transform(points[60:65])
+    )
+    assert model.labelled_.tolist() == list(range(30))
+
+
+def test_a_target_with_missing_values_is_learned_as_it_would_be_alone(embedder, points) -> None:
+    second = np.where(np.arange(120) % 2, np.log(MODULI), np.nan)
+    both = quick(embedder).fit(points[:120], np.stack([MODULI, second], 1))
+    known = np.isfinite(second)
+    alone = quick(embedder).fit(points[:120][known], second[known])
+    np.testing.assert_allclose(both.predict(points[120:])[:, 1], alone.predict(points[120:]), rtol=1e-8)
+    assert both.predict_interval(points[120:]).shape == (60, 2, 2)
+    assert [column for column in both.predict_frame(points[120:]) if column.endswith("_1")][:3] == [
+        "prediction_1",
+        "lower_1",
+        "upper_1",
+    ]
+
+
+def test_rows_of_weight_zero_are_left_out(embedder, points) -> None:
+    weights = np.r_[np.ones(60), np.zeros(60)]
+    weighted = quick(embedder).fit(points[:120], MODULI, sample_weight=weights)
+    fewer = quick(embedder).fit(points[:60], MODULI[:60])
+    np.testing.assert_array_equal(weighted.predict(points[120:]), fewer.predict(points[120:]))
+
+
+def test_groups_are_never_on_both_sides(embedder, points) -> None:
+    groups = composition_groups(CRYSTALS, "system")
+    model = quick(embedder).fit(points[:120], MODULI, groups=groups)
+    fold = model.targets_[0].conformal.fold_
+    assert all(len(set(fold[groups == group])) == 1 for group in groups)
+
+
+@pytest.mark.parametrize(("labels", "kind"), [(MODULI, "log10"), (MODULI / 1000 + 1, "none"), (MODULI - 50, "none")])
+def test_a_logarithm_is_taken_where_labels_span_decades(embedder, points, labels, kind) -> None:
+    spread = labels * 10.0 ** np.linspace(-2, 2, 120) if kind == "log10" else labels
+    assert quick(embedder).fit(points[:120], spread).targets_[0].scale.kind == kind
+
+
+@pytest.mark.parametrize("transform", ["none", "log10", "yeo-johnson"])
+def test_predictions_are_in_the_units_of_the_labels_whatever_the_scale(embedder, points, transform) -> None:
+    model = quick(embedder, transform=transform).fit(points[:120], MODULI)
+    scale = model.targets_[0].scale
+    np.testing.assert_allclose(scale.inverse(scale.forward(MODULI)), MODULI, rtol=1e-8)
+    assert model.score(points[120:], TRUTH) > 0.6
+    assert (np.diff(model.predict_interval(points[120:]), axis=1) > 0).all()
+
+
+def test_a_bound_that_says_nothing_new_is_harmless_and_one_that_misleads_is_overruled(embedder, points) -> None:
+    plain = quick(embedder).fit(points[:120], MODULI)
+    labels, sides = MODULI.copy(), np.zeros(120, int)
+    sides[:30] = -1
+    labels[:30] = 5000.0  # "<5000": true, and far from the value
+    bounded = quick(embedder, transform="none").fit(points[:120], labels, censored=sides)
+    naive = quick(embedder, transform="none").fit(points[:120], labels)
+    errors = [np.abs(m.predict(points[120:]) - TRUTH).mean() for m in (plain, bounded, naive)]
+    assert errors[1] < 2 * errors[0]
+    assert errors[2] > 5 * errors[1]
+    assert len(bounded.targets_[0].conformal.scores_) == 90
+
+
+def test_rows_that_are_no_crystals_are_an_error_or_left_out(embedder) -> None:
+    crystals = [*CRYSTALS[:30], None]
+    with pytest.raises(StructureError, match="row 30"):
+        quick(embedder).fit(crystals, MODULI[:31])
+    model = quick(embedder, on_error="nan")
+    with pytest.warns(UserWarning, match="left out of fit"):
+        model.fit(crystals, MODULI[:31])
+    with pytest.warns(UserWarning, match="predicted NaN"):
+        frame = model.predict_frame([None, CRYSTALS[0]])
+    assert np.isnan(frame["prediction"][0])
+    assert np.isfinite(frame["prediction"][1])
+    assert frame["flags"][0] == "no usable crystal"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert np.isnan(model.predict_interval([None])).all()
+
+
+def test_names_travel_in_the_index(embedder) -> None:
+    named = pd.Series(list(CRYSTALS[:30]), index=[f"c{k}" for k in range(30)])
+    model = quick(embedder).fit(named, MODULI[:30])
+    frame = model.predict_frame(named[4:6])
+    assert frame.index.tolist() == ["c4", "c5"]
+    assert frame["nearest_1"].tolist() == ["c4", "c5"]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"y": [1.0, 2, 3] + [np.nan] * 27}, "y has 3 labelled usable rows; at least 10 are needed"),
+        ({"y": np.ones(30)}, "y is 1 in all 30 labelled rows"),
+        ({"groups": ["a"] * 30}, "30 labelled rows are of 1 group; at least 2 groups"),
+        ({"y": MODULI[:29]}, "X has 30 rows and y has 29"),
+        ({"groups": ["a"] * 29}, "groups has length 29"),
+        ({"y": [None] * 30}, "y has 0 labelled"),
+        ({"y": MODULI[:30] * np.inf}, "y has inf at all 30 rows"),
+        ({"censored": np.full(30, 2)}, "accepted are -1, 0 and 1"),
+        ({"censored": np.full(30, 1)}, "0 labelled usable rows beside 30 that are bounds only"),
+        ({"y": None}, "y=None"),
+    ],
+)
+def test_what_few_labels_make_impossible_is_said_with_what_is_needed(embedder, points, change, words) -> None:
+    given = {"y": MODULI[:30], **change}
+    with pytest.raises(ValueError, match=words):
+        quick(embedder).fit(points[:30], **given)
+
+
+@pytest.mark.parametrize(
+    ("params", "words"),
+    [
+        ({"regressors": []}, "regressors="),
+        ({"regressors": "ridge"}, "in a list"),
+        ({"regressors": ["svm"]}, "accepted are one or more of"),
+        ({"transform": "log"}, "transform='log'"),
+        ({"embedder": 3}, "embedder=3"),
+        ({"on_error": "skip"}, "on_error='skip'"),
+        ({"cv": 1}, "cv=1"),
+    ],
+)
+def test_parameters_that_are_not_accepted(embedder, points, params, words) -> None:
+    with pytest.raises(ValueError, match=words):
+        quick(embedder).set_params(**params).fit(points[:30], MODULI[:30])
+
+
+def test_a_logarithm_of_labels_that_are_not_positive_is_refused(embedder, points) -> None:
+    with pytest.raises(ValueError, match=r"transform='log10', but y has -.*yeo-johnson"):
+        quick(embedder, transform="log10").fit(points[:30], MODULI[:30] - 1000)
+
+
+def test_the_salt_is_far_from_hard_crystals(model) -> None:
+    frame = model.predict_frame([salt()])
+    assert frame["prediction"][0] < 100  # the bulk modulus of rock salt is 24 GPa
