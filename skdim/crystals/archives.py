@@ -14,7 +14,15 @@ from skdim.crystals.streams import CRYSTAL_BYTES, READ_ERRORS, open_bounded, rea
 
 __all__ = ["ARCHIVE_ERRORS", "Member", "members"]
 
-ARCHIVE_ERRORS = (*READ_ERRORS, zipfile.BadZipFile, tarfile.TarError, RuntimeError, KeyError, MemoryError, AssertionError)
+ARCHIVE_ERRORS = (
+    *READ_ERRORS,
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    RuntimeError,
+    KeyError,
+    MemoryError,
+    AssertionError,
+)
 """What reading of a damaged archive raises; RuntimeError if it is encrypted or compressed in an unknown way."""
 
 
@@ -78,7 +86,7 @@ def _tar_members(path: str | os.PathLike[str], wanted: Callable[[str], bool]) ->
     """Yield the members of a tar file."""
     with open_bounded(path) as stream, tarfile.open(fileobj=stream, mode="r:") as archive:
         while (entry := archive.next()) is not None:
-            archive.members = []  # which would keep a record of each: of an archive of any length one is in memory
+            archive.members = []  # type: ignore[attr-defined]  # which would keep a record of each: of an archive of any length one is in memory
             name = entry.name.removeprefix("./")
             if entry.isdir() or not wanted(name):
                 continue
@@ -113,6 +121,6 @@ def _zip_link_problem(entry: zipfile.ZipInfo) -> str | None:
 def _kind_problem(entry: tarfile.TarInfo) -> str | None:
     """Say that a member of a tar file is no file."""
     if entry.issym() or entry.islnk():
-        target = entry.linkname[:100]
-        return f"a link to {target!r} in an archive; links are not followed, put the file itself in (tar -h --hard-dereference)"
+        cure = "links are not followed, put the file itself in (tar -h --hard-dereference)"
+        return f"a link to {entry.linkname[:100]!r} in an archive; {cure}"
     return None if entry.isfile() else "a pipe or device in an archive"

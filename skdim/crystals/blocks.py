@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 __all__ = ["Block", "split_blocks"]
+
+
+_PLACES = re.compile("_atom_site_(?:fract|cartn)_", re.IGNORECASE)
 
 
 class Block(NamedTuple):
@@ -17,7 +21,7 @@ class Block(NamedTuple):
 
 
 def split_blocks(text: str) -> list[Block]:
-    """Split a CIF at its data blocks, and leave out those without atoms, as publications have.
+    r"""Split a CIF at its data blocks, and leave out those without atoms, as publications have.
 
     Parameters
     ----------
@@ -30,7 +34,7 @@ def split_blocks(text: str) -> list[Block]:
 
     Examples
     --------
-    >>> two = "data_a\\n_atom_site_fract_x 0\\ndata_global\\n_journal_name x\\ndata_b\\n_atom_site_fract_x 0\\n"
+    >>> two = "data_a\n_atom_site_fract_x 0\ndata_global\n_journal_name x\ndata_b\n_atom_site_fract_x 0\n"
     >>> [block.name for block in split_blocks(two)]
     ['a', 'b']
     """
@@ -44,4 +48,4 @@ def split_blocks(text: str) -> list[Block]:
         if blocks:
             blocks[-1][1].append(line)
     found = [Block(name, "".join(lines)) for name, lines in blocks]
-    return [block for block in found if "_atom_site_fract" in block.text.lower() or "_atom_site_cartn" in block.text.lower()]
+    return [block for block in found if _PLACES.search(block.text)]

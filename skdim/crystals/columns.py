@@ -8,9 +8,11 @@ from typing import Any
 
 from pymatgen.core.structure import IStructure
 
+from skdim.crystals.optional import is_a
 from skdim.crystals.records import DIALECT_FIELDS, is_record, unwrap
-from skdim.crystals.sources import ID_FIELDS
+from skdim.crystals.sources import ID_FIELDS, Source
 from skdim.crystals.textformats import is_crystal_text
+from skdim.crystals.uploads import is_upload
 
 __all__ = ["LOOKED_AT", "choose_column", "choose_ids", "looks_like_crystal"]
 
@@ -152,4 +154,5 @@ def looks_like_crystal(obj: object, *, paths: bool = False) -> bool:
             return True
     if isinstance(obj, bytes):
         return is_crystal_text(obj.decode("utf-8", "replace"))
-    return isinstance(obj, IStructure) or (paths and isinstance(obj, os.PathLike))
+    known = isinstance(obj, IStructure | Source) or is_a(obj, "ase.atoms", "Atoms") or is_upload(obj)
+    return known or (paths and isinstance(obj, os.PathLike))

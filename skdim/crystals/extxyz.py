@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Iterator
@@ -76,7 +77,7 @@ def _frames(lines: Iterator[str], name: str, id_field: str | None) -> Iterator[S
         if n_sites > _MOST_SITES:
             raise ValueError(f"{n_sites} atoms; up to {_MOST_SITES} are read")
         pairs = _pairs(next(lines, ""))
-        rows = [words for words, _ in zip((line.split() for line in lines), range(n_sites), strict=False)]
+        rows = [line.split() for line in itertools.islice(lines, n_sites)]
         if len(rows) < n_sites:
             raise ValueError(f"it ends after {len(rows)} of {n_sites} atoms")
         yield _source(f"{name}/{number}", pairs, rows, id_field)
@@ -108,7 +109,8 @@ def _record(pairs: dict[str, str], rows: list[list[str]]) -> dict[str, Any]:
         raise ValueError(f"Lattice has {vectors.size} numbers; 9 are needed")
     columns = _columns(keys.get("properties", _DEFAULT))
     width = max(end for _, end in columns.values())
-    if short := next((k for k, row in enumerate(rows) if len(row) < width), None):
+    short = next((k for k, row in enumerate(rows) if len(row) < width), None)
+    if short is not None:
         raise ValueError(f"the line of atom {short} has {len(rows[short])} of {width} columns")
     place = next((columns[key] for key in _PLACES if key in columns), None)
     if place is None or place[1] - place[0] != 3:

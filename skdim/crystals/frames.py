@@ -138,7 +138,9 @@ class _Frame:
 
             frame = frame if isinstance(frame, pa.Table | pa.RecordBatch) else pa.table(frame)
         self._frame = frame
-        self.names: list[Any] = list(frame.columns if hasattr(frame, "get_column") or hasattr(frame, "iloc") else frame.schema.names)
+        self.names: list[Any] = list(
+            frame.columns if hasattr(frame, "get_column") or hasattr(frame, "iloc") else frame.schema.names
+        )
 
     def values(self, place: int, n_rows: int | None = None) -> list[Any]:
         """Return a column, or its first rows."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from skdim.crystals.records import is_record, unwrap
+from skdim.crystals.records import is_record, structure_from_dict, unwrap
 from skdim.crystals.sources import Source, as_text, own_id
 from skdim.crystals.streams import CRYSTAL_BYTES, READ_ERRORS, Bounded, as_text_file, text_lines
 from skdim.crystals.textformats import is_crystal_text, mistaken_for
@@ -18,6 +19,8 @@ _LISTS = frozenset(("entries", "data", "structures", "materials", "documents", "
 _WRAPPERS = frozenset(("structure", "atoms", "attributes", "cif", "data", "entry", "crystal", "lattice"))
 """Fields by which a dict is one crystal with data beside it, not many crystals by their ids."""
 _PATIENCE = 1000  # values without a crystal that are looked at before a list is given up
+_IN_NUMBERS = frozenset(["", *"0123456789.eE+-"])
+_WHITE = re.compile(r"[ \t\r\n]*")
 _STEP = 1 << 16  # characters
 _OTHER_RESOURCES = frozenset(("info", "links", "references", "calculations", "files", "trajectories"))  # of OPTIMADE
 
@@ -32,10 +35,9 @@ class _Values:
     def peek(self) -> str:
         """Return the next character that is not white; empty at the end."""
         while True:
-            while self._at < len(self._text):
-                if (character := self._text[self._at]) not in " \t\r\n":
-                    return character
-                self._at += 1
+            self._at = _WHITE.match(self._text, self._at).end()  # type: ignore[union-attr]  # it always matches
+            if self._at < len(self._text):
+                return self._text[self._at]
             if not self._more(_STEP):
                 return ""
 
@@ -73,10 +75,12 @@ class _Values:
                 # What is wrong far from the end of what was read will not be mended by reading on.
                 cut = error.pos > len(self._text) - 20 or error.msg.startswith("Unterminated string")
                 if not cut or not self._more(step):
-                    raise ValueError(error.msg) from error
+                    shown = self._text[error.pos : error.pos + 20]
+                    where = f" at character {self._forgotten + error.pos}" + (f" ({shown!r})" if shown else "")
+                    raise ValueError(f"{error.msg}{where}") from error
             else:
                 # A number may go on behind the end of what was read.
-                if end < len(self._text) or not self._more(step):
+                if self._text[end : end + 1] not in _IN_NUMBERS or not self._more(step):
                     self._at = end
                     return value
             step *= 2
@@ -145,6 +149,9 @@ def sources_of_json(
         yield from reader.read()
     except _HopelessError:
         pass
+    except _OtherFileError as error:
+        yield Source(name, problem=str(error))
+        return
     except (*READ_ERRORS, MemoryError) as error:
         how = " any further" if reader.n_crystals else ""
         yield Source(name, problem=f"JSON that cannot be read{how}: {error}")
@@ -157,6 +164,10 @@ class _HopelessError(Exception):
     """A long list without any crystal."""
 
 
+class _OtherFileError(ValueError):
+    """No JSON at all, but something that is known."""
+
+
 class _Reader:
     """What is known while a file is read."""
 
@@ -165,14 +176,16 @@ class _Reader:
         self.n_crystals = 0  # yielded, damaged ones included
         self.n_values = 0  # of the list or file that is read
         self.seen = "nothing"  # what the file holds, for the message that it holds no crystals
-        self._waiting: list[Source] = []  # values without crystal, which are rows if there is a crystal among the others
+        self._waiting: list[
+            Source
+        ] = []  # values without crystal, which are rows if there is a crystal among the others
 
     def read(self) -> Iterator[Source]:
         """Yield the crystals of all values of the file."""
         if not self.values.peek():
-            raise ValueError("an empty file")
+            raise _OtherFileError("an empty file")
         if mistaken := mistaken_for(self.values.start()):
-            raise ValueError(mistaken)
+            raise _OtherFileError(mistaken)
         while mark := self.values.peek():
             if mark == "[":
                 self.seen = "a list"
@@ -205,7 +218,7 @@ class _Reader:
         source = record_source(key, fallback, value, self.column, self.id_field)
         self.n_values += 1
         if not self.n_crystals and not holds_crystal(value, self.column):
-            self._waiting.append(Source(source.id, problem=source.problem or "no crystal"))
+            self._waiting.append(Source(source.id, problem=source.problem or _why_not(value)))
             if len(self._waiting) > _PATIENCE:
                 raise _HopelessError
             return
@@ -363,6 +376,17 @@ def record_source(
         return Source(name, _crystal(value, column))
     except ValueError as error:
         return Source(fallback if name is None else name, problem=str(error))
+
+
+def _why_not(value: Any) -> str:
+    """Say why text or a dict is no crystal."""
+    if isinstance(value, str):
+        return f"text that is neither CIF nor POSCAR nor JSON: it begins with {value[:40]!r}"
+    try:
+        structure_from_dict(value)
+    except ValueError as error:
+        return str(error)
+    return "no crystal"
 
 
 def _crystal(value: Any, column: str | None) -> Any:

@@ -35,10 +35,14 @@ class Found:
         Files and archives, in the order they are read; a path object takes several times the memory of its name.
     skipped : list of str
         What in the folders is passed over: files that are neither, by their names, and links to folders.
+    column, id_column : str or None
+        The columns of tables that hold the crystals and their ids; None to find them.
     """
 
     files: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
+    column: str | None = None
+    id_column: str | None = None
 
 
 def find_files(paths: Iterable[str | os.PathLike[str]]) -> Found:

@@ -60,7 +60,7 @@ class CrystalRow(Source):
 
 
 def read_crystals(paths: Any, *, column: str | None = None, id_column: str | None = None) -> Iterator[CrystalRow]:
-    """Read crystals from files of any kind, one after the other, each with an id.
+    r"""Read crystals from files of any kind, one after the other, each with an id.
 
     The command line reads with this function too, so the ids are those of its tables.
 
@@ -100,9 +100,9 @@ def read_crystals(paths: Any, *, column: str | None = None, id_column: str | Non
 
     Examples
     --------
-    >>> import io, tempfile, pathlib
+    >>> import pathlib, tempfile
     >>> folder = pathlib.Path(tempfile.mkdtemp())
-    >>> text = "Po\\n1\\n3.4 0 0\\n0 3.4 0\\n0 0 3.4\\nPo\\n1\\ndirect\\n0 0 0\\n"
+    >>> text = "Po\n1\n3.4 0 0\n0 3.4 0\n0 0 3.4\nPo\n1\ndirect\n0 0 0\n"
     >>> _ = (folder / "POSCAR").write_text(text)
     >>> _ = (folder / "POSCAR_2").write_text("nothing")
     >>> for row in read_crystals(folder):
@@ -154,9 +154,7 @@ def _unique(sources: Iterable[tuple[str | None, Source]]) -> Iterator[CrystalRow
         yield CrystalRow(unique, source.content, source.problem)
 
 
-def _of_places(
-    places: Iterable[Any], column: str | None, id_column: str | None
-) -> Iterator[tuple[str | None, Source]]:
+def _of_places(places: Iterable[Any], column: str | None, id_column: str | None) -> Iterator[tuple[str | None, Source]]:
     """Yield what files and data frames hold, with the name of the file."""
     for place in places:
         if is_frame(place):
@@ -195,9 +193,7 @@ def _words(error: BaseException) -> str:
     return (error.strerror if isinstance(error, OSError) and error.strerror else str(error)) or type(error).__name__
 
 
-def _of_stream(
-    kind: str, stream: Bounded, name: str, column: str | None, id_column: str | None
-) -> Iterator[Source]:
+def _of_stream(kind: str, stream: Bounded, name: str, column: str | None, id_column: str | None) -> Iterator[Source]:
     """Yield the crystals of a file of a kind that holds many."""
     if kind == "json":
         yield from sources_of_json(stream, name, column, id_column)

@@ -23,7 +23,18 @@ from pymatgen.core.structure import IStructure, Structure
 
 from skdim.crystals.textformats import is_crystal_text
 
-__all__ = ["ACCEPTED", "DIALECT_FIELDS", "Fields", "build", "is_record", "number_of", "structure_from_dict", "symbol_of", "unwrap", "with_occupancies"]
+__all__ = [
+    "ACCEPTED",
+    "DIALECT_FIELDS",
+    "Fields",
+    "build",
+    "is_record",
+    "number_of",
+    "structure_from_dict",
+    "symbol_of",
+    "unwrap",
+    "with_occupancies",
+]
 
 ACCEPTED = (
     "'lattice' and 'sites' (pymatgen), 'lattice', 'species' and 'frac_coords', 'lattice_vectors', "

@@ -32,12 +32,12 @@ class Source:
 
 
 def as_text(text: str) -> str:
-    """Mark text so that it cannot be taken for a path: what a file holds must not lead to other files.
+    r"""Mark text so that it cannot be taken for a path: what a file holds must not lead to other files.
 
     Examples
     --------
     >>> as_text("/etc/passwd")
-    '/etc/passwd\\n'
+    '/etc/passwd\n'
     """
     return text + "\n"
 

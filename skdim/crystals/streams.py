@@ -11,9 +11,19 @@ import stat
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, BinaryIO, cast
 
-__all__ = ["CRYSTAL_BYTES", "READ_ERRORS", "Bounded", "bounded_bytes", "check_regular", "open_bounded", "read_whole", "text_lines"]
+__all__ = [
+    "CRYSTAL_BYTES",
+    "READ_ERRORS",
+    "Bounded",
+    "as_text_file",
+    "bounded_bytes",
+    "check_regular",
+    "open_bounded",
+    "read_whole",
+    "text_lines",
+]
 
 CRYSTAL_BYTES = 64 << 20
 """The most that is read of one crystal, one record or one row, unpacked."""
@@ -236,4 +246,5 @@ def as_text_file(file: Bounded) -> io.TextIOWrapper:
     """
     utf16 = file.read(2) in (b"\xff\xfe", b"\xfe\xff")
     file.seek(0)
-    return io.TextIOWrapper(file, encoding="utf-16" if utf16 else "utf-8-sig", errors="replace", newline="")
+    binary = cast(BinaryIO, file)
+    return io.TextIOWrapper(binary, encoding="utf-16" if utf16 else "utf-8-sig", errors="replace", newline="")

@@ -15,6 +15,7 @@ from pymatgen.core.periodic_table import Element
 from pymatgen.core.sites import Site
 from pymatgen.core.structure import IMolecule, IStructure, Structure
 
+from skdim.crystals.optional import is_a
 from skdim.crystals.parsing import (
     PARSER_ERRORS,
     structure_from_file,
@@ -23,7 +24,6 @@ from skdim.crystals.parsing import (
     text_format,
 )
 from skdim.crystals.prechecks import SiteSpecies, check_structure, site_species
-from skdim.crystals.optional import is_a
 from skdim.crystals.rows import KINDS, as_structures, row_labels
 from skdim.crystals.sources import Source
 from skdim.crystals.uploads import is_upload, text_of

@@ -86,9 +86,7 @@ def _rows_of_csv(lines: Iterator[str], name: str, column: str | None, id_column:
             yield _source(f"{name}/{number}", names, row, places, id_place, id_column)
 
 
-def sources_of_arrow(
-    path: str, name: str, column: str | None = None, id_column: str | None = None
-) -> Iterator[Source]:
+def sources_of_arrow(path: str, name: str, column: str | None = None, id_column: str | None = None) -> Iterator[Source]:
     """Yield the crystals of a Parquet or Arrow (Feather) file, one for each row.
 
     Parameters
@@ -132,7 +130,7 @@ def _rows_of_arrow(path: str, name: str, column: str | None, id_column: str | No
     rows = batches([place for place, field in enumerate(schema) if _may_hold_crystals(field)], LOOKED_AT)
     samples: dict[int, list[Any]] = {}
     for batch_places, values in itertools.islice(rows, 1):
-        samples = {place: list(filter(None, held))[:LOOKED_AT] for place, held in zip(batch_places, values, strict=True)}
+        samples = dict(zip(batch_places, values, strict=True))
     places, id_place = choose_column(names, samples, column), choose_ids(names, id_column)
     wanted = list(dict.fromkeys([*places, *([] if id_place is None else [id_place])]))
     numbers = itertools.count()
@@ -174,8 +172,10 @@ def _check_unpacked(metadata: Any, names: set[str]) -> None:
         for place in range(metadata.num_columns):
             chunk = metadata.row_group(group).column(place)
             large = chunk.total_uncompressed_size > CRYSTAL_BYTES
-            if large and chunk.total_uncompressed_size > 200 * chunk.total_compressed_size and (
-                chunk.path_in_schema.split(".")[0] in names
+            if (
+                large
+                and chunk.total_uncompressed_size > 200 * chunk.total_compressed_size
+                and (chunk.path_in_schema.split(".")[0] in names)
             ):
                 raise ValueError(f"the column {chunk.path_in_schema!r} unpacks to 200 times its size")
 
