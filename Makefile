@@ -17,7 +17,7 @@ comma := ,
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help env demo test lint types imports pytest examples quick test-lowest bench docs clean distclean
+.PHONY: help env demo test lint types imports pytest examples quick test-lowest bench docs browser clean distclean
 
 help: ## say what each target does
 	@echo 'make TARGET, one of:'
@@ -62,6 +62,11 @@ imports: $(VENV)/.ready ## the order of the modules, as pyproject.toml has it
 # Two processes with one thread each: the threads of two would fight for the processors.
 pytest: $(VENV)/.ready ## tests and doctests; ARGS= for pytest's own words
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 $(ARGS)
+
+browser: $(VENV)/.ready ## what the tests of pages in a browser need (Debian: chromium), then those tests
+	command -v chromium chromedriver || apt-get install -y chromium chromium-driver
+	$(PY) -m pip install --quiet --disable-pip-version-check -c requirements/constraints.txt -e '.[browser]'
+	$(PY) -m pytest tests/browser
 
 examples: $(VENV)/.ready ## run each example, without a screen, in an empty folder
 	@test -n "$(EXAMPLES)" || { echo 'examples/ has no plot_*.py to run'; exit 1; }

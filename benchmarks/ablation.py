@@ -39,8 +39,6 @@ VARIANTS: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (
     ("width 256", {}, {"encoder_params": {"width": 256}}),
     ("no decay with distance", {}, {"encoder_params": {"decay": None}}),
     ("no differences of features", {}, {"encoder_params": {"difference": False}}),
-    ("four functions of the distance", {}, {"encoder_params": {"radial": True}}),
-    ("published block (depth 2)", {}, {"encoder_params": {"depth": 2}}),
     ("two blocks", {}, {"encoder_params": {"blocks": 2}}),
     ("no strain, no jitter", {}, {"objective_params": {"strain": 0.0, "jitter": 0.0}}),
     ("40 epochs", {}, {"max_epochs": 40}),

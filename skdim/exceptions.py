@@ -76,3 +76,46 @@ class StructureError(InputError):
     def __reduce__(self) -> tuple[type[StructureError], tuple[object, ...]]:
         # The default would rebuild the error from its message alone, and a worker's error could not come back.
         return type(self), (self.failures, self.labels)
+
+
+class WorkerError(RuntimeError):
+    """A worker process ended in the middle of its work, for example for want of memory.
+
+    Parameters
+    ----------
+    rows : sequence of range
+        Rows of the input that were in work: those of the process that died, and those of the processes that were
+        stopped with it.
+    reason : str, default=""
+        How the processes ended, such as "SIGKILL(-9)".
+    labels : sequence of str, optional
+        A name for each row of the input.
+
+    Attributes
+    ----------
+    rows : list of range
+        As given.
+
+    Examples
+    --------
+    >>> print(WorkerError([range(0, 64)], "SIGKILL(-9)"))
+    A worker process ended unexpectedly (SIGKILL(-9)) while these rows were in work: 0 to 63. If memory ran out, use
+    fewer processes; if one crystal is to blame, featurize these rows alone to find it.
+    """
+
+    def __init__(self, rows: Sequence[range], reason: str = "", labels: Sequence[str] | None = None) -> None:
+        self.rows, self.reason, self.labels = list(rows), reason, None if labels is None else list(labels)
+        how = f" ({reason})" if reason else ""
+        named = "; ".join(self._named(part) for part in self.rows) or "not known"
+        super().__init__(
+            f"A worker process ended unexpectedly{how} while these rows were in work: {named}. If memory ran out, use "
+            "fewer processes; if one crystal is to blame, featurize these rows alone to find it."
+        )
+
+    def _named(self, rows: range) -> str:
+        """First and last row, with their names if there are any."""
+        text = f"{rows.start} to {rows.stop - 1}"
+        return text if self.labels is None else f"{text} ({self.labels[rows.start]} to {self.labels[rows.stop - 1]})"
+
+    def __reduce__(self) -> tuple[type[WorkerError], tuple[object, ...]]:
+        return type(self), (self.rows, self.reason, self.labels)

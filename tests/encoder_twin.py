@@ -9,7 +9,7 @@ import torch
 
 from skdim.network.batches import Batch
 from skdim.network.encoder import SiteNetEncoder
-from skdim.network.layers import ACTIVATIONS, radial_basis
+from skdim.network.layers import ACTIVATIONS
 
 
 class Bond(NamedTuple):
@@ -43,7 +43,7 @@ def slow_encoder(
         updated, fresh_edge, partition = [], dict(edge), []
         for i in rows:
             bonds = bonds_of(batch, distance, i)
-            if encoder.config.depth == 1:
+            if encoder.config.block == "separable":
                 summed, total = _separable(encoder, block, batch, bonds, i, raw if number == 0 else None, state, edge)
                 updated.append(summed)
                 partition.append(total)
@@ -71,11 +71,8 @@ def slow_encoder(
 
 
 def _edge(encoder: SiteNetEncoder, batch: Batch, distance: torch.Tensor, p: int) -> torch.Tensor:
-    """e_ij: the distance or functions of it, then whatever else there is."""
-    d = distance[p : p + 1]
-    # The self pair: closed where powers of the distance are taken.
-    safe = torch.where(d > 0, d, 1.0 if encoder.config.decay else 0.01).to(d)
-    edge = radial_basis(safe)[0] if encoder.config.radial else d
+    """e_ij: the distance, then whatever else there is."""
+    edge = distance[p : p + 1]
     if encoder.blocks[0].centre is not None:
         edge = torch.cat([edge, batch.extra[p]])
     return edge if encoder.embed_edge is None else encoder.embed_edge(edge)
@@ -155,27 +152,13 @@ def _average(
     for h in range(config.heads):
         scores, some = [], []
         for k, bond in enumerate(bonds):
-            if (config.decay and bond.distance == 0) or (config.cutoff and bond.distance > config.cutoff):
+            if config.decay and bond.distance == 0:
                 continue
             decay = config.decay[h] * math.log(bond.distance) if config.decay else 0.0
             scores.append(logits[k][h] - decay)
             some.append(k)
-        best = _largest(torch.stack(scores), [bonds[k].weight for k in some], config.top_k)
-        raised = [scores[n].exp() * bonds[some[n]].weight for n in best]
+        raised = [score.exp() * bonds[k].weight for score, k in zip(scores, some, strict=True)]
         total = torch.stack(raised).sum()
-        summed.append(torch.stack([r * values[some[n]][h] for n, r in zip(best, raised, strict=True)]).sum(0) / total)
+        summed.append(torch.stack([r * values[k][h] for k, r in zip(some, raised, strict=True)]).sum(0) / total)
         partitions.append(total.log())
     return torch.cat(summed), torch.stack(partitions)
-
-
-def _largest(scores: torch.Tensor, weights: list[float], k: int | None) -> list[int]:
-    """Which scores are among the k largest, and which tie with the last of them."""
-    if k is None:
-        return list(range(len(scores)))
-    taken, last = 0.0, math.inf
-    scores = scores.detach()
-    for n in scores.argsort(descending=True).tolist():
-        if taken >= k - 1e-6:
-            break
-        taken, last = taken + weights[n], float(scores[n])
-    return [n for n in range(len(scores)) if float(scores[n]) >= last - 1e-9]

@@ -13,6 +13,7 @@ from pymatgen.core import Lattice, Structure
 from skdim import CrystalPointSetTransformer, PointSets
 from skdim.datasets import load_formation_energy
 from skdim.network.batches import Batch, collate
+from skdim.network.noise import Noise
 from tests.handmade import iron, perovskite, salt, silicon
 
 
@@ -64,7 +65,8 @@ def handful_points(**params: Any) -> PointSets:
 def as_double(batch: Batch) -> Batch:
     """Return the batch in double precision."""
     values = {f.name: getattr(batch, f.name) for f in fields(batch)}
-    return replace(batch, **{k: v.double() for k, v in values.items() if v.is_floating_point()})
+    floats = {k: v for k, v in values.items() if isinstance(v, torch.Tensor) and v.is_floating_point()}
+    return replace(batch, **{k: v.double() for k, v in floats.items()})
 
 
 def batch_of(points: PointSets, crystals: list[int] | None = None) -> Batch:
@@ -81,6 +83,11 @@ def unit_features(batch: Batch) -> torch.Tensor:
 def seeded(seed: int = 0) -> torch.Generator:
     """Return a generator of its own."""
     return torch.Generator().manual_seed(seed)
+
+
+def noise(seed: int = 0) -> Noise:
+    """Return noise whose key and generator are of one seed."""
+    return Noise(seed, seeded(seed))
 
 
 def random(*shape: int, seed: int = 0) -> torch.Tensor:

@@ -138,7 +138,7 @@ def test_the_paper_s_preset_trains_as_published() -> None:
     assert state.settings["supercell_size"] == 50
     assert len(state.config.feature_names) == 9  # the eight of the paper and the occupancy
     encoder = state.config.encoder
-    assert (encoder.width, encoder.heads, encoder.blocks, encoder.depth) == (64, 1, 1, 2)
+    assert (encoder.width, encoder.heads, encoder.blocks, encoder.block) == (64, 1, 1, "sitenet")
     assert (state.config.local_dim, state.config.global_dim, state.config.kl_weight) == (32, 64, 0.1)
     assert state.config.negatives == ("crystal", "species", "distances", "neighbors")
     shapes = {name: value.shape for name, value in state.weights.items()}

@@ -14,7 +14,7 @@ from skdim import DeepInfoMaxEmbedder
 from skdim.learning.state import write_state
 from skdim.network.batches import collate
 from skdim.network.noise import crystal_noise, pair_noise
-from tests.small import bundled, bundled_points, seeded
+from tests.small import bundled, bundled_points, noise
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +42,9 @@ def test_a_saved_model_holds_plain_arrays(embedder: DeepInfoMaxEmbedder, tmp_pat
 
 def test_noise_is_drawn_where_the_batch_is() -> None:
     batch = collate(bundled_points(20), np.arange(5)).to("meta")
-    assert crystal_noise(batch, seeded()).device == torch.device("meta")
-    assert pair_noise(batch, seeded()).device == torch.device("meta")
-    assert len(pair_noise(batch, seeded())) == len(batch.row)
+    assert crystal_noise(batch, noise()).device == torch.device("meta")
+    assert pair_noise(batch, noise()).device == torch.device("meta")
+    assert len(pair_noise(batch, noise())) == len(batch.row)
 
 
 def test_vectors_do_not_depend_on_the_device_that_torch_makes_tensors_on(embedder: DeepInfoMaxEmbedder) -> None:
@@ -66,7 +66,7 @@ def test_vectors_and_losses_can_be_computed_in_bfloat16(preset: str) -> None:
     # Three digits of each column, seen against how far columns reach.
     assert ((near - exact).abs().mean(0) / exact.abs().amax(0).clamp_min(1e-3)).max() < 0.05
     with torch.autocast("cpu", torch.bfloat16):
-        loss = sum(network(batch, seeded()).values())
+        loss = sum(network(batch, noise()).values())
     loss.backward()
     assert torch.isfinite(loss)
     assert all(torch.isfinite(p.grad).all() for p in network.parameters() if p.grad is not None)

@@ -14,17 +14,18 @@ from types import FrameType
 from typing import NoReturn
 
 import skdim
-from skdim.cli import benchmark, demo, embed, info, pretrain
+from skdim.cli import benchmark, demo, embed, info, map, pretrain
 from skdim.cli.command import Command
 from skdim.cli.exits import BAD_INPUT, FAULT, INTERRUPTED, OK, TERMINATED, exit_codes_text
 from skdim.cli.messages import plain_warnings, say
-from skdim.exceptions import InputError
+from skdim.exceptions import InputError, WorkerError
 
 COMMANDS: tuple[Command, ...] = (
     demo.COMMAND,
     pretrain.COMMAND,
     embed.COMMAND,
     info.COMMAND,
+    map.COMMAND,
     benchmark.COMMAND,
 )
 
@@ -80,6 +81,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of a pipe has seen enough; Python would flush again at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
+    except WorkerError as error:  # where it happened says nothing; what was in work does
+        say(f"error: {error}")
+        return FAULT
     except Exception as error:
         if _is_bad_input(error):
             say(f"error: {_first_words(error)}")

@@ -11,6 +11,7 @@ from skdim._progress import Progress
 from skdim.cli.messages import one_line
 from skdim.crystals.paths import Found, holds_many
 from skdim.crystals.reading import CrystalRow, read_files
+from skdim.exceptions import WorkerError
 
 if TYPE_CHECKING:
     from skdim.points.featurizer import CrystalPointSetTransformer
@@ -76,7 +77,10 @@ def featurized(
     total = None if any(holds_many(file) for file in found.files) else len(found.files)
     with Progress("reading crystals", "crystals", total, enabled=progress) as bar:
         while chunk := list(itertools.islice(crystals, size)):
-            points, failures = featurizer.try_transform(chunk)
+            try:
+                points, failures = featurizer.try_transform(chunk)
+            except WorkerError as error:
+                raise WorkerError(error.rows, error.reason, [crystal.id for crystal in chunk]) from error
             tally.count(chunk, failures)
             yield [crystal.id for crystal in chunk], points
             bar.update(len(chunk))

@@ -8,11 +8,11 @@ from typing import NamedTuple
 __all__ = ["Block", "split_blocks"]
 
 
-_PLACES = re.compile("_atom_site_(?:fract|cartn)_", re.IGNORECASE)
+_CRYSTAL = re.compile(r"^[ \t]*_(?:atom_site|cell[_.]length)[_.]", re.IGNORECASE | re.MULTILINE)
 
 
 class Block(NamedTuple):
-    """A data block with atoms."""
+    """A data block with a cell or atoms."""
 
     name: str
     """What stands behind ``data_``."""
@@ -21,7 +21,7 @@ class Block(NamedTuple):
 
 
 def split_blocks(text: str) -> list[Block]:
-    r"""Split a CIF at its data blocks, and leave out those without atoms, as publications have.
+    r"""Split a CIF at its data blocks, and leave out those without cell and atoms, as publications have.
 
     Parameters
     ----------
@@ -48,4 +48,4 @@ def split_blocks(text: str) -> list[Block]:
         if blocks:
             blocks[-1][1].append(line)
     found = [Block(name, "".join(lines)) for name, lines in blocks]
-    return [block for block in found if _PLACES.search(block.text)]
+    return [block for block in found if _CRYSTAL.search(block.text)]

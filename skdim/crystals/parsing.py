@@ -1,25 +1,33 @@
-"""CIF, POSCAR or JSON text, a file or a dict in, one pymatgen structure out."""
+"""Read one crystal of a text or a file, whatever its format."""
 
 from __future__ import annotations
 
 import lzma
 import os
-import re
+import threading
 import warnings
 import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from monty.io import zopen
 from pymatgen.core.composition import CompositionError
 from pymatgen.core.structure import IStructure, Structure
 from pymatgen.core.structure import StructureError as PymatgenStructureError
 
+from skdim.crystals.cif import read_cif
+from skdim.crystals.crystal import Crystal, crystal_of
+from skdim.crystals.limits import check_size, read_bounded
+from skdim.crystals.notes import Note, describe_notes
 from skdim.crystals.records import structure_from_dict, unwrap
 from skdim.crystals.textformats import TextFormat, load_json, load_yaml, mistaken_for, text_format
+from skdim.crystals.uploads import decoded
 
 __all__ = [
     "PARSER_ERRORS",
+    "crystal_from_file",
+    "crystal_from_record",
+    "crystal_from_text",
+    "noted",
     "structure_from_dict",
     "structure_from_file",
     "structure_from_record",
@@ -47,13 +55,9 @@ PARSER_ERRORS = (
     MemoryError,  # of one crystal; the others go on
 )
 
-# Occupancies of one place that add to a little more than one are rounded ones; pymatgen scales them and says so.
-_OCCUPANCY_TOLERANCE = 1.015
-_CIF_BLOCK = re.compile(r"^\s*(?=data_)", re.IGNORECASE | re.MULTILINE)
 
-
-def structure_from_text(text: str, kind: TextFormat | None = None, name: str | None = None) -> IStructure:
-    r"""Read a structure from the text of a CIF, a POSCAR or a JSON file.
+def crystal_from_text(text: str, kind: TextFormat | None = None, block: str | None = None) -> Crystal:
+    r"""Read a crystal from the text of a CIF, a POSCAR or a JSON file.
 
     Parameters
     ----------
@@ -61,38 +65,38 @@ def structure_from_text(text: str, kind: TextFormat | None = None, name: str | N
         The content of the file. The cell of a CIF is taken as it is.
     kind : {"cif", "json", "poscar"}, optional
         By default found from the text.
-    name : str or None, default=None
-        What warnings call a CIF; None calls it by its data block.
+    block : str, optional
+        The data block of a CIF; by default the first with a crystal.
 
     Returns
     -------
-    pymatgen Structure
+    Crystal
 
     Raises
     ------
     ValueError
-        If the text is none of these. Damaged text raises any of ``PARSER_ERRORS``.
+        If the text is none of these. Damaged POSCAR and JSON raises any of ``PARSER_ERRORS``.
 
     Examples
     --------
-    >>> structure_from_text("Fe\n1\n2.87 0 0\n0 2.87 0\n0 0 2.87\nFe\n2\ndirect\n0 0 0\n.5 .5 .5").formula
-    'Fe2'
+    >>> crystal_from_text("Fe\n1\n2.87 0 0\n0 2.87 0\n0 0 2.87\nFe\n2\ndirect\n0 0 0\n.5 .5 .5").frac.tolist()
+    [[0.0, 0.0, 0.0], [0.5, 0.5, 0.5]]
     """
-    readers: dict[str | None, Callable[[str], IStructure]] = {
-        "cif": lambda text: _from_cif(text, name or _block_name(text)),
-        "json": _from_json,
-        "poscar": _from_poscar,
-    }
     if mistaken := mistaken_for(text):
         raise ValueError(mistaken)
+    check_size(len(text))
     kind = kind or text_format(text)
-    if kind not in readers:
-        raise ValueError(f"text that is neither CIF nor POSCAR nor JSON: it begins with {text[:40]!r}")
-    return readers[kind](text)
+    if kind == "cif":
+        return read_cif(text, block)
+    if kind == "json":
+        return _from_json(text)
+    if kind == "poscar":
+        return noted(_from_poscar, text)
+    raise ValueError(f"text that is neither CIF nor POSCAR nor JSON: it begins with {text[:40]!r}")
 
 
-def structure_from_file(path: str | os.PathLike[str]) -> IStructure:
-    """Read a structure from a file: CIF, POSCAR, JSON (plain or compressed), or what else pymatgen reads.
+def crystal_from_file(path: str | os.PathLike[str]) -> Crystal:
+    """Read a crystal from a file: CIF, POSCAR, JSON (plain or compressed), or what else pymatgen reads.
 
     Parameters
     ----------
@@ -101,7 +105,7 @@ def structure_from_file(path: str | os.PathLike[str]) -> IStructure:
 
     Returns
     -------
-    pymatgen Structure
+    Crystal
 
     Raises
     ------
@@ -109,19 +113,56 @@ def structure_from_file(path: str | os.PathLike[str]) -> IStructure:
         If the file cannot be read. A damaged file raises any of ``PARSER_ERRORS``.
     """
     path = os.path.expanduser(os.fspath(path))
-    # As pymatgen does: comments and names of authors in old files are in any encoding.
-    with zopen(path, mode="rt", encoding="utf-8", errors="replace") as file:
-        text = str(file.read())
-    if not text.strip():
+    text = decoded(read_bounded(path))
+    if not text.strip("\0 \t\r\n"):
         raise ValueError("an empty file")
-    if mistaken := mistaken_for(text):
-        raise ValueError(mistaken)
     kind = text_format(text) or _format_of_name(os.path.basename(path))
-    if kind is not None:
-        return structure_from_text(text, kind, f"the CIF {path!r}")
+    if kind is not None or mistaken_for(text):
+        return crystal_from_text(text, kind)
     if path.lower().endswith((".yaml", ".yml")):  # not by pymatgen, which imports the classes that such a file names
-        return structure_from_record(load_yaml(text))
-    return Structure.from_file(path)
+        return crystal_from_record(load_yaml(text))
+    return noted(Structure.from_file, path)
+
+
+def structure_from_text(text: str, kind: TextFormat | None = None) -> IStructure:
+    """Read a pymatgen structure from text; see `crystal_from_text`, whose notes are warnings here."""
+    return _with_warning(crystal_from_text(text, kind), "text").structure
+
+
+def structure_from_file(path: str | os.PathLike[str]) -> IStructure:
+    """Read a pymatgen structure from a file; see `crystal_from_file`, whose notes are warnings here."""
+    return _with_warning(crystal_from_file(path), os.fspath(path)).structure
+
+
+def _with_warning(crystal: Crystal, name: str) -> Crystal:
+    """Warn of what was decided in reading one crystal, for the caller of the caller."""
+    if crystal.notes:
+        warnings.warn(describe_notes([(name, note) for note in crystal.notes]), UserWarning, stacklevel=3)
+    return crystal
+
+
+_LOCK = threading.RLock()
+
+
+def noted(read: Callable[[Any], IStructure], content: Any) -> Crystal:
+    """Read with a reader that warns, and keep its warnings as notes of the crystal.
+
+    Parameters
+    ----------
+    read : callable
+        Makes a pymatgen structure.
+    content : object
+        What it reads.
+
+    Returns
+    -------
+    Crystal
+    """
+    # Python's list of warnings is one for all threads.
+    with _LOCK, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        structure = read(content)
+    return crystal_of(structure, [Note(" ".join(str(warning.message).split())[:300]) for warning in caught])
 
 
 def _format_of_name(name: str) -> TextFormat | None:
@@ -134,16 +175,16 @@ def _format_of_name(name: str) -> TextFormat | None:
     return "poscar" if "poscar" in name or "contcar" in name or name.endswith(".vasp") else None
 
 
-def _from_json(text: str) -> IStructure:
+def _from_json(text: str) -> Crystal:
     """Read JSON that holds one crystal."""
     record = load_json(text)
     if not isinstance(record, dict):
         raise ValueError(f"JSON that holds a {type(record).__name__}; one crystal, a dict, is accepted")
-    return structure_from_record(record)
+    return crystal_from_record(record)
 
 
-def structure_from_record(record: Mapping[str, Any]) -> IStructure:
-    r"""Read a structure from a dict that is a crystal, or that has one among its fields.
+def crystal_from_record(record: Mapping[str, Any]) -> Crystal:
+    r"""Read a crystal from a dict that is one, or that has one among its fields.
 
     Parameters
     ----------
@@ -152,7 +193,7 @@ def structure_from_record(record: Mapping[str, Any]) -> IStructure:
 
     Returns
     -------
-    pymatgen Structure
+    Crystal
 
     Raises
     ------
@@ -162,42 +203,16 @@ def structure_from_record(record: Mapping[str, Any]) -> IStructure:
     Examples
     --------
     >>> entry = {"energy": -1.0, "structure": "Fe\n1\n2.87 0 0\n0 2.87 0\n0 0 2.87\nFe\n1\ndirect\n0 0 0"}
-    >>> structure_from_record(entry).formula
-    'Fe1'
+    >>> crystal_from_record(entry).species
+    (((26, 1.0),),)
     """
     crystal = unwrap(record)
-    return structure_from_text(crystal) if isinstance(crystal, str) else structure_from_dict(crystal)
+    return crystal_from_text(crystal) if isinstance(crystal, str) else noted(structure_from_dict, crystal)
 
 
-def _block_name(text: str) -> str:
-    """Call a CIF that has no path by its first data block, which often is an id or a formula."""
-    found = re.search(r"^\s*data_(\S+)", text, re.IGNORECASE | re.MULTILINE)
-    return f"the CIF data_{found[1][:100]}" if found else "a CIF"
-
-
-def _from_cif(text: str, name: str) -> IStructure:
-    """Read the first crystal of a CIF, its sites as refined, split positions apart and shared ones mixed."""
-    from pymatgen.io.cif import CifParser
-
-    # Blocks without atoms, as publications have, would only make the parser warn of what they lack.
-    blocks = [block for block in _CIF_BLOCK.split(text) if "_atom_site_fract_x" in block]
-    with warnings.catch_warnings(record=True) as noted:
-        warnings.simplefilter("always")
-        parser: Any = CifParser.from_str("".join(blocks) or text, occupancy_tolerance=_OCCUPANCY_TOLERANCE)
-        try:
-            # "ignore" does not ignore: without any structure it is an error, and what matters is a warning of its own.
-            # Left out is the summary of all notes, every coordinate that was set to a third among them.
-            structures = parser.parse_structures(primitive=False, on_error="ignore")
-        except ValueError as error:
-            raise ValueError("; ".join(parser.warnings) or str(error)) from error
-    for note in noted:  # at the end of the text, so that filters of the parser's own words find them
-        warnings.warn(f"{note.message} (in {name})", note.category, stacklevel=2)
-    if any("implicit hydrogens" in note for note in parser.warnings):
-        warnings.warn(f"{name} whose hydrogens have no positions: they are left out", stacklevel=2)
-    if len(structures) > 1:
-        warnings.warn(f"{name} with {len(structures)} crystals: only the first is taken", stacklevel=2)
-    first: IStructure = structures[0]
-    return first
+def structure_from_record(record: Mapping[str, Any]) -> IStructure:
+    """Read a pymatgen structure from a dict; see `crystal_from_record`, whose notes are warnings here."""
+    return _with_warning(crystal_from_record(record), "dict").structure
 
 
 def _from_poscar(text: str) -> IStructure:

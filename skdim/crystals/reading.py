@@ -227,11 +227,10 @@ def _of_text_file(file: str, name: str) -> Iterator[Source]:
 def _of_cif(name: str, text: str, whole: str) -> Iterator[Source]:
     """Yield the crystals of a CIF of several blocks: one by the file's name, more by their blocks' too."""
     blocks = split_blocks(text)
-    if len(blocks) == 1:
-        yield Source(name, as_text(blocks[0].text))
-    elif not blocks:
+    if len(blocks) < 2:
         yield Source(name, whole)
-    for block in blocks if len(blocks) > 1 else ():
+        return
+    for block in blocks:
         yield Source(f"{name}#{block.name}", as_text(block.text))
 
 

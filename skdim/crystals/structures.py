@@ -1,4 +1,4 @@
-"""Anything crystal-like in, checked pymatgen structures and the reasons of the rows that failed out."""
+"""Read and check crystals of any accepted kind, one or many, and say why rows failed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import math
 import os
 import re
 import reprlib
-from collections.abc import Collection, Mapping
+import warnings
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from pymatgen.core.composition import Composition
@@ -15,30 +16,38 @@ from pymatgen.core.periodic_table import Element
 from pymatgen.core.sites import Site
 from pymatgen.core.structure import IMolecule, IStructure, Structure
 
+from skdim.crystals.crystal import Crystal, SiteSpecies, crystal_of, site_species
+from skdim.crystals.notes import Note, describe_notes
 from skdim.crystals.optional import is_a
 from skdim.crystals.parsing import (
     PARSER_ERRORS,
-    structure_from_file,
-    structure_from_record,
-    structure_from_text,
+    crystal_from_file,
+    crystal_from_record,
+    crystal_from_text,
+    noted,
     text_format,
 )
-from skdim.crystals.prechecks import SiteSpecies, check_structure, site_species
+from skdim.crystals.prechecks import check_crystal, check_structure
 from skdim.crystals.rows import KINDS, as_structures, row_labels
 from skdim.crystals.sources import Source
 from skdim.crystals.uploads import is_upload, text_of
 from skdim.exceptions import StructureError
 
 __all__ = [
+    "Crystal",
     "SiteSpecies",
     "StructureError",
     "as_structures",
     "check_on_error",
     "check_structure",
+    "coerce_crystal",
     "coerce_structure",
     "load_structures",
     "meant_by_missing",
     "site_species",
+    "source_of",
+    "told_notes",
+    "try_crystal",
     "try_structure",
 ]
 
@@ -50,15 +59,65 @@ _BRIEFLY.maxstring = 200
 _NO_FORMULA = "a formula is not enough, a crystal is its lattice and the positions of its atoms"
 
 
+def coerce_crystal(obj: object) -> Crystal:
+    """Make the record of one crystal of any accepted kind, without judging it.
+
+    Parameters
+    ----------
+    obj : object
+        A pymatgen Structure, the path or the text of a CIF, POSCAR or JSON file
+        (paths also of what else pymatgen reads), the same as bytes or an open file, ASE Atoms, or a dict that is a
+        crystal or has one in a field, see `skdim.crystals.records`; or a row of `skdim.read_crystals`.
+
+    Returns
+    -------
+    Crystal
+        What was decided in reading it is in its notes; nothing is warned of.
+
+    Raises
+    ------
+    ValueError
+        If it is of no accepted kind, or cannot be read.
+
+    Examples
+    --------
+    >>> flat = {"lattice": [[3, 0, 0], [0, 3, 0], [0, 0, 3]], "species": ["Po"], "frac_coords": [[0, 0, 0]]}
+    >>> coerce_crystal(flat).species
+    (((84, 1.0),),)
+    """
+    if isinstance(obj, Crystal):
+        return obj
+    if isinstance(obj, IStructure):
+        return crystal_of(_mended(obj))
+    if isinstance(obj, Source):
+        if obj.problem is not None:
+            raise ValueError(obj.problem)
+        return coerce_crystal(obj.content)
+    source = ""
+    try:
+        if isinstance(obj, os.PathLike) or (isinstance(obj, str) and text_format(obj) is None and "\n" not in obj):
+            source = f"file {_BRIEFLY.repr(os.fspath(obj))}: "
+            return crystal_from_file(obj)
+        if isinstance(obj, str):
+            return crystal_from_text(obj)
+        if is_upload(obj):
+            return crystal_from_text(text_of(obj))
+        if isinstance(obj, Mapping) and not isinstance(obj, Composition):
+            return crystal_from_record(obj)
+        if is_a(obj, "ase.atoms", "Atoms"):
+            return noted(_from_ase, obj)
+    except PARSER_ERRORS as error:
+        raise ValueError(source + _first_words(error) + _advice(obj, error)) from error
+    raise ValueError(f"{_describe(obj)} is no crystal; accepted are {KINDS}")
+
+
 def coerce_structure(obj: object) -> IStructure:
     """Make a pymatgen structure of one crystal of any accepted kind, without judging it.
 
     Parameters
     ----------
     obj : object
-        A pymatgen Structure (returned as it is, not copied), the path or the text of a CIF, POSCAR or JSON file
-        (paths also of what else pymatgen reads), the same as bytes or an open file, ASE Atoms, or a dict that is a
-        crystal or has one in a field, see `skdim.crystals.records`; or a row of `skdim.read_crystals`.
+        As for `coerce_crystal`. A pymatgen Structure is returned as it is, not copied.
 
     Returns
     -------
@@ -69,34 +128,56 @@ def coerce_structure(obj: object) -> IStructure:
     ValueError
         If it is of no accepted kind, or cannot be read.
 
+    Warns
+    -----
+    UserWarning
+        What was decided in reading it.
+    """
+    crystal = coerce_crystal(obj)
+    if told := told_notes([(0, source_of(obj), note) for note in crystal.notes], None):
+        warnings.warn(told, UserWarning, stacklevel=2)
+    return crystal.structure
+
+
+def source_of(obj: object) -> str | None:
+    """Return the path that a row is, briefly; None if it is none.
+
     Examples
     --------
-    >>> flat = {"lattice": [[3, 0, 0], [0, 3, 0], [0, 0, 3]], "species": ["Po"], "frac_coords": [[0, 0, 0]]}
-    >>> coerce_structure(flat).formula
-    'Po1'
+    >>> source_of("cifs/NaCl.cif"), source_of({})
+    ('cifs/NaCl.cif', None)
     """
-    if isinstance(obj, IStructure):
-        return _mended(obj)
-    if isinstance(obj, Source):
-        if obj.problem is not None:
-            raise ValueError(obj.problem)
-        return coerce_structure(obj.content)
-    source = ""
-    try:
-        if isinstance(obj, os.PathLike) or (isinstance(obj, str) and text_format(obj) is None and "\n" not in obj):
-            source = f"file {_BRIEFLY.repr(os.fspath(obj))}: "
-            return structure_from_file(obj)
-        if isinstance(obj, str):
-            return structure_from_text(obj)
-        if is_upload(obj):
-            return structure_from_text(text_of(obj))
-        if isinstance(obj, Mapping) and not isinstance(obj, Composition):
-            return structure_from_record(obj)
-        if is_a(obj, "ase.atoms", "Atoms"):
-            return _from_ase(obj)
-    except PARSER_ERRORS as error:
-        raise ValueError(source + _first_words(error) + _advice(obj, error)) from error
-    raise ValueError(f"{_describe(obj)} is no crystal; accepted are {KINDS}")
+    if isinstance(obj, os.PathLike) or (isinstance(obj, str) and "\n" not in obj):
+        return _BRIEFLY.repr(os.fspath(obj))[1:-1]
+    return None
+
+
+def told_notes(decided: Sequence[tuple[int, str | None, Note]], X: Any) -> str | None:
+    """Say once what was decided in reading the crystals of a collection.
+
+    Parameters
+    ----------
+    decided : sequence of (int, str or None, Note)
+        Row number, file, and what was decided.
+    X : object
+        The collection, the labels of which name its rows.
+
+    Returns
+    -------
+    str or None
+        None if nothing was.
+
+    Examples
+    --------
+    >>> print(told_notes([(3, "NaCl.cif", Note("moments are ignored"))], []))
+    1 structure was read with notes:
+      moments are ignored (1 structure): row 3 (NaCl.cif)
+    """
+    given = row_labels(X, [row for row, _, _ in decided])
+    labels = [source for _, source, _ in decided] if given is None else list(given)
+    named = zip(decided, labels, strict=True)
+    notes = [(f"row {row} ({label})" if label else f"row {row}", note) for (row, _, note), label in named]
+    return describe_notes(notes) if notes else None
 
 
 def _mended(structure: IStructure) -> IStructure:
@@ -203,36 +284,52 @@ def check_on_error(on_error: str) -> None:
         raise ValueError(f"on_error={on_error!r}; accepted are {' and '.join(map(repr, _ON_ERROR))}")
 
 
-def try_structure(
+def try_crystal(
     obj: object, *, max_sites: int = 5000, max_atomic_number: int | Collection[int] | None = None
-) -> tuple[IStructure | None, str | None]:
-    """Make a structure of one crystal of any accepted kind and check it.
+) -> tuple[Crystal | None, str | None]:
+    """Read one crystal of any accepted kind and check it.
 
     Parameters
     ----------
     obj : object
-        One crystal, as for `coerce_structure`.
+        One crystal, as for `coerce_crystal`.
     max_sites, max_atomic_number
         As for `check_structure`.
 
     Returns
     -------
-    structure : pymatgen Structure or None
+    crystal : Crystal or None
         None if it failed.
     reason : str or None
         Why it failed, None if it did not.
 
     Examples
     --------
-    >>> try_structure({"lattice": [[3, 0, 0], [0, 3, 0], [0, 0, 3]], "species": [], "frac_coords": []})
+    >>> try_crystal({"lattice": [[3, 0, 0], [0, 3, 0], [0, 0, 3]], "species": [], "frac_coords": []})
     (None, 'no sites; at least one is needed')
     """
     try:
-        structure = coerce_structure(obj)
+        return check_crystal(coerce_crystal(obj), max_sites=max_sites, max_atomic_number=max_atomic_number), None
     except ValueError as error:
         return None, str(error)
-    reason = check_structure(structure, max_sites=max_sites, max_atomic_number=max_atomic_number)
-    return (structure, None) if reason is None else (None, reason)
+
+
+def try_structure(
+    obj: object, *, max_sites: int = 5000, max_atomic_number: int | Collection[int] | None = None
+) -> tuple[IStructure | None, str | None]:
+    """Make a pymatgen structure of one crystal of any accepted kind and check it; see `try_crystal`.
+
+    Warns
+    -----
+    UserWarning
+        What was decided in reading it.
+    """
+    crystal, reason = try_crystal(obj, max_sites=max_sites, max_atomic_number=max_atomic_number)
+    if crystal is None:
+        return None, reason
+    if told := told_notes([(0, source_of(obj), note) for note in crystal.notes], None):
+        warnings.warn(told, UserWarning, stacklevel=2)
+    return crystal.structure, None
 
 
 def load_structures(
@@ -268,6 +365,11 @@ def load_structures(
     ValueError
         If `on_error` is not known.
 
+    Warns
+    -----
+    UserWarning
+        Once, of all that was decided in reading.
+
     Examples
     --------
     >>> crystal = {"lattice": [[3, 0, 0], [0, 3, 0], [0, 0, 3]], "species": ["Po"], "frac_coords": [[0, 0, 0]]}
@@ -276,8 +378,12 @@ def load_structures(
     [1]
     """
     check_on_error(on_error)
-    tried = [try_structure(obj, max_sites=max_sites, max_atomic_number=max_atomic_number) for obj in as_structures(X)]
+    rows = as_structures(X)
+    tried = [try_crystal(obj, max_sites=max_sites, max_atomic_number=max_atomic_number) for obj in rows]
     failures = [(row, reason) for row, (_, reason) in enumerate(tried) if reason is not None]
+    read = [(row, crystal) for row, (crystal, _) in enumerate(tried) if crystal is not None]
+    if told := told_notes([(row, source_of(rows[row]), note) for row, crystal in read for note in crystal.notes], X):
+        warnings.warn(told, UserWarning, stacklevel=2)
     if failures and on_error == "raise":
         raise StructureError(failures, row_labels(X, [row for row, _ in failures]))
-    return [structure for structure, _ in tried], failures
+    return [None if crystal is None else crystal.structure for crystal, _ in tried], failures

@@ -10,9 +10,11 @@ import zlib
 from collections.abc import Callable
 from typing import Any
 
+from skdim.crystals.limits import LIMITS
+
 __all__ = ["decoded", "is_upload", "text_of"]
 
-_MOST_BYTES = 64 << 20  # of one crystal, unpacked
+_MOST_BYTES = LIMITS.n_bytes  # of one crystal, unpacked
 _OPENERS: dict[bytes, Callable[[Any], Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
 _BYTE_ORDERS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 
@@ -72,7 +74,7 @@ def decoded(data: bytes, limit: int = _MOST_BYTES) -> str:
     Returns
     -------
     str
-        What is no UTF-8 is replaced: names of authors in old files are in any encoding.
+        What is no UTF-8 is taken for the encoding of Western Windows: names of authors in old files are in any.
 
     Raises
     ------
@@ -88,8 +90,20 @@ def decoded(data: bytes, limit: int = _MOST_BYTES) -> str:
             raise ValueError(f"wrongly compressed: {error}") from error
     if len(data) > limit:
         raise ValueError(f"more than {limit >> 20} MiB; a crystal may take up to {limit >> 20} MiB")
-    encoding = _BYTE_ORDERS.get(data[:2], "utf-8-sig")
-    return data.decode(encoding, errors="replace")
+    if encoding := _BYTE_ORDERS.get(data[:2]) or _without_mark(data[:64]):
+        return data.decode(encoding, errors="replace")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("cp1252", errors="replace")
+
+
+def _without_mark(start: bytes) -> str | None:
+    """Tell UTF-16 without a byte order mark: every other byte of its plain letters is zero."""
+    for encoding, zeros, letters in (("utf-16-le", start[1::2], start[::2]), ("utf-16-be", start[::2], start[1::2])):
+        if len(start) >= 4 and not any(zeros) and all(letters):
+            return encoding
+    return None
 
 
 def _read(file: Any) -> str | bytes:

@@ -214,15 +214,15 @@ def check_coverage(coverage: Any, n_labels: int) -> None:
     >>> check_coverage(0.9, 8)
     Traceback (most recent call last):
     ...
-    skdim.exceptions.InputError: coverage=0.9 needs at least 9 labels, got 8. Label more crystals, or ask for at most 0.88.
+    skdim.exceptions.InputError: coverage=0.9 needs at least 9 labels, got 8. Label more, or ask for at most 0.88.
     """
     check_number("coverage", coverage, "numbers between 0 and 1", above=0, below=1)
     least = math.ceil(coverage / (1 - coverage) - 1e-9)
     if n_labels < least:
         most = math.floor(100 * n_labels / (n_labels + 1)) / 100
         raise InputError(
-            f"coverage={coverage} needs at least {least} labels, got {n_labels}. Label more crystals, or ask for at "
-            f"most {most:g}."
+            f"coverage={coverage} needs at least {least} labels, got {n_labels}. Label more, or ask for at most "
+            f"{most:g}."
         )
 
 

@@ -10,6 +10,7 @@ from pymatgen.core.periodic_table import Element
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from skdim.crystals.crystal import crystal_of
 from skdim.crystals.structures import load_structures
 from skdim.embedder import DeepInfoMaxEmbedder
 from skdim.points.assembly import assemble
@@ -79,7 +80,7 @@ def site_by_site(embedder: DeepInfoMaxEmbedder, X: Any) -> tuple[PointSets, list
     if not structures:
         return embedder.featurizer_.transform([]), [], []
     values = features if isinstance(features, ElementTable) else [features.describe(s) for s in structures]
-    cells, site_types = cells_and_site_types(structures, values)
+    cells, site_types = cells_and_site_types([crystal_of(s) for s in structures], values)
     sites = [np.arange(len(cell.frac)) for cell in cells]
     if config.neighborhood == "supercell":
         sites = [primitive_cell(cell.lattice, cell.frac, cell.site_type, config.tolerance).site for cell in cells]

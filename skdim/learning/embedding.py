@@ -62,8 +62,7 @@ def raw_vectors(
         Not standardised.
     """
     use_one_thread_after_fork()
-    shape = model.config.encoder
-    most = PAIRS["narrow" if shape.depth == shape.blocks == 1 else "wide"]
+    most = PAIRS["wide" if model.config.encoder.has_pair_states else "narrow"]
     n_pairs = np.maximum(points.n_pairs, most // _CRYSTALS)
     for crystals in pair_budget_batches(n_pairs, most, chosen):
         with torch.inference_mode():

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from skdim._parameters import check_choice, check_number
-from skdim.network.architecture import EncoderConfig
-from skdim.network.config import NEGATIVES, ModelConfig, ObjectiveConfig, encoder_config
+from skdim.network.architecture import FORMER_FIELDS, EncoderConfig, encoder_config
+from skdim.network.config import NEGATIVES, ModelConfig, ObjectiveConfig
 
 # What a parameter of an estimator can replace in a preset.
 OVERRIDES = (
@@ -104,9 +104,7 @@ PRESETS = {
     ),
     "paper": Preset(
         featurizer={"neighborhood": "supercell", "site_features": "paper"},
-        encoder=EncoderConfig(
-            width=64, heads=1, depth=2, decay=None, difference=False, radial=False, activation="mish"
-        ),
+        encoder=EncoderConfig(width=64, heads=1, block="sitenet", decay=None, difference=False, activation="mish"),
         objective=ObjectiveConfig(local=1.0, global_=1.0, context=0.0),
         readout="network",
         max_epochs=100,
@@ -176,7 +174,8 @@ def _checked_names(parameter: str, given: Mapping[str, Any] | None, config: type
     accepted = [f.name.rstrip("_") for f in fields(config)]
     if not isinstance(given, Mapping):
         raise ValueError(f"{parameter}={given!r}; accepted are None and dicts of {', '.join(accepted)}.")
-    unknown = [name for name in given if name not in accepted and name != "global_"]
+    # Former fields have messages of their own.
+    unknown = [name for name in given if name not in (*accepted, "global_", *FORMER_FIELDS)]
     if unknown:
         raise ValueError(f"{parameter} has unknown names {unknown}; accepted are {', '.join(accepted)}.")
     return dict(given)

@@ -14,8 +14,8 @@ from skdim._parameters import as_json
 from skdim.learning.embedding import bounded, raw_vectors
 from skdim.learning.presets import Preset, model_config
 from skdim.learning.state import EmbedderState, weights_of
-from skdim.network.batches import collate
 from skdim.network.model import CrystalModel, SiteStatistics
+from skdim.network.readout import column_names
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -102,7 +102,7 @@ def pretrain(
     """
     valid = np.flatnonzero(points.valid)
     model = _initialised(points, preset, seed, embedding_dim, start)
-    columns = tuple(model.column_names(collate(points, valid[:1])))
+    columns = tuple(column_names(model.config))
     _check_dimension(embedding_dim, len(valid), len(columns))
     fingerprint = "" if checkpoint is None else _fingerprint(points, model, preset, seed)
     history: list[dict[str, float]] = []

@@ -16,6 +16,7 @@ from torch import nn
 from skdim.learning.callbacks import EndOfTraining, KeepBest, LearningRate, Progress, TrainingPlan, history_rows
 from skdim.learning.distributed import AcrossProcesses, make_accelerator, place_among_processes
 from skdim.learning.loader import CrystalDataset, crystal_loader
+from skdim.network.noise import Noise
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,12 +43,6 @@ class InfoMaxNet(NeuralNet):
         self.plan = plan
         super().__init__(*args, **kwargs)
 
-    def initialize(self) -> InfoMaxNet:
-        """Initialize skorch, and the noise."""
-        super().initialize()
-        self.noise_ = torch.Generator()
-        return self
-
     def get_iterator(self, dataset: Any, training: bool = False) -> Any:
         """Return the loader; a training that goes on goes on with the batches of its next epoch."""
         loader = super().get_iterator(dataset, training)
@@ -62,9 +57,7 @@ class InfoMaxNet(NeuralNet):
     def run_single_epoch(self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any) -> None:
         """Run an epoch with noise of its own, the same in every epoch for held-out crystals."""
         epoch = len(self.history) if training else 0
-        words = np.random.SeedSequence([self.plan.seed, epoch, int(training)]).generate_state(2, np.uint32)
-        # The upper half is the same in all processes: noise of crystals is drawn from it, see skdim.network.noise.
-        self.noise_.manual_seed(int(words[0]) << 32 | (int(words[1]) + self.plan.rank) % 2**32)
+        self.noise_ = Noise.of_epoch(self.plan.seed, epoch, training, self.plan.rank)
         super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
 
     def partial_fit(self, X: Any, y: Any = None, classes: Any = None, **fit_params: Any) -> InfoMaxNet:

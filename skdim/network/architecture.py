@@ -1,13 +1,25 @@
-"""Numbers and names in, the checked shape of an encoder out."""
+"""The shape of an encoder, checked, and how the fields of earlier versions are read."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from math import isfinite
 from numbers import Real
+from typing import Any
 
 from skdim._parameters import check_choice, check_number
 from skdim.network.layers import ACTIVATIONS
+
+BLOCKS = ("separable", "sitenet")
+
+# Fields that this version no longer has: the only value of each that still means what this version computes, and what
+# to do about any other.
+_REMOVED: dict[str, tuple[Any, str]] = {
+    "radial": (False, "the distance enters as it is, which was measured to be better"),
+    "cutoff": (None, "n_neighbors of the featurizer limits what a site sees"),
+    "top_k": (None, "every pair takes part in the attention"),
+}
+FORMER_FIELDS = (*_REMOVED, "depth")
 
 
 @dataclass(frozen=True)
@@ -22,34 +34,27 @@ class EncoderConfig:
         Attention heads. Each attends over its own slice of the value vector.
     blocks : int
         Attention blocks; the environments are read from all of them.
-    depth : int
-        2 is the published network: embeddings of sites and distances, layers of their own for attention, value and
-        pair update, one more after the sum. 1 is separable: a hidden layer of the two site types, multiplied by and
-        added to functions of the distance; what is not separable is not worth its time (see the method page).
+    block : {"separable", "sitenet"}
+        "separable": a hidden layer of the two site types, multiplied by and added to functions of the distance.
+        "sitenet": the published network, with embeddings of sites and distances, a layer each for attention, value and
+        pair update, and one more after the sum.
     decay : tuple of float or None
-        Each head starts at attention d^-p with its own exponent p, the self pair left out. None starts flat.
+        Each head starts at attention d^-p with its own exponent p, the self pair left out. None starts flat, as the
+        published network does.
     difference : bool
-        Whether the absolute difference of the two sites' features is among the inputs of a pair.
-    radial : bool
-        False feeds the distance as it is, as the paper does; True expands it in a few smooth functions.
+        Whether the absolute difference of the two sites' features is among the inputs of a pair. The published network
+        has none.
     activation : str
         One of "silu", "mish", "relu", "gelu".
-    cutoff : float or None
-        Distance in Angstrom beyond which pairs are ignored.
-    top_k : int or None
-        k-softmax: each head keeps its k largest logits.
     """
 
     width: int = 192
     heads: int = 4
     blocks: int = 1
-    depth: int = 1
+    block: str = "separable"
     decay: tuple[float, ...] | None = (2.0, 4.0, 6.0, 8.0)
     difference: bool = True
-    radial: bool = False
     activation: str = "silu"
-    cutoff: float | None = None
-    top_k: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse shapes that cannot be built."""
@@ -57,16 +62,16 @@ class EncoderConfig:
             check_number(name, getattr(self, name), "whole numbers of at least 1", whole=True, least=1)
         if self.width % self.heads:
             raise ValueError(f"width={self.width}; accepted are multiples of heads={self.heads}.")
-        check_choice("depth", self.depth, (1, 2))
-        for name in ("difference", "radial"):
-            check_choice(name, getattr(self, name), (True, False))
+        check_choice("block", self.block, BLOCKS)
+        check_choice("difference", self.difference, (True, False))
         check_choice("activation", self.activation, ACTIVATIONS)
         if self.decay is not None:
             self._check_decay()
-        if self.top_k is not None:
-            check_number("top_k", self.top_k, "None and whole numbers of at least 1", whole=True, least=1)
-        if self.cutoff is not None:
-            check_number("cutoff", self.cutoff, "None and distances in Angstrom above 0", above=0)
+        if self.block == "sitenet" and (self.decay is not None or self.difference):
+            raise ValueError(
+                "block='sitenet' is the network as published, which has neither: give decay=None and difference=False "
+                f"with it, got decay={self.decay!r} and difference={self.difference!r}."
+            )
 
     def _check_decay(self) -> None:
         """Refuse what is not one exponent a head."""
@@ -74,3 +79,60 @@ class EncoderConfig:
         numbers = isinstance(powers, tuple) and all(isinstance(p, Real) and isfinite(p) for p in powers)
         if not numbers or len(powers or ()) != heads:
             raise ValueError(f"decay={powers!r}; accepted are None and one exponent for each of heads={heads}.")
+
+    @property
+    def has_pair_states(self) -> bool:
+        """Whether a state as wide as the network is computed for every pair, which takes most of the memory."""
+        return self.block == "sitenet" or self.blocks > 1
+
+
+def encoder_config(values: dict[str, Any]) -> EncoderConfig:
+    """Make a configuration of its fields, as given by a user or read from JSON.
+
+    Parameters
+    ----------
+    values : dict
+        Fields by name; lists become tuples. Fields of earlier versions are accepted with the one value that this
+        version computes: ``radial=False``, ``cutoff=None``, ``top_k=None``, ``depth=1`` and, for the published
+        network, ``depth=2``.
+
+    Returns
+    -------
+    EncoderConfig
+
+    Raises
+    ------
+    ValueError
+        If a value cannot be used, or belongs to an option that was removed.
+
+    Examples
+    --------
+    >>> encoder_config({"width": 64, "heads": 1, "depth": 2, "decay": None, "difference": False}).block
+    'sitenet'
+    >>> encoder_config({"radial": True})
+    Traceback (most recent call last):
+    ...
+    ValueError: radial=True was removed: the distance enters as it is, which was measured to be better.
+    """
+    fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    for name, (kept, instead) in _REMOVED.items():
+        value = fields.pop(name, kept)
+        if value is not kept:
+            raise ValueError(f"{name}={value!r} was removed: {instead}.")
+    if "depth" in fields:
+        fields |= _block_of_depth(fields.pop("depth"), fields)
+    return EncoderConfig(**fields)
+
+
+def _block_of_depth(depth: Any, others: dict[str, Any]) -> dict[str, str]:
+    """Name the block that a former depth stands for."""
+    if depth not in (1, 2) or isinstance(depth, bool):
+        raise ValueError(f"depth={depth!r} was removed: give block='separable' or block='sitenet'.")
+    default = EncoderConfig()
+    plain = others.get("decay", default.decay) is None and not others.get("difference", default.difference)
+    if depth == 2 and not plain:
+        raise ValueError(
+            "depth=2 with decay or difference was removed, as it was measured to be no better: leave depth out, or "
+            "give block='sitenet', decay=None and difference=False for the published network."
+        )
+    return {"block": BLOCKS[depth - 1]}

@@ -1,4 +1,4 @@
-"""Point sets in, batches of torch tensors out, each within a budget of pairs.
+"""Batches of torch tensors, gathered from point sets within a budget of pairs.
 
 Rows and pairs stay ragged: a batch holds exactly the pairs its crystals have, so no step pays for padding and a
 crystal's vector does not depend on the crystals beside it.
@@ -7,7 +7,7 @@ crystal's vector does not depend on the crystals beside it.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -68,6 +68,8 @@ class Batch:
         Occupancy by atomic number.
     index : LongTensor of shape (B,)
         Number of each crystal: its noise is drawn from it, whatever batch the crystal is in.
+    self_pairs : bool
+        Whether there may be pairs of a site with itself, at distance zero; supercells have them.
     """
 
     crystal: torch.Tensor
@@ -90,6 +92,7 @@ class Batch:
     features: torch.Tensor
     fractions: torch.Tensor
     index: torch.Tensor
+    self_pairs: bool
 
     def __len__(self) -> int:
         """Return the number of crystals."""
@@ -97,7 +100,9 @@ class Batch:
 
     def to(self, device: torch.device | str) -> Batch:
         """Return the batch on another device."""
-        return Batch(**{f.name: getattr(self, f.name).to(device) for f in fields(self)})
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        moved: dict[str, Any] = {k: v.to(device) if isinstance(v, torch.Tensor) else v for k, v in values.items()}
+        return Batch(**moved)
 
 
 def collate(points: PointSets, crystals: NDArray[np.int64], index: NDArray[np.int64] | None = None) -> Batch:
@@ -130,7 +135,7 @@ def collate(points: PointSets, crystals: NDArray[np.int64], index: NDArray[np.in
     occupancy = own.site_types.fractions[used].sum(1, dtype=np.float64)[site_type]
     atoms = own.multiplicity * occupancy
     total = np.bincount(crystal, atoms, minlength=len(own))
-    amount = own.count * own.weight * occupancy.astype(np.float32)[neighbor]
+    log_count = np.log(own.count * own.weight * occupancy.astype(np.float32)[neighbor], dtype=np.float32)
     return Batch(
         crystal=torch.from_numpy(crystal),
         site_type=torch.from_numpy(site_type),
@@ -140,7 +145,7 @@ def collate(points: PointSets, crystals: NDArray[np.int64], index: NDArray[np.in
         neighbor=torch.from_numpy(neighbor),
         distance=_float(own.distance),
         count=torch.from_numpy(own.count.astype(np.int64)),
-        log_count=_float(np.log(amount, dtype=np.float32)),
+        log_count=torch.from_numpy(log_count),
         extra=_float(own.extra),
         pair_type=torch.from_numpy(pair_type),
         pair_types=torch.from_numpy(np.stack([pair_types // len(used), pair_types % len(used)], 1)),
@@ -152,6 +157,7 @@ def collate(points: PointSets, crystals: NDArray[np.int64], index: NDArray[np.in
         features=_float(own.site_types.features[used]),
         fractions=_float(own.site_types.fractions[used]),
         index=torch.from_numpy(np.array(crystals if index is None else index, np.int64)),
+        self_pairs=bool(own.distance.min(initial=1.0) <= 0),
     )
 
 

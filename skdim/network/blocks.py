@@ -1,7 +1,7 @@
-"""States of sites and pairs in, the next states out: the two forms of Site-Net's attention block.
+"""The two forms of Site-Net's attention block: from states of sites and pairs to the next states.
 
-Shapes in comments: S rows, P pairs, U pair types, G groups (the pairs of one row with one site type), H heads,
-w width, E functions of the distance.
+Shapes in comments: S rows, P pairs, U pair types, G groups (the pairs of one row with one site type), H heads, w width,
+E functions of the distance.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from skdim.network.layers import activate, perceptron, scale
-from skdim.network.segments import reaches_kth, segment_exp, segment_softmax, segment_sum
+from skdim.network.layers import Perceptron, activate_, scale_
+from skdim.network.segments import run_starts, segment_exp, segment_softmax, segment_sum
 
 if TYPE_CHECKING:
     from skdim.network.architecture import EncoderConfig
@@ -58,7 +58,7 @@ class Outputs(NamedTuple):
 
 
 class _Block(nn.Module):
-    """What both forms share: projections of the two sites of a pair, and the softmax over the pairs of a site.
+    """What both forms share: projections of the two sites of a pair.
 
     Parameters
     ----------
@@ -91,17 +91,8 @@ class _Block(nn.Module):
             hidden = hidden + self.difference(pairs.difference)
         return hidden
 
-    def _scores(self, batch: Batch, logits: torch.Tensor | None, prior: torch.Tensor) -> torch.Tensor:
-        """Logits (P, H) on top of the prior, -inf where k-softmax leaves a pair out; None stands for zeros."""
-        scores, k = prior if logits is None else logits + prior, self.config.top_k
-        if k is None:
-            return scores
-        ranked = scores - batch.log_count.unsqueeze(1)
-        kept = reaches_kth(ranked, batch.log_count.exp(), batch.row, len(batch.site_type), k)
-        return scores.masked_fill(~kept, -torch.inf)
 
-
-class PublishedBlock(_Block):
+class SiteNetBlock(_Block):
     """The published block: a layer for each of attention, value and pair update, one more after the sum."""
 
     def __init__(
@@ -113,12 +104,8 @@ class PublishedBlock(_Block):
         self.edge = nn.Linear(n_edge, self.slices * width, bias=False)
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(self.slices))
         self.logit = nn.Linear(width, config.heads)
-        if config.decay is not None:
-            # Attention starts at the decay with distance and learns what departs from it.
-            nn.init.zeros_(self.logit.weight)
-            nn.init.zeros_(self.logit.bias)
-        self.value = perceptron(width, width, activation=activation)
-        self.site = perceptron(width, width, activation=activation)
+        self.value = Perceptron(width, width, activation=activation)
+        self.site = Perceptron(width, width, activation=activation)
 
     def forward(self, pairs: PairInputs, state: torch.Tensor, edge: torch.Tensor, prior: torch.Tensor) -> Outputs:
         """Take site states (S or K, n_site), edge states (P, n_edge) and prior logits (P, H)."""
@@ -128,13 +115,13 @@ class PublishedBlock(_Block):
         # One pass over the pairs for the product and the sum.
         hidden = hidden.addmm_(edge.to(hidden.dtype), self.edge.weight.T.to(hidden.dtype))  # (P, slices * w)
         parts = [
-            norm(activate(self.config.activation, h))
+            norm(activate_(self.config.activation, h))
             for norm, h in zip(self.norms, hidden.chunk(self.slices, 1), strict=True)
         ]
         batch, n_rows = pairs.batch, len(pairs.batch.site_type)
-        scores = self._scores(batch, self.logit(parts[0]), prior)
+        scores = self.logit(parts[0]) + prior
         attention, partition = segment_softmax(scores, batch.row, n_rows)
-        by_head = scale(self.value(parts[1]).unflatten(1, (self.config.heads, -1)), attention.unsqueeze(2))
+        by_head = scale_(self.value(parts[1]).unflatten(1, (self.config.heads, -1)), attention.unsqueeze(2))
         summed = segment_sum(by_head.flatten(1), batch.row, n_rows)  # (S, w)
         return Outputs(self.site(summed), parts[-1], partition, scores)
 
@@ -165,12 +152,17 @@ class SeparableBlock(_Block):
         # Attention starts at the decay with distance, or flat, and learns what departs from it.
         nn.init.zeros_(self.logit.weight)
         nn.init.zeros_(self.logit.bias)
+        self._looked_at: tuple[int, ...] = ()
+        self._zero = False
 
     def forward(self, pairs: PairInputs, state: torch.Tensor, edge: torch.Tensor, prior: torch.Tensor) -> Outputs:
         """Take site states (S or K, n_site), functions of the distance (P, E) and prior logits (P, H)."""
         batch, row, n_rows = pairs.batch, pairs.batch.row, len(pairs.batch.site_type)
-        pair_state = activate(self.config.activation, self._sites(pairs, state))  # (U, w)
-        scores = self._scores(batch, self._logits(pairs, pair_state, edge), prior)
+        pair_state = activate_(self.config.activation, self._sites(pairs, state))  # (U, w)
+        if not torch.is_grad_enabled() and self._attention_is_prior():
+            scores = prior
+        else:
+            scores = self._logits(pairs, pair_state, edge) + prior
         raised, top = segment_exp(scores, row, n_rows)
         group = (batch.by_group, batch.group_start) if pairs.of_types else None
         if group is not None:
@@ -184,16 +176,27 @@ class SeparableBlock(_Block):
         attention = torch.stack([s * share for s in sums], 2)  # (G, H, 1 + E)
         return Outputs(self._summed(pair_state, which, row, attention, n_rows), edge, total.log() + top, scores)
 
-    def _logits(self, pairs: PairInputs, pair_state: torch.Tensor, edge: torch.Tensor) -> torch.Tensor | None:
-        """What is learned of the attention (P, H); nothing but zeros is not worth a pass over pairs."""
-        if not torch.is_grad_enabled() and not self.logit.weight.any() and not self.logit.bias.any():
-            return None
+    def _attention_is_prior(self) -> bool:
+        """Whether nothing has been learned of the attention, so that no pass over the pairs is needed for it.
+
+        The weights are looked at once after each change, as a look makes the host wait for the device.
+        """
+        weights = (self.logit.weight, self.logit.bias)
+        # Tensors made in inference mode do not count their changes.
+        state = tuple(x for w in weights if not w.is_inference() for x in (id(w), w._version))
+        if not state or state != self._looked_at:
+            self._zero = not any(bool(w.any()) for w in weights)
+            self._looked_at = state
+        return self._zero
+
+    def _logits(self, pairs: PairInputs, pair_state: torch.Tensor, edge: torch.Tensor) -> torch.Tensor:
+        """What is learned of the attention (P, H)."""
         # Heads next to one another: loops over a few numbers for each of many pairs are slow.
         query = self.logit(pair_state).view(len(pair_state), self.config.heads, -1).transpose(1, 2).flatten(1)
         if pairs.of_types:
             query = query.index_select(0, pairs.batch.pair_type)
-        logits, *others = torch.split(query, self.config.heads, 1)
-        for function, factor in zip(edge.unbind(1), others, strict=True):
+        logits, *factors = torch.split(query, self.config.heads, 1)
+        for function, factor in zip(edge.unbind(1), factors, strict=True):
             logits = torch.addcmul(logits, factor, function.unsqueeze(1))
         return logits
 
@@ -210,8 +213,7 @@ class SeparableBlock(_Block):
         table = torch.addcmul(shift, pair_state.unsqueeze(1), scaling)  # (U, 1 + E, w)
         head, function = (torch.arange(n, device=row.device) for n in (heads, n_edge))
         first = head.view(-1, 1, 1) + heads * function  # (H, 1, 1 + E)
-        size = torch.bincount(row, minlength=n_rows)
-        start = (size.cumsum(0) - size + len(row) * head.unsqueeze(1)) * n_edge  # (H, S)
+        start = (run_starts(row, n_rows) + len(row) * head.unsqueeze(1)) * n_edge  # (H, S)
         weights = attention.transpose(0, 1).flatten()  # (H * G * (1 + E))
         taken = (which.unsqueeze(1) * (heads * n_edge) + first).flatten()
         table = table.reshape(-1, pair_state.shape[1] // heads)

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from skdim._parameters import check_choice, check_number
-from skdim.network.architecture import EncoderConfig
+from skdim.network.architecture import EncoderConfig, encoder_config
 from skdim.network.estimators import ESTIMATORS
 
 NEGATIVES = ("crystal", "species", "distances", "neighbors")
@@ -115,9 +115,3 @@ class ModelConfig:
             if values[name] is not None:
                 values[name] = encoder_config(values[name])
         return cls(**{**values, "objective": ObjectiveConfig(**values["objective"])})
-
-
-def encoder_config(values: dict[str, Any]) -> EncoderConfig:
-    """Return the configuration with these fields; lists become tuples."""
-    fixed: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-    return EncoderConfig(**fixed)

@@ -1,4 +1,4 @@
-"""A batch in, one environment vector a site out: Site-Net's attention over the neighbourhood of each site.
+"""Site-Net's attention over the neighbourhood of each site, which gives the site its environment vector.
 
 Site-Net [1]_ looks at every bond z_ij = [x_i, x_j, e_ij] of a site, weighs the bonds by attention and sums them:
 
@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import nn
 
-from skdim.network.blocks import PublishedBlock, SeparableBlock, first_pairs, later_pairs
-from skdim.network.layers import perceptron, radial_basis
+from skdim.network.blocks import SeparableBlock, SiteNetBlock, first_pairs, later_pairs
+from skdim.network.layers import Perceptron
 from skdim.network.segments import segment_softmax
 
 if TYPE_CHECKING:
@@ -82,19 +82,19 @@ class SiteNetEncoder(nn.Module):
         # Interaction features beside the distance, such as a Coulomb term, contain the centre.
         self.n_extra = 0 if hide_centre else n_extra
         self.register_buffer("exponents", torch.tensor(config.decay or [0.0] * config.heads), persistent=False)
-        n_edge, width, activation = (4 if config.radial else 1) + self.n_extra, config.width, config.activation
+        n_edge, width, activation = 1 + self.n_extra, config.width, config.activation
         self.embed_site = self.embed_edge = None
         sizes = (n_features, n_edge)
-        if config.depth == 2:
-            self.embed_site = perceptron(n_features, width, activation=activation)
-            self.embed_edge = perceptron(n_edge, width, activation=activation)
+        if config.block == "sitenet":
+            self.embed_site = Perceptron(n_features, width, activation=activation)
+            self.embed_edge = Perceptron(n_edge, width, activation=activation)
             sizes = (width, width)
         n_difference = n_features if config.difference and not hide_centre else 0
         shapes = [(*sizes, n_difference), *[(width, sizes[1], 0)] * (config.blocks - 1)]
         self.blocks = nn.ModuleList(
             SeparableBlock(*shape, config, hide_centre)
-            if config.depth == 1
-            else PublishedBlock(*shape, config, last=k == config.blocks - 1, hide_centre=hide_centre)
+            if config.block == "separable"
+            else SiteNetBlock(*shape, config, last=k == config.blocks - 1, hide_centre=hide_centre)
             for k, shape in enumerate(shapes)
         )
 
@@ -134,7 +134,8 @@ class SiteNetEncoder(nn.Module):
             pairs = later_pairs(batch)
             outputs.append(state)
             partitions.append(partition)
-        return Environments(torch.cat(outputs, 1), partitions[0], scores)
+        vector = outputs[0] if len(outputs) == 1 else torch.cat(outputs, 1)
+        return Environments(vector, partitions[0], scores)
 
     def surroundings(self, batch: Batch, geometry: Geometry, environments: Environments) -> torch.Tensor:
         """Logarithm of the sum of exponentials of the prior, (S, H): how much there is around a site.
@@ -147,29 +148,23 @@ class SiteNetEncoder(nn.Module):
 
     def same_geometry(self, other: SiteNetEncoder) -> bool:
         """Whether the two take the same of distances, so that it need be computed once only."""
-        mine, theirs = ((e.config.heads, e.config.decay, e.config.cutoff, e.config.radial) for e in (self, other))
+        mine, theirs = ((e.config.heads, e.config.decay) for e in (self, other))
         return mine == theirs and self.n_extra == other.n_extra
 
     def geometry(self, batch: Batch, distance: torch.Tensor) -> Geometry:
         """Prior logits and functions of the distances (P,)."""
-        # The self pair has d = 0; where powers of d are taken it is closed, so any moderate distance will do.
-        instead = 1.0 if self.config.decay is not None else _NEAR
-        safe = distance.masked_fill(distance <= 0, instead) if self.config.radial else distance
-        edge = radial_basis(safe) if self.config.radial else safe.unsqueeze(1)
+        edge = distance.unsqueeze(1)
         if self.n_extra:
             edge = torch.cat([edge, batch.extra], 1)
         return Geometry(self._prior(batch, distance), edge)
 
     def _prior(self, batch: Batch, distance: torch.Tensor) -> torch.Tensor:
-        """Logits (P, H) before anything is learned: counts, cutoff, decay with distance."""
-        prior = batch.log_count.unsqueeze(1).expand(-1, self.config.heads)
-        closed = torch.zeros_like(distance, dtype=torch.bool)
-        if self.config.decay is not None:
-            closed = distance <= 0
-            prior = prior - self.exponents * distance.clamp_min(_NEAR).log().unsqueeze(1)
-        if self.config.cutoff is not None:
-            closed = closed | (distance > self.config.cutoff)
-        if not closed.any():
+        """Logits (P, H) before anything is learned: counts, and decay with distance."""
+        counts = batch.log_count.unsqueeze(1)
+        if self.config.decay is None:
+            return counts.expand(-1, self.config.heads)
+        prior = counts - self.exponents * distance.clamp_min(_NEAR).log().unsqueeze(1)
+        if not batch.self_pairs:
             return prior
         # Finite, so that a site with nothing but closed pairs still has a softmax, over all of their copies.
-        return torch.where(closed.unsqueeze(1), batch.log_count.unsqueeze(1) - _CLOSED, prior)
+        return torch.where((distance <= 0).unsqueeze(1), counts - _CLOSED, prior)

@@ -1,4 +1,4 @@
-"""A batch in; losses in training and crystal vectors afterwards: encoders, readout and objectives put together."""
+"""Encoders, objectives and readout put together: losses in training, and crystal vectors afterwards."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from torch import nn
 
 from skdim.network.encoder import SiteNetEncoder
 from skdim.network.infomax import ContextObjective
-from skdim.network.layers import perceptron
+from skdim.network.layers import Perceptron
 from skdim.network.noise import crystal_noise, pair_noise
-from skdim.network.segments import MOMENTS, SIGNED_MOMENTS, mean_and_covariance, runs_of, weighted_moments, weighted_sum
+from skdim.network.readout import pool_sites
 from skdim.network.threads import use_one_thread_after_fork
 from skdim.network.two_level import TwoLevelObjective
 
@@ -20,13 +20,9 @@ if TYPE_CHECKING:
     from skdim.network.batches import Batch
     from skdim.network.config import ModelConfig, ObjectiveConfig
     from skdim.network.encoder import Geometry
-    from skdim.network.segments import Runs
+    from skdim.network.noise import Noise
 
 
-# Parts of a site whose spread and extremes over the crystal are read: few numbers that each mean something. Of the wide
-# environments the mean is read, and which way they change from the electropositive to the electronegative sites.
-_ALL_MOMENTS = ("raw", "density", "surprise")
-_POLAR = "Electronegativity"
 _FORMER_NAME = "published"  # of the two-level objective, in saved weights
 # Powers of a spacing of atoms by which site features are divided.
 _DENSITIES = {"per_volume": 3, "per_length": 1}
@@ -57,7 +53,7 @@ class ContextTower(nn.Module):
         super().__init__()
         self.encoder = SiteNetEncoder(n_features, n_extra, config, hide_centre=True)
         width = self.encoder.out_width
-        self.head = perceptron(width, width, activation=config.activation)
+        self.head = Perceptron(width, width, activation=config.activation)
         self.objective = ContextObjective(width, element_share)
 
     def forward(
@@ -105,23 +101,23 @@ class CrystalModel(nn.Module):
         """Standardised and bounded site features (K, F)."""
         return ((batch.features - self.feature_mean) / self.feature_scale).clamp(-4.0, 4.0)
 
-    def losses(self, batch: Batch, generator: torch.Generator) -> dict[str, torch.Tensor]:
+    def losses(self, batch: Batch, noise: Noise) -> dict[str, torch.Tensor]:
         """Return each objective's weighted loss; their sum trains the model.
 
         Parameters
         ----------
         batch : Batch
-            At least two crystals where false samples are needed.
-        generator : torch.Generator
-            Source of all noise.
+            At least two crystals where negatives are needed.
+        noise : Noise
+            Of the epoch.
         """
         features, objective = self.features(batch), self.config.objective
         losses: dict[str, torch.Tensor] = {}
         if self.context is not None and objective.context > 0:
-            context = self.context(batch, features, disturbed(batch, objective, generator))
+            context = self.context(batch, features, disturbed(batch, objective, noise))
             losses["context"] = objective.context * self.context.objective(batch, context)
         if self.two_level is not None:
-            losses.update(self.two_level.losses(batch, features, self.encoder, generator))
+            losses.update(self.two_level.losses(batch, features, self.encoder, noise.generator))
         return losses
 
     def site_parts(self, batch: Batch) -> dict[str, torch.Tensor]:
@@ -140,90 +136,23 @@ class CrystalModel(nn.Module):
             parts["surprise"] = objective.surprise(batch, objective.log_probabilities(context)).unsqueeze(1)
         return parts
 
-    def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Any:
-        """Return the losses when given a source of noise, else the crystal vectors.
+    def forward(self, batch: Batch, noise: Noise | None = None) -> Any:
+        """Return the losses when given noise, else the crystal vectors.
 
         Both go through here because tools that wrap a module for several processes see only this method.
         """
-        return self.vectors(batch) if generator is None else self.losses(batch, generator)
+        return self.vectors(batch) if noise is None else self.losses(batch, noise)
 
     def vectors(self, batch: Batch) -> torch.Tensor:
         """Crystal vectors (B, D), before they are standardised."""
         if self.config.readout == "network" and self.two_level is not None:
             return self.two_level.vectors(batch, self.encoder(batch, self.features(batch), batch.distance).vector)
-        parts = self.site_parts(batch)
-        sites, weight = runs_of(batch.crystal, len(batch)), batch.site_weight
-        few = torch.cat([v for k, v in parts.items() if k in _ALL_MOMENTS], 1)
-        polarity = parts["raw"][:, self._polar_column]
-        wide = mean_and_covariance([v for k, v in parts.items() if k not in _ALL_MOMENTS], polarity, weight, sites)
-        amounts = densities(batch, parts["density"], self._spacings, sites)
-        return torch.cat([*weighted_moments(few, weight, sites), *wide, *amounts], 1)
-
-    @property
-    def _polar_column(self) -> int:
-        """Site feature that tells electropositive from electronegative sites; without electronegativity the first."""
-        names = self.config.feature_names
-        return names.index(_POLAR) if _POLAR in names else 0
-
-    @property
-    def _spacings(self) -> dict[str, tuple[int, float]]:
-        """Name, head and exponent of the spacings that a site sees: of the gentlest and of the steepest decay."""
-        powers = self.config.encoder.decay or ()
-        usable = sorted((power, head) for head, power in enumerate(powers) if power >= 1)
-        return {f"d{power:g}": (head, power) for power, head in usable[:1] + usable[1:][-1:]}
-
-    def column_names(self, batch: Batch) -> list[str]:
-        """Names of the columns of the vector, given any batch."""
-        if self.config.readout == "network":
-            return [f"global_{k}" for k in range(self.config.global_dim)]
-        few: list[str] = []
-        wide: list[str] = []
-        for part, values in self.site_parts(batch).items():
-            own = self.config.feature_names if part == "raw" else range(values.shape[1])
-            if part in _ALL_MOMENTS:
-                few += [f"{part}_{k}" for k in own]
-            else:
-                wide += [f"{part}_{k}_{moment}" for moment in SIGNED_MOMENTS for k in own]
-        names = [f"{name}_{moment}" for moment in MOMENTS for name in few]
-        kinds = [*_DENSITIES, *(f"{density}_{spacing}" for spacing in self._spacings for density in _DENSITIES)]
-        return names + wide + [f"{name}_{kind}" for kind in kinds for name in self.config.feature_names]
+        return pool_sites(batch, self.site_parts(batch), self.config)
 
 
-def densities(
-    batch: Batch, log_sums: torch.Tensor, spacings: dict[str, tuple[int, float]], sites: Runs
-) -> list[torch.Tensor]:
-    """Site features, in their own units, per volume and per length, averaged over the sites.
-
-    Stiffness, polarisation and electrostatic energy go with what an element brings per volume or per distance, such as
-    its valence electrons, rather than per atom. The volume is that of the cell per atom and, for each spacing, that of
-    a cube as wide as the site's distance to its neighbours: the generalised mean (sum over j of d_ij^-p)^(-1/p).
-
-    Parameters
-    ----------
-    batch : Batch
-        B crystals, S rows, F site features.
-    log_sums : Tensor of shape (S, H)
-        Logarithm of the sum over a site's pairs of d^-p, by head.
-    spacings : dict of str to (int, float)
-        Head and exponent p of each of the N spacings that a site sees.
-    sites : Runs
-        Rows of each crystal.
-
-    Returns
-    -------
-    list of Tensor of shape (B, F)
-        Two for the volume of the cell and two for each spacing: per volume and per length.
-    """
-    features = batch.features.index_select(0, batch.site_type)
-    by_crystal = batch.volume.pow(-1.0 / 3.0).index_select(0, batch.crystal)
-    inverse = [by_crystal, *((log_sums[:, head] / power).exp() for head, power in spacings.values())]
-    weights = [batch.site_weight * i**power for i in inverse for power in _DENSITIES.values()]
-    return [weighted_sum(features, w, sites) for w in weights]
-
-
-def disturbed(batch: Batch, objective: ObjectiveConfig, generator: torch.Generator) -> torch.Tensor:
+def disturbed(batch: Batch, objective: ObjectiveConfig, noise: Noise) -> torch.Tensor:
     """Distances (P,) with noise on each and a strain on each crystal, drawn for the crystal and not for the batch."""
-    strain = objective.strain * crystal_noise(batch, generator)
-    logarithm = objective.jitter * pair_noise(batch, generator)
+    strain = objective.strain * crystal_noise(batch, noise)
+    logarithm = objective.jitter * pair_noise(batch, noise)
     logarithm += strain.index_select(0, batch.crystal).index_select(0, batch.row)
     return batch.distance * logarithm.exp_()

@@ -1,13 +1,15 @@
-"""A seed and the numbers of crystals in, noise for each of them out: the same in every batch and in every process.
+"""Noise for crystals: the same in every batch and in every process.
 
-Counter-based: a number is a hash of the seed, the crystal and what is drawn for it, so none depends on another draw.
+Counter-based: a number is a hash of a key, the crystal and what is drawn for it, so none depends on another draw.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 if TYPE_CHECKING:
@@ -19,29 +21,65 @@ _FIRST, _SECOND = 0xBF58476D1CE4E5B9 - 2**64, 0x94D049BB133111EB - 2**64
 _LOW = 2**32 - 1
 
 
-def crystal_noise(batch: Batch, generator: torch.Generator) -> torch.Tensor:
-    """Standard normal number (B,) for each crystal of a batch, from the generator's seed and the crystal's index."""
-    return _normal(_crystal_keys(batch, generator))
+@dataclass(frozen=True)
+class Noise:
+    """The randomness of one epoch.
+
+    Attributes
+    ----------
+    key : int
+        Of 32 bits. What is drawn for a crystal is a hash of it: the same in every batch and process.
+    generator : torch.Generator
+        Source of what is drawn for a batch, one draw after the other; each process has its own.
+    """
+
+    key: int
+    generator: torch.Generator
+
+    @classmethod
+    def of_epoch(cls, seed: int, epoch: int, training: bool, rank: int = 0) -> Noise:
+        """Return the noise of one epoch of a training.
+
+        Parameters
+        ----------
+        seed : int
+            Of the training.
+        epoch : int
+            Counted from zero.
+        training : bool
+            False for held-out crystals, whose noise is independent of that in training.
+        rank : int, default=0
+            Which process of the training this is.
+
+        Returns
+        -------
+        Noise
+        """
+        key, own = np.random.SeedSequence([seed, epoch, int(training)]).generate_state(2, np.uint32).tolist()
+        return cls(key, torch.Generator().manual_seed(key << 32 | (own + rank) % 2**32))
 
 
-def pair_noise(batch: Batch, generator: torch.Generator) -> torch.Tensor:
+def crystal_noise(batch: Batch, noise: Noise) -> torch.Tensor:
+    """Standard normal number (B,) for each crystal of a batch, from the key and the crystal's index."""
+    return _normal(_crystal_keys(batch, noise.key))
+
+
+def pair_noise(batch: Batch, noise: Noise) -> torch.Tensor:
     """Standard normal number (P,) for each pair of a batch, numbered within its crystal."""
     crystal = batch.crystal.index_select(0, batch.row)
     first = torch.searchsorted(crystal, torch.arange(len(batch), device=crystal.device))
     # Counted from the crystal's first pair: the part that all pairs of a crystal share is put into its key.
-    keys = _crystal_keys(batch, generator).sub_(first.mul_(_STEP))
+    keys = _crystal_keys(batch, noise.key).sub_(first.mul_(_STEP))
     number = torch.arange(1, len(crystal) + 1, device=crystal.device)
-    return _normal(_mixed(number.mul_(_STEP).add_(keys.index_select(0, crystal))))
+    return _normal(_mix_(number.mul_(_STEP).add_(keys.index_select(0, crystal))))
 
 
-def _crystal_keys(batch: Batch, generator: torch.Generator) -> torch.Tensor:
+def _crystal_keys(batch: Batch, key: int) -> torch.Tensor:
     """A number (B,) of 64 bits for each crystal."""
-    # The upper half of the seed: processes of one training differ in the lower one.
-    seed = (generator.initial_seed() & (2**64 - 1)) >> 32
-    return _mixed(_mixed(batch.index * _STEP + seed).add_(seed))
+    return _mix_(_mix_(batch.index * _STEP + key).add_(key))
 
 
-def _mixed(bits: torch.Tensor) -> torch.Tensor:
+def _mix_(bits: torch.Tensor) -> torch.Tensor:
     """Hash numbers of 64 bits in place: SplitMix64. Products are meant to overflow, shifts to fill with zeros."""
     for shift, factor in ((30, _FIRST), (27, _SECOND)):
         bits ^= (bits >> shift).bitwise_and_(2 ** (64 - shift) - 1)

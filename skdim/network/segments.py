@@ -1,4 +1,4 @@
-"""Values of ragged segments in, their sums, softmaxes and moments out: the arithmetic under attention and readout.
+"""Sums, softmaxes and moments over ragged segments: the arithmetic of attention and readout.
 
 Shapes: N values in S segments; ``index`` (N,) is each value's segment. Sums run in the order of the values, so
 results repeat bit by bit.
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 # Exponentials of logits within this bound, and sums of many, are far from what single precision cannot hold.
-_SAFE = 60.0
+_MODERATE = 60.0
 
 
 def segment_sum(values: torch.Tensor, index: torch.Tensor, n_segments: int) -> torch.Tensor:
@@ -31,10 +31,15 @@ class Runs(NamedTuple):
     start: torch.Tensor  # (S,) first value of each segment
 
 
+def run_starts(index: torch.Tensor, n_segments: int) -> torch.Tensor:
+    """First value (S,) of each segment of an index (N,) that ascends."""
+    size = torch.bincount(index, minlength=n_segments)
+    return size.cumsum(0) - size
+
+
 def runs_of(index: torch.Tensor, n_segments: int) -> Runs:
     """Where each segment of an index (N,) begins, which must ascend."""
-    size = torch.bincount(index, minlength=n_segments)
-    return Runs(index, torch.arange(len(index), device=index.device), size.cumsum(0) - size)
+    return Runs(index, torch.arange(len(index), device=index.device), run_starts(index, n_segments))
 
 
 def weighted_sum(values: torch.Tensor, weight: torch.Tensor, runs: Runs) -> torch.Tensor:
@@ -53,18 +58,48 @@ def segment_max(values: torch.Tensor, index: torch.Tensor, n_segments: int) -> t
     return start.scatter_reduce(0, index.unsqueeze(1).expand_as(values), values, "amax")
 
 
+def run_max(values: torch.Tensor, index: torch.Tensor, n_segments: int) -> torch.Tensor:
+    """What `segment_max` gives, of an index that ascends, in half the time."""
+    size = torch.bincount(index, minlength=n_segments)
+    # Unsafe: the sizes are not checked again.
+    return torch.segment_reduce(values.contiguous(), "max", lengths=size, axis=0, unsafe=True)
+
+
+def _are_moderate(logits: torch.Tensor) -> bool:
+    """Whether single precision holds the exponentials, and sums of many."""
+    least, most = torch.aminmax(logits)
+    return bool(least > -_MODERATE and most < _MODERATE)
+
+
 def segment_exp(
     logits: torch.Tensor, index: torch.Tensor, n_segments: int
 ) -> tuple[torch.Tensor, torch.Tensor | float]:
-    """Exponentials (N, H) that can be summed, and the logarithm by which they were lowered, (S, H) or zero for all.
+    """Exponentials that can be summed over each segment.
 
-    Where single precision holds the exponentials as they are, no segment's largest has to be looked up.
+    Nothing is lowered where single precision holds the exponentials as they are. Whether that is so for all is looked
+    up on the processor alone: anywhere else the host would have to wait for it.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (N, H)
+        A logit of -inf takes no part; every segment needs one that is finite.
+    index : LongTensor of shape (N,)
+        Segment of each value, ascending.
+    n_segments : int
+        Number of segments S.
+
+    Returns
+    -------
+    raised : Tensor of shape (N, H)
+        Exponentials of the logits, lowered by `top`.
+    top : Tensor of shape (S, H), or 0.0
+        The largest logit of a segment where single precision could not hold its exponential, else zero.
     """
-    least, most = torch.aminmax(logits.detach())
-    if least > -_SAFE and most < _SAFE:
+    if logits.device.type == "cpu" and _are_moderate(logits.detach()):
         return logits.exp(), 0.0
-    top = segment_max(logits.detach(), index, n_segments)
-    return (logits - top.index_select(0, index)).exp(), top
+    largest = run_max(logits.detach(), index, n_segments)
+    top = largest.masked_fill(largest.abs() <= _MODERATE, 0.0)
+    return (logits - top.index_select(0, index)).exp_(), top
 
 
 def segment_softmax(logits: torch.Tensor, index: torch.Tensor, n_segments: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -75,7 +110,7 @@ def segment_softmax(logits: torch.Tensor, index: torch.Tensor, n_segments: int) 
     logits : Tensor of shape (N, H)
         A logit of -inf takes no part; every segment needs one that is finite.
     index : LongTensor of shape (N,)
-        Segment of each value.
+        Segment of each value, ascending.
     n_segments : int
         Number of segments S.
 
@@ -92,53 +127,9 @@ def segment_softmax(logits: torch.Tensor, index: torch.Tensor, n_segments: int) 
 
 
 def segment_logsumexp(values: torch.Tensor, index: torch.Tensor, n_segments: int) -> torch.Tensor:
-    """Logarithm of the sum of exponentials of the values (N,) of each segment, giving (S,)."""
-    return segment_softmax(values.unsqueeze(1), index, n_segments)[1].squeeze(1)
-
-
-def reaches_kth(
-    logits: torch.Tensor, counts: torch.Tensor, index: torch.Tensor, n_segments: int, k: int
-) -> torch.Tensor:
-    """Whether each logit is among the k largest of its segment.
-
-    Parameters
-    ----------
-    logits : Tensor of shape (N, H)
-        Each column is ranked by itself.
-    counts : Tensor of shape (N,)
-        How many equal values each one stands for.
-    index : LongTensor of shape (N,)
-        Segment of each value.
-    n_segments : int
-        Number of segments S.
-    k : int
-        How many to keep, counted with multiplicity. All that tie with the last one stay, so that the choice does not
-        depend on an order among equals.
-
-    Returns
-    -------
-    BoolTensor of shape (N, H)
-    """
-    return torch.stack([_column_reaches(c, counts, index, n_segments, k) for c in logits.detach().unbind(1)], 1)
-
-
-def _column_reaches(
-    logit: torch.Tensor, counts: torch.Tensor, index: torch.Tensor, n_segments: int, k: int
-) -> torch.Tensor:
-    """One column of `reaches_kth`."""
-    order = torch.argsort(logit, descending=True, stable=True)
-    order = order[torch.argsort(index[order], stable=True)]
-    segment, count = index[order], counts[order].double()
-    total = count.cumsum(0)
-    before = total - count
-    first = torch.searchsorted(segment, torch.arange(n_segments, device=segment.device))
-    before = before - before[first].index_select(0, segment)
-    kept = torch.zeros_like(order, dtype=torch.bool)
-    kept[order] = before < k - 1e-6
-    border = logit.masked_fill(~kept, torch.inf).unsqueeze(1)
-    threshold = -segment_max(-border, index, n_segments).squeeze(1).index_select(0, index)
-    # Equal pairs may differ in the last bits; a tie is a tie within rounding.
-    return logit >= threshold - 1e-5 * threshold.abs() - 1e-7
+    """Logarithm of the sum of exponentials of the values (N,) of each segment, in any order, giving (S,)."""
+    top = segment_max(values.detach().unsqueeze(1), index, n_segments).squeeze(1)
+    return segment_sum((values - top.index_select(0, index)).exp(), index, n_segments).log() + top
 
 
 MOMENTS = ("mean", "deviation", "minimum", "maximum")

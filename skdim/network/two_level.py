@@ -9,7 +9,7 @@ from torch import nn
 
 from skdim.network.estimators import gaussian_kl
 from skdim.network.infomax import Gaussian, GlobalObjective, LocalObjective, PriorMatching
-from skdim.network.layers import perceptron
+from skdim.network.layers import Perceptron
 from skdim.network.negatives import (
     expand,
     other_crystals,
@@ -49,8 +49,8 @@ class TwoLevelObjective(nn.Module):
         self.config = config
         objective, activation = config.objective, config.encoder.activation
         self.local = Gaussian(n_in, config.local_dim)
-        self.before = perceptron(config.local_dim, 64, 128, activation=activation)
-        self.after = perceptron(128, 64, activation=activation)
+        self.before = Perceptron(config.local_dim, 64, 128, activation=activation)
+        self.after = Perceptron(128, 64, activation=activation)
         self.global_ = Gaussian(64, config.global_dim)
         self.local_objective = LocalObjective(config.local_dim, n_features, objective.estimator)
         self.global_objective = GlobalObjective(config.global_dim, config.local_dim, objective.estimator)

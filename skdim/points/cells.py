@@ -20,7 +20,7 @@ import moyopy
 import numpy as np
 from numpy.typing import NDArray
 
-from skdim.crystals.prechecks import site_species
+from skdim.crystals.crystal import site_species
 
 if TYPE_CHECKING:
     from pymatgen.core.structure import IStructure

@@ -11,8 +11,7 @@ import numpy as np
 from pymatgen.core.structure import IStructure
 
 from skdim._allocator import keep_freed_memory
-from skdim.crystals.prechecks import site_species
-from skdim.crystals.structures import try_structure
+from skdim.crystals.structures import Crystal, source_of, try_crystal
 from skdim.points.assembly import PointSetConfig, assemble
 from skdim.points.features import ElementTable, SiteFeaturizer, site_types_from_sites, site_types_from_species
 from skdim.points.neighbors import Cell
@@ -24,7 +23,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from skdim.crystals.notes import Note
     from skdim.points.pointcache import Cache, Entries
+
+    Decided = tuple[int, str | None, Note]
+    """Row within the chunk, the file that it is, and what was decided in reading it."""
 
 # Directed pairs that are worked on at once: some tens of megabytes. Usual crystals are far below it, but a chunk of
 # them may hold several of thousands of sites.
@@ -73,6 +76,7 @@ class Featurized(NamedTuple):
     points: PointSets  # one crystal a row, those that failed without sites
     failures: list[tuple[int, str]]  # row within the chunk, reason
     notes: list[str]  # what is wrong with the cache
+    decided: list[Decided]  # what was decided in reading
 
 
 class Prepared(NamedTuple):
@@ -86,6 +90,7 @@ class Prepared(NamedTuple):
     site_types: SiteTypes
     usable: list[int]  # row of each crystal
     failures: list[tuple[int, str]]
+    decided: list[Decided]
     n_rows: int
 
     def cells(self) -> list[Cell]:
@@ -119,13 +124,14 @@ def prepare(rows: Sequence[object], work: Work) -> Sequence[object] | Prepared:
     table = work.features
     if not isinstance(table, ElementTable) or not sends_arrays(rows, work):
         return rows
-    structures, failures = _read(dict(enumerate(rows)), work)
-    if not structures:
+    crystals, failures = _read(dict(enumerate(rows)), work)
+    if not crystals:
         return rows
-    cells, site_types = cells_and_site_types(list(structures.values()), table)
+    cells, site_types = cells_and_site_types(list(crystals.values()), table)
     lattices, fracs, site_type, volumes = zip(*((c.lattice, c.frac, c.site_type, c.volume) for c in cells), strict=True)
     stacked = np.stack(lattices), np.concatenate(fracs), np.concatenate(site_type)
-    return Prepared(*stacked, list(map(len, fracs)), list(volumes), site_types, list(structures), failures, len(rows))
+    sizes, decided = list(map(len, fracs)), _decided(rows, crystals)
+    return Prepared(*stacked, sizes, list(volumes), site_types, list(crystals), failures, decided, len(rows))
 
 
 def featurize(rows: Sequence[object] | Prepared, work: Work) -> Featurized:
@@ -146,55 +152,59 @@ def featurize(rows: Sequence[object] | Prepared, work: Work) -> Featurized:
     keep_freed_memory()
     if isinstance(rows, Prepared):
         points = _point_sets(rows.cells(), rows.site_types, work.config)
-        return Featurized(_spread(points, rows.usable, rows.n_rows), sorted(rows.failures), [])
+        return Featurized(_spread(points, rows.usable, rows.n_rows), sorted(rows.failures), [], rows.decided)
     # Worker processes live on between calls, while their caller may have gone elsewhere; other machines may lack it.
     if work.folder is not None and os.getcwd() != work.folder and os.path.isdir(work.folder):
         os.chdir(work.folder)
     if work.cache is not None:
         with work.cache.open() as entries:
-            points, failures = _through_cache(rows, work, entries)
-            return Featurized(points, failures, entries.notes)
-    structures, failures = _read(dict(enumerate(rows)), work)
-    points, usable, more = _assembled(structures, work)
-    return Featurized(_spread(points, usable, len(rows)), sorted(failures + more), [])
+            points, failures, decided = _through_cache(rows, work, entries)
+            return Featurized(points, failures, entries.notes, decided)
+    crystals, failures = _read(dict(enumerate(rows)), work)
+    points, usable, more = _assembled(crystals, work)
+    return Featurized(_spread(points, usable, len(rows)), sorted(failures + more), [], _decided(rows, crystals))
 
 
-def _through_cache(rows: Sequence[object], work: Work, entries: Entries) -> tuple[PointSets, list[tuple[int, str]]]:
+def _through_cache(
+    rows: Sequence[object], work: Work, entries: Entries
+) -> tuple[PointSets, list[tuple[int, str]], list[Decided]]:
     """Take from the cache what it has, and leave there what it has not."""
     keys = entries.source_keys(rows, work.max_sites)
     known = entries.load(keys)
-    structures, failures = _read({row: source for row, source in enumerate(rows) if row not in known}, work)
-    others = {row: entries.structure_key(s) for row, s in structures.items() if row not in keys}
+    crystals, failures = _read({row: source for row, source in enumerate(rows) if row not in known}, work)
+    others = {row: entries.crystal_key(crystal) for row, crystal in crystals.items() if row not in keys}
     known |= entries.load(others)
-    points, usable, more = _assembled({row: s for row, s in structures.items() if row not in known}, work)
+    points, usable, more = _assembled({row: one for row, one in crystals.items() if row not in known}, work)
     known |= entries.store({row: (keys | others)[row] for row in usable}, points)
     order = sorted(known)
     points = PointSets.concatenate([known[row] for row in order]) if order else points
-    return _spread(points, order, len(rows)), sorted(failures + more)
+    return _spread(points, order, len(rows)), sorted(failures + more), _decided(rows, crystals)
 
 
-def _read(rows: Mapping[int, object], work: Work) -> tuple[dict[int, IStructure], list[tuple[int, str]]]:
-    """Checked structures by row, and the reasons of the rows that failed."""
+def _decided(rows: Sequence[object], crystals: Mapping[int, Crystal]) -> list[Decided]:
+    """List what was decided in reading crystals, with their rows and the files that they come from."""
+    return [(row, source_of(rows[row]), note) for row, crystal in crystals.items() for note in crystal.notes]
+
+
+def _read(rows: Mapping[int, object], work: Work) -> tuple[dict[int, Crystal], list[tuple[int, str]]]:
+    """Checked crystals by row, and the reasons of the rows that failed."""
     accepted = None
     if isinstance(work.features, ElementTable):
         accepted = frozenset(np.flatnonzero(work.features.supported).tolist())
     tried = {
-        row: try_structure(source, max_sites=work.max_sites, max_atomic_number=accepted) for row, source in rows.items()
+        row: try_crystal(source, max_sites=work.max_sites, max_atomic_number=accepted) for row, source in rows.items()
     }
     failures = [(row, reason) for row, (_, reason) in tried.items() if reason is not None]
-    return {row: structure for row, (structure, _) in tried.items() if structure is not None}, failures
+    return {row: crystal for row, (crystal, _) in tried.items() if crystal is not None}, failures
 
 
-def _assembled(structures: Mapping[int, IStructure], work: Work) -> tuple[PointSets, list[int], list[tuple[int, str]]]:
-    """The point sets of checked structures, their rows, and the reasons of rows without site features."""
-    structures, values, failures = _describe(structures, work.features)
-    if not structures:
+def _assembled(crystals: Mapping[int, Crystal], work: Work) -> tuple[PointSets, list[int], list[tuple[int, str]]]:
+    """The point sets of checked crystals, their rows, and the reasons of rows without site features."""
+    crystals, values, failures = _describe(crystals, work.features)
+    if not crystals:
         return no_crystals(0, work.config), [], failures
-    return (
-        _point_sets(*cells_and_site_types(list(structures.values()), values), work.config),
-        list(structures),
-        failures,
-    )
+    points = _point_sets(*cells_and_site_types(list(crystals.values()), values), work.config)
+    return points, list(crystals), failures
 
 
 def _point_sets(cells: Sequence[Cell], site_types: SiteTypes, config: PointSetConfig) -> PointSets:
@@ -207,54 +217,54 @@ def _point_sets(cells: Sequence[Cell], site_types: SiteTypes, config: PointSetCo
 
 
 def _describe(
-    structures: Mapping[int, IStructure], features: ElementTable | SiteFeaturizer
-) -> tuple[Mapping[int, IStructure], ElementTable | list[NDArray[np.float64]], list[tuple[int, str]]]:
+    crystals: Mapping[int, Crystal], features: ElementTable | SiteFeaturizer
+) -> tuple[Mapping[int, Crystal], ElementTable | list[NDArray[np.float64]], list[tuple[int, str]]]:
     """Ask a site featurizer for its values, if there is one; rows for which it fails are left out."""
     if isinstance(features, ElementTable):
-        return structures, features, []
+        return crystals, features, []
     values, failures = {}, []
-    for row, structure in structures.items():
+    for row, crystal in crystals.items():
         try:
-            values[row] = features.describe(structure)
+            values[row] = features.describe(crystal.structure)
         except _FEATURIZER_ERRORS as error:
             failures.append((row, f"site_features: {type(error).__name__}: {' '.join(str(error).split())[:300]}"))
-    return {row: structures[row] for row in values}, list(values.values()), failures
+    return {row: crystals[row] for row in values}, list(values.values()), failures
 
 
 def cells_and_site_types(
-    structures: Sequence[IStructure], features: ElementTable | Sequence[NDArray[np.float64]]
+    crystals: Sequence[Crystal], features: ElementTable | Sequence[NDArray[np.float64]]
 ) -> tuple[list[Cell], SiteTypes]:
-    """Turn structures into arrays, and the species of their sites into a table of site types.
+    """Put the species of the sites of several crystals into one table of site types.
 
     Parameters
     ----------
-    structures : sequence of pymatgen Structure
+    crystals : sequence of Crystal
         At least one, each with at least one site.
     features : ElementTable, or sequence of ndarray of shape (n, F)
-        Properties of the elements, or for each structure the features of its n sites.
+        Properties of the elements, or for each crystal the features of its n sites.
 
     Returns
     -------
     cells : list of Cell
-        One for each structure.
+        One for each crystal.
     site_types : SiteTypes
         The distinct site types of all.
     """
-    species = [site_species(s) for s in structures]
-    sizes = np.cumsum([len(c) for c in species])[:-1]
-    flat = [one for c in species for one in c]
     if isinstance(features, ElementTable):
-        distinct = {one: k for k, one in enumerate(dict.fromkeys(flat))}
+        distinct = {one: k for k, one in enumerate(dict.fromkeys(one for c in crystals for one in c.species))}
         site_types = site_types_from_species(list(distinct), features)
-        site_type = np.array([distinct[one] for one in flat], np.int32)
+        each = [np.array([distinct[one] for one in c.species], np.int32)[c.kind] for c in crystals]
     else:
+        flat = [c.species[k] for c in crystals for k in c.kind.tolist()]
         site_types, site_type = site_types_from_sites(flat, np.concatenate(features))
-    atoms = [sum(amount for one in c for _, amount in one) for c in species]
-    lattices = np.array([s.lattice.matrix for s in structures])
+        each = np.split(site_type, np.cumsum([len(c) for c in crystals])[:-1])
+    totals = ([sum(amount for _, amount in one) for one in c.species] for c in crystals)
+    atoms = [float(np.array(total)[c.kind].sum()) for total, c in zip(totals, crystals, strict=True)]
+    lattices = np.array([c.lattice for c in crystals])
     volumes = (np.abs(np.linalg.det(lattices)) / atoms).tolist()
     return [
-        Cell(lattice, s.frac_coords, k, volume)
-        for s, lattice, k, volume in zip(structures, lattices, np.split(site_type, sizes), volumes, strict=True)
+        Cell(lattice, c.frac, site_type, volume)
+        for c, lattice, site_type, volume in zip(crystals, lattices, each, volumes, strict=True)
     ], site_types
 
 

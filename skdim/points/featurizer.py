@@ -6,17 +6,18 @@ import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from dataclasses import replace
-from itertools import islice
+from itertools import count, islice
 from typing import Any
 
 import numpy as np
-from joblib import Parallel, delayed, effective_n_jobs
+from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from skdim._parameters import check_effort
 from skdim._progress import Progress
+from skdim._workers import Job, run_jobs
 from skdim.crystals.rows import as_structures, row_labels
-from skdim.crystals.structures import check_on_error
+from skdim.crystals.structures import check_on_error, told_notes
 from skdim.exceptions import StructureError, describe_failures
 from skdim.points.assembly import PointSetConfig
 from skdim.points.chunks import Work, featurize, no_crystals, prepare, sends_arrays
@@ -168,7 +169,7 @@ class CrystalPointSetTransformer(TransformerMixin, BaseEstimator, auto_wrap_outp
             Row number and reason of each failing row.
         """
         points, failures, notes = self._run(X)
-        _warn_of_cache(notes)
+        _warn_of(notes)
         return points, failures
 
     def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> PointSets:
@@ -180,7 +181,7 @@ class CrystalPointSetTransformer(TransformerMixin, BaseEstimator, auto_wrap_outp
         if isinstance(X, PointSets):
             return X
         points, failures, notes = self._run(X)
-        _warn_of_cache(notes, 4)
+        _warn_of(notes, 4)
         if failures:
             labels = row_labels(X, [row for row, _ in failures])
             if self.on_error == "raise":
@@ -189,20 +190,27 @@ class CrystalPointSetTransformer(TransformerMixin, BaseEstimator, auto_wrap_outp
         return points
 
     def _run(self, X: Any) -> tuple[PointSets, list[tuple[int, str]], list[str]]:
-        """Point sets, the rows that failed with their reasons, and what is wrong with the cache."""
+        """Point sets, the rows that failed with their reasons, and what there is to warn of."""
         work = self._work()
         n_jobs = self.n_jobs if effective_n_jobs(self.n_jobs) > 1 else 1
         work = replace(work, folder=None if n_jobs == 1 else os.getcwd())
         # What gives one crystal after the other may give more than memory holds.
         rows = X if isinstance(X, Iterator) else as_structures(X)
         chunks = self._chunks(rows)
-        jobs = (delayed(featurize)(chunk if n_jobs == 1 else prepare(chunk, work), work) for chunk in chunks)
+        jobs = (
+            Job(featurize, (chunk if n_jobs == 1 else prepare(chunk, work), work), range(first, first + len(chunk)))
+            for first, chunk in zip(count(0, _CHUNK), chunks, strict=False)
+        )
         # Arrays take so little time that processes would wait for their next chunk; files and site featurizers do not.
         quick = isinstance(rows, list) and sends_arrays(rows[:_CHUNK], work)
-        done = Parallel(n_jobs=n_jobs, batch_size=4 if quick else "auto", pre_dispatch="8*n_jobs")(jobs)
+        done = run_jobs(jobs, n_jobs, batch_size=4 if quick else "auto", pre_dispatch="8*n_jobs")
         failures = [(k * _CHUNK + row, reason) for k, chunk in enumerate(done) for row, reason in chunk.failures]
         points = [chunk.points for chunk in done] or [no_crystals(0, work.config)]
-        return PointSets.concatenate(points), failures, [note for chunk in done for note in chunk.notes]
+        notes = [f"cache_dir: {note}." for note in dict.fromkeys(note for chunk in done for note in chunk.notes)]
+        decided = [(k * _CHUNK + row, *what) for k, chunk in enumerate(done) for row, *what in chunk.decided]
+        if told := told_notes(decided, X):
+            notes.append(told)
+        return PointSets.concatenate(points), failures, notes
 
     def set_output(self, *, transform: str | None = None) -> CrystalPointSetTransformer:
         """Accept any output setting; point sets are no table and stay `PointSets`.
@@ -264,7 +272,7 @@ class CrystalPointSetTransformer(TransformerMixin, BaseEstimator, auto_wrap_outp
                 bar.update(len(chunk))
 
 
-def _warn_of_cache(notes: list[str], stacklevel: int = 3) -> None:
-    """Warn once of each thing that is wrong with the cache."""
-    for note in dict.fromkeys(notes):
-        warnings.warn(f"cache_dir: {note}.", UserWarning, stacklevel=stacklevel)
+def _warn_of(notes: list[str], stacklevel: int = 3) -> None:
+    """Warn of what is wrong with the cache, and of what was decided in reading."""
+    for note in notes:
+        warnings.warn(note, UserWarning, stacklevel=stacklevel)

@@ -15,10 +15,9 @@ from pathlib import Path
 
 import joblib
 import numpy as np
-from pymatgen.core.structure import IStructure
 
 import skdim
-from skdim.crystals.prechecks import site_species
+from skdim.crystals.crystal import Crystal
 from skdim.points.assembly import PointSetConfig
 from skdim.points.features import ElementTable, SiteFeaturizer
 from skdim.points.pointsets import PointSets
@@ -30,7 +29,7 @@ _FORMAT = 1
 _FILE = "pointsets.sqlite"
 _WAIT = 60.0  # seconds for other processes to finish their writing
 # What reads, measures or reduces crystals beside this package.
-_PACKAGES = ("matminer", "moyopy", "numpy", "pymatgen", "vesin")
+_PACKAGES = ("gemmi", "matminer", "moyopy", "numpy", "pymatgen", "vesin")
 _COUNTS = 5  # site rows, pairs, site_types, site features, extra interaction features
 # Widest first, so that all columns are aligned.
 _LAYOUT = {
@@ -141,16 +140,15 @@ class Entries:
         sources = {row: _source(obj) for row, obj in enumerate(rows) if isinstance(obj, str | os.PathLike)}
         return {row: _digest(self.cache.scope, b"source", limit, *source) for row, source in sources.items()}
 
-    def structure_key(self, structure: IStructure) -> bytes:
-        """Return the key of a structure: of its lattice, coordinates and site species."""
+    def crystal_key(self, crystal: Crystal) -> bytes:
+        """Return the key of a crystal: of its lattice, coordinates and site species."""
         if not self.cache.by_element:
-            return _digest(self.cache.scope, b"structure", _content(structure.as_dict()))
-        arrays = (structure.lattice.matrix, structure.frac_coords)
+            return _digest(self.cache.scope, b"structure", _content(crystal.structure.as_dict()))
         return _digest(
             self.cache.scope,
             b"crystal",
-            repr(site_species(structure)).encode(),
-            *(np.asarray(array, np.float64).tobytes() for array in arrays),
+            repr([crystal.species[k] for k in crystal.kind.tolist()]).encode(),
+            *(np.asarray(array, np.float64).tobytes() for array in (crystal.lattice, crystal.frac)),
         )
 
     def load(self, keys: Mapping[int, bytes]) -> dict[int, PointSets]:

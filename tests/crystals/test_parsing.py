@@ -64,8 +64,9 @@ def test_split_positions_closer_than_half_an_angstrom_stay_apart():
 
 
 def test_split_positions_that_hold_too_much_are_refused():
-    with pytest.warns(UserWarning, match="Incorrect stoichiometry"):
-        structure = structure_from_text(SPLIT.replace("0.055(5)", "0.08"))
+    with pytest.raises(ValueError, match="do not agree with the formula"):
+        structure_from_text(SPLIT.replace("0.055(5)", "0.08"))
+    structure = structure_from_text(SPLIT.replace("0.055(5)", "0.08").replace("Li0.33", "Li0.48"))
     assert "overlap" in check_structure(structure)
 
 
@@ -74,12 +75,12 @@ def test_elements_that_share_a_place_are_one_mixed_site():
     assert ((11, 0.5), (19, 0.3)) in site_species(structure_from_text(shared))
 
 
-@pytest.mark.filterwarnings("ignore:Some occupancies")
+@pytest.mark.filterwarnings("ignore:(?s).*scaled to 1")
 def test_shares_rounded_to_two_decimals_are_scaled_and_larger_ones_refused():
     shared = SALT.replace("'Na4 Cl4'", "'Na3.34 K0.67 Cl4'").replace("0   0   0   1", "0 0 0 0.34\nK1 K 0 0 0 0.67")
     mixed = next(content for content in site_species(structure_from_text(shared)) if len(content) == 2)
     assert sum(share for _, share in mixed) == pytest.approx(1)
-    with pytest.raises(ValueError, match=r"Occupancy 1.2.* exceeded tolerance"):
+    with pytest.raises(ValueError, match=r"the site of Na1, K1 has occupancies that add to 1.2; at most 1"):
         structure_from_text(shared.replace("0.34", "0.6").replace("0.67", "0.6"))
 
 
@@ -91,14 +92,12 @@ def test_symmetry_is_expanded_from_the_space_group():
     text = "\n".join(
         line for line in text.splitlines() if line[:3] not in {f"{ion}{k}" for ion in ("Na", "Cl") for k in (2, 3, 4)}
     )
-    with pytest.warns(UserWarning, match=r"Spacegroup from.* \(in the CIF data_NaCl\)"):
-        structure = structure_from_text(text)
-    assert structure.formula == "Na4 Cl4"
+    assert structure_from_text(text).formula == "Na4 Cl4"
 
 
 def test_of_several_crystals_the_first_is_taken_and_told():
     second = SALT.replace("data_NaCl", "data_other").replace("5.6402(2)", "6")
-    with pytest.warns(UserWarning, match="the CIF data_NaCl with 2 crystals: only the first"):
+    with pytest.warns(UserWarning, match="several crystals, of which the first is taken .*data_NaCl of 2"):
         structure = structure_from_text(SALT + second)
     assert structure.lattice.a == pytest.approx(5.6402)
 
@@ -139,7 +138,10 @@ def test_a_poscar_without_names_is_refused_rather_than_called_hydrogen():
         ('{"lattice": 1}', "a dict with the keys 'lattice'; a crystal has 'lattice' and 'sites'"),
         ("{}", r"keys \(none\)"),
         ('{"lattice": [[1, 2], [3, 4]], "species": [], "frac_coords": []}', r"shape \(2, 2\)"),
-        (SALT.replace("Na1 Na 0   0   0", "Na1 Na 0   ?   0"), "No structure parsed"),
+        (
+            SALT.replace("Na1 Na 0   0   0", "Na1 Na 0   ?   0"),
+            "atom row Na1: _atom_site_fract_y is .; a number",
+        ),
         (POSCAR.replace("0.5 0.5 0.5", "0.5 0.5"), "Cannot parse coordinates|inhomogeneous"),
     ],
 )
@@ -182,12 +184,5 @@ def test_a_structure_survives_each_format(tmp_path):
 def test_the_file_of_several_crystals_is_named(tmp_path):
     path = tmp_path / "two.cif"
     path.write_text(SALT + SALT.replace("data_NaCl", "data_other"))
-    with pytest.warns(UserWarning, match=r"the CIF '.*two\.cif' with 2 crystals"):
-        structure_from_file(path)
-
-
-def test_the_file_is_named_where_the_parser_warns(tmp_path):
-    path = tmp_path / "split.cif"
-    path.write_text(SPLIT.replace("0.055(5)", "0.08"))
-    with pytest.warns(UserWarning, match=r"(?s)Incorrect stoichiometry.* \(in the CIF '.*split\.cif'\)"):
+    with pytest.warns(UserWarning, match=r"(?s)several crystals, .*two\.cif: data_NaCl of 2"):
         structure_from_file(path)

@@ -57,7 +57,7 @@ def assert_site_type(batch: Batch, site_type: int, points: PointSets, other: int
     np.testing.assert_array_equal(batch.fractions[site_type].numpy(), points.site_types.fractions[other])
 
 
-def test_many_kinds_are_numbered_as_few_are(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_site_types_are_numbered_as_few_are(monkeypatch: pytest.MonkeyPatch) -> None:
     from skdim.network import batches
 
     few = collate(SETS[1], np.arange(4))
@@ -65,15 +65,23 @@ def test_many_kinds_are_numbered_as_few_are(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(batches, "_number", lambda key, bound: number(key, bound + 10**8))
     many = collate(SETS[1], np.arange(4))
     for name, column in vars(few).items():
-        assert torch.equal(column, getattr(many, name)), name
+        assert np.array_equal(column, getattr(many, name)), name
 
 
 def test_columns_have_the_types_that_models_need() -> None:
     batch = collate(SETS[1], np.arange(2))
-    assert {v.dtype for v in vars(batch).values()} == {torch.int64, torch.float32}
-    assert all(v.is_contiguous() for v in vars(batch).values())
+    columns = {k: v for k, v in vars(batch).items() if k != "self_pairs"}
+    assert {v.dtype for v in columns.values()} == {torch.int64, torch.float32}
+    assert all(v.is_contiguous() for v in columns.values())
     moved = batch.to("cpu")
-    assert all(torch.equal(v, getattr(moved, k)) for k, v in vars(batch).items())
+    assert all(torch.equal(v, getattr(moved, k)) for k, v in columns.items())
+    assert moved.self_pairs is batch.self_pairs
+
+
+def test_only_supercells_have_pairs_of_a_site_with_itself() -> None:
+    shells, supercells = (handful_points(neighborhood=name) for name in ("shell", "supercell"))
+    assert not collate(shells, np.arange(len(shells))).self_pairs
+    assert all(collate(supercells, np.array([c])).self_pairs for c in range(len(supercells)))
 
 
 @given(

@@ -13,13 +13,13 @@ from skdim.network.architecture import EncoderConfig
 from skdim.network.batches import Batch
 from skdim.network.encoder import SiteNetEncoder
 from skdim.network.model import ContextTower
+from skdim.points.sitetypes import N_ATOMIC_NUMBERS
 from tests.handmade import salt, silicon
 from tests.small import batch_of, mixture, random, rutile
 
 CONFIGS = [
     EncoderConfig(width=8, heads=2, decay=(2.0, 6.0)),
-    EncoderConfig(width=8, heads=2, decay=None, depth=2, activation="mish"),
-    EncoderConfig(width=8, heads=2, decay=(2.0, 6.0), top_k=5),
+    EncoderConfig(width=8, heads=2, block="sitenet", decay=None, difference=False, activation="mish"),
 ]
 
 
@@ -37,11 +37,11 @@ def batch_with(structure: Structure, neighborhood: str = "shell") -> Batch:
 def contexts(structure: Structure, config: EncoderConfig, neighborhood: str = "shell") -> dict[str, torch.Tensor]:
     """The context of each content of a crystal, by formula."""
     batch = batch_with(structure, neighborhood)
-    tower = ContextTower(batch.features.shape[1], batch.extra.shape[1], config, torch.ones(119)).double()
+    tower = ContextTower(batch.features.shape[1], batch.extra.shape[1], config, torch.ones(N_ATOMIC_NUMBERS)).double()
     generator = torch.Generator().manual_seed(0)
     for parameter in tower.parameters():
         # Small where the distance itself is multiplied: attention must not shut out all neighbours but one.
-        torch.nn.init.normal_(parameter, std=0.1 if config.depth == 1 else 0.4, generator=generator)
+        torch.nn.init.normal_(parameter, std=0.1 if config.block == "separable" else 0.4, generator=generator)
     found = tower(batch, batch.features / 50, batch.distance)
     content = ["".join(f"{z}:{float(x):.2g} " for z, x in enumerate(f) if x > 0).strip() for f in batch.fractions]
     assert len(set(batch.site_type.tolist())) == len(batch.site_type)

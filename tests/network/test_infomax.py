@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from skdim.crystals.crystal import crystal_of
 from skdim.network.batches import Batch
 from skdim.network.estimators import ESTIMATORS
 from skdim.network.infomax import (
@@ -130,9 +131,9 @@ def atoms_of(crystal: int) -> float:
 def test_losses_do_not_depend_on_the_symmetry_reduction(estimator: str) -> None:
     config, table = CrystalPointSetTransformer(site_features="paper", n_neighbors=10)._config()
     # Two crystals have one partner each, and in the second two every site is like the others.
-    cells, site_types = cells_and_site_types([perovskite(), mixture()], table)
+    cells, site_types = cells_and_site_types([crystal_of(perovskite()), crystal_of(mixture())], table)
     both = [batch_of(assemble(cells, site_types, config, reduce=reduce)) for reduce in (True, False)]
-    cells, site_types = cells_and_site_types([iron(), silicon()], table)
+    cells, site_types = cells_and_site_types([crystal_of(iron()), crystal_of(silicon())], table)
     alike = [batch_of(assemble(cells, site_types, config, reduce=reduce)) for reduce in (True, False)]
     level = GlobalObjective(4, 9, estimator).double()
     local = LocalObjective(9, 9, estimator).double()

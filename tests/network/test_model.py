@@ -14,7 +14,7 @@ import torch
 from skdim.learning.pretraining import site_statistics
 from skdim.network.architecture import EncoderConfig
 from skdim.network.batches import Batch
-from skdim.network.config import NEGATIVES, ModelConfig, ObjectiveConfig
+from skdim.network.config import NEGATIVES, READOUTS, ModelConfig, ObjectiveConfig
 from skdim.network.model import CrystalModel, disturbed
 from skdim.network.negatives import (
     draw_rows,
@@ -24,10 +24,11 @@ from skdim.network.negatives import (
     replace_distances,
     replace_species,
 )
+from skdim.network.readout import column_names
 from skdim.network.two_level import TwoLevelObjective
 from skdim.points.sitetypes import N_ATOMIC_NUMBERS
 from tests.network.test_infomax import mean_over_crystals, pairs_of, sites, slow_bound
-from tests.small import batch_of, handful, handful_points, random, seeded
+from tests.small import batch_of, handful, handful_points, noise, random, seeded
 
 ENCODER = EncoderConfig(width=8, heads=2, decay=(2.0, 6.0))
 PUBLISHED = ObjectiveConfig(local=1.0, global_=1.0, context=0.0)
@@ -106,7 +107,7 @@ def slow_losses(model: CrystalModel, some: Batch, seed: int) -> dict[str, float]
 def test_the_published_losses_are_those_of_loops(negatives: tuple[str, ...], estimator: str) -> None:
     model = model_of(config(objective=replace(PUBLISHED, estimator=estimator), negatives=negatives))
     with torch.no_grad():
-        losses = model.losses(batch(), seeded(4))
+        losses = model.losses(batch(), noise(4))
         slow = slow_losses(model, batch(), 4)
     assert {name: float(value) for name, value in losses.items()} == pytest.approx(slow)
 
@@ -122,7 +123,7 @@ def reached(model: CrystalModel, loss: torch.Tensor) -> set[str]:
 def test_the_gradient_stops_between_the_levels() -> None:
     objective = replace(PUBLISHED, context=1.0, prior=1.0)
     model = model_of(config(objective=objective))
-    losses = model.losses(batch(), seeded(4))
+    losses = model.losses(batch(), noise(4))
     upper = {"two_level.before", "two_level.after", "two_level.global_"}
     assert reached(model, losses["local"]) == {"encoder", "two_level.local", "two_level.local_objective"}
     assert reached(model, losses["global"]) == {*upper, "two_level.global_objective"}
@@ -133,45 +134,48 @@ def test_the_gradient_stops_between_the_levels() -> None:
 
 def test_weights_multiply_their_objectives_and_zero_leaves_them_out() -> None:
     one, other = (
-        model_of(config(objective=ObjectiveConfig(*w), kl_weight=k)).losses(batch(), seeded(4))
+        model_of(config(objective=ObjectiveConfig(*w), kl_weight=k)).losses(batch(), noise(4))
         for w, k in (((1.0, 1.0, 1.0, 1.0), 0.1), ((2.0, 3.0, 5.0, 7.0), 0.2))
     )
     assert list(one) == ["context", "local", "global", "kl", "prior"]
     for name, factor in (("local", 2), ("global", 3), ("context", 5), ("prior", 7), ("kl", 2)):
         assert other[name].item() == pytest.approx(factor * one[name].item())
-    assert list(model_of(config()).losses(batch(), seeded())) == ["context"]
-    assert list(model_of(config(objective=PUBLISHED)).losses(batch(), seeded())) == ["local", "global", "kl"]
+    assert list(model_of(config()).losses(batch(), noise())) == ["context"]
+    assert list(model_of(config(objective=PUBLISHED)).losses(batch(), noise())) == ["local", "global", "kl"]
 
 
 def test_a_crystal_alone_can_learn_its_context_but_nothing_that_needs_another() -> None:
     alone = batch_of(handful_points(), [2])
-    assert model_of(config()).losses(alone, seeded())["context"].isfinite()
+    assert model_of(config()).losses(alone, noise())["context"].isfinite()
     with pytest.raises(ValueError, match="no other crystal"):
-        model_of(config(objective=PUBLISHED)).losses(alone, seeded())
+        model_of(config(objective=PUBLISHED)).losses(alone, noise())
 
 
 def test_noise_is_of_each_pair_and_strain_of_each_crystal() -> None:
     many = replace(batch_of(handful_points(), [2] * 400), index=torch.arange(400))
-    strained = disturbed(many, ObjectiveConfig(jitter=0.0, strain=0.05), seeded()) / many.distance
+    strained = disturbed(many, ObjectiveConfig(jitter=0.0, strain=0.05), noise()) / many.distance
     of_crystal = [strained[many.crystal[many.row] == c].log() for c in range(400)]
     assert max(float(s.max() - s.min()) for s in of_crystal) < 1e-6
     assert torch.stack([s[0] for s in of_crystal]).std().item() == pytest.approx(0.05, rel=0.2)
-    jittered = (disturbed(many, ObjectiveConfig(jitter=0.03, strain=0.0), seeded()) / many.distance).log()
+    jittered = (disturbed(many, ObjectiveConfig(jitter=0.03, strain=0.0), noise()) / many.distance).log()
     assert jittered.std().item() == pytest.approx(0.03, rel=0.1)
-    assert torch.equal(disturbed(many, ObjectiveConfig(jitter=0.0, strain=0.0), seeded()), many.distance)
+    assert torch.equal(disturbed(many, ObjectiveConfig(jitter=0.0, strain=0.0), noise()), many.distance)
 
 
-@pytest.mark.parametrize("readout", ["moments", "network"])
-@pytest.mark.parametrize("objective", [ObjectiveConfig(), PUBLISHED, replace(PUBLISHED, prior=0.5)])
+@pytest.mark.parametrize(
+    ("readout", "objective"),
+    [
+        ("moments", ObjectiveConfig()),
+        *((readout, weights) for readout in READOUTS for weights in (PUBLISHED, replace(PUBLISHED, prior=0.5))),
+    ],
+)
 def test_vectors_have_named_columns_and_do_not_depend_on_other_crystals(
     readout: str, objective: ObjectiveConfig
 ) -> None:
-    if readout == "network" and objective.context > 0:
-        return
     context = ENCODER if readout == "moments" else None
     model = model_of(config(objective=objective, readout=readout, context_encoder=context))
     together = model.vectors(batch())
-    names = model.column_names(batch())
+    names = column_names(model.config)
     assert together.shape == (len(batch()), len(names))
     assert len(set(names)) == len(names)
     assert together.isfinite().all()
@@ -181,7 +185,7 @@ def test_vectors_have_named_columns_and_do_not_depend_on_other_crystals(
 
 def test_moments_hold_the_raw_features_and_what_the_encoders_say() -> None:
     model = model_of(config())
-    names = model.column_names(batch())
+    names = column_names(model.config)
     values = dict(zip(names, model.vectors(batch()).detach().T, strict=True))
     expected = model.features(batch())[batch().site_type][:, batch_columns("Electronegativity")]
     for c in range(len(batch())):
@@ -200,7 +204,7 @@ def test_moments_hold_the_raw_features_and_what_the_encoders_say() -> None:
 
 def test_the_polar_moment_is_the_covariance_of_an_environment_with_electronegativity() -> None:
     model, some = model_of(config()), batch()
-    values = dict(zip(model.column_names(some), model.vectors(some).detach().T.numpy(), strict=True))
+    values = dict(zip(column_names(model.config), model.vectors(some).detach().T.numpy(), strict=True))
     contexts = model.site_parts(some)["context"].detach().numpy()
     polarity = model.features(some)[some.site_type][:, batch_columns("Electronegativity")].numpy()
     for c in range(len(some)):
@@ -211,7 +215,7 @@ def test_the_polar_moment_is_the_covariance_of_an_environment_with_electronegati
 
 def test_densities_are_site_features_per_volume_and_per_length() -> None:
     model, points = model_of(config()), handful_points()
-    values = dict(zip(model.column_names(batch()), model.vectors(batch()).detach().T.numpy(), strict=True))
+    values = dict(zip(column_names(model.config), model.vectors(batch()).detach().T.numpy(), strict=True))
     for c, structure in enumerate(handful()):
         volume = structure.volume / sum(s.species.num_atoms for s in structure)
         assert values["occupancy_per_volume"][c] <= 1.001 / volume
@@ -224,7 +228,7 @@ def test_densities_are_site_features_per_volume_and_per_length() -> None:
 
 def test_densities_by_neighbours_are_those_of_the_sum_of_powers_of_the_distances() -> None:
     model, points = model_of(config()), handful_points()
-    names, vectors = model.column_names(batch()), model.vectors(batch()).detach().numpy()
+    names, vectors = column_names(model.config), model.vectors(batch()).detach().numpy()
     assert model.config.encoder.decay is not None
     gentle, steep = min(model.config.encoder.decay), max(model.config.encoder.decay)
     column = batch_columns("AtomicRadius")
@@ -246,9 +250,9 @@ def test_densities_by_neighbours_are_those_of_the_sum_of_powers_of_the_distances
 def test_without_decays_densities_are_those_of_the_cell_alone() -> None:
     flat = replace(config().encoder, decay=None)
     model = model_of(config(encoder=flat, context_encoder=flat))
-    amounts = [n for n in model.column_names(batch()) if "_per_" in n]
+    amounts = [n for n in column_names(model.config) if "_per_" in n]
     assert len(amounts) == 2 * len(handful_points().feature_names)
-    assert model.vectors(batch()).shape[1] == len(model.column_names(batch()))
+    assert model.vectors(batch()).shape[1] == len(column_names(model.config))
 
 
 def batch_columns(name: str) -> int:

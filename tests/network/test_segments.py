@@ -1,4 +1,4 @@
-"""Ragged sums, softmaxes, moments and k-softmax against loops over plain lists."""
+"""Ragged sums, softmaxes and moments against loops over plain lists."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from skdim.network.segments import (
     mean_and_covariance,
-    reaches_kth,
+    run_max,
     runs_of,
     segment_logsumexp,
     segment_max,
@@ -36,6 +36,7 @@ def test_sums_maxima_and_softmaxes_are_those_of_loops(sizes: list[int], columns:
     values = 5 * random(len(index), columns, seed=seed)
     total, top = segment_sum(values, index, len(sizes)), segment_max(values, index, len(sizes))
     share, log_partition = segment_softmax(values, index, len(sizes))
+    assert torch.equal(run_max(values, index, len(sizes)), top)
     for s in range(len(sizes)):
         own = [k for k in range(len(index)) if int(index[k]) == s]
         for c in range(columns):
@@ -54,37 +55,32 @@ def test_softmax_bears_large_logits_and_leaves_closed_ones_out() -> None:
     assert log_partition[1, 0].item() == pytest.approx(-1e4 + math.log(2))
 
 
+@pytest.mark.parametrize("moderate", [False, True])
+def test_large_logits_of_one_segment_change_no_other_segment(moderate: bool) -> None:
+    """Whether exponentials are lowered is decided by segment, so that no result depends on its company."""
+    values, index = random(5, 2).float(), index_of([3, 2])
+    alone = segment_softmax(values[:3], index[:3], 1)
+    company = values if moderate else torch.cat([values[:3], 1e3 * values[3:]])
+    together = segment_softmax(company, index, 2)
+    assert torch.equal(together[0][:3], alone[0])
+    assert torch.equal(together[1][:1], alone[1])
+
+
+@given(ragged, st.integers(0, 50))
+@settings(max_examples=25)
+def test_the_logarithm_of_sums_takes_values_in_any_order(sizes: list[int], seed: int) -> None:
+    index = index_of(sizes)
+    values = 40 * random(len(index), seed=seed)
+    order = torch.from_numpy(np.random.default_rng(seed).permutation(len(index)))
+    slow = torch.stack([torch.logsumexp(values[index == s], 0) for s in range(len(sizes))])
+    assert torch.allclose(segment_logsumexp(values[order], index[order], len(sizes)), slow)
+
+
 def test_the_gradient_of_the_log_partition_is_the_softmax() -> None:
     index = index_of([3, 1, 4])
     values = random(len(index)).requires_grad_()
     (gradient,) = torch.autograd.grad(segment_logsumexp(values, index, 3).sum(), values)
     assert torch.allclose(gradient, segment_softmax(values.detach()[:, None], index, 3)[0][:, 0])
-
-
-def kept_by_sorting(logits: list[float], counts: list[int], k: int) -> list[bool]:
-    """Write every copy out, keep the k largest, and all that tie with the last of them."""
-    copies = sorted((v for v, n in zip(logits, counts, strict=True) for _ in range(n)), reverse=True)
-    return [v >= copies[min(k, len(copies)) - 1] for v in logits]
-
-
-@given(ragged, st.integers(1, 12), st.integers(0, 50))
-@settings(max_examples=40)
-def test_the_k_largest_are_counted_with_their_copies_and_keep_their_ties(sizes: list[int], k: int, seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    index = index_of(sizes)
-    # Few distinct values, so that there are ties.
-    logits = torch.from_numpy(rng.integers(-3, 4, (len(index), 2)) * 0.37)
-    counts = torch.from_numpy(rng.integers(1, 4, len(index)))
-    kept = reaches_kth(logits, counts, index, len(sizes), k)
-    for s in range(len(sizes)):
-        own = index == s
-        for c in range(2):
-            assert kept[own, c].tolist() == kept_by_sorting(logits[own, c].tolist(), counts[own].tolist(), k)
-
-
-def test_keeping_more_than_there_are_keeps_all() -> None:
-    index = index_of([2, 5])
-    assert reaches_kth(random(7, 3), torch.ones(7), index, 2, 100).all()
 
 
 @given(ragged, st.integers(0, 50))

@@ -87,7 +87,7 @@ def test_files_and_texts_are_not_even_read_again(tmp_path: Path, nothing_is_comp
     nothing_is_computed.undo()
     rows: list[object] = [DATA / name for name in FILES] + [str(DATA / "nacl.cif"), (DATA / "nacl.cif").read_text()]
     expected = through(tmp_path, rows)
-    nothing_is_computed.setattr("skdim.points.chunks.try_structure", None)
+    nothing_is_computed.setattr("skdim.points.chunks.try_crystal", None)
     assert through(tmp_path, rows).equals(expected)
     # What counts is the content: a copy elsewhere is known, a changed file is not.
     copy = tmp_path / "nacl.cif"

@@ -1,0 +1,225 @@
+"""`skdim map`: write a page on which a table of vectors can be explored as a map of crystals."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from skdim.cli.arguments import add_quiet, add_seed
+from skdim.cli.command import Command
+from skdim.cli.exits import OK, SOME_FAILED
+from skdim.cli.messages import say
+from skdim.exceptions import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+    from pymatgen.core.structure import Structure
+
+_DESCRIPTION = """\
+Write a map of crystals, as one HTML page that opens in a browser without a network. Similar crystals lie close to each
+other. On the page: hover for the properties of a crystal; click for its structure and its nearest neighbours; search by
+id or formula; colour by any column; select with the lasso and save the selection as CSV.
+
+VECTORS is what skdim embed wrote (.parquet, .csv, or .npy with its .ids.csv). Rows of NaN are left out. Properties come
+from --table, a CSV or Parquet file with a column "id"; formulas and structures from --structures. Ids are matched whole
+or by the stem of a file name: "NaCl" is the row "cifs/NaCl.cif".
+"""
+
+_EXAMPLES = """\
+  skdim embed default cifs/ --out vectors.parquet
+  skdim map vectors.parquet --structures cifs/ --out map.html
+  skdim map vectors.parquet --table gaps.csv --color gap --method umap --out map.html"""
+
+_TSNE_UP_TO = 10_000  # crystals: above, t-SNE takes many minutes
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the page.
+
+    Parameters
+    ----------
+    args : Namespace
+        See `_add_arguments`.
+
+    Returns
+    -------
+    int
+        Exit code.
+
+    Raises
+    ------
+    InputError, OSError
+        If a file or an argument cannot be used; nothing is written then.
+    """
+    from skdim.plotting import nearest_rows, project, save_map_page
+
+    table, vectors, dropped = read_vectors(args.vectors)
+    if dropped:
+        say(f"left out: {dropped} rows of NaN")
+    if len(table) < 4:
+        raise InputError(f"a map needs at least 4 crystals, {str(args.vectors)!r} has {len(table)} usable rows")
+    if args.table is not None:
+        table = _with_properties(table, args.table, quiet=args.quiet)
+    structures, code = _structures(args.structures, list(table["id"]), quiet=args.quiet)
+    if structures:
+        formulas = {row: crystal.composition.reduced_formula for row, crystal in structures.items()}
+        table.insert(1, "formula", [formulas.get(row, "") for row in range(len(table))])
+    if args.color is not None and args.color not in table:
+        names = ", ".join(map(str, [c for c in table.columns if c != "id"])) or "none: give a --table"
+        raise InputError(f"--color must be a column of the table ({names}), got {args.color!r}")
+    method = args.method or ("tsne" if len(table) <= _TSNE_UP_TO else "pca")
+    try:
+        places = project(vectors, method, args.seed)
+    except ImportError as error:
+        raise InputError(str(error)) from error
+    save_map_page(
+        args.out,
+        places,
+        table,
+        neighbors=nearest_rows(vectors, random_state=args.seed),
+        structures=structures,
+        color=args.color,
+        title=args.title,
+    )
+    if not args.quiet:
+        say(f"wrote {args.out}: {len(table)} crystals, placed by {method}; open it in a browser")
+    return code
+
+
+def read_vectors(path: Path) -> tuple[pd.DataFrame, NDArray[Any], int]:
+    """Read a table that skdim embed wrote.
+
+    Parameters
+    ----------
+    path : Path
+        Parquet, CSV, or NPY with the ids beside it.
+
+    Returns
+    -------
+    table : DataFrame
+        The column "id" of the n rows without NaN.
+    vectors : ndarray of float32, shape (n, d)
+    dropped : int
+        How many rows were left out.
+
+    Raises
+    ------
+    InputError
+        If it is no such table.
+    """
+    import numpy as np
+    import pandas as pd
+
+    if not path.is_file():
+        raise InputError(f"{str(path)!r} is not a file; VECTORS is what skdim embed wrote")
+    try:
+        if path.suffix.lower() == ".npy":
+            vectors = np.load(path, allow_pickle=False)
+            ids = pd.read_csv(path.with_suffix(".ids.csv"), dtype=str, keep_default_na=False)["id"]
+        else:
+            frame = read_table(path)
+            ids, vectors = frame["id"].astype(str), frame.drop(columns="id").to_numpy(np.float32)
+    except KeyError as error:
+        raise InputError(f"{str(path)!r} has no column 'id'; VECTORS is what skdim embed wrote") from error
+    except ValueError as error:
+        raise InputError(f"{str(path)!r} holds no vectors: {error}") from error
+    if vectors.ndim != 2 or len(vectors) != len(ids):
+        raise InputError(f"{str(path)!r} has {len(vectors)} vectors and {len(ids)} ids")
+    usable = np.isfinite(vectors).all(1)
+    return pd.DataFrame({"id": ids.to_numpy()[usable]}), vectors[usable], int((~usable).sum())
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read a CSV or Parquet file with a column "id" of texts.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    DataFrame
+
+    Raises
+    ------
+    InputError
+        If it is neither, or damaged.
+    """
+    import pandas as pd
+    import pyarrow as pa
+
+    if not path.is_file():
+        raise InputError(f"{str(path)!r} is not a file")
+    try:
+        if path.suffix.lower() == ".parquet":
+            return pd.read_parquet(path)
+        return pd.read_csv(path, dtype={"id": str})
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, pa.ArrowInvalid) as error:
+        raise InputError(f"{str(path)!r} cannot be read as a table: {error}") from error
+
+
+def _with_properties(table: pd.DataFrame, path: Path, *, quiet: bool) -> pd.DataFrame:
+    """Add the columns of another table by id."""
+    import numpy as np
+
+    from skdim.plotting import rows_of
+
+    properties = read_table(path)
+    if "id" not in properties:
+        raise InputError(f"{str(path)!r} has no column 'id', but {', '.join(map(str, properties.columns[:10]))}")
+    places = np.array(rows_of(list(table["id"]), [str(name) for name in properties["id"]]))
+    unknown = [str(name) for name in properties["id"][places < 0]]
+    if len(unknown) == len(properties):
+        raise InputError(f"no id of {str(path)!r} is one of the vectors: {unknown[0]!r} and {table['id'][0]!r} differ")
+    if unknown and not quiet:
+        say(f"{len(unknown)} of {len(properties)} rows of {path} have no vector ({', '.join(unknown[:3])}, ...)")
+    known = properties.drop(columns=[c for c in ("id", "formula") if c in properties])[places >= 0]
+    known.index = places[places >= 0]
+    known = known[~known.index.duplicated()]
+    return table.join(known)
+
+
+def _structures(paths: list[Path] | None, ids: list[str], *, quiet: bool) -> tuple[dict[int, Structure], int]:
+    """Read the structures of the rows, as far as one page can hold them."""
+    if not paths:
+        return {}, OK
+    from skdim.cli.inputs import read_crystals
+    from skdim.cli.names import with_bundled
+    from skdim.cli.paths import find_files
+    from skdim.crystals.structures import load_structures
+    from skdim.plotting import MOST_STRUCTURES, rows_of
+
+    crystals = list(read_crystals(find_files(with_bundled(paths)).files))
+    rows = rows_of(ids, [crystal.id for crystal in crystals])
+    wanted = [(row, crystal) for row, crystal in zip(rows, crystals, strict=True) if row >= 0][:MOST_STRUCTURES]
+    if not wanted:
+        raise InputError(f"no id of --structures is one of the vectors: {crystals[0].id!r} and {ids[0]!r} differ")
+    loaded, failures = load_structures([crystal.content for _, crystal in wanted], on_error="nan")
+    if failures:
+        say(f"{len(failures)} structures cannot be drawn, the first: {wanted[failures[0][0]][1].id}: {failures[0][1]}")
+    found: dict[int, Any] = {
+        row: crystal for (row, _), crystal in zip(wanted, loaded, strict=True) if crystal is not None
+    }
+    if len(found) < len(ids) and not quiet:
+        say(f"structures of {len(found)} of {len(ids)} crystals are on the page (at most {MOST_STRUCTURES})")
+    return found, SOME_FAILED if failures else OK
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of map."""
+    parser.add_argument("vectors", type=Path, metavar="VECTORS", help="a table that skdim embed wrote")
+    parser.add_argument("--out", type=Path, required=True, metavar="PAGE", help="HTML file to write")
+    parser.add_argument("--table", type=Path, metavar="T", help='properties by "id": .csv or .parquet')
+    parser.add_argument("--color", metavar="COLUMN", help="column that colours the points at first (the first one)")
+    parser.add_argument("--structures", type=Path, nargs="+", metavar="PATH", help="the crystals, to draw them")
+    methods = f"how to place the crystals (tsne up to {_TSNE_UP_TO} of them, else pca); umap needs umap-learn"
+    parser.add_argument("--method", choices=("pca", "tsne", "umap"), help=methods)
+    parser.add_argument("--title", default="Map of crystals", help="of the page")
+    add_seed(parser)
+    add_quiet(parser)
+
+
+COMMAND = Command("map", "explore vectors on a page in the browser", _DESCRIPTION, _EXAMPLES, _add_arguments, run)

@@ -1,0 +1,109 @@
+"""Sites of a periodic cell that are close to each other, in any setting of the cell."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+__all__ = ["MOST_CLOSE", "any_closer", "close_pairs", "plane_spacing", "volume_of"]
+
+MOST_CLOSE = 64
+"""Close sites that are listed around one; measured structures have a dozen at the most."""
+
+_FEW = 64  # sites up to which comparing all pairs at once is faster than a tree
+
+
+def volume_of(lattice: NDArray[np.float64]) -> float:
+    """Volume of the cell that three vectors span."""
+    a, b, c = lattice.tolist()
+    normal = _cross(b, c)
+    return float(abs(a[0] * normal[0] + a[1] * normal[1] + a[2] * normal[2]))
+
+
+def plane_spacing(lattice: NDArray[np.float64]) -> float:
+    """Smallest distance between opposite faces of a cell that is not singular, in Angstrom."""
+    a, b, c = lattice.tolist()
+    largest = max(math.hypot(*_cross(*faces)) for faces in ((a, b), (b, c), (c, a)))
+    return volume_of(lattice) / largest if largest else 0.0
+
+
+def _cross(a: list[float], b: list[float]) -> list[float]:
+    """Vector product; of three numbers, numpy's takes ten times as long."""
+    return [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
+
+
+def any_closer(frac: NDArray[np.float64], lattice: NDArray[np.float64], distance: float) -> bool:
+    """Tell whether two sites, or a site and its own image, are closer than a distance in Angstrom.
+
+    A vector shorter than the distance has fractional components below distance / (distance between lattice planes).
+    Where the planes are more than twice the distance apart that is less than one half, so taking the nearest integer
+    off finds the vector even in a skewed cell, and no site is that close to its own image.
+    """
+    if plane_spacing(lattice) <= 2 * distance or len(frac) > _FEW:
+        return bool(len(close_pairs(frac, lattice, distance)[0]))
+    between = frac[:, None] - frac  # (n, n, 3)
+    between -= np.rint(between)
+    cartesian = between.reshape(-1, 3) @ lattice  # (n * n, 3)
+    squared = np.einsum("ij,ij->i", cartesian, cartesian)
+    squared[:: len(frac) + 1] = math.inf
+    return bool(squared.min() < distance**2)
+
+
+def close_pairs(
+    frac: NDArray[np.float64], lattice: NDArray[np.float64], distance: float
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
+    """List all pairs closer than a distance, in both directions.
+
+    Parameters
+    ----------
+    frac : ndarray of shape (n, 3)
+        Fractional coordinates.
+    lattice : ndarray of shape (3, 3)
+        Lattice vectors as rows, in Angstrom; each longer than the distance once reduced.
+    distance : float
+        In Angstrom.
+
+    Returns
+    -------
+    site, other : ndarray of int, shape (p,)
+        Of a site with more than 64 others that near, the nearest 65. A site may be close to its own image.
+    vector : ndarray of shape (p, 3)
+        From the site to the other one, in Angstrom.
+
+    Notes
+    -----
+    The neighbour lists of materials libraries lay a grid of this fine mesh over the cell, too much for a large one.
+    """
+    lattice, coords = _compact(frac, lattice, distance)
+    n_sites = len(coords)
+    # In fractions of the cell, what is within reach of a face; a little more because of rounding.
+    margin = 1.001 * distance * np.linalg.norm(np.linalg.inv(lattice), axis=0)
+    site = np.arange(n_sites)
+    coords = coords % 1
+    for axis in range(3):
+        reach = math.ceil(margin[axis])
+        shifts = np.array([0, *range(-reach, 0), *range(1, reach + 1)])  # the cell itself comes first
+        images = coords + shifts[:, None, None] * np.eye(3)[axis]  # (shifts, sites so far, 3)
+        kept = (shifts[:, None] == 0) | (np.abs(images[..., axis] - 0.5) <= 0.5 + margin[axis])
+        site, coords = np.broadcast_to(site, kept.shape)[kept], images[kept]
+    places = coords @ lattice
+    ranks = range(1, min(MOST_CLOSE + 2, len(places)) + 1)  # itself, the most that may be there, and one too many
+    _, found = cKDTree(places).query(places[:n_sites], ranks, distance_upper_bound=distance)  # (n_sites, ranks)
+    center, rank = np.nonzero((found < len(places)) & (found != np.arange(n_sites)[:, None]))
+    second = found[center, rank]
+    return center, site[second], places[second] - places[center]
+
+
+def _compact(
+    frac: NDArray[np.float64], lattice: NDArray[np.float64], distance: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Describe the crystal in a reduced cell where it is so skewed that thousands of images would matter."""
+    if plane_spacing(lattice) > 2 * distance:
+        return lattice, frac
+    from pymatgen.core.lattice import Lattice
+
+    reduced = np.asarray(Lattice(lattice).get_lll_reduced_lattice().matrix)
+    return reduced, (frac @ lattice) @ np.linalg.inv(reduced)

@@ -1,0 +1,108 @@
+"""The formula that a CIF gives beside its atoms, and whether the crystal that was read agrees with it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
+
+from pymatgen.core.periodic_table import Element
+
+from skdim.crystals.labels import NUMBERS
+
+__all__ = ["Difference", "compare", "parse_formula"]
+
+_PART = re.compile(r"([A-Z][a-z]?)\s*(\d*\.?\d*)")
+_WHOLE = re.compile(r"\s*(?:[A-Z][a-z]?\s*\d*\.?\d*[\s,]*)+")
+_RELATIVE = 0.02  # of the atoms of an element: formulas are rounded
+_ABSOLUTE = 0.01  # of all atoms of a formula unit,
+_MOST = 0.45  # but less than an atom
+_LONGEST = 2000
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How a crystal differs from a formula.
+
+    Attributes
+    ----------
+    words : str
+        What the crystal holds and what the formula says.
+    hydrogen_only : bool
+        Whether they agree in all elements but hydrogen.
+    """
+
+    words: str
+    hydrogen_only: bool
+
+
+@lru_cache(maxsize=1024)
+def parse_formula(text: str) -> Mapping[int, float] | None:
+    """Read a formula such as "C12 H22 O11" or "Al2O3".
+
+    Parameters
+    ----------
+    text : str
+        Symbols, each followed by its number, if it is not one. D and T are hydrogen.
+
+    Returns
+    -------
+    mapping of int to float, or None
+        Atoms by atomic number; None for what is no such formula.
+
+    Examples
+    --------
+    >>> dict(parse_formula("Al2 O3")), parse_formula("?")
+    ({13: 2.0, 8: 3.0}, None)
+    """
+    if len(text) > _LONGEST or not _WHOLE.fullmatch(text):
+        return None
+    atoms: dict[int, float] = {}
+    for symbol, count in _PART.findall(text):
+        number = NUMBERS.get(symbol) or (1 if symbol in "DT" else None)
+        if number is None or count == ".":
+            return None
+        atoms[number] = atoms.get(number, 0.0) + float(count or 1)
+    return MappingProxyType({number: n for number, n in atoms.items() if n > 0}) or None
+
+
+def compare(atoms: Mapping[int, float], formula: Mapping[int, float], units: float | None) -> Difference | None:
+    """Compare what a cell holds with a formula.
+
+    Parameters
+    ----------
+    atoms : mapping of int to float
+        Atoms in the cell by atomic number.
+    formula : mapping of int to float
+        Atoms of a formula unit.
+    units : float or None
+        Formula units in the cell; None if the file does not say, then the proportions alone are compared.
+
+    Returns
+    -------
+    Difference or None
+        None if they agree within what rounding explains.
+    """
+    if units is None:
+        shared = [number for number in formula if number != 1] or list(formula)
+        units = sum(atoms.get(number, 0.0) for number in shared) / sum(formula[number] for number in shared)
+    if units <= 0:
+        return Difference(f"the atoms are {_words(atoms)} and the formula is {_words(formula)}", False)
+    margin = min(_MOST, _ABSOLUTE * sum(formula.values()))
+    wrong = {
+        number
+        for number in {*atoms, *formula}
+        if abs(atoms.get(number, 0.0) / units - formula.get(number, 0.0))
+        > max(margin, _RELATIVE * formula.get(number, 0.0)) + 1e-9
+    }
+    if not wrong:
+        return None
+    words = f"the cell holds {_words(atoms)} and {units:g} formula units of {_words(formula)} were expected"
+    return Difference(words, wrong == {1})
+
+
+def _words(atoms: Mapping[int, float]) -> str:
+    """Write atoms as a formula."""
+    return " ".join(f"{Element.from_Z(number).symbol}{round(n, 3):g}" for number, n in sorted(atoms.items()))

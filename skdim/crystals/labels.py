@@ -1,0 +1,156 @@
+"""Which element an atom row of a CIF names: by its type symbol, and else by its label where that says so."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from functools import lru_cache
+from typing import NamedTuple
+
+from pymatgen.core.periodic_table import Element
+
+__all__ = ["NUMBERS", "NamedElement", "element_of_label", "element_of_type"]
+
+NUMBERS: dict[str, int] = {Element.from_Z(number).symbol: number for number in range(1, 119)}
+"""Atomic numbers by symbol."""
+
+_HEAVY_HYDROGEN = {"D": 1, "T": 1}
+# A symbol, perhaps behind a mass number, and what form factor tables and databases put behind it: a charge, "val".
+_TYPE = re.compile(r"(?:\d{1,3})?([A-Za-z]{1,2}?)(?:val|iso|ani|[+-]\d*(?:\.\d+)?[+-]?|\d*(?:\.\d+)?[+-]*)?")
+# Groups that are named by one site: the heavy atom has the position, its hydrogens have none.
+_GROUP = re.compile(r"(?:[HD][23]?)?([OCN])(?:[HD][1-4]?|W)?(?:\d*[+-]\d*)?")
+_LABEL = re.compile(r"[^A-Za-z]*([A-Za-z]+)(.*)", re.DOTALL)
+# Words that name a place or what has no element, and that begin like one.
+_NO_ELEMENTS = frozenset(
+    {"anion", "atom", "cat", "cation", "cent", "centroid", "cog", "dum", "dummy", "ghost", "hal", "hole", "host", "int"}
+    | {"ion", "lig", "lone", "lp", "met", "metal", "none", "oct", "pos", "sit", "site", "sol", "solv", "tet", "unk"}
+    | {"va", "vac", "vacancy", "void", "wat", "water", "xx"}
+)
+# Labels of one capital and one of these are those of a second atom of an element, in the naming of molecules.
+_SERIES = frozenset("ABCDEFGHMNOPSZ")
+_MOLECULAR = frozenset("CHNOPS")
+_METALS = frozenset("KUVY")  # behind another symbol these are no names of sites: "NaK"
+
+
+class NamedElement(NamedTuple):
+    """What a type symbol or a label says."""
+
+    number: int
+    """Atomic number."""
+    hydrogens: bool = False
+    """Whether it names hydrogens too, which have no position of their own."""
+    guessed: bool = False
+    """Whether another reading is possible, though far-fetched."""
+
+
+@lru_cache(maxsize=4096)
+def element_of_type(symbol: str) -> NamedElement | None:
+    """Read a type symbol: an element, with a charge or a mass number.
+
+    Parameters
+    ----------
+    symbol : str
+        What stands in the column ``_atom_site_type_symbol``.
+
+    Returns
+    -------
+    NamedElement or None
+        None if it names no element. D and T are hydrogen.
+
+    Examples
+    --------
+    >>> [element_of_type(symbol).number for symbol in ("Fe3+", "O2-", "O-2", "FE", "Cval", "D", "7Li", "Fe+3")]
+    [26, 8, 8, 26, 6, 1, 3, 26]
+    >>> element_of_type("M") is None
+    True
+    """
+    found = _TYPE.fullmatch(symbol)
+    name = found[1].capitalize() if found else ""
+    number = NUMBERS.get(name) or _HEAVY_HYDROGEN.get(name)
+    group = _GROUP.fullmatch(symbol)
+    if group and (number is None or symbol.startswith("NH")):
+        return NamedElement(NUMBERS[group[1]], hydrogens="H" in symbol or "D" in symbol)
+    return None if number is None else NamedElement(number)
+
+
+def element_of_label(label: str, known: Collection[int] = ()) -> NamedElement | None:
+    """Read the label of an atom, for rows without a type symbol.
+
+    A label is the symbol of an element, alone or followed by a digit, a sign or a capital letter. Where two readings
+    are possible (``CA1`` is calcium, or a carbon named A), the elements that the file names elsewhere decide.
+
+    Parameters
+    ----------
+    label : str
+        What stands in the column ``_atom_site_label``.
+    known : collection of int
+        Atomic numbers that the file names elsewhere, in its formula for instance; empty if it names none.
+
+    Returns
+    -------
+    NamedElement or None
+        None if the label names no element, or more than one.
+
+    Examples
+    --------
+    >>> [element_of_label(label).number for label in ("Fe1", "Fe(1)", "Cu2a", "OW1", "OH", "Ow", "D1")]
+    [26, 26, 29, 8, 8, 8, 1]
+    >>> [element_of_label(label) for label in ("T1", "M1", "Na/K", "Va", "CA1")]
+    [None, None, None, None, None]
+    >>> element_of_label("CA1", known={20, 8}).number
+    20
+    """
+    return _element_of_label(label, frozenset(known))
+
+
+@lru_cache(maxsize=65536)
+def _element_of_label(label: str, known: frozenset[int]) -> NamedElement | None:
+    """Read a label; see `element_of_label`."""
+    found = _LABEL.fullmatch(label)
+    if found is None:
+        return None
+    letters, rest = found[1], found[2]
+    if letters.lower() in _NO_ELEMENTS or _names_another(rest, letters):
+        return None
+    readings = _readings(letters)
+    if known:
+        readings = [reading for reading in readings if reading.number in known]
+    if len({reading.number for reading in readings}) != 1:
+        return None
+    return readings[0]
+
+
+def _readings(letters: str) -> list[NamedElement]:
+    """List the elements that the letters of a label may name, the likely one alone where there is one."""
+    head, tail = letters[0].upper(), letters[1:]
+    single = NUMBERS.get(head) or (1 if head == "D" else None)
+    pair = NUMBERS.get(letters[:2].capitalize()) if tail else None
+    if not tail:
+        return [NamedElement(single)] if single else []
+    if letters[:2].istitle() or letters.islower():  # the second letter is small, as in a symbol
+        if pair and (len(letters) == 2 or letters[2].isupper()):
+            return [] if _second_symbol(letters[2:]) or letters[2:] in _METALS else [NamedElement(pair)]
+        # "Ow", "Oh", "Ha": one small letter behind a symbol of one; a longer word is no label of an element.
+        ok = single and not pair and len(letters) == 2 and head in "OHNCD"
+        return [NamedElement(single, hydrogens=letters == "Oh")] if ok and single else []
+    water = head == "O" and tail[0] in "HD"
+    alone = [NamedElement(single, hydrogens=water)] if single and (len(tail) <= 3 or water) else []
+    if alone and _second_symbol(tail):
+        alone = []
+    if not pair:
+        return alone
+    both = [NamedElement(pair, guessed=bool(alone))]
+    if alone and head in _MOLECULAR and tail[0] in _SERIES:
+        return [*both, *alone]
+    return both if len(tail) <= 3 else []
+
+
+def _second_symbol(tail: str) -> bool:
+    """Tell whether what follows a symbol is another one in its usual spelling, as in "AlSi"."""
+    return len(tail) >= 2 and tail[0].isupper() and tail[1].islower() and tail[:2] in NUMBERS
+
+
+def _names_another(rest: str, letters: str) -> bool:
+    """Tell whether a label names a second element behind a stroke, a comma or a plus sign: "Na/K", "Na,K"."""
+    found = re.match(r"\s*[/,|&+;]\s*([A-Za-z]{1,2})", rest)
+    return found is not None and found[1].capitalize() in NUMBERS

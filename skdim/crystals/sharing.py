@@ -1,0 +1,177 @@
+"""Atom rows that describe one site: elements that share it, and copies of an atom that symmetry makes anyway."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skdim.crystals.closeness import any_closer, close_pairs
+from skdim.crystals.crystal import WHOLE, SiteSpecies
+from skdim.crystals.expansion import SAME_ATOM, Images
+from skdim.crystals.notes import Note
+
+__all__ = ["Rows", "Sites", "shared_sites"]
+
+OVERLAP = 0.5  # Angstrom; atoms are never that close, positions that exclude one another are
+FULL = 1 + 1.0001e-3  # occupancies are printed with three decimals, so thirds may add to 1.001
+_ROUNDED = 1.015  # up to here, a sum of occupancies above one is one of rounded numbers
+_SAME_PLACE = 0.005  # Angstrom between elements that share a site, whose coordinates are rounded
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """The atom rows of a file.
+
+    Attributes
+    ----------
+    labels : list of str
+        What the file calls each of the r rows.
+    species : list of str
+        Type symbol with its charge, or label: rows that differ in it are no copies of each other.
+    numbers : list of int
+        Atomic numbers.
+    frac : ndarray of float64, shape (r, 3)
+        Fractional coordinates as written.
+    occupancy : list of float
+        Above 0.
+    """
+
+    labels: list[str]
+    species: list[str]
+    numbers: list[int]
+    frac: NDArray[np.float64]
+    occupancy: list[float]
+
+
+@dataclass(frozen=True, eq=False)
+class Sites:
+    """The sites of a cell.
+
+    Attributes
+    ----------
+    frac : ndarray of float64, shape (n, 3)
+        Fractional coordinates.
+    row : ndarray of int64, shape (n,)
+        The first atom row of each.
+    contents : list of SiteSpecies
+        What each of the r rows holds, those that share its sites included.
+    notes : list of Note
+        What was decided.
+    apart : bool
+        Whether no two sites are closer than 0.5 Angstrom.
+    """
+
+    frac: NDArray[np.float64]
+    row: NDArray[np.int64]
+    contents: list[SiteSpecies]
+    notes: list[Note]
+    apart: bool
+
+
+def shared_sites(rows: Rows, images: Images, lattice: NDArray[np.float64]) -> Sites:
+    """Make sites of the images of atom rows.
+
+    Parameters
+    ----------
+    rows : Rows
+        As read.
+    images : Images
+        What symmetry makes of them.
+    lattice : ndarray of float64, shape (3, 3)
+        Lattice vectors as rows, in Angstrom.
+
+    Returns
+    -------
+    Sites
+
+    Raises
+    ------
+    ValueError
+        If a site holds more than one atom, naming its rows.
+    """
+    single = [
+        WHOLE[number] if amount == 1 else ((number, round(amount, 8)),)
+        for number, amount in zip(rows.numbers, rows.occupancy, strict=True)
+    ]
+    if not any_closer(images.frac, lattice, OVERLAP):
+        contents, notes = _scaled(rows, [[k] for k in range(len(single))], single)
+        return Sites(images.frac, images.row, contents, notes, True)
+    groups, copies = _groups(rows, images, lattice)
+    contents, notes = _scaled(rows, groups, single)
+    if copies:
+        notes.append(Note("atoms listed beside the operations that make them are taken once", _names(rows, copies)))
+    first = np.zeros(len(single), bool)
+    first[[group[0] for group in groups]] = True
+    kept = first[images.row]
+    return Sites(images.frac[kept], images.row[kept], contents, notes, False)
+
+
+def _groups(rows: Rows, images: Images, lattice: NDArray[np.float64]) -> tuple[list[list[int]], list[int]]:
+    """Put together the rows that share sites, in their order; list apart the rows that are copies of others."""
+    first, second, vector = close_pairs(images.frac, lattice, SAME_ATOM)
+    one, other = images.row[first], images.row[second]
+    size = np.bincount(images.row, minlength=len(rows.labels))
+    apart = np.linalg.norm(vector, axis=1)
+    meant = (one < other) & (size[one] == size[other])
+    owner, copies = list(range(len(rows.labels))), []
+    shared: dict[int, list[int]] = {k: [k] for k in owner}
+    pairs: dict[tuple[int, int], float] = {}
+    for i, j, d in zip(one[meant].tolist(), other[meant].tolist(), apart[meant].tolist(), strict=True):
+        pairs[i, j] = min(d, pairs.get((i, j), d))
+    for i, j in sorted(pairs):  # copies first: what shares a site with a copy shares it with the atom itself too
+        if i in shared and j in shared and _is_copy(rows, i, j, lattice):
+            copies.append(j)
+            del shared[j]
+    for (i, j), d in sorted(pairs.items()):
+        if d <= _SAME_PLACE and j in shared and owner[i] in shared and owner[i] != owner[j]:
+            shared[owner[i]] += shared.pop(j)
+            owner[j] = owner[i]
+    return list(shared.values()), copies
+
+
+def _is_copy(rows: Rows, i: int, j: int, lattice: NDArray[np.float64]) -> bool:
+    """Tell whether a row, at an image of another row and not at its place, is that other one listed again."""
+    alike = rows.numbers[i] == rows.numbers[j] and rows.occupancy[i] == rows.occupancy[j]
+    same_species = alike and (rows.species[i] == rows.species[j] or rows.occupancy[i] == 1)
+    return same_species and float(np.linalg.norm((rows.frac[i] - rows.frac[j]) @ lattice)) > SAME_ATOM
+
+
+def _scaled(
+    rows: Rows, groups: Sequence[Sequence[int]], single: list[SiteSpecies]
+) -> tuple[list[SiteSpecies], list[Note]]:
+    """Add up what each group of rows holds; a little more than one atom is one, of rounded occupancies."""
+    contents, rounded = list(single), []
+    for group in groups:
+        if len(group) == 1 and rows.occupancy[group[0]] <= FULL:
+            continue
+        amounts: dict[int, float] = {}
+        for k in group:
+            amounts[rows.numbers[k]] = amounts.get(rows.numbers[k], 0.0) + rows.occupancy[k]
+        total = sum(amounts.values())
+        if not total <= _ROUNDED:
+            where = f"the site of {_names(rows, group)}" if len(group) > 1 else f"site {rows.labels[group[0]]}"
+            raise ValueError(f"{where} has occupancies that add to {total:g}; at most 1 is accepted")
+        if total > FULL:
+            rounded += list(group)
+            amounts = {number: amount / total for number, amount in amounts.items()}
+        contents[group[0]] = _as_species(amounts)
+    notes = [Note("occupancies that add to a little more than 1 are scaled to 1", _names(rows, rounded))]
+    return contents, notes if rounded else []
+
+
+def _as_species(amounts: dict[int, float]) -> SiteSpecies:
+    """Write amounts by atomic number as a content."""
+    if len(amounts) == 1:
+        (number, amount), *_ = amounts.items()
+        if abs(amount - 1) < 1e-8:
+            return WHOLE[number]
+    return tuple((number, round(amount, 8)) for number, amount in sorted(amounts.items()))
+
+
+def _names(rows: Rows, some: Sequence[int]) -> str:
+    """Name rows by their labels, the first few of many."""
+    names = [rows.labels[k] for k in some]
+    return ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")

@@ -1,0 +1,147 @@
+"""The readout without weights: what is pooled over the sites of a crystal, how, and what the columns are called."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from skdim.network.segments import MOMENTS, SIGNED_MOMENTS, mean_and_covariance, runs_of, weighted_moments, weighted_sum
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from skdim.network.batches import Batch
+    from skdim.network.config import ModelConfig
+    from skdim.network.segments import Runs
+
+# Parts of a site whose spread and extremes over the crystal are read: few numbers that each mean something. Of the wide
+# environments the mean is read, and which way they change from the electropositive to the electronegative sites.
+_ALL_MOMENTS = ("raw", "density", "surprise")
+_POLAR = "Electronegativity"
+# Powers of a spacing of atoms by which site features are divided.
+_DENSITIES = {"per_volume": 3, "per_length": 1}
+
+
+def part_columns(config: ModelConfig) -> dict[str, tuple[str, ...]]:
+    """Names of the columns of each part of a site, in the order in which they are pooled.
+
+    Parameters
+    ----------
+    config : ModelConfig
+        Of a model that reads moments.
+
+    Returns
+    -------
+    dict of str to tuple of str
+    """
+    encoder = config.encoder
+    widths = {"density": encoder.heads, "environment": encoder.blocks * encoder.width}
+    if config.context_encoder is not None:
+        widths |= {"context": config.context_encoder.width, "surprise": 1}
+    numbered = {part: tuple(map(str, range(width))) for part, width in widths.items()}
+    return {"raw": config.feature_names, **numbered}
+
+
+def column_names(config: ModelConfig) -> list[str]:
+    """Names of the columns of a model's vectors, before a projection.
+
+    Parameters
+    ----------
+    config : ModelConfig
+        Of the model.
+
+    Returns
+    -------
+    list of str
+
+    Examples
+    --------
+    >>> from skdim.network.config import ModelConfig, ObjectiveConfig
+    >>> column_names(ModelConfig(("Row",), objective=ObjectiveConfig(context=0.0), readout="network", global_dim=2))
+    ['global_0', 'global_1']
+    """
+    if config.readout == "network":
+        return [f"global_{k}" for k in range(config.global_dim)]
+    parts = part_columns(config)
+    few = [f"{part}_{k}" for part, columns in parts.items() if part in _ALL_MOMENTS for k in columns]
+    wide = {part: columns for part, columns in parts.items() if part not in _ALL_MOMENTS}
+    names = [f"{name}_{moment}" for moment in MOMENTS for name in few]
+    names += [f"{part}_{k}_{moment}" for part, columns in wide.items() for moment in SIGNED_MOMENTS for k in columns]
+    spacings = ["", *(f"_{spacing}" for spacing in _spacings(config))]
+    amounts = [f"{density}{spacing}" for spacing in spacings for density in _DENSITIES]
+    return names + [f"{name}_{amount}" for amount in amounts for name in config.feature_names]
+
+
+def pool_sites(batch: Batch, parts: Mapping[str, torch.Tensor], config: ModelConfig) -> torch.Tensor:
+    """Pool what is known of the sites over each crystal, weighted by the atoms that the sites stand for.
+
+    Parameters
+    ----------
+    batch : Batch
+        B crystals, S rows.
+    parts : mapping of str to Tensor of shape (S, ...)
+        The parts of `part_columns`, in its order.
+    config : ModelConfig
+        Of the model.
+
+    Returns
+    -------
+    Tensor of shape (B, D)
+        The columns of `column_names`.
+    """
+    sites, weight = runs_of(batch.crystal, len(batch)), batch.site_weight
+    few = torch.cat([values for part, values in parts.items() if part in _ALL_MOMENTS], 1)
+    wide = [values for part, values in parts.items() if part not in _ALL_MOMENTS]
+    polarity = parts["raw"][:, _polar_column(config)]
+    return torch.cat(
+        [
+            *weighted_moments(few, weight, sites),
+            *mean_and_covariance(wide, polarity, weight, sites),
+            *_densities(batch, parts["density"], _spacings(config), sites),
+        ],
+        1,
+    )
+
+
+def _polar_column(config: ModelConfig) -> int:
+    """Site feature that tells electropositive from electronegative sites; without electronegativity the first."""
+    return config.feature_names.index(_POLAR) if _POLAR in config.feature_names else 0
+
+
+def _spacings(config: ModelConfig) -> dict[str, tuple[int, float]]:
+    """Name, head and exponent of the spacings that a site sees: of the gentlest and of the steepest decay."""
+    usable = sorted((power, head) for head, power in enumerate(config.encoder.decay or ()) if power >= 1)
+    return {f"d{power:g}": (head, power) for power, head in usable[:1] + usable[1:][-1:]}
+
+
+def _densities(
+    batch: Batch, log_sums: torch.Tensor, spacings: dict[str, tuple[int, float]], sites: Runs
+) -> list[torch.Tensor]:
+    """Site features, in their own units, per volume and per length, averaged over the sites.
+
+    Stiffness, polarisation and electrostatic energy go with what an element brings per volume or per distance, such as
+    its valence electrons, rather than per atom. The volume is that of the cell per atom and, for each spacing, that of
+    a cube as wide as the site's distance to its neighbours: the generalised mean (sum over j of d_ij^-p)^(-1/p).
+
+    Parameters
+    ----------
+    batch : Batch
+        B crystals, S rows, F site features.
+    log_sums : Tensor of shape (S, H)
+        Logarithm of the sum over a site's pairs of d^-p, by head.
+    spacings : dict of str to (int, float)
+        Head and exponent p of each of the N spacings that a site sees.
+    sites : Runs
+        Rows of each crystal.
+
+    Returns
+    -------
+    list of Tensor of shape (B, F)
+        Two for the volume of the cell and two for each spacing: per volume and per length.
+    """
+    features = batch.features.index_select(0, batch.site_type)
+    by_crystal = batch.volume.pow(-1.0 / 3.0).index_select(0, batch.crystal)
+    inverse = [by_crystal, *((log_sums[:, head] / power).exp() for head, power in spacings.values())]
+    weights = [batch.site_weight * i**power for i in inverse for power in _DENSITIES.values()]
+    return [weighted_sum(features, w, sites) for w in weights]

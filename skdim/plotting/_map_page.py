@@ -1,0 +1,291 @@
+"""One HTML page of a map of crystals: it opens without a network, and shows, searches, selects and exports.
+
+The drawing is done by plotly.js, which pymatgen brings along: WebGL points for some hundred thousand crystals, and the
+chosen crystal in three dimensions. Chemiscope shows structures better but draws every point with its full data, which
+becomes slow above some ten thousand; deck.gl and regl-scatterplot are faster still but would have to be fetched.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from skdim._files import replacing
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+    from pymatgen.core.structure import Structure
+
+MOST_STRUCTURES = 20_000  # embedded in a page: above, it would be tens of megabytes
+_GRID = 65_535  # fractional coordinates are kept as 16-bit integers: better than 0.001 Angstrom in cells up to 60
+
+
+def save_map_page(
+    path: str | os.PathLike[str],
+    coordinates: NDArray[Any],
+    table: pd.DataFrame,
+    *,
+    neighbors: NDArray[Any] | None = None,
+    structures: Mapping[int, Structure] | None = None,
+    color: str | None = None,
+    title: str = "Map of crystals",
+) -> None:
+    """Write a self-contained page on which a map of crystals can be explored.
+
+    Pan and zoom, hover for the properties of a crystal, click for its structure and its nearest neighbours, search by
+    id or formula, colour by any column, select with the lasso and save the selection as CSV.
+
+    Parameters
+    ----------
+    path : str or path
+        The HTML file.
+    coordinates : ndarray of shape (n, 2)
+        Where each crystal is, as `project` gives it.
+    table : DataFrame of n rows
+        The column "id", perhaps "formula", and properties: numbers or texts.
+    neighbors : ndarray of int, shape (n, k), optional
+        Row numbers of the nearest neighbours of each crystal, the nearest first.
+    structures : mapping of int to pymatgen Structure, optional
+        By row number; at most 20,000.
+    color : str, optional
+        Column that colours the points at first; by default the first property.
+    title : str
+        Of the page.
+
+    Raises
+    ------
+    ValueError
+        If the lengths differ, a column is missing, or there are too many structures for one page.
+
+    Examples
+    --------
+    >>> import tempfile, pandas as pd
+    >>> from pathlib import Path
+    >>> page = Path(tempfile.mkdtemp()) / "map.html"
+    >>> save_map_page(page, np.zeros((2, 2)), pd.DataFrame({"id": ["a", "b"], "gap (eV)": [0.0, 1.5]}))
+    >>> page.read_text(encoding="utf-8")[:15]
+    '<!DOCTYPE html>'
+    """
+    from jinja2 import Environment
+    from plotly.offline import get_plotlyjs
+
+    places = np.asarray(coordinates, np.float32)
+    _check(places, table, neighbors, structures, color)
+    properties = [str(name) for name in table.columns if name not in ("id", "formula")]
+    facts = {
+        "id": [str(name) for name in table["id"]],
+        "formula": [str(name) for name in table["formula"]] if "formula" in table else None,
+        "x": _packed(places[:, 0], np.float32),
+        "y": _packed(places[:, 1], np.float32),
+        "columns": [_column(name, table[name]) for name in properties],
+        "color": color if color is not None else next(iter(properties), None),
+        "neighbors": None if neighbors is None else _packed(neighbors, np.int32),
+        "structures": {str(row): _crystal(crystal) for row, crystal in (structures or {}).items()},
+        "elements": _element_styles(structures or {}),
+    }
+    source = files("skdim.plotting").joinpath("_map_page.html").read_text(encoding="utf-8")
+    # "<" is written as an escape, so no text in the data can end the script element that holds it.
+    data = json.dumps(facts, allow_nan=False).replace("<", "\\u003c")
+    page = Environment(autoescape=True).from_string(source).render(title=title, data=data, plotly=get_plotlyjs())
+    with replacing(path) as draft:
+        draft.write_text(page, encoding="utf-8")
+
+
+def project(vectors: NDArray[Any], method: str = "pca", random_state: int = 0) -> NDArray[np.float32]:
+    """Place vectors in a plane, similar ones close to each other.
+
+    Parameters
+    ----------
+    vectors : ndarray of shape (n, d)
+        At least four rows, without NaN.
+    method : {"pca", "tsne", "umap"}, default="pca"
+        "pca": the first two principal components; "tsne" and "umap" work on the first 50 of them. "umap" needs
+        umap-learn (the extra ``umap``).
+    random_state : int, default=0
+        Of the method.
+
+    Returns
+    -------
+    ndarray of float32, shape (n, 2)
+
+    Raises
+    ------
+    ValueError
+        If the method is not known or there are fewer than four rows.
+    ImportError
+        If umap-learn is not installed.
+
+    Examples
+    --------
+    >>> project(np.random.default_rng(0).normal(size=(9, 5))).shape
+    (9, 2)
+    """
+    from sklearn.decomposition import PCA
+
+    if method not in ("pca", "tsne", "umap"):
+        raise ValueError(f"method must be 'pca', 'tsne' or 'umap', got {method!r}.")
+    if len(vectors) < 4:
+        raise ValueError(f"a map needs at least 4 crystals, got {len(vectors)}.")
+    short = PCA(min(2 if method == "pca" else 50, *vectors.shape), random_state=random_state).fit_transform(vectors)
+    if method == "tsne":
+        from sklearn.manifold import TSNE
+
+        perplexity = min(30.0, (len(vectors) - 1) / 3)
+        short = TSNE(init="pca", perplexity=perplexity, random_state=random_state).fit_transform(short)
+    elif method == "umap":
+        try:
+            from umap import UMAP  # type: ignore[import-not-found,unused-ignore]
+        except ImportError as error:
+            raise ImportError("method='umap' needs umap-learn: pip install 'skdim-crystals[umap]'") from error
+        # With a seed it works in one thread, and warns unless it is told so.
+        neighbors = min(15, len(vectors) - 1)
+        short = UMAP(n_neighbors=neighbors, random_state=random_state, n_jobs=1).fit_transform(short)
+    places: NDArray[np.float32] = np.asarray(short[:, :2], np.float32)
+    return places
+
+
+def nearest_rows(vectors: NDArray[Any], k: int = 8, random_state: int = 0) -> NDArray[np.int32]:
+    """Find the nearest other rows of each row, by Euclidean distance of the first 50 principal components.
+
+    Parameters
+    ----------
+    vectors : ndarray of shape (n, d)
+        Without NaN.
+    k : int, default=8
+        Neighbours of each.
+    random_state : int, default=0
+        Of the principal components.
+
+    Returns
+    -------
+    ndarray of int32, shape (n, min(k, n - 1))
+        The nearest first.
+
+    Examples
+    --------
+    >>> nearest_rows(np.array([[0.0, 0.0], [1.0, 0.0], [5.0, 0.0]]), k=1).ravel().tolist()
+    [1, 0, 1]
+    """
+    from sklearn.decomposition import PCA
+    from sklearn.neighbors import NearestNeighbors
+
+    k = min(k, len(vectors) - 1)
+    short = PCA(min(50, *vectors.shape), random_state=random_state).fit_transform(vectors)
+    found = NearestNeighbors(n_neighbors=k + 1).fit(short).kneighbors(short, return_distance=False)
+    # Of equal vectors any may come first, and a row may be missing among its own neighbours: then the last one goes.
+    itself = found == np.arange(len(found))[:, None]
+    itself[~itself.any(1), -1] = True
+    others: NDArray[np.int32] = found[~itself].reshape(len(found), k).astype(np.int32)
+    return others
+
+
+def _check(
+    places: NDArray[np.float32],
+    table: pd.DataFrame,
+    neighbors: NDArray[Any] | None,
+    structures: Mapping[int, Structure] | None,
+    color: str | None,
+) -> None:
+    """Refuse what does not fit together."""
+    if places.shape != (len(table), 2) or not np.isfinite(places).all():
+        raise ValueError(f"coordinates must be finite numbers of shape ({len(table)}, 2), got shape {places.shape}.")
+    if "id" not in table:
+        raise ValueError(f"table must have a column 'id', got {list(table.columns)[:10]}.")
+    if color is not None and color not in table:
+        raise ValueError(f"color must be one of the columns {list(table.columns)[:20]}, got {color!r}.")
+    if neighbors is not None and len(neighbors) != len(table):
+        raise ValueError(f"neighbors must have {len(table)} rows, got {len(neighbors)}.")
+    if len(structures or {}) > MOST_STRUCTURES:
+        raise ValueError(
+            f"one page holds at most {MOST_STRUCTURES} structures, got {len(structures or {})}: "
+            "leave the structures out, or make a map of fewer crystals."
+        )
+
+
+def _packed(values: Any, kind: type) -> str:
+    """Return an array as little-endian bytes in base64."""
+    return base64.b64encode(np.ascontiguousarray(values, np.dtype(kind).newbyteorder("<")).tobytes()).decode()
+
+
+def _column(name: str, values: pd.Series) -> dict[str, Any]:
+    """Describe a property: numbers as packed single precision, everything else as text."""
+    from pandas.api.types import is_bool_dtype, is_numeric_dtype
+
+    if is_numeric_dtype(values) and not is_bool_dtype(values):
+        return {"name": name, "numbers": _packed(values.to_numpy(np.float64, na_value=np.nan), np.float32)}
+    return {
+        "name": name,
+        "texts": ["" if missing else str(v) for v, missing in zip(values, values.isna(), strict=True)],
+    }
+
+
+def _crystal(structure: Structure) -> dict[str, Any]:
+    """Describe a structure: the lattice (Angstrom), the most frequent element on each site, fractional coordinates."""
+    numbers = [max(site.species.items(), key=lambda part: part[1])[0].Z for site in structure]
+    wrapped = np.round((structure.frac_coords % 1.0) * _GRID) % _GRID
+    return {
+        "lattice": [round(float(v), 5) for v in structure.lattice.matrix.ravel()],
+        "numbers": numbers,
+        "places": _packed(wrapped, np.uint16),
+    }
+
+
+def _element_styles(structures: Mapping[int, Structure]) -> dict[str, list[Any]]:
+    """Symbol, colour and covalent radius (Angstrom) of each element that is drawn, by atomic number."""
+    from pymatgen.analysis.molecule_structure_comparator import CovalentRadius
+    from pymatgen.core.periodic_table import Element
+
+    present = {species.Z for structure in structures.values() for site in structure for species in site.species}
+    styles = {}
+    for z in sorted(present):
+        symbol = Element.from_Z(z).symbol
+        styles[str(z)] = [symbol, _color(z), CovalentRadius.radius.get(symbol, 1.5)]
+    return styles
+
+
+def _color(number: int) -> str:
+    """Return a colour for an element: its own hue, and its own lightness, so that grey prints tell some apart."""
+    known = {1: "#ffffff", 6: "#404040", 7: "#3050f8", 8: "#e0301e", 9: "#6ac04a", 16: "#e6c229", 17: "#2ca02c"}
+    if number in known:
+        return known[number]
+    import colorsys
+
+    # Steps by the golden angle: elements that are close in the table are far apart in hue.
+    red, green, blue = colorsys.hls_to_rgb((number * 0.381966) % 1.0, 0.42 + 0.06 * (number % 5), 0.55)
+    return f"#{round(red * 255):02x}{round(green * 255):02x}{round(blue * 255):02x}"
+
+
+def rows_of(ids: Sequence[str], names: Sequence[str]) -> list[int]:
+    """Return for each name the row whose id it is, by the whole id or by its file stem; -1 where there is none.
+
+    Parameters
+    ----------
+    ids : sequence of str
+        Of the n rows.
+    names : sequence of str
+        To look up.
+
+    Returns
+    -------
+    list of int
+
+    Examples
+    --------
+    >>> rows_of(["cifs/a.cif", "cifs/b.cif"], ["b", "cifs/a.cif", "c"])
+    [1, 0, -1]
+    """
+    from pathlib import PurePosixPath
+
+    stems: dict[str, int] = {}
+    for row, name in enumerate(ids):
+        stem = PurePosixPath(name).stem
+        stems[stem] = -1 if stem in stems else row  # two rows with one stem: neither is meant
+    whole = {name: row for row, name in enumerate(ids)}
+    return [whole.get(name, stems.get(PurePosixPath(name).stem, -1)) for name in names]

@@ -1,0 +1,50 @@
+"""Shapes of encoders: what is refused, and what fields of earlier versions mean."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import pytest
+
+from skdim import DeepInfoMaxEmbedder
+from skdim.network.architecture import EncoderConfig, encoder_config
+from skdim.network.config import ModelConfig
+
+FLAT = {"decay": None, "difference": False}
+
+
+@pytest.mark.parametrize("block", ["separable", "sitenet"])
+def test_fields_of_earlier_versions_are_read_at_the_values_that_are_left(block: str) -> None:
+    given = EncoderConfig(block=block, **FLAT)  # type: ignore[arg-type]
+    former = {"radial": False, "cutoff": None, "top_k": None, "depth": 1 if block == "separable" else 2}
+    fields = {name: value for name, value in asdict(given).items() if name != "block"}
+    assert encoder_config({**fields, **former}) == given
+    values = ModelConfig(("Row",), encoder=given, context_encoder=given).as_dict()
+    stored = {**values, "encoder": {**fields, **former}, "context_encoder": {**fields, **former}}
+    assert ModelConfig.from_dict(stored) == ModelConfig.from_dict(values)
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"radial": True}, "radial=True was removed: the distance enters as it is"),
+        ({"cutoff": 4.0}, "cutoff=4.0 was removed: n_neighbors of the featurizer"),
+        ({"top_k": 5}, "top_k=5 was removed: every pair"),
+        ({"depth": 2}, "depth=2 with decay or difference was removed.*block='sitenet'"),
+        ({"depth": 3}, "depth=3 was removed: give block='separable' or block='sitenet'"),
+        ({"depth": True}, "depth=True was removed"),
+        ({"block": "sitenet"}, "give decay=None and difference=False"),
+    ],
+)
+def test_what_was_removed_is_refused_with_the_cure(params: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        encoder_config(params)
+    with pytest.raises(ValueError, match=message):
+        DeepInfoMaxEmbedder(encoder_params=params).fit(["no such file.cif"])
+
+
+def test_only_separable_encoders_of_one_block_have_no_state_for_each_pair() -> None:
+    assert not EncoderConfig().has_pair_states
+    assert EncoderConfig(blocks=2).has_pair_states
+    assert EncoderConfig(block="sitenet", decay=None, difference=False).has_pair_states

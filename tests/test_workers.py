@@ -1,0 +1,77 @@
+"""Workers: they end with their parent, and a dead one is reported with its rows."""
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from skdim._workers import Job, run_jobs
+from skdim.exceptions import WorkerError
+
+
+def square(number):
+    return number**2
+
+
+def die_at_three(number):
+    if number == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_results_are_in_the_order_of_the_jobs(n_jobs):
+    jobs = (Job(square, (k,), range(k, k + 1)) for k in range(20))
+    assert run_jobs(jobs, n_jobs) == [k**2 for k in range(20)]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="SIGKILL")
+def test_a_dead_worker_is_reported_with_its_rows():
+    with pytest.raises(WorkerError, match=r"SIGKILL.* 30 to 39") as caught:
+        run_jobs((Job(die_at_three, (k,), range(10 * k, 10 * k + 10)) for k in range(8)), 2, batch_size=1)
+    assert range(30, 40) in caught.value.rows
+    assert run_jobs([Job(square, (k,), range(k, k + 1)) for k in range(4)], 2) == [0, 1, 4, 9]  # the next call works
+
+
+def test_the_error_names_rows_and_survives_pickling():
+    error = WorkerError([range(0, 2)], "SIGKILL(-9)", ["a.cif", "b.cif"])
+    assert "0 to 1 (a.cif to b.cif)" in str(error)
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
+PARENT = """
+import os, sys, time
+from skdim._workers import Job, run_jobs
+
+def work(number):
+    print(os.getpid(), flush=True)
+    time.sleep(60)
+
+run_jobs([Job(work, (k,), range(1)) for k in range(2)], 2)
+"""
+
+
+def is_running(process):
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    with open(f"/proc/{process}/stat") as file:  # a zombie that nobody has collected has ended
+        return file.read().rpartition(")")[2].split()[0] != "Z"
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="looks at processes through /proc")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_workers_end_with_their_parent(number):
+    with subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True) as parent:
+        workers = [int(parent.stdout.readline()) for _ in range(2)]
+        parent.send_signal(number)
+        parent.wait(30)
+        end = time.monotonic() + 30
+        while any(map(is_running, workers)) and time.monotonic() < end:
+            time.sleep(0.05)
+        assert not any(map(is_running, workers))
