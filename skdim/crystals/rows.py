@@ -115,7 +115,7 @@ def row_labels(X: Any, rows: list[int]) -> list[str] | None:
     list of str or None
         Ids, labels of pandas, or a column of ids. None if the rows are only numbered.
     """
-    if isinstance(X, list | tuple) and rows and all(isinstance(X[row], Source) for row in rows):
+    if isinstance(X, list | tuple) and X and all(isinstance(one, Source) for one in X):
         return [X[row].id for row in rows]
     index: Any = getattr(X, "index", None)
     if is_a(index, "pandas", "Index") and not is_a(index, "pandas", "RangeIndex"):

@@ -201,10 +201,13 @@ def read_whole(file: Any, what: str) -> bytes:
     ValueError
         If there is more than one crystal takes.
     """
-    data: bytes = file.read(CRYSTAL_BYTES + 1)
-    if len(data) > CRYSTAL_BYTES:
-        raise ValueError(f"{what} of more than {CRYSTAL_BYTES >> 20} MiB; up to that is read of one crystal")
-    return data
+    parts, size = [], 0
+    while part := file.read(_STEP):  # asked for more, some files would take that much memory at once
+        parts.append(part)
+        size += len(part)
+        if size > CRYSTAL_BYTES:
+            raise ValueError(f"{what} of more than {CRYSTAL_BYTES >> 20} MiB; up to that is read of one crystal")
+    return b"".join(parts)
 
 
 def text_lines(file: Bounded) -> Iterator[str]:
