@@ -15,6 +15,7 @@ import platform
 import shlex
 import sys
 import time
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -93,9 +94,8 @@ def main() -> None:
 def write_model(embedder: DeepInfoMaxEmbedder) -> str:
     """Save the embedder, and return the digest of the file."""
     # How long the epochs took would make another file of the same training.
-    for row in (*embedder.history_, *embedder.state_.extra["history"]):
-        row["dur"] = math.nan
-    embedder.state_.extra["parameters"].update(verbose=0, max_epochs=None)
+    history = tuple({**row, "dur": math.nan} for row in embedder.state_.record.history)
+    embedder.state_ = replace(embedder.state_, record=replace(embedder.state_.record, history=history))
     embedder.save(MODEL)
     if MODEL.stat().st_size > MOST_BYTES:
         raise SystemExit(f"{MODEL} has {MODEL.stat().st_size:,} bytes; at most {MOST_BYTES:,} are to be shipped")

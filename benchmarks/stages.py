@@ -46,7 +46,7 @@ def measured(threads: int) -> list[dict[str, str | float]]:
     torch.set_num_threads(threads)
     points = CrystalPointSetTransformer().fit_transform(load_formation_energy(subset="train").data)
     embedder = DeepInfoMaxEmbedder(max_epochs=1, random_state=0).fit(points)
-    model, rows = embedder._network(), []
+    model, rows = embedder.encoder_.model, []
     for step, stages_of in {"training": training, "embedding": embedding}.items():
         passes = [stages_of(model, points) for _ in range(PASSES + 1)][1:]
         middle = {stage: median(p[stage] for p in passes) for stage in passes[0]}
@@ -75,7 +75,7 @@ def training(model, points) -> Seconds:
     seconds, objective, tower = {}, model.config.objective, model.context
     optimiser, generator = torch.optim.AdamW(model.parameters()), torch.Generator().manual_seed(0)
     order = np.random.default_rng(0).permutation(len(points))
-    for crystals in pair_budget_batches(points.n_pairs, PRESETS["default"].batch_pairs, order, 2):
+    for crystals in pair_budget_batches(points.n_pairs, PRESETS["default"].training.batch_pairs, order, 2):
         with timed(seconds, "gather the batch"):
             batch = collate(points, crystals)
         with timed(seconds, "noise, functions of the distances"):

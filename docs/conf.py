@@ -1,6 +1,8 @@
 """How Sphinx builds these pages: nothing is fetched, so the build works without a network."""
 
+import importlib.util
 import os
+import shutil
 import sys
 from pathlib import Path
 from types import GenericAlias
@@ -47,6 +49,10 @@ sphinx_gallery_conf = {
     "write_computation_times": False,
 }
 
+# One file of MathJax, copied from a package: pages show formulas without a network.
+mathjax_path = "mathjax/tex-svg.js"
+mathjax3_config = {"options": {"enableMenu": False}}
+
 html_theme = "furo"
 html_title = f"skdim {release}"
 
@@ -59,6 +65,16 @@ def skip_aliases(app, what, name, obj, skip, options):
     return True if isinstance(obj, GenericAlias) or name.endswith("_request") else None
 
 
+def copy_mathjax(app, error):
+    """Put the one file of MathJax that is used beside the pages, once they are written."""
+    if error is None and app.builder.format == "html":
+        (package,) = importlib.util.find_spec("sphinx-mathjax-offline").submodule_search_locations
+        target = Path(app.outdir, "_static", mathjax_path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(Path(package, "static", mathjax_path), target)
+
+
 def setup(app):
     """Connect what is defined here."""
     app.connect("autodoc-skip-member", skip_aliases)
+    app.connect("build-finished", copy_mathjax)

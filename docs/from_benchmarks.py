@@ -74,7 +74,7 @@ def cost_rows(record: dict[str, Any]) -> list[list[str]]:
 
 def plan_rows(record: dict[str, Any]) -> list[list[str]]:
     """What large sets take: unit costs times crystals, divided by cores."""
-    cost, epochs, cores = unit_costs(record), PRESETS["default"].max_epochs, record["machine"]["cores"]
+    cost, epochs, cores = unit_costs(record), PRESETS["default"].training.max_epochs, record["machine"]["cores"]
     head = ["Set", "Crystals", "Cores", "Featurize, h", "One epoch, h", f"{epochs} epochs, h", "Embed, h", "Store, GB"]
     rows = []
     for name, n in _SETS.items():

@@ -187,7 +187,7 @@ class CrystalModel(BaseEstimator):
             self.embedder_ = clone(given).set_params(device=self.device, verbose=self.verbose)
             if given.random_state is None:
                 self.embedder_.set_params(random_state=seed_of(self.random_state))
-            self.embedder_.featurizer_ = self.embedder_._featurizer(self.embedder_._preset())
+            self.embedder_.featurizer_ = self.embedder_.make_featurizer()
             points = self._featurize(X)
             self.embedder_.fit(points[points.valid])
         return points, np.asarray(points.valid)

@@ -1,32 +1,122 @@
-"""Targets and sample weights as a user has them in, checked arrays out."""
+"""Labels as a user has them: one reader of targets and weights, and which rows are labelled."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from sklearn.utils import _safe_indexing
+
+from skdim._parameters import check, integer, optional
+from skdim.exceptions import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+__all__ = [
+    "Known",
+    "Labels",
+    "check_labels",
+    "check_n_labels",
+    "check_varied",
+    "known_rows",
+    "read_targets",
+    "read_weights",
+    "where_known",
+]
+
 
 class Labels(NamedTuple):
-    """Checked targets of C rows."""
+    """Targets of C rows, none of them unknown, and weights."""
 
     values: NDArray[np.float64]  # (C, T)
     weights: NDArray[np.float64]  # (C,)
     single: bool  # whether y has one dimension
 
 
+class Known(NamedTuple):
+    """The rows whose targets are known."""
+
+    X: Any
+    y: NDArray[np.float64]  # (n,) or (n, T)
+    weights: NDArray[np.float64] | None  # (n,)
+    rows: NDArray[np.intp]  # (n,) their numbers among all rows
+
+
+def read_targets(y: Any, n_rows: int | None = None) -> NDArray[np.float64]:
+    """Read targets, some of which may be unknown.
+
+    Parameters
+    ----------
+    y : array-like of shape (C,) or (C, T)
+        Finite numbers; NaN, None or pandas' NA where unknown.
+    n_rows : int or None, default=None
+        C, if it is known.
+
+    Returns
+    -------
+    ndarray of float64, shape (C,) or (C, T)
+        NaN where unknown.
+
+    Raises
+    ------
+    ValueError
+        If y holds no numbers, infinite ones, or another number of rows than X.
+
+    Examples
+    --------
+    >>> read_targets([1, None, 3])
+    array([ 1., nan,  3.])
+    """
+    if y is None:
+        raise InputError("y must be an array of numbers: the model requires y to be passed, but the target y is None.")
+    targets = _numbers("y", y)
+    if targets.ndim not in (1, 2) or 0 in targets.shape[1:]:
+        raise InputError(f"y must have the shape (rows,) or (rows, targets), got {targets.shape}.")
+    if n_rows is not None and len(targets) != n_rows:
+        raise InputError(f"y must have one label for each row of X: X has {n_rows} rows and y has {len(targets)}.")
+    _refuse("y", targets, np.isinf(targets), "finite")
+    return targets
+
+
+def read_weights(sample_weight: Any, n_rows: int) -> NDArray[np.float64]:
+    """Read sample weights.
+
+    Parameters
+    ----------
+    sample_weight : array-like of shape (C,) or None
+        Finite and >= 0, some above 0. None gives every row the weight 1.
+    n_rows : int
+        C.
+
+    Returns
+    -------
+    ndarray of float64, shape (C,)
+
+    Raises
+    ------
+    ValueError
+        Naming rows and values that are not accepted.
+    """
+    weights = np.ones(n_rows) if sample_weight is None else _numbers("sample_weight", sample_weight)
+    if weights.shape != (n_rows,):
+        raise InputError(f"sample_weight must be one number for each of {n_rows} rows, got the shape {weights.shape}.")
+    _refuse("sample_weight", weights, ~(np.isfinite(weights) & (weights >= 0)), "finite and >= 0")
+    if n_rows and not weights.any():
+        raise InputError(f"sample_weight must be > 0 in at least one row, got zero in all {n_rows} rows.")
+    return weights
+
+
 def check_labels(y: Any, sample_weight: Any = None) -> Labels:
-    """Check targets and weights.
+    """Read targets that must all be known, and weights.
 
     Parameters
     ----------
     y : array-like of shape (C,) or (C, T)
         Finite numbers.
     sample_weight : array-like of shape (C,) or None
-        Finite, at least 0.
+        Finite and >= 0.
 
     Returns
     -------
@@ -44,27 +134,15 @@ def check_labels(y: Any, sample_weight: Any = None) -> Labels:
     >>> check_labels([1.0, float("nan")])
     Traceback (most recent call last):
     ...
-    ValueError: y has nan at row 1; accepted are finite numbers. Leave rows without a label out, or use
+    skdim.exceptions.InputError: y must be finite, got nan at row 1. Leave rows without a label out, or use
     LabelMaskingRegressor, which learns from their crystals too.
     """
-    if y is None:
-        raise ValueError("y=None: the regressor requires y to be passed, but the target y is None.")
-    values = _numbers("y", y)
-    if values.ndim not in (1, 2) or 0 in values.shape:
-        raise ValueError(f"y has shape {values.shape}; accepted are (C,) and (C, T): one number for each row, or T.")
-    table = values.reshape(len(values), -1)
-    unlabelled = ". Leave rows without a label out, or use LabelMaskingRegressor, which learns from their crystals too"
-    _refuse("y", table, ~np.isfinite(table), "finite numbers" + unlabelled * bool(np.isnan(table).any()))
-    weights = np.ones(len(table)) if sample_weight is None else _numbers("sample_weight", sample_weight)
-    if weights.shape != (len(table),):
-        raise ValueError(f"sample_weight has shape {weights.shape}; accepted is one for each row: ({len(table)},).")
-    wrong = ~(np.isfinite(weights) & (weights >= 0))
-    _refuse("sample_weight", weights[:, None], wrong[:, None], "finite numbers of at least 0")
-    if not weights.any():
-        raise ValueError(
-            f"sample_weight is zero in all {len(table)} rows; accepted are weights of which some are above."
-        )
-    return Labels(table, weights, values.ndim == 1)
+    targets = read_targets(y)
+    if not len(targets):
+        raise InputError(f"y must have the shape (rows,) or (rows, targets), got {targets.shape}.")
+    cure = "Leave rows without a label out, or use LabelMaskingRegressor, which learns from their crystals too."
+    _refuse("y", targets, np.isnan(targets), "finite", cure)
+    return Labels(targets.reshape(len(targets), -1), read_weights(sample_weight, len(targets)), targets.ndim == 1)
 
 
 def check_varied(values: NDArray[np.float64]) -> None:
@@ -73,7 +151,7 @@ def check_varied(values: NDArray[np.float64]) -> None:
     Parameters
     ----------
     values : ndarray of shape (n,) or (n, T)
-        Of the labelled rows. One row alone is no reason, nor is a constant target beside others that vary.
+        Of the labelled rows. One row alone is accepted, and so is a constant target beside others that vary.
 
     Raises
     ------
@@ -85,17 +163,86 @@ def check_varied(values: NDArray[np.float64]) -> None:
     >>> check_varied(np.array([3.5, 3.5, 3.5]))
     Traceback (most recent call last):
     ...
-    ValueError: y is 3.5 in all 3 labelled rows; accepted are targets with at least two different values.
+    skdim.exceptions.InputError: y must have at least two different values, got 3.5 in all 3 labelled rows.
     """
     if len(values) > 1 and (values == values[0]).all():
         value = ", ".join(f"{v + 0.0:g}" for v in np.atleast_1d(values[0]))
-        raise ValueError(
-            f"y is {value} in all {len(values)} labelled rows; accepted are targets with at least two different values."
+        raise InputError(f"y must have at least two different values, got {value} in all {len(values)} labelled rows.")
+
+
+def known_rows(targets: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Tell which rows are labelled: those where every target is known.
+
+    Parameters
+    ----------
+    targets : ndarray of shape (C,) or (C, T)
+        NaN where unknown.
+
+    Returns
+    -------
+    ndarray of bool, shape (C,)
+    """
+    unknown = np.isnan(targets.reshape(len(targets), -1)).any(1)
+    return np.asarray(~unknown, bool)
+
+
+def check_n_labels(n_labels: Any, known: NDArray[np.bool_], what: str) -> None:
+    """Refuse a number of labels that there are not.
+
+    Parameters
+    ----------
+    n_labels : int or None
+        Value of the parameter.
+    known : ndarray of bool, shape (C,)
+        Which rows are labelled.
+    what : str
+        What such rows have, for the message.
+
+    Raises
+    ------
+    ValueError
+        If no row is labelled, or n_labels is not among 1 to the number of labelled rows.
+    """
+    n_known = int(known.sum())
+    if not n_known:
+        raise InputError(f"y must be a number, not NaN, in at least one row: none of {len(known)} rows has {what}.")
+    check("n_labels", n_labels, optional(integer(1, n_known, f"the rows of {len(known)} that have {what}")))
+
+
+def where_known(X: Any, y: Any, sample_weight: Any = None) -> Known:
+    """Pick the rows whose targets are known.
+
+    Parameters
+    ----------
+    X : collection of length C
+        Anything that scikit-learn can index, or an iterator.
+    y : array-like of shape (C,) or (C, T)
+        NaN where unknown.
+    sample_weight : array-like of shape (C,) or None
+        Weights of the rows.
+
+    Returns
+    -------
+    Known
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    targets = read_targets(y)
+    rows = np.flatnonzero(known_rows(targets))
+    if not len(rows):
+        raise InputError(
+            f"y must be known in at least one row to be scored: y is NaN in all {len(targets)} rows. Use fewer folds, "
+            "or folds that all have known rows."
         )
+    weights = None if sample_weight is None else read_weights(sample_weight, len(targets))[rows]
+    return Known(_safe_indexing(list(X) if isinstance(X, Iterator) else X, rows), targets[rows], weights, rows)
 
 
 def _numbers(name: str, given: Any) -> NDArray[np.float64]:
-    """As an array of double precision; missing values of pandas become NaN."""
+    """Numbers in double precision; None and missing values of pandas become NaN."""
     try:
         if hasattr(given, "to_numpy"):
             given = given.to_numpy(dtype=np.float64, na_value=np.nan)
@@ -104,11 +251,12 @@ def _numbers(name: str, given: Any) -> NDArray[np.float64]:
             raise ValueError("Complex data not supported")
         return np.array(array, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} is no array of numbers: {error}") from error
+        raise InputError(f"{name} must be an array of numbers: {error}.") from error
 
 
-def _refuse(name: str, table: NDArray[np.float64], wrong: NDArray[np.bool_], accepted: str) -> None:
+def _refuse(name: str, values: NDArray[np.float64], wrong: NDArray[np.bool_], accepted: str, cure: str = "") -> None:
     """Raise, if any value is wrong, naming the first rows."""
+    table, wrong = values.reshape(len(values), -1), wrong.reshape(len(wrong), -1)
     rows = np.flatnonzero(wrong.any(1))
     if not len(rows):
         return
@@ -116,4 +264,4 @@ def _refuse(name: str, table: NDArray[np.float64], wrong: NDArray[np.bool_], acc
     more = "" if len(rows) <= 10 else f" and {len(rows) - 10} more"
     named = f"row {rows[0]}" if len(rows) == 1 else f"rows {', '.join(map(str, rows[:10]))}{more}"
     named = f"all {len(rows)} rows" if len(rows) == len(table) > 1 else named
-    raise ValueError(f"{name} has {value} at {named}; accepted are {accepted}.")
+    raise InputError(f"{name} must be {accepted}, got {value} at {named}.{' ' * bool(cure)}{cure}")

@@ -1,15 +1,169 @@
-"""Names and values of parameters in, one clear error out where a value is not accepted; values as JSON."""
+"""Checks of parameters, declared once beside the class they belong to, and parameters as JSON.
+
+A check reads ``check("patience", 0, integer(1))`` and fails with one form of message: "patience must be an integer
+>= 1, got 0."
+"""
 
 from __future__ import annotations
 
 import json
 import math
 import os
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state
+
+from skdim.exceptions import InputError
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """What a parameter accepts.
+
+    Attributes
+    ----------
+    words : str
+        For the message, after "must be".
+    test : callable
+        Whether a value is accepted; it takes a value of any type.
+    """
+
+    words: str
+    test: Callable[[Any], bool]
+
+
+def integer(least: int, most: float = math.inf, why: str = "") -> Accepted:
+    """Integers within bounds, both included; booleans are none.
+
+    Examples
+    --------
+    >>> integer(1).words, integer(1, 5, "the number of labels").words
+    ('an integer >= 1', 'an integer from 1 to 5 (the number of labels)')
+    """
+    words = f"an integer >= {least}" if most == math.inf else f"an integer from {least} to {most}"
+    return Accepted(
+        words + f" ({why})" * bool(why), lambda value: _is_number(value, int, np.integer) and least <= value <= most
+    )
+
+
+def number(
+    *, least: float = -math.inf, above: float = -math.inf, most: float = math.inf, below: float = math.inf
+) -> Accepted:
+    """Finite numbers within bounds, of which ``least`` and ``most`` are included; booleans are none.
+
+    Examples
+    --------
+    >>> number(above=0).words, number(least=0, below=1).words, number().words
+    ('a finite number > 0', 'a number >= 0 and < 1', 'a finite number')
+    """
+    signs = {">=": least, ">": above, "<=": most, "<": below}
+    bounds = [f"{sign} {bound:g}" for sign, bound in signs.items() if math.isfinite(bound)]
+    closed = any(map(math.isfinite, (most, below)))
+    words = " ".join(["a" if closed else "a finite", "number", " and ".join(bounds)]).strip()
+
+    def test(value: Any) -> bool:
+        if not _is_number(value, int, float, np.integer, np.floating):
+            return False
+        return math.isfinite(value) and least <= value <= most and above < value < below
+
+    return Accepted(words, test)
+
+
+def choice(*values: Any) -> Accepted:
+    """One of some values, of the same type.
+
+    Examples
+    --------
+    >>> choice("mae", "mse", "huber").words
+    "'mae', 'mse' or 'huber'"
+    """
+    *first, last = map(repr, values)
+    return Accepted(f"{', '.join(first)} or {last}" if first else last, lambda value: _is_one_of(value, values))
+
+
+def optional(accepted: Accepted) -> Accepted:
+    """None, or what else is accepted.
+
+    Examples
+    --------
+    >>> optional(integer(1)).words
+    'None or an integer >= 1'
+    """
+    return Accepted(f"None or {accepted.words}", lambda value: value is None or accepted.test(value))
+
+
+FLAG = choice(True, False)
+ON_ERROR = choice("raise", "nan")
+N_JOBS = Accepted(
+    "None or an integer other than 0 (-1 uses all processors)",
+    lambda value: value is None or (_is_number(value, int, np.integer) and value != 0),
+)
+VERBOSE = Accepted(
+    "a boolean or an integer >= 0",
+    lambda value: isinstance(value, bool | np.bool_) or (_is_number(value, int, np.integer) and value >= 0),
+)
+FOLDER = Accepted("None or the path of a folder", lambda value: value is None or isinstance(value, str | os.PathLike))
+
+
+def check(name: str, value: Any, accepted: Accepted) -> None:
+    """Refuse a value that a parameter does not accept.
+
+    Parameters
+    ----------
+    name : str
+        Name of the parameter.
+    value : object
+        Its value, of any type.
+    accepted : Accepted
+        What it accepts.
+
+    Raises
+    ------
+    ValueError
+        Naming the parameter, what it accepts, and the value.
+
+    Examples
+    --------
+    >>> check("patience", 0, integer(1))
+    Traceback (most recent call last):
+    ...
+    skdim.exceptions.InputError: patience must be an integer >= 1, got 0.
+    """
+    if not accepted.test(value):
+        raise InputError(f"{name} must be {accepted.words}, got {value!r}.")
+
+
+def check_parameters(owner: object, accepted: Mapping[str, Accepted]) -> None:
+    """Refuse an object one of whose attributes has a value that is not accepted.
+
+    Parameters
+    ----------
+    owner : object
+        An estimator or a configuration.
+    accepted : mapping of str to Accepted
+        By the name of the attribute; a trailing underscore is left out of the message.
+
+    Raises
+    ------
+    ValueError
+        For the first such attribute.
+    """
+    for name, values in accepted.items():
+        check(name.rstrip("_"), getattr(owner, name), values)
+
+
+def _is_number(value: Any, *types: type) -> bool:
+    """Whether a value is of one of the types, and no boolean."""
+    return isinstance(value, types) and not isinstance(value, bool)
+
+
+def _is_one_of(value: Any, values: Collection[Any]) -> bool:
+    """Whether a value is among others, types counting: True is not 1."""
+    plain = value.item() if isinstance(value, np.generic) else value
+    return any(type(plain) is type(one) and plain == one for one in values)
 
 
 def check_number(
@@ -22,90 +176,22 @@ def check_number(
     above: float = -math.inf,
     below: float = math.inf,
 ) -> None:
-    """Refuse what is no finite number within its bounds.
-
-    Parameters
-    ----------
-    name : str
-        Name of the parameter.
-    value : object
-        Its value.
-    accepted : str
-        What is accepted, for the message.
-    whole : bool, default=False
-        Whether only whole numbers are.
-    least, above, below : float
-        Bounds; the first is included.
-
-    Raises
-    ------
-    ValueError
-        Naming the parameter, its value and what is accepted.
-
-    Examples
-    --------
-    >>> check_number("patience", 0, "whole numbers of at least 1", whole=True, least=1)
-    Traceback (most recent call last):
-    ...
-    ValueError: patience=0; accepted are whole numbers of at least 1.
-    """
+    """Refuse what is no finite number within its bounds; `check` says it in better words."""
     kinds = (int, np.integer) if whole else (int, float, np.integer, np.floating)
-    number = isinstance(value, kinds) and not isinstance(value, bool)
-    if not number or not (math.isfinite(value) and value >= least and above < value < below):
-        raise ValueError(f"{name}={value!r}; accepted are {accepted}.")
+    if not _is_number(value, *kinds) or not (math.isfinite(value) and value >= least and above < value < below):
+        raise InputError(f"{name}={value!r}; accepted are {accepted}.")
 
 
 def check_choice(name: str, value: Any, accepted: Collection[Any]) -> None:
-    """Refuse what is not among some values.
-
-    Parameters
-    ----------
-    name : str
-        Name of the parameter.
-    value : object
-        Its value, of any type.
-    accepted : collection
-        The values that are accepted.
-
-    Raises
-    ------
-    ValueError
-        Naming the parameter, its value and what is accepted.
-    """
-    plain = value.item() if isinstance(value, np.generic) else value
-    if not any(type(plain) is type(one) and plain == one for one in accepted):
-        raise ValueError(f"{name}={value!r}; accepted are {', '.join(map(repr, accepted))}.")
+    """Refuse what is not among some values; `check` says it in better words."""
+    if not _is_one_of(value, accepted):
+        raise InputError(f"{name}={value!r}; accepted are {', '.join(map(repr, accepted))}.")
 
 
 def check_effort(n_jobs: Any, verbose: Any) -> None:
-    """Refuse what is no number of processes, or no level of talking.
-
-    Parameters
-    ----------
-    n_jobs : int or None
-        As joblib has it: -1 is all processors, 0 is nothing.
-    verbose : int or bool
-        0 is silent.
-
-    Raises
-    ------
-    ValueError
-        Naming the parameter, its value and what is accepted.
-
-    Examples
-    --------
-    >>> check_effort(0, True)
-    Traceback (most recent call last):
-    ...
-    ValueError: n_jobs=0; accepted are None and whole numbers other than 0: -1 for all processors.
-    """
-    if n_jobs is not None:
-        accepted = "None and whole numbers other than 0: -1 for all processors"
-        check_number("n_jobs", n_jobs, accepted, whole=True)
-        if not n_jobs:
-            raise ValueError(f"n_jobs={n_jobs!r}; accepted are {accepted}.")
-    if not isinstance(verbose, bool | np.bool_):
-        check_number("verbose", verbose, "whole numbers of at least 0, 0 being silent", whole=True, least=0)
+    """Refuse what is no number of processes, or no level of verbosity."""
+    check("n_jobs", n_jobs, N_JOBS)
+    check("verbose", verbose, VERBOSE)
 
 
 def seed_of(random_state: Any) -> int:
@@ -130,9 +216,9 @@ def seed_of(random_state: Any) -> int:
     try:
         return int(check_random_state(random_state).randint(2**31 - 1))
     except ValueError as error:
-        raise ValueError(
-            f"random_state={random_state!r}; accepted are None, whole numbers from 0 to 2**32 - 1 and instances of "
-            "numpy.random.RandomState."
+        raise InputError(
+            "random_state must be None, an integer from 0 to 2**32 - 1 or a numpy.random.RandomState, got "
+            f"{random_state!r}."
         ) from error
 
 

@@ -43,6 +43,7 @@ class Progress:
     ) -> None:
         self.title, self.unit, self.total = title, unit, total
         self.enabled, self.done, self.announce = enabled, done, announce
+        self._shown: dict[str, str] = {}
         self._begun_at, self._started = done, time.monotonic()
         self._next_line, self._bar = self._started + _FIRST, None
         if enabled and _shows_bars():
@@ -62,6 +63,7 @@ class Progress:
         """
         first = self.done == self._begun_at
         self.done += n
+        self._shown = shown
         if not self.enabled:
             return
         if first and self.announce:
@@ -75,11 +77,11 @@ class Progress:
             self._write(self._line(shown))
 
     def close(self) -> None:
-        """End the bar; in a log, say how long work took that had a line before."""
+        """End the bar; in a log, say how much was done and how long it took."""
         if self._bar is not None:
             self._bar.close()
-        elif self.enabled and self._next_line > self._started + _FIRST:
-            self._write(f"{self.title}: {self._count()} in {duration(time.monotonic() - self._started)}")
+        elif self.enabled:
+            self._write(self._line(self._shown, ended=True))
 
     def _announce(self) -> None:
         """Say how long all steps take at most, judged by the first."""
@@ -92,14 +94,14 @@ class Progress:
                 f"{duration(each)} each"
             )
 
-    def _line(self, shown: dict[str, str]) -> str:
+    def _line(self, shown: dict[str, str], *, ended: bool = False) -> str:
         """One line of a log."""
         spent = time.monotonic() - self._started
         parts = [f"{self._count()} in {duration(spent)}"]
-        if self.total is not None and self.done > self._begun_at:
+        if not ended and self.total is not None and self.done > self._begun_at:
             each = spent / (self.done - self._begun_at)
             parts.append(f"about {duration(each * max(self.total - self.done, 0))} left")
-        parts += [f"{name} {value}" for name, value in shown.items()]
+        parts += [f"{name}={value}" for name, value in shown.items()]
         return f"{self.title}: {', '.join(parts)}"
 
     def _count(self) -> str:

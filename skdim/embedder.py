@@ -1,28 +1,39 @@
-"""Crystals in, vectors out: `DeepInfoMaxEmbedder`, pretrained without labels."""
+"""`DeepInfoMaxEmbedder`: vectors of crystals, pretrained without labels."""
 
 from __future__ import annotations
 
+import os
+import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
-from sklearn.base import TransformerMixin, clone
+from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
-from skdim._parameters import check_effort, check_number, seed_of
+from skdim._parameters import N_JOBS, ON_ERROR, VERBOSE, check, check_parameters, integer, optional, seed_of
 from skdim.crystals.rows import keep_labels
-from skdim.crystals.structures import check_on_error
+from skdim.exceptions import InputError, ModelFileError
 from skdim.learning.checkpoints import checkpoint_file
-from skdim.learning.embedding import check_same_kind, embed
-from skdim.learning.presets import OVERRIDES, Preset, resolve_preset
+from skdim.learning.config import Run
+from skdim.learning.devices import on_device, resolve_device
+from skdim.learning.embedding import Encoder, run_with
+from skdim.learning.presets import Preset, resolve_preset
 from skdim.learning.pretraining import pretrain
-from skdim.persistence import SavedMixin, plain_parameters
+from skdim.learning.statefile import plain_parameters, read_state, write_state
+from skdim.learning.states import EmbedderState, FeaturizerSettings, RegressorState
+from skdim.network.threads import use_one_thread_after_fork
 from skdim.points.featurizer import CrystalPointSetTransformer
-from skdim.points.pointsets import PointSets
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from skdim.network.model import CrystalModel
+    from skdim.points.pointsets import PointSets
 
 
-class DeepInfoMaxEmbedder(TransformerMixin, SavedMixin):
+class DeepInfoMaxEmbedder(TransformerMixin, BaseEstimator):
     """Vectors of crystals from a Site-Net encoder pretrained by Deep InfoMax.
 
     ``fit`` needs structures only: it maximises the mutual information between parts of a crystal [1]_ [2]_.
@@ -55,7 +66,7 @@ class DeepInfoMaxEmbedder(TransformerMixin, SavedMixin):
     kl_weight : float or None, default=None
         Weight of the divergence from the unit Gaussian (local and global objectives only).
     negatives : sequence of str or None, default=None
-        False samples of the global objective: any of "crystal", "species", "distances", "neighbors".
+        Negatives of the global objective: any of "crystal", "species", "distances", "neighbors".
     readout : {"moments", "network"} or None, default=None
         How the vector is made of the environments.
     validation_fraction : float or None, default=None
@@ -67,7 +78,7 @@ class DeepInfoMaxEmbedder(TransformerMixin, SavedMixin):
         Whether a further ``fit`` goes on from the weights of the last.
     checkpoint_dir : str, path or None, default=None
         Folder of a checkpoint that is written after each epoch; a ``fit`` that was stopped goes on from there and
-        ends as if it had not been.
+        ends as if it had not been. Needs an integer ``random_state``.
     device : str, default="auto"
         Where to compute; "auto" is a GPU if torch finds one, else the processor.
     on_error : {"raise", "nan"}, default="raise"
@@ -85,7 +96,7 @@ class DeepInfoMaxEmbedder(TransformerMixin, SavedMixin):
     featurizer_ : CrystalPointSetTransformer
         The featurizer in use.
     state_ : EmbedderState
-        Weights and scales as arrays.
+        What was learned, as arrays and plain values.
     history_ : list of dict
         For each epoch ``epoch``, ``train_loss``, ``valid_loss`` and ``dur`` (seconds).
 
@@ -95,6 +106,11 @@ class DeepInfoMaxEmbedder(TransformerMixin, SavedMixin):
         For rows that are no usable crystals, all at once.
     ValueError
         If a parameter is not accepted, or too few crystals are left to train on.
+    FloatingPointError
+        If the training diverges; the message says what to change.
+    KeyboardInterrupt
+        If the user interrupts ``fit``. Once an epoch is complete, the embedder is fitted with the weights of the best
+        one so far, and a warning says so.
 
     References
     ----------
@@ -158,7 +174,7 @@ class DeepInfoMaxEmbedder(TransformerMixin, SavedMixin):
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X: Any, y: Any = None) -> DeepInfoMaxEmbedder:
+    def fit(self, X: Any, y: Any = None) -> Self:
         """Pretrain on crystals.
 
         Parameters
@@ -172,25 +188,8 @@ class DeepInfoMaxEmbedder(TransformerMixin, SavedMixin):
         -------
         self
         """
-        self._fit_points(X)
+        self._pretrain(X)
         return self
-
-    def transform(self, X: Any) -> NDArray[np.float32]:
-        """Give the vectors of crystals.
-
-        Parameters
-        ----------
-        X : collection of crystals of length C, or PointSets
-            As for `fit`.
-
-        Returns
-        -------
-        ndarray of float32, shape (C, d)
-            One row for each row of X, in order; NaN for rows that failed with on_error="nan".
-        """
-        check_is_fitted(self, "state_")
-        vectors: NDArray[np.float32] = keep_labels(self._embed(self._point_sets(X)), X, self)
-        return vectors
 
     def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> NDArray[np.float32]:
         """Pretrain on crystals and give their vectors; they are featurized once.
@@ -206,8 +205,53 @@ class DeepInfoMaxEmbedder(TransformerMixin, SavedMixin):
         -------
         ndarray of float32, shape (C, d)
         """
-        vectors: NDArray[np.float32] = keep_labels(self._embed(self._fit_points(X)), X, self)
+        points = self._pretrain(X)
+        vectors: NDArray[np.float32] = keep_labels(self.encoder_.embed(points), X, self)
         return vectors
+
+    def transform(self, X: Any) -> NDArray[np.float32]:
+        """Give the vectors of crystals.
+
+        Parameters
+        ----------
+        X : collection of crystals of length C, or PointSets
+            As for `fit`.
+
+        Returns
+        -------
+        ndarray of float32, shape (C, d)
+            One row for each row of X, in order; NaN for rows that failed with on_error="nan".
+        """
+        encoder = self.encoder_
+        vectors: NDArray[np.float32] = keep_labels(encoder.embed(encoder.featurize(X)), X, self)
+        return vectors
+
+    def featurize(self, X: Any) -> PointSets:
+        """Make the point sets that `fit` and `transform` work on, also before the embedder is fitted.
+
+        Parameters
+        ----------
+        X : collection of crystals of length C, or PointSets
+            As for `fit`; point sets are returned as they are.
+
+        Returns
+        -------
+        PointSets
+            C crystals in the order of the rows; those that failed with on_error="nan" have no sites.
+        """
+        if hasattr(self, "state_"):
+            return self.encoder_.featurize(X)
+        return self.make_featurizer().transform(X)
+
+    def make_featurizer(self) -> CrystalPointSetTransformer:
+        """Make the featurizer that the next `fit` would use.
+
+        Returns
+        -------
+        CrystalPointSetTransformer
+            Fitted: a clone of the parameter, or the preset's.
+        """
+        return self._fresh_featurizer(self._preset())
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
         """Name the columns of the vector.
@@ -225,6 +269,80 @@ class DeepInfoMaxEmbedder(TransformerMixin, SavedMixin):
         check_is_fitted(self, "state_")
         return np.array([f"dim_{name}" for name in self.state_.columns], dtype=object)
 
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted embedder to one file at exactly this path.
+
+        Parameters
+        ----------
+        path : str or path
+            The file: safetensors, with parameters, history and versions as JSON in its header, and a digest of all of
+            it. No pickle. What says where and how to run is left out: ``checkpoint_dir``, ``device``, ``n_jobs``,
+            ``verbose`` and a featurizer's ``cache_dir``.
+        """
+        check_is_fitted(self, "state_")
+        write_state(path, replace(self.state_, parameters=plain_parameters(self)))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read an embedder that `save` wrote, ready to transform.
+
+        Parameters
+        ----------
+        path : str or path
+            The file.
+
+        Returns
+        -------
+        DeepInfoMaxEmbedder
+            Fitted. Parameters that say where and how to run have their defaults.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        ModelFileError
+            If it is no saved embedder, is damaged, or comes from a later version.
+        """
+        state = read_state(path)
+        if isinstance(state, RegressorState):
+            raise ModelFileError(f"{os.fspath(path)!r} is a saved SiteNetRegressor; SiteNetRegressor.load reads it.")
+        return cls.from_state(state)
+
+    @classmethod
+    def from_state(cls, state: EmbedderState) -> Self:
+        """Build the fitted embedder that a state describes.
+
+        Parameters
+        ----------
+        state : EmbedderState
+            As ``state_`` of a fitted embedder.
+
+        Returns
+        -------
+        DeepInfoMaxEmbedder
+            Fitted.
+        """
+        params = dict(state.parameters)
+        if params.get("featurizer") is not None:
+            params["featurizer"] = FeaturizerSettings.of_json(params["featurizer"]).build()
+        if params.get("negatives") is not None:
+            params["negatives"] = tuple(params["negatives"])
+        embedder = cls(**params)
+        embedder._take(state, state.featurizer.build().fit())
+        return embedder
+
+    @property
+    def encoder_(self) -> Encoder:
+        """The trained model at work, as ``device``, ``on_error``, ``n_jobs`` and ``verbose`` are now."""
+        check_is_fitted(self, "state_")
+        device, featurizer = resolve_device(self.device), self.featurizer_
+        if self.featurizer is None:
+            featurizer = run_with(featurizer, on_error=self.on_error, n_jobs=self.n_jobs, verbose=self.verbose)
+        use_one_thread_after_fork()
+        if "_model" not in self.__dict__:  # of a pickle or a copy
+            self._model: CrystalModel = self.state_.model()
+        return Encoder(self.state_, on_device(self._model, device), featurizer, device)
+
     def __sklearn_tags__(self) -> Any:
         """Crystals are no two-dimensional array."""
         tags = super().__sklearn_tags__()
@@ -232,67 +350,74 @@ class DeepInfoMaxEmbedder(TransformerMixin, SavedMixin):
         tags.transformer_tags.preserves_dtype = []
         return tags
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the network out: the arrays of the state rebuild it, on whatever device is there."""
+        state: dict[str, Any] = dict(super().__getstate__())
+        state.pop("_model", None)
+        return state
+
     @property
     def _n_features_out(self) -> int:
         """Columns of the vector."""
         return len(self.state_.columns)
 
-    def _preset(self) -> Preset:
-        """Check the parameters and resolve the preset."""
-        check_effort(self.n_jobs, self.verbose)
-        overrides = {name: getattr(self, name) for name in OVERRIDES}
-        if self.embedding_dim is not None:
-            check_number(
-                "embedding_dim", self.embedding_dim, "None and whole numbers of at least 1", whole=True, least=1
-            )
-        return resolve_preset(self.preset, self.encoder_params, self.objective_params, overrides)
-
-    def _fit_points(self, X: Any) -> PointSets:
-        """Pretrain, and return the point sets of the crystals."""
-        preset, device, seed = self._preset(), self._device(), seed_of(self.random_state)
+    def _pretrain(self, X: Any) -> PointSets:
+        """Check the parameters, featurize, train, and take over what was learned; return the point sets."""
+        preset, device, seed = self._preset(), resolve_device(self.device), seed_of(self.random_state)
         checkpoint = checkpoint_file(self.checkpoint_dir, self.random_state)
-        check_on_error(self.on_error)
-        self.featurizer_ = self._featurizer(preset).fit()
-        points = self.featurizer_.transform(X)
-        usable = int(points.valid.sum())
-        need = 2 if preset.max_epochs else 1
+        featurizer = self._fresh_featurizer(preset)
+        points = featurizer.transform(X)
+        usable, need = int(points.valid.sum()), 2 if preset.training.max_epochs else 1
         if usable < need:
-            raise ValueError(f"X holds {usable} usable crystals of {len(points)} rows; at least {need} are needed")
-        state = pretrain(
+            raise InputError(f"X holds {usable} usable crystals of {len(points)} rows; at least {need} are needed.")
+        state, interrupted = pretrain(
             points,
             preset,
-            seed,
+            Run(seed, device, progress=bool(self.verbose)),
+            featurizer=FeaturizerSettings.of(featurizer),
             embedding_dim=self.embedding_dim,
-            device=device,
             start=getattr(self, "state_", None) if self.warm_start else None,
             checkpoint=checkpoint,
-            progress=bool(self.verbose),
         )
-        state.extra.update(parameters=self._parameters(), featurizer=plain_parameters(self.featurizer_))
-        state.extra["data"] = {"rows": len(points), "failed": len(points) - usable}
-        self._restore(state)
+        # Only now, so that a fit that fails leaves an earlier one whole.
+        self._take(replace(state, parameters=plain_parameters(self)), featurizer)
+        if interrupted:
+            warnings.warn(
+                f"fit was interrupted after {len(self.history_)} epochs: the embedder has the weights of the best.",
+                UserWarning,
+                stacklevel=3,
+            )
+            raise KeyboardInterrupt
         return points
 
-    def _featurizer(self, preset: Preset) -> CrystalPointSetTransformer:
-        """Make the featurizer: a clone of the given one, or the preset's."""
-        if self.featurizer is not None:
-            if not isinstance(self.featurizer, CrystalPointSetTransformer):
-                raise ValueError(f"featurizer={self.featurizer!r}; accepted are None and CrystalPointSetTransformer.")
-            fresh: CrystalPointSetTransformer = clone(self.featurizer)
-            return fresh
-        given = {**preset.featurizer, "on_error": self.on_error, "n_jobs": self.n_jobs, "verbose": self.verbose}
-        return CrystalPointSetTransformer(**given)
+    def _preset(self) -> Preset:
+        """Check the parameters and resolve the preset."""
+        check_parameters(self, {"n_jobs": N_JOBS, "verbose": VERBOSE, "on_error": ON_ERROR})
+        check("embedding_dim", self.embedding_dim, optional(integer(1)))
+        training = ("max_epochs", "batch_pairs", "learning_rate", "validation_fraction", "patience")
+        return resolve_preset(
+            self.preset,
+            self.encoder_params,
+            self.objective_params,
+            {name: getattr(self, name) for name in training},
+            kl_weight=self.kl_weight,
+            negatives=self.negatives,
+            readout=self.readout,
+        )
 
-    def _point_sets(self, X: Any) -> PointSets:
-        """Featurize; what the parameters say of failing rows and processes counts as it is now, also after a load."""
-        if isinstance(X, PointSets):
-            return X  # the featurizer would not touch them either, but to clone it takes a while
-        featurizer: CrystalPointSetTransformer = clone(self.featurizer_)
+    def _fresh_featurizer(self, preset: Preset) -> CrystalPointSetTransformer:
+        """Make the featurizer of a fit: a clone of the given one, or the preset's."""
         if self.featurizer is None:
-            featurizer.set_params(on_error=self.on_error, n_jobs=self.n_jobs, verbose=self.verbose)
-        return featurizer.transform(X)
+            run: dict[str, Any] = {"on_error": self.on_error, "n_jobs": self.n_jobs, "verbose": self.verbose}
+            return CrystalPointSetTransformer(**preset.featurizer, **run).fit()
+        if not isinstance(self.featurizer, CrystalPointSetTransformer):
+            raise InputError(f"featurizer must be None or a CrystalPointSetTransformer, got {self.featurizer!r}.")
+        fresh: CrystalPointSetTransformer = clone(self.featurizer)
+        return fresh.fit()
 
-    def _embed(self, points: PointSets) -> NDArray[np.float32]:
-        """Give the vectors of point sets, which must be of the kind the model was trained on."""
-        check_same_kind(self.state_, points)
-        return embed(self.state_, self._network(), points, self._device())
+    def _take(self, state: EmbedderState, featurizer: CrystalPointSetTransformer) -> None:
+        """Take over what was learned."""
+        # The network at once, and not when it is first needed: transform changes no attribute.
+        self._model = state.model()
+        self.state_, self.featurizer_ = state, featurizer
+        self.history_ = [dict(epoch) for epoch in state.record.history]

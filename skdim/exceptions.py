@@ -78,6 +78,18 @@ class StructureError(InputError):
         return type(self), (self.failures, self.labels)
 
 
+class ModelFileError(InputError):
+    """A file that holds no model of this package, or one that is damaged; the message names the file and the field.
+
+    Examples
+    --------
+    >>> raise ModelFileError("'model.safetensors': tensor scale must be finite, got NaN or infinity.")
+    Traceback (most recent call last):
+    ...
+    skdim.exceptions.ModelFileError: 'model.safetensors': tensor scale must be finite, got NaN or infinity.
+    """
+
+
 class WorkerError(RuntimeError):
     """A worker process ended in the middle of its work, for example for want of memory.
 

@@ -1,4 +1,4 @@
-"""An embedder in, a matminer featurizer out: `EmbeddingFeaturizer`."""
+"""`EmbeddingFeaturizer`: vectors of a pretrained embedder as matminer features."""
 
 from __future__ import annotations
 

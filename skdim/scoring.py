@@ -1,4 +1,4 @@
-"""Predictions and partly known targets in, scores of the rows that have both out."""
+"""Scores of the rows whose target is known and whose crystal could be used."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import numpy as np
 from sklearn.metrics import get_scorer, r2_score
 from sklearn.utils import _safe_indexing
 
-from skdim.learning.targets import Known, where_known
+from skdim._labels import Known, where_known
+from skdim.exceptions import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -103,7 +104,7 @@ def have_prediction(predicted: NDArray[np.floating], rows: NDArray[np.intp]) -> 
         more = f" and {len(failed) - 10} more" if len(failed) > 10 else ""
         named = ", ".join(map(str, failed[:10])) + more
         if missing.all():
-            raise ValueError(
+            raise InputError(
                 f"none of the {len(rows)} rows to be scored has a prediction, as their crystals failed: rows {named}. "
                 "At least one must be a usable crystal."
             )

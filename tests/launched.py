@@ -2,7 +2,7 @@
 
     python tests/launched.py FOLDER SETTINGS
 
-SETTINGS is JSON: a list of trainings, each parameters of a TrainingPlan, and possibly the share "held_out". Each
+SETTINGS is JSON: a list of trainings, each fields of a TrainingConfig, and possibly the share "held_out". Each
 training and process writes a file.
 """
 
@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from skdim import DeepInfoMaxEmbedder
-from skdim.learning.callbacks import TrainingPlan
+from skdim.learning.config import Run, TrainingConfig
 from skdim.learning.presets import model_config, resolve_preset
 from skdim.learning.pretraining import site_statistics
 from skdim.learning.training import train
@@ -28,15 +28,15 @@ from tests.small import bundled_points
 def main(folder: Path, settings: list[dict[str, float]]) -> None:
     torch.set_num_threads(1)
     rank, points = int(os.environ.get("RANK", "0")), bundled_points(40)
-    preset = resolve_preset("default", None, None, {})
+    preset = resolve_preset("default")
     for place, changes in enumerate(settings):
         torch.manual_seed(0)
         held_out = changes.pop("held_out", 0.25)
         config = model_config(preset, points.feature_names, points.interaction_names)
         model = CrystalModel(config, site_statistics(points))
-        common = {"patience": 100, "learning_rate": 1e-3, "weight_decay": 0.0, "amsgrad": False, "schedule": "constant"}
-        plan = TrainingPlan(**{**common, "seed": 0, "device": "cpu", **changes})  # type: ignore[arg-type]
-        history = train(model, points, plan, validation_fraction=held_out)
+        common = {"patience": 100, "learning_rate": 1e-3, "weight_decay": 0.0, "schedule": "constant"}
+        chosen = TrainingConfig(**{**common, "validation_fraction": held_out, **changes})  # type: ignore[arg-type]
+        history = train(model, points, chosen, Run(seed=0)).history
         # Those of the last step: they are forgotten only when another one begins.
         found = {f"gradient/{k}": p.grad.numpy() for k, p in model.named_parameters() if p.grad is not None}
         found |= {f"weight/{k}": v.numpy() for k, v in model.state_dict().items()}

@@ -125,7 +125,7 @@ def test_the_width_of_the_published_vector_can_be_chosen() -> None:
 @pytest.mark.parametrize("n", [5, 60])
 def test_more_components_than_there_can_be_are_refused_before_training(n: int) -> None:
     embedder = DeepInfoMaxEmbedder(**{**SMALL, "max_epochs": 10**9}, embedding_dim=n)
-    with pytest.raises(ValueError, match=f"embedding_dim={n}; accepted are 1 to {n - 1}"):
+    with pytest.raises(ValueError, match=f"embedding_dim must be an integer from 1 to {n - 1},.* got {n}"):
         embedder.fit(bundled_points(60)[:n])
 
 
@@ -260,7 +260,10 @@ def test_points_of_another_kind_are_refused_with_both_named() -> None:
         fitted().transform(paper)
 
 
-def test_the_progress_bar_shows_losses_and_only_where_it_is_wanted(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_progress_bar_shows_losses_and_only_where_it_is_wanted(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("skdim._progress._shows_bars", lambda: True)  # as in a terminal
     DeepInfoMaxEmbedder(**{**SMALL, "max_epochs": 3}, verbose=1).fit(bundled_points(50))
     shown = capsys.readouterr().err
     assert "pretraining: 100%" in shown

@@ -11,30 +11,30 @@ import numpy as np
 import pytest
 
 from skdim import DeepInfoMaxEmbedder
-from skdim._parameters import as_json, check_choice, check_number
+from skdim._parameters import as_json, check, choice, integer, number, optional
 from tests.small import bundled_points
 
 # A parameter, values it does not accept, and what the message says is accepted.
 REFUSED: list[tuple[str, list[Any], str]] = [
-    ("preset", ["best", None, 3, ["paper"]], "'default', 'paper'"),
-    ("embedding_dim", [0, -3, 2.5, "8", True], "whole numbers of at least 1"),
-    ("max_epochs", [-1, 1.5, "ten", math.nan], "whole numbers of at least 0"),
-    ("batch_pairs", [0, -8, 1e4, "many"], "whole numbers of at least 1"),
-    ("learning_rate", [0.0, -1e-3, math.inf, math.nan, "fast"], "finite numbers above 0"),
-    ("kl_weight", [-0.1, math.nan, math.inf, "a"], "finite numbers of at least 0"),
+    ("preset", ["best", None, 3, ["paper"]], "'default' or 'paper'"),
+    ("embedding_dim", [0, -3, 2.5, "8", True], "an integer >= 1"),
+    ("max_epochs", [-1, 1.5, "ten", math.nan], "an integer >= 0"),
+    ("batch_pairs", [0, -8, 1e4, "many"], "an integer >= 1"),
+    ("learning_rate", [0.0, -1e-3, math.inf, math.nan, "fast"], "a finite number > 0"),
+    ("kl_weight", [-0.1, math.nan, math.inf, "a"], "finite number"),
     ("negatives", ["crystal", (), ("cell",), 3, ("crystal", "crystal"), {"crystal"}], "crystal, species, distances"),
     ("readout", ["mean", 4, ("moments",)], "'moments', 'network'"),
-    ("validation_fraction", [1.0, -0.1, 50, math.nan, "half"], "shares from 0 to below 1"),
-    ("patience", [0, -1, 2.5, "long"], "whole numbers of at least 1"),
-    ("device", ["gpu", "cuda:99", 0, None, ""], "'auto' and torch devices"),
+    ("validation_fraction", [1.0, -0.1, 50, math.nan, "half"], "a number >= 0 and < 1"),
+    ("patience", [0, -1, 2.5, "long"], "an integer >= 1"),
+    ("device", ["gpu", "cuda:99", 0, None, ""], "'auto' or a torch device"),
     ("on_error", ["ignore", None, 0], "'raise'"),
-    ("n_jobs", [0, 1.5, "all", True], "whole numbers other than 0"),
-    ("verbose", [-1, "loud", 1.5, None], "whole numbers of at least 0"),
-    ("checkpoint_dir", [3, b"x", ["a"]], "paths of folders"),
+    ("n_jobs", [0, 1.5, "all", True], "an integer other than 0"),
+    ("verbose", [-1, "loud", 1.5, None], "an integer >= 0"),
+    ("checkpoint_dir", [3, b"x", ["a"]], "the path of a folder"),
     ("random_state", ["seed", -1, 1.5, np.random.default_rng(0)], "RandomState"),
     ("featurizer", ["shell", 3, DeepInfoMaxEmbedder], "CrystalPointSetTransformer"),
-    ("encoder_params", [3, "width", ["width"]], "dicts of width, heads"),
-    ("objective_params", [3, "local", ["local"]], "dicts of local, global, context"),
+    ("encoder_params", [3, "width", ["width"]], "a dict of width, heads"),
+    ("objective_params", [3, "local", ["local"]], "a dict of local, global, context"),
 ]
 NESTED: list[tuple[str, str, list[Any], str]] = [
     ("encoder_params", "width", [0, -4, 1.5, "wide", None], "whole numbers of at least 1"),
@@ -56,7 +56,7 @@ NESTED: list[tuple[str, str, list[Any], str]] = [
 
 
 def assert_refused(name: str, value: Any, accepted: str, **params: Any) -> None:
-    with pytest.raises(ValueError, match="accepted") as error:
+    with pytest.raises(ValueError, match=r"must be|accepted") as error:
         # Were a crystal looked at first, there would be an error about the file.
         DeepInfoMaxEmbedder(**params).fit(["no such file.cif"])
     message = str(error.value)
@@ -84,7 +84,7 @@ def test_so_is_one_in_a_dict_of_parameters(parameter: str, name: str, value: Any
 
 @pytest.mark.parametrize("parameter", ["encoder_params", "objective_params"])
 def test_unknown_names_are_named_with_the_known_ones(parameter: str) -> None:
-    with pytest.raises(ValueError, match=rf"{parameter} has unknown names \['widht', 3\]; accepted are .*, "):
+    with pytest.raises(ValueError, match=rf"{parameter} must be a dict of .*, got the unknown names \['widht', 3\]"):
         DeepInfoMaxEmbedder(**{parameter: {"widht": 3, 3: 4}}).fit(["no such file.cif"])
 
 
@@ -102,21 +102,27 @@ def test_the_network_readout_says_what_it_needs() -> None:
 
 @pytest.mark.parametrize("value", [np.int64(3), np.float32(0.5), 2])
 def test_numbers_of_numpy_are_numbers(value: Any) -> None:
-    check_number("x", value, "numbers", least=0)
+    check("x", value, number(least=0))
 
 
 def test_bounds_are_kept() -> None:
-    check_number("x", 0, "", least=0)
-    for bounds in ({"above": 0}, {"below": 0}, {"least": 1}):
-        with pytest.raises(ValueError, match="x=0"):
-            check_number("x", 0, "", **bounds)  # type: ignore[arg-type]
+    for accepted in (number(least=0), number(most=0), integer(0), integer(-1, 0), optional(integer(0))):
+        check("x", 0, accepted)
+    for accepted in (number(above=0), number(below=0), number(least=1), number(most=-1), integer(1), integer(-2, -1)):
+        with pytest.raises(ValueError, match=r"x must be .* got 0"):
+            check("x", 0, accepted)
+
+
+def test_a_message_reads_as_a_sentence() -> None:
+    with pytest.raises(ValueError, match=r"^patience must be None or an integer >= 1, got 0\.$"):
+        check("patience", 0, optional(integer(1)))
 
 
 def test_choices_are_compared_with_their_types() -> None:
-    check_choice("depth", np.int64(2), (1, 2))
+    check("depth", np.int64(2), choice(1, 2))
     for value in (True, "2", 2.0, None, [1]):
-        with pytest.raises(ValueError, match=r"depth=.*; accepted are 1, 2"):
-            check_choice("depth", value, (1, 2))
+        with pytest.raises(ValueError, match=r"depth must be 1 or 2, got"):
+            check("depth", value, choice(1, 2))
 
 
 def test_json_of_numpy_and_paths_is_that_of_python() -> None:

@@ -6,6 +6,7 @@ import copy
 import json
 import math
 import pickle
+import re
 import struct
 from functools import cache
 from pathlib import Path
@@ -20,6 +21,8 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from skdim import CrystalPointSetTransformer, DeepInfoMaxEmbedder
+from skdim.exceptions import ModelFileError
+from skdim.learning.tensorfile import write_tensors
 from tests.handmade import salt
 from tests.small import bundled, bundled_points
 
@@ -65,8 +68,7 @@ def header_of(path: Path) -> dict[str, Any]:
 def rewrite(path: Path, **changes: Any) -> None:
     """The same arrays under a changed header; None takes an entry out."""
     header = {**header_of(path), **changes}
-    header = {k: v for k, v in header.items() if v is not None}
-    save_file(load_file(path), path, {"skdim": json.dumps(header)})
+    write_tensors(path, {k: v for k, v in header.items() if v is not None}, load_file(path))
 
 
 @pytest.mark.parametrize("name", VARIANTS)
@@ -77,7 +79,7 @@ def test_a_saved_embedder_comes_back_as_it_was(name: str, tmp_path: Path) -> Non
     assert list(back.get_feature_names_out()) == list(embedder.get_feature_names_out())
     ours, theirs = embedder.get_params(), back.get_params()
     assert repr(theirs.pop("featurizer")) == repr(ours.pop("featurizer"))
-    assert theirs == ours
+    assert theirs == {**ours, "device": "auto"}  # which is about the machine and not restored
     assert [list(row) for row in back.history_] == [list(row) for row in embedder.history_]
     for row, other in zip(back.history_, embedder.history_, strict=True):
         assert all(row[k] == other[k] or (math.isnan(row[k]) and math.isnan(other[k])) for k in row)
@@ -87,9 +89,9 @@ def test_the_file_is_at_exactly_that_path_and_holds_arrays_and_json_only(tmp_pat
     path = saved(tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["model.skdim"]
     header = header_of(path)
-    assert set(header["versions"]) == {"skdim", "torch", "python"}
-    assert header["extra"]["parameters"]["encoder_params"] == {"width": 8}
-    assert len(header["extra"]["history"]) == 2
+    assert set(header["record"]["versions"]) == {"skdim", "torch", "python"}
+    assert header["parameters"]["encoder_params"] == {"width": 8}
+    assert len(header["record"]["history"]) == 2
     assert all(isinstance(value, np.ndarray) for value in load_file(path).values())
     with pytest.raises(pickle.UnpicklingError):
         pickle.loads(path.read_bytes())
@@ -123,7 +125,7 @@ def test_what_comes_back_knows_which_features_it_was_trained_on(tmp_path: Path) 
 def test_a_file_of_another_kind_is_named(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "model.skdim"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"model.skdim' is not an embedder saved by skdim, or it is damaged"):
+    with pytest.raises(ValueError, match=r"model.skdim' is not a model saved by skdim, or it is damaged"):
         DeepInfoMaxEmbedder.load(path)
 
 
@@ -133,7 +135,7 @@ def test_safetensors_of_others_and_checkpoints_are_no_embedders(tmp_path: Path) 
     save_file({"a": np.zeros(3)}, tmp_path / "list", {"skdim": "[1]"})
     clone(fitted()).set_params(checkpoint_dir=tmp_path).fit(bundled(12)[0])
     for name in ("other", "words", "list", "checkpoint.safetensors"):
-        with pytest.raises(ValueError, match=f"{name}' is not an embedder saved by skdim"):
+        with pytest.raises(ValueError, match=f"{name}' is not a model saved by skdim"):
             DeepInfoMaxEmbedder.load(tmp_path / name)
 
 
@@ -142,15 +144,17 @@ def test_a_truncated_file_is_named(share: float, tmp_path: Path) -> None:
     path = saved(tmp_path)
     blob = path.read_bytes()
     path.write_bytes(blob[: int(share * len(blob))])
-    with pytest.raises(ValueError, match="is not an embedder saved by skdim, or it is damaged"):
+    with pytest.raises(ValueError, match="is not a model saved by skdim, or it is damaged"):
         DeepInfoMaxEmbedder.load(path)
 
 
-@pytest.mark.parametrize("missing", ["config", "columns", "settings", "extra", "versions", "format"])
+@pytest.mark.parametrize(
+    "missing", ["config", "columns", "settings", "parameters", "record", "featurizer", "kind", "format"]
+)
 def test_a_header_without_an_entry_is_damaged(missing: str, tmp_path: Path) -> None:
     path = saved(tmp_path)
     rewrite(path, **{missing: None})
-    with pytest.raises(ValueError, match="or it is damaged"):
+    with pytest.raises(ValueError, match=r"or it is damaged|must be"):
         DeepInfoMaxEmbedder.load(path)
 
 
@@ -158,20 +162,20 @@ def test_weights_of_another_size_are_damaged(tmp_path: Path) -> None:
     path = saved(tmp_path)
     config = header_of(path)["config"]
     rewrite(path, config={**config, "encoder": {**config["encoder"], "width": 16}})
-    with pytest.raises(ValueError, match=r"(?s)or it is damaged.*size mismatch"):
+    with pytest.raises(ValueError, match=r"tensor weights/.* must be of shape \(.*16.*\), got \(.*8.*\)"):
         DeepInfoMaxEmbedder.load(path)
 
 
 def test_a_file_of_a_later_version_says_so(tmp_path: Path) -> None:
     path = saved(tmp_path)
-    rewrite(path, format=99, config=None, versions={"skdim": "9.0"})
-    with pytest.raises(ValueError, match=r"has format 99 \(skdim 9.0\); this version of skdim, .* reads format 3"):
+    rewrite(path, format=99, config=None, skdim="9.0")
+    with pytest.raises(ModelFileError, match=r"format must be 3 or 4, got 99 \(skdim 9.0\).* a later one may read it"):
         DeepInfoMaxEmbedder.load(path)
 
 
 def test_a_path_without_a_file_is_named(tmp_path: Path) -> None:
     for path in (tmp_path / "none", tmp_path):
-        with pytest.raises(FileNotFoundError, match=r"is not a file; accepted is what DeepInfoMaxEmbedder.save wrote"):
+        with pytest.raises(FileNotFoundError, match=r"is not a file; the path of what DeepInfoMaxEmbedder.save"):
             DeepInfoMaxEmbedder.load(path)
 
 
@@ -185,16 +189,6 @@ def test_only_what_is_fitted_and_needs_no_pickle_can_be_saved(tmp_path: Path) ->
     with pytest.raises(ValueError, match=r"site_features=.* which only pickle could keep"):
         embedder.save(tmp_path / "m")
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="the device is there")
-def test_an_embedder_trained_elsewhere_computes_where_it_can(tmp_path: Path) -> None:
-    path = saved(tmp_path)
-    extra = header_of(path)["extra"]
-    rewrite(path, extra={**extra, "parameters": {**extra["parameters"], "device": "cuda"}})
-    back = DeepInfoMaxEmbedder.load(path)
-    assert back.device == "auto"
-    assert np.array_equal(vectors(back), vectors(fitted()))
 
 
 @pytest.mark.parametrize("name", VARIANTS)
@@ -211,7 +205,7 @@ def test_pickles_and_copies_give_the_same_vectors_and_hold_no_network(name: str,
     for one in copies:
         assert "_model" not in vars(one)
         assert np.array_equal(vectors(one), expected)
-    assert b"torch" not in pickle.dumps(embedder)
+    assert not re.search(rb"torch\.\w", pickle.dumps(embedder))
 
 
 def test_an_unfitted_embedder_is_pickled_too() -> None:
@@ -244,6 +238,6 @@ def test_a_path_that_cannot_be_written_is_named_as_it_was_given(tmp_path: Path) 
     missing = tmp_path / "not" / "there.safetensors"
     with pytest.raises(FileNotFoundError, match=r"there\.safetensors' cannot be written: there is no folder '.*not'"):
         embedder.save(missing)
-    with pytest.raises(IsADirectoryError, match=r"is a folder; accepted is the path of a file to write"):
+    with pytest.raises(IsADirectoryError, match=r"is a folder; the path of a file to write is needed"):
         embedder.save(tmp_path)
     assert list(tmp_path.iterdir()) == []

@@ -37,7 +37,7 @@ def test_its_vectors_are_those_that_were_recorded() -> None:
 
 def test_the_card_says_what_went_in_and_what_came_out() -> None:
     card, embedder = pretrained_card(), load_pretrained()
-    assert card["data"]["crystals"] == len(load_unlabelled().data) == embedder.state_.extra["data"]["rows"]
+    assert card["data"]["crystals"] == len(load_unlabelled().data) == embedder.state_.record.rows
     assert card["seed"] == embedder.random_state
     assert card["training"]["epochs"] == len(embedder.history_)
     assert card["command"].startswith("python benchmarks/make_pretrained.py")
@@ -77,5 +77,5 @@ def test_a_file_that_was_changed_is_refused(tmp_path: Path, monkeypatch: pytest.
 
 def test_unknown_models_are_refused() -> None:
     for ask in (load_pretrained, pretrained_card):
-        with pytest.raises(ValueError, match="name='paper'; accepted are 'default'"):
+        with pytest.raises(ValueError, match="name must be 'default', got 'paper'"):
             ask("paper")

@@ -29,9 +29,9 @@ def test_nothing_is_written_unless_asked_for(clock, capsys):
     assert capsys.readouterr() == ("", "")
 
 
-def test_short_work_says_nothing_in_a_log(clock, capsys):
+def test_short_work_is_one_line_in_a_log(clock, capsys):
     run(clock, 0.5, enabled=True, announce=True)
-    assert capsys.readouterr() == ("", "")
+    assert capsys.readouterr() == ("", "working: 10 of 10 steps in 5 s, loss=0.5\n")
 
 
 def test_a_log_has_a_line_now_and_then_and_no_carriage_return(clock, capsys):
@@ -40,8 +40,8 @@ def test_a_log_has_a_line_now_and_then_and_no_carriage_return(clock, capsys):
     lines = log.splitlines()
     assert out == ""
     assert "\r" not in log
-    assert lines[0] == "working: 1 of 10 steps in 25 s, about 3 min 45 s left, loss 0.5"
-    assert lines[-1] == "working: 10 of 10 steps in 4 min 10 s"
+    assert lines[0] == "working: 1 of 10 steps in 25 s, about 3 min 45 s left, loss=0.5"
+    assert lines[-1] == "working: 10 of 10 steps in 4 min 10 s, loss=0.5"
     assert 3 <= len(lines) <= 6
 
 

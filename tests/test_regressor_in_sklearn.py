@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdim import SiteNetRegressor
 from tests.small import bundled_points
-from tests.test_regressor import N, energies, equal, pretrained, regressor, untrained, weights
+from tests.test_regressor import N, energies, equal, pretrained, regressor, start, untrained
 from tests.test_sklearn_contract import ROUNDING, WITHOUT_X, crystals
 
 
@@ -24,7 +24,7 @@ def test_pretrained_weights_survive_every_fold_of_cross_validation() -> None:
     trained = cross_validate(regressor(), bundled_points(N), energies(), **given)["estimator"]
     control = cross_validate(regressor(untrained()), bundled_points(N), energies(), **given)["estimator"]
     for one, other in zip(trained, control, strict=True):
-        assert equal(weights(one, "start/"), pretrained().state_.weights)
+        assert equal(start(one), pretrained().state_.weights)
         assert one.history_[0]["train_loss"] != pytest.approx(other.history_[0]["train_loss"], rel=1e-3)
 
 
@@ -34,7 +34,7 @@ def test_pretrained_weights_survive_clone_and_a_grid_search_and_stay_as_they_are
     assert equal(again.embedder.state_.weights, before)
     search = GridSearchCV(again, {"learning_rate": [1e-4, 1e-3], "embedder__verbose": [0]}, cv=2)
     best = search.fit(bundled_points(N), energies()).best_estimator_
-    assert equal(weights(best, "start/"), before)
+    assert equal(start(best), before)
     assert equal(pretrained().state_.weights, before)
     assert again.set_params(embedder__verbose=1).embedder is not pretrained()
     assert pretrained().verbose == 0

@@ -44,7 +44,7 @@ def test_a_score_leaves_out_rows_that_fail_and_names_them() -> None:
         pytest.raises(ValueError, match=r"none of the 2 rows to be scored has a prediction.* rows 0, 1"),
     ):
         model.score([None, None], [1.0, 2.0])
-    with pytest.raises(ValueError, match="y has nan at row 3"):
+    with pytest.raises(ValueError, match="y must be finite, got nan at row 3"):
         model.score(structures, spoiled_at(y, 3))
     with pytest.raises(ValueError, match="X has 30 rows and y has 29"):
         model.score(structures, y[1:])
@@ -73,19 +73,22 @@ def test_a_constant_batch_is_no_reason_to_stop_a_training_that_goes_on() -> None
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"freeze": "all"}, "freeze='all'; accepted are 'none', 'local', 'global', 'both'"),
-        ({"loss": "l2"}, "loss='l2'; accepted are 'huber', 'mae', 'mse'"),
-        ({"head_width": -1}, "head_width=-1; accepted are whole numbers of at least 0"),
-        ({"n_ensemble": 0}, "n_ensemble=0"),
-        ({"validation_fraction": 1.0}, r"validation_fraction=1.0; accepted are shares from 0 to below 0.9"),
-        ({"learning_rate": 0.0}, "learning_rate=0.0"),
-        ({"weight_decay": -1.0}, "weight_decay=-1.0"),
-        ({"n_jobs": 0}, "n_jobs=0; accepted are None and whole numbers other than 0"),
-        ({"verbose": -1}, "verbose=-1; accepted are whole numbers of at least 0"),
-        ({"clamp": np.nan}, "clamp=nan"),
-        ({"device": "abacus"}, "device='abacus'"),
-        ({"embedder": DeepInfoMaxEmbedder()}, "is not fitted; accepted are a fitted DeepInfoMaxEmbedder"),
-        ({"embedder": RidgeCV()}, r"embedder=RidgeCV\(\); accepted are"),
+        ({"freeze": "all"}, "freeze must be 'none', 'local', 'global' or 'both', got 'all'"),
+        ({"loss": "l2"}, "loss must be 'huber', 'mae' or 'mse', got 'l2'"),
+        ({"head_width": -1}, "head_width must be an integer >= 0, got -1"),
+        ({"n_ensemble": 0}, "n_ensemble must be an integer >= 1, got 0"),
+        ({"validation_fraction": 1.0}, "validation_fraction must be a number >= 0 and < 0.9, got 1.0"),
+        ({"learning_rate": 0.0}, "learning_rate must be a finite number > 0, got 0.0"),
+        ({"weight_decay": -1.0}, "weight_decay must be a finite number >= 0, got -1.0"),
+        ({"n_jobs": 0}, "n_jobs must be None or an integer other than 0 .*, got 0"),
+        ({"verbose": -1}, "verbose must be a boolean or an integer >= 0, got -1"),
+        ({"clamp": np.nan}, "clamp must be None or a finite number, got nan"),
+        ({"device": "abacus"}, "device must be .*, got 'abacus'"),
+        (
+            {"embedder": DeepInfoMaxEmbedder()},
+            r"embedder must be a fitted .*, got DeepInfoMaxEmbedder\(\), not fitted",
+        ),
+        ({"embedder": RidgeCV()}, r"embedder must be .*, got RidgeCV\(\)\."),
     ],
 )
 def test_parameters_that_are_not_accepted_are_named(params: dict[str, Any], message: str) -> None:
@@ -102,18 +105,18 @@ def spoiled(value: float) -> np.ndarray:
 @pytest.mark.parametrize(
     ("y", "weight", "message"),
     [
-        (spoiled(np.nan), None, "y has nan at rows 3, 7; accepted are finite numbers"),
-        (spoiled(np.inf), None, "y has inf at rows 3, 7"),
-        (energies()[:-1], None, "X has 30 rows and y has 29; accepted is one label for each row"),
-        (np.full(N, np.nan), None, "y has nan at all 30 rows; accepted .* use LabelMaskingRegressor"),
-        (np.full(N, 3.5), None, "y is 3.5 in all 30 labelled rows; accepted are targets with at least two different"),
-        (np.full((N, 2), [1, 0]), None, "y is 1, 0 in all 30 labelled rows"),
-        (["a"] * N, None, "y is no array of numbers"),
-        (energies().reshape(2, 3, 5), None, r"y has shape \(2, 3, 5\)"),
-        (energies(), np.full(N, -1.0), "sample_weight has -1.0 at all 30 rows"),
+        (spoiled(np.nan), None, "y must be finite, got nan at rows 3, 7"),
+        (spoiled(np.inf), None, "y must be finite, got inf at rows 3, 7"),
+        (energies()[:-1], None, "y must have one label for each row of X: X has 30 rows and y has 29"),
+        (np.full(N, np.nan), None, "y must be finite, got nan at all 30 rows.* use LabelMaskingRegressor"),
+        (np.full(N, 3.5), None, "y must have at least two different values, got 3.5 in all 30 labelled rows"),
+        (np.full((N, 2), [1, 0]), None, "got 1, 0 in all 30 labelled rows"),
+        (["a"] * N, None, "y must be an array of numbers"),
+        (energies().reshape(2, 3, 5), None, r"y must have the shape .*, got \(2, 3, 5\)"),
+        (energies(), np.full(N, -1.0), "sample_weight must be finite and >= 0, got -1.0 at all 30 rows"),
         (energies(), np.eye(N)[0], "X holds 1 usable labelled crystals of 30 rows; at least 2 are needed"),
-        (energies(), np.zeros(N), "sample_weight is zero in all 30 rows"),
-        (energies(), np.ones(3), r"sample_weight has shape \(3,\); accepted is one for each row: \(30,\)"),
+        (energies(), np.zeros(N), "sample_weight must be > 0 in at least one row, got zero in all 30 rows"),
+        (energies(), np.ones(3), r"sample_weight must be one number for each of 30 rows, got the shape \(3,\)"),
     ],
 )
 def test_labels_that_cannot_be_used_are_named(y: Any, weight: Any, message: str) -> None:

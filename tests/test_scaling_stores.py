@@ -156,7 +156,7 @@ def test_fitting_a_mapped_set_does_not_read_it_into_memory(tmp_path: Path) -> No
             tracemalloc.stop()
     assert size > 10 * 2**20
     assert peak < size / 4
-    assert embedder.state_.extra["data"] == {"rows": 180 * 201, "failed": 180}
+    assert (embedder.state_.record.rows, embedder.state_.record.failed) == (180 * 201, 180)
 
 
 def test_batches_within_a_budget_are_cut_as_by_a_loop() -> None:

@@ -6,6 +6,7 @@ import json
 import math
 import os
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +38,8 @@ def facts_of(path: str | os.PathLike[str]) -> dict[str, Any]:
     from skdim.embedder import DeepInfoMaxEmbedder
 
     embedder = DeepInfoMaxEmbedder.load(path)
-    state = embedder.state_
-    parameters = state.extra["parameters"]
+    state, record = embedder.state_, embedder.state_.record
+    parameters = dict(state.parameters)
     usual = DeepInfoMaxEmbedder().get_params(deep=False)
     history = [{k: v if math.isfinite(v) else None for k, v in row.items()} for row in embedder.history_]
     return {
@@ -48,14 +49,14 @@ def facts_of(path: str | os.PathLike[str]) -> dict[str, Any]:
         "preset": embedder.preset,
         "parameters": parameters,
         "changed": {name: value for name, value in parameters.items() if value != usual[name]},
-        "featurizer": state.extra["featurizer"],
+        "featurizer": asdict(state.featurizer),
         "model": state.config.as_dict(),
-        "data": state.extra.get("data"),
+        "data": None if record.rows is None else {"rows": record.rows, "failed": record.failed},
         "epochs": len(history),
         "best_epoch": min(history, key=_decisive_loss, default=None),
         "history": history,
         "columns": embedder.get_feature_names_out().tolist(),
-        "versions": state.extra["versions"],
+        "versions": dict(record.versions),
     }
 
 

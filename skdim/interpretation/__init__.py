@@ -1,7 +1,7 @@
-"""A fitted embedder and crystals in, tables of what it looks at, expects and finds alike out."""
+"""What a fitted embedder looks at, what it expects at each site, and which crystals it finds alike."""
 
-from skdim.interpretation.attention import attention_by_distance
-from skdim.interpretation.context import interchangeable_elements, site_surprise
-from skdim.interpretation.similarity import nearest_neighbors
+from skdim.interpretation._attention import attention_by_distance
+from skdim.interpretation._context import interchangeable_elements, site_surprise
+from skdim.interpretation._similarity import nearest_neighbors
 
 __all__ = ["attention_by_distance", "interchangeable_elements", "nearest_neighbors", "site_surprise"]

@@ -1,76 +1,31 @@
-"""skorch's events in; the plan of a training and what watches it: rate, best weights, checkpoints, progress."""
+"""What watches a training: the learning rate, the best weights with their checkpoints, and the progress.
+
+skorch has callbacks for all of these, and none of them keeps what the package promises:
+
+- ``EarlyStopping`` forgets what it has seen when a training begins, so a resumed one would not end as if it had never
+  stopped; and it ends a training by a ``KeyboardInterrupt``, which hides the user's own.
+- ``Checkpoint`` writes several files one after the other, so a kill between two of them leaves a state that never was.
+- ``LRScheduler`` counts steps. Batches are filled up to a number of pairs, so epochs differ in their steps, and the
+  schedule would not end with the training.
+- ``ProgressBar`` shows one bar an epoch, without the time that the training still takes, and bars in log files.
+"""
 
 from __future__ import annotations
 
 import copy
 import math
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback
 
-from skdim._parameters import check_choice
-from skdim.learning.checkpoints import read_checkpoint, write_checkpoint
-from skdim.learning.presets import check_training
+from skdim._progress import Progress
+from skdim.learning.checkpoints import TrainingState
+from skdim.learning.config import Run, TrainingConfig
 
-_SCHEDULES = ("one_cycle", "constant")
-
-
-@dataclass(frozen=True)
-class TrainingPlan:
-    """How to train.
-
-    Attributes
-    ----------
-    max_epochs, patience : int
-        Most epochs, and how many without a lower held-out loss end the training.
-    batch_pairs : int
-        Most pairs in a batch.
-    learning_rate, weight_decay : float
-        Of AdamW.
-    amsgrad : bool
-        AdamW's variant with a running maximum.
-    schedule : str
-        "one_cycle" warms up and cools down over max_epochs; "constant" does neither.
-    seed : int
-        Of batches and noise.
-    device : str
-        Where to train.
-    checkpoint : str or None
-        File that is written after each epoch, and continued from if it is there.
-    fingerprint : str
-        What a checkpoint must match to be continued: data, configuration and seed.
-    progress : bool
-        Whether to show a progress bar.
-    title : str
-        What the bar says is going on.
-    rank, processes : int
-        Which of how many processes this is; the first one alone writes checkpoints and shows a bar.
-    """
-
-    max_epochs: int
-    patience: int
-    batch_pairs: int
-    learning_rate: float
-    weight_decay: float
-    amsgrad: bool
-    schedule: str
-    seed: int
-    device: str
-    checkpoint: str | None = None
-    fingerprint: str = ""
-    progress: bool = False
-    title: str = "pretraining"
-    rank: int = 0
-    processes: int = 1
-
-    def __post_init__(self) -> None:
-        """Refuse plans that cannot be carried out."""
-        check_choice("schedule", self.schedule, _SCHEDULES)
-        check_training(self)
+_DIVERGED = 1_000.0
+"""A lowest loss that is so many times that of the first step (or of 1, if that is more) is no training."""
 
 
 class EndOfTraining(Exception):
@@ -78,7 +33,7 @@ class EndOfTraining(Exception):
 
 
 def history_rows(history: Any) -> list[dict[str, float]]:
-    """Each epoch of a skorch history as a plain dict."""
+    """Each finished epoch of a skorch history as a plain dict."""
     return [
         {
             "epoch": row["epoch"],
@@ -87,14 +42,15 @@ def history_rows(history: Any) -> list[dict[str, float]]:
             "dur": float(row["dur"]),
         }
         for row in history
+        if "dur" in row  # which an interrupted epoch lacks
     ]
 
 
 class _Callback(Callback):
-    """A skorch callback that knows the plan."""
+    """A skorch callback that knows the training."""
 
-    def __init__(self, plan: TrainingPlan) -> None:
-        self.plan = plan
+    def __init__(self, config: TrainingConfig, run: Run) -> None:
+        self.config, self.run = config, run
 
 
 class LearningRate(_Callback):
@@ -103,7 +59,7 @@ class LearningRate(_Callback):
     def on_train_begin(self, net: NeuralNet, X: Any = None, **kwargs: Any) -> None:
         """Count the batches of an epoch."""
         pairs = int(X.points.n_pairs[X.crystals].sum())
-        self.n_batches_ = math.ceil(pairs / (self.plan.batch_pairs * self.plan.processes))
+        self.n_batches_ = math.ceil(pairs / (self.config.batch_pairs * self.run.processes))
 
     def on_epoch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
         """Begin to count."""
@@ -111,11 +67,11 @@ class LearningRate(_Callback):
 
     def on_batch_begin(self, net: NeuralNet, training: bool = True, **kwargs: Any) -> None:
         """Set the rate of this step."""
-        if not training or self.plan.schedule == "constant":
+        if not training or self.config.schedule == "constant":
             return
         epoch = len(net.history) - 1 + min(self.batch_ / self.n_batches_, 1.0)
         self.batch_ += 1
-        rate = self.plan.learning_rate * one_cycle(epoch / self.plan.max_epochs)
+        rate = self.config.learning_rate * one_cycle(epoch / self.config.max_epochs)
         for group in net.optimizer_.param_groups:
             group["lr"] = rate
 
@@ -133,27 +89,36 @@ def one_cycle(done: float, turn: float = 0.3, low: float = 0.04) -> float:
 
 
 class KeepBest(_Callback):
-    """Stop when the held-out loss has not fallen for some epochs, restore the best weights, write checkpoints."""
+    """Stop when the watched loss has not fallen for some epochs, restore the best weights, write checkpoints."""
 
     def initialize(self) -> KeepBest:
         """Nothing seen yet."""
-        self.best_, self.misses_ = math.inf, 0
+        self.first_, self.best_, self.misses_ = math.nan, math.inf, 0
         self.weights_: dict[str, torch.Tensor] | None = None
         return self
 
-    def resume(self, net: NeuralNet) -> int:
-        """Continue from the plan's checkpoint if there is one, and return how many epochs it has behind it."""
-        if self.plan.checkpoint is None or not Path(self.plan.checkpoint).exists():
-            return 0
-        state = read_checkpoint(self.plan.checkpoint, self.plan.fingerprint)
+    def start_from(self, loss: float, net: NeuralNet) -> None:
+        """Count the weights of the start, with this watched loss, among those to choose from."""
+        self.best_, self.weights_ = loss, copy.deepcopy(net.module_.state_dict())
+
+    def resume(self, net: NeuralNet) -> bool:
+        """Continue from the checkpoint if there is one, and tell whether the training had ended there."""
+        state = None if self.run.checkpoint is None else self.run.checkpoint.read()
+        if state is None:
+            return self.config.max_epochs == 0
         net.module_.load_state_dict(state.weights)
         net.optimizer_.load_state_dict(state.optimizer)
-        self.weights_, self.best_, self.misses_ = state.best_weights, state.best, state.misses
+        self.weights_, self.first_, self.best_, self.misses_ = state.best_weights, state.first, state.best, state.misses
         for row in state.history:
             net.history.new_epoch()
             for name, value in row.items():
                 net.history.record(name, value)
-        return self.plan.max_epochs if self.misses_ >= self.plan.patience else len(state.history)
+        return self.misses_ >= self.config.patience or len(state.history) >= self.config.max_epochs
+
+    def on_batch_end(self, net: NeuralNet, batch: Any = None, training: bool = True, **kwargs: Any) -> None:
+        """Remember the loss of the first step, which is that of the weights at the start."""
+        if training and math.isnan(self.first_):
+            self.first_ = float(kwargs["loss"].detach())
 
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Compare this epoch's loss with the best."""
@@ -161,48 +126,66 @@ class KeepBest(_Callback):
         watched = ["train_loss"] if net.train_split is None else ["train_loss", "valid_loss"]
         for name in watched:
             if not math.isfinite(row[name]):
-                raise FloatingPointError(
-                    f"{name} became {row[name]} in epoch {row['epoch']}: lower learning_rate={self.plan.learning_rate}."
-                )
+                raise FloatingPointError(f"{name} is {row[name]} in epoch {row['epoch']}: {self._cure()}")
         loss = row[watched[-1]]
         self.misses_ += 1
         if loss < self.best_:
             self.best_, self.misses_ = loss, 0
             self.weights_ = copy.deepcopy(net.module_.state_dict())
-        if self.plan.checkpoint is not None and self.plan.rank == 0:
-            write_checkpoint(self.plan.checkpoint, self.plan.fingerprint, net, self, history_rows(net.history))
-        if self.misses_ >= self.plan.patience:
+        if self.run.checkpoint is not None and self.run.rank == 0:
+            self.run.checkpoint.write(self._state(net))
+        if self.misses_ >= self.config.patience:
             raise EndOfTraining
 
     def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
-        """Restore the best weights."""
-        if self.weights_ is not None:
-            net.module_.load_state_dict(self.weights_)
+        """Restore the best weights; those of a training that only diverged are an error."""
+        if self.weights_ is None:
+            return
+        if self.best_ > _DIVERGED * max(1.0, self.first_):
+            raise FloatingPointError(
+                f"the training diverged: the lowest loss of an epoch is {self.best_:.3g}, that of the first step was "
+                f"{self.first_:.3g}. {self._cure()}"
+            )
+        net.module_.load_state_dict(self.weights_)
+
+    def _cure(self) -> str:
+        """What to change when a training diverges."""
+        return f"lower learning_rate, which is {self.config.learning_rate:g}."
+
+    def _state(self, net: NeuralNet) -> TrainingState:
+        """What a checkpoint keeps."""
+        return TrainingState(
+            weights=net.module_.state_dict(),
+            best_weights=self.weights_ or {},
+            optimizer=net.optimizer_.state_dict(),
+            first=self.first_,
+            best=self.best_,
+            misses=self.misses_,
+            history=history_rows(net.history),
+        )
 
 
-class Progress(_Callback):
-    """A bar with the losses of the last epoch and the time left."""
+class ShowProgress(_Callback):
+    """Say how far the training is, what the losses are, and how long it still takes."""
 
     def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
-        """Open the bar."""
-        from tqdm.auto import tqdm
-
-        self.bar_ = tqdm(
-            total=self.plan.max_epochs,
-            initial=len(net.history),
-            desc=self.plan.title,
-            unit="epoch",
-            disable=not self.plan.progress or self.plan.rank > 0,
+        """Begin."""
+        self.shown_ = Progress(
+            self.run.title,
+            "epochs",
+            self.config.max_epochs,
+            enabled=self.run.progress and self.run.rank == 0,
+            done=len(net.history),
+            announce=True,
         )
 
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
-        """Move the bar on."""
+        """Count one more."""
         row = history_rows(net.history)[-1]
         losses = {"train": row["train_loss"], "valid": row["valid_loss"]}
         shown = {name: f"{loss:.3f}" for name, loss in losses.items() if not math.isnan(loss)}
-        self.bar_.set_postfix(shown, refresh=False)
-        self.bar_.update()
+        self.shown_.update(1, **shown)
 
     def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
-        """Close the bar."""
-        self.bar_.close()
+        """End."""
+        self.shown_.close()

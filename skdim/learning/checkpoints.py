@@ -1,35 +1,150 @@
-"""A training's state in, one safetensors file out, and back: weights, best weights, optimiser, history."""
+"""Checkpoints: the state of a training in a safetensors file, from which it goes on as if it had never stopped."""
 
 from __future__ import annotations
 
-import json
 import os
-from dataclasses import dataclass
+import warnings
+from dataclasses import dataclass, fields
 from numbers import Integral
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
-from skdim._parameters import as_json
+from skdim._files import digest
+from skdim._parameters import FOLDER, as_json, check
+from skdim.exceptions import InputError
+from skdim.learning.tensorfile import Arrays, Facts, digest_of, read_tensors, write_tensors
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from skdim.points.pointsets import PointSets
+
+
+_PLAIN = ("first", "best", "misses", "history")
 
 
 @dataclass(frozen=True)
 class TrainingState:
-    """What a training needs to go on as if it had never stopped."""
+    """What a training needs to go on as if it had never stopped.
+
+    Attributes
+    ----------
+    weights, best_weights : dict of Tensor
+        Of the last epoch, and of the best.
+    optimizer : dict
+        What the optimiser's ``state_dict`` gives.
+    first, best : float
+        Loss of the first step, and the lowest watched loss.
+    misses : int
+        Epochs since then.
+    history : list of dict
+        One row for each epoch.
+    """
 
     weights: dict[str, torch.Tensor]
     best_weights: dict[str, torch.Tensor]
     optimizer: dict[str, Any]
+    first: float
     best: float
     misses: int
     history: list[dict[str, float]]
 
 
-def checkpoint_file(folder: Any, random_state: Any) -> str | None:
-    """Return the file of the checkpoint in a folder, or None.
+@dataclass(frozen=True)
+class Checkpoint:
+    """The file of one training, and that of the epoch before it, which is used where the last one is damaged.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    fingerprint : str
+        Digest of data, configuration, initial weights and seed: only the same training goes on from the file.
+    """
+
+    path: Path
+    fingerprint: str
+
+    def write(self, state: TrainingState) -> None:
+        """Write a state; the file that was there is kept as the one before."""
+        tensors = {f"weights/{k}": v for k, v in state.weights.items()}
+        tensors |= {f"best/{k}": v for k, v in state.best_weights.items()}
+        for index, slots in state.optimizer["state"].items():
+            tensors |= {f"optimizer/{index}/{k}": torch.as_tensor(v) for k, v in slots.items()}
+        facts = {
+            "kind": "checkpoint",
+            "fingerprint": self.fingerprint,
+            "param_groups": state.optimizer["param_groups"],
+            **{name: getattr(state, name) for name in _PLAIN},
+        }
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        if self.path.exists():
+            # From here to the end of the next line there is the previous file alone, which is whole.
+            os.replace(self.path, self._previous)
+        write_tensors(self.path, facts, {name: value.detach().cpu().numpy() for name, value in tensors.items()})
+
+    def read(self) -> TrainingState | None:
+        """Read the last state that is whole; None where there is none yet.
+
+        Raises
+        ------
+        ValueError
+            If no file is whole, or one belongs to other data, another configuration or another seed.
+        """
+        found = [path for path in (self.path, self._previous) if path.exists()]
+        for number, path in enumerate(found):
+            try:
+                facts, arrays = _read(path)
+            except (KeyError, ValueError) as error:
+                if number == len(found) - 1:
+                    raise InputError(
+                        f"{path} is not a checkpoint of skdim, or it is damaged: {error}. Remove it, or choose another "
+                        "checkpoint_dir, to train from the start."
+                    ) from error
+                warnings.warn(f"{path} is damaged ({error}): the epoch before it is used.", UserWarning, stacklevel=2)
+                continue
+            if facts["fingerprint"] != self.fingerprint:
+                raise InputError(
+                    f"{path} was written by a training on other data, with other parameters or another random_state. "
+                    "Remove it, or choose another checkpoint_dir."
+                )
+            return _state(facts, arrays)
+        return None
+
+    @property
+    def _previous(self) -> Path:
+        """The file of the epoch before."""
+        return self.path.with_name(f"{self.path.stem}.previous{self.path.suffix}")
+
+
+def fingerprint(choices: Any, points: PointSets, *arrays: NDArray[Any]) -> str:
+    """Digest of all that decides a training.
+
+    Parameters
+    ----------
+    choices : object
+        Configuration and seed, JSON-able.
+    points : PointSets
+        The crystals.
+    *arrays : ndarray
+        Initial weights, and labels where there are any.
+
+    Returns
+    -------
+    str
+    """
+    columns = [getattr(points, f.name) for f in fields(points)] + [
+        points.site_types.features,
+        points.site_types.fractions,
+    ]
+    return digest(as_json(choices), *(column for column in columns if isinstance(column, np.ndarray)), *arrays)
+
+
+def checkpoint_file(folder: Any, random_state: Any, name: str = "checkpoint") -> Path | None:
+    """Return the file of a checkpoint in a folder, or None.
 
     Parameters
     ----------
@@ -37,84 +152,55 @@ def checkpoint_file(folder: Any, random_state: Any) -> str | None:
         None where no checkpoint is wanted.
     random_state : object
         That of the training; only one that repeats can be continued.
+    name : str, default="checkpoint"
+        Of the file, without suffix.
 
     Returns
     -------
-    str or None
+    Path or None
 
     Raises
     ------
     ValueError
         If the folder is no path, or the training has no seed of its own.
     """
+    check("checkpoint_dir", folder, FOLDER)
     if folder is None:
         return None
-    if not isinstance(folder, str | os.PathLike):
-        raise ValueError(f"checkpoint_dir={folder!r}; accepted are None and paths of folders.")
     if not isinstance(random_state, Integral):
-        raise ValueError(
-            f"random_state={random_state!r}; accepted with a checkpoint_dir are whole numbers, as a training with "
+        raise InputError(
+            f"random_state must be an integer where checkpoint_dir is given, got {random_state!r}: a training with "
             "another seed is another training."
         )
-    return str(Path(folder) / "checkpoint.safetensors")
+    return Path(folder) / f"{name}.safetensors"
 
 
-def write_checkpoint(path: str, fingerprint: str, net: Any, keep: Any, history: list[dict[str, float]]) -> None:
-    """Write the state of a skorch net and of its KeepBest callback; a file under that name is replaced at once."""
-    optimizer = net.optimizer_.state_dict()
-    tensors = {f"weights/{k}": v for k, v in net.module_.state_dict().items()}
-    tensors |= {f"best/{k}": v for k, v in keep.weights_.items()}
-    for index, slots in optimizer["state"].items():
-        tensors |= {f"optimizer/{index}/{k}": torch.as_tensor(v) for k, v in slots.items()}
-    header = {
-        "fingerprint": fingerprint,
-        "param_groups": optimizer["param_groups"],
-        "best": keep.best_,
-        "misses": keep.misses_,
-        "history": history,
-    }
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    draft = f"{path}.part"
-    # Clones: safetensors refuses tensors that share memory, as current and best weights do after an improvement.
-    save_file({k: v.detach().cpu().clone() for k, v in tensors.items()}, draft, {"skdim": as_json(header)})
-    os.replace(draft, path)
+def _read(path: Path) -> tuple[Facts, Arrays]:
+    """Facts and tensors of a file, if they are what was written."""
+    facts, arrays = read_tensors(path)
+    if facts.get("kind") != "checkpoint":
+        raise ValueError("it is another kind of file")
+    if facts["sha256"] != digest_of(facts, arrays):
+        raise ValueError("its digest does not fit its content")
+    return facts, arrays
 
 
-def read_checkpoint(path: str, fingerprint: str) -> TrainingState:
-    """Read what `write_checkpoint` wrote.
-
-    Raises
-    ------
-    ValueError
-        If the file is none of ours, or belongs to other data, another configuration or another seed.
-    """
-    try:
-        with safe_open(path, "pt") as file:
-            header = json.loads((file.metadata() or {})["skdim"])
-            tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118 - not a mapping
-        known = header["fingerprint"]
-    except (SafetensorError, KeyError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path} is not a checkpoint of skdim, or it is damaged: {error}") from error
-    if known != fingerprint:
-        raise ValueError(
-            f"{path} was written by a training on other data, with other parameters or another random_state; "
-            "remove it or choose another checkpoint_dir."
-        )
+def _state(facts: Facts, arrays: Arrays) -> TrainingState:
+    """The state that a file describes."""
+    tensors = {name: torch.from_numpy(value) for name, value in arrays.items()}
     slots: dict[int, dict[str, torch.Tensor]] = {}
     for name, value in tensors.items():
         if name.startswith("optimizer/"):
             _, index, slot = name.split("/")
             slots.setdefault(int(index), {})[slot] = value
     return TrainingState(
-        weights=_part(tensors, "weights/"),
-        best_weights=_part(tensors, "best/"),
-        optimizer={"state": slots, "param_groups": header["param_groups"]},
-        best=header["best"],
-        misses=header["misses"],
-        history=header["history"],
+        weights=_under("weights/", tensors),
+        best_weights=_under("best/", tensors),
+        optimizer={"state": slots, "param_groups": facts["param_groups"]},
+        **{name: facts[name] for name in _PLAIN},
     )
 
 
-def _part(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
-    """The tensors under a prefix."""
-    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+def _under(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The tensors whose names have a prefix, without it."""
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

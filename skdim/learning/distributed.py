@@ -1,4 +1,4 @@
-"""A net of one process in, the same net as one of several that a launcher has started out: gradients of all of them.
+"""Training in several processes that a launcher has started.
 
 A global batch is cut into one share a process. Each process backpropagates its own share, and the gradients are
 averaged (Hugging Face Accelerate, torch's DistributedDataParallel), weighted so that they are those of the batch.
@@ -55,7 +55,6 @@ def make_accelerator(device: str) -> Any:
 class AcrossProcesses:
     """Mixin for a skorch net: training in step with the nets of the other processes."""
 
-    plan: Any
     module_: torch.nn.Module
     wrapped_: torch.nn.Module
     optimizer_: Any

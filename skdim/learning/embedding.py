@@ -1,13 +1,17 @@
-"""The state of a trained model and point sets in, vectors out."""
+"""From point sets to vectors: the model of a fitted embedder at work."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from sklearn.base import clone
 
 from skdim._allocator import keep_freed_memory
+from skdim.exceptions import InputError
+from skdim.learning.states import BOUND
 from skdim.network.batches import collate, pair_budget_batches
 from skdim.network.threads import use_one_thread_after_fork
 
@@ -16,13 +20,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from skdim.learning.state import EmbedderState
+    from skdim.learning.states import EmbedderState
+    from skdim.network.batches import Batch
     from skdim.network.model import CrystalModel
+    from skdim.points.featurizer import CrystalPointSetTransformer
     from skdim.points.pointsets import PointSets
 
-# Columns of the vector are bounded here, in standard deviations of the pretraining set: a ridge on 50 labels
-# explodes on columns that hardly vary among the labels and do elsewhere.
-BOUND = 3.0
 # Pairs of a batch, for encoders of one separable block and for others. Wide states of pairs have to fit the processor's
 # cache; where pairs have none, more of them share the cost of a step.
 PAIRS = {"narrow": 120_000, "wide": 16_000}
@@ -30,12 +33,78 @@ PAIRS = {"narrow": 120_000, "wide": 16_000}
 _CRYSTALS = 2048
 
 
-def bounded(raw: NDArray[np.float32], state: EmbedderState) -> NDArray[np.float32]:
-    """Columns (N, D) in standard deviations of the pretraining set, bounded; written over the given ones."""
-    # By torch, whose threads share the columns of many crystals.
-    center, scale = (torch.tensor(x, device="cpu") for x in (state.center, state.scale))
-    torch.from_numpy(raw).sub_(center).div_(scale).clamp_(-BOUND, BOUND)
-    return raw
+@dataclass(frozen=True)
+class Encoder:
+    """A fitted embedder at work on one device: all that interpretation, masking and scripts need of it.
+
+    Attributes
+    ----------
+    state : EmbedderState
+        What was learned.
+    model : CrystalModel
+        Built from the state, on the device, ready to embed.
+    featurizer : CrystalPointSetTransformer
+        Makes point sets of crystals.
+    device : str
+        Where the model is.
+    """
+
+    state: EmbedderState
+    model: CrystalModel
+    featurizer: CrystalPointSetTransformer
+    device: str
+
+    def featurize(self, X: Any) -> PointSets:
+        """Make point sets of crystals; refuse point sets of another kind than the model was trained on."""
+        points = self.featurizer.transform(X)
+        check_same_kind(self.state, points)
+        return points
+
+    def batch(self, points: PointSets, crystals: NDArray[np.int64]) -> Batch:
+        """Gather crystals of point sets into one batch on the device."""
+        return collate(points, crystals).to(self.device)
+
+    def embed(self, points: PointSets) -> NDArray[np.float32]:
+        """Give the vectors of crystals, (C, d); those without sites get rows of NaN."""
+        return embed(self.state, self.model, points, self.device)
+
+
+def run_with(featurizer: CrystalPointSetTransformer, **choices: Any) -> CrystalPointSetTransformer:
+    """Return a fitted featurizer that treats failing rows and processes as asked for: the given one, if it does."""
+    if all(getattr(featurizer, name) == value for name, value in choices.items()):
+        return featurizer
+    fresh: CrystalPointSetTransformer = clone(featurizer).set_params(**choices)
+    return fresh.fit()
+
+
+def embed(state: EmbedderState, model: CrystalModel, points: PointSets, device: str = "cpu") -> NDArray[np.float32]:
+    """Vectors of crystals.
+
+    Parameters
+    ----------
+    state : EmbedderState
+        Of the model.
+    model : CrystalModel
+        Built from the state.
+    points : PointSets
+        C crystals; those without sites get rows of NaN.
+    device : str
+        Where the model is.
+
+    Returns
+    -------
+    ndarray of float32, shape (C, d)
+        Bounded by 3 standard deviations of the pretraining set.
+    """
+    keep_freed_memory()
+    vectors, valid = np.empty((len(points), len(state.columns)), np.float32), points.valid
+    vectors[~valid] = np.nan
+    for crystals, raw in raw_vectors(model, points, np.flatnonzero(valid), device):
+        standardise_in_place(raw, state)
+        if state.components is not None and state.offset is not None:
+            raw = np.clip(raw @ state.components.T - state.offset, -BOUND, BOUND)
+        vectors[crystals] = raw
+    return vectors
 
 
 def raw_vectors(
@@ -70,6 +139,13 @@ def raw_vectors(
         yield crystals, vectors.cpu().numpy()
 
 
+def standardise_in_place(raw: NDArray[np.float32], state: EmbedderState) -> None:
+    """Turn raw columns (N, D) into bounded ones in standard deviations of the pretraining set."""
+    # By torch, whose threads share the columns of many crystals.
+    center, scale = (torch.tensor(x, device="cpu") for x in (state.center, state.scale))
+    torch.from_numpy(raw).sub_(center).div_(scale).clamp_(-BOUND, BOUND)
+
+
 def check_same_kind(state: EmbedderState, points: PointSets) -> None:
     """Refuse point sets of another kind than those a model was trained on.
 
@@ -89,34 +165,4 @@ def check_same_kind(state: EmbedderState, points: PointSets) -> None:
     given = (points.feature_names, points.interaction_names, dict(points.settings))
     for name, want, got in zip(("site features", "interaction features", "settings"), trained, given, strict=True):
         if want != got:
-            raise ValueError(f"the point sets have {name} {got}; this embedder was trained on {want}.")
-
-
-def embed(state: EmbedderState, model: CrystalModel, points: PointSets, device: str = "cpu") -> NDArray[np.float32]:
-    """Vectors of crystals.
-
-    Parameters
-    ----------
-    state : EmbedderState
-        Of the model.
-    model : CrystalModel
-        Built from the state.
-    points : PointSets
-        C crystals; those without sites get rows of NaN.
-    device : str
-        Where the model is.
-
-    Returns
-    -------
-    ndarray of float32, shape (C, d)
-        Bounded by 3 standard deviations of the pretraining set.
-    """
-    keep_freed_memory()
-    vectors, valid = np.empty((len(points), len(state.columns)), np.float32), points.valid
-    vectors[~valid] = np.nan
-    for crystals, raw in raw_vectors(model, points, np.flatnonzero(valid), device):
-        short = bounded(raw, state)
-        if state.components is not None and state.offset is not None:
-            short = np.clip(short @ state.components.T - state.offset, -BOUND, BOUND)
-        vectors[crystals] = short
-    return vectors
+            raise InputError(f"the point sets have {name} {got}; this embedder was trained on {want}.")

@@ -1,4 +1,4 @@
-"""Point sets and which crystals of them in; batches for training, in the order of an epoch and for one process, out."""
+"""Batches for training: in the order of an epoch, and of several processes the share of one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The name of a preset and the parameters that override it in, one complete set of choices out."""
+"""Presets: complete sets of choices, and those a user puts in their place."""
 
 from __future__ import annotations
 
@@ -6,21 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-from skdim._parameters import check_choice, check_number
+from skdim._parameters import check, choice
+from skdim.exceptions import InputError
+from skdim.learning.config import TrainingConfig
 from skdim.network.architecture import FORMER_FIELDS, EncoderConfig, encoder_config
 from skdim.network.config import NEGATIVES, ModelConfig, ObjectiveConfig
-
-# What a parameter of an estimator can replace in a preset.
-OVERRIDES = (
-    "max_epochs",
-    "batch_pairs",
-    "learning_rate",
-    "kl_weight",
-    "negatives",
-    "readout",
-    "validation_fraction",
-    "patience",
-)
 
 
 @dataclass(frozen=True)
@@ -35,60 +25,31 @@ class Preset:
         Of the encoder that sees the centre; the one that does not takes the same, with one block.
     objective : ObjectiveConfig
         What is learned.
+    training : TrainingConfig
+        How it is learned.
     readout, negatives, kl_weight
         As in `ModelConfig`.
-    max_epochs, patience, batch_pairs, learning_rate, weight_decay, amsgrad, schedule
-        As in `TrainingPlan`.
-    validation_fraction : float
-        Share of the crystals held out.
     """
 
     featurizer: dict[str, Any]
     encoder: EncoderConfig
     objective: ObjectiveConfig
+    training: TrainingConfig
     readout: str
-    max_epochs: int
-    patience: int
-    batch_pairs: int
-    learning_rate: float
-    weight_decay: float = 1e-4
-    amsgrad: bool = False
-    schedule: str = "one_cycle"
     negatives: tuple[str, ...] = NEGATIVES
     kl_weight: float = 0.1
-    validation_fraction: float = 0.05
 
     def checked(self) -> Preset:
         """Return the preset, if it can be built and trained."""
-        check_training(self)
-        check_number("validation_fraction", self.validation_fraction, "shares from 0 to below 1", least=0, below=1)
         if isinstance(self.negatives, str) or not isinstance(self.negatives, Sequence):
-            raise ValueError(f"negatives={self.negatives!r}; accepted are sequences of {', '.join(NEGATIVES)}.")
-        if self.max_epochs and not self.objective.total:
-            raise ValueError(
-                "objective_params gives local, global, context and prior the weight 0: there is nothing to learn; "
-                "accepted is that with max_epochs=0 only."
+            raise InputError(f"negatives must be a sequence of {', '.join(NEGATIVES)}, got {self.negatives!r}.")
+        if self.training.max_epochs and not self.objective.total:
+            raise InputError(
+                "objective_params gives local, global, context and prior the weight 0: there is nothing to learn. Give "
+                "one of them a weight > 0, or set max_epochs=0."
             )
         model_config(self, (), ("distance",))
         return self
-
-
-def check_training(plan: Any) -> None:
-    """Refuse numbers that no training can use.
-
-    Parameters
-    ----------
-    plan : Preset or TrainingPlan
-        Its fields max_epochs, patience, batch_pairs and learning_rate.
-
-    Raises
-    ------
-    ValueError
-        Naming parameter, value and what is accepted.
-    """
-    for name, least in (("max_epochs", 0), ("patience", 1), ("batch_pairs", 1)):
-        check_number(name, getattr(plan, name), f"whole numbers of at least {least}", whole=True, least=least)
-    check_number("learning_rate", plan.learning_rate, "finite numbers above 0", above=0)
 
 
 PRESETS = {
@@ -96,35 +57,35 @@ PRESETS = {
         featurizer={},
         encoder=EncoderConfig(),
         objective=ObjectiveConfig(),
+        training=TrainingConfig(max_epochs=15, patience=5, batch_pairs=8_000, learning_rate=2e-3),
         readout="moments",
-        max_epochs=15,
-        patience=5,
-        batch_pairs=8_000,
-        learning_rate=2e-3,
     ),
     "paper": Preset(
         featurizer={"neighborhood": "supercell", "site_features": "paper"},
         encoder=EncoderConfig(width=64, heads=1, block="sitenet", decay=None, difference=False, activation="mish"),
         objective=ObjectiveConfig(local=1.0, global_=1.0, context=0.0),
+        training=TrainingConfig(
+            max_epochs=100,
+            patience=10,
+            # 1200 sites of 50 neighbours are 60,000 pairs, of which the reduction leaves about a quarter.
+            batch_pairs=15_000,
+            learning_rate=1e-4,
+            amsgrad=True,
+            schedule="constant",
+        ),
         readout="network",
-        max_epochs=100,
-        patience=10,
-        # 1200 sites of 50 neighbours are 60,000 pairs, of which the reduction leaves about a quarter.
-        batch_pairs=15_000,
-        learning_rate=1e-4,
-        amsgrad=True,
-        schedule="constant",
     ),
 }
 
 
 def resolve_preset(
     name: str,
-    encoder_params: Mapping[str, Any] | None,
-    objective_params: Mapping[str, Any] | None,
-    overrides: Mapping[str, Any],
+    encoder_params: Mapping[str, Any] | None = None,
+    objective_params: Mapping[str, Any] | None = None,
+    training: Mapping[str, Any] | None = None,
+    **model: Any,
 ) -> Preset:
-    """Return the preset with the given parameters in place of its own.
+    """Return the preset with the given choices in place of its own.
 
     Parameters
     ----------
@@ -134,8 +95,10 @@ def resolve_preset(
         Fields of `EncoderConfig`.
     objective_params : mapping or None
         Fields of `ObjectiveConfig`; "global" may be written for its field ``global_``.
-    overrides : mapping
-        The fields `OVERRIDES`; None keeps the preset's.
+    training : mapping or None
+        Fields of `TrainingConfig`; those that are None stay the preset's.
+    **model : object
+        The preset's readout, negatives and kl_weight; None stays the preset's.
 
     Returns
     -------
@@ -148,36 +111,41 @@ def resolve_preset(
 
     Examples
     --------
-    >>> resolve_preset("paper", {"width": 32}, None, {"max_epochs": 3, "readout": None}).encoder.width
+    >>> resolve_preset("paper", {"width": 32}, None, {"max_epochs": 3}, readout=None).encoder.width
     32
     """
-    check_choice("preset", name, sorted(PRESETS))
+    check("preset", name, choice(*sorted(PRESETS)))
     preset = PRESETS[name]
     encoder = _checked_names("encoder_params", encoder_params, EncoderConfig)
     objective = {
         f"{k}_" if k == "global" else k: v
         for k, v in _checked_names("objective_params", objective_params, ObjectiveConfig).items()
     }
-    given = {k: v for k, v in overrides.items() if v is not None}
     return replace(
         preset,
         encoder=encoder_config({**asdict(preset.encoder), **encoder}),
         objective=replace(preset.objective, **objective),
-        **given,
+        training=replace(preset.training, **_given(training or {})),
+        **_given(model),
     ).checked()
+
+
+def _given(choices: Mapping[str, Any]) -> dict[str, Any]:
+    """The choices that are made: those that are not None."""
+    return {name: value for name, value in choices.items() if value is not None}
 
 
 def _checked_names(parameter: str, given: Mapping[str, Any] | None, config: type) -> dict[str, Any]:
     """The given fields of a configuration; names that are no fields are refused."""
     if given is None:
         return {}
-    accepted = [f.name.rstrip("_") for f in fields(config)]
+    names = [f.name.rstrip("_") for f in fields(config)]
     if not isinstance(given, Mapping):
-        raise ValueError(f"{parameter}={given!r}; accepted are None and dicts of {', '.join(accepted)}.")
+        raise InputError(f"{parameter} must be None or a dict of {', '.join(names)}, got {given!r}.")
     # Former fields have messages of their own.
-    unknown = [name for name in given if name not in (*accepted, "global_", *FORMER_FIELDS)]
+    unknown = [name for name in given if name not in (*names, "global_", *FORMER_FIELDS)]
     if unknown:
-        raise ValueError(f"{parameter} has unknown names {unknown}; accepted are {', '.join(accepted)}.")
+        raise InputError(f"{parameter} must be a dict of {', '.join(names)}, got the unknown names {unknown}.")
     return dict(given)
 
 

@@ -1,8 +1,7 @@
-"""An embedder and crystals in, the fitted embedder out: found again where the same was fitted on the same before."""
+"""Fitted embedders, found again where the same was fitted on the same crystals before."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 from sklearn.utils.validation import check_memory
 
 import skdim
+from skdim._files import digest
 from skdim._parameters import as_json
 from skdim.crystals.rows import as_structures
 from skdim.points.pointchecks import LAYOUT
@@ -68,14 +68,13 @@ def pretraining_key(embedder: Any, X: Any) -> str:
     -------
     str
     """
-    digest = hashlib.sha256(f"{skdim.__version__} {joblib.hash(embedder)}".encode())
     if isinstance(X, PointSets):
-        _add_points(digest, X)
+        parts = _parts_of_points(X)
     elif getattr(X, "ndim", 1) == 1:
-        digest.update(joblib.hash([_content(row) for row in as_structures(X)]).encode())
+        parts = [joblib.hash([_content(row) for row in as_structures(X)])]
     else:
-        digest.update(joblib.hash(X).encode())
-    return digest.hexdigest()
+        parts = [joblib.hash(X)]
+    return digest(skdim.__version__, joblib.hash(embedder), *parts)
 
 
 def _content(row: Any) -> Any:
@@ -84,13 +83,10 @@ def _content(row: Any) -> Any:
     return Path(row).read_bytes() if named else row
 
 
-def _add_points(digest: Any, points: PointSets) -> None:
-    """Add point sets to a digest; site types are numbered as they appear, so those of other crystals do not matter."""
-    names = [points.feature_names, points.interaction_names, dict(points.settings)]
-    digest.update(as_json(names).encode())
+def _parts_of_points(points: PointSets) -> list[Any]:
+    """Parts of a digest of point sets; site types are numbered as they appear, whatever other crystals there were."""
+    names = as_json([points.feature_names, points.interaction_names, dict(points.settings)])
     used, first, place = np.unique(points.site_type, return_index=True, return_inverse=True)
     order = np.argsort(first)
     columns = {name: getattr(points, name) for name in LAYOUT} | {"site_type": np.argsort(order)[place]}
-    tables = (points.site_types.features[used[order]], points.site_types.fractions[used[order]])
-    for column in (*columns.values(), *tables):
-        digest.update(np.ascontiguousarray(column).tobytes())
+    return [names, *columns.values(), points.site_types.features[used[order]], points.site_types.fractions[used[order]]]

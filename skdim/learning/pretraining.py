@@ -1,32 +1,41 @@
-"""Point sets and a preset in, the state of a trained model out."""
+"""Pretraining without labels: from point sets and a preset to the state of a trained model."""
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import asdict, fields, replace
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 
-from skdim._parameters import as_json
-from skdim.learning.embedding import bounded, raw_vectors
+from skdim.exceptions import InputError
+from skdim.learning.checkpoints import Checkpoint, fingerprint
+from skdim.learning.config import Run
+from skdim.learning.embedding import raw_vectors, standardise_in_place
 from skdim.learning.presets import Preset, model_config
-from skdim.learning.state import EmbedderState, weights_of
+from skdim.learning.seeding import drawing_from
+from skdim.learning.states import EmbedderState, FeaturizerSettings, TrainingRecord, weights_of, with_weights
 from skdim.network.model import CrystalModel, SiteStatistics
 from skdim.network.readout import column_names
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
-    from skdim.learning.callbacks import TrainingPlan
     from skdim.points.pointsets import PointSets
 
 # Crystals whose vectors give the mean and deviation of each column: of more a random choice, for a third of a percent
 # in the deviations is not worth the memory.
 _SEEN = 65_536
 _BLOCK = 65_536  # crystals whose sites are counted at once
+
+
+class Pretraining(NamedTuple):
+    """What a pretraining ended with."""
+
+    state: EmbedderState
+    interrupted: bool  # by the user; the weights are those of the best epoch before that
 
 
 def site_statistics(points: PointSets) -> SiteStatistics:
@@ -66,14 +75,13 @@ def _site_type_shares(points: PointSets) -> NDArray[np.float64]:
 def pretrain(
     points: PointSets,
     preset: Preset,
-    seed: int,
+    run: Run,
     *,
+    featurizer: FeaturizerSettings,
     embedding_dim: int | None = None,
-    device: str = "cpu",
     start: EmbedderState | None = None,
-    checkpoint: str | None = None,
-    progress: bool = False,
-) -> EmbedderState:
+    checkpoint: Path | None = None,
+) -> Pretraining:
     """Train a model on crystals without labels.
 
     Parameters
@@ -83,39 +91,50 @@ def pretrain(
         `PointSets.load`.
     preset : Preset
         All choices.
-    seed : int
-        Of weights, batches and noise; the global generators are not touched.
+    run : Run
+        Seed, device and progress bar; the global generators are not touched.
+    featurizer : FeaturizerSettings
+        Of the featurizer that made the point sets, for the state.
     embedding_dim : int or None
         Width of the vectors; None leaves it to the preset.
-    device : str
-        Where to train.
     start : EmbedderState or None
         Weights to go on from.
-    checkpoint : str or None
+    checkpoint : Path or None
         File of the training's checkpoint.
-    progress : bool
-        Whether to show a bar.
 
     Returns
     -------
-    EmbedderState
+    Pretraining
     """
     valid = np.flatnonzero(points.valid)
-    model = _initialised(points, preset, seed, embedding_dim, start)
+    model = _initialised(points, preset, run.seed, embedding_dim, start)
     columns = tuple(column_names(model.config))
     _check_dimension(embedding_dim, len(valid), len(columns))
-    fingerprint = "" if checkpoint is None else _fingerprint(points, model, preset, seed)
-    history: list[dict[str, float]] = []
-    if preset.max_epochs:
+    if checkpoint is not None:
+        choices = [model.config.as_dict(), asdict(preset), run.seed]
+        run = replace(run, checkpoint=Checkpoint(checkpoint, fingerprint(choices, points, *weights_of(model).values())))
+    record, interrupted = TrainingRecord(rows=len(points), failed=len(points) - len(valid)), False
+    if preset.training.max_epochs:
         from skdim.learning.training import train  # and with it skorch, which embedding does without
 
-        plan = _plan(preset, seed, device, checkpoint, progress, fingerprint)
-        history = train(model, points, plan, preset.validation_fraction, valid)
-    raw = _all_raw(model.to(device).eval(), points, _some(valid, seed), device, len(columns))
-    state = _standardised(model, raw, points, columns, history)
-    if embedding_dim is None or embedding_dim == len(columns):
-        return state
-    return _shortened(state, bounded(raw, state), embedding_dim)
+        history, interrupted = train(model, points, preset.training, run, valid)
+        record = replace(record, history=tuple(history))
+    raw = _all_raw(model.to(run.device).eval(), points, _some(valid, run.seed), run.device, len(columns))
+    center, scale = _moments(raw)
+    state = EmbedderState(
+        config=model.config,
+        weights=weights_of(model),
+        center=center.astype(np.float32),
+        scale=_bounded_below(scale, center).astype(np.float32),
+        columns=columns,
+        settings=dict(points.settings),
+        featurizer=featurizer,
+        record=record,
+    )
+    if embedding_dim is not None and embedding_dim != len(columns):
+        standardise_in_place(raw, state)
+        state = _shortened(state, raw, embedding_dim)
+    return Pretraining(state, interrupted)
 
 
 def _all_raw(
@@ -149,76 +168,32 @@ def _initialised(
 ) -> CrystalModel:
     """The model before training: with weights drawn from the seed, or those to go on from."""
     config = model_config(preset, points.feature_names, points.interaction_names, embedding_dim)
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        model = CrystalModel(config, site_statistics(points))
-    if start is not None:
-        if start.config != config:
-            raise ValueError("warm_start cannot go on: features or parameters that shape the model have changed.")
-        model.load_state_dict({k: torch.from_numpy(np.array(v)) for k, v in start.weights.items()})
-    return model
+    with drawing_from(torch.Generator().manual_seed(seed)):
+        model = CrystalModel(config, site_statistics(points)).float()
+    if start is None:
+        return model
+    if start.config != config:
+        raise InputError(
+            "warm_start=True needs the features and parameters that shape the model to be those of the last fit; they "
+            "have changed. Set them back, or warm_start=False."
+        )
+    return with_weights(model, start.weights)
 
 
 def _check_dimension(embedding_dim: int | None, n_crystals: int, n_columns: int) -> None:
     """Refuse, before the training, more columns than there can be."""
     most = min(n_crystals - 1, n_columns)
     if embedding_dim is not None and embedding_dim not in (n_columns, *range(1, most + 1)):
-        raise ValueError(
-            f"embedding_dim={embedding_dim}; accepted are 1 to {most}, with {n_crystals} crystals and the "
-            f"{n_columns} columns of the readout."
+        raise InputError(
+            f"embedding_dim must be an integer from 1 to {most}, with {n_crystals} crystals and the {n_columns} "
+            f"columns of the readout, got {embedding_dim}."
         )
 
 
-def _plan(
-    preset: Preset, seed: int, device: str, checkpoint: str | None, progress: bool, fingerprint: str
-) -> TrainingPlan:
-    """The training part of a preset."""
-    from skdim.learning.callbacks import TrainingPlan
-
-    names = ("max_epochs", "patience", "batch_pairs", "learning_rate", "weight_decay", "amsgrad", "schedule")
-    chosen: dict[str, Any] = {name: getattr(preset, name) for name in names}
-    return TrainingPlan(
-        **chosen, seed=seed, device=device, checkpoint=checkpoint, progress=progress, fingerprint=fingerprint
-    )
-
-
-def _fingerprint(points: PointSets, model: CrystalModel, preset: Preset, seed: int) -> str:
-    """Digest of all that decides a training: choices, data and initial weights."""
-    digest = hashlib.sha256(as_json([model.config.as_dict(), asdict(preset), seed]).encode())
-    columns = [getattr(points, f.name) for f in fields(points)] + [
-        points.site_types.features,
-        points.site_types.fractions,
-    ]
-    for column in [*columns, *weights_of(model).values()]:
-        if isinstance(column, np.ndarray):
-            # A part at a time: what is mapped from a file may not fit in memory.
-            flat = np.ascontiguousarray(column).reshape(-1)
-            for begin, end in pairwise([*range(0, len(flat), _BLOCK), len(flat)]):
-                digest.update(flat[begin:end].tobytes())
-    return digest.hexdigest()
-
-
-def _standardised(
-    model: CrystalModel,
-    raw: NDArray[np.float32],
-    points: PointSets,
-    columns: tuple[str, ...],
-    history: list[dict[str, float]],
-) -> EmbedderState:
-    """The state of a trained model whose vectors have been seen."""
-    center, scale = _moments(raw)
-    # What only rounding moves says nothing: crystals that are nearly alike must not have it magnified to deviations.
+def _bounded_below(scale: NDArray[np.float64], center: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Deviations to divide by: what only rounding moves says nothing and must not be magnified to deviations."""
     scale = np.maximum(scale, 0.01 * np.hypot(scale, center))
-    scale[scale < 1e-4] = 1.0
-    return EmbedderState(
-        config=model.config,
-        weights=weights_of(model),
-        center=center.astype(np.float32),
-        scale=scale.astype(np.float32),
-        columns=columns,
-        settings=dict(points.settings),
-        extra={"history": history},
-    )
+    return np.where(scale < 1e-4, 1.0, scale)
 
 
 def _shortened(state: EmbedderState, vectors: NDArray[np.float32], embedding_dim: int) -> EmbedderState:
@@ -229,8 +204,8 @@ def _shortened(state: EmbedderState, vectors: NDArray[np.float32], embedding_dim
     # A sign that does not depend on the solver: the largest entry of each axis is positive.
     sign = np.sign(axes.components_[np.arange(embedding_dim), np.abs(axes.components_).argmax(1)])
     spread = np.sqrt(axes.explained_variance_)
-    # Axes along which nothing but rounding is left stay as small as they are.
-    spread[spread < 1e-4 * spread[0]] = 1.0
+    # Axes along which nothing but rounding is left stay as small as they are; of equal crystals that is every axis.
+    spread[spread <= max(1e-4 * spread[0], 1e-6)] = 1.0
     components = axes.components_ * (sign / spread)[:, None]
     return replace(
         state,

@@ -1,11 +1,10 @@
-"""A model, point sets and perhaps targets in, the trained model and its history out: the module that knows skorch."""
+"""Training through skorch: pretraining without targets, and supervised training; the module that knows skorch."""
 
 from __future__ import annotations
 
-import copy
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -13,7 +12,8 @@ from skorch import NeuralNet
 from skorch.helper import predefined_split
 from torch import nn
 
-from skdim.learning.callbacks import EndOfTraining, KeepBest, LearningRate, Progress, TrainingPlan, history_rows
+from skdim.exceptions import InputError
+from skdim.learning.callbacks import EndOfTraining, KeepBest, LearningRate, ShowProgress, history_rows
 from skdim.learning.distributed import AcrossProcesses, make_accelerator, place_among_processes
 from skdim.learning.loader import CrystalDataset, crystal_loader
 from skdim.network.noise import Noise
@@ -21,11 +21,20 @@ from skdim.network.noise import Noise
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from skdim.learning.config import Run, TrainingConfig
+    from skdim.learning.states import Epoch
     from skdim.network.batches import Batch
     from skdim.network.model import CrystalModel
     from skdim.points.pointsets import PointSets
 
 _LOADERS = ("train", "valid")
+
+
+class Outcome(NamedTuple):
+    """What a training ended with, beside the weights, which are in the module."""
+
+    history: list[Epoch]
+    interrupted: bool  # by the user; the weights are those of the best epoch before that
 
 
 class SumOfLosses(nn.Module):
@@ -39,8 +48,10 @@ class SumOfLosses(nn.Module):
 class InfoMaxNet(NeuralNet):
     """skorch's training loop around a model that returns its losses by name."""
 
-    def __init__(self, *args: Any, plan: TrainingPlan, **kwargs: Any) -> None:
-        self.plan = plan
+    interrupted_ = False
+
+    def __init__(self, *args: Any, config: TrainingConfig, run: Run, **kwargs: Any) -> None:
+        self.config, self.run = config, run
         super().__init__(*args, **kwargs)
 
     def get_iterator(self, dataset: Any, training: bool = False) -> Any:
@@ -57,16 +68,27 @@ class InfoMaxNet(NeuralNet):
     def run_single_epoch(self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any) -> None:
         """Run an epoch with noise of its own, the same in every epoch for held-out crystals."""
         epoch = len(self.history) if training else 0
-        self.noise_ = Noise.of_epoch(self.plan.seed, epoch, training, self.plan.rank)
+        self.noise_ = Noise.of_epoch(self.run.seed, epoch, training, self.run.rank)
         super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
 
     def partial_fit(self, X: Any, y: Any = None, classes: Any = None, **fit_params: Any) -> InfoMaxNet:
-        """Train; unlike skorch's own, an interrupt by the user is passed on rather than taken for an end."""
+        """Train; unlike skorch's own, remember an interrupt by the user, and pass it on where nothing was learned."""
         self.notify("on_train_begin", X=X, y=y)
-        with suppress(EndOfTraining):
-            self.fit_loop(X, y, epochs=self.plan.max_epochs - len(self.history))
+        try:
+            with suppress(EndOfTraining):
+                self.fit_loop(X, y, epochs=self.config.max_epochs - len(self.history))
+        except KeyboardInterrupt:
+            self.interrupted_ = True
         self.notify("on_train_end", X=X, y=y)
+        if self.interrupted_ and self.kept.weights_ is None:
+            raise KeyboardInterrupt
         return self
+
+    @property
+    def kept(self) -> KeepBest:
+        """The callback that keeps the best weights."""
+        keeper: KeepBest = dict(self.callbacks_)["keep_best"]
+        return keeper
 
 
 class DistributedNet(AcrossProcesses, InfoMaxNet):
@@ -90,10 +112,10 @@ class SupervisedNet(InfoMaxNet):
 def train(
     model: CrystalModel,
     points: PointSets,
-    plan: TrainingPlan,
-    validation_fraction: float,
+    config: TrainingConfig,
+    run: Run,
     crystals: NDArray[np.int64] | None = None,
-) -> list[dict[str, float]]:
+) -> Outcome:
     """Train a model in place.
 
     Parameters
@@ -102,64 +124,32 @@ def train(
         Ends with the weights of the epoch with the lowest held-out loss.
     points : PointSets
         Where the crystals are.
-    plan : TrainingPlan
-        How to train.
-    validation_fraction : float
-        Share of the crystals held out; where that is fewer than two, the training loss decides instead.
+    config : TrainingConfig
+        How to train. Where fewer than two crystals would be held out, none is, and the training loss decides instead.
+    run : Run
+        Seed, device, checkpoint and progress bar.
     crystals : ndarray of int64 or None
         Those to use, at least two, all valid; None takes all.
 
     Returns
     -------
-    list of dict
-        For each epoch ``epoch``, ``train_loss``, ``valid_loss`` (NaN without held-out crystals), ``dur`` in seconds.
+    Outcome
     """
     crystals = np.arange(len(points)) if crystals is None else crystals
-    learned, held_out = _split(len(crystals), plan, validation_fraction)
+    learned, held_out = _split(len(crystals), run.seed, config.validation_fraction)
     validation = CrystalDataset(points, crystals[held_out], numbers=held_out) if len(held_out) else None
-    net = _pretraining_net(model, plan, validation, len(learned)).initialize()
-    keep = dict(net.callbacks_)["keep_best"]
-    done = keep.resume(net)
-    if done < plan.max_epochs:
-        net.partial_fit(CrystalDataset(points, crystals[learned], numbers=learned))
-    else:
-        keep.on_train_end(net)
-    return history_rows(net.history)
-
-
-def _pretraining_net(
-    model: CrystalModel, plan: TrainingPlan, held_out: CrystalDataset | None, n_learned: int
-) -> InfoMaxNet:
-    """The net of a pretraining, in one process or in those of a launcher."""
-    rank, processes = place_among_processes()
-    if processes == 1:
-        return _net(InfoMaxNet, model, SumOfLosses(), plan, held_out)
-    if n_learned < 2 * processes:
-        raise ValueError(f"{processes} processes need {2 * processes} crystals to learn from; there are {n_learned}.")
-    accelerator = make_accelerator(plan.device)
-    plan = replace(plan, rank=rank, processes=processes, device=str(accelerator.device))
-    return _net(DistributedNet, model, SumOfLosses(), plan, held_out, accelerator=accelerator)
-
-
-def _split(n: int, plan: TrainingPlan, fraction: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Which of n crystals to learn from and which to hold out, each in order."""
-    n_valid = round(fraction * n)
-    n_valid = n_valid if n_valid >= 2 else 0
-    if n_valid > n - 2:
-        raise ValueError(
-            f"validation_fraction={fraction} leaves {n - n_valid} of {n} crystals to learn from; at least 2 are needed."
-        )
-    order = np.random.default_rng(plan.seed).permutation(n)
-    return np.sort(order[n_valid:]), np.sort(order[:n_valid])
+    net = _pretraining_net(model, config, run, validation, len(learned)).initialize()
+    return _carried_out(net, CrystalDataset(points, crystals[learned], numbers=learned))
 
 
 def train_supervised(
     module: nn.Module,
     criterion: nn.Module,
-    plan: TrainingPlan,
+    config: TrainingConfig,
+    run: Run,
     learned: CrystalDataset,
     held_out: CrystalDataset | None = None,
-) -> list[dict[str, float]]:
+) -> Outcome:
     """Train a module on targets, in place.
 
     Parameters
@@ -169,53 +159,91 @@ def train_supervised(
         included; without held-out crystals, with those of the lowest training loss.
     criterion : Module
         Loss of predictions and a pair of targets (B, T) and weights (B,).
-    plan : TrainingPlan
-        How to train.
+    config : TrainingConfig
+        How to train; what is held out is given.
+    run : Run
+        Seed, device, checkpoint and progress bar.
     learned, held_out : CrystalDataset
         Crystals with targets.
 
     Returns
     -------
-    list of dict
-        As for `train`.
+    Outcome
     """
-    net = _net(SupervisedNet, module, criterion, plan, held_out).initialize()
+    net: Any = _net(SupervisedNet, module, criterion, config, run, held_out).initialize()
     if held_out is not None:
-        keep = dict(net.callbacks_)["keep_best"]
-        keep.best_, keep.weights_ = net.loss_of(held_out), copy.deepcopy(module.state_dict())
-    net.partial_fit(learned)
-    return history_rows(net.history)
+        net.kept.start_from(net.loss_of(held_out), net)
+    return _carried_out(net, learned)
+
+
+def _carried_out(net: InfoMaxNet, learned: CrystalDataset) -> Outcome:
+    """Train from the checkpoint if there is one, else from the start."""
+    if net.kept.resume(net):
+        net.kept.on_train_end(net)
+    else:
+        net.partial_fit(learned)
+    return Outcome(history_rows(net.history), net.interrupted_)
+
+
+def _pretraining_net(
+    model: CrystalModel, config: TrainingConfig, run: Run, held_out: CrystalDataset | None, n_learned: int
+) -> InfoMaxNet:
+    """The net of a pretraining, in one process or in those of a launcher."""
+    rank, processes = place_among_processes()
+    if processes == 1:
+        return _net(InfoMaxNet, model, SumOfLosses(), config, run, held_out)
+    if n_learned < 2 * processes:
+        raise InputError(f"{processes} processes need {2 * processes} crystals to learn from; there are {n_learned}.")
+    accelerator = make_accelerator(run.device)
+    run = replace(run, rank=rank, processes=processes, device=str(accelerator.device))
+    return _net(DistributedNet, model, SumOfLosses(), config, run, held_out, accelerator=accelerator)
+
+
+def _split(n: int, seed: int, fraction: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Which of n crystals to learn from and which to hold out, each in order."""
+    n_valid = round(fraction * n)
+    n_valid = n_valid if n_valid >= 2 else 0
+    if n_valid > n - 2:
+        raise InputError(
+            f"validation_fraction={fraction} leaves {n - n_valid} of {n} crystals to learn from; at least 2 are needed."
+        )
+    order = np.random.default_rng(seed).permutation(n)
+    return np.sort(order[n_valid:]), np.sort(order[:n_valid])
 
 
 def _net(
-    kind: type[InfoMaxNet],
+    kind: type[Any],
     module: nn.Module,
     criterion: nn.Module,
-    plan: TrainingPlan,
+    config: TrainingConfig,
+    run: Run,
     held_out: CrystalDataset | None,
     **more: Any,
 ) -> InfoMaxNet:
     """The net of one training."""
-    place = {f"iterator_{part}__{name}": getattr(plan, name) for part in _LOADERS for name in ("rank", "processes")}
-    return kind(
+    place = {f"iterator_{part}__{name}": getattr(run, name) for part in _LOADERS for name in ("rank", "processes")}
+    watching = {"rate": LearningRate, "keep_best": KeepBest, "progress": ShowProgress}
+    net: InfoMaxNet = kind(
         module,
-        plan=plan,
+        config=config,
+        run=run,
         criterion=criterion,
         optimizer=torch.optim.AdamW,
-        optimizer__lr=plan.learning_rate,
-        optimizer__weight_decay=plan.weight_decay,
-        optimizer__amsgrad=plan.amsgrad,
-        max_epochs=plan.max_epochs,
+        optimizer__lr=config.learning_rate,
+        optimizer__weight_decay=config.weight_decay,
+        optimizer__amsgrad=config.amsgrad,
+        max_epochs=config.max_epochs,
         iterator_train=crystal_loader,
-        iterator_train__budget=plan.batch_pairs,
-        iterator_train__seed=plan.seed,
+        iterator_train__budget=config.batch_pairs,
+        iterator_train__seed=run.seed,
         iterator_valid=crystal_loader,
-        iterator_valid__budget=plan.batch_pairs,
+        iterator_valid__budget=config.batch_pairs,
         train_split=None if held_out is None else predefined_split(held_out),
-        callbacks=[("rate", LearningRate(plan)), ("keep_best", KeepBest(plan)), ("progress", Progress(plan))],
+        callbacks=[(name, watch(config, run)) for name, watch in watching.items()],
         callbacks__print_log=None,
-        device=plan.device,
+        device=run.device,
         verbose=0,
         **place,
         **more,
     )
+    return net

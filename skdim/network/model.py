@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from skdim.network.noise import Noise
 
 
-_FORMER_NAME = "published"  # of the two-level objective, in saved weights
 # Powers of a spacing of atoms by which site features are divided.
 _DENSITIES = {"per_volume": 3, "per_length": 1}
 
@@ -90,12 +89,6 @@ class CrystalModel(nn.Module):
         if config.context_encoder is not None:
             self.context = ContextTower(n_features, n_extra, config.context_encoder, statistics.share)
         self.two_level = TwoLevelObjective(config, self.encoder.out_width, n_features) if config.has_gaussians else None
-
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
-        """Load weights; those written before the two-level objective had its name are found under the former one."""
-        for name in [name for name in state_dict if name.startswith(f"{prefix}{_FORMER_NAME}.")]:
-            state_dict[name.replace(_FORMER_NAME, "two_level", 1)] = state_dict.pop(name)
-        super()._load_from_state_dict(state_dict, prefix, *args)
 
     def features(self, batch: Batch) -> torch.Tensor:
         """Standardised and bounded site features (K, F)."""

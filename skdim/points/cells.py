@@ -14,16 +14,10 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import moyopy
 import numpy as np
 from numpy.typing import NDArray
-
-from skdim.crystals.crystal import site_species
-
-if TYPE_CHECKING:
-    from pymatgen.core.structure import IStructure
 
 _TIE = 1e-6  # lengths and shears that differ by less decide alike, whatever their rounding errors
 # What moyopy logs of crystals that are as they should be, by logger: a filter sees only what its own logger is given.
@@ -51,32 +45,6 @@ class PrimitiveCell:
     lattice: NDArray[np.float64]
     frac: NDArray[np.float64]
     site: NDArray[np.int64]
-
-
-def primitive_arrays(structure: IStructure, tolerance: float = 1e-3) -> PrimitiveCell:
-    """Find the primitive reduced cell of a structure; see `primitive_cell`.
-
-    Parameters
-    ----------
-    structure : pymatgen Structure or IStructure
-        Ordered or disordered: sites are alike if they hold the same elements in the same amounts.
-    tolerance : float, default=1e-3
-        In Angstrom.
-
-    Returns
-    -------
-    PrimitiveCell
-
-    Examples
-    --------
-    >>> from pymatgen.core import Lattice, Structure
-    >>> salt = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
-    >>> len(salt), len(primitive_arrays(salt).frac)
-    (8, 2)
-    """
-    numbers: dict[object, int] = {}
-    site_type = np.array([numbers.setdefault(species, len(numbers)) for species in site_species(structure)], np.int64)
-    return primitive_cell(np.asarray(structure.lattice.matrix), np.asarray(structure.frac_coords), site_type, tolerance)
 
 
 def primitive_cell(

@@ -13,7 +13,7 @@ import numpy as np
 from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from skdim._parameters import check_effort
+from skdim._parameters import check_choice, check_effort, check_number
 from skdim._progress import Progress
 from skdim._workers import Job, run_jobs
 from skdim.crystals.rows import as_structures, row_labels
@@ -133,7 +133,7 @@ class CrystalPointSetTransformer(TransformerMixin, BaseEstimator, auto_wrap_outp
         -------
         self
         """
-        self.feature_names_ = self._config()[0].feature_names
+        self.feature_names_ = self.config()[0].feature_names
         return self
 
     def transform(self, X: Any) -> PointSets:
@@ -236,22 +236,19 @@ class CrystalPointSetTransformer(TransformerMixin, BaseEstimator, auto_wrap_outp
 
     def _work(self) -> Work:
         """Gather what the chunks need."""
-        config, features = self._config()
+        config, features = self.config()
         cache = None if self.cache_dir is None else open_cache(self.cache_dir, config, features)
         return Work(config, features, self.max_sites, cache)
 
-    def _config(self) -> tuple[PointSetConfig, ElementTable | SiteFeaturizer]:
+    def config(self) -> tuple[PointSetConfig, ElementTable | SiteFeaturizer]:
         """Check the parameters and resolve them."""
         check_on_error(self.on_error)
         check_effort(self.n_jobs, self.verbose)
-        if self.neighborhood not in NEIGHBORHOODS:
-            raise ValueError(f"neighborhood={self.neighborhood!r}; accepted are {NEIGHBORHOODS}.")
+        check_choice("neighborhood", self.neighborhood, NEIGHBORHOODS)
         for name, least in (("n_neighbors", 1), ("supercell_size", 2), ("max_sites", 1)):
-            value = getattr(self, name)
-            if not isinstance(value, int | np.integer) or value < least:
-                raise ValueError(f"{name}={value!r}; accepted are whole numbers of at least {least}.")
-        if not 0 < self.tolerance <= 0.1:
-            raise ValueError(f"tolerance={self.tolerance!r}; accepted are distances above 0 and up to 0.1 Angstrom.")
+            check_number(name, getattr(self, name), f"whole numbers of at least {least}", whole=True, least=least)
+        accepted = "distances above 0 and up to 0.1 Angstrom"
+        check_number("tolerance", self.tolerance, accepted, above=0, below=np.nextafter(0.1, 1.0))
         check_interaction_features(self.interaction_features)
         features = resolve_site_features(self.site_features)
         names, pairs = features.feature_names, tuple(self.interaction_features)

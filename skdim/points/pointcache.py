@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import sqlite3
@@ -17,6 +16,7 @@ import joblib
 import numpy as np
 
 import skdim
+from skdim._files import digest
 from skdim.crystals.crystal import Crystal
 from skdim.points.assembly import PointSetConfig
 from skdim.points.features import ElementTable, SiteFeaturizer
@@ -25,7 +25,7 @@ from skdim.points.ragged import offsets_from_lengths
 from skdim.points.sitetypes import N_ATOMIC_NUMBERS, SiteTypes
 
 # To be raised when the same crystal and settings give another point set, or entries another layout.
-_FORMAT = 1
+_FORMAT = 2
 _FILE = "pointsets.sqlite"
 _WAIT = 60.0  # seconds for other processes to finish their writing
 # What reads, measures or reduces crystals beside this package.
@@ -55,7 +55,7 @@ class Cache:
     ----------
     path : str
         The file.
-    scope : bytes
+    scope : str
         Digest of all settings that change a point set.
     config : PointSetConfig
         Names and settings that the point sets share.
@@ -64,7 +64,7 @@ class Cache:
     """
 
     path: str
-    scope: bytes
+    scope: str
     config: PointSetConfig
     by_element: bool
 
@@ -105,10 +105,10 @@ def open_cache(
     place = Path(folder).expanduser()
     place.mkdir(parents=True, exist_ok=True)
     by_element = isinstance(features, ElementTable)
-    source = features.values.tobytes() if isinstance(features, ElementTable) else _content(features.featurizer)
+    source = features.values if isinstance(features, ElementTable) else _content(features.featurizer)
     versions = [skdim.__version__, *map(version, _PACKAGES)]
     facts = [_FORMAT, versions, config.settings, config.interaction_features, config.feature_names]
-    scope = _digest(json.dumps(facts, sort_keys=True).encode(), source)
+    scope = digest(json.dumps(facts, sort_keys=True), source)
     return Cache(str(place / _FILE), scope, config, by_element)
 
 
@@ -134,24 +134,21 @@ class Entries:
         self.notes: list[str] = []
         self._usable = True
 
-    def source_keys(self, rows: Sequence[object], max_sites: int) -> dict[int, bytes]:
+    def source_keys(self, rows: Sequence[object], max_sites: int) -> dict[int, str]:
         """Return the keys of the rows that are files or texts, by row: these need not be read to be known."""
-        limit = str(max_sites).encode()  # which is checked on reading
+        limit = str(max_sites)  # which is checked on reading
         sources = {row: _source(obj) for row, obj in enumerate(rows) if isinstance(obj, str | os.PathLike)}
-        return {row: _digest(self.cache.scope, b"source", limit, *source) for row, source in sources.items()}
+        return {row: digest(self.cache.scope, "source", limit, *source) for row, source in sources.items()}
 
-    def crystal_key(self, crystal: Crystal) -> bytes:
+    def crystal_key(self, crystal: Crystal) -> str:
         """Return the key of a crystal: of its lattice, coordinates and site species."""
         if not self.cache.by_element:
-            return _digest(self.cache.scope, b"structure", _content(crystal.structure.as_dict()))
-        return _digest(
-            self.cache.scope,
-            b"crystal",
-            repr([crystal.species[k] for k in crystal.kind.tolist()]).encode(),
-            *(np.asarray(array, np.float64).tobytes() for array in (crystal.lattice, crystal.frac)),
-        )
+            return digest(self.cache.scope, "structure", _content(crystal.structure.as_dict()))
+        species = repr([crystal.species[k] for k in crystal.kind.tolist()])
+        arrays = (np.asarray(array, np.float64) for array in (crystal.lattice, crystal.frac))
+        return digest(self.cache.scope, "crystal", species, *arrays)
 
-    def load(self, keys: Mapping[int, bytes]) -> dict[int, PointSets]:
+    def load(self, keys: Mapping[int, str]) -> dict[int, PointSets]:
         """Return the point sets, each of one crystal, that are kept under the keys, by row."""
         if not keys or not self._usable:
             return {}
@@ -168,7 +165,7 @@ class Entries:
             self.notes.append(f"entries of {self.cache.path} are damaged; they are made again")
         return {row: one for row, key in keys.items() if (one := points.get(key)) is not None}
 
-    def store(self, keys: Mapping[int, bytes], points: PointSets) -> dict[int, PointSets]:
+    def store(self, keys: Mapping[int, str], points: PointSets) -> dict[int, PointSets]:
         """Keep point sets, one for each key; return them by row, each with its own site types only."""
         single = {row: _with_own_site_types(one) for row, one in zip(keys, points, strict=True)}
         if not keys or not self._usable:
@@ -185,7 +182,7 @@ class Entries:
         """Make the table in a new file."""
         # Not to wait for the disk: a process that dies leaves the file whole, and what a power cut damages is noticed.
         self.connection.execute("PRAGMA synchronous = OFF")
-        self.connection.execute("CREATE TABLE IF NOT EXISTS entries (key BLOB PRIMARY KEY, value BLOB NOT NULL)")
+        self.connection.execute("CREATE TABLE IF NOT EXISTS entries (key TEXT PRIMARY KEY, value BLOB NOT NULL)")
 
     def _note(self, error: sqlite3.DatabaseError) -> None:
         """Note that the file cannot be used, and leave it alone."""
@@ -268,15 +265,6 @@ def _source(obj: str | os.PathLike[str]) -> tuple[bytes, ...]:
         return (os.fspath(obj).encode(errors="replace"),)
 
 
-def _content(obj: object) -> bytes:
+def _content(obj: object) -> str:
     """Digest of any object by what it holds."""
-    return str(joblib.hash(obj)).encode()
-
-
-def _digest(*parts: bytes) -> bytes:
-    """Digest of byte strings, told apart from any others that would join to the same."""
-    digest = hashlib.blake2b(digest_size=20)
-    for part in parts:
-        digest.update(len(part).to_bytes(8, "little"))
-        digest.update(part)
-    return digest.digest()
+    return str(joblib.hash(obj))

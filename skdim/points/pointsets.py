@@ -162,12 +162,6 @@ class PointSets:
         """Iterate over the crystals, each as PointSets of length one."""
         return (self._slice(slice(c, c + 1)) for c in range(len(self)))
 
-    def take(self, indices: Any, axis: int = 0) -> PointSets:
-        """Return the crystals at `indices`, as ``self[indices]``."""
-        if axis != 0:
-            raise ValueError(f"axis={axis!r} is not accepted: the only axis is 0.")
-        return self[indices]
-
     def _slice(self, rows: slice) -> PointSets:
         """Return consecutive crystals as views."""
         s0, s1 = int(self.site_offsets[rows.start]), int(self.site_offsets[rows.stop])

@@ -1,14 +1,15 @@
-"""The name of a shipped model in, the fitted embedder or its card out."""
+"""Models that come with the package, and the cards that describe them."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from importlib.resources import as_file, files
 from typing import Any
 
-from skdim._parameters import check_choice
+from skdim._files import file_digest
+from skdim._parameters import check, choice
 from skdim.embedder import DeepInfoMaxEmbedder
+from skdim.exceptions import ModelFileError
 
 __all__ = ["load_pretrained", "pretrained_card"]
 
@@ -35,7 +36,9 @@ def load_pretrained(name: str = "default") -> DeepInfoMaxEmbedder:
     Raises
     ------
     ValueError
-        If there is no model of that name, or its file is not the one its card describes.
+        If there is no model of that name.
+    ModelFileError
+        If its file is not the one its card describes.
 
     Examples
     --------
@@ -48,10 +51,10 @@ def load_pretrained(name: str = "default") -> DeepInfoMaxEmbedder:
     """
     card = pretrained_card(name)
     with as_file(files(__name__) / f"{name}.safetensors") as path:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        if digest != card["sha256"]:
-            raise ValueError(
-                f"{path} has the sha256 {digest}, but its card says {card['sha256']}: it is damaged, or was replaced. "
+        found = file_digest(path)
+        if found != card["sha256"]:
+            raise ModelFileError(
+                f"{path} has the sha256 {found}, but its card says {card['sha256']}: it is damaged, or was replaced. "
                 "Install the package again."
             )
         return DeepInfoMaxEmbedder.load(path)
@@ -82,6 +85,6 @@ def pretrained_card(name: str = "default") -> dict[str, Any]:
     >>> len(pretrained_card()["sha256"])
     64
     """
-    check_choice("name", name, MODELS)
+    check("name", name, choice(*MODELS))
     card: dict[str, Any] = json.loads((files(__name__) / f"{name}.json").read_text(encoding="utf-8"))
     return card

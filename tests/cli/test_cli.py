@@ -206,7 +206,7 @@ WRONG = {
         ["embed", "nowhere", "in", "--out", "v.csv"],
         "'nowhere' is not a file; models that come with the package are default",
     ),
-    "no model": (["info", "in/nacl.cif"], "is not an embedder saved by skdim"),
+    "no model": (["info", "in/nacl.cif"], "is not a model saved by skdim"),
     "device": (
         ["embed", "m.safetensors", "in", "--out", "v.csv", "--device", "abacus"],
         "--device must be auto or a device",

@@ -201,20 +201,18 @@ def test_crystals_are_embedded_where_there_is_an_embedder() -> None:
 @pytest.mark.parametrize("tool", [lambda e: site_surprise(e, salt()), interchangeable_elements])
 @pytest.mark.parametrize("embedder", [paper, contextless])
 def test_without_a_context_objective_there_is_a_clear_error(tool: Any, embedder: Any) -> None:
-    with pytest.raises(ValueError, match=r"has no context objective.*accepted are embedders with preset='default'"):
+    with pytest.raises(ValueError, match=r"embedder must have a context objective.*preset='default'"):
         tool(embedder())
 
 
 def test_other_bad_input_is_named() -> None:
-    with pytest.raises(ValueError, match=r"embedder=Ridge\(\); accepted are fitted DeepInfoMaxEmbedder"):
+    with pytest.raises(ValueError, match=r"embedder must be a fitted DeepInfoMaxEmbedder, got Ridge"):
         attention_by_distance(Ridge(), [salt()])
     with pytest.raises(NotFittedError):
         interchangeable_elements(DeepInfoMaxEmbedder())
     with pytest.raises(StructureError, match=r"row 0: file 'missing\.cif'"):
         site_surprise(fitted(), "missing.cif")
-    with pytest.raises(
-        ValueError, match=r"embedder='model\.safetensors'; .*DeepInfoMaxEmbedder\.load reads a saved one"
-    ):
+    with pytest.raises(ValueError, match=r"got 'model\.safetensors'. DeepInfoMaxEmbedder\.load reads a saved one"):
         site_surprise("model.safetensors", salt())
     with pytest.raises(TypeError, match="structure is a list; accepted is one crystal"):
         site_surprise(fitted(), [salt()])
@@ -224,13 +222,13 @@ def test_other_bad_input_is_named() -> None:
         attention_by_distance(paper(), bundled_points(200))
     with pytest.raises(ValueError, match="0 usable sites; at least 2"):
         interchangeable_elements(fitted(), bundled_points(200)[:0])
-    with pytest.raises(ValueError, match="n_neighbors=3; accepted are whole numbers from 1 to 2, since 3 of 3 rows"):
+    with pytest.raises(ValueError, match=r"n_neighbors must be an integer from 1 to 2 \(3 of 3 rows .*\), got 3"):
         nearest_neighbors(np.eye(3), n_neighbors=3)
-    with pytest.raises(ValueError, match="queries has NaN at rows 0"):
+    with pytest.raises(ValueError, match="queries must be finite, got NaN at rows 0"):
         nearest_neighbors(np.eye(3), [[np.nan, 0, 0]], n_neighbors=1)
-    with pytest.raises(ValueError, match="queries has 2 columns; accepted are 3"):
+    with pytest.raises(ValueError, match="queries must have 3 columns, as vectors has, got 2"):
         nearest_neighbors(np.eye(3), np.eye(2), n_neighbors=1)
-    with pytest.raises(ValueError, match=r"vectors is of shape \(3,\)"):
+    with pytest.raises(ValueError, match=r"vectors must be numbers .* got the shape \(3,\)"):
         nearest_neighbors([1.0, 2.0, 3.0])
 
 

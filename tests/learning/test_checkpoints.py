@@ -10,8 +10,10 @@ import pytest
 import torch
 
 from skdim import PointSets
+from skdim.learning.checkpoints import Checkpoint
+from skdim.learning.config import Run
 from skdim.learning.training import train
-from tests.learning.test_training import PUBLISHED, Stopped, fit, fresh, losses, plan, same_weights, stop
+from tests.learning.test_training import PUBLISHED, Stopped, config, fit, fresh, losses, same_weights, stop
 from tests.small import bundled_points
 
 
@@ -40,8 +42,8 @@ def test_a_stopped_training_goes_on_as_if_it_had_not_been(
 def test_a_training_that_was_over_is_not_taken_up_again(tmp_path: Path) -> None:
     points = bundled_points(40)
     models = [fresh(points) for _ in range(2)]
-    checkpointed = plan(checkpoint=str(tmp_path / "c"), fingerprint="f")
-    first, second = (train(model, points, checkpointed, 0.2) for model in models)
+    run = Run(0, checkpoint=Checkpoint(tmp_path / "c.safetensors", "f"))
+    first, second = (train(model, points, config(0.2), run).history for model in models)
     assert first == second
     assert len(first) < 30
     for name, value in models[0].state_dict().items():
@@ -90,5 +92,5 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_needs_a_seed_to_come_back_to(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="random_state=None; accepted with a checkpoint_dir are whole numbers"):
+    with pytest.raises(ValueError, match="random_state must be an integer where checkpoint_dir is given, got None"):
         fit(bundled_points(20), checkpoint_dir=tmp_path, random_state=None)

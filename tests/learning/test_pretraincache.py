@@ -51,7 +51,7 @@ def test_point_sets_have_one_key_whatever_they_were_cut_out_of() -> None:
     rows = np.array([7, 3, 30, 11])
     cut = bundled_points(40)[rows]
     made = PointSets.concatenate([bundled_points(40)[row] for row in rows])
-    alone = embedder()._featurizer(embedder()._preset()).fit_transform([bundled(40)[0][row] for row in rows])
+    alone = embedder().featurize([bundled(40)[0][row] for row in rows])
     assert len(cut.site_types) > len(alone.site_types)
     assert len({pretraining_key(embedder(), points) for points in (cut, made, alone)}) == 1
     assert pretraining_key(embedder(), cut[::-1]) != pretraining_key(embedder(), cut)

@@ -14,7 +14,8 @@ import torch
 from pymatgen.core import Lattice, Structure
 
 from skdim import CrystalPointSetTransformer, DeepInfoMaxEmbedder, PointSets
-from skdim.learning.callbacks import Progress, TrainingPlan, one_cycle
+from skdim.learning.callbacks import ShowProgress, one_cycle
+from skdim.learning.config import Run, TrainingConfig
 from skdim.learning.loader import PairBudgetSampler
 from skdim.learning.presets import model_config, resolve_preset
 from skdim.learning.pretraining import site_statistics
@@ -118,13 +119,13 @@ def test_a_share_that_leaves_nothing_to_learn_from_is_refused(fraction: float) -
         fit(bundled_points(20), validation_fraction=fraction)
 
 
-def plan(**changes: Any) -> TrainingPlan:
-    names = {"patience": 3, "batch_pairs": 300, "learning_rate": 0.05, "weight_decay": 0.0, "amsgrad": False}
-    return TrainingPlan(**{"max_epochs": 30, "schedule": "constant", "seed": 0, "device": "cpu", **names, **changes})
+def config(fraction: float, **changes: Any) -> TrainingConfig:
+    usual = {"max_epochs": 30, "schedule": "constant", "patience": 3, "batch_pairs": 300, "learning_rate": 0.05}
+    return TrainingConfig(**{**usual, "weight_decay": 0.0, "validation_fraction": fraction, **changes})
 
 
 def fresh(points: PointSets) -> CrystalModel:
-    preset = resolve_preset("default", {"width": 16}, None, {})
+    preset = resolve_preset("default", {"width": 16})
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return CrystalModel(
@@ -136,12 +137,12 @@ def fresh(points: PointSets) -> CrystalModel:
 def test_training_stops_after_its_patience_with_the_weights_of_the_best_epoch(fraction: float, rate: float) -> None:
     points = bundled_points(40)
     stopped, short = fresh(points), fresh(points)
-    history = train(stopped, points, plan(learning_rate=rate), fraction)
+    history = train(stopped, points, config(fraction, learning_rate=rate), Run(0)).history
     watched = [row["valid_loss" if fraction else "train_loss"] for row in history]
     best = int(np.argmin(watched)) + 1
     assert 1 < best == len(history) - 3
     # The same training cut off there ends with just these weights.
-    train(short, points, plan(max_epochs=best, learning_rate=rate), fraction)
+    train(short, points, config(fraction, max_epochs=best, learning_rate=rate), Run(0))
     for name, value in stopped.state_dict().items():
         assert torch.equal(value, short.state_dict()[name]), name
 
@@ -163,7 +164,7 @@ class Stopped(Exception):
 def stop(monkeypatch: pytest.MonkeyPatch, error: type[BaseException], epoch: int, batch: int | None) -> None:
     """Let the progress bar raise at the end of an epoch, or in the middle of one."""
 
-    class Stopping(Progress):
+    class Stopping(ShowProgress):
         def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
             self.batches_ = 0
 
@@ -176,20 +177,30 @@ def stop(monkeypatch: pytest.MonkeyPatch, error: type[BaseException], epoch: int
             if len(net.history) == epoch and batch is None:
                 raise error
 
-    monkeypatch.setattr("skdim.learning.training.Progress", Stopping)
+    monkeypatch.setattr("skdim.learning.training.ShowProgress", Stopping)
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt, Stopped])
-def test_an_interrupt_is_passed_on(error: type[BaseException], monkeypatch: pytest.MonkeyPatch) -> None:
-    stop(monkeypatch, error, epoch=2, batch=1)
+@pytest.mark.parametrize(("error", "epoch"), [(KeyboardInterrupt, 1), (Stopped, 1), (Stopped, 2)])
+def test_a_stop_is_passed_on(error: type[BaseException], epoch: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    stop(monkeypatch, error, epoch=epoch, batch=1)
     embedder = DeepInfoMaxEmbedder(**SMALL, max_epochs=3, random_state=0)
     with pytest.raises(error):
         embedder.fit(bundled_points(20))
     assert not hasattr(embedder, "state_")
 
 
+def test_an_interrupt_keeps_the_best_epoch_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    points = bundled_points(40)
+    embedder, whole = fit(points, max_epochs=1), fit(points, max_epochs=3)
+    stop(monkeypatch, KeyboardInterrupt, epoch=3, batch=1)
+    with pytest.warns(UserWarning, match="interrupted after 2 epochs"), pytest.raises(KeyboardInterrupt):
+        embedder.set_params(max_epochs=3).fit(points)
+    assert losses(embedder) == losses(whole)[:2]
+    assert np.isfinite(embedder.transform(points)).all()
+
+
 def test_a_loss_that_is_no_number_is_an_error() -> None:
-    with pytest.raises(FloatingPointError, match=r"_loss became .* in epoch 1: lower learning_rate=1e\+30"):
+    with pytest.raises(FloatingPointError, match=r"_loss is .* in epoch 1: lower learning_rate, which is 1e\+30"):
         fit(bundled_points(40), learning_rate=1e30)
 
 
@@ -205,9 +216,9 @@ def test_a_warm_start_goes_on_and_a_cold_one_begins_anew() -> None:
 
 def test_a_warm_start_with_another_shape_is_refused() -> None:
     embedder = fit(bundled_points(20), max_epochs=0, warm_start=True)
-    with pytest.raises(ValueError, match="warm_start cannot go on"):
+    with pytest.raises(ValueError, match="warm_start=True needs the features and parameters"):
         embedder.set_params(encoder_params={"width": 8}).fit(bundled_points(20))
-    with pytest.raises(ValueError, match="warm_start cannot go on"):
+    with pytest.raises(ValueError, match="warm_start=True needs the features and parameters"):
         embedder.set_params(**SMALL).fit(handful_points())
 
 

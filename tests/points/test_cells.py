@@ -14,7 +14,7 @@ from pymatgen.core import Lattice, Structure
 from scipy.spatial.transform import Rotation
 
 from skdim.crystals.prechecks import site_species
-from skdim.points.cells import primitive_arrays, primitive_cell, supercell_matrix, supercell_pairs
+from skdim.points.cells import PrimitiveCell, primitive_cell, supercell_matrix, supercell_pairs
 from tests.bundled import formation_energy
 
 TRICLINIC = Lattice.from_parameters(3.1, 4.7, 6.2, 71, 84, 103)
@@ -36,6 +36,14 @@ CRYSTALS = {
     ),
     "triclinic": Structure(TRICLINIC, ["K", "H", "O"], [[0.1, 0.2, 0.3], [0.45, 0.8, 0.7], [0.6, 0.32, 0.9]]),
 }
+
+
+def primitive_arrays(structure: Structure) -> PrimitiveCell:
+    """Return the primitive reduced cell of a structure: sites are alike if they hold the same species."""
+    species = site_species(structure)
+    numbers = {one: number for number, one in enumerate(dict.fromkeys(species))}
+    site_type = np.array([numbers[one] for one in species])
+    return primitive_cell(np.asarray(structure.lattice.matrix), np.asarray(structure.frac_coords), site_type)
 
 
 def pairs_of(structure: Structure, size: int = 50) -> np.ndarray:

@@ -231,13 +231,16 @@ def test_processes_find_relative_paths_where_the_caller_is(monkeypatch: pytest.M
 @pytest.mark.parametrize(
     ("params", "error", "message"),
     [
-        ({"neighborhood": "sphere"}, ValueError, r"neighborhood='sphere'; accepted are \('shell', 'supercell'\)"),
+        ({"neighborhood": "sphere"}, ValueError, r"neighborhood='sphere'; accepted are 'shell', 'supercell'"),
         ({"n_neighbors": 0}, ValueError, "n_neighbors=0; accepted are whole numbers of at least 1"),
         ({"n_neighbors": 4.5}, ValueError, "n_neighbors=4.5"),
+        ({"n_neighbors": True}, ValueError, "n_neighbors=True; accepted are whole numbers"),
         ({"supercell_size": 1}, ValueError, "supercell_size=1"),
         ({"max_sites": 0}, ValueError, "max_sites=0"),
         ({"tolerance": 0.0}, ValueError, "tolerance=0.0; accepted are distances above 0 and up to 0.1"),
         ({"tolerance": float("nan")}, ValueError, "tolerance=nan"),
+        ({"tolerance": "x"}, ValueError, "tolerance='x'; accepted are distances above 0 and up to 0.1"),
+        ({"tolerance": 0.11}, ValueError, "tolerance=0.11"),
         ({"on_error": "ignore"}, ValueError, "on_error='ignore'"),
         ({"site_features": "magic"}, ValueError, "site_features='magic'"),
         ({"site_features": 7}, TypeError, "site_features=7"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import pickle
+import sys
 from typing import Any
 
 import numpy as np
@@ -43,13 +45,21 @@ def test_any_output_setting_leaves_point_sets(transform: str) -> None:
     assert isinstance(pipe.fit_transform([salt()]), PointSets)
 
 
-def test_a_progress_bar_shows_only_where_it_is_wanted(capsys: pytest.CaptureFixture[str]) -> None:
+class Terminal(io.StringIO):
+    """What is written to a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_progress_bar_shows_only_where_it_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
     featurized([salt()])
-    assert capsys.readouterr().err == ""
+    assert terminal.getvalue() == ""
     featurized([salt()] * 70, verbose=1)
-    shown = capsys.readouterr().err
-    assert "featurizing" in shown
-    assert "70/70" in shown
+    assert "featurizing" in terminal.getvalue()
+    assert "70/70" in terminal.getvalue()
 
 
 class SiteCounter(RegressorMixin, BaseEstimator):

@@ -224,7 +224,6 @@ def test_scikit_learn_indexes_rows_and_keeps_the_type() -> None:
     assert test.equals(sets[y_test.astype(int)])
     assert shuffle(sets, y, random_state=0)[0].equals(sets[shuffle(np.arange(30), random_state=0)])
     assert isinstance(resample(sets, random_state=0), PointSets)
-    assert sets.take(np.array([1, 0])).equals(sets[[1, 0]])
 
 
 def test_it_passes_through_pipelines_and_searches(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def test_rows_that_fail_are_not_labelled_and_are_predicted_nan() -> None:
     assert np.delete(predicted, 5) == pytest.approx(model().fit(structures, y).predict(structures), abs=1e-4)
     with (
         pytest.warns(UserWarning, match="row 5"),
-        pytest.raises(ValueError, match=r"n_labels=21; .* 1 to 20, .* a usable crystal"),
+        pytest.raises(ValueError, match=r"integer from 1 to 20 .* a usable crystal\), got 21"),
     ):
         clone(tolerant).set_params(n_labels=21).fit(mixed, labels)
     with pytest.warns(UserWarning, match="1 structure"):
@@ -77,26 +77,38 @@ def changed(y: np.ndarray, value: float, *rows: int) -> np.ndarray:
 @pytest.mark.parametrize(
     ("params", "change", "message"),
     [
-        ({"n_labels": 16}, lambda y: changed(y, np.nan, *range(5)), r"n_labels=16; accepted are None .* from 1 to 15"),
-        ({"n_labels": 0}, lambda y: y, "n_labels=0; accepted are None and whole numbers from 1 to 20"),
-        ({"n_labels": -1}, lambda y: y, "n_labels=-1; accepted"),
-        ({"n_labels": 2.5}, lambda y: y, "n_labels=2.5; accepted"),
-        ({"n_labels": True}, lambda y: y, "n_labels=True; accepted"),
-        ({}, lambda y: y * np.nan, "none of 20 rows has a known y; y must be a number, not NaN"),
-        ({}, lambda y: y * 0 + 2.5, "y is 2.5 in all 20 labelled rows; accepted are targets with at least two"),
-        ({}, lambda y: changed(y * 0, np.nan, *range(5)), "y is 0 in all 15 labelled rows"),
-        ({}, lambda y: changed(y, np.inf, 3, 8), r"y is inf or -inf in 2 of 20 rows \(3, 8\)"),
+        (
+            {"n_labels": 16},
+            lambda y: changed(y, np.nan, *range(5)),
+            r"n_labels must .* integer from 1 to 15 .*, got 16",
+        ),
+        ({"n_labels": 0}, lambda y: y, r"n_labels must be None or an integer from 1 to 20 .*, got 0"),
+        ({"n_labels": -1}, lambda y: y, "n_labels must .*, got -1"),
+        ({"n_labels": 2.5}, lambda y: y, "n_labels must .*, got 2.5"),
+        ({"n_labels": True}, lambda y: y, "n_labels must .*, got True"),
+        ({}, lambda y: y * np.nan, "y must be a number, not NaN, in at least one row: none of 20 rows has a known y"),
+        ({}, lambda y: y * 0 + 2.5, "y must have at least two different values, got 2.5 in all 20 labelled rows"),
+        ({}, lambda y: changed(y * 0, np.nan, *range(5)), "got 0 in all 15 labelled rows"),
+        ({}, lambda y: changed(y, np.inf, 3, 8), "y must be finite, got inf at rows 3, 8"),
         ({}, lambda y: y[:-1], "X has 20 rows and y has 19"),
         ({}, lambda y: None, "y is None"),
-        ({}, lambda y: ["high"] * 20, "y cannot be read as numbers"),
-        ({}, lambda y: y[:, None, None], r"y has the shape \(20, 1, 1\)"),
+        ({}, lambda y: ["high"] * 20, "y must be an array of numbers"),
+        ({}, lambda y: y[:, None, None], r"y must have the shape .*, got \(20, 1, 1\)"),
         ({}, lambda y: y + 1j, "Complex data not supported"),
-        ({"random_state": "seed"}, lambda y: y, "random_state='seed'"),
+        ({"random_state": "seed"}, lambda y: y, "random_state must be .* got 'seed'"),
         ({"memory": 3}, lambda y: y, "memory"),
-        ({"embedder": None}, lambda y: y, "embedder=None; accepted are estimators with fit and transform"),
-        ({"embedder": DeepInfoMaxEmbedder}, lambda y: y, "embedder=<class"),
-        ({"regressor": StandardScaler()}, lambda y: y, r"regressor=StandardScaler\(\); accepted .* fit and predict"),
-        ({"embedder": DeepInfoMaxEmbedder(preset="best")}, lambda y: y, "preset='best'"),
+        ({"embedder": None}, lambda y: y, "embedder must be an estimator with fit and transform, got None"),
+        ({"embedder": DeepInfoMaxEmbedder}, lambda y: y, "embedder must be .* got <class"),
+        (
+            {"regressor": StandardScaler()},
+            lambda y: y,
+            "regressor must be an estimator with fit and predict",
+        ),
+        (
+            {"embedder": DeepInfoMaxEmbedder(preset="best")},
+            lambda y: y,
+            "preset must be .*, got 'best'",
+        ),
     ],
 )
 def test_bad_input_is_named_before_any_training(params: dict[str, Any], change: Any, message: str) -> None:

@@ -1,4 +1,4 @@
-"""Vectors, or crystals and an embedder, in, the nearest neighbours of each out."""
+"""The crystals whose vectors are nearest to those of others."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skdim._parameters import check_number
+from skdim._parameters import check, integer
+from skdim.exceptions import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,8 +57,7 @@ def nearest_neighbors(
     usable = np.flatnonzero(~np.isnan(table).any(1))
     asked = usable if queries is None else np.arange(len(queries))
     most = len(usable) - (queries is None)
-    accepted = f"whole numbers from 1 to {most}, since {len(usable)} of {len(table)} rows have a vector"
-    check_number("n_neighbors", n_neighbors, accepted, whole=True, least=1, below=most + 1)
+    check("n_neighbors", n_neighbors, integer(1, most, f"{len(usable)} of {len(table)} rows have a vector"))
     search = NearestNeighbors(n_neighbors=n_neighbors, metric=metric).fit(table[usable])
     given = None if queries is None else _queries(queries, embedder, table.shape[1])
     distance, place = search.kneighbors(given)
@@ -71,9 +71,9 @@ def _table(name: str, given: Any, embedder: Any) -> NDArray[np.floating]:
     """Vectors as an array (n, d), made by the embedder where there is one."""
     table = np.asarray(given if embedder is None else embedder.transform(given))
     if table.ndim != 2 or table.dtype.kind not in "fiu":
-        raise ValueError(
-            f"{name} is of shape {table.shape} and dtype {table.dtype}; accepted are numbers of shape (rows, columns), "
-            "or crystals together with a fitted embedder."
+        raise InputError(
+            f"{name} must be numbers of shape (rows, columns), or crystals together with a fitted embedder, got the "
+            f"shape {table.shape} and the dtype {table.dtype}."
         )
     return table.astype(np.float64)
 
@@ -82,11 +82,11 @@ def _queries(given: Any, embedder: Any, width: int) -> NDArray[np.floating]:
     """The vectors of the queries, none of which may be NaN."""
     table = _table("queries", given, embedder)
     if table.shape[1] != width:
-        raise ValueError(f"queries has {table.shape[1]} columns; accepted are {width}, as vectors has.")
+        raise InputError(f"queries must have {width} columns, as vectors has, got {table.shape[1]}.")
     missing = np.flatnonzero(np.isnan(table).any(1))
     if len(missing):
-        raise ValueError(
-            f"queries has NaN at rows {', '.join(map(str, missing[:10]))}{' ...' if len(missing) > 10 else ''}; "
-            "accepted are vectors without: leave crystals that failed out."
+        raise InputError(
+            f"queries must be finite, got NaN at rows {', '.join(map(str, missing[:10]))}"
+            f"{' ...' if len(missing) > 10 else ''}: leave crystals that failed out."
         )
     return table

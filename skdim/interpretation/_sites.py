@@ -1,23 +1,24 @@
-"""A fitted embedder and crystals in, point sets with one row for each site, and names of what sits there, out."""
+"""Point sets with one row for each site of a crystal, and names of what sits there."""
 
 from __future__ import annotations
 
 import reprlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from pymatgen.core.periodic_table import Element
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils.validation import check_is_fitted
 
 from skdim.crystals.crystal import crystal_of
 from skdim.crystals.structures import load_structures
 from skdim.embedder import DeepInfoMaxEmbedder
+from skdim.exceptions import InputError
+from skdim.learning.embedding import Encoder, check_same_kind
 from skdim.points.assembly import assemble
 from skdim.points.cells import primitive_cell
 from skdim.points.chunks import cells_and_site_types
 from skdim.points.elements import ElementTable
-from skdim.points.sitetypes import N_ELEMENTS
+from skdim.points.sitetypes import N_ATOMIC_NUMBERS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,12 +27,20 @@ if TYPE_CHECKING:
     from skdim.network.batches import Batch
     from skdim.points.pointsets import PointSets
 
-SYMBOLS: NDArray[np.object_] = np.array([""] + [Element.from_Z(z).symbol for z in range(1, N_ELEMENTS + 1)], object)
+SYMBOLS: NDArray[np.object_] = np.array([""] + [Element.from_Z(z).symbol for z in range(1, N_ATOMIC_NUMBERS)], object)
 """Symbols of the elements by atomic number."""
 
 
-def fitted(embedder: Any) -> DeepInfoMaxEmbedder:
-    """Return the fitted embedder, of a frozen one the one within.
+class SiteBySite(NamedTuple):
+    """Crystals with every site as a row, also those that symmetry makes alike."""
+
+    points: PointSets  # with neighborhood="supercell" one row for each site of the primitive cell
+    structures: list[IStructure]
+    sites: list[NDArray[np.int64]]  # for each crystal the sites that its rows stand for
+
+
+def encoder_of(embedder: Any) -> Encoder:
+    """Return the encoder of a fitted embedder, of a frozen one of the one within.
 
     Parameters
     ----------
@@ -45,46 +54,42 @@ def fitted(embedder: Any) -> DeepInfoMaxEmbedder:
     """
     inner = embedder.estimator if isinstance(embedder, FrozenEstimator) else embedder
     if not isinstance(inner, DeepInfoMaxEmbedder):
-        raise ValueError(
-            f"embedder={reprlib.repr(embedder)}; accepted are fitted DeepInfoMaxEmbedder. "
-            "DeepInfoMaxEmbedder.load reads a saved one."
+        raise InputError(
+            f"embedder must be a fitted DeepInfoMaxEmbedder, got {reprlib.repr(embedder)}. DeepInfoMaxEmbedder.load "
+            "reads a saved one."
         )
-    check_is_fitted(inner, "state_")
-    return inner
+    return inner.encoder_
 
 
-def site_by_site(embedder: DeepInfoMaxEmbedder, X: Any) -> tuple[PointSets, list[IStructure], list[NDArray[np.int64]]]:
-    """Featurize as the embedder does, but keep every site as a row, also those that symmetry makes alike.
+def site_by_site(encoder: Encoder, X: Any) -> SiteBySite:
+    """Featurize as the embedder does, but keep every site as a row.
 
     Parameters
     ----------
-    embedder : DeepInfoMaxEmbedder
-        Fitted.
+    encoder : Encoder
+        Of a fitted embedder.
     X : collection of crystals
         All of them must be usable.
 
     Returns
     -------
-    points : PointSets
-        One row for each site; with neighborhood="supercell" one for each of the primitive cell.
-    structures : list of pymatgen Structure
-        The crystals.
-    sites : list of ndarray of int
-        For each crystal the sites that its rows stand for.
+    SiteBySite
     """
-    config, features = embedder.featurizer_._config()
+    config, features = encoder.featurizer.config()
     known = frozenset(np.flatnonzero(features.supported).tolist()) if isinstance(features, ElementTable) else None
     # on_error="raise", so none is missing.
-    loaded, _ = load_structures(X, max_sites=embedder.featurizer_.max_sites, max_atomic_number=known)
+    loaded, _ = load_structures(X, max_sites=encoder.featurizer.max_sites, max_atomic_number=known)
     structures = [structure for structure in loaded if structure is not None]
     if not structures:
-        return embedder.featurizer_.transform([]), [], []
+        return SiteBySite(encoder.featurizer.transform([]), [], [])
     values = features if isinstance(features, ElementTable) else [features.describe(s) for s in structures]
     cells, site_types = cells_and_site_types([crystal_of(s) for s in structures], values)
     sites = [np.arange(len(cell.frac)) for cell in cells]
     if config.neighborhood == "supercell":
         sites = [primitive_cell(cell.lattice, cell.frac, cell.site_type, config.tolerance).site for cell in cells]
-    return assemble(cells, site_types, config, reduce=False), structures, sites
+    points = assemble(cells, site_types, config, reduce=False)
+    check_same_kind(encoder.state, points)
+    return SiteBySite(points, structures, sites)
 
 
 def contents(batch: Batch) -> NDArray[np.object_]:

@@ -1,4 +1,4 @@
-"""A fitted embedder and crystals in, the attention of each site to each of its neighbours out."""
+"""How much attention each site pays to each of its neighbours."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from skdim.interpretation.sites import contents, fitted, site_by_site
-from skdim.learning.embedding import check_same_kind
-from skdim.network.batches import collate
+from skdim.interpretation._sites import contents, encoder_of, site_by_site
 from skdim.points.pointsets import PointSets
 
 if TYPE_CHECKING:
@@ -60,14 +58,15 @@ def attention_by_distance(embedder: Any, X: Any) -> pd.DataFrame:
     """
     import pandas as pd
 
-    embedder = fitted(embedder)
-    points, sites = (X, None) if isinstance(X, PointSets) else site_by_site(embedder, X)[::2]
-    check_same_kind(embedder.state_, points)
-    model, tables = embedder._network(), []
+    encoder, tables = encoder_of(embedder), []
+    if isinstance(X, PointSets):
+        points, sites = encoder.featurize(X), None
+    else:
+        points, _, sites = site_by_site(encoder, X)
     for crystal in np.flatnonzero(points.valid):
         site = np.arange(points.n_sites[crystal]) if sites is None else sites[crystal]
-        batch = collate(points, np.array([crystal])).to(embedder._device())
-        for name, weight in _attention(model, batch).items():
+        batch = encoder.batch(points, np.array([crystal]))
+        for name, weight in _attention(encoder.model, batch).items():
             tables.append(_attention_table(batch, weight, site).assign(crystal=crystal, encoder=name))
     columns = ["crystal", "site", "element", "encoder", "head", "neighbor", "neighbor_element", "distance", "count"]
     if not tables:

@@ -1,4 +1,4 @@
-"""A fitted embedder in, what its context objective expects of sites and finds alike among elements out."""
+"""What the context objective expects at each site, and which elements it finds alike."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import numpy as np
 import torch
 from torch.nn.functional import normalize
 
-from skdim.interpretation.sites import SYMBOLS, contents, fitted, site_by_site
-from skdim.learning.embedding import check_same_kind
-from skdim.network.batches import Batch, collate
+from skdim.exceptions import InputError
+from skdim.interpretation._sites import SYMBOLS, contents, encoder_of, site_by_site
 from skdim.points.pointsets import PointSets
-from skdim.points.sitetypes import N_ELEMENTS
+from skdim.points.sitetypes import N_ATOMIC_NUMBERS
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from skdim.embedder import DeepInfoMaxEmbedder
+    from skdim.learning.embedding import Encoder
+    from skdim.network.batches import Batch
     from skdim.network.model import ContextTower, CrystalModel
 
 # Share of the sites that the context objective gives to an element of which it has seen none.
@@ -68,15 +68,14 @@ def site_surprise(embedder: Any, structure: Any) -> pd.DataFrame:
     """
     import pandas as pd
 
-    embedder = fitted(embedder)
-    model, tower = _with_context(embedder)
+    encoder = encoder_of(embedder)
+    tower = _context_of(encoder)
     if isinstance(structure, list | tuple | np.ndarray | PointSets):
         raise TypeError(f"structure is a {type(structure).__name__}; accepted is one crystal: give them one by one")
-    points, (crystal,), (sites,) = site_by_site(embedder, [structure])
-    check_same_kind(embedder.state_, points)
-    batch = collate(points, np.arange(1)).to(embedder._device())
+    points, (crystal,), (sites,) = site_by_site(encoder, [structure])
+    batch = encoder.batch(points, np.arange(1))
     with torch.inference_mode():
-        guess = _log_probabilities(model, tower, batch)
+        guess = _log_probabilities(encoder.model, tower, batch)
         surprise = tower.objective.surprise(batch, guess).double().cpu().numpy()
     best = guess.argmax(1).cpu().numpy()
     places = {name: crystal.frac_coords[sites, k] for k, name in enumerate("abc")}
@@ -121,8 +120,8 @@ def interchangeable_elements(embedder: Any, X: Any = None) -> pd.DataFrame:
     """
     import pandas as pd
 
-    embedder = fitted(embedder)
-    model, tower = _with_context(embedder)
+    encoder = encoder_of(embedder)
+    tower = _context_of(encoder)
     objective = tower.objective
     # An element without sites has the floor itself, to rounding.
     seen = objective.log_share > math.log(1.001 * _FLOOR)
@@ -131,9 +130,9 @@ def interchangeable_elements(embedder: Any, X: Any = None) -> pd.DataFrame:
             # Log ratios are key . (W l + b): over surroundings l of unit variance in every direction.
             ratios = (objective.key[seen] @ objective.query.weight).double()
         else:
-            ratios = torch.cat(_log_ratios(embedder, model, tower, X)).T[seen].double()
+            ratios = torch.cat(_log_ratios(encoder, tower, X)).T[seen].double()
             if ratios.shape[1] < 2:
-                raise ValueError(f"X holds {ratios.shape[1]} usable sites; at least 2 are needed to compare over.")
+                raise InputError(f"X holds {ratios.shape[1]} usable sites; at least 2 are needed to compare over.")
             ratios = ratios - ratios.mean(1, keepdim=True)
         # What all elements have in common cancels in the probabilities.
         ratios = normalize(ratios - ratios.mean(0), dim=1)
@@ -144,15 +143,15 @@ def interchangeable_elements(embedder: Any, X: Any = None) -> pd.DataFrame:
     return pd.DataFrame(alike, index=names, columns=names)
 
 
-def _with_context(embedder: DeepInfoMaxEmbedder) -> tuple[CrystalModel, ContextTower]:
-    """The network of an embedder and its context encoder, which must have learned something."""
-    model = embedder._network()
+def _context_of(encoder: Encoder) -> ContextTower:
+    """The context encoder of a model, which must have learned something."""
+    model = encoder.model
     if model.context is None or model.config.objective.context == 0:
-        raise ValueError(
-            f"embedder={embedder!r} has no context objective, so nothing tells what its sites expect; accepted are "
-            "embedders with preset='default', or with objective_params={'context': 1.0} and readout='moments'."
+        raise InputError(
+            "embedder must have a context objective, which alone tells what its sites expect: preset='default' has, or "
+            f"objective_params={{'context': 1.0}} with readout='moments'; got {model.config.objective}."
         )
-    return model, model.context
+    return model.context
 
 
 def _log_probabilities(model: CrystalModel, tower: ContextTower, batch: Batch) -> torch.Tensor:
@@ -160,10 +159,9 @@ def _log_probabilities(model: CrystalModel, tower: ContextTower, batch: Batch) -
     return tower.objective.log_probabilities(tower(batch, model.features(batch), batch.distance))
 
 
-def _log_ratios(embedder: DeepInfoMaxEmbedder, model: CrystalModel, tower: ContextTower, X: Any) -> list[torch.Tensor]:
+def _log_ratios(encoder: Encoder, tower: ContextTower, X: Any) -> list[torch.Tensor]:
     """For the rows of each crystal the log ratio (S, 119) of an element's probability there and on average."""
-    points = embedder._point_sets(X)
-    check_same_kind(embedder.state_, points)
-    batches = (collate(points, np.array([k])).to(embedder._device()) for k in np.flatnonzero(points.valid))
-    share = tower.objective.log_share
-    return [share.new_zeros(0, N_ELEMENTS + 1), *(_log_probabilities(model, tower, b) - share for b in batches)]
+    points, share = encoder.featurize(X), tower.objective.log_share
+    batches = (encoder.batch(points, np.array([k])) for k in np.flatnonzero(points.valid))
+    found = [_log_probabilities(encoder.model, tower, batch) - share for batch in batches]
+    return [share.new_zeros(0, N_ATOMIC_NUMBERS), *found]

@@ -1,0 +1,217 @@
+"""The file of a fitted label-masking regressor: a zip archive of facts as JSON and of the files of its parts.
+
+Format 2 keeps parts without a file format of their own by skops, which names every type in the file before it builds
+one. Format 1 kept them as a pickle; such files are read on request.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import joblib
+import numpy as np
+
+import skdim
+from skdim._files import digest, replacing
+from skdim._parameters import as_json
+from skdim.embedder import DeepInfoMaxEmbedder
+from skdim.exceptions import ModelFileError
+from skdim.regressor import SiteNetRegressor
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+FORMAT = 2
+_FACTS, _PICKLED = "model.json", "estimators.joblib"
+_PLAIN = ("frozen", "n_labels", "random_state", "labelled", "target_shape")
+# Parts that have a file format of their own.
+_OWN: dict[str, type[Any]] = {"embedder": DeepInfoMaxEmbedder, "regressor": SiteNetRegressor}
+
+
+@dataclass(frozen=True)
+class SavedMasking:
+    """What a file holds of a `LabelMaskingRegressor`.
+
+    Attributes
+    ----------
+    embedder, regressor : estimator
+        Fitted.
+    frozen : bool
+        Whether the embedder was given as a frozen one.
+    n_labels, random_state : int or None
+        Parameters.
+    labelled : ndarray of int
+        Rows that the regressor was fitted on.
+    target_shape : tuple of int
+        () of one target, (T,) of several.
+    """
+
+    embedder: Any
+    regressor: Any
+    frozen: bool
+    n_labels: int | None
+    random_state: int | None
+    labelled: NDArray[np.intp]
+    target_shape: tuple[int, ...]
+
+
+def write_masking(path: str | os.PathLike[str], saved: SavedMasking) -> None:
+    """Write a fitted regressor to one file at exactly this path.
+
+    Parameters
+    ----------
+    path : str or path
+        The file, in a folder that exists.
+    saved : SavedMasking
+        What to write.
+    """
+    with replacing(path) as draft, tempfile.TemporaryDirectory() as folder:
+        parts = {
+            "embedder": _written("embedder", saved.embedder, Path(folder)),
+            "regressor": _written("regressor", saved.regressor, Path(folder)),
+        }
+        facts = {
+            "format": FORMAT,
+            "skdim": skdim.__version__,
+            "parts": {name: "skdim" if type(getattr(saved, name)) is _OWN[name] else "skops" for name in parts},
+            **{
+                name: getattr(saved, name)
+                for name in ("frozen", "n_labels", "random_state", "labelled", "target_shape")
+            },
+            "sha256": digest(*parts.values()),
+        }
+        with zipfile.ZipFile(draft, "w") as archive:
+            archive.writestr(_FACTS, as_json(facts))
+            for name, content in parts.items():
+                archive.writestr(name, content)
+
+
+def read_masking(path: str | os.PathLike[str], trusted: bool) -> SavedMasking:
+    """Read what `write_masking` wrote, in this format or an earlier one.
+
+    Parameters
+    ----------
+    path : str or path
+        The file.
+    trusted : bool
+        Whether to build types that are not known to be safe, and to read pickles.
+
+    Returns
+    -------
+    SavedMasking
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ModelFileError
+        If it is none of these, is damaged, has a later format, or needs to be trusted.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(
+            f"{os.fspath(path)!r} is not a file; the path of what LabelMaskingRegressor.save wrote is needed."
+        )
+    try:
+        with zipfile.ZipFile(path) as archive:
+            facts = json.loads(archive.read(_FACTS))
+            return _READERS[_format(facts)](archive, facts, trusted)
+    except ModelFileError as error:
+        raise ModelFileError(f"{os.fspath(path)!r}: {error}") from error
+    except (zipfile.BadZipFile, KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
+        raise ModelFileError(
+            f"{os.fspath(path)!r} is not a LabelMaskingRegressor saved by skdim, or it is damaged: {error}"
+        ) from error
+
+
+def _format(facts: Any) -> int:
+    """The format of a file, if it is one that can be read."""
+    version = facts["format"]
+    if version not in _READERS:
+        raise ModelFileError(
+            f"format must be {' or '.join(map(str, _READERS))}, got {version!r}. This is skdim {skdim.__version__}: a "
+            "later one may read it."
+        )
+    return int(version)
+
+
+def _written(name: str, part: Any, folder: Path) -> bytes:
+    """The bytes of a part: its own file, or that of skops."""
+    if type(part) is _OWN[name]:
+        part.save(folder / name)
+        return (folder / name).read_bytes()
+    import skops.io  # it takes a while to import, and is needed here only
+
+    kept: bytes = skops.io.dumps(part)
+    return kept
+
+
+def _read_2(archive: zipfile.ZipFile, facts: dict[str, Any], trusted: bool) -> SavedMasking:
+    """Read the current format."""
+    contents = {name: archive.read(name) for name in _OWN}
+    if facts["sha256"] != digest(*contents.values()):
+        raise ModelFileError("sha256 does not fit the content: the file is damaged or was changed.")
+    with tempfile.TemporaryDirectory() as folder:
+        found = {
+            name: _loaded_own(name, content, Path(folder))
+            if facts["parts"][name] == "skdim"
+            else _loaded_by_skops(name, content, trusted)
+            for name, content in contents.items()
+        }
+    return _saved(facts, found)
+
+
+def _loaded_own(name: str, content: bytes, folder: Path) -> Any:
+    """A part from a file of its own."""
+    (folder / name).write_bytes(content)
+    return _OWN[name].load(folder / name)
+
+
+def _loaded_by_skops(name: str, content: bytes, trusted: bool) -> Any:
+    """A part that skops keeps; no type is built that it does not know to be safe, unless it is told to."""
+    import skops.io
+
+    unknown = skops.io.get_untrusted_types(data=content)
+    if unknown and not trusted:
+        raise ModelFileError(
+            f"its {name} is made of the types {', '.join(unknown)}, which are not known to be safe. Pass trusted=True "
+            "if you trust who wrote the file: building them can run any code."
+        )
+    return skops.io.loads(content, trusted=unknown)
+
+
+def _read_1(archive: zipfile.ZipFile, facts: dict[str, Any], trusted: bool) -> SavedMasking:
+    """Read format 1, which kept parts without a file format of their own as a pickle."""
+    pickled = facts["pickled"]
+    if pickled and not trusted:
+        raise ModelFileError(
+            f"its {', '.join(sorted(pickled.values()))} is kept as a pickle, and reading a pickle can run any code. "
+            "Pass trusted=True if you trust who wrote the file."
+        )
+    attributes = joblib.load(io.BytesIO(archive.read(_PICKLED))) if pickled else {}
+    found = {name.removesuffix("_"): part for name, part in attributes.items()}
+    with tempfile.TemporaryDirectory() as folder:
+        for name in sorted(set(_OWN) - set(found)):
+            found[name] = _loaded_own(name, archive.read(f"{name}_"), Path(folder))
+    return _saved(facts, found)
+
+
+def _saved(facts: dict[str, Any], found: dict[str, Any]) -> SavedMasking:
+    """Facts and parts as one record."""
+    return SavedMasking(
+        **found,
+        frozen=bool(facts["frozen"]),
+        n_labels=facts["n_labels"],
+        random_state=facts["random_state"],
+        labelled=np.array(facts["labelled"], np.intp),
+        target_shape=tuple(facts["target_shape"]),
+    )
+
+
+_READERS = {1: _read_1, 2: _read_2}

@@ -1,0 +1,151 @@
+"""The module that is fine-tuned: an encoder, the scale of its vectors, and a regression head on them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import nn
+
+from skdim.learning.seeding import drawing_from
+from skdim.learning.states import BOUND, EmbedderState, Member, weights_of, with_weights
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from skdim.network.batches import Batch
+    from skdim.network.model import CrystalModel
+
+FREEZE = ("none", "local", "global", "both")
+LOSSES: dict[str, Callable[..., torch.Tensor]] = {
+    "mse": nn.functional.mse_loss,
+    "mae": nn.functional.l1_loss,
+    "huber": nn.functional.huber_loss,
+}
+# Penalties a ridge on columns of unit variance chooses from. Smaller ones let it pass through a few labels, which
+# leaves the training nothing to lower.
+_ALPHAS = np.logspace(1.5, 6, 19)
+
+
+class WeightedLoss(nn.Module):
+    """Mean over crystals of a weight times the mean loss over targets."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.loss: Callable[..., torch.Tensor] = LOSSES[name]
+
+    def forward(self, predicted: torch.Tensor, known: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+        """Return the loss of predictions (B, T), given targets (B, T) and weights (B,)."""
+        targets, weights = known
+        each = self.loss(predicted, targets, reduction="none")
+        return (weights * each.mean(1)).mean()
+
+
+class RegressionHead(nn.Module):
+    """A linear path, and a curved one that starts at zero.
+
+    Parameters
+    ----------
+    n_columns : int
+        Columns d of the vector.
+    n_targets : int
+        Targets T.
+    width : int
+        Hidden units of the curved path; 0 leaves it out.
+    """
+
+    def __init__(self, n_columns: int, n_targets: int, width: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(n_columns, n_targets)
+        self.curved: nn.Sequential | None = None
+        if width:
+            last = nn.Linear(width, n_targets)
+            self.curved = nn.Sequential(nn.Linear(n_columns, width), nn.SiLU(), last)
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
+
+    def forward(self, vectors: torch.Tensor) -> torch.Tensor:
+        """Predict standardised targets (B, T) from vectors (B, d)."""
+        predicted: torch.Tensor = self.linear(vectors)
+        return predicted if self.curved is None else predicted + self.curved(vectors)
+
+    def start_as_ridge(
+        self, vectors: NDArray[np.float32], targets: NDArray[np.float32], weights: NDArray[np.float32]
+    ) -> None:
+        """Set the linear path to the ridge regression whose penalty leave-one-out cross-validation prefers."""
+        from sklearn.linear_model import RidgeCV  # embedding imports this module and does without
+
+        ridge = RidgeCV(_ALPHAS).fit(vectors.astype(np.float64), targets.astype(np.float64), weights)
+        with torch.no_grad():
+            self.linear.weight.copy_(torch.from_numpy(np.atleast_2d(ridge.coef_)))
+            self.linear.bias.copy_(torch.from_numpy(np.atleast_1d(ridge.intercept_)))
+
+
+class RegressionModel(nn.Module):
+    """A crystal model, the scale of its vectors, and a head on them.
+
+    Parameters
+    ----------
+    state : EmbedderState
+        Of the encoder.
+    n_targets : int
+        Targets T.
+    head_width : int
+        Hidden units of the head's curved path; 0 leaves it out.
+    seed : int
+        Of the head's weights.
+    """
+
+    center: torch.Tensor
+    scale: torch.Tensor
+    components: torch.Tensor | None
+    offset: torch.Tensor | None
+
+    def __init__(self, state: EmbedderState, n_targets: int, head_width: int, seed: int = 0) -> None:
+        super().__init__()
+        self.model: CrystalModel = state.model()
+        for name in ("center", "scale", "components", "offset"):
+            array = getattr(state, name)
+            # Not among the weights: every member shares them.
+            self.register_buffer(name, None if array is None else torch.from_numpy(np.array(array)), persistent=False)
+        with drawing_from(torch.Generator().manual_seed(seed)):
+            self.head = RegressionHead(len(state.columns), n_targets, head_width).float()
+
+    def vectors(self, batch: Batch) -> torch.Tensor:
+        """Crystal vectors as the embedder gives them, (B, d)."""
+        vectors: torch.Tensor = ((self.model(batch) - self.center) / self.scale).clamp(-BOUND, BOUND)
+        if self.components is None or self.offset is None:
+            return vectors
+        return (vectors @ self.components.T - self.offset).clamp(-BOUND, BOUND)
+
+    def forward(self, batch: Batch) -> torch.Tensor:
+        """Predict standardised targets (B, T)."""
+        predicted: torch.Tensor = self.head(self.vectors(batch))
+        return predicted
+
+    def freeze(self, what: str) -> None:
+        """Leave out of the training what `FREEZE` names."""
+        model = self.model
+        levels = model.two_level
+        parts: dict[str, list[nn.Module | None]] = {
+            "none": [],
+            "local": [model.encoder, model.context, levels and levels.local],
+            "global": [levels and levels.before, levels and levels.after, levels and levels.global_],
+            "both": [model],
+        }
+        for part in parts[what]:
+            if part is not None:
+                part.requires_grad_(False)
+
+    def weights(self) -> Member:
+        """Copy the weights to numpy."""
+        return Member(weights_of(self.model), weights_of(self.head))
+
+    def load(self, member: Member) -> RegressionModel:
+        """Take over weights."""
+        with_weights(self.model, member.encoder)
+        with_weights(self.head, member.head)
+        return self

@@ -1,0 +1,155 @@
+"""Whether a state that was read from a file is whole: every value and tensor is looked at before a model is built."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from skdim._parameters import integer
+from skdim.exceptions import ModelFileError
+from skdim.learning.regression import RegressionHead
+from skdim.learning.states import EmbedderState, RegressorState, TrainingRecord, Weights, bare_model
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_WIDEST = 65_536  # most units of a layer
+_DEEPEST = 64  # most blocks of an encoder
+
+
+def check_state(state: EmbedderState | RegressorState) -> None:
+    """Refuse a state that no `fit` can have left.
+
+    Parameters
+    ----------
+    state : EmbedderState or RegressorState
+        What was read.
+
+    Raises
+    ------
+    ModelFileError
+        Naming the first field that cannot be used.
+    """
+    start = state.start if isinstance(state, RegressorState) else state
+    _check_sizes(start)
+    shapes = _shapes_of_model(start)
+    _check_tensors("weights", start.weights, shapes)
+    _check_vectors(start)
+    _check_facts(start)
+    if isinstance(state, RegressorState):
+        _check_regressor(state, shapes)
+
+
+def _need(fits: bool, name: str, wanted: str, got: Any) -> None:
+    """Refuse what does not fit."""
+    if not fits:
+        raise ModelFileError(f"{name} must be {wanted}, got {got!r}.")
+
+
+def _check_sizes(state: EmbedderState) -> None:
+    """Refuse models larger than their tensors, before one is built."""
+    config = state.config
+    for name, size in (("local_dim", config.local_dim), ("global_dim", config.global_dim)):
+        _need_integer(f"config.{name}", size, 1, _WIDEST)
+    for name, encoder in (("encoder", config.encoder), ("context_encoder", config.context_encoder)):
+        if encoder is not None:
+            _need_integer(f"config.{name}.width", encoder.width, 1, _WIDEST)
+            _need_integer(f"config.{name}.heads", encoder.heads, 1, _WIDEST)
+            _need_integer(f"config.{name}.blocks", encoder.blocks, 1, _DEEPEST)
+    for name, names in (("feature_names", config.feature_names), ("interaction_names", config.interaction_names)):
+        _need(0 < len(names) <= _WIDEST and _are_distinct_texts(names), f"config.{name}", "distinct names", names)
+
+
+def _need_integer(name: str, value: Any, least: int, most: int) -> None:
+    """Refuse what is no integer within bounds."""
+    accepted = integer(least, most)
+    _need(accepted.test(value), name, accepted.words, value)
+
+
+def _are_distinct_texts(names: Sequence[Any]) -> bool:
+    """Whether all are text and no two the same."""
+    return all(isinstance(name, str) for name in names) and len(set(names)) == len(names)
+
+
+def _shapes_of_model(state: EmbedderState) -> dict[str, tuple[int, ...]]:
+    """Shape of each tensor of the model; none of them takes any memory."""
+    with torch.device("meta"):
+        return {name: tuple(tensor.shape) for name, tensor in bare_model(state.config).state_dict().items()}
+
+
+def _check_tensors(part: str, tensors: Weights, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Refuse tensors that are missing, too many, of another shape or type, or not finite."""
+    for name in sorted(shapes.keys() ^ tensors.keys()):
+        raise ModelFileError(f"tensor {part}/{name} {'is missing' if name in shapes else 'belongs to no part'}.")
+    for name, tensor in tensors.items():
+        _check_tensor(f"{part}/{name}", tensor, shapes[name])
+
+
+def _check_tensor(name: str, tensor: NDArray[Any], shape: tuple[int, ...]) -> None:
+    """Refuse a tensor of another shape or type, or one that is not finite."""
+    _need(tensor.shape == shape, f"tensor {name}", f"of shape {shape}", tensor.shape)
+    _need(tensor.dtype == np.float32, f"tensor {name}", "of float32", str(tensor.dtype))
+    _need(bool(np.isfinite(tensor).all()), f"tensor {name}", "finite", "NaN or infinity")
+
+
+def _check_vectors(state: EmbedderState) -> None:
+    """Refuse a scale that does not fit the columns of the vector."""
+    width, n_columns = state.center.size, len(state.columns)
+    _need(_are_distinct_texts(state.columns), "columns", "distinct names", state.columns[:3])
+    for name, tensor in (("center", state.center), ("scale", state.scale)):
+        _check_tensor(name, tensor, (width,))
+    _need(bool((state.scale > 0).all()), "tensor scale", "> 0", float(state.scale.min(initial=1.0)))
+    if (state.components is None) != (state.offset is None):
+        raise ModelFileError("tensors components and offset must both be there, or neither.")
+    if state.components is not None and state.offset is not None:
+        _check_tensor("components", state.components, (n_columns, width))
+        _check_tensor("offset", state.offset, (n_columns,))
+        return
+    _need(n_columns == width, "columns", f"{width} names, as many as center has numbers", n_columns)
+
+
+def _check_facts(state: EmbedderState) -> None:
+    """Refuse facts of another type, and featurizers that cannot be built."""
+    _need(isinstance(state.settings, Mapping), "settings", "a dict", state.settings)
+    _need(isinstance(state.parameters, Mapping), "parameters", "a dict", state.parameters)
+    _check_record("record", state.record)
+    try:
+        state.featurizer.build().fit()
+    except (TypeError, ValueError) as error:
+        raise ModelFileError(f"featurizer: {error}") from error
+
+
+def _check_record(name: str, record: TrainingRecord) -> None:
+    """Refuse a record that no training can have left."""
+    numbers = [value for epoch in record.history for value in epoch.values()]
+    plain = all(isinstance(value, int | float) and not isinstance(value, bool) for value in numbers)
+    keys = all({"epoch", "train_loss", "valid_loss", "dur"} <= set(epoch) for epoch in record.history)
+    _need(plain and keys, f"{name}.history", "a list of epochs with numbers", "something else")
+    for count in (record.rows, record.failed):
+        _need(count is None or integer(0).test(count), f"{name}.rows", "None or an integer >= 0", count)
+    _need(isinstance(record.versions, Mapping), f"{name}.versions", "a dict", record.versions)
+
+
+def _check_regressor(state: RegressorState, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Refuse members whose encoder or head does not fit the start and the targets."""
+    scale = state.target_scale
+    n_targets = scale.center.size
+    _need(isinstance(scale.single, bool), "targets.single", "true or false", scale.single)
+    _need(n_targets >= 1 and (n_targets == 1 or not scale.single), "targets.center", "one number a target", n_targets)
+    for name, values in (("center", scale.center), ("scale", scale.scale)):
+        fits = values.dtype == np.float64 and values.shape == (n_targets,) and bool(np.isfinite(values).all())
+        _need(fits, f"targets.{name}", f"{n_targets} finite numbers", values.tolist())
+    _need(bool((scale.scale > 0).all()), "targets.scale", "> 0", scale.scale.tolist())
+    _need_integer("head_width", state.head_width, 0, _WIDEST)
+    _need(len(state.members) >= 1, "members", "an integer >= 1", len(state.members))
+    with torch.device("meta"):
+        head = RegressionHead(len(state.start.columns), n_targets, state.head_width)
+    heads = {name: tuple(tensor.shape) for name, tensor in head.state_dict().items()}
+    for number, member in enumerate(state.members):
+        _check_tensors(f"members/{number}/encoder", member.encoder, shapes)
+        _check_tensors(f"members/{number}/head", member.head, heads)
+    _need(isinstance(state.parameters, Mapping), "regressor.parameters", "a dict", state.parameters)
+    _check_record("regressor.record", state.record)

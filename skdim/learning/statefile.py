@@ -1,0 +1,317 @@
+"""The file of a fitted embedder or fine-tuned regressor: the one place that knows how it is laid out.
+
+A file is safetensors: arrays, and JSON in the header. It holds no pickle, names nothing that would be imported, and its
+digest is checked before anything is built from it. Files of earlier formats are read through `_UPGRADES`, one step for
+each format; what they lacked is checked all the same.
+
+Format 4, tensors: ``weights/...``, ``center``, ``scale`` and perhaps ``components`` and ``offset`` of the encoder; of a
+regressor also ``members/0/encoder/...`` and ``members/0/head/...`` for each member. Facts: see `_header`.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, fields
+from numbers import Integral
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import skdim
+from skdim.exceptions import InputError, ModelFileError
+from skdim.learning.statechecks import check_state
+from skdim.learning.states import (
+    EmbedderState,
+    Epoch,
+    FeaturizerSettings,
+    Member,
+    RegressorState,
+    TargetScale,
+    TrainingRecord,
+    Weights,
+)
+from skdim.learning.tensorfile import Arrays, Facts, digest_of, read_tensors, write_tensors
+from skdim.network.config import ModelConfig
+from skdim.points.featurizer import CrystalPointSetTransformer
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+FORMAT = 4
+
+
+def write_state(path: str | os.PathLike[str], state: EmbedderState | RegressorState) -> None:
+    """Write a state to one file at exactly this path.
+
+    Parameters
+    ----------
+    path : str or path
+        The file, in a folder that exists.
+    state : EmbedderState or RegressorState
+        What was learned.
+
+    Raises
+    ------
+    ValueError
+        If the site features are an object, which only a pickle could keep.
+    OSError
+        If the file cannot be written.
+    """
+    write_tensors(path, _header(state), _arrays(state))
+
+
+def read_state(path: str | os.PathLike[str]) -> EmbedderState | RegressorState:
+    """Read what `write_state` wrote, in this format or an earlier one.
+
+    Parameters
+    ----------
+    path : str or path
+        The file.
+
+    Returns
+    -------
+    EmbedderState or RegressorState
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ModelFileError
+        If the file is none of these, is damaged or has a later format; the message names the field.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(
+            f"{os.fspath(path)!r} is not a file; the path of what DeepInfoMaxEmbedder.save or SiteNetRegressor.save "
+            "wrote is needed."
+        )
+    try:
+        header, arrays = read_tensors(path)
+        header, arrays = _current(header, arrays)
+        state = _state(header, arrays)
+        check_state(state)
+    except ModelFileError as error:
+        raise ModelFileError(f"{os.fspath(path)!r}: {error}") from error
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
+        # What a header that is not ours, or no longer ours, leads to.
+        raise ModelFileError(
+            f"{os.fspath(path)!r} is not a model saved by skdim, or it is damaged: {type(error).__name__} {error}"
+        ) from error
+    return state
+
+
+def plain_parameters(estimator: Any) -> dict[str, Any]:
+    """Parameters of an estimator as JSON-able values, without those that say where and how to run.
+
+    Parameters
+    ----------
+    estimator : DeepInfoMaxEmbedder or SiteNetRegressor
+        Fitted or not.
+
+    Returns
+    -------
+    dict
+        A featurizer becomes its settings, an embedder whether there is one, a random state that is no integer None.
+    """
+    params = {name: value for name, value in estimator.get_params(deep=False).items() if name not in RUN_TIME}
+    params["random_state"] = int(params["random_state"]) if isinstance(params["random_state"], Integral) else None
+    for name, value in params.items():
+        if isinstance(value, CrystalPointSetTransformer):
+            params[name] = asdict(FeaturizerSettings.of(value))
+        elif isinstance(value, Mapping):
+            params[name] = dict(value)
+        elif name == "embedder":
+            params[name] = value is not None
+    return params
+
+
+def _header(state: EmbedderState | RegressorState) -> Facts:
+    """What the header of a state's file says, but for the digest."""
+    start = state.start if isinstance(state, RegressorState) else state
+    if not isinstance(start.featurizer.site_features, str | list | tuple):
+        raise InputError(
+            f"site_features={start.featurizer.site_features!r} is an object, which only pickle could keep: save cannot."
+        )
+    header: Facts = {
+        "format": FORMAT,
+        "kind": "regressor" if isinstance(state, RegressorState) else "embedder",
+        "skdim": skdim.__version__,
+        "config": start.config.as_dict(),
+        "columns": list(start.columns),
+        "settings": dict(start.settings),
+        "featurizer": asdict(start.featurizer),
+        "parameters": dict(start.parameters),
+        "record": _record_as_json(start.record),
+    }
+    if isinstance(state, RegressorState):
+        scale = state.target_scale
+        header["regressor"] = {
+            "parameters": dict(state.parameters),
+            "record": _record_as_json(state.record),
+            "head_width": state.head_width,
+            "members": len(state.members),
+            "targets": {"center": scale.center.tolist(), "scale": scale.scale.tolist(), "single": scale.single},
+        }
+    return header
+
+
+def _arrays(state: EmbedderState | RegressorState) -> Arrays:
+    """The tensors of a state's file."""
+    start = state.start if isinstance(state, RegressorState) else state
+    arrays = {"center": start.center, "scale": start.scale, **_named("weights/", start.weights)}
+    if start.components is not None and start.offset is not None:
+        arrays |= {"components": start.components, "offset": start.offset}
+    if isinstance(state, RegressorState):
+        for number, member in enumerate(state.members):
+            arrays |= _named(f"members/{number}/encoder/", member.encoder)
+            arrays |= _named(f"members/{number}/head/", member.head)
+    return arrays
+
+
+def _state(header: Facts, arrays: Arrays) -> EmbedderState | RegressorState:
+    """The state that a header and tensors of the current format describe."""
+    start = EmbedderState(
+        config=ModelConfig.from_dict(header["config"]),
+        weights=_under("weights/", arrays),
+        center=arrays["center"],
+        scale=arrays["scale"],
+        columns=tuple(_a_list("columns", header["columns"])),
+        settings=header["settings"],
+        featurizer=FeaturizerSettings.of_json(header["featurizer"]),
+        components=arrays.get("components"),
+        offset=arrays.get("offset"),
+        parameters=header["parameters"],
+        record=_record_of_json(header["record"]),
+    )
+    known = {"center", "scale", "components", "offset"}
+    surplus = {name for name in arrays if name not in known and not name.startswith(("weights/", "members/"))}
+    if header["kind"] == "embedder":
+        _refuse_surplus(surplus | {name for name in arrays if name.startswith("members/")})
+        return start
+    facts, targets = header["regressor"], header["regressor"]["targets"]
+    n_members = facts["members"]
+    prefixes = tuple(f"members/{k}/{part}/" for k in range(min(n_members, len(arrays))) for part in ("encoder", "head"))
+    _refuse_surplus(surplus | {n for n in arrays if n.startswith("members/") and not n.startswith(prefixes)})
+    return RegressorState(
+        start=start,
+        members=tuple(Member(*(_under(p, arrays) for p in prefixes[k : k + 2])) for k in range(0, len(prefixes), 2)),
+        target_scale=TargetScale(np.array(targets["center"]), np.array(targets["scale"]), targets["single"]),
+        head_width=facts["head_width"],
+        parameters=facts["parameters"],
+        record=_record_of_json(facts["record"]),
+    )
+
+
+def _a_list(name: str, value: Any) -> list[Any]:
+    """Refuse what is no list."""
+    if not isinstance(value, list):
+        raise ModelFileError(f"{name} must be a list, got {value!r}.")
+    return value
+
+
+def _refuse_surplus(names: Iterable[str]) -> None:
+    """Refuse tensors that belong to nothing."""
+    if names := sorted(names):
+        raise ModelFileError(f"tensor {names[0]!r} belongs to no part of the model.")
+
+
+def _named(prefix: str, weights: Weights) -> Arrays:
+    """Weights under names with a prefix."""
+    return {prefix + name: value for name, value in weights.items()}
+
+
+def _under(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> Arrays:
+    """The tensors whose names have a prefix, without it."""
+    return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
+
+
+def _record_as_json(record: TrainingRecord) -> dict[str, Any]:
+    """A record with null, which JSON has, in place of NaN, which it has not."""
+    history = [{k: None if isinstance(v, float) and math.isnan(v) else v for k, v in e.items()} for e in record.history]
+    return {**asdict(record), "history": history}
+
+
+def _record_of_json(values: Mapping[str, Any]) -> TrainingRecord:
+    """The record that `_record_as_json` wrote."""
+    history: tuple[Epoch, ...] = tuple(
+        {k: math.nan if v is None else v for k, v in epoch.items()} for epoch in values["history"]
+    )
+    return TrainingRecord(**{**values, "history": history})
+
+
+def _current(header: Facts, arrays: Arrays) -> tuple[Facts, Arrays]:
+    """Check what a file says of itself, and bring it to the current format."""
+    version, writer = (
+        header["format"],
+        header.get("skdim", header.get("versions", {}).get("skdim", "of unknown version")),
+    )
+    if version != FORMAT and version not in _UPGRADES:
+        raise ModelFileError(
+            f"format must be {' or '.join(map(str, [*_UPGRADES, FORMAT]))}, got {version!r} (skdim {writer}). This is "
+            f"skdim {skdim.__version__}: a later one may read it; a model of an earlier format has to be trained again."
+        )
+    if version == FORMAT and header["sha256"] != digest_of(header, arrays):
+        raise ModelFileError("sha256 does not fit the content: the file is damaged or was changed.")
+    while header["format"] != FORMAT:
+        header, arrays = _UPGRADES[header["format"]](header, arrays)
+    return header, arrays
+
+
+def _from_3(header: Facts, arrays: Arrays) -> tuple[Facts, Arrays]:
+    """Bring format 3 to format 4.
+
+    Facts that travelled in ``extra`` get places of their own, a regressor's start is laid out like an embedder, the
+    two-level objective is called so, and choices of how and where to run are left behind.
+    """
+    extra, versions = header["extra"], header["versions"]
+    start = extra.get("embedder", extra)
+    data = start.get("data") or {"rows": None, "failed": None}
+    settings = {f.name: start["featurizer"][f.name] for f in fields(FeaturizerSettings)}
+    upgraded: Facts = {
+        **{name: header[name] for name in ("config", "columns", "settings")},
+        "format": 4,
+        "kind": "regressor" if "regressor" in extra else "embedder",
+        "skdim": versions["skdim"],
+        "featurizer": settings,
+        "parameters": _without_run_time_choices(start["parameters"]),
+        "record": {"history": start["history"], "versions": versions, "rows": data["rows"], "failed": data["failed"]},
+    }
+    if "regressor" in extra:
+        facts = extra["regressor"]
+        upgraded["regressor"] = {
+            "parameters": _without_run_time_choices(extra["parameters"]),
+            "record": {"history": extra["history"], "versions": versions, "rows": None, "failed": None},
+            "head_width": facts["head_width"],
+            "members": facts["n_ensemble"],
+            "targets": {name: facts[name] for name in ("center", "scale", "single")},
+        }
+    return upgraded, {_name_from_3(name, "regressor" in extra): value for name, value in arrays.items()}
+
+
+def _name_from_3(name: str, of_regressor: bool) -> str:
+    """The name of a tensor of format 3 in format 4."""
+    group, _, rest = name.partition("/")
+    if group != "weights":
+        return name
+    if of_regressor:
+        part, _, rest = rest.partition("/")
+        if part != "start":
+            group = f"members/{part}/encoder" if rest.startswith("model.") else f"members/{part}/head"
+            rest = rest.removeprefix("model.")
+    return f"{group}/{rest.replace('published.', 'two_level.', 1) if rest.startswith('published.') else rest}"
+
+
+def _without_run_time_choices(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters of an estimator, and of a featurizer among them, without those that are about one machine or run."""
+    kept = {name: value for name, value in parameters.items() if name not in RUN_TIME}
+    if isinstance(kept.get("featurizer"), Mapping):
+        kept["featurizer"] = {f.name: kept["featurizer"][f.name] for f in fields(FeaturizerSettings)}
+    return kept
+
+
+RUN_TIME = frozenset({"cache_dir", "checkpoint_dir", "device", "memory", "n_jobs", "verbose"})
+"""Parameters that say where and how to run: they are neither written to a file nor restored from one."""
+
+_UPGRADES: dict[int, Callable[[Facts, Arrays], tuple[Facts, Arrays]]] = {3: _from_3}

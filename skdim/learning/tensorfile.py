@@ -1,0 +1,90 @@
+"""Files of tensors with facts about them: safetensors with JSON in the header and a digest of all of it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from skdim._files import digest, replacing
+from skdim._parameters import as_json
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Facts = dict[str, Any]
+Arrays = dict[str, "NDArray[Any]"]
+
+
+def write_tensors(path: str | os.PathLike[str], facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write a file at exactly this path.
+
+    Parameters
+    ----------
+    path : str or path
+        The file, in a folder that exists.
+    facts : mapping
+        JSON-able, but for numbers of numpy; their digest is written beside them as "sha256".
+    arrays : mapping of str to ndarray
+        By name.
+    """
+    arrays = {name: np.ascontiguousarray(value) for name, value in arrays.items()}
+    # As they will be read: the digest is that of values that have been through JSON.
+    plain: Facts = json.loads(as_json(dict(facts)))
+    plain["sha256"] = digest_of(plain, arrays)
+    with replacing(path) as draft:
+        # As bytes: the library's own writer gives the file to its owner alone, whatever the umask says.
+        draft.write_bytes(save(arrays, {"skdim": as_json(plain)}))
+
+
+def read_tensors(path: str | os.PathLike[str]) -> tuple[Facts, Arrays]:
+    """Read a file that `write_tensors` wrote; whether the digest fits is left to the caller, see `digest_of`.
+
+    Parameters
+    ----------
+    path : str or path
+        The file.
+
+    Returns
+    -------
+    facts : dict
+        With "sha256", where the file has it.
+    arrays : dict of ndarray
+
+    Raises
+    ------
+    ValueError
+        If the file is none of these.
+    """
+    try:
+        with safe_open(path, "np") as file:
+            facts = json.loads((file.metadata() or {})["skdim"])
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+    except (SafetensorError, KeyError, TypeError, RecursionError) as error:
+        raise ValueError(f"{type(error).__name__} {error}") from error
+    if not isinstance(facts, dict):
+        raise ValueError("its header holds no dict")
+    return facts, arrays
+
+
+def digest_of(facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str:
+    """Digest of all that a file says, but for the digest itself.
+
+    Parameters
+    ----------
+    facts : mapping
+        As they are in the file.
+    arrays : mapping of str to ndarray
+        The tensors.
+
+    Returns
+    -------
+    str
+    """
+    said = json.dumps({name: value for name, value in facts.items() if name != "sha256"}, sort_keys=True)
+    return digest(said, *(part for name in sorted(arrays) for part in (name, arrays[name])))
