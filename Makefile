@@ -6,18 +6,21 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14 p
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 LOWEST := .venv-lowest
+TOOLS := .venv-tools
 PY := $(VENV)/bin/python
 # More words for pytest: make pytest ARGS="-k reduction"
 ARGS :=
 # For make bench: a script in the form of the textbook implementation, and crystals for it
 YARDSTICK :=
 DATA :=
+TRUST := $(wildcard tests/trust benchmarks/trust*.py)
 EXAMPLES := $(sort $(wildcard examples/plot_*.py))
 comma := ,
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help env demo test lint types imports pytest examples quick test-lowest bench docs browser clean distclean
+.PHONY: help env demo check test lint types imports fast pytest examples quick trust test-lowest bench docs site browser lock \
+	licenses sbom package clean distclean
 
 help: ## say what each target does
 	@echo 'make TARGET, one of:'
@@ -47,7 +50,10 @@ env: $(VENV)/.ready ## make the environment .venv, nothing else
 demo: $(VENV)/.ready ## pretrain on bundled crystals and show what the vectors are worth: table and pictures in demo/
 	$(VENV)/bin/skdim demo --out demo
 
-test: lint types imports pytest examples quick ## run every check: lint, types, imports, pytest, examples, quick
+check: lint types imports fast ## for daily work: lint, types, imports and the tests that are not slow
+
+# Examples are not among them: `make docs` runs each one, and fails where one fails.
+test: lint types imports pytest quick ## every check: lint, types, imports, all tests, the benchmark in small
 
 lint: $(VENV)/.ready ## ruff: rules and layout
 	$(PY) -m ruff check
@@ -62,6 +68,17 @@ imports: $(VENV)/.ready ## the order of the modules, as pyproject.toml has it
 # Two processes with one thread each: the threads of two would fight for the processors.
 pytest: $(VENV)/.ready ## tests and doctests; ARGS= for pytest's own words
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 $(ARGS)
+
+fast: $(VENV)/.ready ## tests and doctests that are not marked slow; ARGS= for pytest's own words
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 -m "not slow" $(ARGS)
+
+# The short form of these tests is part of `make test`.
+trust: $(VENV)/.ready ## the long form of the tests against damaged and hostile files
+	@test -n "$(TRUST)" || { echo 'there is no tests/trust and no benchmarks/trust*.py'; exit 1; }
+	@set -e; for place in $(TRUST); do echo "$$place"; case $$place in \
+		*.py) $(PY) $$place;; \
+		*) SKDIM_TRUST=long OMP_NUM_THREADS=1 $(PY) -m pytest -s $$place;; \
+	esac; done
 
 browser: $(VENV)/.ready ## what the tests of pages in a browser need (Debian: chromium), then those tests
 	command -v chromium chromedriver || apt-get install -y chromium chromium-driver
@@ -94,10 +111,37 @@ docs: $(VENV)/.ready ## the documentation, in docs/_build/html; a warning is an 
 	@rm -rf docs/generated
 	$(PY) -m sphinx -W --keep-going -b html docs docs/_build/html
 
+site: $(VENV)/.ready ## show the documentation at http://localhost:8000, built first if it is not there
+	@test -f docs/_build/html/index.html || $(MAKE) docs
+	$(PY) -m http.server --bind 127.0.0.1 --directory docs/_build/html 8000
+
+# Tools for releases, in an environment of their own.
+$(TOOLS)/.ready: requirements/tools.txt
+	@$(PYTHON) -m venv --clear $(TOOLS)
+	@$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/tools.txt
+	@touch $(TOOLS)/.ready
+
+lock: $(TOOLS)/.ready ## renew requirements/lock.txt: what pip installs with the package, with hashes, for every system
+	$(TOOLS)/bin/uv pip compile pyproject.toml --constraint requirements/constraints.txt --generate-hashes --universal \
+		--python-version 3.11.9 --no-annotate --no-header --quiet --output-file requirements/lock.txt
+
+licenses: $(VENV)/.ready $(TOOLS)/.ready ## the licences of all that .venv holds, in build/licenses.md
+	@mkdir -p build
+	$(TOOLS)/bin/pip-licenses --python=$(PY) --from=mixed --format=markdown --with-urls --output-file=build/licenses.md
+
+sbom: $(VENV)/.ready $(TOOLS)/.ready ## a bill of materials of .venv (CycloneDX), in build/sbom.json
+	@mkdir -p build
+	$(TOOLS)/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible -o build/sbom.json $(PY)
+
+package: $(VENV)/.ready $(TOOLS)/.ready ## a wheel and a source archive in dist/, each installed and tried in an empty environment
+	rm -rf build/lib dist
+	$(TOOLS)/bin/python -m build --outdir dist .
+	for archive in dist/*; do PYTHON=$(PYTHON) sh requirements/smoke.sh $(VENV) $$archive || exit 1; done
+
 clean: ## remove what the other targets wrote, the environments excepted
 	rm -rf build dist *.egg-info demo benchmark docs/_build docs/generated docs/auto_examples
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find skdim tests examples docs benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
 distclean: clean ## remove the environments too
-	rm -rf $(VENV) $(LOWEST)
+	rm -rf $(VENV) $(LOWEST) $(TOOLS)

@@ -1,10 +1,10 @@
-"""Variants of the default preset in, what each is worth with few labels out: why the default is what it is.
+"""Measure what variants of the default preset are worth with few labels: why the default is what it is.
 
     python benchmarks/ablation.py [--seeds 2] [--draws 8] [--out benchmarks/ablation.csv]
 
 Works on the training folds of three tasks alone: a fifth of their crystals, by a hash of the material id, is held out
 here as "test", and the rest, without labels, is what every variant is pretrained on. The package's own test folds are
-not touched. Every variant is evaluated with the same heads on the same draws; ratios of errors are to the default,
+not touched. Every variant is evaluated with the same regressors on the same draws; ratios of errors are to the default,
 geometric means over tasks, numbers of labels, draws and seeds of the pretraining, with paired 95% intervals over draws.
 """
 
@@ -20,8 +20,8 @@ import numpy as np
 import pandas as pd
 
 from skdim import CrystalPointSetTransformer, DeepInfoMaxEmbedder, PointSets
-from skdim.benchmark import compare, label_efficiency, magpie_statistics
 from skdim.datasets import load_band_gap, load_elastic_moduli, load_formation_energy
+from skdim.evaluation import compare, label_efficiency, magpie_statistics
 
 LOADERS = {
     "formation energy": load_formation_energy,
@@ -29,7 +29,7 @@ LOADERS = {
     "log10 K": load_elastic_moduli,
 }
 LABELS = (50, 100, 250, 500)
-HEADS = ("ridge", "kernel_ridge")
+REGRESSORS = ("ridge", "kernel_ridge")
 # Name of a variant, parameters of the transformer, parameters of the embedder.
 VARIANTS: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (
     ("default", {}, {}),
@@ -48,7 +48,7 @@ VARIANTS: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (
 
 # Endings of the names of columns that hold amounts per volume and per length.
 DENSITIES = ("_per_volume", "_per_length", "_d2", "_d8")
-# Columns of the default's vectors that are left out, by what their names begin or end with.
+# Columns of the default's vectors that are left out, by the beginnings and ends of their names.
 WITHOUT: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("without densities", (), DENSITIES),
     ("without densities by a site's neighbours", (), ("_d2", "_d8")),
@@ -105,7 +105,7 @@ def measure(options: argparse.Namespace) -> Iterator[pd.DataFrame]:
                 vectors = embedder.transform(points[name])
                 for part, kept in parts(variant, names).items():
                     found = evaluate(name, {part: vectors[:, kept]}, task.target, masks[name], options)
-                    yield found.assign(draw=found["draw"] + seed * options.draws, columns=int(kept.sum()))
+                    yield found.assign(repeat=found["repeat"] + seed * options.draws, columns=int(kept.sum()))
 
 
 def parts(variant: str, names: list[str]) -> dict[str, Any]:
@@ -120,20 +120,20 @@ def parts(variant: str, names: list[str]) -> dict[str, Any]:
 def evaluate(name: str, features: dict[str, Any], target: Any, mask: Any, options: argparse.Namespace) -> pd.DataFrame:
     """Measure one feature set on one task."""
     return label_efficiency(
-        features, target, mask, label_counts=LABELS, heads=HEADS, draws=options.draws, cv=None, task=name
+        features, target, mask, label_counts=LABELS, regressors=REGRESSORS, n_repeats=options.draws, cv=None, task=name
     )
 
 
 def table(records: pd.DataFrame) -> str:
     """Ratios of errors to the default, a line a variant."""
-    repeats = records.loc[records["features"] == "default", "draw"].max() + 1
+    repeats = records.loc[records["features"] == "default", "repeat"].max() + 1
     magpie = records[records["features"] == "Magpie"]
-    copies = [magpie.assign(draw=magpie["draw"] + k) for k in range(0, repeats, magpie["draw"].max() + 1)]
+    copies = [magpie.assign(repeat=magpie["repeat"] + k) for k in range(0, repeats, magpie["repeat"].max() + 1)]
     records = pd.concat([records[records["features"] != "Magpie"], *copies], ignore_index=True)
     lines = ["| variant | columns | ridge | kernel ridge |", "| --- | --- | --- | --- |"]
     for variant in dict.fromkeys(["Magpie", *records["features"]]):
         columns = records.loc[records["features"] == variant, "columns"].max()
-        ratios = [f"{compare(records, variant, 'default', head=head)}" for head in HEADS]
+        ratios = [f"{compare(records, variant, 'default', regressor=name)}" for name in REGRESSORS]
         lines.append(f"| {variant} | {'132' if variant == 'Magpie' else int(columns)} | {ratios[0]} | {ratios[1]} |")
     return "\n".join(lines)
 

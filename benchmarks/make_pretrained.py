@@ -25,8 +25,8 @@ import torch
 
 import skdim
 from skdim import CrystalPointSetTransformer, DeepInfoMaxEmbedder
-from skdim.benchmark import label_efficiency
 from skdim.datasets import load_band_gap, load_elastic_moduli, load_formation_energy, load_unlabelled
+from skdim.evaluation import label_efficiency
 
 ROOT = Path(__file__).parent.parent
 MODEL = ROOT / "skdim" / "pretrained" / "default.safetensors"
@@ -112,13 +112,13 @@ def scores(embedder: DeepInfoMaxEmbedder, draws: int) -> dict[str, Any]:
             bunch.target,
             bunch.test_mask,
             label_counts=(100, 500),
-            heads=("median", "ridge", "kernel_ridge"),
-            draws=draws,
+            regressors=("median", "ridge", "kernel_ridge"),
+            n_repeats=draws,
             task=task,
         )
-        means = records.groupby(["head", "labels"])["mae"].mean()
+        means = records.groupby(["regressor", "labels"])["mae"].mean()
         told[task] = {"unit": unit, "error": "mean absolute"}
-        told[task] |= {f"{head}, {labels} labels": round(float(mae), 4) for (head, labels), mae in means.items()}
+        told[task] |= {f"{name}, {labels} labels": round(float(mae), 4) for (name, labels), mae in means.items()}
         print(task, told[task])
     return told
 

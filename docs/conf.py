@@ -25,6 +25,7 @@ extensions = [
     "numpydoc",
     "sphinx_gallery.gen_gallery",
     "from_benchmarks",
+    "myst_parser",
     "from_code",
 ]
 templates_path = ["_templates"]

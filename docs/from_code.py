@@ -14,8 +14,6 @@ from unittest.mock import patch
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
-from skdim.benchmark import read_recording, results_page
-from skdim.benchmark.figures import box_picture, curve_heads, curve_picture, map_picture
 from skdim.cli import build_parser
 from skdim.cli.exits import CRASH, EXIT_CODES
 from skdim.learning.presets import PRESETS, Preset, model_config
@@ -29,7 +27,6 @@ _OF_NEIGHBORHOOD = {"n_neighbors": "shell", "supercell_size": "supercell"}
 _FIXED = ("weight_decay", "amsgrad", "schedule")
 _HELP_WIDTH = "100"
 _ROOT = Path(__file__).parent.parent
-_RECORDED = _ROOT / "benchmarks" / "results"
 
 
 def preset_rows() -> Iterator[tuple[str, str, list[object]]]:
@@ -142,52 +139,6 @@ class ModuleList(SphinxDirective):
         return self.parse_text_to_nodes("\n".join(lines))
 
 
-class RecordedResults(SphinxDirective):
-    """A section of what the recorded study found; its numbers are those of its records."""
-
-    required_arguments = 1
-    final_argument_whitespace = True
-
-    def run(self) -> list[nodes.Node]:
-        """Write the section as reStructuredText and have it parsed."""
-        self.env.note_dependency(_RECORDED / "results.parquet")
-        return self.parse_text_to_nodes(results_page(_RECORDED, self.arguments[0])) if _RECORDED.exists() else _absent()
-
-
-class RecordedPictures(SphinxDirective):
-    """Pictures of the recorded study, one for each task: "boxes", "curves" or "maps"."""
-
-    required_arguments = 1
-
-    def run(self) -> list[nodes.Node]:
-        """Draw them, and show each from a file beside those that autosummary makes."""
-        if not _RECORDED.exists():
-            return _absent()
-        recording, kind, found = read_recording(_RECORDED), self.arguments[0], []
-        for task in recording.tasks:
-            if kind == "boxes":
-                found.append((task, box_picture(recording, task, "best")))
-            elif kind == "curves":
-                found.append((task, curve_picture(recording, task, curve_heads(recording, task))))
-            elif recording.maps is not None:
-                own = recording.maps[recording.maps["task"] == task]
-                kinds = own[["method", "features"]].drop_duplicates().to_numpy()
-                found += [(task, map_picture(recording, task, *names)) for names in kinds]
-        return [self._shown(f"results_{kind}_{k}.png", *picture) for k, picture in enumerate(found)]
-
-    def _shown(self, name: str, task: str, picture: bytes) -> nodes.Node:
-        """Write a file, and an image that shows it."""
-        path = Path(self.env.srcdir, "generated", name)
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(picture)
-        return nodes.image(uri=f"/generated/{name}", alt=f"{self.arguments[0]} of {task}")
-
-
-def _absent() -> list[nodes.Node]:
-    """Say that there is nothing to show: an archive of the sources may come without the records."""
-    return [nodes.paragraph(text="The records are not in this copy of the sources.")]
-
-
 def _row(cells: list[str]) -> list[str]:
     """One row of a list-table."""
     return [f"   {'* -' if column == 0 else '  -'} {cell}" for column, cell in enumerate(cells)]
@@ -200,6 +151,4 @@ def setup(app):
     app.add_directive("command-help", CommandHelp)
     app.add_directive("exit-codes", ExitCodes)
     app.add_directive("module-list", ModuleList)
-    app.add_directive("recorded-results", RecordedResults)
-    app.add_directive("recorded-pictures", RecordedPictures)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

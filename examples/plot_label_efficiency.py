@@ -23,7 +23,7 @@ print(points)
 # %%
 # Feature sets by name: arrays, or transformers. A transformer is fitted on the crystals outside the test fold, so the
 # pretraining does not see the test crystals, and it never sees a label.
-from skdim.benchmark import label_efficiency, magpie_statistics
+from skdim.evaluation import label_efficiency, magpie_statistics
 
 features = {
     "pretrained": DeepInfoMaxEmbedder(random_state=0),
@@ -39,31 +39,32 @@ records = label_efficiency(
     moduli.test_mask,
     structures=points,
     label_counts=(50, 100, 250),
-    heads=("median", "ridge", "kernel_ridge"),
-    draws=10,
+    regressors=("median", "ridge", "kernel_ridge"),
+    n_repeats=10,
     task="log10 K",
 )
 records.head()
 
 # %%
 # Mean absolute errors with their standard errors over the draws:
-from skdim.benchmark import best_head, compare, format_table
+from skdim.evaluation import choose_regressor, compare, format_table
 
 print(format_table(records))
 
 # %%
-# Which of the two regressors is better depends on features and labels. `best_head` takes for each draw the one with the
-# lower cross-validated error on the labels themselves, as one would in earnest. Bands are 95% intervals of the mean.
+# Which of the two regressors is better depends on features and labels. `choose_regressor` takes for each draw the one
+# with the lower cross-validated error on the labels themselves, as one would in practice. Bands are 95% intervals of
+# the mean.
 import pandas as pd
 
 from skdim.plotting import plot_label_efficiency
 
-chosen = best_head(records[records["head"] != "median"])
-ax = plot_label_efficiency(pd.concat([chosen, records[records["head"] == "median"]]), unit="log10 GPa")
+chosen = choose_regressor(records[records["regressor"] != "median"])
+ax = plot_label_efficiency(pd.concat([chosen, records[records["regressor"] == "median"]]), unit="log10 GPa")
 ax.set_title("Bulk modulus")
 
 # %%
 # Since all draws are shared, ratios of errors are known better than the errors. A ratio below one is in favour of the
 # first. The interval is that of the draws; other pretrainings and test folds would add to it.
 for baseline in ("untrained", "Magpie"):
-    print(f"pretrained / {baseline}: {compare(records, 'pretrained', baseline, head='ridge')} with ridge")
+    print(f"pretrained / {baseline}: {compare(records, 'pretrained', baseline, regressor='ridge')} with ridge")

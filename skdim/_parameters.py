@@ -176,16 +176,14 @@ def check_number(
     above: float = -math.inf,
     below: float = math.inf,
 ) -> None:
-    """Refuse what is no finite number within its bounds; `check` says it in better words."""
-    kinds = (int, np.integer) if whole else (int, float, np.integer, np.floating)
-    if not _is_number(value, *kinds) or not (math.isfinite(value) and value >= least and above < value < below):
-        raise InputError(f"{name}={value!r}; accepted are {accepted}.")
+    """Refuse what is no finite number within its bounds, as `check` does; ``accepted`` tells whether None is."""
+    bounds = integer(int(least)) if whole and math.isfinite(least) else number(least=least, above=above, below=below)
+    check(name, value, optional(bounds) if accepted.startswith("None") else bounds)
 
 
 def check_choice(name: str, value: Any, accepted: Collection[Any]) -> None:
-    """Refuse what is not among some values; `check` says it in better words."""
-    if not _is_one_of(value, accepted):
-        raise InputError(f"{name}={value!r}; accepted are {', '.join(map(repr, accepted))}.")
+    """Refuse what is not among some values, as `check` does."""
+    check(name, value, choice(*accepted))
 
 
 def check_effort(n_jobs: Any, verbose: Any) -> None:

@@ -1,4 +1,4 @@
-"""A folder in; the whole method on bundled crystals, told step by step, and a folder with its results out."""
+"""The whole method on bundled crystals, step by step: what `skdim demo` runs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Size:
         Crystals to take, drawn at random; None takes all.
     max_epochs : int or None
         Of the pretraining; None leaves it to the preset.
-    draws : dict of int to int
+    repeats : dict of int to int
         Draws for each number of labels.
     trees : int
         In a forest.
@@ -41,12 +41,12 @@ class Size:
 
     crystals: int | None
     max_epochs: int | None
-    draws: dict[int, int]
+    repeats: dict[int, int]
     trees: int
 
 
-# Forests on a thousand columns and a thousand labels take most of the time: fewer draws there, and 50 trees, whose
-# errors are hardly above those of 100.
+# Forests on a thousand columns and a thousand labels take most of the time: fewer draws there, and 50 trees, which are
+# almost as good as 100.
 FULL = Size(None, None, {50: 10, 100: 10, 250: 5, 1000: 3}, trees=50)
 QUICK = Size(300, 1, {50: 2, 100: 2}, trees=10)
 
@@ -55,7 +55,7 @@ def run_demo(out: Path, *, quick: bool = False, random_state: int = 0, verbose: 
     """Pretrain on the bundled crystals without labels and show what the vectors are worth with few labels.
 
     Writes into the folder ``model.safetensors``, ``vectors.parquet`` (material_id, fold, then the columns of the
-    trained vector), ``results.csv`` (the records of `skdim.benchmark.label_efficiency`), ``label_efficiency.png`` and
+    trained vector), ``results.csv`` (the records of `skdim.evaluation.label_efficiency`), ``label_efficiency.png`` and
     ``embedding_map.png``.
 
     Parameters
@@ -63,7 +63,7 @@ def run_demo(out: Path, *, quick: bool = False, random_state: int = 0, verbose: 
     out : str or path
         The folder; made if it is not there, files of earlier runs are replaced.
     quick : bool, default=False
-        Whether to do very little of everything, as a trial of some seconds: its numbers mean nothing.
+        Whether to do very little of everything, in a few seconds, to see that it runs: its numbers mean nothing.
     random_state : int, default=0
         Decides everything random.
     verbose : int, default=1
@@ -71,58 +71,58 @@ def run_demo(out: Path, *, quick: bool = False, random_state: int = 0, verbose: 
     """
     out, size = Path(out), QUICK if quick else FULL
     out.mkdir(parents=True, exist_ok=True)
-    story = Story(verbose)
-    with story.step("Crystals", _CRYSTALS):
+    steps = Steps(verbose)
+    with steps.step("Crystals", _CRYSTALS):
         crystals = _load(size, random_state)
         test = crystals.test_mask
-        story.say(f"{len(test):,} crystals: {(~test).sum():,} to learn from, {test.sum():,} in the test fold")
-    with story.step("Point sets", _POINT_SETS):
+        steps.say(f"{len(test):,} crystals: {(~test).sum():,} to learn from, {test.sum():,} in the test fold")
+    with steps.step("Point sets", _POINT_SETS):
         points = _featurize(crystals)
-        story.say(f"{len(points):,} crystals, {points.n_sites.sum():,} distinct sites, {points.n_pairs.sum():,} pairs")
-    with story.step("Pretraining", _PRETRAINING):
-        trained = _pretrain(points[~test], size.max_epochs, random_state, story.bars)
-        story.say(_losses(trained))
-    with story.step("Vectors", _VECTORS):
-        untrained = _pretrain(points[~test], 0, random_state, story.bars)
+        steps.say(f"{len(points):,} crystals, {points.n_sites.sum():,} distinct sites, {points.n_pairs.sum():,} pairs")
+    with steps.step("Pretraining", _PRETRAINING):
+        trained = _pretrain(points[~test], size.max_epochs, random_state, steps.bars)
+        steps.say(_losses(trained))
+    with steps.step("Vectors", _VECTORS):
+        untrained = _pretrain(points[~test], 0, random_state, steps.bars)
         vectors = {"trained": trained.transform(points), "untrained": untrained.transform(points)}
         _save(out, trained, vectors["trained"], crystals)
-        story.say(f"{vectors['trained'].shape[1]:,} columns a crystal, in model.safetensors and vectors.parquet")
-    with story.step("Few labels", _FEW_LABELS):
-        records = _measure(vectors, crystals, size, random_state, story.bars)
+        steps.say(f"{vectors['trained'].shape[1]:,} columns a crystal, in model.safetensors and vectors.parquet")
+    with steps.step("Few labels", _FEW_LABELS):
+        records = _measure(vectors, crystals, size, random_state, steps.bars)
         records.to_csv(out / "results.csv", index=False)
-    with story.step("Pictures", _PICTURES):
+    with steps.step("Pictures", _PICTURES):
         _draw(out, records, vectors["trained"][test], crystals.target[test], random_state)
-    story.show(_results(records, int(test.sum()), size))
+    steps.show(_results(records, int(test.sum()), size))
     if quick:
-        story.show(_QUICK)
-    story.show(_ending(out, story.seconds))
+        steps.show(_QUICK)
+    steps.show(_ending(out, steps.seconds))
 
 
-_CRYSTALS = """Inorganic crystals whose formation energies are known from density functional theory; they come with the
-package. A fifth of them, the test fold, is put aside: nothing is learned from it."""
-_POINT_SETS = """Each crystal becomes its sites, described by properties of the elements on them, and the distances
-between neighbouring sites. Sites that symmetry makes equal are kept once."""
-_PRETRAINING = """A Site-Net encoder learns by Deep InfoMax, from structures alone, to tell which element sits where its
-surroundings suggest. No energy is used."""
-_VECTORS = """The encoder makes one vector of each crystal. An encoder as it is before training is the control
-that shows what the training adds."""
-_FEW_LABELS = """Now energies, but only those of a few crystals, drawn at random again and again. Regressors learn them
-from the vectors, and for comparison from Magpie's statistics of the elements in each crystal. The forests take most of
-the time."""
-_PICTURES = """The errors against the number of labels, and a map in which crystals with similar vectors are close."""
+_CRYSTALS = """Inorganic crystals with formation energies from density functional theory, which come with the package. A
+fifth of them is the test fold: nothing is learned from it."""
+_POINT_SETS = """Each crystal becomes a set of sites, described by properties of their elements, and the distances
+between neighbouring sites. Sites that are equivalent by symmetry are kept once."""
+_PRETRAINING = """A Site-Net encoder learns by Deep InfoMax, from structures alone, which element the surroundings of a
+site suggest. No energy is used."""
+_VECTORS = """The encoder turns each crystal into one vector. The same encoder before training is the control: it shows
+what the training adds."""
+_FEW_LABELS = """Now the energies of a few crystals are used as labels, drawn at random again and again. Regressors
+learn them from the vectors and, for comparison, from Magpie's statistics of the elements in each crystal. The forests
+take most of the time."""
+_PICTURES = """The errors against the number of labels, and a map on which crystals with similar vectors are close."""
 
 _QUICK = f"""
---quick shows that everything runs: {QUICK.max_epochs} epoch on {QUICK.crystals} crystals shows nothing about what the
-pretraining is worth. The demo without --quick does."""
+--quick only shows that everything runs: {QUICK.max_epochs} epoch on {QUICK.crystals} crystals says nothing about what
+the pretraining is worth. The demo without --quick does."""
 
 
-class Story:
-    """Says what is done, why, and how long it took.
+class Steps:
+    """Prints what is done, why, and how long it took.
 
     Parameters
     ----------
     verbose : int
-        0 says nothing.
+        0 prints nothing.
     """
 
     def __init__(self, verbose: int) -> None:
@@ -132,7 +132,7 @@ class Story:
 
     @property
     def seconds(self) -> float:
-        """Seconds since the beginning."""
+        """Seconds since the start."""
         return time.perf_counter() - self.start
 
     @property
@@ -142,7 +142,7 @@ class Story:
 
     @contextmanager
     def step(self, title: str, why: str) -> Iterator[None]:
-        """Announce a step, and say at its end how long it took."""
+        """Announce a step, and print at its end how long it took."""
         self.number += 1
         self.show(f"\n{self.number}. {title}")
         self.say(textwrap.fill(why.replace("\n", " "), 97))
@@ -187,7 +187,7 @@ def _pretrain(points: PointSets, max_epochs: int | None, random_state: int, verb
 
 
 def _losses(embedder: DeepInfoMaxEmbedder) -> str:
-    """Say how the pretraining went."""
+    """Summarise the pretraining."""
     losses = [row["valid_loss"] for row in embedder.history_]
     best = int(np.argmin(losses))
     return (
@@ -212,17 +212,17 @@ def _measure(
     """Train regressors on few labels and record their errors on the test fold."""
     from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
 
-    from skdim.benchmark import HEADS, label_efficiency, magpie_statistics
+    from skdim.evaluation import REGRESSORS, label_efficiency, magpie_statistics
 
     return label_efficiency(
         {**vectors, "Magpie": magpie_statistics(crystals.data)},
         crystals.target,
         crystals.test_mask,
-        label_counts=list(size.draws),
-        draws=size.draws,
-        heads={
-            "median": HEADS["median"](),
-            "ridge": HEADS["ridge"](),
+        label_counts=list(size.repeats),
+        n_repeats=size.repeats,
+        regressors={
+            "median": REGRESSORS["median"](),
+            "ridge": REGRESSORS["ridge"](),
             "random_forest": RandomForestRegressor(size.trees, max_features=1 / 3),
             "extra_trees": ExtraTreesRegressor(size.trees, max_features=1 / 3),
         },
@@ -236,44 +236,36 @@ def _measure(
 
 def _results(records: pd.DataFrame, n_test: int, size: Size) -> str:
     """Table of errors, what it shows, and how the feature sets compare."""
-    from skdim.benchmark import compare, format_table
+    from skdim.evaluation import compare, format_table
+    from skdim.study.blocks import listed
 
-    counts, draws = (_listed(v) for v in (size.draws, size.draws.values()))
+    counts, repeats = listed(size.repeats), listed(size.repeats.values())
     caption = (
-        f"Mean absolute error on the {n_test} test crystals in {_UNIT}: mean ± standard error over {draws} random "
+        f"Mean absolute error on the {n_test} test crystals in {_UNIT}: mean ± standard error over {repeats} random "
         f"draws of {counts} labels, the same for every row. Trained and untrained are the vectors of the encoder; "
         f"median is the guess that needs no features; forests have {size.trees} trees."
     )
     lines = ["", format_table(records), "", *textwrap.wrap(caption, 100), ""]
     for baseline in ("untrained", "Magpie"):
         lines.append(f"Errors of trained divided by those of {baseline}, geometric mean over the numbers of labels:")
-        for head in ("ridge", "random_forest", "extra_trees"):
-            ratio = compare(records, "trained", baseline, head=head)
-            lines.append(f"   {head.replace('_', ' '):13} {ratio}")
+        for regressor in ("ridge", "random_forest", "extra_trees"):
+            ratio = compare(records, "trained", baseline, regressor=regressor)
+            lines.append(f"   {regressor.replace('_', ' '):13} {ratio}")
     return "\n".join(lines)
-
-
-def _listed(values: Any) -> str:
-    """Write numbers as an enumeration."""
-    *first, last = map(str, values)
-    return f"{', '.join(first)} and {last}"
 
 
 def _draw(out: Path, records: pd.DataFrame, vectors: NDArray[np.float32], target: Any, random_state: int) -> None:
     """Draw the learning curves, and the map of the test fold."""
-    from skdim.benchmark.maps import tsne
-    from skdim.plotting import save_embedding_map, save_label_efficiency
+    from skdim.plotting import label_efficiency_figure, new_figure, plot_embedding_map, project
 
-    save_label_efficiency(
-        records, out / "label_efficiency.png", unit=_UNIT, title="Predicting the formation energy from few labels"
-    )
-    save_embedding_map(
-        tsne(vectors, random_state),
-        target,
-        out / "embedding_map.png",
-        label=f"formation energy ({_UNIT})",
-        title=f"Trained vectors of the {len(vectors)} test crystals (t-SNE)",
-    )
+    title = "Predicting the formation energy from few labels"
+    curves = label_efficiency_figure(records, unit=_UNIT, title=title)
+    curves.savefig(out / "label_efficiency.png", dpi=150)
+    drawn = new_figure(7.5, 5.5)
+    places = project(vectors, "tsne", random_state)
+    ax = plot_embedding_map(places, target, drawn.subplots(), label=f"formation energy ({_UNIT})")
+    ax.set_title(f"Trained vectors of the {len(vectors)} test crystals (t-SNE)")
+    drawn.savefig(out / "embedding_map.png", dpi=150)
 
 
 def _ending(out: Path, seconds: float) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +13,9 @@ from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted
 
 from skdim._crystalmodel import LEAST, CrystalModel, n_rows, spread_out
-from skdim._labels import check_labels, check_varied
+from skdim._labels import check_labels
 from skdim._parameters import check_choice, seed_of
-from skdim.evaluation._applicability import N_NEAREST, Domain, Makeup
+from skdim.evaluation._applicability import N_NEAREST, Domain, Makeup, nearest
 from skdim.evaluation._intervals import CrossConformalRegressor, check_coverage, folds
 from skdim.evaluation._readouts import READOUTS, KernelRegressor
 from skdim.exceptions import InputError
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 TRANSFORMS = ("auto", "none", "log10", "yeo-johnson")
 _DECADES = 2
 _ONE_SIGMA = 0.6827
+_SAME = 1e-4  # distance of a crystal from itself, with the rounding of another description of its cell
 
 
 @dataclass(frozen=True)
@@ -245,10 +246,11 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         labelled = points[self.labelled_]
         vectors = self.embedder_.transform(labelled)
         self.domain_ = Domain.of(vectors, Makeup.of(labelled))
-        self.single_, self._seed = single, seed
+        self.single_, self.seed_ = single, seed
         own = None if groups is None else groups[usable]
+        choices = (self.candidates(seed), self.transform, self.cv, seed)
         self.targets_ = [
-            self._choose(vectors, table[usable, t], weights[usable], own, sides[usable, t])
+            choose(vectors, table[usable, t], weights[usable], own, sides[usable, t], *choices)
             for t in range(table.shape[1])
         ]
         self.held_out_ = np.full(table.shape, np.nan)
@@ -359,6 +361,48 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         index = X.index if isinstance(X, pd.Series | pd.DataFrame) else None
         return pd.DataFrame(columns, index=index)
 
+    def suggest(
+        self, X: Any, n: int = 10, goal: str = "information", maximize: bool = True, ids: Any = None
+    ) -> pd.DataFrame:
+        """Choose crystals to be measured next, as one batch; see `skdim.evaluation.suggest`.
+
+        Parameters
+        ----------
+        X : collection of crystals of length C, or PointSets
+            The pool. Crystals with the vector of a labelled one are left out.
+        n : int, default=10
+            Crystals in the batch; fewer, where the pool has fewer.
+        goal : {"information", "best", "both"}, default="information"
+            What they are for. Of several targets the first counts.
+        maximize : bool, default=True
+            Whether the best value is the largest.
+        ids : sequence of C str or None, default=None
+            Names of the crystals; None takes the index of a Series or DataFrame, or else the rows.
+
+        Returns
+        -------
+        DataFrame of n rows
+            ``id``, and the columns of `predict_frame`, in the order in which they were chosen.
+        """
+        from skdim.evaluation._suggestion import suggest
+
+        check_is_fitted(self, "targets_")
+        if ids is None:
+            ids = list(getattr(X, "index", range(n_rows(X)))) if hasattr(X, "iloc") else list(range(n_rows(X)))
+        points = self._featurize(X)
+        vectors = np.full((len(points), self.domain_.vectors.shape[1]), np.nan, np.float32)
+        vectors[points.valid] = self.embedder_.transform(points[points.valid])
+        free = np.flatnonzero(points.valid)
+        free = free[nearest(vectors[free], self.domain_.vectors, 1)[0][:, 0] > _SAME]
+        if not len(free):
+            raise InputError("X holds no usable crystal that is not labelled already; at least 1 is needed.")
+        target = self.targets_[0]
+        known = self.domain_.vectors[target.rows]
+        chosen = free[suggest(known, target.exact, vectors[free], min(n, len(free)), goal, maximize)]
+        frame = self.predict_frame(points[chosen])
+        frame.insert(0, "id", [ids[row] for row in chosen])
+        return frame
+
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Give R2, of several targets the mean; labels that are NaN and rows that failed are left out.
 
@@ -397,33 +441,19 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         if wrong or any(name not in READOUTS for name in self.regressors):
             raise InputError(f"regressors={self.regressors!r}; accepted are one or more of {list(READOUTS)} in a list.")
 
-    def _choose(
-        self,
-        vectors: NDArray[np.float32],
-        labels: NDArray[np.float64],
-        weights: NDArray[np.float64],
-        groups: NDArray[Any] | None,
-        sides: NDArray[np.int64],
-    ) -> TargetModel:
-        """Try every regressor on one target, and keep the one with the lowest error on its scale."""
-        rows = np.flatnonzero(np.isfinite(labels))
-        V, y, w, side = vectors[rows].astype(np.float64), labels[rows], weights[rows], sides[rows]
-        own = None if groups is None else groups[rows]
-        scale = Scale.of(self.transform, y)
-        splits = list(folds(self.cv, V, y, own, self._seed))
-        z, exact = _beyond_bounds(V, scale.forward(y), w, side, splits), side == 0
-        tried: dict[str, CrossConformalRegressor] = {}
-        errors, losses = {"median": _median_error(y, exact, w, splits)}, {}
-        for name in self.regressors:
-            regressor = clone(READOUTS[name])
+    def candidates(self, seed: int) -> dict[str, Any]:
+        """Return the regressors to choose from, by name, not fitted.
+
+        Parameters
+        ----------
+        seed : int
+            Of those that draw at random.
+        """
+        found = {name: clone(READOUTS[name]) for name in self.regressors}
+        for regressor in found.values():
             if "random_state" in regressor.get_params():
-                regressor.set_params(random_state=self._seed, n_jobs=self.n_jobs)
-            tried[name] = CrossConformalRegressor(regressor, _Given(splits)).fit(V, z, w, own, exact)
-            held = tried[name].held_out_
-            losses[name] = float(np.average(np.abs(held - z)[exact], weights=w[exact]))
-            errors[name] = float(np.average(np.abs(scale.inverse(held) - y)[exact], weights=w[exact]))
-        best = min(losses, key=lambda name: losses[name])
-        return TargetModel(best, scale, rows, tried[best], errors, z)
+                regressor.set_params(random_state=seed, n_jobs=self.n_jobs)
+        return found
 
     def _mean(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
         """Predictions, (m, T)."""
@@ -478,6 +508,55 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
             head = f"{number}/"
             own = {name.removeprefix(head): array for name, array in arrays.items() if name.startswith(head)}
             self.targets_.append(_target_of(said, own, self.domain_.vectors))
+
+
+def choose(
+    vectors: NDArray[np.floating],
+    labels: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    groups: NDArray[Any] | None,
+    sides: NDArray[np.int64],
+    candidates: Mapping[str, Any],
+    transform: str,
+    cv: Any,
+    seed: int,
+) -> TargetModel:
+    """Try regressors on one target by cross-validation, and keep the one with the lowest error on its scale.
+
+    Parameters
+    ----------
+    vectors : ndarray of shape (n, d)
+        Of the crystals.
+    labels, weights, sides : ndarray of shape (n,)
+        Values, NaN where there is none; sample weights; -1, 0 or 1 as `censored` of `CrystalRegressor.fit`.
+    groups : ndarray of shape (n,) or None
+        Groups that stay together.
+    candidates : mapping of str to regressor
+        What to choose from.
+    transform, cv
+        As for `CrystalRegressor`.
+    seed : int
+        Of the folds.
+
+    Returns
+    -------
+    TargetModel
+    """
+    rows = np.flatnonzero(np.isfinite(labels))
+    V, y, w, side = vectors[rows].astype(np.float64), labels[rows], weights[rows], sides[rows]
+    own = None if groups is None else groups[rows]
+    scale = Scale.of(transform, y)
+    splits = list(folds(cv, V, y, own, seed))
+    z, exact = _beyond_bounds(V, scale.forward(y), w, side, splits), side == 0
+    tried: dict[str, CrossConformalRegressor] = {}
+    errors, losses = {"median": _median_error(y, exact, w, splits)}, {}
+    for name, regressor in candidates.items():
+        tried[name] = CrossConformalRegressor(regressor, _Given(splits)).fit(V, z, w, own, exact)
+        held = tried[name].held_out_
+        losses[name] = float(np.average(np.abs(held - z)[exact], weights=w[exact]))
+        errors[name] = float(np.average(np.abs(scale.inverse(held) - y)[exact], weights=w[exact]))
+    best = min(losses, key=lambda name: losses[name])
+    return TargetModel(best, scale, rows, tried[best], errors, z)
 
 
 class _Given:
@@ -560,7 +639,11 @@ def _check_enough(labels: NDArray[np.float64], sides: NDArray[np.int64], column:
             f"{which} has {len(known)} labelled usable rows{beside}; at least {LEAST} are needed to choose a regressor "
             "and to test it by cross-validation. Below that, take the median of the labels."
         )
-    check_varied(known)
+    if (known == known[0]).all():
+        raise InputError(
+            f"{which} is {known[0]:g} in all {len(known)} labelled rows; labels of at least two different values are "
+            "needed."
+        )
 
 
 def _beyond_bounds(

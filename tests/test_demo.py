@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from skdim import DeepInfoMaxEmbedder
-from skdim.benchmark import summarise
 from skdim.datasets import load_formation_energy
 from skdim.demo import FULL, QUICK, run_demo
+from skdim.evaluation import summarise
 
 FILES = {"model.safetensors", "vectors.parquet", "results.csv", "label_efficiency.png", "embedding_map.png"}
 
@@ -38,10 +38,10 @@ def test_it_says_each_step_and_prints_the_table(demo):
     assert [f"\n{number}. {title}\n" in text for number, title in enumerate(titles, 1)] == [True] * 6
     assert text.count(" s]\n") == 6
     rows = [tuple(cell.strip() for cell in line.split("|")[1:3]) for line in text.splitlines() if line.startswith("| ")]
-    heads = ("ridge", "random_forest", "extra_trees")
-    assert rows[2:] == [("none", "median"), *((f, h) for f in ("trained", "untrained", "Magpie") for h in heads)]
+    regressors = ("ridge", "random_forest", "extra_trees")
+    assert rows[2:] == [("none", "median"), *((f, r) for f in ("trained", "untrained", "Magpie") for r in regressors)]
     assert "eV/atom" in text
-    assert "1 epoch on 300 crystals shows nothing about what the\npretraining is worth" in text
+    assert "1 epoch on 300 crystals says nothing about what\nthe pretraining is worth" in text
     assert all(len(line) <= 120 for line in text.splitlines() if str(demo[0]) not in line)
 
 
@@ -49,7 +49,7 @@ def test_the_table_is_that_of_the_records(demo):
     out, text = demo
     records = pd.read_csv(out / "results.csv", keep_default_na=False, na_values=[""])
     for row in summarise(records).itertuples():
-        line = next(line for line in text.splitlines() if line.startswith(f"| {row.features:9} | {row.head:13} |"))
+        line = next(line for line in text.splitlines() if line.startswith(f"| {row.features:9} | {row.regressor:13} |"))
         assert f"{row.mean:.3f} ± {row.standard_error:.3f}" in line
 
 
@@ -71,15 +71,15 @@ def test_it_repeats_and_can_be_silent(demo, tmp_path, capfd):
     run_demo(tmp_path, quick=True, verbose=0)
     assert capfd.readouterr() == ("", "")
     again, first = (pd.read_csv(path / "results.csv").drop(columns="seconds") for path in (tmp_path, demo[0]))
-    assert (again[["features", "head", "labels", "draw"]] == first[["features", "head", "labels", "draw"]]).all(
-        axis=None
-    )
+    assert (
+        again[["features", "regressor", "labels", "repeat"]] == first[["features", "regressor", "labels", "repeat"]]
+    ).all(axis=None)
     # Another process may use another number of threads, which moves last digits.
     assert again["mae"].to_numpy() == pytest.approx(first["mae"].to_numpy(), rel=0.05)
 
 
 def test_the_full_size_is_that_of_the_protocol():
-    assert set(FULL.draws) == {50, 100, 250, 1000}
+    assert set(FULL.repeats) == {50, 100, 250, 1000}
     assert FULL.crystals is None
     assert FULL.max_epochs is None
     assert QUICK.max_epochs == 1

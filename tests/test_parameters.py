@@ -21,9 +21,9 @@ REFUSED: list[tuple[str, list[Any], str]] = [
     ("max_epochs", [-1, 1.5, "ten", math.nan], "an integer >= 0"),
     ("batch_pairs", [0, -8, 1e4, "many"], "an integer >= 1"),
     ("learning_rate", [0.0, -1e-3, math.inf, math.nan, "fast"], "a finite number > 0"),
-    ("kl_weight", [-0.1, math.nan, math.inf, "a"], "finite number"),
+    ("kl_weight", [-0.1, math.nan, math.inf, "a"], "a finite number >= 0"),
     ("negatives", ["crystal", (), ("cell",), 3, ("crystal", "crystal"), {"crystal"}], "crystal, species, distances"),
-    ("readout", ["mean", 4, ("moments",)], "'moments', 'network'"),
+    ("readout", ["mean", 4, ("moments",)], "'moments' or 'network'"),
     ("validation_fraction", [1.0, -0.1, 50, math.nan, "half"], "a number >= 0 and < 1"),
     ("patience", [0, -1, 2.5, "long"], "an integer >= 1"),
     ("device", ["gpu", "cuda:99", 0, None, ""], "'auto' or a torch device"),
@@ -37,26 +37,26 @@ REFUSED: list[tuple[str, list[Any], str]] = [
     ("objective_params", [3, "local", ["local"]], "a dict of local, global, context"),
 ]
 NESTED: list[tuple[str, str, list[Any], str]] = [
-    ("encoder_params", "width", [0, -4, 1.5, "wide", None], "whole numbers of at least 1"),
-    ("encoder_params", "width", [18], "multiples of heads=4"),
-    ("encoder_params", "heads", [0, "two"], "whole numbers of at least 1"),
-    ("encoder_params", "blocks", [0, 1.5], "whole numbers of at least 1"),
-    ("encoder_params", "block", [1, "deep", None], "'separable', 'sitenet'"),
+    ("encoder_params", "width", [0, -4, 1.5, "wide", None], "an integer >= 1"),
+    ("encoder_params", "width", [18], "a multiple of heads=4"),
+    ("encoder_params", "heads", [0, "two"], "an integer >= 1"),
+    ("encoder_params", "blocks", [0, 1.5], "an integer >= 1"),
+    ("encoder_params", "block", [1, "deep", None], "'separable' or 'sitenet'"),
     ("encoder_params", "decay", [3.0, (1.0,), "2468", (1.0, 2.0, 3.0, math.nan)], "one exponent for each of heads=4"),
-    ("encoder_params", "difference", ["yes", 1, None], "True, False"),
-    ("encoder_params", "activation", ["tanh", None], "'silu', 'mish', 'relu', 'gelu'"),
-    ("objective_params", "local", [-1.0, math.nan, "on", None], "finite numbers of at least 0"),
-    ("objective_params", "global", [-1.0, math.inf], "finite numbers of at least 0"),
-    ("objective_params", "context", [-1.0], "finite numbers of at least 0"),
-    ("objective_params", "prior", [-1.0], "finite numbers of at least 0"),
-    ("objective_params", "jitter", [-0.1, "some"], "finite numbers of at least 0"),
-    ("objective_params", "strain", [-0.1], "finite numbers of at least 0"),
-    ("objective_params", "estimator", ["mine", None, 3], "'jsd', 'dv', 'infonce'"),
+    ("encoder_params", "difference", ["yes", 1, None], "True or False"),
+    ("encoder_params", "activation", ["tanh", None], "'silu', 'mish', 'relu' or 'gelu'"),
+    ("objective_params", "local", [-1.0, math.nan, "on", None], "a finite number >= 0"),
+    ("objective_params", "global", [-1.0, math.inf], "a finite number >= 0"),
+    ("objective_params", "context", [-1.0], "a finite number >= 0"),
+    ("objective_params", "prior", [-1.0], "a finite number >= 0"),
+    ("objective_params", "jitter", [-0.1, "some"], "a finite number >= 0"),
+    ("objective_params", "strain", [-0.1], "a finite number >= 0"),
+    ("objective_params", "estimator", ["mine", None, 3], "'jsd', 'dv' or 'infonce'"),
 ]
 
 
 def assert_refused(name: str, value: Any, accepted: str, **params: Any) -> None:
-    with pytest.raises(ValueError, match=r"must be|accepted") as error:
+    with pytest.raises(ValueError, match="must be") as error:
         # Were a crystal looked at first, there would be an error about the file.
         DeepInfoMaxEmbedder(**params).fit(["no such file.cif"])
     message = str(error.value)

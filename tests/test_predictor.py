@@ -219,7 +219,7 @@ def test_names_travel_in_the_index(embedder) -> None:
     ("change", "words"),
     [
         ({"y": [1.0, 2, 3] + [np.nan] * 27}, "y has 3 labelled usable rows; at least 10 are needed"),
-        ({"y": np.ones(30)}, "got 1 in all 30 labelled rows"),
+        ({"y": np.ones(30)}, "y is 1 in all 30 labelled rows"),
         ({"groups": ["a"] * 30}, "30 labelled rows are of 1 group; at least 2 groups"),
         ({"y": MODULI[:29]}, "X has 30 rows and y has 29"),
         ({"groups": ["a"] * 29}, "groups has length 29"),

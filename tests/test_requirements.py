@@ -8,6 +8,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+import skdim
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -47,3 +49,18 @@ def test_every_requirement_is_pinned_to_a_version_it_admits(name, extras):
 @pytest.mark.parametrize("name", ["constraints.txt", "lowest.txt"])
 def test_versions_are_those_of_any_index(name):
     assert all(version.local is None for version in pins(name).values())
+
+
+def test_the_lock_has_hashes_and_the_versions_of_the_constraints():
+    lines = [line for line in (ROOT / "requirements" / "lock.txt").read_text().splitlines() if "==" in line]
+    locked = {canonicalize_name(name): version.split()[0] for name, version in (line.split("==", 1) for line in lines)}
+    exact = pins("constraints.txt")
+    shared = sorted(set(locked) & set(exact))
+    assert len(shared) > 40
+    assert [name for name in shared if Version(locked[name]) != exact[name]] == []
+    assert (ROOT / "requirements" / "lock.txt").read_text().count("--hash=sha256:") > len(lines)
+
+
+def test_the_citation_names_the_version():
+    (version,) = [line for line in (ROOT / "CITATION.cff").read_text().splitlines() if line.startswith("version: ")]
+    assert version == f"version: {skdim.__version__}"

@@ -1,4 +1,4 @@
-"""Parsed arguments of `skdim benchmark` in; a folder with records and a report, and an exit code out."""
+"""`skdim benchmark`: compare feature sets and regressors with few labels, and report on it."""
 
 from __future__ import annotations
 
@@ -14,56 +14,58 @@ from skdim.cli.exits import OK
 from skdim.cli.messages import say
 from skdim.exceptions import InputError
 
-SHORT = "compare vectors, features and heads with few labels"
+SHORT = "compare vectors, features and regressors with few labels"
 
+# The names are repeated here because `skdim --help` must not import the packages that define them; a test compares.
 ABOUT = """\
-Compare feature sets and heads with few labels, and write a report. Labels are drawn at random from the training fold of
-each data set, again and again; errors are those on its test fold. Encoders are pretrained on the structures of the
-training folds, without labels.
+Compare feature sets and regressors with few labels, and write a report. Labels are drawn at random from the training
+fold of each data set, again and again; errors are those on its test fold. Encoders are pretrained on the structures of
+the training folds, without labels.
 
 data sets (of --dataset), by default all:
   formation_energy   3938 crystals, eV/atom        labels 50 100 250 1000
   band_gap           1056 crystals, eV             labels 50 100 250 500
   elastic_moduli     1181 crystals, log10(K/GPa)   labels 50 100 250 500
 
-feature sets (of --features), by default all but the last; names of two words in quotes:
-  default, paper                      vectors of an encoder that is pretrained with this preset
-  "default untrained", "paper untrained"   of the same encoder as it is initialised
-  magpie, elements                    statistics of elemental properties, the structure left aside
+feature sets (of --features), by default all but the last; names of two words need quotes:
+  default, paper                      vectors of an encoder pretrained with this preset
+  "default untrained", "paper untrained"   vectors of the same encoder before training
+  magpie, elements                    statistics of elemental properties, without the structure
   ofm, cfid, xrd                      orbital field matrix, JARVIS CFID, X-ray powder pattern
-  chgnet                              of a potential trained on energies; where its package is installed
-  "default transductive"              pretrained on the test folds' structures too; what --transductive adds
+  chgnet                              vectors of a potential trained on energies, if its package is installed
+  "default transductive"              pretrained on the structures of the test folds too; added by --transductive
 
-heads (of --heads), by default all:
+regressors (of --regressors), by default all but the last two:
   median                              the guess that needs no features
   linear, ridge, kernel_ridge, random_forest_cv, extra_trees_cv, mlp    on fixed vectors
   fine_tuned                          the encoder trained further on the labels, from three starts: pretrained,
                                       untrained, and trained on the labels of another property
+  random_forest, extra_trees          on fixed vectors, without a choice of their parameters
 """
 
 EXAMPLES = """\
-  skdim benchmark --quick --out try/                  # the machinery, in two minutes
+  skdim benchmark --quick --out try/                  # a little of everything, in two minutes
   skdim benchmark --out results/ --jobs -1            # everything; hours, most of them for forests and slow features
-  skdim benchmark --out results/ --dataset band_gap --features default magpie --heads ridge kernel_ridge --labels 50 100
-        After an interrupt the last one, given again, goes on where it stopped; with more draws, heads or feature sets
-        it computes only those.
+  skdim benchmark --out results/ --dataset band_gap --features default magpie --regressors ridge kernel_ridge
+        After an interrupt the same command continues where it stopped; with more draws, regressors or feature sets it
+        computes only those.
   skdim benchmark --matbench jdft2d --out jdft2d/     # a Matbench task, downloaded if it is missing"""
 
 QUICK: dict[str, Any] = {
     "tasks": ["band_gap", "elastic_moduli"],
     "label_counts": [50, 100],
     "features": ["default", "default untrained", "magpie"],
-    "heads": ["median", "ridge", "kernel_ridge", "extra_trees", "fine_tuned"],
-    "draws": 2,
-    "fine_tuning_draws": 1,
+    "regressors": ["median", "ridge", "kernel_ridge", "extra_trees", "fine_tuned"],
+    "n_repeats": 2,
+    "fine_tuning_repeats": 1,
     "crystals": 300,
     "max_epochs": 3,
 }
 """What --quick does unless other arguments say otherwise."""
 
 _QUICK_NOTE = (
-    "--quick shows that the machinery works, not what the vectors are worth: two draws on some hundred crystals and "
-    "a few epochs say nothing about that"
+    "--quick only shows that everything runs: two draws on some hundred crystals and a few epochs say nothing about "
+    "what the vectors are worth"
 )
 
 
@@ -76,33 +78,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         Of the command.
     """
     add, several = parser.add_argument, partial(parser.add_argument, nargs="+", metavar="NAME")
-    add("--out", type=Path, required=True, metavar="DIR", help="folder to write to; what is finished in it is kept")
+    add("--out", type=Path, required=True, metavar="DIR", help="folder to write to; what is finished there is kept")
     data = parser.add_mutually_exclusive_group()
     data.add_argument("--dataset", nargs="+", metavar="NAME", help="bundled data sets (all)")
     data.add_argument("--matbench", metavar="TASK", help="a Matbench task on structures in place of these")
     add("--labels", nargs="+", type=at_least(2), metavar="N", help="numbers of labels (those of each data set)")
     several("--features", help="feature sets (all that can be computed here)")
-    several("--heads", help="heads (all)")
-    add("--draws", type=at_least(1), metavar="N", help="draws for each number of labels (20)")
-    add("--fine-tuning-draws", type=at_least(1), metavar="N", help="the same for fine_tuned (5)")
-    add("--fewer-draws", nargs="+", type=_head_draws, metavar="HEAD=N", help="heads that have fewer draws, as mlp=5")
+    several("--regressors", help="regressors (all but the last two)")
+    add("--repeats", type=at_least(1), metavar="N", help="draws of labels for each number of labels (20)")
+    add("--fine-tuning-repeats", type=at_least(1), metavar="N", help="the same for fine_tuned (5)")
+    add("--fewer-repeats", nargs="+", type=_fewer, metavar="NAME=N", help="regressors with fewer draws, such as mlp=5")
+    # The former names, which the commands of earlier recordings have.
+    add("--heads", nargs="+", dest="regressors", help=argparse.SUPPRESS)
+    add("--draws", type=at_least(1), dest="repeats", help=argparse.SUPPRESS)
+    add("--fine-tuning-draws", type=at_least(1), dest="fine_tuning_repeats", help=argparse.SUPPRESS)
+    add("--fewer-draws", nargs="+", type=_fewer, dest="fewer_repeats", help=argparse.SUPPRESS)
     add("--transductive", action="store_true", help='add the feature set "default transductive"')
     add("--baseline", metavar="NAME", help="feature set that the report compares with (magpie)")
-    add(
-        "--quick", action="store_true", help="little of everything, to see the machinery work: its numbers mean nothing"
-    )
-    add("--cache", type=Path, metavar="DIR", help="where baseline features are kept (cache in the folder of --out)")
+    add("--quick", action="store_true", help="a little of everything, to see that it runs: its numbers mean nothing")
+    add("--cache", type=Path, metavar="DIR", help="where reference features are kept (cache in the folder of --out)")
     add("--jobs", type=int, metavar="N", help="jobs at a time, -1: all cores (1)")
     add_seed(parser)
     add_quiet(parser)
 
 
-def _head_draws(text: str) -> tuple[str, int]:
-    """Read HEAD=N."""
-    head, sign, number = text.partition("=")
-    if not (head and sign):
-        raise argparse.ArgumentTypeError(f"{text!r}; accepted are a head and its draws, such as mlp=5")
-    return head, at_least(1)(number)
+def _fewer(text: str) -> tuple[str, int]:
+    """Read NAME=N."""
+    name, sign, number = text.partition("=")
+    if not (name and sign):
+        raise argparse.ArgumentTypeError(f"must be a regressor and its number of draws, such as mlp=5, got {text!r}")
+    return name, at_least(1)(number)
 
 
 def benchmark(args: argparse.Namespace) -> int:
@@ -111,8 +116,7 @@ def benchmark(args: argparse.Namespace) -> int:
     Parameters
     ----------
     args : Namespace
-        out, dataset, matbench, labels, features, heads, draws, fine_tuning_draws, fewer_draws, transductive, baseline,
-        quick, cache, jobs, seed, quiet, and the words of the command line.
+        See `add_arguments`; ``words`` are those of the command line.
 
     Returns
     -------
@@ -124,24 +128,19 @@ def benchmark(args: argparse.Namespace) -> int:
     InputError, OSError
         If an argument cannot be used; nothing was computed then.
     """
-    try:
-        return _benchmark(args)
-    except ValueError as error:  # the checks of a study come before its work; they do not raise InputError yet
-        raise InputError(str(error)) from error
-
-
-def _benchmark(args: argparse.Namespace) -> int:
-    """Run a study, or what is missing of it."""
-    from skdim.benchmark.checks import check_folder
-    from skdim.benchmark.study import run_study
-    from skdim.benchmark.tasks import load_matbench_task
+    from skdim.study.plan import check_folder
+    from skdim.study.run import run_study
+    from skdim.study.tasks import load_matbench_task
 
     check_folder(args.out)
     if args.quick and not args.quiet:
         say(_QUICK_NOTE)
     settings = _settings(args)
     if args.matbench is not None:
-        settings["tasks"] = [load_matbench_task(args.matbench)]
+        try:
+            settings["tasks"] = [load_matbench_task(args.matbench)]
+        except ValueError as error:  # documented: there is no such task
+            raise InputError(str(error)) from error
     notes = {"command": shlex.join(["skdim", *args.words]), "quick": args.quick}
     records = run_study(args.out, **settings, verbose=int(not args.quiet), notes=notes)
     if not args.quiet:
@@ -157,10 +156,10 @@ def _settings(args: argparse.Namespace) -> dict[str, Any]:
         "tasks": args.dataset,
         "label_counts": args.labels,
         "features": args.features,
-        "heads": args.heads,
-        "draws": args.draws,
-        "fine_tuning_draws": args.fine_tuning_draws,
-        "fewer_draws": dict(args.fewer_draws) if args.fewer_draws else None,
+        "regressors": args.regressors,
+        "n_repeats": args.repeats,
+        "fine_tuning_repeats": args.fine_tuning_repeats,
+        "fewer_repeats": dict(args.fewer_repeats) if args.fewer_repeats else None,
         "baseline": args.baseline,
         "cache_dir": args.cache,
         "n_jobs": args.jobs,

@@ -14,7 +14,7 @@ from types import FrameType
 from typing import NoReturn
 
 import skdim
-from skdim.cli import benchmark, demo, embed, info, map, pretrain
+from skdim.cli import benchmark, demo, embed, fit, info, map, predict, pretrain, suggest
 from skdim.cli.command import Command
 from skdim.cli.exits import BAD_INPUT, FAULT, INTERRUPTED, OK, TERMINATED, exit_codes_text
 from skdim.cli.messages import plain_warnings, say
@@ -24,6 +24,9 @@ COMMANDS: tuple[Command, ...] = (
     demo.COMMAND,
     pretrain.COMMAND,
     embed.COMMAND,
+    fit.COMMAND,
+    predict.COMMAND,
+    suggest.COMMAND,
     info.COMMAND,
     map.COMMAND,
     benchmark.COMMAND,

@@ -266,7 +266,7 @@ def _crystal(tags: _Tags, limits: Limits) -> Crystal:
     else:
         crystal, note = _decided(rows, symmetry, lattice, tags)
         notes.append(note)
-    notes += _formula_notes(crystal, tags)
+    notes += [*symmetry.notes, *_formula_notes(crystal, tags)]
     if symmetry.doubt:
         notes += _resolved(crystal, symmetry, rows, tags)
     if any(_MAGNETIC.match(tag) for tag in tags.values):
@@ -502,6 +502,7 @@ class _Symmetry:
     settings: Sequence[Setting]  # one, or those that it may mean
     said: str = ""  # in the words of the file
     doubt: str = ""  # how the file contradicts itself
+    notes: Sequence[Note] = ()
     named: Sequence[Setting] = ()  # what the space group says, where the operations contradict it
 
 
@@ -524,9 +525,19 @@ def _symmetry(tags: _Tags, lattice: NDArray[np.float64]) -> _Symmetry:
     fitting = [setting for setting in settings if fits_cell(setting[2], lattice)]
     if not fitting:
         raise ValueError(f"the cell lengths and angles are not those of the space group {said}")
-    if symbol and not hall and 3 <= fitting[0][0] <= 15:  # a short symbol of a monoclinic group means the axis b
+    notes = []
+    if (
+        symbol
+        and not hall
+        and 3 <= fitting[0][0] <= 15
+        and not code
+        and ":" not in symbol
+        and " 1 " not in f"{symbol} "
+    ):
+        # By convention a short symbol of a monoclinic group means the axis b; databases use it for any setting.
         fitting = [setting for setting in fitting if re.match(r"\S+ 1 \S+ 1", setting[1])] or fitting
-    return _Symmetry(fitting, said)
+        notes = [Note("a short space group symbol without operations is read as the setting of its full one", said)]
+    return _Symmetry(fitting, said, notes=notes)
 
 
 def _group_number(tags: _Tags) -> int | None:

@@ -51,11 +51,11 @@ def expand(frac: NDArray[np.float64], operations: Operations, lattice: NDArray[n
         return Images(frac, np.arange(len(frac)))
     frac = frac.copy()
     fixing = _fixing(frac, operations, lattice)
-    special = np.flatnonzero(fixing.sum(axis=0) > 1)
-    general = np.setdiff1d(np.arange(len(frac)), special)
+    special = fixing.sum(axis=0) > 1
+    general = np.flatnonzero(~special)
     parts = [(general, _apply(operations, frac[general]))] if len(general) else []  # (g, m, 3)
-    for one in special:
-        parts.append((np.array([one]), _orbit(frac[one], operations, lattice)[None]))
+    for one in np.flatnonzero(special).tolist():
+        parts.append((np.array([one]), _orbit(frac[one], fixing[:, one], operations)[None]))
     row = np.concatenate([np.repeat(rows, images.shape[1]) for rows, images in parts])
     places = np.concatenate([images.reshape(-1, 3) for _, images in parts])
     order = np.argsort(row, kind="stable")
@@ -75,20 +75,9 @@ def _fixing(frac: NDArray[np.float64], operations: Operations, lattice: NDArray[
     return np.asarray(np.einsum("gmi,gmi->mg", moved, moved) <= SAME_ATOM**2)
 
 
-def _orbit(place: NDArray[np.float64], operations: Operations, lattice: NDArray[np.float64]) -> NDArray[np.float64]:
+def _orbit(place: NDArray[np.float64], fixing: NDArray[np.bool_], operations: Operations) -> NDArray[np.float64]:
     """Images of a point on or near a special position, which it is moved to; shape (k, 3)."""
-    fixing = _fixing(place[None], operations, lattice)[:, 0]
-    while True:
-        # What leaves a point where it is is a group: the products of what does belong to it too.
-        group = np.zeros(len(operations), bool)
-        group[operations.table[np.ix_(fixing, fixing)].ravel()] = True
-        if (group == fixing).all():
-            break
-        fixing = group
-    images = _apply(operations, place[None])[0]
-    moved = images[fixing] - place
+    group, first = operations.cosets(fixing)
+    moved = operations.rotation[group] @ place + operations.translation[group] - place
     place = place + (moved - np.rint(moved)).mean(axis=0)
-    images = _apply(operations, place[None])[0]
-    # One of each coset of that group.
-    first = np.unique(operations.table[:, fixing].min(axis=1))
-    return np.asarray(images[first])
+    return np.asarray(operations.rotation[first] @ place + operations.translation[first])

@@ -14,8 +14,9 @@ from skdim.crystals.labels import NUMBERS
 
 __all__ = ["Difference", "compare", "parse_formula"]
 
-_PART = re.compile(r"([A-Z][a-z]?)\s*(\d*\.?\d*)")
-_WHOLE = re.compile(r"\s*(?:[A-Z][a-z]?\s*\d*\.?\d*[\s,]*)+")
+_PART = re.compile(r"([A-Z][a-z]?)\s*(\d+\.?\d*|\.\d+)?")
+_WHOLE = re.compile(r"[\s,]*(?:[A-Z][a-z]?\s*(?:\d+\.?\d*|\.\d+)?[\s,]*)+")
+_GROUP = re.compile(r"\(([^()]*)\)(\d+\.?\d*|\.\d+)?")
 _RELATIVE = 0.02  # of the atoms of an element: formulas are rounded
 _ABSOLUTE = 0.01  # of all atoms of a formula unit,
 _MOST = 0.45  # but less than an atom
@@ -45,7 +46,7 @@ def parse_formula(text: str) -> Mapping[int, float] | None:
     Parameters
     ----------
     text : str
-        Symbols, each followed by its number, if it is not one. D and T are hydrogen.
+        Symbols, each followed by its number, if it is not one; groups in brackets. D and T are hydrogen.
 
     Returns
     -------
@@ -54,18 +55,34 @@ def parse_formula(text: str) -> Mapping[int, float] | None:
 
     Examples
     --------
-    >>> dict(parse_formula("Al2 O3")), parse_formula("?")
-    ({13: 2.0, 8: 3.0}, None)
+    >>> dict(parse_formula("Ca(NO3)2")), parse_formula("?")
+    ({20: 1.0, 7: 2.0, 8: 6.0}, None)
     """
-    if len(text) > _LONGEST or not _WHOLE.fullmatch(text):
+    if len(text) > _LONGEST:
         return None
-    atoms: dict[int, float] = {}
-    for symbol, count in _PART.findall(text):
-        number = NUMBERS.get(symbol) or (1 if symbol in "DT" else None)
-        if number is None or count == ".":
+    text = text.replace("[", "(").replace("]", ")")
+    while found := _GROUP.search(text):  # innermost first
+        inner = _counted(found[1])
+        if inner is None:
             return None
-        atoms[number] = atoms.get(number, 0.0) + float(count or 1)
+        factor = float(found[2] or 1)
+        text = f"{text[: found.start()]} {''.join(f'{s}{n * factor!r} ' for s, n in inner)}{text[found.end() :]}"
+        if len(text) > 10 * _LONGEST:
+            return None
+    atoms: dict[int, float] = {}
+    for symbol, count in _counted(text) or []:
+        number = NUMBERS.get(symbol) or (1 if symbol in {"D", "T"} else None)
+        if number is None:
+            return None
+        atoms[number] = atoms.get(number, 0.0) + count
     return MappingProxyType({number: n for number, n in atoms.items() if n > 0}) or None
+
+
+def _counted(text: str) -> list[tuple[str, float]] | None:
+    """List symbols with their numbers; None for what is no formula without brackets."""
+    if not _WHOLE.fullmatch(text):
+        return None
+    return [(symbol, float(count or 1)) for symbol, count in _PART.findall(text)]
 
 
 def compare(atoms: Mapping[int, float], formula: Mapping[int, float], units: float | None) -> Difference | None:

@@ -64,6 +64,37 @@ class Operations:
         return table
 
     @cached_property
+    def _cosets(self) -> dict[bytes, tuple[NDArray[np.intp], NDArray[np.intp]]]:
+        """What was found by `cosets`; there are few special positions."""
+        return {}
+
+    def cosets(self, fixing: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Divide the group by the operations that leave a point where it is.
+
+        Parameters
+        ----------
+        fixing : ndarray of bool, shape (m,)
+            Operations that do, perhaps not all of them.
+
+        Returns
+        -------
+        group : ndarray of shape (s,)
+            All of them: the products of those that do belong to them too.
+        first : ndarray of shape (m / s,)
+            One operation for each different image of the point.
+        """
+        key = fixing.tobytes()
+        if key not in self._cosets:
+            while True:
+                group = np.zeros(len(self), bool)
+                group[self.table[np.ix_(fixing, fixing)].ravel()] = True
+                if (group == fixing).all():
+                    break
+                fixing = group
+            self._cosets[key] = np.flatnonzero(group), np.unique(self.table[:, group].min(axis=1))
+        return self._cosets[key]
+
+    @cached_property
     def centerings(self) -> int:
         """Number of pure translations."""
         return int((self.rotation == np.eye(3, dtype=np.int64)).all(axis=(1, 2)).sum())
@@ -224,6 +255,10 @@ _EXTENSION = re.compile(
 )
 
 
+# One of the directions of a symbol without spaces.
+_TOKEN = re.compile(r"-[1346]|(?:21|3[12]|4[123]|6[1-5]|[12346])(?:/[a-z])?|[a-z]")
+
+
 @lru_cache(maxsize=1)
 def _settings() -> tuple[gemmi.SpaceGroup, ...]:
     """All settings that gemmi knows."""
@@ -251,6 +286,10 @@ def _spellings(setting: gemmi.SpaceGroup) -> set[str]:
         names.add("".join(token for token in tokens if token != "1").lower())
     if setting.number >= 195:  # "Fd3m" of "F d -3 m"
         names.add(full.replace("-3", "3"))
+    if setting.number in {39, 41, 64, 67, 68}:  # "C m c e" of "C m c a": the glide of two directions
+        letters = list(full)
+        letters["abc".index(full[0]) + 1] = "e"
+        names.add("".join(letters))
     if setting.ext == "H":  # "H 3 2"
         names.add("h" + full[1:])
     return names
@@ -323,7 +362,7 @@ def named_settings(symbol: str, hall: str, number: int | None, code: str) -> tup
         if not by_name:
             raise ValueError(f"space group number {number}; 1 to 230 are accepted")
     if code:
-        by_name = [s for s in by_name if _has_code(s, code)] or by_name
+        by_name = _with_code(by_name, code)
     distinct: list[Setting] = []
     for s in by_name:
         operations = _operations(s.hall)
@@ -337,26 +376,47 @@ def _from_symbol(symbol: str) -> list[gemmi.SpaceGroup]:
     if not symbol or len(symbol) > LIMITS.word:
         return []
     symbol = symbol.replace("_", "").strip()
-    plain = symbol.replace(" ", "").lower()
-    table = _by_symbol()
-    if plain in table:
-        return table[plain]
+    if found := _spelled(symbol):
+        return found
     parts = _EXTENSION.match(symbol)
-    found = table.get(parts["symbol"].replace(" ", "").lower(), []) if parts else []
+    found = _spelled(parts["symbol"]) if parts else []
     if parts and found:
         choice = (parts["choice"] or parts["old"] or "").strip()
-        return [s for s in found if _has_code(s, choice)] or found
+        return _with_code(found, choice) if choice else found
     known = gemmi.find_spacegroup_by_name(symbol.split(":")[0])
     if known is None:
         return []
     return [s for s in _settings() if s.hm == known.hm and s.number == known.number]
 
 
+def _spelled(symbol: str) -> list[gemmi.SpaceGroup]:
+    """Settings with a symbol without extension, short or in full: "P 21/n 21/m 21/a" is "P n m a"."""
+    table, plain = _by_symbol(), symbol.replace(" ", "").lower()
+    if plain in table or "/" not in plain:
+        return table.get(plain, [])
+    first, *others = _TOKEN.findall(plain[1:]) or [""]
+    short = "".join(token.split("/")[-1] for token in others)
+    for axis in (first, first.split("/")[-1]):  # the axis stays in "P 4/m m m", and not in "P m m m" and "F m -3 m"
+        if found := table.get(plain[0] + axis + short):
+            return found
+    return []
+
+
+def _with_code(found: list[gemmi.SpaceGroup], code: str) -> list[gemmi.SpaceGroup]:
+    """Settings with a code among those found, or else among all of their space groups, whose symbol may be short."""
+    chosen = [s for s in found if _has_code(s, code)]
+    numbers = {s.number for s in found}
+    if not chosen or max(numbers) <= 15:  # databases use the short symbol of a monoclinic group for any of its settings
+        chosen = [s for s in _settings() if s.number in numbers and _has_code(s, code)]
+    # A code that none of several has says nothing; with one setting there is nothing to choose.
+    return chosen or found
+
+
 def _has_code(setting: gemmi.SpaceGroup, code: str) -> bool:
     """Tell whether a setting has an origin or axes choice, in one of the ways to say so."""
     code = re.sub(r"(origin|choice|setting|cell|axes|o)", "", code.strip().lower()).strip()
     code = {"s": "1", "z": "2", "hexagonal": "h", "rhombohedral": "r"}.get(code, code)
-    own = {setting.ext.lower().strip("\0"), setting.qualifier.lower(), setting.qualifier.lower().removeprefix("-")}
+    own = {setting.ext.lower().strip("\0"), setting.qualifier.lower()}
     return code in own - {""} or f"{setting.ext}{setting.qualifier}".lower().strip("\0") == code
 
 
@@ -384,22 +444,22 @@ def contradiction(words: tuple[str, ...], symbol: str, hall: str, number: int | 
     "the 1 listed symmetry operations and the space group 'P -1' contradict one another"
     """
     operations = listed_operations(words)
-    said = [(f"the space group {symbol!r}", {s.number for s in _from_symbol(symbol)})]
-    said.append((f"the space group number {number}", {number} if number else set()))
     plain = hall.replace(" ", "").replace("_", "").lower()
-    said.append(
-        (f"the Hall symbol {hall!r}", {s.number for s in _settings() if s.hall.replace(" ", "").lower() == plain})
-    )
-    for name, numbers in said:
-        if numbers and not any(_may_be(operations, n) for n in numbers):
+    same = [s for s in _settings() if s.hall.replace(" ", "").lower() == plain]
+    said = [(f"the space group {symbol!r}", _from_symbol(symbol)), (f"the Hall symbol {hall!r}", same)]
+    said.append((f"the space group number {number}", [s for s in _settings() if s.number == number]))
+    for name, settings in said:
+        if settings and not _may_be(operations, settings):
             return f"the {len(words)} listed symmetry operations and {name} contradict one another"
     return ""
 
 
-def _may_be(operations: Operations, number: int) -> bool:
-    """Tell whether operations may be those of a space group in some setting."""
-    settings = [_operations(s.hall) for s in _settings() if s.number == number]
-    same = [setting for setting in settings if setting.rotations == operations.rotations]
-    if same:
-        return any(setting.centerings <= operations.centerings for setting in same)
+def _may_be(operations: Operations, named: list[gemmi.SpaceGroup]) -> bool:
+    """Tell whether operations may be those of one of some settings, or of another setting of the same space group."""
+    numbers = {s.number for s in named}
+    others = [s for s in _settings() if s.number in numbers]
+    for some in (named, others):
+        settings = [_operations(s.hall) for s in some]
+        if alike := [setting for setting in settings if setting.rotations == operations.rotations]:
+            return any(setting.centerings <= operations.centerings for setting in alike)
     return any(setting.crystal_class == operations.crystal_class for setting in settings)

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skdim._parameters import check_number
+from skdim._parameters import check, integer, optional
 from skdim.evaluation._kernel_ridge import check_positive, partition
 
 if TYPE_CHECKING:
@@ -128,8 +128,7 @@ class ForestCV(RegressorMixin, BaseEstimator):
         """Every pair of parameters."""
         check_positive("max_features", self.max_features)
         check_positive("min_samples_leaf", self.min_samples_leaf)
-        if self.n_trees is not None:
-            check_number("n_trees", self.n_trees, "None and whole numbers of at least 2", whole=True, least=2)
+        check("n_trees", self.n_trees, optional(integer(2)))
         pairs = itertools.product(self.max_features, self.min_samples_leaf)
         return [{"max_features": share, "min_samples_leaf": rows} for share, rows in pairs]
 

@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.model_selection import check_cv
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skdim._parameters import check_choice
+from skdim._parameters import check, choice
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -258,7 +258,7 @@ class KernelRidgeCV(RegressorMixin, BaseEstimator):
 
     def _check_parameters(self) -> None:
         """Refuse what cannot be fitted."""
-        check_choice("kernel", self.kernel, ("linear", "laplacian"))
+        check("kernel", self.kernel, choice("linear", "laplacian"))
         if self.precomputed and self.kernel == "linear":
             raise ValueError("precomputed=True needs kernel='laplacian'; a linear kernel is not made of distances.")
         check_positive("alphas", self.alphas)

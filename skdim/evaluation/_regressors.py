@@ -218,13 +218,16 @@ class NamedRegressor:
         regressor = seeded(self.regressor, seed)
         predicted = regressor.fit(X, y).predict(X_test)
         cv_mae = error_on_labels(regressor, X, y, None if cv is None else KFold(cv))
-        return {
-            "cv_mae": cv_mae,
-            "mae": float(mean_absolute_error(y_test, predicted)),
-            "rmse": float(root_mean_squared_error(y_test, predicted)),
-            "r2": float(r2_score(y_test, predicted)),
-            "seconds": time.perf_counter() - start,
-        }
+        return {"cv_mae": cv_mae, **errors(y_test, predicted), "seconds": time.perf_counter() - start}
+
+
+def errors(y: NDArray[np.float64], predicted: NDArray[np.float64]) -> dict[str, float]:
+    """Errors of predictions, as the records have them: ``mae``, ``rmse`` and ``r2``."""
+    return {
+        "mae": float(mean_absolute_error(y, predicted)),
+        "rmse": float(root_mean_squared_error(y, predicted)),
+        "r2": float(r2_score(y, predicted)),
+    }
 
 
 def seeded(regressor: Any, seed: int | None) -> Any:

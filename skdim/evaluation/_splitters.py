@@ -113,11 +113,29 @@ def near_duplicates(X: Any, vectors: Any = None, tolerance: float = 0.05) -> NDA
     if vectors is None:
         alike = partial(_same_structure, structures)
     else:
-        alike = partial(_close, _one_vector_each(vectors, len(structures)), tolerance)
-    labels = np.arange(len(structures))
+        alike = partial(close, _one_vector_each(vectors, len(structures)), tolerance)
+    return label_alike([_formula(structure) for structure in structures], alike)
+
+
+def label_alike(formulas: Sequence[str], alike: Callable[[int, int], bool]) -> NDArray[np.int64]:
+    """Label rows so that those that are alike share a label; only rows of one formula are compared.
+
+    Parameters
+    ----------
+    formulas : sequence of C str
+        Of the rows.
+    alike : callable
+        Of two rows; tells whether they are.
+
+    Returns
+    -------
+    ndarray of int64, shape (C,)
+        0, 1, ... in order of first appearance.
+    """
+    labels = np.arange(len(formulas))
     members: dict[str, list[int]] = {}
-    for row, structure in enumerate(structures):
-        members.setdefault(_formula(structure), []).append(row)
+    for row, formula in enumerate(formulas):
+        members.setdefault(formula, []).append(row)
     for rows in members.values():
         for first, second in itertools.combinations(rows, 2):
             if labels[first] != labels[second] and alike(first, second):
@@ -336,7 +354,7 @@ def _one_vector_each(vectors: Any, n: int) -> NDArray[np.float64]:
     return table
 
 
-def _close(vectors: NDArray[np.float64], tolerance: float, first: int, second: int) -> bool:
+def close(vectors: NDArray[np.float64], tolerance: float, first: int, second: int) -> bool:
     """Tell whether two vectors are within the tolerance."""
     return bool(np.sqrt(np.mean((vectors[first] - vectors[second]) ** 2)) <= tolerance)
 

@@ -200,7 +200,8 @@ def _shortened(state: EmbedderState, vectors: NDArray[np.float32], embedding_dim
     """The state with its vectors projected on their first principal axes, each again of unit deviation."""
     from sklearn.decomposition import PCA
 
-    axes = PCA(embedding_dim, svd_solver="full").fit(vectors.astype(np.float64))
+    with np.errstate(invalid="ignore"):  # it divides by the variance, which equal crystals have not
+        axes = PCA(embedding_dim, svd_solver="full").fit(vectors.astype(np.float64))
     # A sign that does not depend on the solver: the largest entry of each axis is positive.
     sign = np.sign(axes.components_[np.arange(embedding_dim), np.abs(axes.components_).argmax(1)])
     spread = np.sqrt(axes.explained_variance_)

@@ -183,7 +183,7 @@ def bare_model(config: ModelConfig) -> CrystalModel:
     n_features = len(config.feature_names)
     statistics = SiteStatistics(torch.zeros(n_features), torch.ones(n_features), torch.ones(N_ATOMIC_NUMBERS))
     with drawing_from(torch.Generator()):
-        return CrystalModel(config, statistics)
+        return CrystalModel(config, statistics).float()  # whatever torch's default is
 
 
 def with_weights(module: M, weights: Weights) -> M:

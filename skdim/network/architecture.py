@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import isfinite
 from numbers import Real
-from typing import Any
+from typing import Any, ClassVar
 
-from skdim._parameters import check_choice, check_number
+from skdim._parameters import FLAG, Accepted, check_parameters, choice, integer
+from skdim.exceptions import InputError
 from skdim.network.layers import ACTIVATIONS
 
 BLOCKS = ("separable", "sitenet")
@@ -56,19 +57,24 @@ class EncoderConfig:
     difference: bool = True
     activation: str = "silu"
 
+    ACCEPTED: ClassVar[dict[str, Accepted]] = {
+        "width": integer(1),
+        "heads": integer(1),
+        "blocks": integer(1),
+        "block": choice(*BLOCKS),
+        "difference": FLAG,
+        "activation": choice(*ACTIVATIONS),
+    }
+
     def __post_init__(self) -> None:
         """Refuse shapes that cannot be built."""
-        for name in ("width", "heads", "blocks"):
-            check_number(name, getattr(self, name), "whole numbers of at least 1", whole=True, least=1)
+        check_parameters(self, self.ACCEPTED)
         if self.width % self.heads:
-            raise ValueError(f"width={self.width}; accepted are multiples of heads={self.heads}.")
-        check_choice("block", self.block, BLOCKS)
-        check_choice("difference", self.difference, (True, False))
-        check_choice("activation", self.activation, ACTIVATIONS)
+            raise InputError(f"width must be a multiple of heads={self.heads}, got {self.width}.")
         if self.decay is not None:
             self._check_decay()
         if self.block == "sitenet" and (self.decay is not None or self.difference):
-            raise ValueError(
+            raise InputError(
                 "block='sitenet' is the network as published, which has neither: give decay=None and difference=False "
                 f"with it, got decay={self.decay!r} and difference={self.difference!r}."
             )
@@ -78,7 +84,7 @@ class EncoderConfig:
         powers, heads = self.decay, self.heads
         numbers = isinstance(powers, tuple) and all(isinstance(p, Real) and isfinite(p) for p in powers)
         if not numbers or len(powers or ()) != heads:
-            raise ValueError(f"decay={powers!r}; accepted are None and one exponent for each of heads={heads}.")
+            raise InputError(f"decay must be None or one exponent for each of heads={heads}, got {powers!r}.")
 
     @property
     def has_pair_states(self) -> bool:
@@ -112,13 +118,13 @@ def encoder_config(values: dict[str, Any]) -> EncoderConfig:
     >>> encoder_config({"radial": True})
     Traceback (most recent call last):
     ...
-    ValueError: radial=True was removed: the distance enters as it is, which was measured to be better.
+    skdim.exceptions.InputError: radial=True was removed: the distance enters as it is, which was measured to be better.
     """
     fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
     for name, (kept, instead) in _REMOVED.items():
         value = fields.pop(name, kept)
         if value is not kept:
-            raise ValueError(f"{name}={value!r} was removed: {instead}.")
+            raise InputError(f"{name}={value!r} was removed: {instead}.")
     if "depth" in fields:
         fields |= _block_of_depth(fields.pop("depth"), fields)
     return EncoderConfig(**fields)
@@ -127,11 +133,11 @@ def encoder_config(values: dict[str, Any]) -> EncoderConfig:
 def _block_of_depth(depth: Any, others: dict[str, Any]) -> dict[str, str]:
     """Name the block that a former depth stands for."""
     if depth not in (1, 2) or isinstance(depth, bool):
-        raise ValueError(f"depth={depth!r} was removed: give block='separable' or block='sitenet'.")
+        raise InputError(f"depth={depth!r} was removed: give block='separable' or block='sitenet'.")
     default = EncoderConfig()
     plain = others.get("decay", default.decay) is None and not others.get("difference", default.difference)
     if depth == 2 and not plain:
-        raise ValueError(
+        raise InputError(
             "depth=2 with decay or difference was removed, as it was measured to be no better: leave depth out, or "
             "give block='sitenet', decay=None and difference=False for the published network."
         )

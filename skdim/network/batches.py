@@ -242,6 +242,14 @@ def pair_budget_batches(
         start = stop
 
 
+def row_ranges(batch: Batch, most: int) -> Iterator[tuple[slice, slice]]:
+    """Cut the rows of a batch into runs of at most so many pairs, or of one row: yield rows and pairs of each."""
+    edges = torch.searchsorted(batch.row, torch.arange(len(batch.site_type) + 1, device=batch.row.device)).tolist()
+    for rows in pair_budget_batches(np.diff(edges), most, np.arange(len(batch.site_type))):
+        start, stop = int(rows[0]), int(rows[-1]) + 1
+        yield slice(start, stop), slice(edges[start], edges[stop])
+
+
 def shuffled(n: int, rng: np.random.Generator, window: int = _WINDOW, block: int = _BLOCK) -> NDArray[np.int64]:
     """Positions 0 to n - 1 in random order; of more than a window by blocks, so that few parts of a file are read.
 

@@ -6,6 +6,7 @@ E functions of the distance.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -48,6 +49,25 @@ def later_pairs(batch: Batch) -> PairInputs:
     return PairInputs(batch, batch.row, batch.neighbor, False, None, None)
 
 
+def part_of(pairs: PairInputs, rows: slice, cut: slice) -> PairInputs:
+    """The pairs of consecutive rows, whose pairs lie at ``cut``; their batch counts its rows from the first of them."""
+    batch = pairs.batch
+    part = replace(
+        batch,
+        site_type=batch.site_type[rows],
+        row=batch.row[cut] - rows.start,
+        neighbor=batch.neighbor[cut],
+        distance=batch.distance[cut],
+        count=batch.count[cut],
+        log_count=batch.log_count[cut],
+        extra=batch.extra[cut],
+        pair_type=batch.pair_type[cut],
+    )
+    if pairs.of_types:
+        return pairs._replace(batch=part)
+    return pairs._replace(batch=part, left=pairs.left[cut], right=pairs.right[cut])
+
+
 class Outputs(NamedTuple):
     """What a block gives."""
 
@@ -55,6 +75,11 @@ class Outputs(NamedTuple):
     edge: torch.Tensor  # (P, ...)
     partition: torch.Tensor  # (S, H)
     scores: torch.Tensor  # (P, H) whose softmax over a site's pairs is the attention
+
+    def room(self, n_rows: int, n_pairs: int) -> Outputs:
+        """Uninitialised outputs of the same widths, for so many rows and pairs."""
+        lengths = (n_rows, n_pairs, n_rows, n_pairs)
+        return Outputs(*(own.new_empty(n, *own.shape[1:]) for own, n in zip(self, lengths, strict=True)))
 
 
 class _Block(nn.Module):
@@ -123,7 +148,9 @@ class SiteNetBlock(_Block):
         attention, partition = segment_softmax(scores, batch.row, n_rows)
         by_head = scale_(self.value(parts[1]).unflatten(1, (self.config.heads, -1)), attention.unsqueeze(2))
         summed = segment_sum(by_head.flatten(1), batch.row, n_rows)  # (S, w)
-        return Outputs(self.site(summed), parts[-1], partition, scores)
+        # Nothing is made of the pairs after the last block.
+        updated = parts[2] if self.slices > 2 else edge.new_empty(len(edge), 0)
+        return Outputs(self.site(summed), updated, partition, scores)
 
 
 class SeparableBlock(_Block):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
-from skdim._parameters import check_choice, check_number
+from skdim._parameters import Accepted, check, check_parameters, choice, number
+from skdim.exceptions import InputError
 from skdim.network.architecture import EncoderConfig, encoder_config
 from skdim.network.estimators import ESTIMATORS
 
@@ -37,11 +38,14 @@ class ObjectiveConfig:
     jitter: float = 0.03
     strain: float = 0.05
 
+    ACCEPTED: ClassVar[dict[str, Accepted]] = {
+        **dict.fromkeys(("local", "global_", "context", "prior", "jitter", "strain"), number(least=0)),
+        "estimator": choice(*ESTIMATORS),
+    }
+
     def __post_init__(self) -> None:
         """Refuse what cannot be learned."""
-        for name in ("local", "global_", "context", "prior", "jitter", "strain"):
-            check_number(name.rstrip("_"), getattr(self, name), "finite numbers of at least 0", least=0)
-        check_choice("estimator", self.estimator, ESTIMATORS)
+        check_parameters(self, self.ACCEPTED)
 
     @property
     def total(self) -> float:
@@ -87,11 +91,11 @@ class ModelConfig:
         """Refuse combinations that cannot work."""
         unknown = [n for n in self.negatives if n not in NEGATIVES]
         if unknown or not self.negatives or len(set(self.negatives)) < len(self.negatives):
-            raise ValueError(f"negatives={self.negatives!r}; accepted are one or more of {', '.join(NEGATIVES)}.")
-        check_choice("readout", self.readout, READOUTS)
-        check_number("kl_weight", self.kl_weight, "finite numbers of at least 0", least=0)
+            raise InputError(f"negatives must be one or more of {', '.join(NEGATIVES)}, got {self.negatives!r}.")
+        check("readout", self.readout, choice(*READOUTS))
+        check("kl_weight", self.kl_weight, number(least=0))
         if self.objective.context > 0 and self.context_encoder is None:
-            raise ValueError(
+            raise InputError(
                 f"objective_params={{'context': {self.objective.context}}} needs readout='moments', which alone reads "
                 f"the context; with readout={self.readout!r} accepted is 0, and 'local' or 'global' above it."
             )

@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import nn
 
-from skdim.network.blocks import SeparableBlock, SiteNetBlock, first_pairs, later_pairs
+from skdim.network.batches import row_ranges
+from skdim.network.blocks import Outputs, PairInputs, SeparableBlock, SiteNetBlock, first_pairs, later_pairs, part_of
 from skdim.network.layers import Perceptron
 from skdim.network.segments import segment_softmax
 
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
 # A logit this far below the others is shut; further below, single precision would round the ones it is added to.
 _CLOSED = 100.0
+# Pairs of a batch from which on blocks whose states are as wide as the network take some rows after the others, and
+# pairs of such a part: one crystal of 2,000 sites in a supercell has four million.
+_LARGE, _PART = 200_000, 16_000
 # Angstrom; where a logarithm is taken of the distance of a site from itself.
 _NEAR = 1e-2
 
@@ -124,18 +128,45 @@ class SiteNetEncoder(nn.Module):
         Environments
         """
         prior, edge = self.geometry(batch, distance) if geometry is None else geometry
-        state = features
-        if self.embed_site is not None and self.embed_edge is not None:
-            state, edge = self.embed_site(features), self.embed_edge(edge)
+        state = features if self.embed_site is None else self.embed_site(features)
         pairs = first_pairs(batch, features, self.hide_centre)
         outputs, partitions = [], []
-        for block in self.blocks:
-            state, edge, partition, scores = block(pairs, state, edge, prior)
+        for number in range(len(self.blocks)):
+            run = self._in_parts if self._is_large(number, batch) else self._whole
+            state, edge, partition, scores = run(number, pairs, state, edge, prior)
             pairs = later_pairs(batch)
             outputs.append(state)
             partitions.append(partition)
         vector = outputs[0] if len(outputs) == 1 else torch.cat(outputs, 1)
         return Environments(vector, partitions[0], scores)
+
+    def _is_large(self, number: int, batch: Batch) -> bool:
+        """Whether a block would make more wide states of pairs at once than memory should be asked for."""
+        wide = number > 0 or self.config.block == "sitenet"
+        return wide and len(batch.row) > _LARGE and not torch.is_grad_enabled()
+
+    def _whole(
+        self, number: int, pairs: PairInputs, state: torch.Tensor, edge: torch.Tensor, prior: torch.Tensor
+    ) -> Outputs:
+        """Outputs of a block for all pairs it is given."""
+        if number == 0 and self.embed_edge is not None:
+            edge = self.embed_edge(edge)
+        outputs: Outputs = self.blocks[number](pairs, state, edge, prior)
+        return outputs
+
+    def _in_parts(
+        self, number: int, pairs: PairInputs, state: torch.Tensor, edge: torch.Tensor, prior: torch.Tensor
+    ) -> Outputs:
+        """The same, some rows after the others; attention is within a row."""
+        whole: Outputs | None = None
+        for rows, cut in row_ranges(pairs.batch, _PART):
+            part = self._whole(number, part_of(pairs, rows, cut), state, edge[cut], prior[cut])
+            # Into place at once: small tensors that stay between large ones that go would hold their memory.
+            whole = part.room(len(pairs.batch.site_type), len(prior)) if whole is None else whole
+            whole.state[rows], whole.partition[rows] = part.state, part.partition
+            whole.edge[cut], whole.scores[cut] = part.edge, part.scores
+        assert whole is not None  # a large batch has rows
+        return whole
 
     def surroundings(self, batch: Batch, geometry: Geometry, environments: Environments) -> torch.Tensor:
         """Logarithm of the sum of exponentials of the prior, (S, H): how much there is around a site.

@@ -1,26 +1,33 @@
-"""Records or vectors in, matplotlib Axes out. matplotlib is imported when something is drawn."""
+"""Pictures of tidy data frames and vectors, as matplotlib Axes or pages; matplotlib is imported when one is drawn."""
 
-from skdim.plotting._map_page import MOST_STRUCTURES, nearest_rows, project, rows_of, save_map_page
-from skdim.plotting.boxes import plot_error_boxes
-from skdim.plotting.curves import plot_label_efficiency, spread
-from skdim.plotting.files import png, save_embedding_map, save_label_efficiency
-from skdim.plotting.maps import plot_embedding_map
-from skdim.plotting.styles import COLOURS, Style, feature_styles
+from skdim.plotting._boxes import plot_error_boxes
+from skdim.plotting._curves import plot_label_efficiency
+from skdim.plotting._figures import label_efficiency_figure, new_figure, png
+from skdim.plotting._history import TrainingHistoryDisplay
+from skdim.plotting._label_efficiency import LabelEfficiencyDisplay
+from skdim.plotting._map_page import MOST_STRUCTURES, rows_of, save_map_page
+from skdim.plotting._maps import EmbeddingMapDisplay, plot_embedding_map
+from skdim.plotting._parity import ParityDisplay
+from skdim.plotting._projection import nearest_rows, project
+from skdim.plotting._styles import COLOURS, Style, feature_styles
 
 __all__ = [
     "COLOURS",
     "MOST_STRUCTURES",
+    "EmbeddingMapDisplay",
+    "LabelEfficiencyDisplay",
+    "ParityDisplay",
     "Style",
+    "TrainingHistoryDisplay",
     "feature_styles",
+    "label_efficiency_figure",
     "nearest_rows",
+    "new_figure",
     "plot_embedding_map",
     "plot_error_boxes",
     "plot_label_efficiency",
     "png",
     "project",
     "rows_of",
-    "save_embedding_map",
-    "save_label_efficiency",
     "save_map_page",
-    "spread",
 ]

@@ -7,17 +7,16 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from dataclasses import replace
 from itertools import count, islice
-from typing import Any
+from typing import Any, ClassVar
 
-import numpy as np
 from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from skdim._parameters import check_choice, check_effort, check_number
+from skdim._parameters import N_JOBS, ON_ERROR, VERBOSE, Accepted, check_parameters, choice, integer, number
 from skdim._progress import Progress
 from skdim._workers import Job, run_jobs
 from skdim.crystals.rows import as_structures, row_labels
-from skdim.crystals.structures import check_on_error, told_notes
+from skdim.crystals.structures import told_notes
 from skdim.exceptions import StructureError, describe_failures
 from skdim.points.assembly import PointSetConfig
 from skdim.points.chunks import Work, featurize, no_crystals, prepare, sends_arrays
@@ -234,6 +233,17 @@ class CrystalPointSetTransformer(TransformerMixin, BaseEstimator, auto_wrap_outp
         tags.transformer_tags.preserves_dtype = []
         return tags
 
+    _accepted: ClassVar[dict[str, Accepted]] = {
+        "neighborhood": choice(*NEIGHBORHOODS),
+        "n_neighbors": integer(1),
+        "supercell_size": integer(2),
+        "tolerance": number(above=0, most=0.1),
+        "max_sites": integer(1),
+        "on_error": ON_ERROR,
+        "n_jobs": N_JOBS,
+        "verbose": VERBOSE,
+    }
+
     def _work(self) -> Work:
         """Gather what the chunks need."""
         config, features = self.config()
@@ -242,13 +252,7 @@ class CrystalPointSetTransformer(TransformerMixin, BaseEstimator, auto_wrap_outp
 
     def config(self) -> tuple[PointSetConfig, ElementTable | SiteFeaturizer]:
         """Check the parameters and resolve them."""
-        check_on_error(self.on_error)
-        check_effort(self.n_jobs, self.verbose)
-        check_choice("neighborhood", self.neighborhood, NEIGHBORHOODS)
-        for name, least in (("n_neighbors", 1), ("supercell_size", 2), ("max_sites", 1)):
-            check_number(name, getattr(self, name), f"whole numbers of at least {least}", whole=True, least=least)
-        accepted = "distances above 0 and up to 0.1 Angstrom"
-        check_number("tolerance", self.tolerance, accepted, above=0, below=np.nextafter(0.1, 1.0))
+        check_parameters(self, self._accepted)
         check_interaction_features(self.interaction_features)
         features = resolve_site_features(self.site_features)
         names, pairs = features.feature_names, tuple(self.interaction_features)

@@ -8,10 +8,15 @@ import pandas as pd
 import pytest
 
 from skdim.cli import build_parser, main
-from skdim.cli.benchmark import QUICK, _settings
-from skdim.datasets import load_band_gap
+from skdim.cli.benchmark import ABOUT, QUICK, _settings
+from skdim.evaluation import REFERENCE_FEATURES, REGRESSORS
+from skdim.study.encoders import PRETRAININGS
+from skdim.study.finetuning import FINE_TUNED
+from skdim.study.tasks import DATASETS, load_task
 
-WORDS = shlex.split("--quick --dataset band_gap --labels 20 --features 'default untrained' magpie --heads median ridge")
+WORDS = shlex.split(
+    "--quick --dataset band_gap --labels 20 --features 'default untrained' magpie --regressors median ridge"
+)
 
 
 @pytest.fixture
@@ -25,9 +30,9 @@ def test_a_quick_study_writes_everything_and_says_what_it_does_not_show(here, ca
     assert main(words) == 0
     out, log = capsys.readouterr()
     assert out == ""
-    assert log.count("--quick shows that the machinery works, not what the vectors are worth") == 2
+    assert log.count("--quick only shows that everything runs") == 2
     assert "skdim: wrote new/out/report.html and report.md: 6 records, in results.parquet\n" in log
-    names = {"report.html", "report.md", "results.parquet", "study.json", "models", "parts"}
+    names = {"report.html", "report.md", "results.parquet", "study.json", "models", "finished"}
     assert names <= {path.name for path in Path("new/out").iterdir()}
     assert list(Path("kept").iterdir())
     about = json.loads(Path("new/out/study.json").read_text())
@@ -36,13 +41,13 @@ def test_a_quick_study_writes_everything_and_says_what_it_does_not_show(here, ca
     assert about["seed"] == 5
     assert about["tasks"]["band gap"]["crystals"] == QUICK["crystals"]
     records = pd.read_parquet("new/out/results.parquet")
-    assert set(records["head"]) == {"median", "ridge"}
+    assert set(records["regressor"]) == {"median", "ridge"}
     page = Path("new/out/report.html").read_text()
     assert all(word in page for word in ("band gap", "magpie", "skdim benchmark"))
 
 
 def test_nothing_is_said_that_was_not_asked_for(here, capfd):
-    words = ["benchmark", *WORDS[:-3], "--heads", "ridge", "--draws", "1", "--out", "out", "--quiet"]
+    words = ["benchmark", *WORDS[:-2], "ridge", "--repeats", "1", "--out", "out", "--quiet"]
     assert main(words) == 0
     assert capfd.readouterr() == ("", "")
 
@@ -56,57 +61,81 @@ def test_what_is_not_given_is_left_to_run_study():
 
 
 def test_arguments_go_before_those_of_quick():
-    given = settings("--quick", "--draws", "7", "--fewer-draws", "mlp=2", "ridge=3", "--jobs", "-1", "--transductive")
-    assert given["draws"] == 7
-    assert given["fewer_draws"] == {"mlp": 2, "ridge": 3}
+    given = settings(
+        "--quick", "--repeats", "7", "--fewer-repeats", "mlp=2", "ridge=3", "--jobs", "-1", "--transductive"
+    )
+    assert given["n_repeats"] == 7
+    assert given["fewer_repeats"] == {"mlp": 2, "ridge": 3}
     assert given["n_jobs"] == -1
     assert given["transductive"]
-    assert given["heads"] == QUICK["heads"]
+    assert given["regressors"] == QUICK["regressors"]
+
+
+def test_the_former_names_of_arguments_mean_the_same():
+    former, today = (
+        "--heads ridge --draws 7 --fine-tuning-draws 2 --fewer-draws mlp=2",
+        "--regressors ridge --repeats 7 --fine-tuning-repeats 2 --fewer-repeats mlp=2",
+    )
+    assert settings(*former.split()) == settings(*today.split())
+
+
+def test_help_names_everything_that_there_is():
+    words = set(ABOUT.replace(",", " ").replace('"', " ").split())
+    for name in (*REGRESSORS, *REFERENCE_FEATURES, *DATASETS, FINE_TUNED):
+        assert name in words
+    for name in PRETRAININGS:
+        assert f'"{name}"' in ABOUT if " " in name else name in words
+    for name, source in DATASETS.items():
+        task = load_task(name)
+        (line,) = (line for line in ABOUT.splitlines() if line.split()[:1] == [name])
+        assert line.split()[1] == str(len(task))
+        assert line.endswith(" ".join(map(str, source.labels)))
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--dataset", "gap"], "there is no data set 'gap'; accepted are formation_energy, band_gap, elastic_moduli"),
-        (["--features", "majpie"], "there is no feature set 'majpie'"),
-        (["--heads", "forest"], "accepted are different ones of"),
-        (["--dataset", "band_gap", "--labels", "50", "900"], "to 823, the rows outside the test fold; not [900]"),
-        (["--features", "magpie", "--baseline", "ofm"], "baseline='ofm' is not among"),
-        (["--heads", "ridge", "--fewer-draws", "mlp=2"], "fewer_draws names ['mlp']"),
-        (["--jobs", "0"], "n_jobs=0"),
+        (
+            ["--dataset", "gap"],
+            "tasks must be among formation_energy, band_gap, elastic_moduli",
+        ),
+        (["--features", "majpie"], "got 'majpie'"),
+        (["--regressors", "forest"], "got ['forest']"),
+        (["--dataset", "band_gap", "--labels", "50", "900"], "to 823 (the rows outside the test fold), got [50, 900]"),
+        (
+            ["--features", "magpie", "--baseline", "ofm"],
+            "a feature set of the study, magpie, got 'ofm'",
+        ),
+        (
+            ["--regressors", "ridge", "--fewer-repeats", "mlp=2"],
+            "regressors of the study, ridge, got ['mlp']",
+        ),
+        (["--jobs", "0"], "n_jobs"),
         (["--matbench", "steels"], "is a task on compositions"),
-        (["--matbench", "mp_is_metal"], "accepted are those whose target is a number"),
+        (["--matbench", "mp_is_metal"], "must be a number; that of 'mp_is_metal' is a class"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_message(here, capsys, words, message):
-    assert main(["benchmark", "--out", "new/out", "--heads", "ridge", *words]) == 2
+    assert main(["benchmark", "--out", "new/out", "--regressors", "ridge", *words]) == 2
     log = capsys.readouterr().err
     assert log.startswith("skdim: error: ")
     assert message in log
     assert not list(here.iterdir())
 
 
-def test_the_numbers_of_crystals_and_pools_are_those_of_the_data(capsys):
-    gaps = load_band_gap()
-    with pytest.raises(SystemExit):
-        main(["benchmark", "--help"])
-    assert f"band_gap           {len(gaps.target)} crystals" in capsys.readouterr().out
-    assert (~gaps.test_mask).sum() == 823
-
-
 def test_a_file_is_no_folder(here, capsys):
     Path("file").write_text("")
     assert main(["benchmark", "--out", "file"]) == 2
-    assert "'file' is a file; the name of a folder is needed" in capsys.readouterr().err
+    assert "out must be a folder, got 'file'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     "words",
     [
         [],
-        ["--out", "x", "--draws", "0"],
+        ["--out", "x", "--repeats", "0"],
         ["--out", "x", "--labels", "1"],
-        ["--out", "x", "--fewer-draws", "mlp"],
+        ["--out", "x", "--fewer-repeats", "mlp"],
         ["--out", "x", "--matbench", "jdft2d", "--dataset", "band_gap"],
     ],
 )

@@ -105,11 +105,11 @@ def test_what_cannot_be_done_is_refused_with_what_is_needed() -> None:
     model = CrossConformalRegressor(KNeighborsRegressor(2)).fit(X, y)
     with pytest.raises(ValueError, match=r"coverage=0.95 needs at least 19 labels, got 12.*at most 0.92"):
         model.predict_interval(X, 0.95)
-    with pytest.raises(ValueError, match="coverage=1"):
+    with pytest.raises(ValueError, match="coverage must be a number > 0 and < 1, got 1"):
         model.predict_interval(X, 1)
     with pytest.raises(ValueError, match="12 labelled rows are of 1 group; at least 2 groups"):
         CrossConformalRegressor(Ridge()).fit(X, y, groups=["a"] * 12)
-    with pytest.raises(ValueError, match="cv=1"):
+    with pytest.raises(ValueError, match="cv must be an integer >= 2, got 1"):
         CrossConformalRegressor(Ridge(), cv=1).fit(X, y)
     with pytest.raises(ValueError, match="does not hold out every row once"):
         CrossConformalRegressor(Ridge(), cv=ShuffleSplit(3, random_state=0)).fit(X, y)

@@ -84,11 +84,29 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
     file = tmp_path / "checkpoint.safetensors"
     fit(bundled_points(20), max_epochs=1, checkpoint_dir=tmp_path)
     file.write_bytes(file.read_bytes()[:100])
+    (tmp_path / "checkpoint.previous.safetensors").unlink(missing_ok=True)
     with pytest.raises(ValueError, match=r"checkpoint.safetensors is not a checkpoint of skdim, or it is damaged"):
         fit(bundled_points(20), max_epochs=1, checkpoint_dir=tmp_path)
     fit(bundled_points(20), max_epochs=0).save(file)
     with pytest.raises(ValueError, match="is not a checkpoint"):
         fit(bundled_points(20), max_epochs=1, checkpoint_dir=tmp_path)
+
+
+@pytest.mark.parametrize("harm", ["flipped", "truncated", "removed"])
+def test_where_the_last_checkpoint_is_damaged_the_one_before_is_used(harm: str, tmp_path: Path) -> None:
+    points, file = bundled_points(20), tmp_path / "checkpoint.safetensors"
+    whole = fit(points, max_epochs=3, validation_fraction=0.2, checkpoint_dir=tmp_path)
+    content = bytearray(file.read_bytes())
+    content[-5] ^= 1
+    if harm == "removed":  # as by a kill between the two steps of a write
+        file.unlink()
+        resumed = fit(points, max_epochs=3, validation_fraction=0.2, checkpoint_dir=tmp_path)
+    else:
+        file.write_bytes(content if harm == "flipped" else content[: len(content) // 2])
+        with pytest.warns(UserWarning, match=r"checkpoint.safetensors is damaged .*: the epoch before it is used"):
+            resumed = fit(points, max_epochs=3, validation_fraction=0.2, checkpoint_dir=tmp_path)
+    assert losses(resumed) == losses(whole)
+    assert same_weights(resumed, whole)
 
 
 def test_a_checkpoint_needs_a_seed_to_come_back_to(tmp_path: Path) -> None:

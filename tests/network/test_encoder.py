@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from skdim.crystals.crystal import crystal_of
+from skdim.network import encoder as encoders
 from skdim.network.architecture import EncoderConfig
-from skdim.network.batches import Batch
+from skdim.network.batches import Batch, row_ranges
 from skdim.network.encoder import SiteNetEncoder
 from skdim.points.assembly import assemble
 from skdim.points.chunks import cells_and_site_types
@@ -174,3 +175,30 @@ def test_what_is_saved_without_gradients_changes_nothing(name: str, learned: boo
         without = encoder(some, features, distance)
     for one, other in zip(with_gradients, without, strict=True):
         torch.testing.assert_close(one.detach(), other)
+
+
+@pytest.mark.parametrize("hide_centre", [False, True])
+@pytest.mark.parametrize("name", ["paper", "paper, three blocks", "two blocks"])
+def test_a_large_batch_is_encoded_some_rows_after_the_others(
+    name: str, hide_centre: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    some = batch("supercell")
+    encoder = build(replace(CONFIGS[name], blocks=1) if hide_centre else CONFIGS[name], some, hide_centre)
+    with torch.no_grad():
+        whole = encoder(some, unit_features(some), some.distance)
+        monkeypatch.setattr(encoders, "_LARGE", 0)
+        monkeypatch.setattr(encoders, "_PART", 12)
+        assert len(list(row_ranges(some, 12))) > 3
+        parts = encoder(some, unit_features(some), some.distance)
+    for one, other in zip(whole, parts, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_ranges_of_rows_hold_all_pairs_in_order() -> None:
+    some = batch()
+    ranges = list(row_ranges(some, 25))
+    assert [r for rows, _ in ranges for r in range(rows.start, rows.stop)] == list(range(len(some.site_type)))
+    assert [p for _, cut in ranges for p in range(cut.start, cut.stop)] == list(range(len(some.row)))
+    for rows, cut in ranges:
+        assert set(some.row[cut].tolist()) == set(range(rows.start, rows.stop))
+        assert cut.stop - cut.start <= 25 or rows.stop - rows.start == 1

@@ -11,13 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
-from skdim.plotting import (
-    plot_embedding_map,
-    plot_label_efficiency,
-    save_embedding_map,
-    save_label_efficiency,
-    spread,
-)
+from skdim.plotting import label_efficiency_figure, plot_embedding_map, plot_label_efficiency
+from skdim.plotting._curves import spread
 
 
 @pytest.fixture
@@ -25,14 +20,14 @@ def records():
     rng = np.random.default_rng(0)
     level = {"trained": 1.0, "untrained": 1.02, "Magpie": 1.03}
     rows = [
-        ("energy", features, head, n, draw, value * n**-0.3 * (1 + 0.02 * rng.normal()))
+        ("energy", features, regressor, n, repeat, value * n**-0.3 * (1 + 0.02 * rng.normal()))
         for features, value in level.items()
-        for head in ("ridge", "random_forest")
+        for regressor in ("ridge", "random_forest")
         for n in (50, 100, 250)
-        for draw in range(4)
+        for repeat in range(4)
     ]
     rows += [("energy", "none", "median", n, d, 0.9) for n in (50, 100, 250) for d in range(4)]
-    return pd.DataFrame(rows, columns=["task", "features", "head", "labels", "draw", "mae"])
+    return pd.DataFrame(rows, columns=["task", "features", "regressor", "labels", "repeat", "mae"])
 
 
 @pytest.fixture
@@ -54,7 +49,7 @@ def test_each_curve_goes_through_the_means_and_carries_its_name(records, ax):
     plot_label_efficiency(records, ax, unit="eV/atom")
     assert len(ax.lines) == 7
     curve = next(line for line in ax.lines if line.get_label() == "Magpie, random forest")
-    own = records.query("features == 'Magpie' and head == 'random_forest'")
+    own = records.query("features == 'Magpie' and regressor == 'random_forest'")
     assert curve.get_xdata().tolist() == [50, 100, 250]
     assert curve.get_ydata() == pytest.approx(own.groupby("labels")["mae"].mean())
     assert {text.get_text() for text in names_beside(ax)} == {line.get_label() for line in ax.lines}
@@ -62,8 +57,8 @@ def test_each_curve_goes_through_the_means_and_carries_its_name(records, ax):
     assert [label.get_text() for label in ax.get_xticklabels()] == ["50", "100", "250"]
 
 
-def test_with_one_head_curves_are_named_by_features_alone(records, ax):
-    plot_label_efficiency(records[records["head"].isin(["ridge", "median"])], ax)
+def test_with_one_regressor_curves_are_named_by_features_alone(records, ax):
+    plot_label_efficiency(records[records["regressor"].isin(["ridge", "median"])], ax)
     assert {line.get_label() for line in ax.lines} == {"trained", "untrained", "Magpie", "median"}
     assert len({line.get_color() for line in ax.lines}) == 4
 
@@ -83,7 +78,7 @@ def test_names_do_not_overlap_and_lie_outside_of_the_curves(records, ax):
 def test_bands_are_intervals_of_students_t(ax):
     errors = [1.0, 2.0, 3.0]
     rows = [("", "a", "ridge", n, d, error) for n in (10, 20) for d, error in enumerate(errors)]
-    plot_label_efficiency(pd.DataFrame(rows, columns=["task", "features", "head", "labels", "draw", "mae"]), ax)
+    plot_label_efficiency(pd.DataFrame(rows, columns=["task", "features", "regressor", "labels", "repeat", "mae"]), ax)
     (band,) = ax.collections
     height = band.get_paths()[0].vertices[:, 1]
     # Two degrees of freedom: 4.303 standard errors of 1/sqrt(3); below, a tenth of the mean at least.
@@ -92,13 +87,13 @@ def test_bands_are_intervals_of_students_t(ax):
 
 
 def test_single_draws_have_no_band(records, ax):
-    plot_label_efficiency(records[records["draw"] == 0], ax)
+    plot_label_efficiency(records[records["repeat"] == 0], ax)
     assert all(len(band.get_paths()) == 0 or not band.get_paths()[0].vertices.size for band in ax.collections)
 
 
 def test_several_tasks_are_refused(records):
     both = pd.concat([records, records.assign(task="gap")])
-    with pytest.raises(ValueError, match=r"tasks \['energy', 'gap'\]"):
+    with pytest.raises(ValueError, match=r"one task, got \['energy', 'gap'\]"):
         plot_label_efficiency(both)
 
 
@@ -135,7 +130,7 @@ def test_points_keep_their_colours(ax):
 
 
 def test_shapes_that_do_not_match_are_refused():
-    with pytest.raises(ValueError, match=r"shapes \(5, 3\) and \(5,\)"):
+    with pytest.raises(ValueError, match=r"got \(5, 3\) and \(5,\)"):
         plot_embedding_map(np.zeros((5, 3)), np.zeros(5))
 
 
@@ -149,7 +144,10 @@ def test_new_axes_are_made_where_none_are_given(records, monkeypatch):
     plt.close("all")
 
 
-def test_saved_pictures_are_png_files(records, tmp_path):
-    save_label_efficiency(records, tmp_path / "curves.png", unit="eV/atom", title="Energies")
-    save_embedding_map(np.eye(5, 2), np.arange(5), tmp_path / "map.png", label="gap (eV)", title="Gaps")
-    assert all((tmp_path / name).read_bytes()[:4] == b"\x89PNG" for name in ("curves.png", "map.png"))
+def test_a_figure_has_a_panel_for_each_regressor_with_the_guesses_in_each(records):
+    figure = label_efficiency_figure(records, unit="eV/atom", title="Energies")
+    assert [ax.get_title() for ax in figure.axes] == ["ridge", "random forest"]
+    for ax in figure.axes:
+        assert {line.get_label() for line in ax.lines} == {"trained", "untrained", "Magpie", "median"}
+    assert figure.axes[0].get_ylim() == figure.axes[1].get_ylim()
+    assert [ax.get_title() for ax in label_efficiency_figure(records, regressors=["ridge"]).axes] == ["ridge"]

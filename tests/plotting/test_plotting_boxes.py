@@ -7,23 +7,21 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from skdim.benchmark import best_head
-from skdim.plotting import COLOURS, feature_styles, plot_error_boxes, plot_label_efficiency, png
-from skdim.plotting.styles import _KNOWN
+from skdim.plotting import COLOURS, feature_styles, new_figure, plot_error_boxes, plot_label_efficiency, png
+from skdim.plotting._styles import _KNOWN
 
 
 @pytest.fixture
 def records():
     rng = np.random.default_rng(0)
     rows = [
-        ("energy", features, head, n, draw, rng.uniform(), value * n**-0.3 * (1 + 0.1 * rng.normal()))
+        ("energy", features, "ridge", n, repeat, value * n**-0.3 * (1 + 0.1 * rng.normal()))
         for features, value in {"default": 1.0, "default untrained": 1.1, "mine": 1.2}.items()
-        for head in ("ridge", "forest")
         for n in (50, 100)
-        for draw in range(7)
+        for repeat in range(7)
     ]
-    rows += [("energy", "none", "median", n, d, 0.9, 0.9) for n in (50, 100) for d in range(7)]
-    return pd.DataFrame(rows, columns=["task", "features", "head", "labels", "draw", "cv_mae", "mae"])
+    rows += [("energy", "none", "median", n, d, 0.9) for n in (50, 100) for d in range(7)]
+    return pd.DataFrame(rows, columns=["task", "features", "regressor", "labels", "repeat", "mae"])
 
 
 @pytest.fixture
@@ -37,11 +35,9 @@ def boxes(ax):
     return [(box.y0, box.y1, (box.x0 + box.x1) / 2) for box in extents]
 
 
-@pytest.mark.parametrize("head", ["ridge", "best"])
-def test_boxes_span_the_quartiles_and_stand_in_order_over_their_number_of_labels(records, ax, head):
-    plot_error_boxes(records, ax, head=head, unit="eV/atom")
-    sighted = records[records["features"] != "none"]
-    own = best_head(sighted) if head == "best" else sighted[sighted["head"] == head]
+def test_boxes_span_the_quartiles_and_stand_in_order_over_their_number_of_labels(records, ax):
+    plot_error_boxes(records, ax, unit="eV/atom")
+    own = records[records["features"] != "none"]
     quartiles = own.groupby(["features", "labels"], sort=False)["mae"].quantile([0.25, 0.75]).unstack().to_numpy()
     drawn = np.array(boxes(ax))
     assert drawn[:, :2] == pytest.approx(quartiles)
@@ -52,7 +48,7 @@ def test_boxes_span_the_quartiles_and_stand_in_order_over_their_number_of_labels
 
 
 def test_boxes_do_not_overlap_and_every_one_is_named(records, ax):
-    plot_error_boxes(records, ax, head="ridge")
+    plot_error_boxes(records, ax)
     extents = sorted((p.get_path().get_extents() for p in ax.patches), key=lambda box: box.x0)
     assert all(a.x1 < b.x0 for a, b in itertools.pairwise(extents))
     assert [text.get_text() for text in ax.get_legend().get_texts()] == [
@@ -67,45 +63,37 @@ def test_boxes_do_not_overlap_and_every_one_is_named(records, ax):
 
 
 def test_each_of_few_draws_is_a_marker(records, ax):
-    few = records[(records["features"] == "default") & (records["draw"] < 2)]
-    plot_error_boxes(few, ax, head="ridge")
+    few = records[(records["features"] == "default") & (records["repeat"] < 2)]
+    plot_error_boxes(few, ax)
     shown = np.concatenate([np.asarray(markers.get_offsets()) for markers in ax.collections])
-    assert sorted(shown[:, 1]) == pytest.approx(sorted(few.loc[few["head"] == "ridge", "mae"]))
+    assert sorted(shown[:, 1]) == pytest.approx(sorted(few["mae"]))
     assert shown[:, 0].round().tolist() == [0, 0, 1, 1]
 
 
 def test_untrained_controls_are_hatched_and_the_median_guess_is_a_line_at_its_height(records, ax):
-    plot_error_boxes(records, ax, head="ridge")
+    plot_error_boxes(records, ax)
     assert [bool(patch.get_hatch()) for patch in ax.patches] == [False, False, True, True, False, False]
     (lines,) = ax.collections
     assert [segment[0, 1] for segment in lines.get_segments()] == [0.9, 0.9]
 
 
-def test_the_best_head_ignores_feature_sets_it_cannot_choose_for(records, ax):
-    tuned = records[records["features"] == "default"].assign(head="fine_tuned", cv_mae=np.nan)
-    both = pd.concat([records, tuned, tuned.assign(features="other property")])
-    plot_error_boxes(both, ax)
-    assert "other property" not in {text.get_text() for text in ax.get_legend().get_texts()}
-    plot_error_boxes(both, ax, head="fine_tuned")
-    assert "other property" in {text.get_text() for text in ax.get_legend().get_texts()}
-
-
 def test_what_cannot_be_drawn_is_refused(records):
-    with pytest.raises(ValueError, match="head='mlp'"):
-        plot_error_boxes(records, head="mlp")
-    with pytest.raises(ValueError, match="of the tasks"):
+    forest = records[records["features"] == "default"].assign(regressor="forest")
+    with pytest.raises(ValueError, match=r"one regressor.*, got \['ridge', 'forest'\] for 'default'"):
+        plot_error_boxes(pd.concat([records, forest]))
+    with pytest.raises(ValueError, match="of one task"):
         plot_error_boxes(pd.concat([records, records.assign(task="gap")]))
-    with pytest.raises(ValueError, match="metric='mape'"):
+    with pytest.raises(ValueError, match=r"metric must be .* got 'mape'"):
         plot_error_boxes(records, metric="mape")
 
 
 def test_a_feature_set_has_one_colour_in_every_picture(records, ax):
     names = ["ofm", "mine", "default"]
-    part = records[(records["features"] == "mine") & (records["head"] == "ridge")]
+    part = records[(records["features"] == "mine")]
     plot_label_efficiency(part, ax, features=names)
     colour = ax.lines[0].get_color()
     other = Figure().subplots()
-    plot_error_boxes(part, other, head="ridge", features=names)
+    plot_error_boxes(part, other, features=names)
     assert other.patches[0].get_facecolor() == pytest.approx(
         (*tuple(int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)), 1)
     )
@@ -142,8 +130,8 @@ def test_names_that_are_not_known_take_what_is_left_in_their_order():
     assert len(feature_styles([str(k) for k in range(20)])) == 20
 
 
-def test_png_has_a_panel_for_each_drawing(records):
-    one = png([lambda ax: plot_error_boxes(records, ax)])
-    two = png([lambda ax: plot_error_boxes(records, ax)] * 2, sharey=True)
-    width = [int.from_bytes(picture[16:20], "big") for picture in (one, two)]
-    assert width[1] == 2 * width[0]
+def test_a_picture_is_a_png_file_of_the_size_of_its_figure():
+    figure = new_figure(4.0, 2.0)
+    picture = png(figure)
+    assert picture[:4] == b"\x89PNG"
+    assert [int.from_bytes(picture[k : k + 4], "big") for k in (16, 20)] == [600, 300]

@@ -1,0 +1,291 @@
+"""Write the page of results: what the recorded study found, beside the project's targets and the published errors.
+
+    python benchmarks/results.py [--study benchmarks/results] [--out docs/results.md] [--pictures docs/images]
+
+The tables are made from the records, so nothing on the page is typed by hand, except for the remarks, which are in
+``benchmarks/remarks.md``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+from published import CITATION, STARTS, TRANSFER
+
+from skdim.evaluation import ErrorRatio, choose_features, compare, summarise
+from skdim.evaluation._records import BEST, format_cell
+from skdim.study import captions
+from skdim.study.blocks import Block, Code, Heading, Table, Text, listed, markdown, readable
+from skdim.study.finetuning import FINE_TUNED
+from skdim.study.pictures import box_picture, curve_picture, curve_regressors, map_pictures
+from skdim.study.recording import Recording, read_recording
+from skdim.study.report import task_errors
+from skdim.study.tables import comparable_features, highest_cell
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_HERE = Path(__file__).parent
+_REFERENCES = ("magpie", "ofm", "cfid", "xrd")
+_OF_PAPER = ("paper", "paper untrained", "ofm", "xrd")
+
+
+@dataclass(frozen=True)
+class Target:
+    """A ratio of errors that was set as a target before the measurement.
+
+    Attributes
+    ----------
+    features, baseline : str
+        Feature sets; several names for the baseline, separated by commas, are the best of them.
+    regressor : str
+        Of both.
+    most : float
+        The ratio should be at most this.
+    labels : tuple of int, optional
+        Numbers of labels that count; by default all.
+    """
+
+    features: str
+    baseline: str
+    regressor: str
+    most: float
+    labels: tuple[int, ...] | None = None
+
+
+TARGETS = (
+    Target("default", ", ".join(_REFERENCES), BEST, 0.82),
+    Target("default", "magpie", "ridge", 0.70),
+    Target("default", "default untrained", BEST, 0.90),
+    Target("default", "paper", BEST, 0.60),
+    Target("default", "default untrained", FINE_TUNED, 0.90, (50, 100, 250)),
+    Target("default", "chgnet", BEST, 0.65),
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Write the page and its pictures."""
+    parser = argparse.ArgumentParser(description="Write the page of results from the records of a study.")
+    parser.add_argument("--study", type=Path, default=_HERE / "results", help="folder of `skdim benchmark`")
+    parser.add_argument("--out", type=Path, default=_HERE.parent / "docs" / "results.md", help="the page")
+    parser.add_argument("--pictures", type=Path, default=_HERE.parent / "docs" / "images", help="folder for pictures")
+    options = parser.parse_args(arguments)
+    recording = read_recording(options.study)
+    shown = {}
+    for name, picture in pictures(recording).items():
+        path = options.pictures / f"results_{name}.png"
+        # A palette: a quarter of the size, since the pictures are in the repository.
+        Image.open(io.BytesIO(picture)).convert("RGB").quantize(128).save(path, optimize=True)
+        shown[name] = os.path.relpath(path, options.out.parent)
+    options.out.write_text(page(recording, shown), encoding="utf-8")
+    print(f"Written to {options.out}")
+
+
+def pictures(recording: Recording) -> dict[str, bytes]:
+    """Learning curves, box plots and maps of each task, as PNG files by name."""
+    found = {}
+    for task in recording.tasks:
+        name = task.replace(" ", "_")
+        found[f"curves_{name}"] = curve_picture(recording, task, curve_regressors(recording, task))
+        found[f"boxes_{name}"] = box_picture(recording, task, BEST)
+        found |= {f"map_{name}": picture for _, picture in map_pictures(recording, task)[:1]}
+    return found
+
+
+def names(recording: Recording) -> list[str]:
+    """Names of the pictures on the page, in order."""
+    kinds = ["curves", "boxes", *(["map"] if recording.maps is not None else [])]
+    return [f"{kind}_{task.replace(' ', '_')}" for task in recording.tasks for kind in kinds]
+
+
+def page(recording: Recording, shown: dict[str, str]) -> str:
+    """The page in Markdown, given the paths of its pictures."""
+    remarks = (_HERE / "remarks.md").read_text(encoding="utf-8").strip()
+    sections = {
+        "How it was recorded": markdown(recorded(recording)),
+        "Targets set before the measurement": markdown(targets(recording)),
+        "Errors": _errors(recording, shown),
+        "Fine-tuning, beside the published errors": markdown(fine_tuning(recording)),
+        "The published preset beside its controls": markdown(published_preset(recording)),
+        "Maps": "\n\n".join([captions.MAPS, *_images(shown, "map", "Map of the test crystals")]),
+    }
+    texts = [f"## {title}\n\n{text}" for title, text in sections.items()]
+    intro = (
+        "What the vectors are worth with few labels, measured on the bundled crystals. `python benchmarks/results.py` "
+        "makes this page from the records in `benchmarks/results`."
+    )
+    return "\n\n".join(["# Results", intro, *texts, remarks]) + "\n"
+
+
+def _errors(recording: Recording, shown: dict[str, str]) -> str:
+    """Tables, curves and boxes of each task."""
+    texts = [captions.feature_sets([*recording.features, "other property"]), captions.choice(recording)]
+    for task in recording.tasks:
+        texts.append(markdown(task_errors(recording, task, [BEST, "ridge", FINE_TUNED])))
+        texts += _images(shown, f"curves_{task.replace(' ', '_')}", f"Learning curves for {task}")
+        texts.append(captions.CURVES)
+        texts += _images(shown, f"boxes_{task.replace(' ', '_')}", f"Errors for {task} as box plots")
+        texts.append(captions.BOXES)
+    return "\n\n".join(texts)
+
+
+def _images(shown: dict[str, str], start: str, alt: str) -> list[str]:
+    """The pictures whose names begin with some text."""
+    return [f"![{alt}]({path})" for name, path in shown.items() if name.startswith(start)]
+
+
+def recorded(recording: Recording) -> Iterator[Block]:
+    """How the records were made."""
+    study = recording.study
+    if study.get("command"):
+        yield Code(str(study["command"]))
+        if "--fewer-draws" in str(study["command"]):
+            yield Text("Today `--fewer-draws` is called `--fewer-repeats`.")
+    header = ("Task", "Unit", "Crystals to draw labels from", "Test fold", "Numbers of labels")
+    rows = [
+        (
+            task,
+            recording.unit(task),
+            str(recording.of_task(task).get("training_fold", "")),
+            str(recording.of_task(task).get("test_fold", "")),
+            listed(recording.label_counts(task)),
+        )
+        for task in recording.tasks
+    ]
+    yield Table(header, tuple(rows))
+    regressors = [*recording.regressors, *recording.other_regressors]
+    repeats = ", ".join(f"{recording.repeats([name])} of {readable(name)}" for name in regressors)
+    yield Text(f"Seed {study.get('seed', 'not known')}. Draws of labels: {repeats}.")
+    imputed = [
+        f"{name} {n} ({task})" for task, rows in (study.get("imputed_rows") or {}).items() for name, n in rows.items()
+    ]
+    if imputed:
+        yield Text(f"Rows with missing values, for which column means are used: {', '.join(imputed)}.")
+    models = study.get("pretraining") or {}
+    times = [f"{name} {facts['seconds']:.0f} s" for name, facts in models.items() if "seconds" in facts]
+    if times:
+        yield Text(f"Training of the networks: {', '.join(times)}.")
+    if isinstance(study.get("versions"), dict):
+        yield Text(f"Versions: {', '.join(f'{name} {number}' for name, number in study['versions'].items())}.")
+
+
+def measure(recording: Recording, target: Target) -> ErrorRatio | None:
+    """Compare what a target is about; None if one of the two was not measured, or not on the same draws."""
+    import pandas as pd
+
+    records, regressors = recording.records, recording.regressors
+    if target.labels is not None:
+        records = records[records["labels"].isin(target.labels)]
+    names = target.baseline.split(", ")
+    present = comparable_features(replace(recording, records=records), target.features, target.regressor)
+    if not set(names) <= set(present):
+        return None
+    if len(names) > 1:
+        best = choose_features(records, names, name=target.baseline, regressors=regressors)
+        records = pd.concat([records, best], ignore_index=True)
+    return compare(records, target.features, target.baseline, regressor=target.regressor, regressors=regressors)
+
+
+def targets(recording: Recording) -> Iterator[Block]:
+    """Ratios beside the targets; and once more on fewer draws, with more regressors to choose from."""
+    yield Text(
+        "A ratio below one is in favour of the first. The best regressor is chosen by the given labels alone, and so "
+        "is the feature set where several are named together."
+    )
+    yield _target_table(recording, TARGETS)
+    yield Text(captions.OVERALL)
+    fewer = on_fewer_repeats(recording)
+    if fewer is not None:
+        more = listed(readable(name) for name in fewer.regressors if name not in recording.regressors)
+        yield Text(f"On the first {fewer.repeats(fewer.regressors)} draws, with {more} among the regressors:")
+        yield _target_table(fewer, [target for target in TARGETS if target.regressor == BEST])
+
+
+def on_fewer_repeats(recording: Recording) -> Recording | None:
+    """The recording limited to as many draws as the next regressor has that was measured for every feature set.
+
+    None if no further regressor has several draws.
+    """
+    records = recording.records
+    cells = records[records["cv_mae"].notna()].groupby(["regressor", "task", "features", "labels"])
+    least = cells["repeat"].nunique().groupby("regressor").min()
+    further = [int(n) for name, n in least.items() if name in recording.other_regressors and n > 1]
+    if not further:
+        return None
+    fewer = replace(recording, records=records[records["repeat"] < max(further)])
+    return fewer if set(fewer.regressors) > set(recording.regressors) else None
+
+
+def _target_table(recording: Recording, chosen: Sequence[Target]) -> Table:
+    """One row for each target."""
+    rows = []
+    for target in chosen:
+        ratio = measure(recording, target)
+        names = target.baseline.split(", ")
+        against = f"the best of {listed(names)}" if len(names) > 1 else target.baseline
+        at = f", {listed(target.labels)} labels" if target.labels else ""
+        found = ("not measured", "") if ratio is None else (str(ratio), highest_cell(ratio))
+        rows.append((f"{target.features} / {against}, {readable(target.regressor)}{at}", *found, f"{target.most:.2f}"))
+    return Table(("Errors of", "Ratio", "Highest cell", "Target, at most"), tuple(rows))
+
+
+def fine_tuning(recording: Recording) -> Iterator[Block]:
+    """Fine-tuned networks beside published ones."""
+    tuned = recording.records[recording.records["regressor"] == FINE_TUNED]
+    for task, published in TRANSFER.items():
+        own = summarise(tuned[tuned["task"] == task])
+        if own.empty:
+            yield Text(f"Fine-tuning was not measured for {task}.")
+            continue
+        yield Heading(f"{task} ({recording.unit(task)})")
+        yield _beside(own, published)
+    yield Text(
+        "*Here*: on the bundled crystals, mean ± standard error over the draws. *Published*: on Matbench, with other "
+        f"crystals and folds, by {CITATION}."
+    )
+
+
+def _beside(own: pd.DataFrame, published: dict[int, dict[str, float]]) -> Table:
+    """Put measured means and published ones side by side."""
+    cells: dict[Any, Any] = {(row["features"], row["labels"]): row for _, row in own.iterrows()}
+    rows = []
+    for count in sorted({*published, *own["labels"]}):
+        row = [str(count)]
+        for start in STARTS:
+            found, known = cells.get((start, count)), published.get(count, {}).get(start)
+            row.append("" if found is None else format_cell(found["mean"], found["standard_error"], 3))
+            row.append("" if known is None else f"{known:.3f}")
+        rows.append(tuple(row))
+    header = ["Labels"]
+    for name in STARTS.values():
+        header += [f"From {name}: here", "published"]
+    return Table(tuple(header), tuple(rows))
+
+
+def published_preset(recording: Recording) -> Iterator[Block]:
+    """The published preset beside the controls it was published with."""
+    present = [name for name in _OF_PAPER if name in recording.features]
+    if "paper" not in present or not recording.regressors:
+        yield Text('The preset "paper" was not measured.')
+        return
+    comparable = comparable_features(recording, "paper", BEST)
+    ratios = [
+        (f"paper / {name}", str(ratio), highest_cell(ratio))
+        for name in present[1:]
+        if name in comparable
+        for ratio in [compare(recording.records, "paper", name, regressors=recording.regressors)]
+    ]
+    if ratios:
+        yield Table(("Errors of", "Ratio", "Highest cell"), tuple(ratios))
+        yield Text(captions.OVERALL)
+
+
+if __name__ == "__main__":
+    main()

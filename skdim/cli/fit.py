@@ -1,0 +1,212 @@
+"""`skdim fit`: learn a property from a table of labels, and report how well that went."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from skdim.cli.arguments import PATHS_HELP, add_paths, add_quiet, add_seed, jobs
+from skdim.cli.command import Command
+from skdim.cli.messages import printable, say
+from skdim.cli.names import MODELS, check_device, load_embedder
+from skdim.cli.reading import find_crystals, settle
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from skdim.cli.labels import Labels
+    from skdim.crystals.reading import CrystalRow
+    from skdim.points.pointsets import PointSets
+
+COMPOSED = ("system", "formula", "prototype", "structure")
+
+_DESCRIPTION = f"""\
+Learn a property from a table of labels: choose a regressor by cross-validation inside the labels, save it with all that
+it takes to predict, and write a report: errors beside a guess and beside Magpie statistics, a learning curve, how often
+intervals held, the hardest crystals, near-duplicates, and what did not fit.
+
+{PATHS_HELP}
+The table is .csv, .tsv or .parquet. A row belongs to the crystal that its id names: by the full path, by the path
+within an archive or folder, or by the name of the file without its suffix. What fits nothing is listed. Bounds such as
+<1E-10 and >5 are accepted, and uncertainties such as 1.23(4).
+"""
+
+_EXAMPLES = """\
+  skdim fit cifs/ --labels labels.csv --target conductivity --out model.skdim
+        and then
+  skdim predict model.skdim new_cifs/ --out predictions.csv
+  skdim fit cifs.zip --labels labels.tsv --id code --target gap --groups family --out gap.skdim
+        tested on families that were left out
+  skdim fit cifs/ --labels labels.csv --target Tc --groups system --pretrain --out tc.skdim
+        tested on composition systems that were left out; vectors trained on all the crystals in cifs/"""
+
+
+def run(args: argparse.Namespace) -> int:
+    """Fit a regressor on labelled crystals, save it, and report.
+
+    Parameters
+    ----------
+    args : Namespace
+        See `_add_arguments`.
+
+    Returns
+    -------
+    int
+        Exit code.
+
+    Raises
+    ------
+    InputError, OSError
+        If an argument, the table or the crystals cannot be used; nothing is written then.
+    """
+    from skdim.cli.labels import read_labels, read_table
+    from skdim.cli.outputs import check_place
+
+    started = time.monotonic()
+    page = args.report or args.out.with_name(f"{args.out.name}.html")
+    check_place(args.out)
+    check_place(page)
+    check_device(args.device)
+    read_table(args.labels)  # before any crystal is read
+
+    found = find_crystals(args)
+    from skdim.crystals.reading import read_files
+
+    crystals = list(read_files(found.files, column=found.column, id_column=found.id_column))
+    column = None if args.groups in COMPOSED else args.groups
+    labels = read_labels(args.labels, args.target, [c.id for c in crystals], key=args.id, groups=column)
+    embedder = _embedder(args)
+    points, code, failures = _featurized(crystals, embedder, args)
+    groups = _groups(args.groups, labels, crystals, points)
+
+    from skdim.cli.fitreport import as_text, make_report, write_page
+    from skdim.predictor import CrystalRegressor
+
+    model = CrystalRegressor(
+        embedder,
+        regressors=args.regressors.split(","),
+        transform=args.transform,
+        device=args.device,
+        on_error="nan",
+        n_jobs=args.jobs,
+        random_state=args.seed,
+        verbose=int(not args.quiet and args.pretrain),
+    )
+    model.fit(points, labels.values, groups=groups, censored=labels.sides)
+    model.ids_ = [crystals[row].id for row in model.labelled_]
+    source = f"pretrained on these {int(points.valid.sum())} crystals" if args.pretrain else str(args.model)
+    report = make_report(
+        model,
+        points,
+        [crystal.id for crystal in crystals],
+        labels.values,
+        labels.sides,
+        groups,
+        target=args.target,
+        source=source,
+        notes=labels.notes,
+        failures=failures,
+    )
+    report.seconds = time.monotonic() - started
+    for path in (args.out, page):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    model.save(args.out)
+    write_page(report, page)
+    print(printable(as_text(report)))
+    if not args.quiet:
+        say(f"wrote {args.out} and {page} in {report.seconds:.0f} s")
+    return code
+
+
+def _embedder(args: argparse.Namespace) -> Any:
+    """Return the embedder to start from: a saved one, or one to be pretrained."""
+    if not args.pretrain:
+        return load_embedder(args.model, args.device)
+
+    from skdim.embedder import DeepInfoMaxEmbedder
+
+    return DeepInfoMaxEmbedder(device=args.device, random_state=args.seed, verbose=int(not args.quiet))
+
+
+def _featurized(
+    crystals: Sequence[CrystalRow], embedder: Any, args: argparse.Namespace
+) -> tuple[PointSets, int, list[tuple[str, str]]]:
+    """Make point sets of crystals; say which failed."""
+    from sklearn.base import clone
+
+    from skdim.cli.streaming import Tally
+
+    featurizer = embedder.featurizer_ if hasattr(embedder, "featurizer_") else embedder._featurizer(embedder._preset())
+    points, failed = clone(featurizer).set_params(n_jobs=args.jobs, verbose=0).try_transform(list(crystals))
+    tally = Tally()
+    tally.count(list(crystals), failed)
+    return points, settle(tally, args.on_error, "They are left out."), tally.failures
+
+
+def _groups(name: str | None, labels: Labels, crystals: Sequence[CrystalRow], points: PointSets) -> NDArray[Any] | None:
+    """Return the groups of the crystals: of a column, or made of the crystals themselves."""
+    import numpy as np
+
+    if name is None:
+        return None
+    if name not in COMPOSED:
+        return np.array(labels.groups, dtype=object)
+
+    from skdim.evaluation import composition_groups
+
+    known = np.flatnonzero(points.valid & np.isfinite(labels.values))
+    groups = np.array([f"row {row}" for row in range(len(crystals))], dtype=object)
+    groups[known] = composition_groups([crystals[int(row)] for row in known], name)
+    return groups
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of fit."""
+    add_paths(parser, id_option="--structure-id")  # --id is that of the labels
+    parser.add_argument("--labels", type=Path, required=True, metavar="TABLE", help="table with a row for each label")
+    parser.add_argument("--target", required=True, metavar="COLUMN", help="column of the labels")
+    parser.add_argument("--id", metavar="COLUMN", help="column of names (id, name, file, ... or the first)")
+    parser.add_argument("--out", type=Path, required=True, metavar="M", help="model to write; replaced if it exists")
+    parser.add_argument("--report", type=Path, metavar="PAGE", help="report to write (the model's name with .html)")
+    known = ", ".join(MODELS)
+    parser.add_argument(
+        "--model", default="default", metavar="MODEL", help=f"vectors: a saved model or {known} (default)"
+    )
+    parser.add_argument(
+        "--pretrain", action="store_true", help="train the vectors on all the crystals instead, the unlabelled included"
+    )
+    parser.add_argument(
+        "--groups",
+        metavar="COLUMN",
+        help="test on groups that were left out: a column of the table, or "
+        f"{', '.join(COMPOSED[:-1])} or {COMPOSED[-1]} of the crystals themselves",
+    )
+    parser.add_argument(
+        "--regressors",
+        metavar="NAMES",
+        default="ridge,laplacian,gaussian,trees",
+        help="what to choose from, with commas between (ridge,laplacian,gaussian,trees)",
+    )
+    parser.add_argument(
+        "--transform",
+        choices=("auto", "none", "log10", "yeo-johnson"),
+        default="auto",
+        help="scale to learn on; auto is log10 where positive labels span a factor of 100 (auto)",
+    )
+    parser.add_argument(
+        "--on-error",
+        choices=("raise", "nan"),
+        default="nan",
+        help="how to treat unusable crystals: raise is an error that names all of them, nan leaves them out (nan)",
+    )
+    parser.add_argument("--jobs", type=jobs, default=1, metavar="N", help="processes, -1: all cores (1)")
+    parser.add_argument("--device", default="auto", help="where to compute: auto, cpu, cuda, ... (auto)")
+    add_seed(parser)
+    add_quiet(parser)
+
+
+COMMAND = Command("fit", "learn a property from a table of labels", _DESCRIPTION, _EXAMPLES, _add_arguments, run)

@@ -1,0 +1,410 @@
+"""What a fit has found, for people: errors beside a guess and Magpie, a learning curve, coverage, what to look at."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.base import clone
+
+from skdim._files import replacing
+from skdim.evaluation._applicability import nearest
+from skdim.evaluation._splitters import close, label_alike
+from skdim.predictor import TargetModel, choose
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from skdim.points.pointsets import PointSets
+    from skdim.predictor import CrystalRegressor
+
+COVERAGES = (0.5, 0.8, 0.9)
+HARDEST = 10
+_DUPLICATE = 0.05  # root mean square difference of vectors, in their standard deviations
+_PARTS = (0.25, 0.5)  # of the labels, for the learning curve
+_LEAST_PART = 10
+
+
+@dataclass
+class Report:
+    """What was found.
+
+    Attributes
+    ----------
+    target, model : str
+        Column of the labels; where the vectors come from.
+    n_crystals, n_usable, n_labelled, n_bounds : int
+        Crystals read, usable, labelled with a value, labelled with a bound.
+    folds : str
+        How the labels were cut.
+    chosen, scale : str
+        Regressor and scale.
+    errors, magpie : dict of str to float
+        Mean absolute error by cross-validation of each regressor, on the vectors and on Magpie statistics; "median"
+        is the guess.
+    r2 : float
+        Of the held-out predictions.
+    coverage : list of (float, float)
+        Share of values that intervals are to hold, and share that they held.
+    fifths : list of (float, float, float)
+        Labelled crystals by their distance from the others: mean absolute error and coverage of each fifth.
+    learning : list of (int, float)
+        Numbers of labels, and mean absolute error.
+    expected : (int, float) or None
+        Twice the labels, and what is expected of them; None where errors do not fall.
+    hardest : list of dict
+        id, value, predicted, error, nearest.
+    twins : list of dict
+        Near-duplicates among labelled crystals: ids, values.
+    notes, failures : list of str
+        What was noticed in the table; crystals that could not be used, with reasons.
+    seconds : float
+        What the fit took, the report included.
+    """
+
+    target: str
+    model: str
+    n_crystals: int
+    n_usable: int
+    n_labelled: int
+    n_bounds: int
+    folds: str
+    chosen: str
+    scale: str
+    errors: dict[str, float]
+    magpie: dict[str, float]
+    r2: float
+    coverage: list[tuple[float, float]]
+    fifths: list[tuple[float, float, float]]
+    learning: list[tuple[int, float]]
+    expected: tuple[int, float] | None
+    hardest: list[dict[str, Any]]
+    twins: list[dict[str, Any]]
+    notes: list[str]
+    failures: list[str]
+    seconds: float = 0.0
+    measured: Any = field(default=None, repr=False)
+    predicted: Any = field(default=None, repr=False)
+
+    @property
+    def error(self) -> float:
+        """Of the chosen regressor."""
+        return self.errors[self.chosen]
+
+    @property
+    def best_magpie(self) -> float:
+        """Of the regressor that is best on Magpie statistics."""
+        return min(error for name, error in self.magpie.items() if name != "median")
+
+
+def make_report(
+    model: CrystalRegressor,
+    points: PointSets,
+    ids: Sequence[str],
+    values: NDArray[np.float64],
+    sides: NDArray[np.int64],
+    groups: NDArray[Any] | None,
+    *,
+    target: str,
+    source: str,
+    notes: Sequence[str],
+    failures: Sequence[tuple[str, str]],
+) -> Report:
+    """Look at a fitted model and its labels.
+
+    Parameters
+    ----------
+    model : CrystalRegressor
+        Fitted on these, one target.
+    points : PointSets
+        C crystals.
+    ids : sequence of C str
+        Their names.
+    values, sides : ndarray of shape (C,)
+        Labels, NaN where there is none; whether they are bounds.
+    groups : ndarray of shape (C,) or None
+        Groups that were given to the fit.
+    target, source : str
+        Name of the property; where the vectors come from.
+    notes : sequence of str
+        What was noticed in the table.
+    failures : sequence of (str, str)
+        Crystals that cannot be used, with reasons.
+
+    Returns
+    -------
+    Report
+    """
+    (learned,) = model.targets_
+    labelled = model.labelled_
+    y, side = values[labelled], sides[labelled]
+    held = learned.scale.inverse(learned.conformal.held_out_)
+    exact = side == 0
+    own = None if groups is None else groups[labelled]
+    magpie = _on_magpie(points[labelled], y, own, side, model)
+    learning = [*_smaller(learned, model, y, exact), (int(exact.sum()), learned.errors[learned.name])]
+    names = [ids[row] for row in labelled]
+    return Report(
+        target=target,
+        model=source,
+        n_crystals=len(points),
+        n_usable=int(points.valid.sum()),
+        n_labelled=int(exact.sum()),
+        n_bounds=int((~exact).sum()),
+        folds=_folds_in_words(learned, own),
+        chosen=learned.name,
+        scale=learned.scale.kind,
+        errors=learned.errors,
+        magpie=magpie,
+        r2=1 - float(np.sum((held - y)[exact] ** 2) / np.sum((y[exact] - y[exact].mean()) ** 2)),
+        coverage=[(share, held_share(learned, share)) for share in COVERAGES],
+        fifths=_by_distance(learned, model.domain_.vectors, np.abs(held - y)),
+        learning=learning,
+        expected=_extrapolated(learning),
+        hardest=_hardest(names, y, held, exact, learned, model.domain_.vectors),
+        twins=_twins(names, y, points[labelled], model.domain_.vectors),
+        notes=list(notes),
+        failures=[f"{name}: {reason}" for name, reason in failures],
+        measured=np.where(exact, y, np.nan),
+        predicted=held,
+    )
+
+
+def held_share(learned: TargetModel, share: float, rows: NDArray[np.bool_] | None = None) -> float:
+    """Share of labels inside intervals that are made without their fold.
+
+    Parameters
+    ----------
+    learned : TargetModel
+        Of a target.
+    share : float
+        What the intervals are to hold.
+    rows : ndarray of bool, shape (s,), or None
+        Scored labels to look at; None is all.
+
+    Returns
+    -------
+    float
+        NaN where too few labels are left.
+    """
+    conformal = learned.conformal
+    scores, fold = conformal.scores_, conformal.fold_[conformal.scored_]
+    inside = np.zeros(len(scores), np.bool_)
+    for number in np.unique(fold):
+        others = np.sort(scores[fold != number])
+        rank = math.ceil(share * (len(others) + 1))
+        if rank > len(others):
+            return math.nan
+        inside[fold == number] = scores[fold == number] <= others[rank - 1]
+    return float(inside.mean() if rows is None else inside[rows].mean())
+
+
+def compositions(points: PointSets) -> list[dict[str, float]]:
+    """Amounts of the elements in each crystal, by symbol, as its point set has them."""
+    from pymatgen.core.periodic_table import Element
+
+    fractions = np.asarray(points.site_types.fractions, dtype=np.float64)
+    amounts = fractions[points.site_type] * np.asarray(points.multiplicity)[:, None]
+    totals = np.add.reduceat(amounts, np.asarray(points.site_offsets)[:-1], axis=0)
+    return [{Element.from_Z(int(z)).symbol: float(row[z]) for z in np.flatnonzero(row)} for row in totals]
+
+
+def formula_of(amounts: dict[str, float]) -> str:
+    """Write a composition as its reduced formula."""
+    from pymatgen.core.composition import Composition
+
+    return str(Composition(amounts).reduced_formula)
+
+
+def _on_magpie(
+    points: PointSets, y: NDArray[np.float64], groups: NDArray[Any] | None, sides: NDArray[np.int64], model: Any
+) -> dict[str, float]:
+    """Errors of the same choice on Magpie statistics of the composition."""
+    from matminer.featurizers.composition import ElementProperty
+    from pymatgen.core.composition import Composition
+
+    featurizer = ElementProperty.from_preset("magpie", impute_nan=True)
+    table = np.array([featurizer.featurize(Composition(amounts)) for amounts in compositions(points)], dtype=np.float64)
+    spread = table.std(0)
+    scaled = (table - table.mean(0)) / np.where(spread > 0, spread, 1.0)
+    weights = np.ones(len(y))
+    seed = model.seed_
+    return choose(scaled, y, weights, groups, sides, model.candidates(seed), model.transform, model.cv, seed).errors
+
+
+def _folds_in_words(learned: TargetModel, groups: NDArray[Any] | None) -> str:
+    """Say how the labels were cut."""
+    n = len(learned.conformal.fold_regressors_)
+    return f"{n} folds at random" if groups is None else f"{n} folds of whole groups ({len(set(groups))} groups)"
+
+
+def _smaller(
+    learned: TargetModel, model: CrystalRegressor, y: NDArray[np.float64], exact: NDArray[np.bool_]
+) -> list[tuple[int, float]]:
+    """Errors of the chosen regressor with parts of the labels, on the same folds."""
+    rng = np.random.default_rng(model.seed_)
+    vectors = model.domain_.vectors[learned.rows].astype(np.float64)
+    found = []
+    for part in _PARTS:
+        if part * exact.sum() < _LEAST_PART:
+            continue
+        guess = np.empty(len(y))
+        for number in range(len(learned.conformal.fold_regressors_)):
+            test = learned.conformal.fold_ == number
+            train = np.flatnonzero(~test)
+            fewer = rng.choice(train, max(2, round(part * len(train))), replace=False)
+            regressor = clone(learned.conformal.regressor).fit(vectors[fewer], learned.exact[fewer])
+            guess[test] = learned.scale.inverse(regressor.predict(vectors[test]))
+        found.append((round(part * int(exact.sum())), float(np.abs(guess - y)[exact].mean())))
+    return found
+
+
+def _extrapolated(learning: Sequence[tuple[int, float]]) -> tuple[int, float] | None:
+    """Go on along a power law to twice the labels; None where errors have not fallen so far."""
+    if len(learning) < 2:
+        return None
+    counts, errors = (np.array(column, dtype=np.float64) for column in zip(*learning, strict=True))
+    slope = float(np.polyfit(np.log(counts), np.log(errors), 1)[0])
+    if slope >= 0:
+        return None
+    return 2 * learning[-1][0], learning[-1][1] * 2.0**slope
+
+
+def _by_distance(
+    learned: TargetModel, vectors: NDArray[np.float32], errors: NDArray[np.float64]
+) -> list[tuple[float, float, float]]:
+    """Distance, error and coverage of each fifth of the labels, by the distance from those of other folds."""
+    conformal = learned.conformal
+    own = vectors[learned.rows]
+    away = np.empty(len(own))
+    for number in np.unique(conformal.fold_):
+        here = conformal.fold_ == number
+        away[here] = nearest(own[here], own[~here], 1)[0][:, 0]
+    away, errors = away[conformal.scored_], errors[conformal.scored_]
+    if len(away) < 25:
+        return []
+    fifth = np.argsort(np.argsort(away)) * 5 // len(away)
+    return [
+        (float(away[fifth == k].mean()), float(errors[fifth == k].mean()), held_share(learned, 0.9, fifth == k))
+        for k in range(5)
+    ]
+
+
+def _hardest(
+    names: Sequence[str],
+    y: NDArray[np.float64],
+    held: NDArray[np.float64],
+    exact: NDArray[np.bool_],
+    learned: TargetModel,
+    vectors: NDArray[np.float32],
+) -> list[dict[str, Any]]:
+    """The labels that models which have not seen them miss by most, on the scale they learn on."""
+    missed = np.where(exact, np.abs(learned.conformal.held_out_ - learned.exact), -1.0)
+    order = np.argsort(-missed)[: min(HARDEST, int(exact.sum()))].tolist()
+    _, others = nearest(vectors[order], vectors, min(2, len(vectors)))
+    return [
+        {
+            "id": names[row],
+            "value": float(y[row]),
+            "predicted": float(held[row]),
+            "nearest": names[next((int(o) for o in other if o != row), row)],
+        }
+        for row, other in zip(order, others, strict=True)
+    ]
+
+
+def _twins(
+    names: Sequence[str], y: NDArray[np.float64], points: PointSets, vectors: NDArray[np.float32]
+) -> list[dict[str, Any]]:
+    """Near-duplicates among the labelled crystals, those whose labels differ most first."""
+    formulas = [formula_of(amounts) for amounts in compositions(points)]
+    labels = label_alike(formulas, partial(close, vectors.astype(np.float64), _DUPLICATE))
+    found = []
+    for label in np.flatnonzero(np.bincount(labels) > 1):
+        rows: list[int] = np.flatnonzero(labels == label).tolist()
+        found.append(
+            {"formula": formulas[rows[0]], "ids": [names[r] for r in rows], "values": [float(y[r]) for r in rows]}
+        )
+    return sorted(found, key=lambda one: min(one["values"]) - max(one["values"]))
+
+
+def as_text(report: Report) -> str:
+    """Write the report for a terminal.
+
+    Parameters
+    ----------
+    report : Report
+        What was found.
+
+    Returns
+    -------
+    str
+        Some fifteen lines.
+    """
+    labels = f"{report.n_labelled} labels" + (f" and {report.n_bounds} bounds" if report.n_bounds else "")
+    lines = [
+        f"{report.target}: {labels}; {report.n_usable} of {report.n_crystals} crystals usable",
+        f"tested by {report.folds}; scale: {report.scale}; chosen: {report.chosen}",
+        "",
+        f"{'mean absolute error':34} {'vectors':>10} {'Magpie':>10}",
+    ]
+    for name, error in sorted(report.errors.items(), key=lambda item: item[1]):
+        if name == "median":
+            lines.append(f"  {'guess of the median':32} {error:10.4g} {'':>10}")
+        else:
+            mark = "  <- chosen" if name == report.chosen else ""
+            lines.append(f"  {name:32} {error:10.4g} {report.magpie[name]:10.4g}{mark}")
+    lines += ["", f"R2 of the held-out predictions: {report.r2:.3f}"]
+    held = ", ".join(f"{got:.0%} of {share:.0%}" for share, got in report.coverage if math.isfinite(got))
+    lines.append(f"intervals held: {held or 'too few labels to tell'}")
+    if report.expected:
+        lines.append(
+            f"with twice the labels ({report.expected[0]}) expect an error of about {report.expected[1]:.3g}, "
+            f"from {report.error:.3g} now"
+        )
+    elif len(report.learning) > 1:
+        lines.append("the error does not fall with the number of labels: more of the same kind will hardly help")
+    if report.twins:
+        lines.append(f"{len(report.twins)} sets of near-duplicates among the labelled crystals, see the report")
+    lines += [f"note: {note}" for note in report.notes]
+    return "\n".join(lines)
+
+
+def write_page(report: Report, path: Path) -> None:
+    """Write the report as one page that opens without a network.
+
+    Parameters
+    ----------
+    report : Report
+        What was found.
+    path : Path
+        HTML file to write.
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    from skdim.plotting import new_figure, png
+    from skdim.plotting._predictions import plot_learning_curve, plot_parity
+
+    counts, errors = zip(*report.learning, strict=True)
+    parity = partial(
+        plot_parity, report.measured, report.predicted, name=report.target, logarithmic=report.scale == "log10"
+    )
+    curve = partial(
+        plot_learning_curve, counts, errors, expected=report.expected, unit=report.target, guess=report.errors["median"]
+    )
+    pictures = {}
+    for name, draw in {"parity": parity, "curve": curve}.items():
+        figure = new_figure(4.6, 4.2)
+        draw(ax=figure.subplots())
+        pictures[name] = base64.b64encode(png(figure)).decode()
+    page = Environment(loader=PackageLoader("skdim.cli"), autoescape=True, undefined=StrictUndefined)
+    page.filters["short"] = lambda value: f"{value:.4g}"
+    page.filters["percent"] = lambda value: f"{value:.0%}" if math.isfinite(value) else "too few"
+    with replacing(path) as draft:
+        draft.write_text(page.get_template("fit.html").render(report=report, pictures=pictures), encoding="utf-8")

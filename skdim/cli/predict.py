@@ -1,0 +1,165 @@
+"""`skdim predict`: predict a property with intervals, and say how far to trust each prediction."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from skdim.cli.arguments import PATHS_HELP, add_paths, add_reading, at_least
+from skdim.cli.command import Command
+from skdim.cli.messages import say
+from skdim.cli.names import check_device
+from skdim.cli.reading import find_crystals, settle
+from skdim.exceptions import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from skdim._crystalmodel import CrystalModel
+
+SUFFIXES = (".csv", ".parquet")
+
+_DESCRIPTION = f"""\
+Predict crystals with a model that `skdim fit` wrote: one row for each input, in order, with the columns
+  id          as `skdim embed` gives it
+  prediction  in the units of the labels
+  lower       ends of an interval that holds the true value of 90% of crystals like the labelled ones
+  upper
+  distance    to the nearest labelled crystal, in the model's own measure
+  percentile  share of the labelled crystals, in percent, that have a nearer neighbour among themselves
+  nearest_1   ids of the three nearest labelled crystals
+  flags       what no labelled crystal has: elements, so many sites, disorder
+
+{PATHS_HELP}"""
+
+_EXAMPLES = """\
+  skdim predict model.skdim new_cifs/ --out predictions.csv
+  skdim predict model.skdim new.zip POSCAR --out predictions.parquet --coverage 0.8 --on-error nan"""
+
+
+def run(args: argparse.Namespace) -> int:
+    """Predict crystals, a chunk at a time, and write a table.
+
+    Parameters
+    ----------
+    args : Namespace
+        See `_add_arguments`.
+
+    Returns
+    -------
+    int
+        Exit code.
+
+    Raises
+    ------
+    InputError, OSError
+        If an argument or a crystal cannot be used; nothing is written then.
+    """
+    from skdim.cli.outputs import check_place
+
+    if args.out.suffix.lower() not in SUFFIXES:
+        raise InputError(f"--out {str(args.out)!r} must end in {' or '.join(SUFFIXES)}")
+    check_device(args.device)
+    model = load_model(args.model)
+    found = find_crystals(args)
+    check_place(args.out)
+
+    import pandas as pd
+
+    from skdim.cli.streaming import Tally, featurized
+
+    featurizer, tally = model.embedder_.featurizer_.set_params(n_jobs=args.jobs, verbose=0), Tally()
+    model.set_params(device=args.device)
+    model.embedder_.set_params(device=args.device)
+    parts = []
+    for ids, points in featurized(found, featurizer, args.batch, tally, progress=not args.quiet):
+        if not tally.failures or args.on_error == "nan":
+            frame = model.predict_frame(points, args.coverage)
+            frame.insert(0, "id", ids)
+            parts.append(frame)
+    code = settle(tally, args.on_error, "Their predictions are empty.")
+    table = pd.concat(parts, ignore_index=True)
+    write_table(table, args.out)
+    if not args.quiet:
+        flagged = int((table["prediction"].notna() & (table["flags"] != "")).sum())
+        say(f"wrote {args.out}: {len(table)} rows, {flagged} with something that no labelled crystal has")
+    return code
+
+
+def load_model(path: Path) -> CrystalModel:
+    """Load a model that `skdim fit` wrote, of whichever class it is.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Raises
+    ------
+    InputError
+        If there is none, or it is damaged.
+    """
+    from skdim._crystalmodel import read_model
+    from skdim.predictor import CrystalRegressor
+
+    if not path.is_file():
+        raise InputError(f"{str(path)!r} is not a file; a model that `skdim fit` wrote is needed")
+    header, _ = read_model(path)
+    classes: dict[str, type[CrystalModel]] = {"CrystalRegressor": CrystalRegressor}
+    if header["kind"] not in classes:
+        raise InputError(f"{str(path)!r} is a saved {header['kind']!r}; accepted are {', '.join(classes)}")
+    return classes[header["kind"]].load(path)
+
+
+def write_table(table: pd.DataFrame, path: Path) -> None:
+    """Write a table, complete or not at all; texts so that a spreadsheet shows them and does nothing else with them.
+
+    Parameters
+    ----------
+    table : DataFrame
+        With a default index.
+    path : Path
+        With one of `SUFFIXES`. Parquet keeps texts as they are.
+    """
+    from skdim._files import replacing
+    from skdim.cli.outputs import spreadsheet_text
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    texts = [name for name in table.columns if table[name].dtype == object]
+    with replacing(path) as draft:
+        if path.suffix.lower() == ".parquet":
+            table.astype(dict.fromkeys(texts, "string")).to_parquet(draft, index=False)
+            return
+        shown = table.copy()
+        for name in texts:
+            shown[name] = [None if cell is None else spreadsheet_text(str(cell)) for cell in shown[name]]
+        shown.to_csv(draft, index=False, float_format="%.6g", lineterminator="\n")
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of predict."""
+    parser.add_argument("model", type=Path, metavar="MODEL", help="what `skdim fit` wrote")
+    add_paths(parser)
+    parser.add_argument("--out", type=Path, required=True, metavar="TABLE", help="table to write: .csv or .parquet")
+    parser.add_argument(
+        "--coverage", type=share, default=0.9, metavar="SHARE", help="share of values that intervals are to hold (0.9)"
+    )
+    parser.add_argument(
+        "--batch", type=at_least(1), default=1024, metavar="N", help="crystals in memory at once (1024)"
+    )
+    add_reading(parser, "rows without a prediction")
+
+
+def share(text: str) -> float:
+    """Read a number between 0 and 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"must be a number between 0 and 1, got {text!r}")
+    return value
+
+
+COMMAND = Command("predict", "predict with intervals", _DESCRIPTION, _EXAMPLES, _add_arguments, run)

@@ -1,0 +1,332 @@
+"""Errors of regressors trained on each feature set with few labels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from joblib import Parallel, delayed
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from skdim.evaluation._features import compute_features, standardise
+from skdim.evaluation._kernel_ridge import mean_distances
+from skdim.evaluation._records import COLUMNS, NO_FEATURES
+from skdim.evaluation._regressors import NamedRegressor, resolve_regressors
+from skdim.evaluation._repeats import Repeat, draw_repeats
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+DEFAULT_REGRESSORS = ("median", "ridge", "kernel_ridge", "random_forest", "extra_trees")
+_ROWS = 256  # of a block of distances
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What the regressors have to predict.
+
+    Attributes
+    ----------
+    name : str
+        Of the task, in the records.
+    y : ndarray of shape (n,)
+        Targets.
+    pool, test : ndarray of int
+        Rows that may be learned from, and rows of the test fold.
+    """
+
+    name: str
+    y: NDArray[np.float64]
+    pool: NDArray[np.int64]
+    test: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """One feature set as the regressors take it.
+
+    Attributes
+    ----------
+    name : str
+        In the records.
+    columns : ndarray of shape (n, d)
+        Standardised.
+    distances : ndarray of shape (n, l), or None
+        Mean absolute differences from the l rows that are ever labelled; filled for these and the test fold.
+    place : ndarray of int, shape (n,), or None
+        Column of ``distances`` of a row.
+    """
+
+    name: str
+    columns: NDArray[np.float64]
+    distances: NDArray[np.float32] | None = None
+    place: NDArray[np.int64] | None = None
+
+    def of(
+        self, regressor: NamedRegressor, rows: NDArray[np.int64], labelled: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """Return what a regressor takes: the rows themselves, or their distances from the labelled ones."""
+        if not regressor.pairwise or self.distances is None or self.place is None:
+            return self.columns[rows]
+        return self.distances[np.ix_(rows, self.place[labelled])].astype(np.float64)
+
+
+def label_efficiency(
+    features: Mapping[str, Any],
+    y: Any,
+    test_mask: Any,
+    *,
+    structures: Any = None,
+    label_counts: Sequence[int] = (50, 100, 250, 1000),
+    regressors: Sequence[str] | Mapping[str, Any] = DEFAULT_REGRESSORS,
+    n_repeats: int | Mapping[int, int] = 20,
+    cv: int | None = 5,
+    task: str = "",
+    random_state: Any = 0,
+    n_jobs: int | None = None,
+    verbose: int = 0,
+) -> pd.DataFrame:
+    """Measure how well regressors predict from each feature set when few labels are known.
+
+    Each repeat draws labels at random from the rows outside the test fold (the pool). Every regressor is trained on
+    the labelled rows of every feature set, so all differences are paired. All feature sets are treated alike: their
+    columns are standardised on the pool and clipped to three deviations. What a regressor chooses, it chooses by
+    cross-validation on the labels it is given; the test fold serves only for the errors in the records.
+
+    Parameters
+    ----------
+    features : mapping of str to array-like of shape (n, d) or transformer
+        Feature sets by name. A transformer, such as a `DeepInfoMaxEmbedder`, is cloned and fitted on the structures of
+        the pool; one in scikit-learn's FrozenEstimator is used as it is. NaN becomes the column's mean, with a warning.
+    y : array-like of shape (n,)
+        Targets.
+    test_mask : array-like of bool, shape (n,)
+        True for the rows of the test fold.
+    structures : collection of n crystals or PointSets, optional
+        What transformers take.
+    label_counts : sequence of int, default=(50, 100, 250, 1000)
+        Numbers of labels.
+    regressors : sequence of str, or mapping of str to regressor
+        Keys of `skdim.evaluation.REGRESSORS`: "median", "linear", "ridge", "kernel_ridge", "mlp", "random_forest",
+        "extra_trees", and the last two with "_cv"; or regressors by name. A pairwise regressor is given mean absolute
+        column differences between rows.
+    n_repeats : int or mapping of int to int, default=20
+        Draws for each number of labels, or for all of them.
+    cv : int or None, default=5
+        Folds of the error that is estimated on the labels alone, by which `choose_regressor` chooses. None saves the
+        refits of regressors that do not compute it anyway; it is NaN for them.
+    task : str, default=""
+        Name of the task in the records.
+    random_state : int, RandomState instance or None, default=0
+        Decides the draws and seeds the regressors. The records of a draw depend on it, the number of labels and the
+        number of the draw, not on what else is measured.
+    n_jobs : int or None, default=None
+        Processes, -1 for all cores; the records are the same for any number, ``seconds`` excepted.
+    verbose : int, default=0
+        1 shows a progress bar.
+
+    Returns
+    -------
+    DataFrame
+        One row for each draw, feature set and regressor: ``task``, ``features``, ``regressor``, ``labels``, ``repeat``,
+        ``cv_mae`` (on the labels), ``mae``, ``rmse`` and ``r2`` (on the test fold, in the units of y), ``seconds``.
+        Regressors that ignore the features appear once, with features "none".
+
+    Raises
+    ------
+    ValueError, TypeError
+        If lengths differ, y is not finite, there are fewer rows in the pool than labels asked for, a regressor is
+        unknown, or a feature set is called "none".
+
+    Examples
+    --------
+    >>> from skdim.evaluation import label_efficiency, magpie_statistics
+    >>> from skdim.datasets import load_band_gap
+    >>> gaps = load_band_gap()
+    >>> records = label_efficiency(
+    ...     {"Magpie": magpie_statistics(gaps.data[:200])}, gaps.target[:200], gaps.test_mask[:200],
+    ...     label_counts=[50], regressors=["median", "ridge"], n_repeats=2,
+    ... )
+    >>> records[["features", "regressor", "labels", "repeat"]].values.tolist()
+    [['none', 'median', 50, 0], ['none', 'median', 50, 1], ['Magpie', 'ridge', 50, 0], ['Magpie', 'ridge', 50, 1]]
+    """
+    import pandas as pd
+
+    targets = check_targets(task, y, test_mask)
+    chosen = resolve_regressors(regressors)
+    repeats = sorted(draw_repeats(targets.pool, label_counts, n_repeats, random_state, cv), key=lambda r: -r.labels)
+    check_feature_names(features)
+    arrays = compute_features(features, structures, targets.pool, len(targets.y))
+    rounds = {NO_FEATURES: [one for one in chosen if one.ignores_features]}
+    rounds |= {name: [one for one in chosen if not one.ignores_features] for name in arrays}
+    arrays[NO_FEATURES] = np.zeros((len(targets.y), 1))
+    records: list[dict[str, Any]] = []
+    with progress_bar(len(repeats) * sum(map(len, rounds.values())), verbose) as bar:
+        for name, its_regressors in rounds.items():
+            wanted = [(regressor, repeat) for repeat in repeats for regressor in its_regressors]
+            for record in train(name, arrays.pop(name), targets, wanted, cv=cv, n_jobs=n_jobs):
+                records.append(record)
+                bar.update()
+    # In the order in which things were asked for.
+    place = {name: k for k, name in enumerate([*rounds, *(one.name for one in chosen)])}
+    counts = [int(n) for n in label_counts]
+    records.sort(key=lambda r: (place[r["features"]], place[r["regressor"]], counts.index(r["labels"]), r["repeat"]))
+    return pd.DataFrame.from_records(records, columns=list(COLUMNS))
+
+
+def check_feature_names(features: Any) -> None:
+    """Refuse the name that the records keep for regressors without features."""
+    if NO_FEATURES in features:
+        raise ValueError(
+            f"features has the name {NO_FEATURES!r}, which the records keep for regressors that ignore features."
+        )
+
+
+def check_targets(name: str, y: Any, test_mask: Any) -> Targets:
+    """Check the targets and the test fold.
+
+    Parameters
+    ----------
+    name : str
+        Of the task, in the records.
+    y : array-like of shape (n,)
+        Targets.
+    test_mask : array-like of bool, shape (n,)
+        True for the rows of the test fold.
+
+    Returns
+    -------
+    Targets
+
+    Raises
+    ------
+    ValueError
+        If a target is not finite, or the mask does not leave rows on both sides.
+    """
+    targets, mask = np.asarray(y, np.float64), np.asarray(test_mask)
+    if targets.ndim != 1:
+        raise ValueError(f"y must have one target a row, got shape {targets.shape}.")
+    bad = np.flatnonzero(~np.isfinite(targets))
+    if len(bad):
+        raise ValueError(
+            f"y is {targets[bad[0]]} in row {bad[0]} and not finite in {len(bad)} rows; pass the labelled rows only."
+        )
+    if mask.dtype != bool or mask.shape != targets.shape:
+        raise ValueError(
+            f"test_mask must hold booleans in the shape of y, {targets.shape}, got {mask.dtype} of shape {mask.shape}."
+        )
+    pool, test = np.flatnonzero(~mask), np.flatnonzero(mask)
+    if not len(pool) or len(test) < 2:
+        raise ValueError(
+            f"test_mask must leave at least two rows in the test fold and some outside, got {len(test)} of "
+            f"{len(mask)} rows in the test fold."
+        )
+    return Targets(name, targets, pool, test)
+
+
+def train(
+    name: str,
+    columns: NDArray[np.float64],
+    targets: Targets,
+    wanted: Sequence[tuple[NamedRegressor, Repeat]],
+    *,
+    cv: int | None,
+    n_jobs: int | None,
+    run: Callable[..., dict[str, Any]] | None = None,
+) -> Iterator[dict[str, Any]]:
+    """Train regressors on draws of labels, each on one feature set.
+
+    Parameters
+    ----------
+    name : str
+        Of the feature set.
+    columns : ndarray of shape (n, d)
+        The feature set, not standardised.
+    targets : Targets
+        What to predict.
+    wanted : sequence of (NamedRegressor, Repeat)
+        Which regressor is trained on which labels.
+    cv : int or None
+        Folds of the error estimated on the labels.
+    n_jobs : int or None
+        Processes, unless joblib.parallel_config names another backend.
+    run : callable, optional
+        Runs each training in its process: given the regressor, the repeat, a function and its arguments, it returns the
+        record, which the function computes.
+
+    Yields
+    ------
+    dict
+        The record of each, in order, as soon as it and those before it are there.
+    """
+    if not wanted:
+        return
+    wanted = [(regressor.on_distances(), repeat) for regressor, repeat in wanted]
+    # One thread a job for linear algebra: several jobs share the cores, and sums are the same for any number of jobs.
+    with threadpool_limits(1, "blas"):
+        inputs = _inputs(name, columns, targets, wanted, n_jobs)
+        jobs = (
+            delayed(run or _run)(regressor, repeat, _record, (inputs, regressor, repeat, targets, cv))
+            for regressor, repeat in wanted
+        )
+        # Processes: in threads, the forests' own Parallel would change the filters of warnings for good.
+        yield from Parallel(n_jobs=n_jobs, return_as="generator")(jobs)
+
+
+def _inputs(
+    name: str,
+    columns: NDArray[np.float64],
+    targets: Targets,
+    wanted: Sequence[tuple[NamedRegressor, Repeat]],
+    n_jobs: int | None,
+) -> Inputs:
+    """Standardise a feature set, and compute distances if a regressor asks for them."""
+    standard = standardise(name, columns, targets.pool)
+    if not any(regressor.pairwise for regressor, _ in wanted):
+        return Inputs(name, standard)
+    labelled = np.unique(np.concatenate([repeat.rows for _, repeat in wanted]))
+    rows = np.union1d(labelled, targets.test)
+    blocks = np.array_split(rows, math.ceil(len(rows) / _ROWS))
+    parts = Parallel(n_jobs=n_jobs, prefer="threads")(
+        delayed(mean_distances)(standard[block], standard[labelled]) for block in blocks
+    )
+    distances, place = np.empty((len(standard), len(labelled)), np.float32), np.full(len(standard), -1)
+    for block, part in zip(blocks, parts, strict=True):
+        distances[block] = part
+    place[labelled] = np.arange(len(labelled))
+    return Inputs(name, standard, distances, place)
+
+
+def _run(
+    regressor: NamedRegressor, repeat: Repeat, train: Callable[..., dict[str, Any]], arguments: tuple[Any, ...]
+) -> dict[str, Any]:
+    """Train without keeping the record."""
+    return train(*arguments)
+
+
+def _record(
+    inputs: Inputs, regressor: NamedRegressor, repeat: Repeat, targets: Targets, cv: int | None
+) -> dict[str, Any]:
+    """Train one regressor on one draw and record its errors."""
+    with threadpool_limits(1, "blas"):  # again, for this may be another process
+        scores = regressor.evaluate(
+            inputs.of(regressor, repeat.rows, repeat.rows),
+            targets.y[repeat.rows],
+            inputs.of(regressor, targets.test, repeat.rows),
+            targets.y[targets.test],
+            seed=repeat.seed,
+            cv=cv,
+        )
+    names = {"task": targets.name, "features": inputs.name, "regressor": regressor.name}
+    return {**names, "labels": repeat.labels, "repeat": repeat.number, **scores}
+
+
+def progress_bar(total: int, verbose: int) -> Any:
+    """Progress bar over so many trainings, on stderr."""
+    from tqdm.auto import tqdm
+
+    return tqdm(total=total, desc="training", unit="regressor", disable=not verbose)

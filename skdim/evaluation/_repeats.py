@@ -1,0 +1,103 @@
+"""Random draws of labels, the same for every feature set and regressor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from skdim._parameters import check, integer, optional
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """Labels drawn at random.
+
+    Attributes
+    ----------
+    labels, number : int
+        How many labels, and which draw of that many.
+    rows : ndarray of int, shape (labels,)
+        The labelled rows, in random order, so that consecutive ones serve as folds.
+    seed : int
+        For the regressors.
+    """
+
+    labels: int
+    number: int
+    rows: NDArray[np.int64]
+    seed: int
+
+
+def draw_repeats(
+    pool: NDArray[np.int64],
+    label_counts: Sequence[int],
+    n_repeats: int | Mapping[int, int],
+    random_state: Any,
+    cv: int | None = None,
+) -> list[Repeat]:
+    """Draw labels from the pool, again and again.
+
+    Parameters
+    ----------
+    pool : ndarray of int, shape (p,)
+        Rows that may be labelled.
+    label_counts : sequence of int
+        Numbers of labels.
+    n_repeats : int or mapping of int to int
+        Draws for each number of labels, or for all of them.
+    random_state : int, RandomState instance or None
+        With an int, a draw depends on it, the number of labels and the number of the draw alone.
+    cv : int or None
+        Folds for which there must be enough labels.
+
+    Returns
+    -------
+    list of Repeat
+
+    Raises
+    ------
+    ValueError
+        If a number of labels is too small, larger than the pool or given twice, if a number of draws is missing, or if
+        cv is below 2.
+    TypeError
+        If label_counts is no collection.
+
+    Examples
+    --------
+    >>> [repeat.labels for repeat in draw_repeats(np.arange(9), [2, 3], {2: 1, 3: 2}, 0)]
+    [2, 3, 3]
+    """
+    check("cv", cv, optional(integer(2)))
+    if not isinstance(label_counts, Iterable):
+        raise TypeError(f"label_counts must be a list, got {label_counts!r}; write [{label_counts!r}].")
+    least = max(2, cv or 0)
+    bad = [n for n in label_counts if not isinstance(n, int | np.integer) or not least <= n <= len(pool)]
+    if bad or not len(label_counts):
+        raise ValueError(
+            f"label_counts must be integers from {least} (two, and one for each of the cv={cv} folds) to {len(pool)} "
+            f"(the rows outside the test fold), got {list(label_counts)!r}."
+        )
+    if len(set(label_counts)) < len(label_counts):
+        raise ValueError(f"label_counts must be distinct, got {list(label_counts)!r}.")
+    number = {n: n_repeats.get(n, 0) if isinstance(n_repeats, Mapping) else n_repeats for n in label_counts}
+    if not all(isinstance(k, int | np.integer) and k > 0 for k in number.values()):
+        raise ValueError(
+            f"n_repeats must be an integer >= 1, or one for each of label_counts={list(label_counts)}, "
+            f"got {n_repeats!r}."
+        )
+    base = int(check_random_state(random_state).randint(2**31 - 1))
+    return [_draw(pool, labels, k, base) for labels, count in number.items() for k in range(count)]
+
+
+def _draw(pool: NDArray[np.int64], labels: int, number: int, base: int) -> Repeat:
+    """Draw once."""
+    order, of_regressors = np.random.SeedSequence([base, labels, number]).spawn(2)
+    rows = np.random.default_rng(order).permutation(pool)[:labels]
+    return Repeat(int(labels), number, rows, int(of_regressors.generate_state(1)[0] >> 1))

@@ -1,0 +1,161 @@
+"""What to measure next: batches that teach most, or that may hold the best value, by a Gaussian process on vectors.
+
+skmatter has farthest point sampling and scikit-activeml many strategies; neither is used, since the first admits no
+scikit-learn from 1.9 on and the second would raise the least versions of numpy, scipy and matplotlib, for what is a
+rank-one update of a covariance.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.linalg import solve_triangular
+from scipy.stats import norm
+from sklearn.metrics.pairwise import euclidean_distances
+
+from skdim._parameters import check_choice, check_number
+from skdim.evaluation._readouts import KernelRegressor
+from skdim.exceptions import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+GOALS = ("information", "best", "both")
+_MOST = 3000  # of a pool, whose covariance is kept; of more, those of which the model is least sure
+
+
+def suggest(
+    vectors: Any, labels: Any, pool: Any, n: int = 10, goal: str = "information", maximize: bool = True
+) -> NDArray[np.int64]:
+    r"""Choose crystals of a pool to be measured next, as one batch.
+
+    A Gaussian process (Matérn kernel, its strength by likelihood) is fitted to the labels. One crystal is chosen after
+    the other; after each the variances are what they will be when it has been measured, whatever its value.
+
+    Parameters
+    ----------
+    vectors : array-like of shape (k, d)
+        Of the labelled crystals.
+    labels : array-like of shape (k,)
+        Their values, on a scale on which differences count alike, such as a logarithm.
+    pool : array-like of shape (m, d)
+        Vectors of the crystals to choose from.
+    n : int, default=10
+        Crystals in the batch.
+    goal : {"information", "best", "both"}, default="information"
+        - "information": the crystal whose measurement lowers the variances of the whole pool by most in sum.
+        - "best": the crystal of the highest expected improvement over the best value, where what was chosen before is
+          taken to have the value that is expected of it.
+        - "both": by turns, the first for the best value.
+    maximize : bool, default=True
+        Whether the best value is the largest.
+
+    Returns
+    -------
+    ndarray of int64, shape (n,)
+        Rows of the pool, in the order in which they were chosen.
+
+    Raises
+    ------
+    InputError
+        If a parameter is not accepted, or the pool has fewer rows.
+
+    References
+    ----------
+    .. [1] D. A. Cohn, Z. Ghahramani, M. I. Jordan, "Active learning with statistical models", J. Artif. Intell. Res. 4
+       (1996) 129.
+    .. [2] D. Ginsbourger, R. Le Riche, L. Carraro, "Kriging is well-suited to parallelize optimization", in
+       Computational Intelligence in Expensive Optimization Problems (2010) 131.
+
+    Examples
+    --------
+    >>> known = np.array([[0.0], [0.1], [0.2], [0.9]])
+    >>> pool = np.array([[0.05], [0.55], [1.0]])
+    >>> suggest(known, [0.0, 0.1, 0.2, 0.9], pool, n=1).tolist()
+    [1]
+    >>> suggest(known, [0.0, 0.1, 0.2, 0.9], pool, n=1, goal="best").tolist()
+    [2]
+    """
+    check_choice("goal", goal, GOALS)
+    check_number("n", n, "whole numbers of at least 1", whole=True, least=1)
+    known, y = np.asarray(vectors, dtype=np.float64), np.asarray(labels, dtype=np.float64)
+    rest = np.asarray(pool, dtype=np.float64)
+    if n > len(rest):
+        raise InputError(f"n={n}, but the pool has {len(rest)} crystals; at most as many can be chosen.")
+    model = KernelRegressor("matern", "likelihood").fit(known, y if maximize else -y)
+    mean, std = model.predict(rest, return_std=True)
+    best = float(model.predict(known).max())
+    rows = np.arange(len(rest))
+    if len(rest) > _MOST:
+        promise = std if goal == "information" else mean + 2 * std
+        rows = np.sort(np.argsort(-promise)[: max(_MOST, n)])
+    chosen = _greedy(_covariance(model, rest[rows]), mean[rows], best, model, n, goal)
+    found: NDArray[np.int64] = rows[chosen]
+    return found
+
+
+def _covariance(model: KernelRegressor, pool: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Covariance of the values of a pool, given the labels, without their noise, (m, m)."""
+    lower = np.linalg.cholesky(_matern(model.rows_, model.rows_, model.gamma_) + np.diag(model.alpha_ / model.weights_))
+    known = solve_triangular(lower, _matern(model.rows_, pool, model.gamma_), lower=True, check_finite=False)
+    covariance: NDArray[np.float64] = _matern(pool, pool, model.gamma_) - known.T @ known
+    return model.scale_**2 * covariance
+
+
+def _matern(first: NDArray[np.float64], second: NDArray[np.float64], gamma: float) -> NDArray[np.float64]:
+    """The kernel of the model, by products of matrices: of a pool with itself that is many times faster."""
+    r = gamma * euclidean_distances(first, second) / np.sqrt(first.shape[1])
+    kernel: NDArray[np.float64] = (1 + r) * np.exp(-r)
+    return kernel
+
+
+def _greedy(
+    covariance: NDArray[np.float64],  # (m, m), changed in place
+    mean: NDArray[np.float64],  # (m,)
+    best: float,
+    model: KernelRegressor,
+    n: int,
+    goal: str,
+) -> list[int]:
+    """Choose one row after the other, each measured with the noise of the labels."""
+    noise = model.scale_**2 * model.alpha_
+    chosen: list[int] = []
+    for turn in range(n):
+        variance = np.maximum(covariance.diagonal(), 0.0)
+        if goal == "best" or (goal == "both" and turn % 2 == 0):
+            score = expected_improvement(mean, np.sqrt(variance), best)
+        else:
+            score = np.einsum("ij,ij->i", covariance, covariance) / (variance + noise)
+        score[chosen] = -np.inf
+        row = int(np.argmax(score))
+        chosen.append(row)
+        best = max(best, float(mean[row]))
+        column = covariance[:, row].copy()
+        covariance -= np.outer(column, column / (variance[row] + noise))
+    return chosen
+
+
+def expected_improvement(mean: NDArray[np.float64], std: NDArray[np.float64], best: float) -> NDArray[np.float64]:
+    """By how much normally distributed values are expected to exceed the best one, counting only those that do.
+
+    Parameters
+    ----------
+    mean, std : ndarray of shape (m,)
+        Of the values.
+    best : float
+        The largest so far.
+
+    Returns
+    -------
+    ndarray of shape (m,)
+
+    Examples
+    --------
+    >>> expected_improvement(np.array([2.0, 1.0]), np.array([0.0, 1.0]), 1.0).round(4).tolist()
+    [1.0, 0.3989]
+    """
+    ahead = mean - best
+    away = np.clip(ahead / np.maximum(std, 1e-300), -30, 30)  # beyond that the densities are zero
+    gain: NDArray[np.float64] = ahead * norm.cdf(away) + std * norm.pdf(away)
+    return gain

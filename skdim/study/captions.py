@@ -1,0 +1,138 @@
+"""What the tables and pictures of a study show, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from skdim.evaluation import REFERENCE_FEATURES
+from skdim.evaluation._records import BEST
+from skdim.study.blocks import listed, readable
+from skdim.study.encoders import PRETRAININGS
+from skdim.study.finetuning import OTHER
+
+if TYPE_CHECKING:
+    from skdim.study.recording import Recording
+
+
+def measured(recording: Recording, task: str, regressors: Sequence[str]) -> str:
+    """Say on which crystals, with which labels and how often something was measured.
+
+    Parameters
+    ----------
+    recording : Recording
+        Of the study.
+    task : str
+        One of its tasks.
+    regressors : sequence of str
+        Regressors that are shown, "best" for all that are chosen from.
+
+    Returns
+    -------
+    str
+    """
+    facts, unit = recording.of_task(task), recording.unit(task)
+    size, pool = facts.get("test_fold"), facts.get("training_fold")
+    chosen = [name for one in regressors for name in (recording.regressors if one == BEST else [one])]
+    seed, repeats = recording.study.get("seed"), recording.repeats(chosen)
+    fewer = " (regressors with fewer draws have the first of them)" if " to " in repeats else ""
+    return (
+        f"Mean absolute error for {task}{f' in {unit}' if unit else ''}, on the fixed test fold"
+        f"{f' of {size:,} crystals' if size else ''}. Labels are drawn at random from "
+        f"{f'the {pool:,} crystals of the training fold' if pool else 'the training fold'}; {repeats} "
+        f"draws for each number of labels, the same for every feature set and regressor{fewer}"
+        f"{f'; seed {seed}' if seed is not None else ''}."
+    )
+
+
+def choice(recording: Recording) -> str:
+    """Say what the best regressor is chosen from.
+
+    Parameters
+    ----------
+    recording : Recording
+        Of the study.
+
+    Returns
+    -------
+    str
+    """
+    if not recording.regressors:
+        return (
+            "No regressor was measured for every feature set with an error estimated from the labels alone, so no best "
+            "regressor is chosen."
+        )
+    left = [readable(name) for name in recording.other_regressors]
+    rest = f" Not chosen from: {listed(left)}." if left else ""
+    return (
+        "The best regressor is, for each feature set and draw, the one with the lowest cross-validated error on the "
+        f"given labels, never on the test fold, among {listed(readable(name) for name in recording.regressors)}.{rest}"
+    )
+
+
+def testing(recording: Recording, baseline: str) -> str:
+    """Say what the paired comparisons are and what they hold for.
+
+    Parameters
+    ----------
+    recording : Recording
+        Of the study.
+    baseline : str
+        Feature set to compare with.
+
+    Returns
+    -------
+    str
+    """
+    known = len(recording.pool_sizes) == len(recording.tasks)
+    overlap = (
+        "r being the number of labels over the size of the training fold, which is the share two draws have in common"
+        if known
+        else "where the size of the training fold is not known, r is taken as zero, which makes p too small"
+    )
+    return (
+        f"Each cell: error divided by that of {baseline} on the same draws (geometric mean over the draws) with its "
+        "95% interval; the mean difference in units of the target; the p-value of a two-sided corrected resampled "
+        "t-test (Nadeau and Bengio, Machine Learning 52 (2003) 239) on the logarithms of the ratios, with the variance "
+        f"of the mean raised from s²/J to (1/J + r/(1 - r)) s², {overlap}. p-values are adjusted by Holm's procedure "
+        "for all cells of a feature set, over the tasks; bold where below 0.05. All this holds for this test fold and "
+        "these vectors: other test crystals and other pretrainings would widen the intervals."
+    )
+
+
+def feature_sets(names: Sequence[str]) -> str:
+    """Say what the feature sets are.
+
+    Parameters
+    ----------
+    names : sequence of str
+        In the records; those that do not come with the package are left out.
+
+    Returns
+    -------
+    str
+        "" if nothing is known about any.
+    """
+    known = {name: pretraining.summary for name, pretraining in PRETRAININGS.items()}
+    known |= {name: reference.summary for name, reference in REFERENCE_FEATURES.items()}
+    known[OTHER] = "fine-tuning that starts from a network trained on all labels of another property"
+    found = [f"{name}: {known[name]}" for name in names if name in known]
+    return f"Feature sets. {'; '.join(found)}." if found else ""
+
+
+OVERALL = (
+    "Geometric means over all cells (task and number of labels) of the ratio of mean errors, with 95% intervals from "
+    "resampling the draws, the same ones for both; below one is better than the baseline. Resampling treats the draws "
+    "as independent, so where labels are a large part of the training fold the intervals are somewhat too narrow."
+)
+BOXES = (
+    "Boxes span the quartiles over the draws, the line is the median, whiskers reach to the last draw within one and a "
+    "half box heights, dots are draws beyond; with fewer than five draws, each is a marker. Hatched boxes are encoders "
+    "before training. Logarithmic axis."
+)
+CURVES = "Means over the draws; bands are 95% intervals of the mean (Student's t). Both axes are logarithmic."
+ERRORS = "Mean ± standard error over the draws; the lowest mean of each column is bold."
+MAPS = (
+    "Each point is a crystal of the test fold, placed by its vector: neighbours have similar vectors. Labels only "
+    "colour the points."
+)

@@ -1,0 +1,127 @@
+"""Trainings that are finished, kept so that a study that was stopped continues where it was."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import joblib
+import numpy as np
+
+from skdim._files import digest
+
+if TYPE_CHECKING:
+    from skdim.evaluation._repeats import Repeat
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """Finished trainings on one feature set of one task.
+
+    Each is kept by joblib.Memory as soon as it ends, in the process that did it.
+
+    Attributes
+    ----------
+    folder : Path
+        Of all finished trainings of a study.
+    basis : str
+        Digest of everything that decides these trainings, except for the regressor and the draw of labels.
+    """
+
+    folder: Path
+    basis: str
+
+    def find(self, regressor: Any, repeat: Repeat) -> Record | None:
+        """Return the record of a training, None if it is not finished or its file is damaged.
+
+        Parameters
+        ----------
+        regressor : regressor
+            Not fitted.
+        repeat : Repeat
+            The labels.
+
+        Returns
+        -------
+        dict or None
+        """
+        once, key = self._once(), self._key(regressor, repeat)
+        if not once.check_call_in_cache(key, _missing, ()):
+            return None
+        try:
+            record: Record = once(key, _missing, ())
+        except LookupError:
+            return None
+        return record
+
+    def run(self, regressor: Any, repeat: Repeat, train: Callable[..., Record], arguments: tuple[Any, ...]) -> Record:
+        """Train, and keep the record.
+
+        Parameters
+        ----------
+        regressor : regressor
+            Not fitted.
+        repeat : Repeat
+            The labels.
+        train : callable
+            Returns the record, given the arguments.
+        arguments : tuple
+            For it.
+
+        Returns
+        -------
+        dict
+        """
+        record: Record = self._once()(self._key(regressor, repeat), train, arguments)
+        return record
+
+    def _once(self) -> Any:
+        """`_call`, but for what is kept."""
+        return joblib.Memory(self.folder, verbose=0).cache(_call, ignore=["train", "arguments"])
+
+    def _key(self, regressor: Any, repeat: Repeat) -> str:
+        """Digest of a training."""
+        return basis_of(self.basis, regressor, repeat.labels, repeat.number)
+
+
+def _call(key: str, train: Callable[..., Record], arguments: tuple[Any, ...]) -> Record:
+    """Train; the key alone says what is done."""
+    return train(*arguments)
+
+
+def _missing() -> Record:
+    """Say that a file that was there could not be read."""
+    raise LookupError
+
+
+def basis_of(*parts: Any) -> str:
+    """Digest arrays and texts as they are, what JSON can hold by its JSON, and other objects by their state.
+
+    Parameters
+    ----------
+    *parts : object
+        What a result depends on.
+
+    Returns
+    -------
+    str
+        Hexadecimal; the same in every process.
+
+    Examples
+    --------
+    >>> basis_of(np.arange(3), {"a": 1}) == basis_of(np.arange(3), {"a": 1}) != basis_of(np.arange(4), {"a": 1})
+    True
+    """
+    return digest(*(part if isinstance(part, np.ndarray | str) else _text(part) for part in parts))
+
+
+def _text(part: Any) -> str:
+    """JSON of plain values, the hash of the state of others, each with its kind."""
+    if isinstance(part, int | float | dict | list | tuple | None):
+        return f"json {json.dumps(part, sort_keys=True)}"
+    return f"state {joblib.hash(part)}"

@@ -1,0 +1,141 @@
+"""`skdim fit` and `skdim predict` on a folder of files and a table, as a newcomer uses them."""
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from pymatgen.io.cif import CifWriter
+
+from skdim import CrystalRegressor
+from skdim.cli import main
+from skdim.cli.exits import BAD_INPUT, SOME_FAILED
+from skdim.datasets import load_elastic_moduli
+
+N = 60
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    """Files, some of them disordered, a table of labels, and a model that the command has fitted."""
+    folder = tmp_path_factory.mktemp("fit")
+    bunch = load_elastic_moduli(target="K_VRH")
+    (folder / "cifs" / "deep").mkdir(parents=True)
+    (folder / "new").mkdir()
+    rows = ["code,K,family"]
+    for k in range(N + 10):
+        crystal, name = bunch.data[k].copy(), bunch.material_id[k]
+        if k % 10 == 0:
+            first = crystal.composition.elements[0]
+            crystal.replace_species({first: {first: 0.5, "Rb": 0.5}})
+        where = "new" if k >= N else ("cifs/deep" if k % 2 else "cifs")
+        CifWriter(crystal).write_file(folder / where / f"{name}.cif")
+        if k < N:
+            label = f"{bunch.target[k]:.5g}" if k else f"<{bunch.target[k] * 2:.5g}"
+            rows.append(f"{name}{'.cif' if k % 3 else ''},{label},{k % 7}")
+    (folder / "cifs" / "=cmd|' !A0.cif").write_text((folder / "cifs" / f"{bunch.material_id[0]}.cif").read_text())
+    (folder / "cifs" / "broken.cif").write_text("data_x\n_cell_length_a 3\n")
+    (folder / "labels.csv").write_text("\n".join([*rows, "mp-none,3,0", f"{bunch.material_id[3]},oops,0"]))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def fitted(place) -> tuple[int, Path]:
+    out = place / "model.skdim"
+    words = ["fit", str(place / "cifs"), "--labels", str(place / "labels.csv"), "--target", "K", "--quiet"]
+    return main([*words, "--out", str(out), "--id", "code", "--regressors", "ridge,laplacian"]), out
+
+
+def test_fit_writes_a_model_and_a_report_that_says_what_did_not_fit(fitted) -> None:
+    code, out = fitted
+    assert code == SOME_FAILED
+    model = CrystalRegressor.load(out)
+    assert len(model.targets_[0].conformal.scores_) >= N - 4
+    assert model.errors_[0][model.chosen_[0]] < model.errors_[0]["median"] / 2
+    page = Path(f"{out}.html").read_text()
+    for words in ("mp-none", "broken.cif", "oops", "1 upper and 0 lower bounds", "Magpie", "data:image/png;base64"):
+        assert words in page
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    assert "<script" not in page
+
+
+def test_predict_writes_a_row_for_each_input_that_no_spreadsheet_obeys(place, fitted) -> None:
+    _, out = fitted
+    table = place / "predictions.csv"
+    words = ["predict", str(out), str(place / "new"), str(place / "cifs"), "--quiet", "--out", str(table)]
+    assert main(words) == BAD_INPUT  # one file is broken
+    assert not table.exists()
+    assert main([*words, "--on-error", "nan"]) == SOME_FAILED
+    found = pd.read_csv(table)
+    assert found.columns.tolist() == [
+        "id", "prediction", "lower", "upper", "distance", "percentile", "nearest_1", "nearest_2", "nearest_3", "flags",
+    ]  # fmt: skip
+    assert len(found) == N + 12
+    usable = found[found["prediction"].notna()]
+    assert 1 <= len(found) - len(usable) <= 5
+    assert (usable["lower"] < usable["upper"]).all()
+    assert not found["id"].str.startswith(("=", "+", "-", "@")).any()
+    own = usable[usable["id"].str.contains("/cifs/")]
+    assert (own["distance"] < 1e-6).mean() > 0.9
+    assert main([*words[:-1], str(place / "p.parquet"), "--on-error", "nan", "--coverage", "0.5"]) == SOME_FAILED
+    exact = pd.read_parquet(place / "p.parquet")
+    np.testing.assert_allclose(exact["prediction"], found["prediction"], rtol=1e-5)
+    assert (exact["upper"] - exact["lower"]).mean() < (found["upper"] - found["lower"]).mean()
+
+
+def test_members_of_an_archive_and_groups_of_a_column(place, tmp_path, capsys) -> None:
+    with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
+        for file in sorted((place / "cifs").rglob("mp-*.cif"))[:30]:
+            archive.write(file, f"inside/{file.name}")
+    words = ["fit", str(tmp_path / "set.zip"), "--labels", str(place / "labels.csv"), "--target", "K", "--quiet"]
+    words += ["--groups", "family", "--regressors", "ridge", "--out", str(tmp_path / "m.skdim")]
+    assert main(words) != BAD_INPUT
+    assert "7 folds of whole groups (7 groups)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"--target": "Q"}, "--target 'Q' is no column"),
+        ({"--labels": "none.csv"}, "is not a file"),
+        ({"--model": "nothing"}, "'nothing' is not a file"),
+        ({"--target": "family", "--id": "K"}, "no row of"),
+    ],
+)
+def test_arguments_that_cannot_be_used(place, tmp_path, capsys, change: dict, words: str) -> None:
+    given = {"--labels": str(place / "labels.csv"), "--target": "K", "--out": str(tmp_path / "m.skdim"), **change}
+    assert main(["fit", str(place / "cifs"), *(word for pair in given.items() for word in pair)]) == BAD_INPUT
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "m.skdim").exists()
+
+
+def test_too_few_labels_are_said_with_the_least_that_is_needed(place, tmp_path, capsys) -> None:
+    (tmp_path / "few.csv").write_text("\n".join((place / "labels.csv").read_text().splitlines()[:5]))
+    words = ["fit", str(place / "cifs"), "--labels", str(tmp_path / "few.csv"), "--target", "K"]
+    assert main([*words, "--out", str(tmp_path / "m.skdim")]) == BAD_INPUT
+    said = capsys.readouterr().err
+    assert "y has 3 labelled usable rows beside 1 that are bounds only; at least 10 are needed" in said
+
+
+def test_what_is_no_model_is_refused(place, tmp_path, capsys) -> None:
+    for name in ("labels.csv", "none"):
+        words = ["predict", str(place / name), str(place / "new"), "--out", str(tmp_path / "p.csv")]
+        assert main(words) == BAD_INPUT
+    assert main(["predict", "x", str(place / "new"), "--out", str(tmp_path / "p.xlsx")]) == BAD_INPUT
+    assert "must end in .csv or .parquet" in capsys.readouterr().err
+
+
+def test_suggest_prints_and_writes_crystals_that_are_not_labelled_yet(place, fitted, tmp_path, capsys) -> None:
+    _, out = fitted
+    words = ["suggest", str(out), str(place / "new"), str(place / "cifs"), "--quiet", "--on-error", "nan", "--n", "4"]
+    assert main(words) == SOME_FAILED
+    assert len(capsys.readouterr().out.splitlines()) == 5
+    for goal in ("information", "best", "both"):
+        assert main([*words, "--goal", goal, "--out", str(tmp_path / "next.csv")]) == SOME_FAILED
+        found = pd.read_csv(tmp_path / "next.csv")
+        assert len(found) == 4
+        assert found["id"].str.contains("/new/").all()
+    assert main([*words, "--goal", "best", "--smallest", "--out", str(tmp_path / "s.csv")]) == SOME_FAILED
+    down = pd.read_csv(tmp_path / "s.csv")
+    assert down["prediction"][0] < found["prediction"][0]

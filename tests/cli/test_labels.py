@@ -1,0 +1,133 @@
+"""Rows of a table find their crystals, and what is in a cell is read as it is meant."""
+
+import numpy as np
+import pytest
+
+from skdim.cli.labels import read_labels, stem
+from skdim.exceptions import InputError
+
+IDS = ["cifs/a.cif", "cifs/deep/b.cif.gz", "set.zip/x/c.cif", "mp-1", "set.zip/y/d.cif", "other/d.cif"]
+
+
+def labels(tmp_path, text: str, target: str = "gap", name: str = "t.csv", **given):
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    return read_labels(tmp_path / name, target, IDS, **{"key": None, "groups": None, **given})
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("cifs/a.cif", 0),
+        ("./cifs/a.cif", 0),
+        ("a.cif", 0),
+        ("a", 0),
+        ("deep/b.cif.gz", 1),
+        ("b", 1),
+        ("x/c.cif", 2),
+        ("c.cif", 2),
+        ("mp-1", 3),
+        ("y/d.cif", 4),
+        ("other/d.cif", 5),
+    ],
+)
+def test_a_row_finds_its_crystal_by_path_by_member_or_by_stem(tmp_path, name: str, place: int) -> None:
+    found = labels(tmp_path, f"id,gap\n{name},1.5\n")
+    assert np.flatnonzero(np.isfinite(found.values)).tolist() == [place]
+
+
+def test_what_fits_nothing_or_too_much_is_listed(tmp_path) -> None:
+    found = labels(tmp_path, "id,gap\na,1\nd,2\nzzz,3\n")
+    assert np.isfinite(found.values).sum() == 1
+    notes = " ".join(found.notes)
+    assert "1 row of the table without a crystal: zzz" in notes
+    assert "would fit several crystals, and label none: d" in notes
+    assert "5 crystals without a row in the table" in notes
+
+
+@pytest.mark.parametrize(
+    ("cell", "value", "side"),
+    [
+        ("1.5", 1.5, 0),
+        (" 1e-3 ", 1e-3, 0),
+        ("<1E-10", 1e-10, -1),
+        ("<= 2", 2.0, -1),
+        ("≤2", 2.0, -1),
+        (">5", 5.0, 1),
+        ("≥ .5", 0.5, 1),
+        ("1.23(4)", 1.23, 0),
+        ("1.2 ± 0.3", 1.2, 0),
+        ("1.2+/-0.3", 1.2, 0),
+        ("−3", -3.0, 0),
+        ("", np.nan, 0),
+        ("n/a", np.nan, 0),
+        ("-", np.nan, 0),
+        ("about 3", np.nan, 0),
+        ("inf", np.nan, 0),
+        ("1e999", np.nan, 0),
+        ("1,5", np.nan, 0),
+    ],
+)
+def test_a_cell_is_read_as_it_is_meant(tmp_path, cell: str, value: float, side: int) -> None:
+    found = labels(tmp_path, f'id,gap\na,"{cell}"\nb,7\n')
+    assert found.values[0] == value or (np.isnan(found.values[0]) and np.isnan(value))
+    assert found.sides[0] == side
+    unread = [note for note in found.notes if "cannot be read" in note]
+    assert bool(unread) == (cell in ("about 3", "inf", "1e999", "1,5"))
+
+
+def test_of_several_rows_for_one_crystal_the_median_counts_and_bounds_only_where_there_is_no_value(tmp_path) -> None:
+    found = labels(tmp_path, "id,gap\na,1\na.cif,2\ncifs/a.cif,9\nb,<3\nb,<2\nc,>1\nc,<3\nmp-1,<9\nmp-1,4\n")
+    assert found.values[:4].tolist() == [2.0, 2.0, 2.0, 4.0]
+    assert found.sides[:4].tolist() == [0, -1, 0, 0]
+    assert any("4 crystals with several labels" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+def test_commas_semicolons_and_tabs_and_a_byte_order_mark(tmp_path, mark: str) -> None:
+    lines = (mark.join(["code", "gap", "family"]), mark.join(["a", "1", "f"]))
+    found = labels(tmp_path, "\ufeff" + "\n".join(lines), key="code")
+    assert found.values[0] == 1.0
+
+
+def test_groups_come_from_a_column_and_crystals_without_a_row_stand_alone(tmp_path) -> None:
+    found = labels(tmp_path, "id,gap,family\na,1,f\nb,2,f\nc,3,\n", groups="family")
+    assert found.groups[:2] == ["f", "f"]
+    assert len(set(found.groups[2:])) == 4
+
+
+def test_classes_are_texts_and_rows_that_disagree_count_as_missing(tmp_path) -> None:
+    found = labels(tmp_path, "id,gap\na,metal\nb,insulator\nc,metal\nc.cif,insulator\n", classes=True)
+    assert found.values[:3] == ["metal", "insulator", ""]
+    assert found.n_labelled == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "given", "words"),
+    [
+        ("id,gap\na,1\n", {"target": "Gap"}, "--target 'Gap' is no column of .*its columns are id, gap"),
+        ("id,gap\na,1\n", {"key": "code"}, "--id 'code' is no column"),
+        ("id,gap\na,1\n", {"groups": "family"}, "--groups 'family' is no column"),
+        (
+            "id,gap\nq,1\n",
+            {},
+            "no row of .* fits a crystal: its column 'id' has 'q', and the crystals are 'cifs/a",
+        ),
+        ("gap\n1\n", {}, "has no column of ids"),
+        ("", {}, "cannot be read as a table"),
+        ('id,gap\na,"1\n', {}, "cannot be read as a table"),
+    ],
+)
+def test_tables_that_cannot_be_used(tmp_path, text: str, given: dict, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        labels(tmp_path, text, **given)
+
+
+def test_a_table_that_is_not_there(tmp_path) -> None:
+    with pytest.raises(InputError, match="is not a file"):
+        read_labels(tmp_path / "none.csv", "gap", IDS, key=None, groups=None)
+
+
+def test_stems() -> None:
+    assert [stem(name) for name in ("a.cif", "x/y.tar.gz/b.CIF.GZ", "a.b.cif", "POSCAR", ".cif", "c:\\x\\d.cif")] == [
+        "a", "b", "a.b", "POSCAR", ".cif", "d",
+    ]  # fmt: skip

@@ -1,0 +1,43 @@
+"""Crystals, features and records that several files of tests share.
+
+The package is imported when they are asked for: libraries of matminer change the filters of warnings on import, which
+has to happen where a test file is collected.
+"""
+
+import numpy as np
+import pytest
+
+from tests.evaluation.toy import toy
+
+
+@pytest.fixture(scope="module")
+def energies():
+    from skdim.datasets import load_formation_energy
+
+    bunch = load_formation_energy()
+    for name in ("data", "target", "test_mask", "material_id"):
+        bunch[name] = bunch[name][:400]
+    return bunch
+
+
+@pytest.fixture(scope="module")
+def magpie(energies):
+    from skdim.evaluation import magpie_statistics
+
+    return magpie_statistics(energies.data)
+
+
+@pytest.fixture(scope="module")
+def records(energies, magpie):
+    from skdim.evaluation import label_efficiency
+
+    sets = {"Magpie": magpie, "few columns": magpie.iloc[:, ::12]}
+    return label_efficiency(
+        sets, energies.target, energies.test_mask, label_counts=(30, 100), n_repeats=2, task="energy", random_state=7
+    )
+
+
+@pytest.fixture
+def task():
+    X, y = toy(120, 6)
+    return X, y, np.arange(120) % 4 == 0

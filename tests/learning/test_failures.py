@@ -1,0 +1,172 @@
+"""Trainings that are stopped, fail or meet odd numbers: what was learned before stays, and what to do is said."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import BayesianRidge, Ridge
+
+from skdim import DeepInfoMaxEmbedder, LabelMaskingRegressor, SiteNetRegressor
+from tests.handmade import salt
+from tests.learning.test_training import Stopped, stop
+from tests.small import bundled, bundled_points
+
+N = 24
+SMALL: dict[str, Any] = {"encoder_params": {"width": 8}, "random_state": 0, "batch_pairs": 300}
+
+
+def embedder(**params: Any) -> DeepInfoMaxEmbedder:
+    return DeepInfoMaxEmbedder(**{**SMALL, "max_epochs": 1, **params})
+
+
+def regressor(**params: Any) -> SiteNetRegressor:
+    start = embedder().fit(bundled_points(N))
+    return SiteNetRegressor(start, **{"max_epochs": 3, "batch_pairs": 300, "random_state": 0, **params})
+
+
+def labels() -> np.ndarray:
+    return bundled(N)[1]
+
+
+def answers(model: Any) -> np.ndarray:
+    points = bundled_points(N)
+    return np.asarray(model.transform(points) if hasattr(model, "transform") else model.predict(points))
+
+
+def test_an_embedder_whose_next_fit_fails_is_as_it_was() -> None:
+    model = embedder().fit(bundled_points(N))
+    before, featurizer = answers(model), model.featurizer_
+    for wrong in ({"max_epochs": 3, "learning_rate": 1e30}, {"embedding_dim": 10**6}, {"preset": "best"}):
+        other = copy.copy(model).set_params(**wrong)
+        with pytest.raises((ValueError, FloatingPointError)):
+            other.fit(bundled_points(N))
+        assert other.featurizer_ is featurizer
+        assert np.array_equal(answers(other.set_params(**{name: getattr(model, name) for name in wrong})), before)
+
+
+def test_a_regressor_whose_next_fit_fails_is_as_it_was() -> None:
+    model = regressor().fit(bundled_points(N), labels())
+    before = answers(model)
+    with pytest.raises(FloatingPointError, match="lower learning_rate"):
+        model.set_params(learning_rate=1e30).fit(bundled_points(N), labels())
+    assert np.array_equal(answers(model), before)
+    with pytest.raises(ValueError, match="at least two different"):
+        model.fit(bundled_points(N), np.ones(N))
+    assert np.array_equal(answers(model), before)
+
+
+def test_a_masking_regressor_whose_next_fit_fails_is_as_it_was() -> None:
+    model = LabelMaskingRegressor(embedder(), Ridge(10.0)).fit(bundled_points(N), labels())
+    before = answers(model)
+    with pytest.raises(FloatingPointError):
+        model.set_params(embedder__learning_rate=1e30).fit(bundled_points(N)[:12], labels()[:12])
+    with pytest.raises(ValueError, match="alpha"):
+        model.set_params(embedder__learning_rate=None, regressor__alpha=-1).fit(bundled_points(N)[:12], labels()[:12])
+    assert np.array_equal(answers(model), before)
+    assert len(model.labelled_) == N
+
+
+def test_an_interrupt_of_a_fine_tuning_keeps_the_members_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = regressor(n_ensemble=3)
+    whole = copy.deepcopy(model).fit(bundled_points(N), labels())
+    stop(monkeypatch, KeyboardInterrupt, epoch=3, batch=1)
+    with (
+        pytest.warns(UserWarning, match="1 of 3 members, and the last one has the weights of the best of 2 epochs"),
+        pytest.raises(KeyboardInterrupt),
+    ):
+        model.fit(bundled_points(N), labels())
+    assert [row["train_loss"] for row in model.history_] == [row["train_loss"] for row in whole.history_[:2]]
+    assert np.isfinite(answers(model)).all()
+
+
+@pytest.mark.parametrize("n_ensemble", [1, 2])
+def test_a_stopped_fine_tuning_goes_on_as_if_it_had_not_been(
+    n_ensemble: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {"n_ensemble": n_ensemble, "validation_fraction": 0.2, "learning_rate": 3e-3}
+    whole = regressor(**given).fit(bundled_points(N), labels())
+    with monkeypatch.context() as patch:
+        stop(patch, Stopped, epoch=2, batch=2)
+        with pytest.raises(Stopped):
+            regressor(checkpoint_dir=tmp_path, **given).fit(bundled_points(N), labels())
+    resumed = regressor(checkpoint_dir=tmp_path, **given).fit(bundled_points(N), labels())
+    assert np.array_equal(answers(resumed), answers(whole))
+    assert [row["train_loss"] for row in resumed.history_] == [row["train_loss"] for row in whole.history_]
+    with pytest.raises(ValueError, match="written by a training on other data"):
+        regressor(checkpoint_dir=tmp_path, **given).fit(bundled_points(N), -labels())
+    with pytest.raises(ValueError, match="random_state must be an integer where checkpoint_dir is given"):
+        regressor(checkpoint_dir=tmp_path, random_state=None).fit(bundled_points(N), labels())
+
+
+def test_a_masking_regressor_gives_both_of_its_parts_checkpoints(tmp_path: Path) -> None:
+    tuned = SiteNetRegressor(max_epochs=1, random_state=0)
+    LabelMaskingRegressor(embedder(), tuned, checkpoint_dir=tmp_path).fit(bundled_points(N), labels())
+    assert (tmp_path / "embedder" / "checkpoint.safetensors").is_file()
+    assert (tmp_path / "regressor" / "member_0.safetensors").is_file()
+    with pytest.raises(ValueError, match="checkpoint_dir must be None or the path of a folder, got 3"):
+        LabelMaskingRegressor(embedder(), tuned, checkpoint_dir=3).fit(bundled_points(N), labels())
+
+
+def test_a_training_that_ends_far_above_its_start_is_an_error() -> None:
+    with pytest.raises(FloatingPointError, match=r"the training diverged: the lowest loss .*lower learning_rate"):
+        embedder(learning_rate=1e3, max_epochs=2, validation_fraction=0.0).fit(bundled_points(N))
+
+
+def test_equal_crystals_have_equal_finite_vectors_however_short_they_are() -> None:
+    vectors = embedder(embedding_dim=4).fit_transform([salt()] * 6)
+    assert np.isfinite(vectors).all()
+    assert np.abs(vectors - vectors[0]).max() < 1e-3
+
+
+@pytest.mark.parametrize("unit", [2.0**900, 2.0**-900])
+def test_units_of_any_size_change_no_prediction_but_by_the_unit(unit: float) -> None:
+    one = answers(regressor().fit(bundled_points(N), labels()))
+    assert np.array_equal(answers(regressor().fit(bundled_points(N), unit * labels())), unit * one)
+
+
+@pytest.fixture
+def double() -> Iterator[None]:
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(before)
+
+
+@pytest.mark.usefixtures("double")
+@pytest.mark.parametrize("params", [{}, {"preset": "paper", "encoder_params": {"width": 8}}])
+def test_double_precision_as_torch_s_default_is_no_obstacle(params: dict[str, Any], tmp_path: Path) -> None:
+    structures = bundled(N)[0]
+    model = embedder(**params).fit(structures)
+    vectors = model.transform(structures)
+    assert vectors.dtype == np.float32
+    assert np.isfinite(vectors).all()
+    model.save(tmp_path / "m")
+    assert np.array_equal(DeepInfoMaxEmbedder.load(tmp_path / "m").transform(structures), vectors)
+    tuned = SiteNetRegressor(model, max_epochs=1, random_state=0).fit(structures, labels())
+    assert np.isfinite(tuned.predict(structures)).all()
+
+
+def test_fits_in_several_threads_are_those_of_one_and_draw_from_no_global_generator() -> None:
+    before, wanted = torch.get_rng_state(), answers(embedder(max_epochs=2).fit(bundled_points(N)))
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: answers(embedder(max_epochs=2).fit(bundled_points(N))), range(8)))
+    assert all(np.array_equal(one, wanted) for one in found)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_deviations_come_from_a_regressor_that_has_them() -> None:
+    points, y = bundled_points(N), labels()
+    mean, spread = LabelMaskingRegressor(embedder(), BayesianRidge()).fit(points, y).predict(points, return_std=True)
+    assert mean.shape == spread.shape == (N,)
+    assert (spread > 0).all()
+    tuned = SiteNetRegressor(max_epochs=0, n_ensemble=2, random_state=0)
+    assert len(LabelMaskingRegressor(embedder(), tuned).fit(points, y).predict(points, return_std=True)) == 2
+    with pytest.raises(ValueError, match=r"return_std=True needs a regressor whose predict .*Ridge\(\)"):
+        LabelMaskingRegressor(embedder(), Ridge()).fit(points, y).predict(points, return_std=True)

@@ -1,0 +1,32 @@
+"""Memory of one large crystal: a process of its own, whose peak is looked at."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+EMBED = """
+import resource
+import numpy as np
+from pymatgen.core import Lattice, Structure
+from skdim import DeepInfoMaxEmbedder
+from skdim.datasets import load_band_gap
+
+embedder = DeepInfoMaxEmbedder(preset="paper", max_epochs=0, random_state=0).fit(load_band_gap().data[:20])
+rng = np.random.default_rng(0)
+places = np.stack(np.meshgrid(*[np.arange(13)] * 3), -1).reshape(-1, 3)[:2000] + rng.uniform(-0.1, 0.1, (2000, 3))
+crystal = Structure(Lattice.cubic(2.6 * 13), rng.choice(["Si", "O", "Na", "Al"], 2000), places / 13)
+vector = embedder.transform([crystal])
+assert np.isfinite(vector).all()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if __import__("sys").platform == "darwin" else 1024))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="the module resource is not there")
+def test_the_paper_s_preset_embeds_two_thousand_sites_within_a_gibibyte() -> None:
+    """Four million pairs; the imports are in it too."""
+    done = subprocess.run([sys.executable, "-c", EMBED], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 2**30
