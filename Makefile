@@ -106,6 +106,7 @@ bench: $(VENV)/.ready ## speed against YARDSTICK=script on DATA=crystals, scalin
 	$(PY) benchmarks/stages.py --out benchmarks/stages.json
 	$(PY) benchmarks/levers.py --out benchmarks/levers.json
 	$(PY) benchmarks/processes.py --out benchmarks/processes.json
+	$(PY) benchmarks/reading.py --out benchmarks/reading.json
 
 docs: $(VENV)/.ready ## the documentation, in docs/_build/html; a warning is an error
 	@rm -rf docs/generated

@@ -46,6 +46,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
     for file in record.write(report, options.out, "intervals"):
         print(f"Written to {file}")
+    options.out.with_suffix(".csv").write_text(table_of(rows), encoding="utf-8")
+
+
+def table_of(rows: Sequence[dict[str, Any]]) -> str:
+    """Write the rows as the table of the documentation: share held and mean width of each method."""
+    methods = list(dict.fromkeys(row["method"] for row in rows))
+    lines = ['"Task","Labels",' + ",".join(f'"{method}"' for method in methods)]
+    for task, labels in dict.fromkeys((row["task"], row["labels"]) for row in rows):
+        cells = {
+            r["method"]: f"{r['coverage']:.1%} / {r['width']:.3g}"
+            for r in rows
+            if (r["task"], r["labels"]) == (task, labels)
+        }
+        lines.append(f'"{task}",{labels},' + ",".join(f'"{cells[method]}"' for method in methods))
+    return "\n".join(lines) + "\n"
 
 
 def measured(repeats: int, jobs: int) -> list[dict[str, Any]]:

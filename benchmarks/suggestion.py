@@ -40,6 +40,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"{row['task']:30} {row['way']:12} {row['mae_50']:10.4g} {row['mae_100']:10.4g} {labels:>13} {left:>14}")
     for file in record.write({**record.surroundings(), "settings": settings, "rows": rows}, options.out, "suggestion"):
         print(f"Written to {file}")
+    options.out.with_suffix(".csv").write_text(table_of(rows), encoding="utf-8")
+
+
+def table_of(rows: Sequence[dict[str, Any]]) -> str:
+    """Write the rows as the table of the documentation."""
+    labels, left = "Labels to the error of random choice at 100", "Of the pool better than the best found at 50"
+    lines = [f'"Task","Chosen by","MAE at 50","MAE at 100","{labels}","{left}"']
+    for row in rows:
+        labels = f"{row['labels']:.0f} ± {row['labels_error']:.0f}"
+        left = f"{row['left']:.2%} ± {row['left_error']:.2%}"
+        lines.append(f'"{row["task"]}","{row["way"]}",{row["mae_50"]:.3g},{row["mae_100"]:.3g},"{labels}","{left}"')
+    return "\n".join(lines) + "\n"
 
 
 def measured(repeats: int, jobs: int) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from types import GenericAlias
 
 import skdim
 
-sys.path.insert(0, str(Path(__file__).parent))  # for from_code and from_benchmarks
+sys.path.insert(0, str(Path(__file__).parent))  # for the extensions beside this file
 os.environ.setdefault("MPLBACKEND", "Agg")  # the examples are run, on machines without a screen
 
 project = "skdim"
@@ -27,6 +27,7 @@ extensions = [
     "from_benchmarks",
     "myst_parser",
     "from_code",
+    "house",
 ]
 templates_path = ["_templates"]
 exclude_patterns = ["_build"]

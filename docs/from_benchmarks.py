@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,18 @@ def title(column: str) -> str:
     return _TITLES.get(column) or column.replace("_seconds", ", s").replace("_mebibytes", ", MiB above start")
 
 
+def plain(value: float) -> str:
+    """Write a number with up to four digits that count, and never with an exponent.
+
+    >>> plain(10000), plain(0.00390625), plain(132752), plain(2.5)
+    ('10,000', '0.003906', '132,752', '2.5')
+    """
+    if value == round(value) or abs(value) >= 1000:
+        return f"{round(value):,}"
+    digits = max(3 - math.floor(math.log10(abs(value))), 0)
+    return f"{value:,.{digits}f}".rstrip("0").rstrip(".")
+
+
 def unit_costs(record: dict[str, Any]) -> dict[str, float]:
     """Cost of one crystal on one core, from the largest measurement: seconds of each stage and bytes."""
     store, files, threads = record["store"][-1], record["files"][-1], record["settings"]["threads"]
@@ -51,7 +64,7 @@ def unit_costs(record: dict[str, Any]) -> dict[str, float]:
 def measured_rows(record: dict[str, Any], kind: str) -> list[list[str]]:
     """One of the tables as it was measured."""
     rows = record[kind]
-    return [[title(column) for column in rows[0]], *([f"{value:,.4g}" for value in row.values()] for row in rows)]
+    return [[title(column) for column in rows[0]], *([plain(value) for value in row.values()] for row in rows)]
 
 
 def exponent_rows(record: dict[str, Any]) -> list[list[str]]:

@@ -1,6 +1,7 @@
 """What the pages and the README show: their code runs as it stands, their commands and links exist."""
 
 import doctest
+import importlib
 import re
 import shlex
 from pathlib import Path
@@ -59,3 +60,16 @@ def test_links_of_the_readme_lead_somewhere():
     here = [link for link in links if not link.startswith("https://")]
     assert here
     assert [link for link in here if not (ROOT / link).exists()] == []
+
+
+def test_the_picture_of_the_house_shows_every_module_of_the_contracts(monkeypatch):
+    pytest.importorskip("sphinx")
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    house = importlib.import_module("house")
+    shown = house.house_svg(house.storeys())
+    names = {file.stem for package in ("points", "network") for file in (ROOT / "skdim" / package).glob("*.py")}
+    names |= {
+        path.stem for path in (ROOT / "skdim").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()
+    }
+    for name in names - {"__init__"}:
+        assert re.search(rf"\b{name}\b", shown), name

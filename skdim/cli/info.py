@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from skdim.cli.command import Command
 from skdim.cli.exits import OK
 from skdim.cli.messages import printable
 from skdim.cli.names import MODELS, model_file
-from skdim.exceptions import InputError
 
 _DESCRIPTION = """\
-Show a saved model's settings and training record: its preset and parameters, the crystals and epochs it was trained
-with, its losses, the columns of its vectors, the versions it was made with, and the sha256 of the file.
+Show a saved model's settings and training record: its parameters, the crystals and epochs it was trained with, its
+losses, the columns of its vectors, the versions it was made with, and the sha256 of the file. Other files that skdim
+writes are known too: fitted and fine-tuned models, checkpoints, folders of point sets, and tables of vectors.
 """
 
 _EXAMPLES = """\
@@ -22,7 +23,7 @@ _EXAMPLES = """\
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print what a saved embedder is, and how it was trained.
+    """Print what a file holds.
 
     Parameters
     ----------
@@ -37,21 +38,18 @@ def run(args: argparse.Namespace) -> int:
     Raises
     ------
     InputError, OSError
-        If the file is not a saved embedder.
+        If skdim did not write the file, or it is damaged.
     """
     from skdim.cli.modelfile import as_json, as_text, facts_of
 
-    try:
-        facts = facts_of(model_file(args.model))
-    except ValueError as error:  # documented: the file is no saved embedder
-        raise InputError(str(error)) from error
+    facts = facts_of(args.model if Path(args.model).is_dir() else model_file(args.model))
     print(as_json(facts) if args.json else printable(as_text(facts)))
     return OK
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of info."""
-    parser.add_argument("model", metavar="FILE", help=f"a saved model, or {' or '.join(MODELS)}")
+    parser.add_argument("model", metavar="FILE", help=f"a file that skdim wrote, or {' or '.join(MODELS)}")
     parser.add_argument("--json", action="store_true", help="everything, as JSON")
 
 

@@ -1,63 +1,251 @@
-"""The file of a saved embedder in; what it is and how it came to be, as facts, text or JSON, out."""
+"""What `skdim info` shows of a file: its kind, told by its content, its settings and its record, as text or JSON."""
 
 from __future__ import annotations
 
 import json
 import math
 import os
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from skdim._files import file_digest
+from skdim.exceptions import InputError
 
+if TYPE_CHECKING:
+    from skdim.learning.states import TrainingRecord
+
+Facts = dict[str, Any]
 _OPERATION = ("cache_dir", "checkpoint_dir", "device", "n_jobs", "on_error", "verbose")
+_SHOWN = 6  # items of a list that the text shows
 
 
-def facts_of(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read what there is to know about a saved embedder.
+def facts_of(path: str | os.PathLike[str]) -> Facts:
+    """Read what there is to know about a file that skdim wrote.
 
     Parameters
     ----------
     path : str or path
-        What ``DeepInfoMaxEmbedder.save`` or ``skdim pretrain`` wrote.
+        A saved embedder, regressor, classifier or label-masking model, a checkpoint, a folder of point sets, or a table
+        of vectors.
 
     Returns
     -------
     dict
-        JSON-able: path, sha256, bytes, preset, parameters (of the embedder), changed (those that are not at their
-        defaults), featurizer, model (its shape), data (rows that were read, and how many of them failed; None if
-        the file does not say), epochs, best_epoch (a row of the history, or None), history, columns, versions.
+        JSON-able: ``kind``, ``path``, ``bytes``, ``sha256`` (of files), and what belongs to the kind.
 
     Raises
     ------
-    FileNotFoundError, ValueError
-        If the file is no saved embedder.
+    InputError
+        If the file is none of these, or is damaged.
     """
+    place = Path(path)
+    kind, read = _kind(place)
+    try:
+        facts = read(place)
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        reason = str(error) if isinstance(error, ValueError) else f"{type(error).__name__} {error}"
+        raise InputError(f"{os.fspath(path)!r} looks like {_article(kind)} and cannot be read: {reason}") from error
+    files = [file for file in place.rglob("*") if file.is_file()] if place.is_dir() else [place]
+    own = {} if place.is_dir() else {"sha256": file_digest(place)}
+    size = sum(file.stat().st_size for file in files)
+    return {"kind": kind, "path": os.fspath(path), "bytes": size, **own, **facts}
+
+
+def _kind(path: Path) -> tuple[str, Callable[[Path], Facts]]:
+    """Tell the kind of a file by its first bytes and its header, and what reads it."""
+    if path.is_dir():
+        if (path / "meta.json").is_file():
+            return "folder of point sets", _point_sets
+        raise InputError(f"{os.fspath(path)!r} is a folder without meta.json; point sets have one.")
+    with path.open("rb") as file:
+        start = file.read(9)
+    if start[:4] == b"PAR1":
+        return "table of vectors", _parquet
+    if start[:6] == b"\x93NUMPY":
+        return "table of vectors", _npy
+    if start[:4] == b"PK\x03\x04":
+        return "label-masking model", _masking
+    if start[8:9] == b"{":
+        return _tensors_kind(path)
+    raise InputError(
+        f"{os.fspath(path)!r} is not a file that skdim writes, or it is damaged. Known are saved models, checkpoints, "
+        "folders of point sets, and vectors in Parquet and NPY."
+    )
+
+
+def _tensors_kind(path: Path) -> tuple[str, Callable[[Path], Facts]]:
+    """Tell the kind of a safetensors file by the facts in its header."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(os.fspath(path), "np") as file:
+            metadata = file.metadata() or {}
+        if "skdim.model" in metadata:
+            return json.loads(metadata["skdim.model"])["kind"], _predictor
+        facts = json.loads(metadata["skdim"])
+        kind = facts.get("kind") or ("regressor" if "regressor" in facts.get("extra", {}) else "embedder")
+        return {
+            "embedder": ("embedder", _embedder),
+            "regressor": ("fine-tuned regressor", _regressor),
+            "checkpoint": ("checkpoint of a training", _checkpoint),
+        }[kind]
+    except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise InputError(
+            f"{os.fspath(path)!r} is a safetensors file that skdim did not write, or it is damaged: "
+            f"{type(error).__name__} {error}"
+        ) from error
+
+
+def _article(noun: str) -> str:
+    """Put "a" or "an" in front."""
+    return f"{'an' if noun[0].lower() in 'aeiou' else 'a'} {noun}"
+
+
+def _embedder(path: Path) -> Facts:
+    """Read a saved `DeepInfoMaxEmbedder`."""
     from skdim.embedder import DeepInfoMaxEmbedder
 
     embedder = DeepInfoMaxEmbedder.load(path)
-    state, record = embedder.state_, embedder.state_.record
+    state = embedder.state_
     parameters = dict(state.parameters)
-    usual = DeepInfoMaxEmbedder().get_params(deep=False)
-    history = [{k: v if math.isfinite(v) else None for k, v in row.items()} for row in embedder.history_]
     return {
-        "path": os.fspath(path),
-        "sha256": file_digest(path),
-        "bytes": Path(path).stat().st_size,
         "preset": embedder.preset,
         "parameters": parameters,
-        "changed": {name: value for name, value in parameters.items() if value != usual[name]},
+        "changed": _changed(parameters, DeepInfoMaxEmbedder().get_params(deep=False)),
         "featurizer": asdict(state.featurizer),
         "model": state.config.as_dict(),
+        **_training(state.record),
+        "columns": embedder.get_feature_names_out().tolist(),
+    }
+
+
+def _regressor(path: Path) -> Facts:
+    """Read a saved `SiteNetRegressor`."""
+    from skdim.regressor import SiteNetRegressor
+
+    state = SiteNetRegressor.load(path).state_
+    parameters = dict(state.parameters)
+    return {
+        "parameters": parameters,
+        "changed": _changed(parameters, SiteNetRegressor().get_params(deep=False)),
+        "featurizer": asdict(state.start.featurizer),
+        "model": state.start.config.as_dict(),
+        "members": len(state.members),
+        "targets": {"mean": state.target_scale.center.tolist(), "deviation": state.target_scale.scale.tolist()},
+        **_training(state.record),
+    }
+
+
+def _checkpoint(path: Path) -> Facts:
+    """Read a checkpoint, which is half a training."""
+    from skdim.learning.tensorfile import digest_of, read_tensors
+
+    facts, arrays = read_tensors(path)
+    if facts.get("sha256") != digest_of(facts, arrays):
+        raise InputError("its digest does not fit its content")
+    history = _finite(facts["history"])
+    best = min(history, key=_decisive_loss, default=None)
+    return {"epochs": len(history), "best_epoch": best, "history": history, "fingerprint": facts["fingerprint"]}
+
+
+def _predictor(path: Path) -> Facts:
+    """Read what `skdim fit` wrote: a `CrystalRegressor` or `CrystalClassifier`."""
+    from skdim._crystalmodel import read_model
+
+    header, arrays = read_model(path)
+    targets = [{k: v for k, v in target.items() if k in ("name", "scale", "errors")} for target in _targets(header)]
+    return {
+        "parameters": header["parameters"],
+        "targets": targets,
+        "labelled": len(arrays["labelled"]),
+        "columns": arrays["vectors"].shape[1],
+        "versions": header["versions"],
+    }
+
+
+def _targets(header: Facts) -> list[Facts]:
+    """What a saved model says of each target."""
+    targets = header["facts"].get("targets", [])
+    return [target for target in targets if isinstance(target, dict)]
+
+
+def _masking(path: Path) -> Facts:
+    """Read the facts of a saved `LabelMaskingRegressor`; parts that are pickles or need trust are not opened."""
+    with zipfile.ZipFile(path) as archive:
+        damaged = archive.testzip()
+        if damaged is not None:
+            raise InputError(f"its part {damaged!r} is damaged")
+        facts = json.loads(archive.read("model.json"))
+    kept = ("format", "n_labels", "random_state", "frozen", "target_shape", "pickled", "parts")
+    return {
+        **{name: facts[name] for name in kept if name in facts},
+        "labelled": len(facts["labelled"]),
+        "versions": facts.get("versions", {"skdim": facts.get("skdim", "not recorded")}),
+    }
+
+
+def _point_sets(path: Path) -> Facts:
+    """Read a folder of point sets, mapped rather than loaded."""
+    from skdim.points.pointsets import PointSets
+
+    points = PointSets.load(path, mmap_mode="r")
+    return {
+        "crystals": len(points),
+        "failed": len(points) - int(points.valid.sum()),
+        "site_rows": int(points.site_offsets[-1]),
+        "pairs": int(points.pair_offsets[-1]),
+        "site_features": list(points.feature_names),
+        "interaction_features": list(points.interaction_names),
+        "settings": dict(points.settings),
+    }
+
+
+def _parquet(path: Path) -> Facts:
+    """Read what a table of vectors says of itself."""
+    from pyarrow import parquet
+
+    file = parquet.ParquetFile(path)
+    made_by = json.loads((file.schema_arrow.metadata or {}).get(b"skdim", b"{}"))
+    return {
+        "rows": file.metadata.num_rows,
+        "columns": [name for name in file.schema_arrow.names if name != "id"],
+        "made_by": made_by or "not recorded: skdim did not write this table",
+    }
+
+
+def _npy(path: Path) -> Facts:
+    """Read the shape of an array, and how many ids are beside it."""
+    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    ids = path.with_suffix(".ids.csv")
+    n_ids = max(len(ids.read_text("utf-8").splitlines()) - 1, 0) if ids.is_file() else None
+    return {"rows": array.shape[0], "shape": list(array.shape), "dtype": str(array.dtype), "ids": n_ids}
+
+
+def _training(record: TrainingRecord) -> Facts:
+    """What a record says of a training."""
+    history = _finite(record.history)
+    return {
         "data": None if record.rows is None else {"rows": record.rows, "failed": record.failed},
         "epochs": len(history),
         "best_epoch": min(history, key=_decisive_loss, default=None),
         "history": history,
-        "columns": embedder.get_feature_names_out().tolist(),
         "versions": dict(record.versions),
     }
+
+
+def _finite(history: Any) -> list[Facts]:
+    """Epochs with None, which JSON has, in place of NaN."""
+    return [{k: v if v is not None and math.isfinite(v) else None for k, v in row.items()} for row in history]
+
+
+def _changed(parameters: Mapping[str, Any], usual: Mapping[str, Any]) -> Facts:
+    """Parameters that are not at their defaults."""
+    return {name: value for name, value in parameters.items() if name not in usual or value != usual[name]}
 
 
 def _decisive_loss(row: Mapping[str, float | None]) -> float:
@@ -93,21 +281,53 @@ def as_text(facts: Mapping[str, Any]) -> str:
     -------
     str
     """
-    columns = facts["columns"]
-    encoder = facts["model"]["encoder"]
-    lines = {
-        "model": f"{facts['path']} ({facts['bytes'] / 1e6:.2f} MB)",
-        "sha256": facts["sha256"],
-        "preset": facts["preset"],
-        "parameters": _pairs(facts["changed"]) or "the preset's",
-        "featurizer": _pairs(facts["featurizer"]),
-        "encoder": _pairs(encoder),
-        "crystals": _data(facts["data"]),
-        "epochs": _epochs(facts["epochs"], facts["best_epoch"]),
-        "vector": f"{len(columns)} columns of float32: {', '.join(columns[:3])}{', ...' if len(columns) > 3 else ''}",
-        "versions": ", ".join(f"{name} {version}" for name, version in facts["versions"].items()),
-    }
-    return "\n".join(f"{name:<11} {text}" for name, text in lines.items())
+    lines = {"file": f"{facts['path']} ({_size(facts['bytes'])})", "kind": facts["kind"]}
+    for name, value in facts.items():
+        if name in _LINES:
+            title, shown = _LINES[name]
+            lines[title] = shown(facts)
+        elif name not in ("kind", "path", "bytes", "parameters", "best_epoch", "history"):
+            lines[name.replace("_", " ")] = _plain(value)
+    if "changed" not in facts and "parameters" in facts:
+        lines["parameters"] = _pairs(facts["parameters"])
+    width = max(map(len, lines)) + 1
+    return "\n".join(f"{name:<{width}} {text}" for name, text in lines.items())
+
+
+_LINES: dict[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
+    "changed": ("parameters", lambda facts: _pairs(facts["changed"]) or "the preset's"),
+    "featurizer": ("featurizer", lambda facts: _pairs(facts["featurizer"])),
+    "model": ("encoder", lambda facts: _pairs(facts["model"]["encoder"])),
+    "data": ("crystals", lambda facts: _data(facts["data"])),
+    "epochs": ("epochs", lambda facts: _epochs(facts["epochs"], facts["best_epoch"])),
+    "columns": ("vector", lambda facts: _columns(facts["columns"])),
+    "versions": ("versions", lambda facts: ", ".join(f"{k} {v}" for k, v in facts["versions"].items())),
+}
+
+
+def _columns(columns: list[str] | int) -> str:
+    """Say how many columns a vector has, and begin with their names where they are known."""
+    if isinstance(columns, int):
+        return f"{columns} columns"
+    return f"{len(columns)} columns of float32: {', '.join(columns[:3])}{', ...' if len(columns) > 3 else ''}"
+
+
+def _plain(value: Any) -> str:
+    """Write a value: of a long list the first items and how many there are."""
+    if isinstance(value, list) and len(value) > _SHOWN:
+        return f"{len(value)}: {', '.join(map(_plain, value[:3]))}, ..."
+    if isinstance(value, list):
+        return ", ".join(map(_plain, value)) or "none"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_plain(one)}" for name, one in value.items())
+    if isinstance(value, float):
+        return f"{value:.4g}" if 1e-4 <= abs(value) < 1e6 or not value else f"{value:g}"
+    return str(value)
+
+
+def _size(n: int) -> str:
+    """Write a number of bytes."""
+    return f"{n / 1e6:.2f} MB" if n >= 10_000 else f"{n:,} bytes"
 
 
 def _pairs(values: Mapping[str, Any]) -> str:

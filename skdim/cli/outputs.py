@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skdim._files import replacing_together
-from skdim.cli.messages import one_line
+from skdim.cli.messages import printable
 from skdim.exceptions import InputError
 
 if TYPE_CHECKING:
@@ -207,8 +207,8 @@ class _Csv(VectorTable):
         """Add lines."""
         import pandas as pd
 
-        frame = pd.DataFrame(vectors, index=[spreadsheet_text(name) for name in ids])
-        frame.to_csv(self._file, header=False, lineterminator="\n")
+        numbers = pd.DataFrame(vectors).to_csv(None, header=False, index=False, lineterminator="\n").splitlines()
+        self._file.writelines(f"{_field(name)},{line}\n" for name, line in zip(ids, numbers, strict=True))
 
     def close(self) -> None:
         """Close the file."""
@@ -229,13 +229,12 @@ class _Npy(VectorTable):
         self._file = self.drafts[0].open("wb")
         self._header()
         self._ids = self.drafts[1].open("w", newline="", encoding="utf-8")
-        self._rows = csv.writer(self._ids, lineterminator="\n")
-        self._rows.writerow(["id"])
+        self._ids.write("id\n")
 
     def write(self, ids: Sequence[str], vectors: NDArray[np.float32]) -> None:
         """Add rows to both files."""
         self._file.write(np.ascontiguousarray(vectors, np.float32).astype("<f4", copy=False).tobytes())
-        self._rows.writerows([spreadsheet_text(name)] for name in ids)
+        self._ids.writelines(f"{_field(name)}\n" for name in ids)
         self._n_rows += len(ids)
 
     def close(self) -> None:
@@ -265,15 +264,21 @@ def spreadsheet_text(text: str) -> str:
     -------
     str
         With an apostrophe in front of what a spreadsheet would take for a formula (names that begin with =, +, - or @
-        and are not numbers), and with control characters, line ends included, as Python escapes.
+        and are not numbers), and with control characters other than line ends as Python escapes.
 
     Examples
     --------
-    >>> spreadsheet_text("=HYPERLINK(1)"), spreadsheet_text("-1.5"), spreadsheet_text("a\rb.cif")
-    ("'=HYPERLINK(1)", '-1.5', 'a\\rb.cif')
+    >>> spreadsheet_text("=HYPERLINK(1)"), spreadsheet_text("-1.5"), spreadsheet_text("\x1b[2J.cif")
+    ("'=HYPERLINK(1)", '-1.5', '\\x1b[2J.cif')
     """
-    shown = one_line(text)
+    shown = "\r".join(printable(part) for part in text.split("\r"))
     return f"'{shown}" if shown.startswith(("=", "+", "-", "@")) and not _is_number(shown) else shown
+
+
+def _field(name: str) -> str:
+    """One field of a CSV file: in quotes where it holds a comma, a quote or a line end of any kind."""
+    text = spreadsheet_text(name)
+    return '"' + text.replace('"', '""') + '"' if any(character in text for character in ',"\r\n') else text
 
 
 def _is_number(text: str) -> bool:

@@ -133,7 +133,9 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
             return
         shown = table.copy()
         for name in texts:
-            shown[name] = [None if cell is None else spreadsheet_text(str(cell)) for cell in shown[name]]
+            shown[name] = [
+                None if cell is None else spreadsheet_text(str(cell)).replace("\r", "\\r") for cell in shown[name]
+            ]
         shown.to_csv(draft, index=False, float_format="%.6g", lineterminator="\n")
 
 

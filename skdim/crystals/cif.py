@@ -81,7 +81,7 @@ class _Tags:
     def column(self, tag: str) -> list[str]:
         """Return the values of a tag as written; of one without a loop, one value; none if it is not there."""
         if tag in self.repeated:
-            raise ValueError(f"{tag} is given twice; once is accepted")
+            raise ValueError(f"{tag} is given twice, with different values")
         found = self.values.get(tag)
         if found is None:
             return []
@@ -231,7 +231,7 @@ def _tags(block: cif.Block) -> _Tags:
     repeated = set()
     for tag, value in _items(block):
         tag = tag.lower().replace(".", "_")
-        if tag in values:
+        if tag in values and values[tag] != value:  # the same again is no contradiction
             repeated.add(tag)
         values[tag] = value
     return _Tags(block.name.strip(), values, frozenset(repeated))

@@ -1,1 +1,1 @@
-"""Point sets in, environments, vectors and losses out: batches, the encoder, its readout and its objectives."""
+"""The neural network: batches, the encoder, its objectives and its readout."""

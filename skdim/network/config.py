@@ -1,4 +1,4 @@
-"""Parameters in, one frozen, JSON-able description of a model out, checked as a whole."""
+"""The frozen, JSON-able description of a model, checked as a whole."""
 
 from __future__ import annotations
 
@@ -97,12 +97,12 @@ class ModelConfig:
         if self.objective.context > 0 and self.context_encoder is None:
             raise InputError(
                 f"objective_params={{'context': {self.objective.context}}} needs readout='moments', which alone reads "
-                f"the context; with readout={self.readout!r} accepted is 0, and 'local' or 'global' above it."
+                f"the context; with readout={self.readout!r} it must be 0, and 'local' or 'global' above 0."
             )
 
     @property
     def has_gaussians(self) -> bool:
-        """Whether environments and vectors of the published kind are needed."""
+        """Whether the Gaussian environments and vectors of the two-level objective are needed."""
         return self.readout == "network" or self.objective.local + self.objective.global_ + self.objective.prior > 0
 
     def as_dict(self) -> dict[str, Any]:

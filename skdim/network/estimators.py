@@ -1,7 +1,7 @@
-"""Critic scores of true and false samples in, a loss a sample's anchor out: bounds on mutual information.
+"""Bounds on mutual information, as losses of critic scores.
 
-An anchor (a site, or a crystal) has true samples and false ones, each with a score T of the critic and a weight;
-weights sum to one over an anchor's true samples and over its false ones.
+An anchor (a site, or a crystal) has positive samples and negative ones, each with a score T of the critic and a weight.
+The weights of an anchor's positives sum to one, and so do those of its negatives.
 
 References
 ----------
@@ -41,30 +41,30 @@ class Scores:
     anchor: torch.Tensor
 
 
-def jensen_shannon(true: Scores, false: Scores, n_anchors: int, n_false: torch.Tensor) -> torch.Tensor:
+def jensen_shannon(positives: Scores, negatives: Scores, n_anchors: int, n_negatives: torch.Tensor) -> torch.Tensor:
     """E_P[softplus(-T)] + E_N[softplus(T)] for each anchor, giving (A,).
 
-    Its optimal critic is the log density ratio of true to false samples.
+    Its optimal critic is the log density ratio of positives to negatives.
     """
-    pull = segment_sum(true.weight * F.softplus(-true.value), true.anchor, n_anchors)
-    push = segment_sum(false.weight * F.softplus(false.value), false.anchor, n_anchors)
+    pull = segment_sum(positives.weight * F.softplus(-positives.value), positives.anchor, n_anchors)
+    push = segment_sum(negatives.weight * F.softplus(negatives.value), negatives.anchor, n_anchors)
     return pull + push
 
 
-def donsker_varadhan(true: Scores, false: Scores, n_anchors: int, n_false: torch.Tensor) -> torch.Tensor:
+def donsker_varadhan(positives: Scores, negatives: Scores, n_anchors: int, n_negatives: torch.Tensor) -> torch.Tensor:
     """-E_P[T] + log E_N[e^T] for each anchor, giving (A,)."""
-    gain = segment_sum(true.weight * true.value, true.anchor, n_anchors)
-    return _log_mean_exp(false, n_anchors) - gain
+    gain = segment_sum(positives.weight * positives.value, positives.anchor, n_anchors)
+    return _log_mean_exp(negatives, n_anchors) - gain
 
 
-def info_nce(true: Scores, false: Scores, n_anchors: int, n_false: torch.Tensor) -> torch.Tensor:
+def info_nce(positives: Scores, negatives: Scores, n_anchors: int, n_negatives: torch.Tensor) -> torch.Tensor:
     """-E_P[T - log(e^T + sum_N e^T)] for each anchor, giving (A,).
 
-    ``n_false`` (A,) says how many false samples the weights of each anchor are shares of.
+    ``n_negatives`` (A,) says how many negatives the weights of each anchor are shares of.
     """
-    crowd = _log_mean_exp(false, n_anchors) + n_false.log()
-    excess = crowd.index_select(0, true.anchor) - true.value
-    return segment_sum(true.weight * F.softplus(excess), true.anchor, n_anchors)
+    crowd = _log_mean_exp(negatives, n_anchors) + n_negatives.log()
+    excess = crowd.index_select(0, positives.anchor) - positives.value
+    return segment_sum(positives.weight * F.softplus(excess), positives.anchor, n_anchors)
 
 
 def _log_mean_exp(scores: Scores, n_anchors: int) -> torch.Tensor:

@@ -1,9 +1,9 @@
-"""Environments and crystal vectors in, losses out: the objectives of Deep InfoMax on crystals.
+"""The objectives of Deep InfoMax on crystals.
 
 *Local*: a site's environment tells its own pairs from those of a site of another crystal [1]_.
-*Global*: a crystal's vector tells its own environments from false ones [1]_.
-*Context*: the surroundings of a site tell which element sits there. It is local Deep InfoMax after what the
-environment shares with its centre by construction has been taken away: the encoder never sees the centre.
+*Global*: a crystal's vector tells its own environments from negatives [1]_.
+*Context*: the surroundings of a site tell which element sits there. It is local Deep InfoMax without the
+information that an environment shares with its centre by construction: the encoder never sees the centre.
 
 References
 ----------
@@ -122,7 +122,7 @@ class LocalObjective(nn.Module):
         local : Tensor of shape (S, n_local)
             Environments.
         partner : LongTensor of shape (B,)
-            Another crystal for each, whose pairs are the false ones.
+            Another crystal for each, whose pairs are the negatives.
         generator : torch.Generator
             Draws the site of the other crystal.
         """
@@ -131,12 +131,12 @@ class LocalObjective(nn.Module):
         samples = self.critic.samples(torch.cat([sampled, batch.distance.unsqueeze(1)], 1))
         anchors = self.critic.anchors(local)
         weight = site_pair_weights(batch)
-        true = Scores((samples * anchors.index_select(0, batch.row)).sum(1), weight, batch.row)
+        positives = Scores((samples * anchors.index_select(0, batch.row)).sum(1), weight, batch.row)
         taken, owner = runs(batch.row, n_rows, draw_rows(batch, partner[batch.crystal], generator))
         value = (samples.index_select(0, taken) * anchors.index_select(0, owner)).sum(1)
-        false = Scores(value, weight.index_select(0, taken), owner)
-        n_false = segment_sum(batch.log_count.exp().index_select(0, taken), owner, n_rows)
-        loss = ESTIMATORS[self.estimator](true, false, n_rows, n_false)
+        negatives = Scores(value, weight.index_select(0, taken), owner)
+        n_negatives = segment_sum(batch.log_count.exp().index_select(0, taken), owner, n_rows)
+        loss = ESTIMATORS[self.estimator](positives, negatives, n_rows, n_negatives)
         return (loss * batch.site_weight).sum() / len(batch)
 
 
@@ -161,7 +161,7 @@ class GlobalObjective(nn.Module):
         batch: Batch,
         vector: torch.Tensor,
         local: torch.Tensor,
-        false: list[tuple[torch.Tensor, torch.Tensor]],
+        negatives: list[tuple[torch.Tensor, torch.Tensor]],
     ) -> torch.Tensor:
         """Return the loss, the mean over the kinds of negatives.
 
@@ -173,20 +173,20 @@ class GlobalObjective(nn.Module):
             Crystal vectors.
         local : Tensor of shape (S, n_local)
             True environments.
-        false : list of (Tensor of shape (S, n_local), LongTensor of shape (S,))
-            For each kind of negative its environments and the crystal each is held against.
+        negatives : list of (Tensor of shape (S, n_local), LongTensor of shape (S,))
+            For each kind of negative its environments and the crystal each is compared with.
         """
         anchors = self.critic.anchors(vector)
         samples = self.critic.samples(local)
         own = (samples * anchors.index_select(0, batch.crystal)).sum(1)
-        true = Scores(own, batch.site_weight, batch.crystal)
+        positives = Scores(own, batch.site_weight, batch.crystal)
         losses = []
-        for vectors, crystal in false:
+        for vectors, crystal in negatives:
             value = (self.critic.samples(vectors) * anchors.index_select(0, crystal)).sum(1)
-            # As many as the sites they stand for: how far symmetry merges rows must not show.
-            n_false = segment_sum(batch.site_weight * batch.sites[batch.crystal], crystal, len(batch))
+            # As many as the sites they stand for, so that merging rows by symmetry changes nothing.
+            n_negatives = segment_sum(batch.site_weight * batch.sites[batch.crystal], crystal, len(batch))
             scores = Scores(value, batch.site_weight, crystal)
-            losses.append(ESTIMATORS[self.estimator](true, scores, len(batch), n_false).mean())
+            losses.append(ESTIMATORS[self.estimator](positives, scores, len(batch), n_negatives).mean())
         return torch.stack(losses).mean()
 
 
@@ -221,7 +221,7 @@ class ContextObjective(nn.Module):
         return F.linear(self.query(context), self.key, self.bias + self.log_share).log_softmax(1)
 
     def surprise(self, batch: Batch, log_probabilities: torch.Tensor) -> torch.Tensor:
-        """How unlikely the surroundings find the true species of each site, (S,), in nats."""
+        """Minus the log probability of the true species of each site, given its surroundings, (S,), in nats."""
         share = batch.fractions / batch.fractions.sum(1, keepdim=True)
         return -(share.index_select(0, batch.site_type) * log_probabilities).sum(1)
 
@@ -231,7 +231,7 @@ class ContextObjective(nn.Module):
 
 
 class PriorMatching(nn.Module):
-    """Adversarial pressure on crystal vectors to look like unit Gaussian ones (Hjelm et al., arXiv 1808.06670).
+    """Adversarial matching of crystal vectors to unit Gaussian ones (Hjelm et al., arXiv 1808.06670).
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
-"""A batch in, false samples out: who is paired with whom, and crystals with one thing made wrong.
+"""Negatives: which crystals are paired, and crystals with one thing made wrong.
 
-False samples of the global objective come from another crystal, or from the same crystal with its species
+Negatives of the global objective come from another crystal, or from the same crystal with its species
 replaced, its distances replaced, or its neighbours' identities permuted [1]_. The disturbed crystals are made from
 expanded pairs: equal pairs that the symmetry reduction merged are disturbed one by one.
 
@@ -43,7 +43,7 @@ def other_crystals(n_crystals: int, generator: torch.Generator) -> torch.Tensor:
     [1, 0]
     """
     if n_crystals < 2:
-        raise ValueError(f"a batch of {n_crystals} crystal(s) holds no other crystal to draw false samples from.")
+        raise ValueError(f"a batch of {n_crystals} crystal(s) holds no other crystal to draw negatives from.")
     order = torch.randperm(n_crystals, generator=generator)
     partner = torch.empty_like(order)
     partner[order] = order.roll(1)

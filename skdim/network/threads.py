@@ -1,4 +1,4 @@
-"""A process in; torch with as many threads as it has, or with one, out."""
+"""How many threads torch computes with."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def one_torch_thread() -> Iterator[None]:
 def use_one_thread_after_fork() -> None:
     """In a process that was forked off after this module was imported, let torch compute in one thread from here on.
 
-    Threads are not forked, and torch would wait for them for ever.
+    Threads are not forked, and torch would wait for them forever.
     """
     if os.getpid() != _OWNER:
         torch.set_num_threads(1)

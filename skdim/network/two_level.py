@@ -1,4 +1,4 @@
-"""A batch and its encoder in, the published two-level losses and crystal vectors out."""
+"""The published objective on two levels, sites and crystals, and the crystal vectors it trains."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class TwoLevelObjective(nn.Module):
-    """The paper's two levels: Gaussian environments and crystal vectors with their objectives.
+    """Gaussian environments and crystal vectors with their objectives, as published.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ class TwoLevelObjective(nn.Module):
         return mean, log_variance
 
     def vectors(self, batch: Batch, environments: torch.Tensor) -> torch.Tensor:
-        """Crystal vectors: the means, nothing is drawn."""
+        """Crystal vectors: the means, without noise."""
         return self.pool(batch, self.local(environments)[0])[0]
 
     def losses(
@@ -81,14 +81,14 @@ class TwoLevelObjective(nn.Module):
         vector = self.pool(batch, fixed)
         divergence = divergence + gaussian_kl(*vector).mean()
         drawn = Gaussian.draw(vector[0], vector[1], generator)
-        false = self._false(batch, features, encoder, fixed, partner, generator)
-        losses["global"] = objective.global_ * self.global_objective(batch, drawn, fixed, false)
+        negatives = self._negatives(batch, features, encoder, fixed, partner, generator)
+        losses["global"] = objective.global_ * self.global_objective(batch, drawn, fixed, negatives)
         losses["kl"] = self.config.kl_weight * divergence
         if self.prior is not None:
             losses["prior"] = objective.prior * self.prior(drawn, generator)
         return losses
 
-    def _false(
+    def _negatives(
         self,
         batch: Batch,
         features: torch.Tensor,
@@ -97,10 +97,10 @@ class TwoLevelObjective(nn.Module):
         partner: torch.Tensor,
         generator: torch.Generator,
     ) -> list[tuple[torch.Tensor, torch.Tensor]]:
-        """Environments of each kind of negative, and the crystals they are held against."""
-        false = []
+        """Environments of each kind of negative, and the crystals they are compared with."""
+        negatives = []
         if "crystal" in self.config.negatives:
-            false.append((local, partner[batch.crystal]))
+            negatives.append((local, partner[batch.crystal]))
         apart = expand(batch) if {"distances", "neighbors"} & set(self.config.negatives) else batch
         disturb: dict[str, Callable[[], Batch]] = {
             "species": lambda: replace_species(batch, partner, generator),
@@ -110,5 +110,5 @@ class TwoLevelObjective(nn.Module):
         with torch.no_grad():
             for name in (n for n in disturb if n in self.config.negatives):
                 wrong = disturb[name]()
-                false.append((self.local(encoder(wrong, features, wrong.distance).vector)[0], batch.crystal))
-        return false
+                negatives.append((self.local(encoder(wrong, features, wrong.distance).vector)[0], batch.crystal))
+        return negatives

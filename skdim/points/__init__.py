@@ -1,1 +1,1 @@
-"""Structures in, point sets out: neighbourhoods, symmetry reduction, site features, and where they are kept."""
+"""Point sets: neighbourhoods, symmetry reduction, site features, and how they are stored."""

@@ -1,4 +1,4 @@
-"""Cells of a chunk of crystals in, their part of the point sets out: pairs, snapping, reduction, columns."""
+"""Point sets of a chunk of crystals: pairs, snapping, reduction, columns."""
 
 from __future__ import annotations
 

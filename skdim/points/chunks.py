@@ -1,4 +1,4 @@
-"""Some crystals of any accepted kind in, their point sets and the reasons of those that failed out."""
+"""Featurizing a chunk of crystals: their point sets, and the reasons of those that fail."""
 
 from __future__ import annotations
 

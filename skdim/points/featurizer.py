@@ -1,4 +1,4 @@
-"""Crystals of any accepted kind in, `PointSets` out: `CrystalPointSetTransformer`."""
+"""The transformer that turns crystals into point sets."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ class CrystalPointSetTransformer(TransformerMixin, BaseEstimator, auto_wrap_outp
     supercell_size : int, default=50
         Most atoms in a supercell; a primitive cell with more is taken alone.
     site_features : str, sequence of str or matminer site featurizer, default="bonding"
-        "bonding": twenty-one elemental properties that speak of bonding, from valence electrons to cohesion, listed in
+        "bonding": twenty-one elemental properties that describe bonding, from valence electrons to cohesion, listed in
         `skdim.points.elements.SITE_FEATURES`. "magpie": the twenty-two of matminer's magpie preset. "paper": the eight
         of the paper. Or names of tables of `matminer.utils.data.MagpieData`, or an object with
         ``featurize(structure, index)``.
-        Sites of mixed or partial occupancy get means weighted by occupancy, and the total occupancy beside them.
+        Sites of mixed or partial occupancy get means weighted by occupancy. The total occupancy is a further feature.
     interaction_features : sequence of str, default=("distance",)
         "distance" first, then any of "log_coulomb" and "radius_ratio".
     tolerance : float, default=1e-3

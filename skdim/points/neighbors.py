@@ -1,9 +1,9 @@
-"""Crystals (lattice, fractional coordinates) in, all periodic pairs that may belong to a neighbour shell out.
+"""Neighbour shells: all periodic pairs of a crystal that may belong to one.
 
 A shell neighbourhood depends on the crystal alone, not on the cell that describes it: site i sees every
-neighbour up to the distance r_i of its ``n_neighbors``-th one, so complete shells, and beyond r_i a smooth
-cutoff lets the next ones fade in. Positions of a disordered crystal that are too near to be occupied together are no
-neighbours, and those a little farther fade in too. Whatever moves continuously in the crystal moves continuously here.
+neighbour up to the distance r_i of its ``n_neighbors``-th one, which gives complete shells. Beyond r_i a smooth cutoff
+lets the next neighbours fade in. Positions of a disordered crystal that are too close to be occupied together are not
+neighbours, and those a little farther apart fade in too. When atoms move continuously, so do the pairs and weights.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ TAPER = 0.05
 # First guess of the cutoff: the sphere that holds this multiple of n_neighbors at the mean density.
 _FIRST_SPHERE = 1.6
 _GROWTH = 1.25
-# Positions nearer than this, in Angstrom, are alternatives of one disordered site and never occupied together.
+# Positions closer than this, in Angstrom, are alternatives of one disordered site and never occupied together.
 OVERLAP = 0.5
-# Partly occupied positions this far apart, in Angstrom, may well be occupied together. What lies between fades, so
-# slowly that even attention that falls with the eighth power of the distance follows without a jump.
+# Partly occupied positions this far apart, in Angstrom, may well be occupied together. Between the two, weights fade
+# so slowly that even attention that falls with the eighth power of the distance follows without a jump.
 APART = 1.0
 _FADE = 22.0
 _ONE_ATOM = 1.002  # as occupancies of thirds are printed
@@ -38,7 +38,7 @@ _ONE_ATOM = 1.002  # as occupancies of thirds are printed
 
 @dataclass(frozen=True)
 class Cell:
-    """One crystal as arrays: what the neighbour search and the reduction need, and no more.
+    """One crystal as arrays: all that the neighbour search and the reduction need.
 
     Attributes
     ----------
@@ -158,7 +158,7 @@ def _is_complete(cell: Cell, pairs: Pairs, cutoff: float, n_neighbors: int, marg
 
 
 def presence(distance: NDArray[np.float64], occupancy: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How far the other position of a pair is a neighbour and no alternative to the position itself.
+    """Weight by which the other position of a pair is a neighbour rather than an alternative to the position itself.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Crystals and a featurizer's settings in, the point sets once made of them out: kept in one SQLite file."""
+"""A cache of point sets, by crystal and settings, in one SQLite file."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _LAYOUT = {
 
 @dataclass(frozen=True)
 class Cache:
-    """Where point sets of one kind are kept; travels to worker processes.
+    """Where point sets made with the same settings are kept; it is sent to worker processes.
 
     Attributes
     ----------
@@ -180,7 +180,7 @@ class Entries:
 
     def _make_table(self) -> None:
         """Make the table in a new file."""
-        # Not to wait for the disk: a process that dies leaves the file whole, and what a power cut damages is noticed.
+        # Without waiting for the disk: a process that dies leaves the file whole, and damage by a power cut is noticed.
         self.connection.execute("PRAGMA synchronous = OFF")
         self.connection.execute("CREATE TABLE IF NOT EXISTS entries (key TEXT PRIMARY KEY, value BLOB NOT NULL)")
 

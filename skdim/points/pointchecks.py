@@ -1,4 +1,4 @@
-"""The columns of point sets in (a mapping by name), errors out where they do not fit together."""
+"""Checks that the columns of point sets fit together."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SHARED = ("feature_names", "interaction_names", "settings")
 
 
 def check_layout(columns: Mapping[str, Any]) -> None:
-    """Check types, lengths and the ends of the offsets, reading no content of mapped files but those.
+    """Check types, lengths and the ends of the offsets; nothing else of mapped files is read.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Point sets a part at a time in, one saved set of all of them out: it may be larger than memory."""
+"""Saved point sets that may be larger than memory, written a part at a time."""
 
 from __future__ import annotations
 

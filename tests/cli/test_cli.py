@@ -206,7 +206,7 @@ WRONG = {
         ["embed", "nowhere", "in", "--out", "v.csv"],
         "'nowhere' is not a file; models that come with the package are default",
     ),
-    "no model": (["info", "in/nacl.cif"], "is not a model saved by skdim"),
+    "no model": (["info", "in/nacl.cif"], "is not a file that skdim writes"),
     "device": (
         ["embed", "m.safetensors", "in", "--out", "v.csv", "--device", "abacus"],
         "--device must be auto or a device",
@@ -386,3 +386,8 @@ def test_only_errors_about_the_input_are_bad_input(monkeypatch, capsys, error, c
     monkeypatch.setattr(program, "COMMANDS", (Command("fail", "", "", "", lambda parser: None, fail),))
     assert main(["fail"]) == code
     assert ("Traceback" in capsys.readouterr().err) == (code == FAULT)
+
+
+def test_every_command_has_its_place_in_the_documentation():
+    page = (Path(__file__).parents[2] / "docs" / "cli.rst").read_text()
+    assert [c.name for c in program.COMMANDS if f".. command-help:: {c.name}\n" not in page] == []

@@ -376,7 +376,7 @@ REFUSED = {
     "two coordinates": (cif("Cs1 0 0", columns="label fract_x fract_y"), "_atom_site_fract_z is missing"),
     "unknown coordinate": (cif("Cs1 Cs 0 ? 0 1"), r"atom row Cs1: _atom_site_fract_y is \?"),
     "Cartesian": (cif("Cs1 0 0 0", columns="label Cartn_x Cartn_y Cartn_z"), "how their axes lie"),
-    "a tag twice": (cif(*SALT, more="_cell_length_a 6"), "_cell_length_a is given twice"),
+    "a tag twice": (cif(*SALT, more="_cell_length_a 6"), "_cell_length_a is given twice, with different"),
     "negative occupancy": (cif("Cs1 Cs 0 0 0 -.5"), "atom row Cs1 has the occupancy -0.5"),
     "occupancy of words": (cif("Cs1 Cs 0 0 0 full"), "atom row Cs1: the occupancy is full"),
     "only empty": (cif("Cs1 Cs 0 0 0 0"), "no atom row holds an atom"),

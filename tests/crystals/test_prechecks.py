@@ -2,15 +2,15 @@
 
 import itertools
 import re
-import timeit
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pymatgen.core import Composition, DummySpecies, Lattice, PeriodicSite, Species, Structure
 
 from skdim.crystals.prechecks import check_structure, site_species
+from tests.counted import calls_in
 from tests.handmade import iron, perovskite, salt, silicon
 
 NAN, INF = float("nan"), float("inf")
@@ -216,12 +216,11 @@ def shortest_distance(structure):
 def test_overlap_agrees_with_looking_at_all_images(entries, n_sites, seed):
     matrix = np.array(entries).reshape(3, 3)
     lengths = np.linalg.norm(matrix, axis=1)
-    if abs(np.linalg.det(matrix)) < 0.3 * n_sites or lengths.min() < 0.5:
-        return
+    assume(abs(np.linalg.det(matrix)) >= 0.3 * n_sites and lengths.min() >= 0.5)
     structure = Structure(matrix, ["Si"] * n_sites, np.random.default_rng(seed).normal(size=(n_sites, 3)))
     nearest = shortest_distance(structure)
-    if abs(nearest - 0.5) > 1e-6:
-        assert (check_structure(structure) is None) == (nearest > 0.5)
+    assume(abs(nearest - 0.5) > 1e-6)
+    assert (check_structure(structure) is None) == (nearest > 0.5)
 
 
 @given(st.integers(1, 7), st.floats(0.2, 1), st.integers(0, 2**32 - 1))
@@ -252,6 +251,6 @@ def test_thousands_of_atoms_in_one_place_get_a_verdict():
 
 
 def test_checking_an_ordinary_crystal_costs_little():
+    """Thousands of crystals a second must not wait for it; a search in a tree alone would call more functions."""
     crystal = perovskite() * [1, 1, 2]
-    seconds = min(timeit.repeat(lambda: check_structure(crystal), number=50, repeat=10)) / 50
-    assert seconds < 2e-4  # 2e-5 measured; thousands of crystals a second must not wait for it
+    assert calls_in(lambda: check_structure(crystal)) < 600

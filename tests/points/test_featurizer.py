@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pickle
 import re
-import time
 import warnings
 from pathlib import Path
 from typing import Any
@@ -175,15 +174,13 @@ def test_large_crystals_are_worked_on_one_by_one(neighborhood: str, monkeypatch:
     assert featurized(crystals, neighborhood=neighborhood).equals(points)
 
 
-def test_processes_change_nothing_and_a_second_call_does_not_wait() -> None:
+def test_processes_change_nothing_whether_new_or_used_again() -> None:
     crystals = [*sample(140), None]
     with pytest.warns(UserWarning, match="row 140"):
         alone = featurized(crystals, on_error="nan")
     for _ in range(2):
-        start = time.perf_counter()
         with pytest.warns(UserWarning, match="row 140"):
             assert featurized(crystals, n_jobs=2, on_error="nan").equals(alone)
-    assert time.perf_counter() - start < 30
     with joblib.parallel_config(backend="threading", n_jobs=2), pytest.warns(UserWarning, match="row 140"):
         assert featurized(crystals, on_error="nan").equals(alone)
 
@@ -242,10 +239,10 @@ def test_processes_find_relative_paths_where_the_caller_is(monkeypatch: pytest.M
         ({"tolerance": "x"}, ValueError, "tolerance must be a number .*, got 'x'"),
         ({"tolerance": 0.11}, ValueError, "tolerance must be .*, got 0.11"),
         ({"on_error": "ignore"}, ValueError, "on_error must be .*, got 'ignore'"),
-        ({"site_features": "magic"}, ValueError, "site_features='magic'"),
-        ({"site_features": 7}, TypeError, "site_features=7"),
+        ({"site_features": "magic"}, ValueError, "site_features must be .*, got 'magic'"),
+        ({"site_features": 7}, TypeError, "site_features must be .*, got 7"),
         ({"interaction_features": ("log_coulomb",)}, ValueError, "interaction_features"),
-        ({"interaction_features": "distance"}, ValueError, "interaction_features='distance'"),
+        ({"interaction_features": "distance"}, ValueError, "interaction_features must be .*, got 'distance'"),
     ],
 )
 def test_what_is_not_accepted_is_named(params: dict[str, Any], error: type[Exception], message: str) -> None:

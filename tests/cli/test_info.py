@@ -1,0 +1,83 @@
+"""`skdim info` knows every file that skdim writes, and names damaged ones."""
+
+import json
+
+import numpy as np
+import pytest
+from sklearn.linear_model import Ridge
+
+from skdim import (
+    CrystalPointSetTransformer,
+    CrystalRegressor,
+    DeepInfoMaxEmbedder,
+    LabelMaskingRegressor,
+    SiteNetRegressor,
+)
+from skdim.cli import main
+from skdim.cli.exits import BAD_INPUT, OK
+from tests.small import bundled
+
+N = 30
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """One file of each kind, made by the code that users call."""
+    folder = tmp_path_factory.mktemp("info")
+    crystals = bundled(N)[0]
+    labels = np.random.default_rng(0).random(N)
+    embedder = DeepInfoMaxEmbedder(max_epochs=1, random_state=0, checkpoint_dir=folder / "state").fit(crystals)
+    embedder.save(folder / "embedder")
+    SiteNetRegressor(embedder, max_epochs=1, random_state=0).fit(crystals, labels).save(folder / "tuned")
+    LabelMaskingRegressor(embedder, Ridge()).fit(crystals, labels).save(folder / "masking")
+    CrystalRegressor(embedder, regressors=["ridge"], random_state=0).fit(crystals, labels).save(folder / "fitted.skdim")
+    CrystalPointSetTransformer().transform(crystals).save(folder / "points")
+    for name in ("v.parquet", "v.npy"):
+        words = ["embed", str(folder / "embedder"), "bundled:piezoelectric", "--out", str(folder / name), "--quiet"]
+        assert main(words) == OK
+    return folder
+
+
+KINDS = {
+    "embedder": ("embedder", {"data": {"rows": N, "failed": 0}, "epochs": 1}),
+    "tuned": ("fine-tuned regressor", {"epochs": 1}),
+    "masking": ("label-masking model", {"labelled": N}),
+    "fitted.skdim": ("CrystalRegressor", {"labelled": N}),
+    "state/checkpoint.safetensors": ("checkpoint of a training", {"epochs": 1}),
+    "points": ("folder of point sets", {"crystals": N, "failed": 0}),
+    "v.parquet": ("table of vectors", {"rows": 941}),
+    "v.npy": ("table of vectors", {"rows": 941, "ids": 941}),
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_every_kind_of_file_is_known(place, capsys, name):
+    kind, expected = KINDS[name]
+    assert main(["info", str(place / name), "--json"]) == OK
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["kind"] == kind
+    assert {key: facts[key] for key in expected} == expected
+    assert main(["info", str(place / name)]) == OK
+    text = capsys.readouterr().out
+    assert f"kind{' ' * (text.splitlines()[0].index(str(place)) - 4)}{kind}\n" in text
+    assert "e+" not in text
+    assert "[" not in text.replace("['", "")
+
+
+@pytest.mark.parametrize("name", [name for name in KINDS if name not in ("points", "v.npy")])
+def test_damaged_files_are_named(place, tmp_path, capsys, name):
+    content = (place / name).read_bytes()
+    damaged = tmp_path / "damaged"
+    damaged.write_bytes(content[: len(content) // 2])
+    assert main(["info", str(damaged)]) == BAD_INPUT
+    log = capsys.readouterr().err
+    assert f"skdim: error: {str(damaged)!r} " in log
+    assert "Traceback" not in log
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04", b"\x00" * 8 + b"{"])
+def test_other_files_are_refused(tmp_path, capsys, content):
+    (tmp_path / "x").write_bytes(content)
+    assert main(["info", str(tmp_path / "x")]) == BAD_INPUT
+    assert str(tmp_path / "x") in capsys.readouterr().err
+    assert main(["info", str(tmp_path)]) == BAD_INPUT
