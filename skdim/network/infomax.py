@@ -190,6 +190,10 @@ class GlobalObjective(nn.Module):
         return torch.stack(losses).mean()
 
 
+LEAST_SHARE = 1e-6
+"""Share of the sites that the context objective gives to an element of which it has seen none."""
+
+
 class ContextObjective(nn.Module):
     """Information between a site's surroundings and the element that sits there.
 
@@ -214,7 +218,7 @@ class ContextObjective(nn.Module):
         self.query = nn.Linear(n_local, n_dot)
         self.key = nn.Parameter(torch.randn(len(share), n_dot) / 8.0)
         self.bias = nn.Parameter(torch.zeros(len(share)))
-        self.register_buffer("log_share", share.clamp_min(1e-6).log())
+        self.register_buffer("log_share", share.clamp_min(LEAST_SHARE).log())
 
     def log_probabilities(self, context: torch.Tensor) -> torch.Tensor:
         """Log probability (S, 119) of each element at each site, from its context (S, n_local)."""
