@@ -180,7 +180,7 @@ def _featurized(
 
     from skdim.cli.streaming import Tally
 
-    featurizer = embedder.featurizer_ if hasattr(embedder, "featurizer_") else embedder._featurizer(embedder._preset())
+    featurizer = embedder.featurizer_ if hasattr(embedder, "featurizer_") else embedder.make_featurizer()
     points, failed = clone(featurizer).set_params(n_jobs=args.jobs, verbose=0).try_transform(list(crystals))
     tally = Tally()
     tally.count(list(crystals), failed)
