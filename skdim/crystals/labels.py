@@ -21,6 +21,7 @@ _TYPE = re.compile(r"(?:\d{1,3})?([A-Za-z]{1,2}?)(?:val|iso|ani|[+-]\d*(?:\.\d+)
 _GROUP = re.compile(r"(?:[HD][23](?=O))?([OCN])(?:[HD][1-4]?|(?<=O)W)?(?:\d*[+-]\d*)?")
 # Labels of groups of atoms, of which the one that is meant is not said.
 _MOLECULES = re.compile(r"(?:[HD][23]?O[HD]?|SO[34]|C[Ll]O[34]|N[HD][34]|NO[23]|PO4|C[HD][234]|CN|BF4|PF6)\w*")
+_LABEL = re.compile(r"[^A-Za-z]*([A-Za-z]+)(.*)", re.DOTALL)
 # Words that name a place or what has no element, and that begin like one.
 _NO_ELEMENTS = frozenset(
     {"anion", "atom", "cat", "cation", "cent", "centroid", "cog", "dum", "dummy", "ghost", "hal", "hole", "host", "int"}

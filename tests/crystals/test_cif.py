@@ -362,6 +362,14 @@ def test_a_formula_with_more_hydrogen_is_told():
     assert "more or less hydrogen" in kinds_of_notes(text)
 
 
+@pytest.mark.parametrize("amount", ["", "1.08"])
+def test_split_positions_may_add_to_more_than_the_formula_says(amount):
+    text = cif(
+        "Li1 Li 0 0 0 .54", "Li2 Li .05 0 0 .54", "Cl1 Cl .5 .5 .5 1", more=f"_chemical_formula_sum 'Li{amount} Cl'"
+    )
+    assert atoms(text) == {"Li": 1, "Cl": 1}
+
+
 # ---------------------------------------------------------------- blocks and kinds of file
 
 
