@@ -99,13 +99,14 @@ quick: $(VENV)/.ready ## the whole benchmark on a few crystals, to see its machi
 test-lowest: $(LOWEST)/.ready ## pytest in a second environment, of the lowest versions that pyproject.toml admits
 	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest -n 2 $(ARGS)
 
-bench: $(VENV)/.ready ## speed against YARDSTICK=script on DATA=crystals, scaling (FULL=1: to 100,000), stages, levers, processes
+bench: $(VENV)/.ready ## speed against YARDSTICK=script on DATA=crystals, scaling (FULL=1: to 100,000), stages, alternatives, processes
 	$(PY) benchmarks/run.py $(if $(YARDSTICK),--yardstick "$(YARDSTICK)") $(if $(DATA),--data "$(DATA)") \
 		--out benchmarks/speed.json
 	$(PY) benchmarks/scaling.py $(if $(FULL),--full) --out benchmarks/scaling.json
 	$(PY) benchmarks/stages.py --out benchmarks/stages.json
-	$(PY) benchmarks/levers.py --out benchmarks/levers.json
+	$(PY) benchmarks/alternatives.py --out benchmarks/alternatives.json
 	$(PY) benchmarks/processes.py --out benchmarks/processes.json
+	$(PY) benchmarks/reading.py --out benchmarks/reading.json
 
 docs: $(VENV)/.ready ## the documentation, in docs/_build/html; a warning is an error
 	@rm -rf docs/generated

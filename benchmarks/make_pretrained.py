@@ -1,4 +1,4 @@
-"""A seed in; the model that comes with the package, its card and the record of its vectors for the tests out.
+"""Train the model that comes with the package, and write its card and the record of its vectors for the tests.
 
 ``python benchmarks/make_pretrained.py`` trains on every distinct bundled crystal and writes
 ``skdim/pretrained/default.safetensors`` and ``default.json``, and ``tests/data/pretrained_vectors.json``. One thread,

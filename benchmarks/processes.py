@@ -1,4 +1,4 @@
-"""A saved model in; seconds until a fresh process has its first vector, and what a second featurizing process gains.
+"""Measure seconds until a fresh process has its first vector, and what a second featurizing process gains.
 
     python benchmarks/processes.py [--repeats 5] [--out benchmarks/processes.json]
 

@@ -1,4 +1,4 @@
-"""A report in; the same as JSON, kept in the history of recorded runs with the commit and the versions, out."""
+"""Keep a report as JSON, also in the history of recorded runs, with the commit and the versions."""
 
 from __future__ import annotations
 

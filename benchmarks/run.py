@@ -1,4 +1,4 @@
-"""Crystals in, crystals per second of each stage out, beside those of another implementation measured in the same run.
+"""Measure crystals per second of each stage, beside those of another implementation measured in the same run.
 
     python benchmarks/run.py [--yardstick SCRIPT] [--data CRYSTALS.json.gz] [--crystals 400] [--threads 2] [--repeats 3]
 

@@ -1,4 +1,4 @@
-"""Numbers of crystals and of sites in; seconds, memory and the exponents with which they grow out.
+"""Measure how seconds and memory grow with the numbers of crystals and of sites.
 
     python benchmarks/scaling.py [--full] [--threads 2] [--folder FOLDER] [--out benchmarks/scaling.json]
 

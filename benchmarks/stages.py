@@ -1,6 +1,6 @@
-"""Crystals in; where the time of a training step and of embedding goes out.
+"""Measure where the time of a training step and of embedding goes.
 
-    python benchmarks/stages.py [--threads 2] [--out benchmarks/stages.json]
+    python benchmarks/stages.py [--threads 2] [--crystals N] [--out benchmarks/stages.json]
 
 Each stage of each batch is timed by itself, so what lies between them (progress, history, the data loader) is missing,
 and the sum is a little less than a whole epoch takes. Medians over the passes of the whole set; the default preset.
@@ -26,9 +26,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description="Where the time of a training step and of embedding goes.")
     parser.add_argument("--threads", type=int, default=2, help="threads (default: 2)")
+    parser.add_argument("--crystals", type=int, default=None, help="to train on and to embed (default: all)")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/stages.json"), help="JSON file to write")
     options = parser.parse_args(arguments)
-    stages = measured(options.threads)
+    stages = measured(options.threads, options.crystals)
     report = {**record.surroundings(), "settings": {"threads": options.threads, "passes": PASSES}, "stages": stages}
     for row in stages:
         print(f"{row['step']:9} {row['stage']:42} {row['microseconds']:8.1f} us a crystal {row['share']:7.1%}")
@@ -36,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"Written to {file}")
 
 
-def measured(threads: int) -> list[dict[str, str | float]]:
+def measured(threads: int, crystals: int | None) -> list[dict[str, str | float]]:
     """Microseconds of each stage for a crystal, and its share of the step."""
     import torch
 
@@ -44,7 +45,7 @@ def measured(threads: int) -> list[dict[str, str | float]]:
     from skdim.datasets import load_formation_energy
 
     torch.set_num_threads(threads)
-    points = CrystalPointSetTransformer().fit_transform(load_formation_energy(subset="train").data)
+    points = CrystalPointSetTransformer().fit_transform(load_formation_energy(subset="train").data[:crystals])
     embedder = DeepInfoMaxEmbedder(max_epochs=1, random_state=0).fit(points)
     model, rows = embedder.encoder_.model, []
     for step, stages_of in {"training": training, "embedding": embedding}.items():
@@ -71,15 +72,16 @@ def training(model, points) -> Seconds:
     from skdim.learning.presets import PRESETS
     from skdim.network.batches import collate, pair_budget_batches
     from skdim.network.model import disturbed
+    from skdim.network.noise import Noise
 
     seconds, objective, tower = {}, model.config.objective, model.context
-    optimiser, generator = torch.optim.AdamW(model.parameters()), torch.Generator().manual_seed(0)
+    optimiser, noise = torch.optim.AdamW(model.parameters()), Noise.of_epoch(0, 0, training=True)
     order = np.random.default_rng(0).permutation(len(points))
     for crystals in pair_budget_batches(points.n_pairs, PRESETS["default"].training.batch_pairs, order, 2):
         with timed(seconds, "gather the batch"):
             batch = collate(points, crystals)
         with timed(seconds, "noise, functions of the distances"):
-            geometry = tower.encoder.geometry(batch, distance := disturbed(batch, objective, generator))
+            geometry = tower.encoder.geometry(batch, distance := disturbed(batch, objective, noise))
         with timed(seconds, "context encoder, forward"):
             context = tower(batch, model.features(batch), distance, geometry)
         with timed(seconds, "objective, forward"):

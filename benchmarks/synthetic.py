@@ -1,4 +1,4 @@
-"""A seed and a number in, so many crystals out: the bundled ones with other elements and another volume, or jolted.
+"""Make as many crystals as wanted: the bundled ones with other elements and another volume, or displaced atoms.
 
 The symmetry of the bundled crystals is kept, since how many pairs a crystal has depends on it: all lengths change by
 one factor, and every element is replaced by another one throughout.

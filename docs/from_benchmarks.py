@@ -1,4 +1,4 @@
-"""Recorded runs of the scripts in ``benchmarks`` in; their tables and what follows by arithmetic out."""
+"""Tables of the recorded runs of the scripts in ``benchmarks``, and what follows from them by arithmetic."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from skdim.learning.presets import PRESETS
 
 _RECORD = Path(__file__).parent.parent / "benchmarks" / "scaling.json"
 _STAGES, _PROCESSES = _RECORD.with_name("stages.json"), _RECORD.with_name("processes.json")
-_LEVERS = _RECORD.with_name("levers.json")
+_ALTERNATIVES = _RECORD.with_name("alternatives.json")
 _SPEEDS = [_RECORD.with_name(name) for name in ("speed.json", "speed_elastic.json", "speed_large.json")]
 _SETS = {"matbench formation energies": 132_752, "Alexandria": 5_000_000, "a hundred million structures": 100_000_000}
 _NODE, _NODES = 64, 16  # cores of the node that is reckoned with, and nodes of the cluster
@@ -142,14 +142,14 @@ def process_rows(record: dict[str, Any]) -> list[list[str]]:
     ]
 
 
-def lever_rows(record: dict[str, Any]) -> list[list[str]]:
-    """Speed with each lever, as it is being 1."""
-    levers = json.loads(_LEVERS.read_text(encoding="utf-8"))["levers"]
+def alternative_rows(record: dict[str, Any]) -> list[list[str]]:
+    """Speed with each alternative, as it is being 1."""
+    alternatives = json.loads(_ALTERNATIVES.read_text(encoding="utf-8"))["alternatives"]
     ratios: dict[str, dict[str, str]] = {}
-    for row in levers:
-        ratios.setdefault(row["lever"], {})[row["step"]] = f"{row['ratio']:.2f}"
+    for row in alternatives:
+        ratios.setdefault(row["alternative"], {})[row["step"]] = f"{row['ratio']:.2f}"
     steps = ("embedding", "training")
-    return [["", *steps], *([lever, *(found.get(step, "–") for step in steps)] for lever, found in ratios.items())]
+    return [["", *steps], *([name, *(found.get(step, "–") for step in steps)] for name, found in ratios.items())]
 
 
 _TABLES = {
@@ -159,7 +159,7 @@ _TABLES = {
     "stages": stage_rows,
     "speed": speed_rows,
     "processes": process_rows,
-    "levers": lever_rows,
+    "alternatives": alternative_rows,
 }
 
 
@@ -171,7 +171,7 @@ class ScalingTable(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """Write the table as reStructuredText and have it parsed."""
         record, kind = json.loads(_RECORD.read_text(encoding="utf-8")), self.arguments[0]
-        for file in (_RECORD, _STAGES, _PROCESSES, _LEVERS, *_SPEEDS):
+        for file in (_RECORD, _STAGES, _PROCESSES, _ALTERNATIVES, *_SPEEDS):
             self.env.note_dependency(str(file))
         rows = _TABLES[kind](record) if kind in _TABLES else measured_rows(record, kind)
         lines = [".. list-table::", "   :header-rows: 1", "   :widths: auto", ""]

@@ -1,4 +1,4 @@
-"""Names of presets, commands, modules and records in; tables and texts of the package as it is out, nothing retyped."""
+"""Tables and texts made from the package as it is: presets, commands, modules."""
 
 from __future__ import annotations
 

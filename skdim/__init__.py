@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from skdim.classifier import CrystalClassifier as CrystalClassifier
     from skdim.embedder import DeepInfoMaxEmbedder as DeepInfoMaxEmbedder
     from skdim.masking import LabelMaskingRegressor as LabelMaskingRegressor
     from skdim.points.featurizer import CrystalPointSetTransformer as CrystalPointSetTransformer
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _MODULE_OF = {
+    "CrystalClassifier": "skdim.classifier",
     "CrystalRegressor": "skdim.predictor",
     "CrystalPointSetTransformer": "skdim.points.featurizer",
     "DeepInfoMaxEmbedder": "skdim.embedder",

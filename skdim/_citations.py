@@ -1,4 +1,4 @@
-"""Nothing in; what to cite, as BibTeX, out."""
+"""What to cite, as BibTeX."""
 
 METHOD = (
     "@article{moran2025deepinfomax, "

@@ -23,7 +23,7 @@ from skdim._citations import METHOD
 from skdim.crystals.rows import as_structures
 from skdim.crystals.structures import try_structure
 from skdim.embedder import DeepInfoMaxEmbedder
-from skdim.exceptions import StructureError, describe_failures
+from skdim.exceptions import InputError, StructureError, describe_failures
 from skdim.points.features import ElementTable, resolve_site_features
 from skdim.points.featurizer import CrystalPointSetTransformer
 
@@ -141,7 +141,7 @@ class EmbeddingFeaturizer(BaseFeaturizer):
             Unless errors are ignored, for all crystals that cannot be used.
         """
         if return_errors and not ignore_errors:
-            raise ValueError("return_errors=True needs ignore_errors=True.")
+            raise InputError("return_errors=True needs ignore_errors=True.")
         vectors, failures = self._pass(_rows(entries), pbar)
         if failures and not ignore_errors:
             error = StructureError(failures)
@@ -294,7 +294,7 @@ class EmbeddingFeaturizer(BaseFeaturizer):
 def _rows(entries: Any) -> list[object]:
     """List crystals, out of the rows of one column that matminer makes of them."""
     if isinstance(entries, pd.DataFrame) and entries.shape[1] != 1:
-        raise ValueError(f"entries have the columns {list(entries.columns)}; one column of structures is accepted")
+        raise InputError(f"entries must have one column, that of the structures, got {list(entries.columns)}.")
     if isinstance(entries, list | tuple):
         entries = [row[0] if isinstance(row, tuple | list) and len(row) == 1 else row for row in entries]
     return as_structures(entries)

@@ -222,7 +222,7 @@ def test_no_row_and_two_columns(embedder, frame):
     featurizer = EmbeddingFeaturizer(embedder)
     assert featurizer.featurize_many([], pbar=False) == []
     assert featurizer.featurize_dataframe(frame[:0], "structure", pbar=False).shape == (0, 5)
-    with pytest.raises(ValueError, match="one column of structures"):
+    with pytest.raises(ValueError, match="entries must have one column"):
         featurizer.featurize_many(frame)
 
 

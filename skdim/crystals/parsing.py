@@ -18,6 +18,7 @@ from skdim.crystals.cif import read_cif
 from skdim.crystals.crystal import Crystal, crystal_of
 from skdim.crystals.limits import check_size, read_bounded
 from skdim.crystals.notes import Note, describe_notes
+from skdim.crystals.poscar import read_poscar
 from skdim.crystals.records import structure_from_dict, unwrap
 from skdim.crystals.textformats import TextFormat, load_json, load_yaml, mistaken_for, text_format
 from skdim.crystals.uploads import decoded
@@ -91,7 +92,7 @@ def crystal_from_text(text: str, kind: TextFormat | None = None, block: str | No
     if kind == "json":
         return _from_json(text)
     if kind == "poscar":
-        return noted(_from_poscar, text)
+        return read_poscar(text)
     raise ValueError(f"text that is neither CIF nor POSCAR nor JSON: it begins with {text[:40]!r}")
 
 
@@ -213,17 +214,3 @@ def crystal_from_record(record: Mapping[str, Any]) -> Crystal:
 def structure_from_record(record: Mapping[str, Any]) -> IStructure:
     """Read a pymatgen structure from a dict; see `crystal_from_record`, whose notes are warnings here."""
     return _with_warning(crystal_from_record(record), "dict").structure
-
-
-def _from_poscar(text: str) -> IStructure:
-    """Read a POSCAR that names its elements."""
-    from pymatgen.io.vasp.inputs import BadPoscarWarning, Poscar
-
-    try:
-        poscar = Poscar.from_str(text, read_velocities=False)
-    except BadPoscarWarning as error:  # raised as an error for a line that has no three coordinates
-        raise ValueError(str(error)) from error
-    if not poscar.true_names:
-        # pymatgen calls them H, He, Li...: another crystal than the one that was meant.
-        raise ValueError("a POSCAR that does not name its elements; they belong in the line above the numbers of atoms")
-    return poscar.structure

@@ -282,7 +282,17 @@ def _spellings(setting: gemmi.SpaceGroup) -> set[str]:
     full = setting.hm.replace(" ", "").lower()
     names = {full}
     tokens = setting.hm.split()
-    if len(tokens) == 4 and tokens.count("1") == 2 and 3 <= setting.number <= 15:  # "P 21/c" of "P 1 21/c 1"
+    # "P 21/c" of "P 1 21/c 1"; "C 2" is never the primitive group No. 3 in a doubled cell.
+    if (
+        len(tokens) == 4
+        and tokens.count("1") == 2
+        and 3 <= setting.number <= 15
+        and (setting.number, tokens[0])
+        not in (
+            (3, "B"),
+            (3, "C"),
+        )
+    ):
         names.add("".join(token for token in tokens if token != "1").lower())
     if setting.number >= 195:  # "Fd3m" of "F d -3 m"
         names.add(full.replace("-3", "3"))

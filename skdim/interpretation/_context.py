@@ -11,6 +11,7 @@ from torch.nn.functional import normalize
 
 from skdim.exceptions import InputError
 from skdim.interpretation._sites import SYMBOLS, contents, encoder_of, site_by_site
+from skdim.network.infomax import LEAST_SHARE
 from skdim.points.pointsets import PointSets
 from skdim.points.sitetypes import N_ATOMIC_NUMBERS
 
@@ -21,15 +22,12 @@ if TYPE_CHECKING:
     from skdim.network.batches import Batch
     from skdim.network.model import ContextTower, CrystalModel
 
-# Share of the sites that the context objective gives to an element of which it has seen none.
-_FLOOR = 1e-6
-
 
 def site_surprise(embedder: Any, structure: Any) -> pd.DataFrame:
-    """Say how little each site of a crystal is what its surroundings let expect.
+    """Say how unexpected the element at each site of a crystal is, given its neighbours.
 
-    What neighbours hold is hidden where it has an element in common with the site: an atom that has come to sit among
-    its own kind shows in the surprise of others rather than in its own.
+    A neighbour's element is hidden where it is also an element of the site: an atom that has come to sit among its own
+    kind shows in the surprise of others rather than in its own.
 
     Parameters
     ----------
@@ -85,7 +83,7 @@ def site_surprise(embedder: Any, structure: Any) -> pd.DataFrame:
 
 
 def interchangeable_elements(embedder: Any, X: Any = None) -> pd.DataFrame:
-    """Say which elements an embedder expects in like surroundings.
+    """Say which elements an embedder considers interchangeable.
 
     Parameters
     ----------
@@ -124,7 +122,7 @@ def interchangeable_elements(embedder: Any, X: Any = None) -> pd.DataFrame:
     tower = _context_of(encoder)
     objective = tower.objective
     # An element without sites has the floor itself, to rounding.
-    seen = objective.log_share > math.log(1.001 * _FLOOR)
+    seen = objective.log_share > math.log(1.001 * LEAST_SHARE)
     with torch.inference_mode():
         if X is None:
             # Log ratios are key . (W l + b): over surroundings l of unit variance in every direction.

@@ -1,1 +1,1 @@
-"""Point sets in, the state of a trained model out, and vectors or predictions from it."""
+"""Training, fine-tuning, what was learned as typed states, and its files."""

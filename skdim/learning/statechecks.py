@@ -6,17 +6,17 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from skdim._parameters import integer
 from skdim.exceptions import ModelFileError
 from skdim.learning.regression import RegressionHead
+from skdim.learning.seeding import without_drawing
 from skdim.learning.states import EmbedderState, RegressorState, TrainingRecord, Weights, bare_model
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_WIDEST = 65_536  # most units of a layer
+_WIDEST = 16_384  # most units of a layer
 _DEEPEST = 64  # most blocks of an encoder
 
 
@@ -75,9 +75,14 @@ def _are_distinct_texts(names: Sequence[Any]) -> bool:
 
 
 def _shapes_of_model(state: EmbedderState) -> dict[str, tuple[int, ...]]:
-    """Shape of each tensor of the model; none of them takes any memory."""
-    with torch.device("meta"):
-        return {name: tuple(tensor.shape) for name, tensor in bare_model(state.config).state_dict().items()}
+    """Shape of each tensor of the model."""
+    try:
+        # Nothing is written to its weights, so that they take addresses and no memory. (torch's "meta" device, made
+        # for this, imports a compiler, which takes seconds.)
+        model = bare_model(state.config)
+    except RuntimeError as error:
+        raise ModelFileError(f"config: no memory can hold this model: {error}") from error
+    return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
 
 
 def _check_tensors(part: str, tensors: Weights, shapes: Mapping[str, tuple[int, ...]]) -> None:
@@ -145,7 +150,7 @@ def _check_regressor(state: RegressorState, shapes: Mapping[str, tuple[int, ...]
     _need(bool((scale.scale > 0).all()), "targets.scale", "> 0", scale.scale.tolist())
     _need_integer("head_width", state.head_width, 0, _WIDEST)
     _need(len(state.members) >= 1, "members", "an integer >= 1", len(state.members))
-    with torch.device("meta"):
+    with without_drawing():
         head = RegressionHead(len(state.start.columns), n_targets, state.head_width)
     heads = {name: tuple(tensor.shape) for name, tensor in head.state_dict().items()}
     for number, member in enumerate(state.members):

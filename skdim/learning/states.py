@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 import skdim
-from skdim.learning.seeding import drawing_from
+from skdim.learning.seeding import without_drawing
 from skdim.network.config import ModelConfig
 from skdim.network.model import CrystalModel, SiteStatistics
 from skdim.points.featurizer import CrystalPointSetTransformer
@@ -179,10 +179,10 @@ class RegressorState:
 
 
 def bare_model(config: ModelConfig) -> CrystalModel:
-    """Build a model whose weights are still to be loaded; no generator but its own is drawn from."""
+    """Build a model whose weights are still to be loaded."""
     n_features = len(config.feature_names)
     statistics = SiteStatistics(torch.zeros(n_features), torch.ones(n_features), torch.ones(N_ATOMIC_NUMBERS))
-    with drawing_from(torch.Generator()):
+    with without_drawing():
         return CrystalModel(config, statistics).float()  # whatever torch's default is
 
 

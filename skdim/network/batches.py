@@ -1,6 +1,6 @@
 """Batches of torch tensors, gathered from point sets within a budget of pairs.
 
-Rows and pairs stay ragged: a batch holds exactly the pairs its crystals have, so no step pays for padding and a
+Rows and pairs stay ragged: a batch holds exactly the pairs of its crystals, so nothing is spent on padding and a
 crystal's vector does not depend on the crystals beside it.
 """
 
@@ -39,17 +39,17 @@ class Batch:
     site_weight : Tensor of shape (S,)
         Share of the crystal's atoms that the row stands for (sites by occupancy); sums to one over a crystal.
     sites : Tensor of shape (B,)
-        How many atoms the rows of a crystal stand for; multiplicities have no common divisor, so of no cell in
-        particular.
+        Number of atoms that the rows of a crystal stand for. Multiplicities have no common divisor, so it does not
+        depend on a cell.
     row, neighbor : LongTensor of shape (P,)
         The two rows of each pair; ``row`` ascends.
     distance : Tensor of shape (P,)
         In Angstrom.
     count : LongTensor of shape (P,)
-        How many equal pairs are merged.
+        Number of equal pairs that are merged.
     log_count : Tensor of shape (P,)
-        Logarithm of the count times the cutoff weight times the neighbour's occupancy: a neighbour that is there half
-        the time counts half.
+        Logarithm of the count times the cutoff weight times the neighbour's occupancy: a half-occupied neighbour
+        counts half.
     extra : Tensor of shape (P, E)
         Interaction features other than the distance.
     pair_type : LongTensor of shape (P,)

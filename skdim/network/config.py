@@ -97,7 +97,7 @@ class ModelConfig:
         if self.objective.context > 0 and self.context_encoder is None:
             raise InputError(
                 f"objective_params={{'context': {self.objective.context}}} needs readout='moments', which alone reads "
-                f"the context; with readout={self.readout!r} accepted is 0, and 'local' or 'global' above it."
+                f"the context; with readout={self.readout!r} it must be 0, and 'local' or 'global' above 0."
             )
 
     @property

@@ -2,8 +2,8 @@
 
 *Local*: a site's environment tells its own pairs from those of a site of another crystal [1]_.
 *Global*: a crystal's vector tells its own environments from negatives [1]_.
-*Context*: the surroundings of a site tell which element sits there. It is local Deep InfoMax after what the
-environment shares with its centre by construction has been taken away: the encoder never sees the centre.
+*Context*: the surroundings of a site tell which element sits there. It is local Deep InfoMax without the
+information that an environment shares with its centre by construction: the encoder never sees the centre.
 
 References
 ----------
@@ -183,11 +183,15 @@ class GlobalObjective(nn.Module):
         losses = []
         for vectors, crystal in negatives:
             value = (self.critic.samples(vectors) * anchors.index_select(0, crystal)).sum(1)
-            # As many as the sites they stand for: how far symmetry merges rows must not show.
+            # As many as the sites they stand for, so that merging rows by symmetry changes nothing.
             n_negatives = segment_sum(batch.site_weight * batch.sites[batch.crystal], crystal, len(batch))
             scores = Scores(value, batch.site_weight, crystal)
             losses.append(ESTIMATORS[self.estimator](positives, scores, len(batch), n_negatives).mean())
         return torch.stack(losses).mean()
+
+
+LEAST_SHARE = 1e-6
+"""Share of the sites that the context objective gives to an element of which it has seen none."""
 
 
 class ContextObjective(nn.Module):
@@ -214,14 +218,14 @@ class ContextObjective(nn.Module):
         self.query = nn.Linear(n_local, n_dot)
         self.key = nn.Parameter(torch.randn(len(share), n_dot) / 8.0)
         self.bias = nn.Parameter(torch.zeros(len(share)))
-        self.register_buffer("log_share", share.clamp_min(1e-6).log())
+        self.register_buffer("log_share", share.clamp_min(LEAST_SHARE).log())
 
     def log_probabilities(self, context: torch.Tensor) -> torch.Tensor:
         """Log probability (S, 119) of each element at each site, from its context (S, n_local)."""
         return F.linear(self.query(context), self.key, self.bias + self.log_share).log_softmax(1)
 
     def surprise(self, batch: Batch, log_probabilities: torch.Tensor) -> torch.Tensor:
-        """How unlikely the surroundings find the true species of each site, (S,), in nats."""
+        """Minus the log probability of the true species of each site, given its surroundings, (S,), in nats."""
         share = batch.fractions / batch.fractions.sum(1, keepdim=True)
         return -(share.index_select(0, batch.site_type) * log_probabilities).sum(1)
 
@@ -231,7 +235,7 @@ class ContextObjective(nn.Module):
 
 
 class PriorMatching(nn.Module):
-    """Adversarial pressure on crystal vectors to look like unit Gaussian ones (Hjelm et al., arXiv 1808.06670).
+    """Adversarial matching of crystal vectors to unit Gaussian ones (Hjelm et al., arXiv 1808.06670).
 
     Parameters
     ----------

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _TIE = 1e-6  # lengths and shears that differ by less decide alike, whatever their rounding errors
-# What moyopy logs of crystals that are as they should be, by logger: a filter sees only what its own logger is given.
+# Harmless messages of moyopy, by logger, by what they begin with: a filter sees only what its own logger is given.
 _REMARKS = {
     "moyo": "Omitted ",  # operations of cells that are not primitive, which are not used here
     "moyo.symmetrize.symmetrization": "Large displacement ",  # an atom moved to what a symmetry demands, as is wanted
@@ -50,7 +50,7 @@ class PrimitiveCell:
 def primitive_cell(
     lattice: NDArray[np.float64], frac: NDArray[np.float64], site_type: NDArray[np.integer], tolerance: float = 1e-3
 ) -> PrimitiveCell:
-    """Find the primitive cell in the standard setting of the space group and reduce it.
+    """Find the primitive cell in the standard setting of the space group, Niggli-reduced.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def primitive_cell(
     site_type : ndarray of int, shape (m,)
         Type of each site; sites of different types are never translated copies of each other.
     tolerance : float, default=1e-3
-        In Angstrom: atoms this near to what a symmetry demands are moved there.
+        In Angstrom: atoms this close to where a symmetry demands them are moved there.
 
     Returns
     -------
@@ -96,7 +96,7 @@ def _analyse(cell: moyopy.Cell, tolerance: float) -> moyopy.MoyoDataset | None:
 
 
 def _concerns_cell(record: logging.LogRecord) -> bool:
-    """Tell whether a message of moyopy is none of the remarks that do not matter here."""
+    """Tell whether a message of moyopy matters here."""
     return not record.getMessage().startswith(_REMARKS[record.name])
 
 

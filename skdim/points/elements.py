@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from skdim.exceptions import InputError
 from skdim.points.sitetypes import N_ELEMENTS
 
 SITE_FEATURES: dict[str, tuple[str, ...]] = {
@@ -133,7 +134,7 @@ def element_table(names: str | Sequence[str]) -> ElementTable:
     """
     chosen = SITE_FEATURES[names] if isinstance(names, str) else tuple(names)
     if not chosen or len(set(chosen)) < len(chosen):
-        raise ValueError(f"site_features={names!r} is not accepted: it needs at least one name, and none twice.")
+        raise InputError(f"site_features must hold at least one name, and none twice, got {names!r}.")
     return _read_table(chosen)
 
 
@@ -144,7 +145,7 @@ def _read_table(names: tuple[str, ...]) -> ElementTable:
     for name in names:
         if name not in tables:
             close = difflib.get_close_matches(name, tables, n=3, cutoff=0.5) or sorted(tables)
-            raise ValueError(f"site_features: MagpieData has no table {name!r}. Did you mean {', '.join(close)}?")
+            raise InputError(f"site_features: MagpieData has no table {name!r}. Did you mean {', '.join(close)}?")
     values = np.column_stack([tables[name] for name in names])
     # Where the table of atomic numbers has ended, every value is a mean that says nothing of the element.
     values[tables["Number"] != np.arange(N_ELEMENTS + 1)] = np.nan

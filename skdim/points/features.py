@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skdim.exceptions import InputError
 from skdim.points.elements import SITE_FEATURES, ElementTable, element_table
 from skdim.points.sitetypes import N_ELEMENTS, SiteTypes
 
@@ -101,7 +102,7 @@ def resolve_site_features(spec: Any) -> ElementTable | SiteFeaturizer:
     ValueError
         If a name is unknown, given twice, or of a table without one number per element.
     TypeError
-        If `spec` is nothing of the above.
+        If `spec` is none of the above.
 
     Examples
     --------
@@ -112,12 +113,12 @@ def resolve_site_features(spec: Any) -> ElementTable | SiteFeaturizer:
     """
     if isinstance(spec, str):
         if spec not in SITE_FEATURES:
-            raise ValueError(f"site_features={spec!r} is not accepted: {_accepted()}.")
+            raise InputError(f"site_features must be {_accepted()}, got {spec!r}.")
         return element_table(spec)
     if hasattr(spec, "featurize") and hasattr(spec, "feature_labels"):
         return SiteFeaturizer(tuple(str(label) for label in spec.feature_labels()), spec)
     if not isinstance(spec, Sequence) or not all(isinstance(name, str) for name in spec):
-        raise TypeError(f"site_features={spec!r} is not accepted: {_accepted()}.")
+        raise TypeError(f"site_features must be {_accepted()}, got {spec!r}.")
     return element_table(spec)
 
 
@@ -246,9 +247,9 @@ def check_interaction_features(names: Sequence[str]) -> None:
     """
     unknown = [name for name in names if name not in INTERACTION_FEATURES]
     if isinstance(names, str) or unknown or tuple(names[:1]) != ("distance",) or len(set(names)) < len(names):
-        raise ValueError(
-            f"interaction_features={names!r} is not accepted: it begins with 'distance', followed by any of "
-            f"{', '.join(map(repr, INTERACTION_FEATURES[1:]))}, none twice."
+        raise InputError(
+            "interaction_features must be a sequence that begins with 'distance', followed by any of "
+            f"{', '.join(map(repr, INTERACTION_FEATURES[1:]))}, none twice, got {names!r}."
         )
 
 
@@ -296,4 +297,4 @@ def _occupancies(species: Sequence[Sequence[tuple[int, float]]]) -> NDArray[np.f
 def _accepted() -> str:
     """Return what `resolve_site_features` accepts."""
     presets = ", ".join(map(repr, SITE_FEATURES))
-    return f"accepted are {presets}, a list of names of MagpieData tables, or a matminer site featurizer"
+    return f"{presets}, a list of names of MagpieData tables, or a matminer site featurizer"

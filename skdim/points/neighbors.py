@@ -1,9 +1,9 @@
 """Neighbour shells: all periodic pairs of a crystal that may belong to one.
 
 A shell neighbourhood depends on the crystal alone, not on the cell that describes it: site i sees every
-neighbour up to the distance r_i of its ``n_neighbors``-th one, so complete shells, and beyond r_i a smooth
-cutoff lets the next ones fade in. Positions of a disordered crystal that are too near to be occupied together are no
-neighbours, and those a little farther fade in too. Whatever moves continuously in the crystal moves continuously here.
+neighbour up to the distance r_i of its ``n_neighbors``-th one, which gives complete shells. Beyond r_i a smooth cutoff
+lets the next neighbours fade in. Positions of a disordered crystal that are too close to be occupied together are not
+neighbours, and those a little farther apart fade in too. When atoms move continuously, so do the pairs and weights.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ TAPER = 0.05
 # First guess of the cutoff: the sphere that holds this multiple of n_neighbors at the mean density.
 _FIRST_SPHERE = 1.6
 _GROWTH = 1.25
-# Positions nearer than this, in Angstrom, are alternatives of one disordered site and never occupied together.
+# Positions closer than this, in Angstrom, are alternatives of one disordered site and never occupied together.
 OVERLAP = 0.5
-# Partly occupied positions this far apart, in Angstrom, may well be occupied together. What lies between fades, so
-# slowly that even attention that falls with the eighth power of the distance follows without a jump.
+# Partly occupied positions this far apart, in Angstrom, may well be occupied together. Between the two, weights fade
+# so slowly that even attention that falls with the eighth power of the distance follows without a jump.
 APART = 1.0
 _FADE = 22.0
 _ONE_ATOM = 1.002  # as occupancies of thirds are printed
@@ -38,7 +38,7 @@ _ONE_ATOM = 1.002  # as occupancies of thirds are printed
 
 @dataclass(frozen=True)
 class Cell:
-    """One crystal as arrays: what the neighbour search and the reduction need, and no more.
+    """One crystal as arrays: all that the neighbour search and the reduction need.
 
     Attributes
     ----------
@@ -48,14 +48,15 @@ class Cell:
         Fractional coordinates.
     site_type : ndarray of shape (n,)
         Index of each site's type.
-    volume : float
-        Cubic Angstrom per atom, atoms counted by occupancy.
+    volume, atoms : float
+        Of the cell in cubic Angstrom, and the atoms in it, counted by occupancy.
     """
 
     lattice: NDArray[np.float64]
     frac: NDArray[np.float64]
     site_type: NDArray[np.int32]
     volume: float
+    atoms: float
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,7 @@ def shell_pairs(cells: Sequence[Cell], n_neighbors: int, margin: float) -> list[
         and often some pairs more.
     """
     lattices, sizes = np.stack([cell.lattice for cell in cells]), np.array([len(cell.frac) for cell in cells])
-    volumes = np.abs(np.linalg.det(lattices))
+    volumes = np.array([cell.volume for cell in cells])
     boxes = compact_lattices(lattices, volumes)
     cutoffs = (_FIRST_SPHERE * n_neighbors * volumes / sizes * 0.75 / np.pi) ** (1 / 3)
     found: dict[int, Pairs] = {}
@@ -158,7 +159,7 @@ def _is_complete(cell: Cell, pairs: Pairs, cutoff: float, n_neighbors: int, marg
 
 
 def presence(distance: NDArray[np.float64], occupancy: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How far the other position of a pair is a neighbour and no alternative to the position itself.
+    """Weight by which the other position of a pair is a neighbour rather than an alternative to the position itself.
 
     Parameters
     ----------

@@ -32,7 +32,7 @@ class PointSets:
     """Point sets of C crystals in shared columns: S site rows, P pairs, K site types.
 
     A sequence of crystals for scikit-learn: ``len``, ``shape`` and every form of row indexing work and
-    always give `PointSets` again. It is no array: ``numpy.asarray`` of it is refused.
+    always give `PointSets` again. It is not an array: ``numpy.asarray`` of it is refused.
 
     Parameters
     ----------
@@ -43,13 +43,13 @@ class PointSets:
     site_type : ndarray of int32, shape (S,)
         Row of `site_types`.
     multiplicity : ndarray of int32, shape (S,)
-        How many sites of the crystal the row stands for, divided by the greatest common divisor over the crystal.
+        Number of sites that the row stands for, divided by the greatest common divisor over the crystal.
     neighbor : ndarray of int32, shape (P,)
         The neighbour's row, counted within its crystal.
     distance : ndarray of float32, shape (P,)
         In Angstrom; 0 for the self pair, which only supercells have.
     count : ndarray of int32, shape (P,)
-        How many equal pairs of the row are merged in this one.
+        Number of equal pairs of the row that are merged into this one.
     weight : ndarray of float32, shape (P,)
         Smooth cutoff in (0, 1]; 1 everywhere for supercells.
     extra : ndarray of float32, shape (P, E)

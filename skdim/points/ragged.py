@@ -93,6 +93,6 @@ def _out_of_range(position: int, n: int) -> IndexError:
 def _no_index(key: Any) -> IndexError:
     """Return the error for something that selects no rows."""
     return IndexError(
-        f"{key!r} does not select crystals: accepted are an integer, a slice, "
+        f"{key!r} does not select crystals: the index must be an integer, a slice, "
         "a one-dimensional sequence of integers, or a boolean mask."
     )

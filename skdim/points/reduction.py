@@ -37,9 +37,9 @@ class Reduced:
         Rows of each merged pair, counted over the chunk; sorted by row, distance and neighbour's row, so that the order
         depends on the crystal alone.
     pair_source : ndarray of shape (Q,)
-        One of the pairs merged in it.
+        One of the pairs that were merged.
     count : ndarray of shape (Q,)
-        How many pairs were merged.
+        Number of pairs that were merged.
     """
 
     representative: NDArray[np.int64]
@@ -63,7 +63,7 @@ def sort_by_distance(group: NDArray[np.int64], distance: NDArray[np.float64]) ->
     Returns
     -------
     ndarray of shape (P,)
-        The order; that among equals is left open.
+        The order; the order of equals is arbitrary.
     """
     length = _in_quanta(distance)
     if group.max(initial=0) >> _GROUP_BITS:

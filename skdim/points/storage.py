@@ -15,6 +15,8 @@ from typing import IO, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from skdim.exceptions import InputError
+
 Array = NDArray[Any]
 META = "meta.json"
 
@@ -88,7 +90,7 @@ class GrowingFolder:
         entry["shape"][0] += len(rows)
 
     def _write_header(self, name: str) -> None:
-        """Write numpy's header at the begin of the file: numpy leaves room for the first axis to grow."""
+        """Write numpy's header at the start of the file: numpy leaves room for the first axis to grow."""
         entry, file = self.entries[name], self._files[name]
         file.seek(0)
         facts = {"descr": entry["dtype"], "fortran_order": False, "shape": tuple(entry["shape"])}
@@ -131,7 +133,7 @@ def growing_folder(path: str | os.PathLike[str], kind: str, version: int) -> Ite
 
 @contextmanager
 def _replacing(target: Path, kind: str) -> Iterator[Path]:
-    """A new folder to fill, which takes the place of the target at a good end."""
+    """Give a new folder to fill; it replaces the target when the block ends well."""
     _refuse_other_content(target, kind)
     target.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
@@ -189,7 +191,7 @@ def read_folder(
         If the folder is of another kind or version, incomplete or damaged.
     """
     if mmap_mode not in (None, "r"):
-        raise ValueError(f"mmap_mode={mmap_mode!r} is not accepted: use None or 'r'.")
+        raise InputError(f"mmap_mode must be None or 'r', got {mmap_mode!r}.")
     folder = Path(path)
     versions: Mapping[int, Mapping[str, str]] = {version: {}, **(former or {})}
     meta = _read_meta(folder, kind, versions)
@@ -237,14 +239,14 @@ def _refuse_other_content(target: Path, kind: str) -> None:
         meta = target / META
         if meta.is_file() and f'"format": "{kind}"' in meta.read_text(encoding="utf-8", errors="replace"):
             return
-    raise FileExistsError(f"{target} exists and is no saved {kind}: it is not replaced. Choose another path.")
+    raise FileExistsError(f"{target} exists and is not a saved {kind}, so it is not replaced. Choose another path.")
 
 
 def _read_meta(folder: Path, kind: str, versions: Collection[int]) -> dict[str, Any]:
     """Read meta.json and check that it announces what is asked for."""
     file = folder / META
     if not file.is_file():
-        found = "has no meta.json" if folder.is_dir() else "is no folder"
+        found = "has no meta.json" if folder.is_dir() else "is not a folder"
         raise FileNotFoundError(f"{folder} {found}: expected a folder written by {kind.rpartition('.')[2]}.save.")
     try:
         meta = json.loads(file.read_text(encoding="utf-8"))

@@ -170,7 +170,7 @@ DAMAGED = {
     "empty.json": (b"", "an empty file"),
     "words.cif": (b"some\nwords", "a CIF begins with data_"),
     "words.json": (b"words", "Expecting value"),
-    "POSCAR": (b"words", "IndexError"),
+    "POSCAR": (b"words", "a POSCAR of 1 lines"),
 }
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from skdim.crystals.crystal import crystal_of
 from skdim.network import encoder as encoders
+from skdim.network import segments
 from skdim.network.architecture import EncoderConfig
 from skdim.network.batches import Batch, row_ranges
 from skdim.network.encoder import SiteNetEncoder
@@ -202,3 +205,30 @@ def test_ranges_of_rows_hold_all_pairs_in_order() -> None:
     for rows, cut in ranges:
         assert set(some.row[cut].tolist()) == set(range(rows.start, rows.stop))
         assert cut.stop - cut.start <= 25 or rows.stop - rows.start == 1
+
+
+class Looks(TorchDispatchMode):
+    """Counts how often the host asks for a value of a tensor, which makes it wait where tensors are on a device."""
+
+    count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.count += func is torch.ops.aten._local_scalar_dense.default
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("neighborhood", ["shell", "supercell"])
+@pytest.mark.parametrize("name", CONFIGS)
+def test_off_the_processor_no_value_is_asked_for(name: str, neighborhood: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only on the processor are logits looked at, to save work; what comes out is the same."""
+    some = batch(neighborhood)
+    encoder = build(CONFIGS[name], some)
+    with torch.no_grad():
+        usual = encoder(some, unit_features(some), some.distance)
+        monkeypatch.setattr(segments, "_are_moderate", lambda logits: False)
+        features = unit_features(some)
+        with Looks() as looks:
+            other = encoder(some, features, some.distance)
+    assert looks.count == 0
+    for one, two in zip(usual, other, strict=True):
+        torch.testing.assert_close(one, two)

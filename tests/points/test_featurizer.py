@@ -239,10 +239,10 @@ def test_processes_find_relative_paths_where_the_caller_is(monkeypatch: pytest.M
         ({"tolerance": "x"}, ValueError, "tolerance must be a number .*, got 'x'"),
         ({"tolerance": 0.11}, ValueError, "tolerance must be .*, got 0.11"),
         ({"on_error": "ignore"}, ValueError, "on_error must be .*, got 'ignore'"),
-        ({"site_features": "magic"}, ValueError, "site_features='magic'"),
-        ({"site_features": 7}, TypeError, "site_features=7"),
+        ({"site_features": "magic"}, ValueError, "site_features must be .*, got 'magic'"),
+        ({"site_features": 7}, TypeError, "site_features must be .*, got 7"),
         ({"interaction_features": ("log_coulomb",)}, ValueError, "interaction_features"),
-        ({"interaction_features": "distance"}, ValueError, "interaction_features='distance'"),
+        ({"interaction_features": "distance"}, ValueError, "interaction_features must be .*, got 'distance'"),
     ],
 )
 def test_what_is_not_accepted_is_named(params: dict[str, Any], error: type[Exception], message: str) -> None:

@@ -1,9 +1,9 @@
-"""Crystals in; how much faster or slower embedding and training are with what the package leaves alone, out.
+"""Measure how much faster or slower embedding and training are with means that the package does not use.
 
-    python benchmarks/levers.py [--threads 2] [--passes 7] [--crystals N] [--no-compile] [--out benchmarks/levers.json]
+    python benchmarks/alternatives.py [--threads 2] [--passes 7] [--crystals N] [--no-compile] [--out FILE]
 
-Each lever is pulled by itself, in turn with the package as it is, and the medians of the ratios over the passes count;
-above 1 it would pay. A pass embeds the training fold of the formation energies from point sets, or makes one training
+Each is measured by itself, in turn with the package as it is; medians of the ratios over the passes count, and above 1
+it would pay. A pass embeds the training fold of the formation energies from point sets, or makes one training
 step for each of its batches, batches included. Default preset. torch.compile needs a C++ compiler and is left out where
 there is none.
 """
@@ -32,21 +32,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--passes", type=int, default=7, help="of each; medians count (default: 7)")
     parser.add_argument("--crystals", type=int, default=None, help="to embed and to train on (default: all)")
     parser.add_argument("--no-compile", action="store_true", help="leave out torch.compile, which takes a while")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/levers.json"), help="JSON file to write")
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/alternatives.json"), help="JSON file to write")
     options = parser.parse_args(arguments)
     compilers = [name for name in ("g++", "clang++", "c++") if shutil.which(name)]
     if not compilers and not options.no_compile:
         print("torch.compile is left out: there is no C++ compiler", file=sys.stderr)
-    levers = measured(options.threads, options.passes, options.crystals, bool(compilers) and not options.no_compile)
-    for row in levers:
-        print(f"{row['step']:9} {row['lever']:28} {row['ratio']:5.2f}  first pass {row['first_seconds']:6.2f} s")
+    alternatives = measured(
+        options.threads, options.passes, options.crystals, bool(compilers) and not options.no_compile
+    )
+    for row in alternatives:
+        print(f"{row['step']:9} {row['alternative']:28} {row['ratio']:5.2f}  first pass {row['first_seconds']:6.2f} s")
     settings = {name: getattr(options, name) for name in ("threads", "passes", "crystals")}
-    for file in record.write({**record.surroundings(), "settings": settings, "levers": levers}, options.out, "levers"):
+    for file in record.write(
+        {**record.surroundings(), "settings": settings, "alternatives": alternatives}, options.out, "alternatives"
+    ):
         print(f"Written to {file}")
 
 
 def measured(threads: int, passes: int, crystals: int | None, with_compile: bool) -> list[dict[str, str | float]]:
-    """How fast each step is with each lever, the package as it is being 1."""
+    """How fast each step is with each alternative, the package as it is being 1."""
     import torch
 
     from skdim import CrystalPointSetTransformer, DeepInfoMaxEmbedder
@@ -61,12 +65,12 @@ def measured(threads: int, passes: int, crystals: int | None, with_compile: bool
     budgets = {"embedding": PAIRS["narrow"], "training": PRESETS["default"].training.batch_pairs}
     # Compiled at the end: it goes on in the background, and would slow down what is measured after it.
     for step, compiled in [(step, compiled) for compiled in (False, True)[: 1 + with_compile] for step in budgets]:
-        usual, levers = levers_of(step, model, points, budgets[step], compiled)
+        usual, alternatives = alternatives_to(step, model, points, budgets[step], compiled)
         usual()
-        for name, work in levers.items():
+        for name, work in alternatives.items():
             first = seconds(work)
             ratios = [seconds(usual) / seconds(work) for _ in range(passes)]
-            rows.append({"step": step, "lever": name, "ratio": median(ratios), "first_seconds": first})
+            rows.append({"step": step, "alternative": name, "ratio": median(ratios), "first_seconds": first})
     return sorted(rows, key=lambda row: row["step"])
 
 
@@ -77,10 +81,10 @@ def seconds(work: Callable[[], None]) -> float:
     return time.perf_counter() - start
 
 
-def levers_of(
+def alternatives_to(
     step: str, model: Any, points: Any, budget: int, compiled: bool
 ) -> tuple[Callable[[], None], dict[str, Callable[[], None]]]:
-    """A pass as the package makes it, and one with each lever: torch.compile, or all others."""
+    """A pass as the package makes it, and one with each alternative: torch.compile, or all others."""
     import torch
 
     from skdim.network.threads import one_torch_thread
@@ -146,11 +150,13 @@ def train_batch(model: Any) -> Callable[[Any], None]:
     """One step of training."""
     import torch
 
-    optimiser, generator = torch.optim.AdamW(model.parameters()), torch.Generator().manual_seed(0)
+    from skdim.network.noise import Noise
+
+    optimiser, noise = torch.optim.AdamW(model.parameters()), Noise.of_epoch(0, 0, training=True)
 
     def work(batch: Any) -> None:
         optimiser.zero_grad()
-        sum(model(batch, generator).values()).backward()
+        sum(model(batch, noise).values()).backward()
         optimiser.step()
 
     return work

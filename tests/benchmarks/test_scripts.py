@@ -1,4 +1,4 @@
-"""The benchmark of scaling: its crystals, its exponents, its records."""
+"""The scripts that measure speed: their crystals, exponents and records, and that they run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 from skdim.crystals.structures import coerce_structure
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 
 
 @pytest.fixture
@@ -84,6 +84,7 @@ def test_a_record_names_commit_and_versions_and_goes_into_the_history(scaling: M
     assert report["commit"] in past.name
 
 
+@pytest.mark.slow
 def test_one_measurement_runs_in_a_process_of_its_own(scaling: ModuleType, tmp_path: Path) -> None:
     scaling.make_model(tmp_path)
     scaling.synthetic.write_folder(tmp_path / "40", 40)
@@ -98,6 +99,7 @@ def test_one_measurement_runs_in_a_process_of_its_own(scaling: ModuleType, tmp_p
     assert rows["files"]["bytes_written"] > 0
 
 
+@pytest.mark.slow
 def test_cold_starts_and_second_processes_are_measured(tmp_path: Path) -> None:
     out = tmp_path / "processes.json"
     command = [sys.executable, str(ROOT / "benchmarks" / "processes.py"), "--repeats", "1", "--crystals", "70"]
@@ -108,12 +110,21 @@ def test_cold_starts_and_second_processes_are_measured(tmp_path: Path) -> None:
     assert report["settings"] == {"repeats": 1, "crystals": 70}
 
 
-def test_levers_are_measured_for_both_steps(tmp_path: Path) -> None:
-    out = tmp_path / "levers.json"
-    command = [sys.executable, str(ROOT / "benchmarks" / "levers.py"), "--no-compile", "--crystals", "40"]
-    subprocess.run([*command, "--passes", "1", "--out", str(out)], check=True, capture_output=True)
-    levers = json.loads(out.read_text())["levers"]
-    names = {step: [row["lever"] for row in levers if row["step"] == step] for step in ("embedding", "training")}
+def test_alternatives_are_measured_for_both_steps(scaling: ModuleType) -> None:
+    import alternatives
+
+    rows = alternatives.measured(threads=1, passes=1, crystals=40, with_compile=False)
+    names = {step: [row["alternative"] for row in rows if row["step"] == step] for step in ("embedding", "training")}
     assert names["embedding"] == names["training"]
     assert len(names["training"]) == 5
-    assert all(row["ratio"] > 0 for row in levers)
+    assert all(row["ratio"] > 0 for row in rows)
+
+
+def test_the_stages_of_each_step_add_to_all_of_it(scaling: ModuleType) -> None:
+    import stages
+
+    rows = stages.measured(threads=1, crystals=40)
+    for step in ("training", "embedding"):
+        own = [row for row in rows if row["step"] == step]
+        assert sum(row["share"] for row in own) == pytest.approx(1)
+        assert all(row["microseconds"] >= 0 for row in own)

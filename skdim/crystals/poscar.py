@@ -1,0 +1,163 @@
+"""POSCAR and CONTCAR of VASP: a lattice, counts of atoms with their elements, and coordinates."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skdim.crystals.crystal import WHOLE, Crystal
+from skdim.crystals.labels import NUMBERS
+from skdim.crystals.limits import LIMITS
+
+__all__ = ["read_poscar"]
+
+# A name of VASP's potentials: "Ti", "Ti_sv", "Ti_pv/4f2a8c".
+_NAME = re.compile(r"([A-Z][a-z]?)(?:_\w*)?(?:/\w*)?")
+_NO_NAMES = "a POSCAR that does not name its elements; they belong in the line above the numbers of atoms"
+
+
+def read_poscar(text: str) -> Crystal:
+    r"""Read a POSCAR that names its elements.
+
+    Parameters
+    ----------
+    text : str
+        The content of a file; velocities and what else follows the coordinates is left alone.
+
+    Returns
+    -------
+    Crystal
+
+    Raises
+    ------
+    ValueError
+        If a line is missing or is not what belongs there: which one, and what is needed.
+
+    Examples
+    --------
+    >>> read_poscar("Fe\n1\n2.87 0 0\n0 2.87 0\n0 0 2.87\nFe\n2\ndirect\n0 0 0\n.5 .5 .5").frac.tolist()
+    [[0.0, 0.0, 0.0], [0.5, 0.5, 0.5]]
+    """
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    if len(lines) < 8:
+        raise ValueError(
+            f"a POSCAR of {len(lines)} lines; lattice, elements, numbers of atoms and coordinates are needed"
+        )
+    scale = _numbers(lines[1], 2, "one factor or three")
+    if len(scale) not in (1, 3) or 0 in scale or (len(scale) == 3 and min(scale) < 0):
+        raise ValueError(f"line 2 ({lines[1].strip()[:40]!r}) of the POSCAR: one factor, or three above 0, is needed")
+    lattice = np.array([_numbers(lines[k], k + 1, "three numbers of a lattice vector", 3) for k in (2, 3, 4)])
+    factor = np.array(scale)
+    if scale[0] < 0:  # the volume of the cell
+        volume = abs(float(np.linalg.det(lattice)))
+        if not volume > 0:
+            raise ValueError("the lattice vectors of the POSCAR span no volume")
+        factor = np.array([(-scale[0] / volume) ** (1 / 3)])
+    lattice = lattice * factor
+    names, counts, start = _contents(lines)
+    n_sites = sum(counts)
+    if n_sites > LIMITS.rows:
+        raise ValueError(f"a POSCAR of {n_sites} atoms; up to {LIMITS.rows} are read")
+    mode, start = _mode(lines, start)
+    if len(lines) - start < n_sites:
+        raise ValueError(f"a POSCAR of {n_sites} atoms with {len(lines) - start} lines of coordinates: it is cut off")
+    rows = range(start, start + n_sites)
+    coords = np.array([_numbers(lines[k], k + 1, "three coordinates", 3) for k in rows]).reshape(-1, 3)
+    if names is None:
+        names, counts = _names_behind(lines[start : start + n_sites]), [1] * n_sites
+    if mode in "ck":
+        try:
+            coords = (coords * factor) @ np.linalg.inv(lattice)
+        except np.linalg.LinAlgError as error:
+            raise ValueError("the lattice vectors of the POSCAR span no volume") from error
+    return _crystal(lattice, coords, names, counts)
+
+
+def _crystal(
+    lattice: NDArray[np.float64], frac: NDArray[np.float64], names: Sequence[str], counts: Sequence[int]
+) -> Crystal:
+    """Make the crystal of elements, each so many times."""
+    symbols = list(dict.fromkeys(names))
+    every = np.repeat([symbols.index(name) for name in names], counts)
+    used, kind = np.unique(every, return_inverse=True)  # not those of which there are 0 atoms
+    species = tuple(WHOLE[NUMBERS[symbols[k]]] for k in used.tolist())
+    return Crystal(lattice, frac, species, kind.astype(np.int32))
+
+
+def _numbers(line: str, number: int, what: str, count: int | None = None) -> list[float]:
+    """Read the numbers at the beginning of a line, all of them or so many."""
+    words = line.split()[: count or 3]
+    try:
+        values = [float(word) for word in words]
+    except ValueError:
+        # Behind one factor there may be a comment.
+        values = [float(words[0])] if count is None and words and _is_number(words[0]) else []
+    if len(values) < (count or 1) or not all(map(math.isfinite, values)):
+        raise ValueError(f"line {number} ({line.strip()[:40]!r}) of the POSCAR: {what} are needed")
+    return values if count or len(values) == 3 else values[:1]
+
+
+def _is_number(word: str) -> bool:
+    """Tell whether a word is a number."""
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
+def _contents(lines: Sequence[str]) -> tuple[list[str] | None, list[int], int]:
+    """Read elements and numbers of atoms; of files of old versions of VASP the numbers alone."""
+    names = lines[5].split()
+    if names and names[0].isdigit():
+        return None, _counts(lines[5], 6), 6
+    counts = _counts(lines[6], 7)
+    found = [_NAME.fullmatch(name) for name in names]
+    symbols = [match[1] for match in found if match is not None and match[1] in NUMBERS]
+    if len(symbols) < len(names) or not names:
+        wrong = next((n for n, m in zip(names, found, strict=True) if m is None or m[1] not in NUMBERS), "")
+        raise ValueError(f"line 6 of the POSCAR names {wrong[:20]!r}, which is no element")
+    if len(symbols) != len(counts):
+        raise ValueError(f"the POSCAR names {len(symbols)} elements and has {len(counts)} numbers of atoms")
+    return symbols, counts, 7
+
+
+def _counts(line: str, number: int) -> list[int]:
+    """Read numbers of atoms, up to what is a comment."""
+    counts: list[int] = []
+    for word in line.split():
+        if not word.isdigit() or len(word) > 12:
+            if len(word) > 12 or not counts:
+                raise ValueError(f"line {number} ({line.strip()[:40]!r}) of the POSCAR: numbers of atoms are needed")
+            break
+        counts.append(int(word))
+    if not counts:
+        raise ValueError(f"line {number} of the POSCAR is empty: numbers of atoms are needed")
+    return counts
+
+
+def _mode(lines: Sequence[str], start: int) -> tuple[str, int]:
+    """Tell Cartesian coordinates ("c" or "k") from others, and return where they begin."""
+    first = lines[start].strip()[:1].lower() if start < len(lines) else ""
+    if first == "s":  # selective dynamics
+        start += 1
+        first = lines[start].strip()[:1].lower() if start < len(lines) else ""
+    if not first.isalpha():
+        raise ValueError(f"line {start + 1} of the POSCAR: 'Direct' or 'Cartesian' is needed")
+    return first, start + 1
+
+
+def _names_behind(lines: Sequence[str]) -> list[str]:
+    """Read the elements that some programs write behind the coordinates."""
+    names = []
+    for line in lines:
+        words = [word for word in line.split()[3:] if word not in {"T", "F", ".TRUE.", ".FALSE."}]
+        found = _NAME.fullmatch(words[0]) if words else None
+        if found is None or found[1] not in NUMBERS:
+            raise ValueError(_NO_NAMES)
+        names.append(found[1])
+    return names

@@ -1,0 +1,90 @@
+"""What is no crystal, or too large to be one, is known before the work is done, and named with its cure."""
+
+import gzip
+import os
+
+import numpy as np
+import pytest
+from pymatgen.core import Lattice, Structure
+
+from skdim.crystals.limits import LIMITS, Limits, check_size, read_bounded
+from skdim.crystals.structures import load_structures, try_crystal
+from tests.handmade import DATA, salt
+
+SALT = (DATA / "nacl.cif").read_text()
+
+
+def reason(obj):
+    crystal, why = try_crystal(obj)
+    assert crystal is None
+    return why
+
+
+def test_devices_and_pipes_are_not_opened(tmp_path):
+    os.symlink("/dev/zero", tmp_path / "zero.cif")
+    os.mkfifo(tmp_path / "pipe.cif")
+    assert "a regular file is needed" in reason(tmp_path / "zero.cif")
+    assert "a regular file is needed" in reason(tmp_path / "pipe.cif")
+
+
+def test_a_file_beyond_the_bound_is_not_read(tmp_path):
+    with open(tmp_path / "large.cif", "wb") as file:
+        file.truncate(LIMITS.n_bytes + 1)
+    assert "files and texts of up to 64 MiB are read" in reason(tmp_path / "large.cif")
+    with pytest.raises(ValueError, match="up to 0 MiB"):
+        read_bounded(str(DATA / "nacl.cif"), Limits(n_bytes=10))
+    check_size(LIMITS.n_bytes)
+
+
+def test_what_unpacks_beyond_the_bound_is_refused(tmp_path):
+    (tmp_path / "bomb.cif.gz").write_bytes(gzip.compress(b"#" * (LIMITS.n_bytes + 10), 1))
+    assert "64 MiB" in reason(tmp_path / "bomb.cif.gz")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "latin-1"])
+def test_encodings_that_editors_write(encoding, tmp_path):
+    (tmp_path / "a.cif").write_bytes(("# M\u00fcller\n" + SALT).encode(encoding))
+    assert try_crystal(tmp_path / "a.cif")[1] is None
+    assert try_crystal((tmp_path / "a.cif").read_bytes())[1] is None
+
+
+MISTAKEN = {
+    "page.cif": (b"<!DOCTYPE html>\n<html><body>404</body></html>", "a web page, not data"),
+    "pointer.cif": (b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 1\n", "a Git LFS pointer"),
+    "empty.cif": (b"", "an empty file"),
+    "zeros.cif": (b"\0" * 100, "an empty file"),
+    "picture.cif": (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(range(256)), "CIF"),
+    "table.cif": (b"id,band_gap\nmp-1,2.0\n", "begins with data_"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKEN)
+def test_files_that_are_something_else(name, tmp_path):
+    content, words = MISTAKEN[name]
+    (tmp_path / name).write_bytes(content)
+    assert words in reason(tmp_path / name)
+
+
+def test_an_array_of_structures_is_told_from_rows_of_sites():
+    with pytest.raises(ValueError, match="pass the list itself"):
+        load_structures(np.asarray([salt(), salt()]))
+    rows = list(np.asarray([salt(), salt()]))
+    assert "was a list of structures made an array?" in reason(rows[0][0])
+
+
+def test_a_film_of_ase_is_refused():
+    ase = pytest.importorskip("ase")
+    film = ase.Atoms("Cu", cell=[3, 3, 20], pbc=[True, True, False])
+    assert "only crystals periodic in all three are accepted" in reason(film)
+    assert "without a cell" in reason(ase.Atoms("H2", [[0, 0, 0], [0, 0, 1]]))
+
+
+def test_positions_on_a_sphere_get_a_verdict_in_time():
+    # 2k positions of occupancy 1/k, each opposite another: one of each pair may be taken, which adds to one.
+    for k in (8, 16, 24):
+        points = np.random.default_rng(k).normal(size=(k, 3))
+        points *= 0.2501 / np.linalg.norm(points, axis=1)[:, None]
+        places = np.concatenate([points, -points]) + 5
+        structure = Structure(Lattice.cubic(10), [{"Li": 1 / k}] * (2 * k), places, coords_are_cartesian=True)
+        crystal, why = try_crystal(structure)
+        assert (crystal is None) == (why is not None)

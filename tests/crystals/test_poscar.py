@@ -1,0 +1,59 @@
+"""POSCAR: what pymatgen reads, or what is wrong in which line; and nothing is made before it is known to be there."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pymatgen.core import Lattice, Structure
+from pymatgen.io.vasp import Poscar
+
+from skdim.crystals.poscar import read_poscar
+from tests.handmade import DATA
+
+TEXT = (DATA / "POSCAR_SrTiO3").read_text()
+
+
+@given(st.integers(0, 10**6), st.booleans(), st.sampled_from(["1.0", "1.5", "-90"]), st.booleans())
+@settings(max_examples=20)
+def test_the_crystal_that_pymatgen_reads(seed, cartesian, scale, selective):
+    random = np.random.default_rng(seed)
+    elements = sorted(random.choice(["Na", "Cl", "O", "Ti"], 6))
+    lattice = Lattice.from_parameters(*random.uniform(3, 9, 3), *random.uniform(70, 110, 3))
+    flags = {"selective_dynamics": [[True, False, True]] * 6} if selective else {}
+    structure = Structure(lattice, elements, random.random((6, 3)), site_properties=flags)
+    lines = Poscar(structure).get_str(direct=not cartesian).split("\n")
+    text = "\n".join([lines[0], scale, *lines[2:]])
+    twin = Poscar.from_str(text).structure
+    crystal = read_poscar(text)
+    assert np.allclose(crystal.lattice, twin.lattice.matrix)
+    assert np.allclose(crystal.frac, structure.frac_coords)
+    if not (cartesian and scale == "-90"):  # where pymatgen multiplies coordinates by minus the volume
+        assert np.allclose(crystal.frac, twin.frac_coords)
+    assert [crystal.species_on(k)[0][0] for k in range(6)] == [site.specie.Z for site in twin]
+
+
+def test_names_behind_coordinates_and_of_potentials():
+    old = "salt\n1\n4 0 0\n0 4 0\n0 0 4\n1 1\nDirect\n0 0 0 Cs\n.5 .5 .5 T T F Cl\n"
+    assert read_poscar(old).species == (((55, 1.0),), ((17, 1.0),))
+    new = "salt\n1\n4 0 0\n0 4 0\n0 0 4\nCs_sv/4f2a Cl\n1 1\nDirect\n0 0 0\n.5 .5 .5\n"
+    assert read_poscar(new).species == (((55, 1.0),), ((17, 1.0),))
+
+
+REFUSED = {
+    "no names": (TEXT.replace("Sr Ti O\n", ""), "does not name its elements"),
+    "many atoms": ("x\n1\n1 0 0\n0 1 0\n0 0 1\nO\n300000000\nd\n0 0 0", "300000000 atoms; up to 200000"),
+    "more digits": ("x\n1\n1 0 0\n0 1 0\n0 0 1\nO\n" + "9" * 400 + "\nd\n0 0 0", "numbers of atoms are needed"),
+    "cut off": ("\n".join(TEXT.split("\n")[:9]), "it is cut off"),
+    "no element": (TEXT.replace("Sr Ti O", "Sr Ti Q"), "names 'Q', which is no element"),
+    "fewer elements": (TEXT.replace("Sr Ti O", "Sr Ti"), "names 2 elements and has 3 numbers"),
+    "words": (TEXT.replace("0.5 0.5 0.5", "a b c"), "line 10 .* three coordinates"),
+    "no mode": (TEXT.replace("irect", "").replace("\nd\n", "\n\n").replace("\nD\n", "\n\n"), "'Direct' or 'Cartesian'"),
+    "not a number": (TEXT.replace("0.5 0.5 0.5", "nan 0 0"), "line 10 .* three coordinates"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refused_with_the_line(case):
+    text, pattern = REFUSED[case]
+    with pytest.raises(ValueError, match=pattern):
+        read_poscar(text)
