@@ -69,7 +69,10 @@ def unit_costs(record: dict[str, Any]) -> dict[str, float]:
 def measured_rows(record: dict[str, Any], kind: str) -> list[list[str]]:
     """One of the tables as it was measured."""
     rows = record[kind]
-    return [[title(column) for column in rows[0]], *([_cell(name, value) for name, value in row.items()] for row in rows)]
+    return [
+        [title(column) for column in rows[0]],
+        *([_cell(name, value) for name, value in row.items()] for row in rows),
+    ]
 
 
 def exponent_rows(record: dict[str, Any]) -> list[list[str]]:
