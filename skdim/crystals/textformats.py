@@ -6,13 +6,14 @@ import json
 import re
 from typing import Any, Literal
 
-__all__ = ["TextFormat", "load_json", "load_yaml", "mistaken_for", "text_format"]
+__all__ = ["TextFormat", "is_crystal_text", "load_json", "load_yaml", "mistaken_for", "text_format"]
 
 TextFormat = Literal["cif", "json", "poscar"]
 
 _CIF = re.compile(r"^\s*(data_|loop_\s|_cell_length_a\s)", re.IGNORECASE | re.MULTILINE)
 _WEB_PAGE = re.compile(r"\s*<(?:!doctype html|html|head|body)\b", re.IGNORECASE)
 _YAML_BYTES = 1 << 20  # its parser takes seconds for more
+_PRINTED_DICT = re.compile(r"\s*\{\s*'")
 _LFS_POINTER = "version https://git-lfs.github.com/spec/"
 
 
@@ -53,6 +54,27 @@ def _is_poscar(text: str) -> bool:
     return [len(vector) for vector in vectors] == [3, 3, 3]
 
 
+def is_crystal_text(text: str) -> bool:
+    """Tell the text of a crystal from other JSON and other words, by its beginning and what a crystal must name.
+
+    Parameters
+    ----------
+    text : str
+        Any string.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> is_crystal_text('{"lattice": {}, "sites": []}'), is_crystal_text('{"Na": 1}'), is_crystal_text("NaCl")
+    (True, False, False)
+    """
+    kind = text_format(text)
+    return kind is not None and (kind != "json" or '"lattice' in text or '"positions"' in text)
+
+
 def mistaken_for(text: str) -> str | None:
     """Say what a file that should hold crystals is instead, where that is a common mistake.
 
@@ -75,6 +97,10 @@ def mistaken_for(text: str) -> str | None:
         return "a web page, not data; open the link it was downloaded from in a browser to see what it says"
     if text.startswith(_LFS_POINTER):
         return "a Git LFS pointer, not the file it stands for; `git lfs pull` in the repository fetches that"
+    if _PRINTED_DICT.match(text):
+        return "a Python dict printed as text; write it as JSON (json.dumps), or the structure as CIF"
+    if text.startswith(("Full Formula (", "Structure Summary")):
+        return "a printed pymatgen Structure, with rounded numbers; write it as CIF or JSON (Structure.to)"
     return None
 
 

@@ -199,6 +199,27 @@ def test_images_of_a_rounded_special_position_are_one_site():
     assert np.allclose(np.sort(crystal.frac % 1, axis=0)[:, :2], [[1 / 3, 1 / 3], [2 / 3, 2 / 3]])
 
 
+@pytest.mark.parametrize(
+    ("x", "y"),
+    [
+        ("1/3", "2/3"),
+        ("0.33", "0.67"),
+        (".333", ".667"),
+        ("0.3333", "0.6667"),
+        ("0.333(1)", "0.667(1)"),
+        ("-0.67", ".67"),
+    ],
+)
+def test_thirds_of_any_number_of_decimals_are_special(x, y):
+    text = cif(f"Na1 Na {x} {y} .25 .4", symmetry="_space_group_IT_number 194", head=HEXAGONAL)
+    assert atoms(text) == {"Na": 0.8}
+
+
+@pytest.mark.parametrize(("x", "n"), [("0.003", 2), ("0.01", 2), ("0.1", 2), ("0.001", 1), ("0.49", 2), ("0.496", 2)])
+def test_what_is_refined_beside_a_special_position_stays_there(x, n):
+    assert len(read_cif(cif(f"Li1 Li {x} 0 0 .4", symmetry=INVERSION))) == n
+
+
 def test_positions_split_about_an_axis_stay_apart():
     assert len(read_cif(cif("Li1 Li .03 0 0 .5", symmetry=INVERSION))) == 2
     assert len(read_cif(cif("Li1 Li .0015 0 0 .5", symmetry=INVERSION))) == 1
