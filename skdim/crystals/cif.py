@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from skdim.crystals.crystal import Crystal
+from skdim.crystals.disorder import without_crowding
 from skdim.crystals.expansion import expand
 from skdim.crystals.formula import compare, parse_formula
 from skdim.crystals.labels import NamedElement, element_of_label, element_of_type
@@ -688,13 +689,24 @@ def _is_confirmed(crystal: Crystal, tags: _Tags) -> bool:
     return given is not None and given[1] is not None and compare(_atoms(crystal), *given) is None
 
 
+def _fits_when_scaled(crystal: Crystal, given: tuple[Mapping[int, float], float | None]) -> bool:
+    """Tell whether a crystal agrees with its formula once split positions that add to more than one are scaled."""
+    if crystal.apart:
+        return False
+    try:
+        scaled = without_crowding(crystal)
+    except ValueError:  # which the check of the crystal says better
+        return False
+    return scaled is not crystal and compare(_atoms(scaled), *given) is None
+
+
 def _formula_notes(crystal: Crystal, tags: _Tags) -> list[Note]:
     """Compare a crystal with the formula in its file: a difference is an error, one in hydrogen alone is noted."""
     given = _cell_formula(tags)
     if given is None:
         return []
     difference = compare(_atoms(crystal), *given)
-    if difference is None:
+    if difference is None or _fits_when_scaled(crystal, given):
         return []
     if not difference.hydrogen_only:
         raise ValueError(
