@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from skdim.classifier import CrystalClassifier as CrystalClassifier
+    from skdim.crystals.reading import read_crystals as read_crystals
     from skdim.embedder import DeepInfoMaxEmbedder as DeepInfoMaxEmbedder
     from skdim.masking import LabelMaskingRegressor as LabelMaskingRegressor
     from skdim.points.featurizer import CrystalPointSetTransformer as CrystalPointSetTransformer
@@ -35,6 +36,7 @@ _MODULE_OF = {
     "SiteNetRegressor": "skdim.regressor",
     "load_pretrained": "skdim.pretrained",
     "masked_scorer": "skdim.scoring",
+    "read_crystals": "skdim.crystals.reading",
 }
 
 __all__ = ["__version__", *_MODULE_OF]

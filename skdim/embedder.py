@@ -306,7 +306,10 @@ class DeepInfoMaxEmbedder(TransformerMixin, BaseEstimator):
         state = read_state(path)
         if isinstance(state, RegressorState):
             raise ModelFileError(f"{os.fspath(path)!r} is a saved SiteNetRegressor; SiteNetRegressor.load reads it.")
-        return cls.from_state(state)
+        try:
+            return cls.from_state(state)
+        except (AttributeError, InputError, KeyError, TypeError) as error:
+            raise ModelFileError(f"{os.fspath(path)!r}: parameters: {error}.") from error
 
     @classmethod
     def from_state(cls, state: EmbedderState) -> Self:

@@ -336,9 +336,12 @@ class SiteNetRegressor(RegressorMixin, BaseEstimator):
         if isinstance(state, EmbedderState):
             raise ModelFileError(f"{os.fspath(path)!r} is a saved embedder; DeepInfoMaxEmbedder.load reads it.")
         params = dict(state.parameters)
-        embedder = DeepInfoMaxEmbedder.from_state(state.start) if params.pop("embedder") else None
-        regressor = cls(embedder, **params)
-        regressor._take(state, run_with(state.start.featurizer.build().fit(), **regressor._running()))
+        try:
+            embedder = DeepInfoMaxEmbedder.from_state(state.start) if params.pop("embedder") else None
+            regressor = cls(embedder, **params)
+            regressor._take(state, run_with(state.start.featurizer.build().fit(), **regressor._running()))
+        except (AttributeError, InputError, KeyError, TypeError) as error:
+            raise ModelFileError(f"{os.fspath(path)!r}: parameters: {error}.") from error
         return regressor
 
     def __sklearn_clone__(self) -> Self:

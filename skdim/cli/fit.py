@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from skdim.cli.inputs import Crystal
     from skdim.cli.labels import Labels
+    from skdim.crystals.reading import CrystalRow
     from skdim.points.pointsets import PointSets
 
 COMPOSED = ("system", "formula", "prototype", "structure")
@@ -75,9 +75,9 @@ def run(args: argparse.Namespace) -> int:
     read_table(args.labels)  # before any crystal is read
 
     found = find_crystals(args)
-    from skdim.cli.inputs import read_crystals
+    from skdim.crystals.reading import read_files
 
-    crystals = list(read_crystals(found.files))
+    crystals = list(read_files(found.files, column=found.column, id_column=found.id_column))
     column = None if args.groups in COMPOSED else args.groups
     ids = [crystal.id for crystal in crystals]
     classes = args.task == "classification"
@@ -173,25 +173,21 @@ def _embedder(args: argparse.Namespace) -> Any:
 
 
 def _featurized(
-    crystals: Sequence[Crystal], embedder: Any, args: argparse.Namespace
+    crystals: Sequence[CrystalRow], embedder: Any, args: argparse.Namespace
 ) -> tuple[PointSets, int, list[tuple[str, str]]]:
     """Make point sets of crystals; say which failed."""
     from sklearn.base import clone
 
     from skdim.cli.streaming import Tally
 
-    featurizer = embedder.featurizer_ if hasattr(embedder, "featurizer_") else embedder._featurizer(embedder._preset())
-    points, failed = (
-        clone(featurizer)
-        .set_params(n_jobs=args.jobs, verbose=0)
-        .try_transform([crystal.content for crystal in crystals])
-    )
+    featurizer = embedder.featurizer_ if hasattr(embedder, "featurizer_") else embedder.make_featurizer()
+    points, failed = clone(featurizer).set_params(n_jobs=args.jobs, verbose=0).try_transform(list(crystals))
     tally = Tally()
     tally.count(list(crystals), failed)
     return points, settle(tally, args.on_error, "They are left out."), tally.failures
 
 
-def _groups(name: str | None, labels: Labels, crystals: Sequence[Crystal], points: PointSets) -> NDArray[Any] | None:
+def _groups(name: str | None, labels: Labels, crystals: Sequence[CrystalRow], points: PointSets) -> NDArray[Any] | None:
     """Return the groups of the crystals: of a column, or made of the crystals themselves."""
     import numpy as np
 
@@ -206,13 +202,13 @@ def _groups(name: str | None, labels: Labels, crystals: Sequence[Crystal], point
     there = [bool(value) for value in values] if isinstance(values, list) else np.isfinite(values)
     known = np.flatnonzero(points.valid & np.array(there))
     groups = np.array([f"row {row}" for row in range(len(crystals))], dtype=object)
-    groups[known] = composition_groups([crystals[int(row)].content for row in known], name)
+    groups[known] = composition_groups([crystals[int(row)] for row in known], name)
     return groups
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of fit."""
-    add_paths(parser)
+    add_paths(parser, id_option="--structure-id")  # --id is that of the labels
     parser.add_argument("--labels", type=Path, required=True, metavar="TABLE", help="table with a row for each label")
     parser.add_argument("--target", required=True, metavar="COLUMN", help="column of the labels")
     parser.add_argument("--id", metavar="COLUMN", help="column of names (id, name, file, ... or the first)")
