@@ -109,7 +109,7 @@ class SiteNetRegressor(RegressorMixin, BaseEstimator):
     n_ensemble : int, default=1
         Models that are averaged. With more than one, each has a seed, held-out labels and random weights of the labels
         of its own (Bayesian bootstrap [2]_), so that their spread shows what the labels leave open.
-    preset : {"default", "paper"}, default="default"
+    preset : {"default", "deep", "paper"}, default="default"
         What ``embedder=None`` builds, as for `DeepInfoMaxEmbedder`.
     warm_start : bool, default=False
         Whether a further ``fit`` goes on from the weights of the last.

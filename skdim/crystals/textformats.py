@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any, Literal
 
@@ -151,7 +152,7 @@ def load_yaml(text: str) -> Any:
     Raises
     ------
     ValueError
-        If it is no YAML, is longer than 1 MiB, or names a class.
+        If it is no YAML, is longer than 1 MiB or unfolds to more, or names a class.
 
     Examples
     --------
@@ -167,6 +168,21 @@ def load_yaml(text: str) -> Any:
     if len(text) > _YAML_BYTES:
         raise ValueError(f"YAML of {len(text) / 2**20:.0f} MiB; up to {_YAML_BYTES // 2**20} MiB are read")
     try:
-        return YAML(typ="safe").load(text)
+        value = YAML(typ="safe").load(text)
+        size = _unfolded(value, {})
     except (YAMLError, RecursionError) as error:
         raise ValueError(f"YAML that cannot be read: {' '.join(str(error).split())}") from error
+    if size > _YAML_BYTES:
+        raise ValueError("YAML whose references unfold to more than a crystal takes")
+    return value
+
+
+def _unfolded(value: Any, known: dict[int, float]) -> float:
+    """Count the values in a value, those that are referred to each time; infinite where one contains itself."""
+    if not isinstance(value, dict | list):
+        return 1
+    if id(value) not in known:
+        known[id(value)] = math.inf
+        parts = value.values() if isinstance(value, dict) else value
+        known[id(value)] = 1 + sum(_unfolded(part, known) for part in parts)
+    return known[id(value)]
