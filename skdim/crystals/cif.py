@@ -649,7 +649,7 @@ def _are_same(one: Crystal, other: Crystal) -> bool:
     apart, place = tree.query(one.frac % 1.0 % 1.0)
     if apart.max() > _SAME or len(set(place.tolist())) < len(one):
         return False
-    pairs = set(zip(one.kind.tolist(), other.kind[place].tolist(), strict=True))
+    pairs = set(zip(one.site_type.tolist(), other.site_type[place].tolist(), strict=True))
     return all(one.species[i] == other.species[j] for i, j in pairs)
 
 
@@ -659,7 +659,7 @@ def _are_same(one: Crystal, other: Crystal) -> bool:
 def _atoms(crystal: Crystal) -> dict[int, float]:
     """Count the atoms in the cell by atomic number."""
     atoms: dict[int, float] = {}
-    for content, count in zip(crystal.species, np.bincount(crystal.kind).tolist(), strict=True):
+    for content, count in zip(crystal.species, np.bincount(crystal.site_type).tolist(), strict=True):
         for number, amount in content:
             atoms[number] = atoms.get(number, 0.0) + amount * count
     return atoms

@@ -256,13 +256,13 @@ def cells_and_site_types(
     if isinstance(features, ElementTable):
         distinct = {one: k for k, one in enumerate(dict.fromkeys(one for c in crystals for one in c.species))}
         site_types = site_types_from_species(list(distinct), features)
-        each = [np.array([distinct[one] for one in c.species], np.int32)[c.kind] for c in crystals]
+        each = [np.array([distinct[one] for one in c.species], np.int32)[c.site_type] for c in crystals]
     else:
-        flat = [c.species[k] for c in crystals for k in c.kind.tolist()]
+        flat = [c.species[k] for c in crystals for k in c.site_type.tolist()]
         site_types, site_type = site_types_from_sites(flat, np.concatenate(features))
         each = np.split(site_type, np.cumsum([len(c) for c in crystals])[:-1])
     totals = ([sum(amount for _, amount in one) for one in c.species] for c in crystals)
-    atoms = [float(np.array(total)[c.kind].sum()) for total, c in zip(totals, crystals, strict=True)]
+    atoms = [float(np.array(total)[c.site_type].sum()) for total, c in zip(totals, crystals, strict=True)]
     lattices = np.array([c.lattice for c in crystals])
     volumes = np.abs(np.linalg.det(lattices)).tolist()
     return [

@@ -32,7 +32,7 @@ def atoms(text):
     """Atoms in the cell by symbol, of a usable crystal."""
     crystal = check_crystal(read_cif(text))
     found = Counter()
-    for kind in crystal.kind:
+    for kind in crystal.site_type:
         for number, amount in crystal.species[kind]:
             found[Element.from_Z(number).symbol] += amount
     return {symbol: round(amount, 6) for symbol, amount in found.items()}

@@ -847,7 +847,8 @@ def test_folders_nested_deeply_are_searched():
         subprocess.run(["rm", "-rf", "d"], check=True)
 
 
-def test_memory_is_flat(monkeypatch):
+@pytest.mark.slow
+def test_memory_is_flat():
     """Of a table, an archive and lists of many crystals one is in memory at a time."""
     record = json.dumps(flat(perovskite()))
     n = 2000
