@@ -66,8 +66,11 @@ def featurized(options: argparse.Namespace) -> Any:
         kept = options.points or Path(folder) / "points"
         if not kept.exists():
             jobs = [(str(options.table), start, min(n, start + CHUNK)) for start in range(0, n, CHUNK)]
-            with ProcessPoolExecutor(options.jobs, get_context("spawn")) as pool:
-                save_parts(kept, pool.map(some, jobs))
+            if options.jobs == 1:
+                save_parts(kept, map(some, jobs))
+            else:
+                with ProcessPoolExecutor(options.jobs, get_context("spawn")) as pool:
+                    save_parts(kept, pool.map(some, jobs))
         points = PointSets.load(kept)
     return points if options.leave_out is None else points[~np.load(options.leave_out)[: len(points)]]
 
