@@ -140,13 +140,15 @@ def coerce_structure(obj: object) -> IStructure:
 
 
 def source_of(obj: object) -> str | None:
-    """Return the path that a row is, briefly; None if it is none.
+    """Return the path that a row is, or the id that it has, briefly; None if it has none.
 
     Examples
     --------
-    >>> source_of("cifs/NaCl.cif"), source_of({})
-    ('cifs/NaCl.cif', None)
+    >>> source_of("cifs/NaCl.cif"), source_of(Source("mp-22")), source_of({})
+    ('cifs/NaCl.cif', 'mp-22', None)
     """
+    if isinstance(obj, Source):
+        obj = obj.id
     if isinstance(obj, os.PathLike) or (isinstance(obj, str) and "\n" not in obj):
         return _BRIEFLY.repr(os.fspath(obj))[1:-1]
     return None

@@ -161,6 +161,7 @@ def _open_parquet(path: str) -> tuple[Any, Any]:
         # Of threads each would hold a row group.
         found = file.iter_batches(size, columns=[schema.names[place] for place in places], use_threads=False)
         for batch in found:
+            batch.validate(full=True)
             yield places, [batch.column(schema.names[place]).to_pylist() for place in places]
 
     return schema, batches
@@ -189,6 +190,7 @@ def _open_arrow(path: str) -> tuple[Any, Any]:
     def batches(places: Sequence[int], size: int) -> Iterator[tuple[Sequence[int], list[list[Any]]]]:
         for k in range(reader.num_record_batches):
             batch = reader.get_batch(k)
+            batch.validate(full=True)  # damaged offsets would lead out of its memory
             for start in range(0, batch.num_rows, size):
                 part = batch.slice(start, size)
                 yield places, [part.column(place).to_pylist() for place in places]
