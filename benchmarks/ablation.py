@@ -44,6 +44,10 @@ VARIANTS: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (
     ("40 epochs", {}, {"max_epochs": 40}),
     ("local objective added", {}, {"objective_params": {"local": 1.0}}),
     ("local and global added", {}, {"objective_params": {"local": 1.0, "global": 1.0}}),
+    ("deep", {}, {"preset": "deep"}),
+    ("deep, untrained", {}, {"preset": "deep", "max_epochs": 0}),
+    ("deep, masked elements alone", {}, {"preset": "deep", "objective_params": {"noise": 0.0}}),
+    ("deep, noise alone", {}, {"preset": "deep", "objective_params": {"masked": 0.0}}),
 )
 
 # Endings of the names of columns that hold amounts per volume and per length.
@@ -80,6 +84,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=2, help="pretrainings of each variant (default: 2)")
     parser.add_argument("--draws", type=int, default=8, help="draws of labels (default: 8)")
+    parser.add_argument("--only", nargs="+", metavar="VARIANT", help="these variants and the default (default: all)")
     parser.add_argument("--out", type=Path, default=None, help="CSV file for the records")
     table_file = Path(__file__).with_suffix(".csv")
     parser.add_argument("--table", type=Path, default=table_file, help="CSV file for the table (default: %(default)s)")
@@ -99,6 +104,8 @@ def measure(options: argparse.Namespace) -> Iterator[pd.DataFrame]:
     for name, task in tasks.items():
         yield evaluate(name, {"Magpie": magpie_statistics(task.data)}, task.target, masks[name], options)
     for variant, of_transformer, of_embedder in VARIANTS:
+        if options.only is not None and variant not in ("default", *options.only):
+            continue
         transformer = CrystalPointSetTransformer(**of_transformer)
         points = {name: transformer.fit_transform(task.data) for name, task in tasks.items()}
         unlabelled = PointSets.concatenate([points[name][~masks[name]] for name in tasks])

@@ -47,6 +47,11 @@ def plain(value: float) -> str:
     return f"{value:,.{digits}f}".rstrip("0").rstrip(".")
 
 
+def _cell(column: str, value: float) -> str:
+    """Write a value of a column; a tenth of a mebibyte is as fine as memory is known."""
+    return f"{value:,.1f}" if column.endswith("mebibytes") else plain(value)
+
+
 def unit_costs(record: dict[str, Any]) -> dict[str, float]:
     """Cost of one crystal on one core, from the largest measurement: seconds of each stage and bytes."""
     store, files, threads = record["store"][-1], record["files"][-1], record["settings"]["threads"]
@@ -64,7 +69,10 @@ def unit_costs(record: dict[str, Any]) -> dict[str, float]:
 def measured_rows(record: dict[str, Any], kind: str) -> list[list[str]]:
     """One of the tables as it was measured."""
     rows = record[kind]
-    return [[title(column) for column in rows[0]], *([plain(value) for value in row.values()] for row in rows)]
+    return [
+        [title(column) for column in rows[0]],
+        *([_cell(name, value) for name, value in row.items()] for row in rows),
+    ]
 
 
 def exponent_rows(record: dict[str, Any]) -> list[list[str]]:

@@ -13,6 +13,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from skdim.classifier import CrystalClassifier as CrystalClassifier
+    from skdim.crystals.reading import read_crystals as read_crystals
     from skdim.embedder import DeepInfoMaxEmbedder as DeepInfoMaxEmbedder
     from skdim.masking import LabelMaskingRegressor as LabelMaskingRegressor
     from skdim.points.featurizer import CrystalPointSetTransformer as CrystalPointSetTransformer
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _MODULE_OF = {
+    "CrystalClassifier": "skdim.classifier",
     "CrystalRegressor": "skdim.predictor",
     "CrystalPointSetTransformer": "skdim.points.featurizer",
     "DeepInfoMaxEmbedder": "skdim.embedder",
@@ -33,6 +36,7 @@ _MODULE_OF = {
     "SiteNetRegressor": "skdim.regressor",
     "load_pretrained": "skdim.pretrained",
     "masked_scorer": "skdim.scoring",
+    "read_crystals": "skdim.crystals.reading",
 }
 
 __all__ = ["__version__", *_MODULE_OF]

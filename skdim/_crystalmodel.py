@@ -25,12 +25,13 @@ from skdim._parameters import as_json, check_effort, seed_of
 from skdim.crystals.rows import as_structures, row_labels
 from skdim.crystals.structures import check_on_error
 from skdim.embedder import DeepInfoMaxEmbedder
-from skdim.evaluation._applicability import Assessment, Domain, Makeup
+from skdim.evaluation._applicability import N_NEAREST, Domain, Makeup
 from skdim.exceptions import InputError, StructureError, describe_failures
 from skdim.points.pointsets import PointSets
 from skdim.pretrained import load_pretrained
 
 if TYPE_CHECKING:
+    import pandas as pd
     from numpy.typing import NDArray
 
 LEAST = 10
@@ -215,14 +216,44 @@ class CrystalModel(BaseEstimator):
         points = points if valid.all() else points[valid]
         return self.embedder_.transform(points), points, valid
 
-    def _assess(self, vectors: NDArray[np.float32], points: PointSets) -> Assessment:
-        """Compare crystals with the labelled ones."""
-        return self.domain_.assess(vectors, Makeup.of(points))
+    def _trust_frame(
+        self,
+        columns: dict[str, Any],
+        vectors: NDArray[np.float32],
+        points: PointSets,
+        valid: NDArray[np.bool_],
+        X: Any,
+    ) -> pd.DataFrame:
+        """Put behind the columns of a prediction how the usable crystals compare with the labelled ones."""
+        import pandas as pd
+
+        found = self.domain_.assess(vectors, Makeup.of(points))
+        columns["distance"] = spread_out(found.distance, valid)
+        columns["percentile"] = spread_out(found.percentile, valid)
+        names = np.array(self.ids_ if self.ids_ is not None else self.labelled_.tolist(), dtype=object)
+        for rank in range(N_NEAREST):
+            column = np.full(len(valid), None, dtype=object)
+            if rank < found.nearest.shape[1]:
+                column[valid] = names[found.nearest[:, rank]]
+            columns[f"nearest_{rank + 1}"] = column
+        flags = np.full(len(valid), "no usable crystal", dtype=object)
+        flags[valid] = found.flags()
+        columns["flags"] = flags
+        return pd.DataFrame(columns, index=X.index if isinstance(X, pd.Series | pd.DataFrame) else None)
 
 
 def n_rows(X: Any) -> int:
     """Count the rows of a collection of crystals."""
     return len(X if isinstance(X, PointSets) else as_structures(X))
+
+
+def names_of(X: Any, rows: NDArray[np.int64]) -> list[str] | None:
+    """Names of crystals in the index of pandas; None where there is none."""
+    import pandas as pd
+
+    if not isinstance(X, pd.Series | pd.DataFrame):
+        return None
+    return [str(X.index[row]) for row in rows]
 
 
 def spread_out(values: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[Any]:

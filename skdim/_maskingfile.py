@@ -20,7 +20,7 @@ import numpy as np
 
 import skdim
 from skdim._files import digest, replacing
-from skdim._parameters import as_json
+from skdim._parameters import as_json, integer, optional
 from skdim.embedder import DeepInfoMaxEmbedder
 from skdim.exceptions import ModelFileError
 from skdim.regressor import SiteNetRegressor
@@ -204,6 +204,13 @@ def _read_1(archive: zipfile.ZipFile, facts: dict[str, Any], trusted: bool) -> S
 
 def _saved(facts: dict[str, Any], found: dict[str, Any]) -> SavedMasking:
     """Facts and parts as one record."""
+    for name in ("labelled", "target_shape"):
+        numbers = facts[name]
+        if not isinstance(numbers, list) or not all(integer(0).test(one) for one in numbers):
+            raise ModelFileError(f"{name} must be a list of integers >= 0.")
+    for name in ("n_labels", "random_state"):
+        if not optional(integer(0)).test(facts[name]):
+            raise ModelFileError(f"{name} must be {optional(integer(0)).words}, got {facts[name]!r}.")
     return SavedMasking(
         **found,
         frozen=bool(facts["frozen"]),

@@ -44,15 +44,17 @@ class DeepInfoMaxEmbedder(TransformerMixin, BaseEstimator):
     ----------
     featurizer : CrystalPointSetTransformer or None, default=None
         Makes point sets of structures; a clone of it is used. None takes the preset's own.
-    preset : {"default", "paper"}, default="default"
+    preset : {"default", "deep", "paper"}, default="default"
         "default": the best configuration measured. A first encoder, whose attention decays with distance, stays as it
         is initialised unless the local or global objective is given a weight; a second one, which never sees the
-        centre, learns which element sits there; statistics over sites. "paper": the published configuration.
+        centre, learns which element sits there; statistics over sites. "deep": the same and a third encoder, of several
+        hops, which learns to restore masked elements and disturbed distances; slower, and better for energies alone,
+        see the method page. "paper": the published configuration.
     encoder_params : dict or None, default=None
         Fields of `skdim.network.architecture.EncoderConfig` that replace the preset's: heads, blocks, width, ...
     objective_params : dict or None, default=None
-        Fields of `skdim.network.config.ObjectiveConfig` that replace the preset's: local, global, context, prior
-        (weights), estimator ("jsd", "infonce", "dv"), jitter, strain.
+        Fields of `skdim.network.config.ObjectiveConfig` that replace the preset's: local, global, context, prior,
+        masked, noise (weights), estimator ("jsd", "infonce", "dv"), jitter, strain.
     embedding_dim : int or None, default=None
         Columns of the vector. None leaves them to the readout; a number gives the width of the paper's vector, or
         that many principal components of the moments.
@@ -306,7 +308,10 @@ class DeepInfoMaxEmbedder(TransformerMixin, BaseEstimator):
         state = read_state(path)
         if isinstance(state, RegressorState):
             raise ModelFileError(f"{os.fspath(path)!r} is a saved SiteNetRegressor; SiteNetRegressor.load reads it.")
-        return cls.from_state(state)
+        try:
+            return cls.from_state(state)
+        except (AttributeError, InputError, KeyError, TypeError) as error:
+            raise ModelFileError(f"{os.fspath(path)!r}: parameters: {error}.") from error
 
     @classmethod
     def from_state(cls, state: EmbedderState) -> Self:

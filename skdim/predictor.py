@@ -12,10 +12,10 @@ from sklearn.base import RegressorMixin, clone
 from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted
 
-from skdim._crystalmodel import LEAST, CrystalModel, n_rows, spread_out
+from skdim._crystalmodel import LEAST, CrystalModel, n_rows, names_of, spread_out
 from skdim._labels import check_labels
 from skdim._parameters import check_choice, seed_of
-from skdim.evaluation._applicability import N_NEAREST, Domain, Makeup, nearest
+from skdim.evaluation._applicability import Domain, Makeup, nearest
 from skdim.evaluation._intervals import CrossConformalRegressor, check_coverage, folds
 from skdim.evaluation._readouts import READOUTS, KernelRegressor
 from skdim.exceptions import InputError
@@ -257,7 +257,7 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         for column, target in enumerate(self.targets_):
             self.held_out_[self.labelled_[target.rows], column] = target.scale.inverse(target.conformal.held_out_)
         self.held_out_ = self.held_out_[:, 0] if single else self.held_out_
-        self.ids_ = _names(X, self.labelled_)
+        self.ids_ = names_of(X, self.labelled_)
         return self
 
     @property
@@ -336,8 +336,6 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
             crystals; ``nearest_1`` to ``nearest_3``, the nearest labelled crystals by their names in the index of
             ``fit`` or else by their rows; ``flags``, what no labelled crystal has. Indexed like X.
         """
-        import pandas as pd
-
         check_is_fitted(self, "targets_")
         vectors, points, valid = self._embed(X)
         mean, ends = self._mean(vectors), self._ends(vectors, coverage)
@@ -346,20 +344,7 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
             end = "" if self.single_ else f"_{t}"
             parts = {"prediction": mean[:, t], "lower": ends[:, t, 0], "upper": ends[:, t, 1]}
             columns |= {name + end: spread_out(values, valid) for name, values in parts.items()}
-        found = self._assess(vectors, points)
-        columns["distance"] = spread_out(found.distance, valid)
-        columns["percentile"] = spread_out(found.percentile, valid)
-        names = np.array(self.ids_ if self.ids_ is not None else self.labelled_.tolist(), dtype=object)
-        for rank in range(N_NEAREST):
-            column = np.full(len(valid), None, dtype=object)
-            if rank < found.nearest.shape[1]:
-                column[valid] = names[found.nearest[:, rank]]
-            columns[f"nearest_{rank + 1}"] = column
-        flags = np.full(len(valid), "no usable crystal", dtype=object)
-        flags[valid] = found.flags()
-        columns["flags"] = flags
-        index = X.index if isinstance(X, pd.Series | pd.DataFrame) else None
-        return pd.DataFrame(columns, index=index)
+        return self._trust_frame(columns, vectors, points, valid, X)
 
     def suggest(
         self, X: Any, n: int = 10, goal: str = "information", maximize: bool = True, ids: Any = None
@@ -677,12 +662,3 @@ def _median_error(
     for train, test in splits:
         guess[test] = np.median(y[train])
     return float(np.average(np.abs(guess - y)[exact], weights=weights[exact]))
-
-
-def _names(X: Any, rows: NDArray[np.int64]) -> list[str] | None:
-    """Names of crystals in the index of pandas; None where there is none."""
-    import pandas as pd
-
-    if not isinstance(X, pd.Series | pd.DataFrame):
-        return None
-    return [str(X.index[row]) for row in rows]

@@ -109,7 +109,7 @@ class SiteNetRegressor(RegressorMixin, BaseEstimator):
     n_ensemble : int, default=1
         Models that are averaged. With more than one, each has a seed, held-out labels and random weights of the labels
         of its own (Bayesian bootstrap [2]_), so that their spread shows what the labels leave open.
-    preset : {"default", "paper"}, default="default"
+    preset : {"default", "deep", "paper"}, default="default"
         What ``embedder=None`` builds, as for `DeepInfoMaxEmbedder`.
     warm_start : bool, default=False
         Whether a further ``fit`` goes on from the weights of the last.
@@ -336,9 +336,12 @@ class SiteNetRegressor(RegressorMixin, BaseEstimator):
         if isinstance(state, EmbedderState):
             raise ModelFileError(f"{os.fspath(path)!r} is a saved embedder; DeepInfoMaxEmbedder.load reads it.")
         params = dict(state.parameters)
-        embedder = DeepInfoMaxEmbedder.from_state(state.start) if params.pop("embedder") else None
-        regressor = cls(embedder, **params)
-        regressor._take(state, run_with(state.start.featurizer.build().fit(), **regressor._running()))
+        try:
+            embedder = DeepInfoMaxEmbedder.from_state(state.start) if params.pop("embedder") else None
+            regressor = cls(embedder, **params)
+            regressor._take(state, run_with(state.start.featurizer.build().fit(), **regressor._running()))
+        except (AttributeError, InputError, KeyError, TypeError) as error:
+            raise ModelFileError(f"{os.fspath(path)!r}: parameters: {error}.") from error
         return regressor
 
     def __sklearn_clone__(self) -> Self:

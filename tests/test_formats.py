@@ -151,6 +151,8 @@ def test_a_tensor_that_no_fit_can_have_left_is_named(
         (("regressor", "targets", "scale"), [0.0], "targets.scale must be > 0"),
         (("regressor", "targets", "center"), ["a"], "targets.center"),
         (("regressor", "parameters"), [], "regressor.parameters must be a dict"),
+        (("regressor", "parameters", "widht"), 3, "parameters: .*widht"),
+        (("parameters", "featurizer"), {"memory": "x"}, "parameters: "),
         (("format",), 99, "format must be 3 or 4, got 99"),
         (("format",), "4", "format must be"),
         (("kind",), "embedder", "belongs to no part"),

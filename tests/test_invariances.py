@@ -14,7 +14,9 @@ from tests.bundled import OTHERWISE, formation_energy, jolted, rebuilt, sample
 from tests.handmade import perovskite, salt
 from tests.small import mixture
 
-EPOCHS = [0, 2]
+EPOCHS = [0, 2, 1]
+# Epochs for which the deep encoder is there too.
+DEEP = (1,)
 
 
 @cache
@@ -22,7 +24,8 @@ def embedder(max_epochs: int) -> DeepInfoMaxEmbedder:
     """Return the default embedder, untrained or trained a little, on crystals of the training fold."""
     structures, in_test_fold = formation_energy()
     train = [s for s, test in zip(structures, in_test_fold, strict=True) if not test][:500]
-    return DeepInfoMaxEmbedder(max_epochs=max_epochs, random_state=0).fit(train)
+    preset = "deep" if max_epochs in DEEP else "default"
+    return DeepInfoMaxEmbedder(preset=preset, max_epochs=max_epochs, random_state=0).fit(train)
 
 
 @cache

@@ -10,27 +10,37 @@ from skdim.cli.names import BUNDLED_PREFIX
 
 PATHS_HELP = f"""\
 PATHs may be mixed:
-  files      CIF, POSCAR, JSON (plain or .gz, .bz2, .xz), or any other format that pymatgen reads
-  folders    searched recursively, in sorted order, for names such as *.cif, *.vasp, POSCAR*, *.json
+  files      CIF, POSCAR, JSON, JSON lines (.jsonl), tables (.csv, .tsv, .parquet, .feather), extended XYZ (.extxyz,
+             .xyz), databases and trajectories of ASE (.db, .traj), or any other format that pymatgen reads; text may be
+             compressed (.gz, .bz2, .xz)
+  folders    searched recursively, in sorted order, for names such as *.cif, *.vasp, POSCAR*, *.json, *.jsonl, *.extxyz;
+             tables, databases and trajectories are read where they are named
   globs      in quotes, so that the shell does not expand them: 'runs/**/CONTCAR'
   archives   .zip, .tar, .tar.gz, .tgz; nothing is unpacked to disk
   {BUNDLED_PREFIX}NAME   crystals that come with the package; NAME is formation_energy, band_gap, elastic_moduli or
              piezoelectric
-A JSON file holds one structure, a list of them, a dict {{id: structure}}, or a table in pandas' "split" form. A
-structure in it is what pymatgen's as_dict() gives, a record {{"material_id", "lattice", "species", "frac_coords"}}, or
-CIF text. Disordered crystals are accepted.
+JSON holds one structure, a list of them, a dict {{id: structure}}, a dict with such a list as "entries" or "data", or a
+table in pandas' "split" form. A structure in JSON or a table is a dict of pymatgen, OPTIMADE, JARVIS or ASE, CIF or
+JSON text, or a record that has one of these in a field. Nothing that a file names is imported, called or opened.
+Disordered crystals are accepted.
 """
 
 
-def add_paths(parser: argparse.ArgumentParser) -> None:
-    """Add the crystals to read, as ``args.paths``.
+def add_paths(parser: argparse.ArgumentParser, id_option: str = "--id") -> None:
+    """Add the crystals to read, as ``args.paths``, ``args.column`` and ``args.id_column``.
 
     Parameters
     ----------
     parser : ArgumentParser
         Of a command.
+    id_option : str
+        What the option for the column of the ids is called, where the command has another ``--id``.
     """
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="where the crystals are, see above")
+    column = 'column of tables, or field of JSON records, that holds the crystals ("structure", or the only one)'
+    parser.add_argument("--column", metavar="NAME", help=column)
+    ids = "column or field that holds their ids (the first of material_id, id, entry_id, jid, mat_id, task_id)"
+    parser.add_argument(id_option, dest="id_column", metavar="NAME", help=ids)
 
 
 def add_reading(parser: argparse.ArgumentParser, outcome: str) -> None:

@@ -16,8 +16,10 @@ Write one vector for each crystal: one row for each input, in order, with a colu
 
 {PATHS_HELP}
 The id of a row is the path of its file ("cifs/NaCl.cif"); for a member of an archive the two paths joined
-("cifs.zip/NaCl.cif"); for a structure in a JSON list or dict its own id (material_id, id, entry_id or key), or else
-the path and its number from 0 ("mp.json/0"). A repeated id gets "#2", "#3", ... at its end.
+("cifs.zip/NaCl.cif"); for one of several blocks of a CIF path and block ("all.cif#NaCl"); for a structure in a JSON
+list or dict, a table or a database its own id (--id; material_id, id, entry_id, jid, mat_id, task_id, or the key in a
+dict), or else the path and its number from 0 ("mp.json/0", "mp.csv/0"; rows of an ASE database have its numbers, from
+1). A repeated id gets "#2", "#3", ... at its end.
 """
 
 _EXAMPLES = """\

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from skdim.cli.inputs import Crystal
     from skdim.cli.labels import Labels
+    from skdim.crystals.reading import CrystalRow
     from skdim.points.pointsets import PointSets
 
 COMPOSED = ("system", "formula", "prototype", "structure")
@@ -41,6 +41,7 @@ _EXAMPLES = """\
   skdim predict model.skdim new_cifs/ --out predictions.csv
   skdim fit cifs.zip --labels labels.tsv --id code --target gap --groups family --out gap.skdim
         tested on families that were left out
+  skdim fit cifs/ --labels labels.csv --target kind --task classification --out kind.skdim
   skdim fit cifs/ --labels labels.csv --target Tc --groups system --pretrain --out tc.skdim
         tested on composition systems that were left out; vectors trained on all the crystals in cifs/"""
 
@@ -74,14 +75,20 @@ def run(args: argparse.Namespace) -> int:
     read_table(args.labels)  # before any crystal is read
 
     found = find_crystals(args)
-    from skdim.cli.inputs import read_crystals
+    from skdim.crystals.reading import read_files
 
-    crystals = list(read_crystals(found.files))
+    crystals = list(read_files(found.files, column=found.column, id_column=found.id_column))
     column = None if args.groups in COMPOSED else args.groups
-    labels = read_labels(args.labels, args.target, [c.id for c in crystals], key=args.id, groups=column)
+    ids = [crystal.id for crystal in crystals]
+    classes = args.task == "classification"
+    labels = read_labels(args.labels, args.target, ids, key=args.id, groups=column, classes=classes)
     embedder = _embedder(args)
     points, code, failures = _featurized(crystals, embedder, args)
     groups = _groups(args.groups, labels, crystals, points)
+
+    if classes:
+        _fit_classes(args, labels, points, groups, embedder, ids, failures, page)
+        return code
 
     from skdim.cli.fitreport import as_text, make_report, write_page
     from skdim.predictor import CrystalRegressor
@@ -97,12 +104,12 @@ def run(args: argparse.Namespace) -> int:
         verbose=int(not args.quiet and args.pretrain),
     )
     model.fit(points, labels.values, groups=groups, censored=labels.sides)
-    model.ids_ = [crystals[row].id for row in model.labelled_]
+    model.ids_ = [ids[row] for row in model.labelled_]
     source = f"pretrained on these {int(points.valid.sum())} crystals" if args.pretrain else str(args.model)
     report = make_report(
         model,
         points,
-        [crystal.id for crystal in crystals],
+        ids,
         labels.values,
         labels.sides,
         groups,
@@ -122,6 +129,39 @@ def run(args: argparse.Namespace) -> int:
     return code
 
 
+def _fit_classes(
+    args: argparse.Namespace,
+    labels: Labels,
+    points: PointSets,
+    groups: NDArray[Any] | None,
+    embedder: Any,
+    ids: list[str],
+    failures: Sequence[tuple[str, str]],
+    page: Path,
+) -> None:
+    """Fit a classifier, save it, and report."""
+    from skdim.classifier import CrystalClassifier
+    from skdim.cli.fitreport import classes_text, write_text_page
+
+    model = CrystalClassifier(
+        embedder,
+        regressors=args.regressors.split(","),
+        device=args.device,
+        on_error="nan",
+        n_jobs=args.jobs,
+        random_state=args.seed,
+    ).fit(points, labels.values, groups=groups)
+    model.ids_ = [ids[row] for row in model.labelled_]
+    text = classes_text(model, args.target, labels.values, ids, labels.notes)
+    for path in (args.out, page):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    model.save(args.out)
+    write_text_page(args.target, text, [f"{name}: {reason}" for name, reason in failures], page)
+    print(printable(text))
+    if not args.quiet:
+        say(f"wrote {args.out} and {page}")
+
+
 def _embedder(args: argparse.Namespace) -> Any:
     """Return the embedder to start from: a saved one, or one to be pretrained."""
     if not args.pretrain:
@@ -133,25 +173,21 @@ def _embedder(args: argparse.Namespace) -> Any:
 
 
 def _featurized(
-    crystals: Sequence[Crystal], embedder: Any, args: argparse.Namespace
+    crystals: Sequence[CrystalRow], embedder: Any, args: argparse.Namespace
 ) -> tuple[PointSets, int, list[tuple[str, str]]]:
     """Make point sets of crystals; say which failed."""
     from sklearn.base import clone
 
     from skdim.cli.streaming import Tally
 
-    featurizer = embedder.featurizer_ if hasattr(embedder, "featurizer_") else embedder._featurizer(embedder._preset())
-    points, failed = (
-        clone(featurizer)
-        .set_params(n_jobs=args.jobs, verbose=0)
-        .try_transform([crystal.content for crystal in crystals])
-    )
+    featurizer = embedder.featurizer_ if hasattr(embedder, "featurizer_") else embedder.make_featurizer()
+    points, failed = clone(featurizer).set_params(n_jobs=args.jobs, verbose=0).try_transform(list(crystals))
     tally = Tally()
     tally.count(list(crystals), failed)
     return points, settle(tally, args.on_error, "They are left out."), tally.failures
 
 
-def _groups(name: str | None, labels: Labels, crystals: Sequence[Crystal], points: PointSets) -> NDArray[Any] | None:
+def _groups(name: str | None, labels: Labels, crystals: Sequence[CrystalRow], points: PointSets) -> NDArray[Any] | None:
     """Return the groups of the crystals: of a column, or made of the crystals themselves."""
     import numpy as np
 
@@ -162,18 +198,26 @@ def _groups(name: str | None, labels: Labels, crystals: Sequence[Crystal], point
 
     from skdim.evaluation import composition_groups
 
-    known = np.flatnonzero(points.valid & np.isfinite(labels.values))
+    values = labels.values
+    there = [bool(value) for value in values] if isinstance(values, list) else np.isfinite(values)
+    known = np.flatnonzero(points.valid & np.array(there))
     groups = np.array([f"row {row}" for row in range(len(crystals))], dtype=object)
-    groups[known] = composition_groups([crystals[int(row)].content for row in known], name)
+    groups[known] = composition_groups([crystals[int(row)] for row in known], name)
     return groups
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of fit."""
-    add_paths(parser)
+    add_paths(parser, id_option="--structure-id")  # --id is that of the labels
     parser.add_argument("--labels", type=Path, required=True, metavar="TABLE", help="table with a row for each label")
     parser.add_argument("--target", required=True, metavar="COLUMN", help="column of the labels")
     parser.add_argument("--id", metavar="COLUMN", help="column of names (id, name, file, ... or the first)")
+    parser.add_argument(
+        "--task",
+        choices=("regression", "classification"),
+        default="regression",
+        help="whether labels are numbers or names of classes (regression)",
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="M", help="model to write; replaced if it exists")
     parser.add_argument("--report", type=Path, metavar="PAGE", help="report to write (the model's name with .html)")
     known = ", ".join(MODELS)

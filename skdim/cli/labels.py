@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skdim.cli.messages import one_line
-from skdim.cli.paths import ARCHIVES
+from skdim.crystals.paths import ARCHIVES
 from skdim.exceptions import InputError
 
 if TYPE_CHECKING:

@@ -186,18 +186,18 @@ def _structures(paths: list[Path] | None, ids: list[str], *, quiet: bool) -> tup
     """Read the structures of the rows, as far as one page can hold them."""
     if not paths:
         return {}, OK
-    from skdim.cli.inputs import read_crystals
     from skdim.cli.names import with_bundled
-    from skdim.cli.paths import find_files
+    from skdim.crystals.paths import find_files
+    from skdim.crystals.reading import read_files
     from skdim.crystals.structures import load_structures
     from skdim.plotting import MOST_STRUCTURES, rows_of
 
-    crystals = list(read_crystals(find_files(with_bundled(paths)).files))
+    crystals = list(read_files(find_files(with_bundled(paths)).files))
     rows = rows_of(ids, [crystal.id for crystal in crystals])
     wanted = [(row, crystal) for row, crystal in zip(rows, crystals, strict=True) if row >= 0][:MOST_STRUCTURES]
     if not wanted:
         raise InputError(f"no id of --structures is one of the vectors: {crystals[0].id!r} and {ids[0]!r} differ")
-    loaded, failures = load_structures([crystal.content for _, crystal in wanted], on_error="nan")
+    loaded, failures = load_structures([crystal for _, crystal in wanted], on_error="nan")
     if failures:
         say(f"{len(failures)} structures cannot be drawn, the first: {wanted[failures[0][0]][1].id}: {failures[0][1]}")
     found: dict[int, Any] = {

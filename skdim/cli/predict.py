@@ -101,12 +101,16 @@ def load_model(path: Path) -> CrystalModel:
         If there is none, or it is damaged.
     """
     from skdim._crystalmodel import read_model
+    from skdim.classifier import CrystalClassifier
     from skdim.predictor import CrystalRegressor
 
     if not path.is_file():
         raise InputError(f"{str(path)!r} is not a file; a model that `skdim fit` wrote is needed")
     header, _ = read_model(path)
-    classes: dict[str, type[CrystalModel]] = {"CrystalRegressor": CrystalRegressor}
+    classes: dict[str, type[CrystalModel]] = {
+        "CrystalClassifier": CrystalClassifier,
+        "CrystalRegressor": CrystalRegressor,
+    }
     if header["kind"] not in classes:
         raise InputError(f"{str(path)!r} is a saved {header['kind']!r}; accepted are {', '.join(classes)}")
     return classes[header["kind"]].load(path)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from skdim.embedder import DeepInfoMaxEmbedder
     from skdim.points.featurizer import CrystalPointSetTransformer
 
-_PRESETS = ("default", "paper")
+_PRESETS = ("default", "deep", "paper")
 _CHUNK = 1024
 
 _DESCRIPTION = f"""\

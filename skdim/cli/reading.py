@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from skdim.cli.exits import OK, SOME_FAILED
 from skdim.cli.messages import say
 from skdim.cli.names import with_bundled
-from skdim.cli.paths import Found, find_files
+from skdim.crystals.paths import Found, find_files
 from skdim.exceptions import InputError
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def find_crystals(args: argparse.Namespace) -> Found:
     Parameters
     ----------
     args : Namespace
-        paths, quiet.
+        paths, column, id_column, quiet.
 
     Returns
     -------
@@ -33,10 +34,10 @@ def find_crystals(args: argparse.Namespace) -> Found:
     InputError
         If a path does not exist, a glob matches nothing, a folder holds no crystals, or a bundled set is unknown.
     """
-    found = find_files(with_bundled(args.paths))
+    found = replace(find_files(with_bundled(args.paths)), column=args.column, id_column=args.id_column)
     if found.skipped and not args.quiet:
         names = ", ".join(found.skipped[:3]) + (", ..." if len(found.skipped) > 3 else "")
-        say(f"skipped in folders, for names that are not those of CIF, POSCAR or JSON: {len(found.skipped)} ({names})")
+        say(f"skipped in folders, being named otherwise or links to folders: {len(found.skipped)} ({names})")
     return found
 
 

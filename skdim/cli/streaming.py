@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from skdim._progress import Progress
-from skdim.cli.inputs import Crystal, read_crystals
 from skdim.cli.messages import one_line
-from skdim.cli.paths import Found, holds_many
+from skdim.crystals.paths import Found, holds_many
+from skdim.crystals.reading import CrystalRow, read_files
 from skdim.exceptions import WorkerError
 
 if TYPE_CHECKING:
@@ -33,14 +33,13 @@ class Tally:
     n_rows: int = 0
     failures: list[tuple[str, str]] = field(default_factory=list)
 
-    def count(self, crystals: list[Crystal], failures: list[tuple[int, str]]) -> None:
+    def count(self, crystals: list[CrystalRow], failures: list[tuple[int, str]]) -> None:
         """Add crystals, some of which failed: by row, with the featurizer's reasons."""
         self.n_rows += len(crystals)
-        # Without content the featurizer sees a missing value; why it is missing was known before.
         for row, reason in failures:
             name = crystals[row].id
             # The reason names the file as the id does.
-            self.failures.append((name, crystals[row].problem or reason.removeprefix(f"file {name!r}: ")))
+            self.failures.append((name, reason.removeprefix(f"file {name!r}: ")))
 
     def describe(self) -> str:
         """Name every crystal that failed, one a line, with its reason."""
@@ -73,13 +72,13 @@ def featurized(
     points : PointSets
         The same crystals; those that failed have no sites.
     """
-    crystals = read_crystals(found.files)
+    crystals = read_files(found.files, column=found.column, id_column=found.id_column)
     # How many crystals are in archives and lists is only known when they have been read.
     total = None if any(holds_many(file) for file in found.files) else len(found.files)
     with Progress("reading crystals", "crystals", total, enabled=progress) as bar:
         while chunk := list(itertools.islice(crystals, size)):
             try:
-                points, failures = featurizer.try_transform([crystal.content for crystal in chunk])
+                points, failures = featurizer.try_transform(chunk)
             except WorkerError as error:
                 raise WorkerError(error.rows, error.reason, [crystal.id for crystal in chunk]) from error
             tally.count(chunk, failures)

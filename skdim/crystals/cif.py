@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from skdim.crystals.crystal import Crystal
+from skdim.crystals.disorder import without_crowding
 from skdim.crystals.expansion import expand
 from skdim.crystals.formula import compare, parse_formula
 from skdim.crystals.labels import NamedElement, element_of_label, element_of_type
@@ -27,6 +28,7 @@ from skdim.crystals.symmetry import (
     fits_cell,
     listed_operations,
     named_settings,
+    standard_short_symbol,
 )
 
 __all__ = ["cif_blocks", "read_cif"]
@@ -57,6 +59,7 @@ _MODULATED = re.compile(
     r"_(cell_modulation|cell_wave_vector|space_group_ssg|space_group_symop_ssg|atom_site_fourier|cell_subsystem)"
 )
 _MAGNETIC = re.compile(r"_(space_group_magn|space_group_symop_magn|atom_site_moment)")
+_MANY = 9  # decimals of a coordinate that is not rounded
 _SAME = 1e-4  # fractional; coordinates of one atom
 _FRACTION = re.compile(r"([+-]?\d+(?:\.\d*)?)/(\d+)")
 
@@ -338,7 +341,7 @@ def _rows(tags: _Tags, lattice: NDArray[np.float64], limits: Limits) -> tuple[Ro
     given = list(range(n))
     if flags := _full(tags.column("_atom_site_calc_flag"), n, "_atom_site_calc_flag"):
         given = [k for k in given if cif.as_string(flags[k]).lower() != "dum"]
-    frac = _coordinates(tags, labels, given, lattice)
+    frac, decimals = _coordinates(tags, labels, given, lattice)
     occupancy = _occupancies(tags, labels, given)
     named, notes = _elements(tags, labels, types, given)
     empty = [k for k, amount in zip(given, occupancy, strict=True) if amount == 0]
@@ -354,6 +357,7 @@ def _rows(tags: _Tags, lattice: NDArray[np.float64], limits: Limits) -> tuple[Ro
         [named[p] for p in kept],
         frac[kept],
         [occupancy[p] for p in kept],
+        [decimals[p] for p in kept],
     )
     return rows, notes
 
@@ -367,12 +371,15 @@ def _full(column: list[str], n: int, tag: str) -> list[str]:
 
 def _coordinates(
     tags: _Tags, labels: Sequence[str], given: Sequence[int], lattice: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Read fractional coordinates, shape (r, 3), or make them of Cartesian ones whose axes are given."""
+) -> tuple[NDArray[np.float64], list[int]]:
+    """Read fractional coordinates, shape (r, 3), or make them of Cartesian ones whose axes are given.
+
+    Beside them, the most decimals that each row has: the exact 0.5 says nothing, two thirds as 0.67 do.
+    """
     names = [f"_atom_site_{name}" for name in _COORDINATES]
     columns = [_full(tags.column(name), len(labels), name) for name in names]
     if not any(columns):
-        return _from_cartesian(tags, labels, given, lattice)
+        return _from_cartesian(tags, labels, given, lattice), [_MANY] * len(given)
     for name, column in zip(names, columns, strict=True):
         if not column:
             raise ValueError(f"{name} is missing; three coordinates are needed")
@@ -382,7 +389,15 @@ def _coordinates(
     for place, axis in np.argwhere(~np.isfinite(frac)).tolist():
         row = given[place]
         frac[place, axis] = _number(columns[axis][row], f"atom row {labels[row]}: {names[axis]}")
-    return frac
+    x, y, z = columns
+    most = [max(_decimals(x[k]), _decimals(y[k]), _decimals(z[k])) for k in given]
+    return frac, [count if count > 1 else _MANY for count in most]  # 0 and 0.5 are exact
+
+
+def _decimals(word: str) -> int:
+    """Count the decimals of a number as written; many for one that is a fraction or has an exponent."""
+    whole, _, decimals = word.partition("(")[0].strip("'\"").partition(".")
+    return len(decimals) if ((decimals or "0").isdigit() and whole.lstrip("+-").isdigit()) or not whole else _MANY
 
 
 def _from_cartesian(
@@ -522,22 +537,13 @@ def _symmetry(tags: _Tags, lattice: NDArray[np.float64]) -> _Symmetry:
             "neither symmetry operations nor a space group are given; _space_group_symop_operation_xyz 'x,y,z' says "
             "that all atoms of the cell are listed"
         )
+    if symbol and not hall and not code and (group := standard_short_symbol(symbol)):
+        # "P 21/c" is the standard setting, but databases use it for any setting of the space group.
+        settings = list(named_settings("", "", group, ""))
     fitting = [setting for setting in settings if fits_cell(setting[2], lattice)]
     if not fitting:
         raise ValueError(f"the cell lengths and angles are not those of the space group {said}")
-    notes = []
-    if (
-        symbol
-        and not hall
-        and 3 <= fitting[0][0] <= 15
-        and not code
-        and ":" not in symbol
-        and " 1 " not in f"{symbol} "
-    ):
-        # By convention a short symbol of a monoclinic group means the axis b; databases use it for any setting.
-        fitting = [setting for setting in fitting if re.match(r"\S+ 1 \S+ 1", setting[1])] or fitting
-        notes = [Note("a short space group symbol without operations is read as the setting of its full one", said)]
-    return _Symmetry(fitting, said, notes=notes)
+    return _Symmetry(fitting, said)
 
 
 def _group_number(tags: _Tags) -> int | None:
@@ -574,7 +580,7 @@ def _listed(
 
 def _build(rows: Rows, operations: Operations, lattice: NDArray[np.float64]) -> Crystal:
     """Make the crystal of atom rows and operations."""
-    sites = shared_sites(rows, expand(rows.frac, operations, lattice), lattice)
+    sites = shared_sites(rows, expand(rows.frac, operations, lattice, rows.decimals), lattice)
     distinct = {content: k for k, content in enumerate(dict.fromkeys(sites.contents))}
     kind = np.array([distinct[content] for content in sites.contents])[sites.row]
     used, kind = np.unique(kind, return_inverse=True)  # not those of rows that are part of others
@@ -635,7 +641,7 @@ def _are_same(one: Crystal, other: Crystal) -> bool:
     apart, place = tree.query(one.frac % 1.0 % 1.0)
     if apart.max() > _SAME or len(set(place.tolist())) < len(one):
         return False
-    pairs = set(zip(one.kind.tolist(), other.kind[place].tolist(), strict=True))
+    pairs = set(zip(one.site_type.tolist(), other.site_type[place].tolist(), strict=True))
     return all(one.species[i] == other.species[j] for i, j in pairs)
 
 
@@ -645,7 +651,7 @@ def _are_same(one: Crystal, other: Crystal) -> bool:
 def _atoms(crystal: Crystal) -> dict[int, float]:
     """Count the atoms in the cell by atomic number."""
     atoms: dict[int, float] = {}
-    for content, count in zip(crystal.species, np.bincount(crystal.kind).tolist(), strict=True):
+    for content, count in zip(crystal.species, np.bincount(crystal.site_type).tolist(), strict=True):
         for number, amount in content:
             atoms[number] = atoms.get(number, 0.0) + amount * count
     return atoms
@@ -675,13 +681,24 @@ def _is_confirmed(crystal: Crystal, tags: _Tags) -> bool:
     return given is not None and given[1] is not None and compare(_atoms(crystal), *given) is None
 
 
+def _fits_when_scaled(crystal: Crystal, given: tuple[Mapping[int, float], float | None]) -> bool:
+    """Tell whether a crystal agrees with its formula once split positions that add to more than one are scaled."""
+    if crystal.apart:
+        return False
+    try:
+        scaled = without_crowding(crystal)
+    except ValueError:  # which the check of the crystal says better
+        return False
+    return scaled is not crystal and compare(_atoms(scaled), *given) is None
+
+
 def _formula_notes(crystal: Crystal, tags: _Tags) -> list[Note]:
     """Compare a crystal with the formula in its file: a difference is an error, one in hydrogen alone is noted."""
     given = _cell_formula(tags)
     if given is None:
         return []
     difference = compare(_atoms(crystal), *given)
-    if difference is None:
+    if difference is None or _fits_when_scaled(crystal, given):
         return []
     if not difference.hydrogen_only:
         raise ValueError(

@@ -91,9 +91,15 @@ def close_pairs(
         site, coords = np.broadcast_to(site, kept.shape)[kept], images[kept]
     places = coords @ lattice
     ranks = range(1, min(MOST_CLOSE + 2, len(places)) + 1)  # itself, the most that may be there, and one too many
-    _, found = cKDTree(places).query(places[:n_sites], ranks, distance_upper_bound=distance)  # (n_sites, ranks)
-    center, rank = np.nonzero((found < len(places)) & (found != np.arange(n_sites)[:, None]))
-    second = found[center, rank]
+    tree = cKDTree(places)
+    # Most sites have no other that near: all ranks are asked for the few that have.
+    if len(places) < 2:
+        return np.zeros(0, np.intp), np.zeros(0, np.intp), np.zeros((0, 3))
+    _, nearest = tree.query(places[:n_sites], [2], distance_upper_bound=distance)
+    some = np.flatnonzero(nearest[:, 0] < len(places))
+    _, found = tree.query(places[some], ranks, distance_upper_bound=distance)  # (some, ranks)
+    place, rank = np.nonzero((found < len(places)) & (found != some[:, None]))
+    center, second = some[place], found[place, rank]
     return center, site[second], places[second] - places[center]
 
 

@@ -37,7 +37,7 @@ class Crystal:
         Fractional coordinates.
     species : tuple of SiteSpecies
         The K distinct contents of sites.
-    kind : ndarray of int32, shape (n,)
+    site_type : ndarray of int32, shape (n,)
         For each site its content.
     notes : tuple of Note
         What was decided in reading.
@@ -52,7 +52,7 @@ class Crystal:
     lattice: NDArray[np.float64]
     frac: NDArray[np.float64]
     species: tuple[SiteSpecies, ...]
-    kind: NDArray[np.int32]
+    site_type: NDArray[np.int32]
     notes: tuple[Note, ...] = ()
     labels: Sequence[str] = ()
     source: IStructure | None = field(default=None, repr=False)
@@ -64,7 +64,7 @@ class Crystal:
 
     def species_on(self, site: int) -> SiteSpecies:
         """Return what a site holds."""
-        return self.species[self.kind[site]]
+        return self.species[self.site_type[site]]
 
     def site_name(self, site: int) -> str:
         """Name a site for messages: its label in the file, or what it holds."""
@@ -76,7 +76,7 @@ class Crystal:
         if self.source is not None:
             return self.source
         species = [{Element.from_Z(number): amount for number, amount in content} for content in self.species]
-        return Structure(Lattice(self.lattice), [species[k] for k in self.kind], list(self.frac))
+        return Structure(Lattice(self.lattice), [species[k] for k in self.site_type], list(self.frac))
 
 
 def _symbols(content: SiteSpecies) -> str:
@@ -108,11 +108,11 @@ def crystal_of(structure: IStructure, notes: Sequence[Note] = ()) -> Crystal:
     """
     contents = site_species(structure)
     distinct = {content: k for k, content in enumerate(dict.fromkeys(contents))}
-    kind = np.array([distinct[content] for content in contents], np.int32)
+    site_type = np.array([distinct[content] for content in contents], np.int32)
     # Older pymatgen keeps whole numbers as they are given.
     frac = np.asarray(structure.frac_coords, np.float64).reshape(-1, 3)
     lattice = np.asarray(structure.lattice.matrix, np.float64)
-    return Crystal(lattice, frac, tuple(distinct), kind, tuple(notes), source=structure)
+    return Crystal(lattice, frac, tuple(distinct), site_type, tuple(notes), source=structure)
 
 
 def site_species(structure: IStructure) -> list[SiteSpecies]:

@@ -63,7 +63,7 @@ def without_crowding(crystal: Crystal) -> Crystal:
         crowded = int(np.flatnonzero(many)[0])
         raise ValueError(f"site {crowded} overlaps with more than {MOST_CLOSE} others, closer than 0.5 Angstrom")
     totals = np.array([sum(amount for _, amount in content) for content in crystal.species])
-    occupancy = totals[crystal.kind]
+    occupancy = totals[crystal.site_type]
     _, member = connected_components(coo_matrix((np.ones(len(site)), (site, other)), shape=(n, n)), directed=False)
     scale, told = np.ones(n), []
     for group in _linked(member, occupancy):
@@ -169,7 +169,7 @@ def _name(crystal: Crystal, site: int) -> str:
 
 def _scaled(crystal: Crystal, scale: NDArray[np.float64], told: list[str]) -> Crystal:
     """Divide occupancies of some sites, and say so."""
-    kind, contents = crystal.kind.copy(), list(crystal.species)
+    site_type, contents = crystal.site_type.copy(), list(crystal.species)
     known: dict[SiteSpecies, int] = {content: k for k, content in enumerate(contents)}
     for k in np.flatnonzero(scale != 1):
         number, amount = crystal.species_on(int(k))[0]
@@ -177,7 +177,7 @@ def _scaled(crystal: Crystal, scale: NDArray[np.float64], told: list[str]) -> Cr
         if content not in known:
             known[content] = len(contents)
             contents.append(content)
-        kind[k] = known[content]
+        site_type[k] = known[content]
     detail = "; ".join(told[:3]) + (f"; and {len(told) - 3} more" if len(told) > 3 else "")
     note = Note(f"split positions of one element that add to more than 1 (up to {MOST_SHARED}) are scaled to 1", detail)
-    return replace(crystal, kind=kind, species=tuple(contents), notes=(*crystal.notes, note), source=None)
+    return replace(crystal, site_type=site_type, species=tuple(contents), notes=(*crystal.notes, note), source=None)

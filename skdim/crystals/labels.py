@@ -18,7 +18,9 @@ _HEAVY_HYDROGEN = {"D": 1, "T": 1}
 # A symbol, perhaps behind a mass number, and what form factor tables and databases put behind it: a charge, "val".
 _TYPE = re.compile(r"(?:\d{1,3})?([A-Za-z]{1,2}?)(?:val|iso|ani|[+-]\d*(?:\.\d+)?[+-]?|\d*(?:\.\d+)?[+-]*)?")
 # Groups that are named by one site: the heavy atom has the position, its hydrogens have none.
-_GROUP = re.compile(r"(?:[HD][23]?)?([OCN])(?:[HD][1-4]?|W)?(?:\d*[+-]\d*)?")
+_GROUP = re.compile(r"(?:[HD][23](?=O))?([OCN])(?:[HD][1-4]?|(?<=O)W)?(?:\d*[+-]\d*)?")
+# Labels of groups of atoms, of which the one that is meant is not said.
+_MOLECULES = re.compile(r"(?:[HD][23]?O[HD]?|SO[34]|C[Ll]O[34]|N[HD][34]|NO[23]|PO4|C[HD][234]|CN|BF4|PF6)\w*")
 _LABEL = re.compile(r"[^A-Za-z]*([A-Za-z]+)(.*)", re.DOTALL)
 # Words that name a place or what has no element, and that begin like one.
 _NO_ELEMENTS = frozenset(
@@ -67,6 +69,8 @@ def element_of_type(symbol: str) -> NamedElement | None:
     found = _TYPE.fullmatch(symbol)
     name = found[1].capitalize() if found else ""
     number = NUMBERS.get(name) or _HEAVY_HYDROGEN.get(name)
+    if name == "T" and re.search(r"T\d+$", symbol):  # a tetrahedral site
+        return None
     group = _GROUP.fullmatch(symbol)
     if group and (number is None or symbol.startswith("NH")):
         return NamedElement(NUMBERS[group[1]], hydrogens="H" in symbol or "D" in symbol)
@@ -110,7 +114,7 @@ def _element_of_label(label: str, known: frozenset[int]) -> NamedElement | None:
     if found is None:
         return None
     letters, rest = found[1], found[2]
-    if letters.lower() in _NO_ELEMENTS or _names_another(rest, letters):
+    if letters.lower() in _NO_ELEMENTS or _MOLECULES.fullmatch(label) or _names_another(rest, letters):
         return None
     readings = _readings(letters)
     if known:

@@ -31,7 +31,7 @@ class Limits:
     n_bytes: int = 64 * 2**20
     rows: int = 200_000
     operations: int = 768
-    images: int = 2_000_000
+    images: int = 250_000
     word: int = 120
 
 

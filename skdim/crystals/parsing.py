@@ -15,6 +15,7 @@ from pymatgen.core.structure import IStructure, Structure
 from pymatgen.core.structure import StructureError as PymatgenStructureError
 
 from skdim.crystals.cif import read_cif
+from skdim.crystals.codeinputs import is_code_input, structure_from_code_input
 from skdim.crystals.crystal import Crystal, crystal_of
 from skdim.crystals.limits import check_size, read_bounded
 from skdim.crystals.notes import Note, describe_notes
@@ -86,6 +87,8 @@ def crystal_from_text(text: str, kind: TextFormat | None = None, block: str | No
     if mistaken := mistaken_for(text):
         raise ValueError(mistaken)
     check_size(len(text))
+    if kind is None and is_code_input(text):
+        return noted(structure_from_code_input, text)
     kind = kind or text_format(text)
     if kind == "cif":
         return read_cif(text, block)
@@ -117,6 +120,8 @@ def crystal_from_file(path: str | os.PathLike[str]) -> Crystal:
     text = decoded(read_bounded(path))
     if not text.strip("\0 \t\r\n"):
         raise ValueError("an empty file")
+    if is_code_input(text):
+        return crystal_from_text(text)
     kind = text_format(text) or _format_of_name(os.path.basename(path))
     if kind is not None or mistaken_for(text):
         return crystal_from_text(text, kind)

@@ -97,7 +97,7 @@ def check_crystal(
         raise ValueError(f"site {site} has the fractional coordinates {coords}; finite ones up to 1e6 are accepted")
     for k, content in enumerate(crystal.species):
         if problem := _content_reason(content, max_atomic_number):
-            site = int(np.argmax(crystal.kind == k))
+            site = int(np.argmax(crystal.site_type == k))
             raise ValueError(f"site {site} ({_named(crystal, site)}) {problem}")
     if crystal.apart or not any_closer(crystal.frac, crystal.lattice, OVERLAP):
         return crystal

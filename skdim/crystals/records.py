@@ -21,9 +21,20 @@ from pymatgen.core.lattice import Lattice
 from pymatgen.core.periodic_table import DummySpecies, Element, Species
 from pymatgen.core.structure import IStructure, Structure
 
-from skdim.crystals.textformats import text_format
+from skdim.crystals.textformats import is_crystal_text
 
-__all__ = ["ACCEPTED", "Fields", "build", "is_record", "structure_from_dict", "symbol_of", "unwrap", "with_occupancies"]
+__all__ = [
+    "ACCEPTED",
+    "DIALECT_FIELDS",
+    "Fields",
+    "build",
+    "is_record",
+    "number_of",
+    "structure_from_dict",
+    "symbol_of",
+    "unwrap",
+    "with_occupancies",
+]
 
 ACCEPTED = (
     "'lattice' and 'sites' (pymatgen), 'lattice', 'species' and 'frac_coords', 'lattice_vectors', "
@@ -163,7 +174,7 @@ def unwrap(record: Mapping[str, Any], field: str | None = None) -> Mapping[str, 
 def _inner(value: Any) -> Mapping[str, Any] | str | None:
     """Return a field that is a crystal, or that is a dict which has one as "structure", "atoms" or "attributes"."""
     if isinstance(value, str):
-        return value if text_format(value) else None
+        return value if is_crystal_text(value) else None
     if is_record(value):
         return cast(Mapping[str, Any], value)
     for name in ("structure", "atoms", "attributes") if isinstance(value, Mapping) else ():
@@ -274,6 +285,17 @@ def symbol_of(species: Any) -> str:
     Traceback (most recent call last):
     ValueError: 'T1', which is no element; ...
     """
+    return _SYMBOLS[number_of(species)]
+
+
+def number_of(species: Any) -> int:
+    """Return the atomic number of a species; see `symbol_of`.
+
+    Examples
+    --------
+    >>> number_of("Fe3+")
+    26
+    """
     number: int | None = None
     if isinstance(species, Element | Species) and not isinstance(species, DummySpecies):
         number = int(species.Z)
@@ -286,7 +308,7 @@ def symbol_of(species: Any) -> str:
         raise ValueError(
             f"{str(species)[:40]!r}, which is no element; a vacancy is accepted as an occupancy below 1 of the others"
         )
-    return _SYMBOLS[number]
+    return number
 
 
 def _is_number(text: str) -> bool:
@@ -511,3 +533,6 @@ _DIALECTS: dict[tuple[str, ...], Callable[[Mapping[str, Any]], Fields]] = {
     ("lattice_mat", "coords", "elements"): _jarvis,
     ("cell", "numbers", "positions"): _ase,
 }
+
+DIALECT_FIELDS = tuple(_DIALECTS)
+"""The fields that make a crystal in each dialect."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +10,12 @@ import numpy as np
 from pymatgen.core.sites import Site
 from pymatgen.core.structure import IMolecule, IStructure
 
-from skdim.crystals.parsing import text_format
+from skdim.crystals.frames import column_of, frame_ids, is_column, is_frame
+from skdim.crystals.optional import is_a
+from skdim.crystals.sources import Source
 from skdim.crystals.uploads import is_upload, text_of
 
 if TYPE_CHECKING:
-    import pandas as pd
     from numpy.typing import NDArray
 
 __all__ = ["KINDS", "as_structures", "is_a", "keep_labels", "row_labels"]
@@ -26,18 +26,16 @@ KINDS = (
 )
 """What a crystal may be, for messages."""
 
-_LOOKED_AT = 20  # rows of a column that are looked at to tell whether it holds crystals
-_SUFFIXES = (".cif", ".mcif", ".vasp", ".poscar", ".json", ".gz", ".bz2", ".xz")
-
 
 def as_structures(X: Any) -> list[object]:
     """Unpack a collection of crystals into a list, without looking into the crystals.
 
     Parameters
     ----------
-    X : list, tuple, ndarray of objects, pandas Series, pandas DataFrame or another iterable
-        Crystals of the kinds that `coerce_structure` takes, mixed as you like. Of a DataFrame the column "structure"
-        is taken, or else the only one that holds crystals.
+    X : list, tuple, ndarray of objects, Series, DataFrame, Table or another iterable
+        Crystals of the kinds that `coerce_structure` takes, mixed as you like. Of a DataFrame (pandas, polars) or
+        Table (pyarrow) the column "structure" is taken, or else the only one that holds crystals. Columns of polars
+        and pyarrow are taken too.
 
     Returns
     -------
@@ -58,8 +56,8 @@ def as_structures(X: Any) -> list[object]:
     """
     if isinstance(X, IStructure | IMolecule | str | bytes | os.PathLike | Mapping) or is_a(X, "ase.atoms", "Atoms"):
         raise TypeError(_not_rows(X))
-    if is_a(X, "pandas", "DataFrame"):
-        return list(_structure_column(X))
+    if is_frame(X) or is_column(X):
+        return column_of(X)
     if isinstance(X, np.ndarray):
         return _from_array(X)
     if is_upload(X):
@@ -102,36 +100,8 @@ def _from_array(X: np.ndarray[Any, Any]) -> list[object]:
     return list(X)
 
 
-def _structure_column(frame: pd.DataFrame) -> pd.Series[Any]:
-    """Pick the column of a DataFrame that holds the crystals."""
-    found = [place for place, name in enumerate(frame.columns) if name == "structure"]
-    if not found and frame.shape[1] == 1:
-        found = [0]
-    if not found:
-        columns = range(frame.shape[1])
-        found = [
-            place for place in columns if any(map(_looks_like_crystal, frame.iloc[:, place].dropna()[:_LOOKED_AT]))
-        ]
-    if len(found) != 1:
-        which = [frame.columns[place] for place in found] if found else "none"
-        raise ValueError(
-            f"X is a DataFrame with the columns {list(frame.columns)}, of which {which} hold crystals; "
-            "name the one to use 'structure', or pass it alone"
-        )
-    return frame.iloc[:, found[0]]
-
-
-def _looks_like_crystal(obj: object) -> bool:
-    """Tell crystals from formulas, identifiers and numbers, without reading files."""
-    if isinstance(obj, str):
-        return text_format(obj) is not None or obj.lower().endswith(_SUFFIXES) or "POSCAR" in obj or "CONTCAR" in obj
-    if isinstance(obj, Mapping):
-        return "lattice" in obj
-    return isinstance(obj, IStructure | os.PathLike) or is_a(obj, "ase.atoms", "Atoms")
-
-
 def row_labels(X: Any, rows: list[int]) -> list[str] | None:
-    """Give the labels that pandas has for some rows.
+    """Give the names that a data frame or `skdim.read_crystals` has for some rows.
 
     Parameters
     ----------
@@ -143,12 +113,15 @@ def row_labels(X: Any, rows: list[int]) -> list[str] | None:
     Returns
     -------
     list of str or None
-        None if X is nothing of pandas, or its rows are only numbered.
+        Ids, labels of pandas, or a column of ids. None if the rows are only numbered.
     """
+    if isinstance(X, list | tuple) and X and all(isinstance(one, Source) for one in X):
+        return [X[row].id for row in rows]
     index: Any = getattr(X, "index", None)
-    if not is_a(index, "pandas", "Index") or is_a(index, "pandas", "RangeIndex"):
-        return None
-    return [str(index[row]) for row in rows]
+    if is_a(index, "pandas", "Index") and not is_a(index, "pandas", "RangeIndex"):
+        return [str(index[row]) for row in rows]
+    ids = frame_ids(X) if is_frame(X) else None
+    return None if ids is None else [str(ids[row]) for row in rows]
 
 
 def keep_labels(values: NDArray[Any], X: Any, estimator: object) -> Any:
@@ -178,22 +151,3 @@ def keep_labels(values: NDArray[Any], X: Any, estimator: object) -> Any:
     import pandas as pd
 
     return pd.DataFrame(values, index=X.index)
-
-
-def is_a(obj: object, module: str, name: str) -> bool:
-    """Tell whether an object is of a class of an optional package, without importing that.
-
-    Parameters
-    ----------
-    obj : object
-        Any object.
-    module, name : str
-        Where the class is defined and what it is called.
-
-    Returns
-    -------
-    bool
-        False, if the package was not even imported.
-    """
-    cls = getattr(sys.modules.get(module), name, None)
-    return cls is not None and isinstance(obj, cls)

@@ -37,6 +37,8 @@ class Rows:
         Fractional coordinates as written.
     occupancy : list of float
         Above 0.
+    decimals : list of int
+        The most decimals of the coordinates of each row.
     """
 
     labels: list[str]
@@ -44,6 +46,7 @@ class Rows:
     numbers: list[int]
     frac: NDArray[np.float64]
     occupancy: list[float]
+    decimals: list[int]
 
 
 @dataclass(frozen=True, eq=False)

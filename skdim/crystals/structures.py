@@ -18,6 +18,7 @@ from pymatgen.core.structure import IMolecule, IStructure, Structure
 
 from skdim.crystals.crystal import Crystal, SiteSpecies, crystal_of, site_species
 from skdim.crystals.notes import Note, describe_notes
+from skdim.crystals.optional import is_a
 from skdim.crystals.parsing import (
     PARSER_ERRORS,
     crystal_from_file,
@@ -27,7 +28,8 @@ from skdim.crystals.parsing import (
     text_format,
 )
 from skdim.crystals.prechecks import check_crystal, check_structure
-from skdim.crystals.rows import KINDS, as_structures, is_a, row_labels
+from skdim.crystals.rows import KINDS, as_structures, row_labels
+from skdim.crystals.sources import Source
 from skdim.crystals.uploads import is_upload, text_of
 from skdim.exceptions import StructureError
 
@@ -65,7 +67,7 @@ def coerce_crystal(obj: object) -> Crystal:
     obj : object
         A pymatgen Structure, the path or the text of a CIF, POSCAR or JSON file
         (paths also of what else pymatgen reads), the same as bytes or an open file, ASE Atoms, or a dict that is a
-        crystal or has one in a field, see `skdim.crystals.records`.
+        crystal or has one in a field, see `skdim.crystals.records`; or a row of `skdim.read_crystals`.
 
     Returns
     -------
@@ -87,6 +89,10 @@ def coerce_crystal(obj: object) -> Crystal:
         return obj
     if isinstance(obj, IStructure):
         return crystal_of(_mended(obj))
+    if isinstance(obj, Source):
+        if obj.problem is not None:
+            raise ValueError(obj.problem)
+        return coerce_crystal(obj.content)
     source = ""
     try:
         if isinstance(obj, os.PathLike) or (isinstance(obj, str) and text_format(obj) is None and "\n" not in obj):
@@ -134,13 +140,15 @@ def coerce_structure(obj: object) -> IStructure:
 
 
 def source_of(obj: object) -> str | None:
-    """Return the path that a row is, briefly; None if it is none.
+    """Return the path that a row is, or the id that it has, briefly; None if it has none.
 
     Examples
     --------
-    >>> source_of("cifs/NaCl.cif"), source_of({})
-    ('cifs/NaCl.cif', None)
+    >>> source_of("cifs/NaCl.cif"), source_of(Source("mp-22")), source_of({})
+    ('cifs/NaCl.cif', 'mp-22', None)
     """
+    if isinstance(obj, Source):
+        obj = obj.id
     if isinstance(obj, os.PathLike) or (isinstance(obj, str) and "\n" not in obj):
         return _BRIEFLY.repr(os.fspath(obj))[1:-1]
     return None

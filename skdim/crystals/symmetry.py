@@ -385,7 +385,7 @@ def _from_symbol(symbol: str) -> list[gemmi.SpaceGroup]:
     """Settings with a Hermann-Mauguin symbol."""
     if not symbol or len(symbol) > LIMITS.word:
         return []
-    symbol = symbol.replace("_", "").strip()
+    symbol = re.sub(r"\((\d)\)", r"\1", symbol.replace("_", "").strip())  # "P2(1)/c"
     if found := _spelled(symbol):
         return found
     parts = _EXTENSION.match(symbol)
@@ -397,6 +397,31 @@ def _from_symbol(symbol: str) -> list[gemmi.SpaceGroup]:
     if known is None:
         return []
     return [s for s in _settings() if s.hm == known.hm and s.number == known.number]
+
+
+@lru_cache(maxsize=1024)
+def standard_short_symbol(symbol: str) -> int | None:
+    """Return the number of the monoclinic space group whose standard setting has a short symbol, or else None.
+
+    Parameters
+    ----------
+    symbol : str
+        Hermann-Mauguin symbol, without an origin or axes choice.
+
+    Returns
+    -------
+    int or None
+
+    Examples
+    --------
+    >>> standard_short_symbol("P 21/c"), standard_short_symbol("P 1 21/c 1"), standard_short_symbol("P 21/n")
+    (14, None, None)
+    """
+    plain = re.sub(r"[\s_()]", "", symbol).lower()
+    for setting in _settings():
+        if 3 <= setting.number <= 15 and setting.is_reference_setting() and setting.short_name().lower() == plain:
+            return int(setting.number)
+    return None
 
 
 def _spelled(symbol: str) -> list[gemmi.SpaceGroup]:

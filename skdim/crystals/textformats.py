@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any, Literal
 
-__all__ = ["TextFormat", "load_json", "load_yaml", "mistaken_for", "text_format"]
+__all__ = ["TextFormat", "is_crystal_text", "load_json", "load_yaml", "mistaken_for", "text_format"]
 
 TextFormat = Literal["cif", "json", "poscar"]
 
 _CIF = re.compile(r"^\s*(data_|loop_\s|_cell_length_a\s)", re.IGNORECASE | re.MULTILINE)
 _WEB_PAGE = re.compile(r"\s*<(?:!doctype html|html|head|body)\b", re.IGNORECASE)
 _YAML_BYTES = 1 << 20  # its parser takes seconds for more
+_PRINTED_DICT = re.compile(r"\s*\{\s*'")
 _LFS_POINTER = "version https://git-lfs.github.com/spec/"
 
 
@@ -53,6 +55,27 @@ def _is_poscar(text: str) -> bool:
     return [len(vector) for vector in vectors] == [3, 3, 3]
 
 
+def is_crystal_text(text: str) -> bool:
+    """Tell the text of a crystal from other JSON and other words, by its beginning and what a crystal must name.
+
+    Parameters
+    ----------
+    text : str
+        Any string.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> is_crystal_text('{"lattice": {}, "sites": []}'), is_crystal_text('{"Na": 1}'), is_crystal_text("NaCl")
+    (True, False, False)
+    """
+    kind = text_format(text)
+    return kind is not None and (kind != "json" or '"lattice' in text or '"positions"' in text)
+
+
 def mistaken_for(text: str) -> str | None:
     """Say what a file that should hold crystals is instead, where that is a common mistake.
 
@@ -75,6 +98,10 @@ def mistaken_for(text: str) -> str | None:
         return "a web page, not data; open the link it was downloaded from in a browser to see what it says"
     if text.startswith(_LFS_POINTER):
         return "a Git LFS pointer, not the file it stands for; `git lfs pull` in the repository fetches that"
+    if _PRINTED_DICT.match(text):
+        return "a Python dict printed as text; write it as JSON (json.dumps), or the structure as CIF"
+    if text.startswith(("Full Formula (", "Structure Summary")):
+        return "a printed pymatgen Structure, with rounded numbers; write it as CIF or JSON (Structure.to)"
     return None
 
 
@@ -125,7 +152,7 @@ def load_yaml(text: str) -> Any:
     Raises
     ------
     ValueError
-        If it is no YAML, is longer than 1 MiB, or names a class.
+        If it is no YAML, is longer than 1 MiB or unfolds to more, or names a class.
 
     Examples
     --------
@@ -141,6 +168,21 @@ def load_yaml(text: str) -> Any:
     if len(text) > _YAML_BYTES:
         raise ValueError(f"YAML of {len(text) / 2**20:.0f} MiB; up to {_YAML_BYTES // 2**20} MiB are read")
     try:
-        return YAML(typ="safe").load(text)
+        value = YAML(typ="safe").load(text)
+        size = _unfolded(value, {})
     except (YAMLError, RecursionError) as error:
         raise ValueError(f"YAML that cannot be read: {' '.join(str(error).split())}") from error
+    if size > _YAML_BYTES:
+        raise ValueError("YAML whose references unfold to more than a crystal takes")
+    return value
+
+
+def _unfolded(value: Any, known: dict[int, float]) -> float:
+    """Count the values in a value, those that are referred to each time; infinite where one contains itself."""
+    if not isinstance(value, dict | list):
+        return 1
+    if id(value) not in known:
+        known[id(value)] = math.inf
+        parts = value.values() if isinstance(value, dict) else value
+        known[id(value)] = 1 + sum(_unfolded(part, known) for part in parts)
+    return known[id(value)]

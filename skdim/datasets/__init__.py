@@ -12,9 +12,11 @@ from skdim.datasets._loaders import (
     load_unlabelled,
 )
 from skdim.datasets._matbench import fetch_matbench
+from skdim.datasets._optimade import fetch_optimade
 
 __all__ = [
     "fetch_matbench",
+    "fetch_optimade",
     "in_test_fold",
     "load_band_gap",
     "load_elastic_moduli",

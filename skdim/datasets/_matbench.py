@@ -11,6 +11,7 @@ from typing import Any, Final
 from urllib.error import URLError
 from urllib.request import Request, build_opener
 
+from skdim._files import file_digest
 from skdim.datasets._records import Records, deliver
 
 STRUCTURE_TASKS: Final = (
@@ -147,7 +148,7 @@ def _full_name(task: str) -> str:
 def ensure_file(source: Source, download_if_missing: bool) -> None:
     """Make sure that a sound file is in its place, or raise an error that says what to do."""
     if source.path.exists():
-        found = _sha256(source.path)
+        found = file_digest(source.path)
         if found != source.sha256:
             raise OSError(
                 f"{source.path} is damaged or of another version: its sha256 is {found}, matminer states "
@@ -209,12 +210,6 @@ def _by_hand(source: Source) -> str:
         f"To supply it by hand, download {source.url} (sha256 {source.sha256}) elsewhere and copy it to {source.path}, "
         "or pass the folder that holds it as data_home."
     )
-
-
-def _sha256(path: Path) -> str:
-    """Hash a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read(source: Source, *, return_X_y: bool, as_frame: bool) -> Any:

@@ -16,6 +16,7 @@ from sklearn.utils.validation import indexable
 from skdim._parameters import check_choice, check_number
 from skdim.crystals.structures import load_structures
 from skdim.exceptions import InputError
+from skdim.points.cells import symmetry_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -384,15 +385,12 @@ def _prototype(structure: IStructure) -> str:
     kinds = {name: number for number, name in enumerate(sorted(set(species)), start=1)}
     numbers = [kinds[name] for name in species]
     cell = moyopy.Cell(structure.lattice.matrix.tolist(), structure.frac_coords.tolist(), numbers)
-    try:
-        found = moyopy.MoyoDataset(cell, symprec=_SYMPREC)
-    except ValueError:  # no symmetry is found at any tolerance that moyopy tries
+    found = symmetry_of(cell, _SYMPREC)
+    if found is None:
         sites, group = Counter((kind, row, "?") for row, kind in enumerate(numbers)), "?"
     else:
-        sites, group = (
-            Counter(zip(numbers, found.orbits, found.site_symmetry_symbols, strict=True)),
-            str(found.number),
-        )
+        sites = Counter(zip(numbers, found.orbits, found.site_symmetry_symbols, strict=True))
+        group = str(found.number)
     shared = math.gcd(*sites.values())
     orbits: dict[int, list[str]] = {}
     for (kind, _, symmetry), count in sites.items():

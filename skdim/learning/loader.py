@@ -81,13 +81,20 @@ class PairBudgetSampler(Sampler[list[int]]):
 
 
 def crystal_loader(
-    dataset: CrystalDataset, batch_size: int, budget: int, seed: int | None = None, rank: int = 0, processes: int = 1
+    dataset: CrystalDataset,
+    batch_size: int,
+    budget: int,
+    seed: int | None = None,
+    rank: int = 0,
+    processes: int = 1,
+    workers: int = 0,
 ) -> DataLoader[Any]:
     """Loader of batches within a pair budget; skorch's batch_size, a number of crystals, is not used."""
     n_pairs = dataset.points.n_pairs[dataset.crystals]
     sampler = PairBudgetSampler(n_pairs, budget, seed, rank, processes)
     # A loader without a generator of its own draws from the global one.
-    return DataLoader(dataset, batch_sampler=sampler, collate_fn=_as_is, generator=torch.Generator())
+    generator = torch.Generator()
+    return DataLoader(dataset, batch_sampler=sampler, collate_fn=_as_is, generator=generator, num_workers=workers)
 
 
 def _as_is(batch: Any) -> Any:

@@ -45,7 +45,7 @@ class Preset:
             raise InputError(f"negatives must be a sequence of {', '.join(NEGATIVES)}, got {self.negatives!r}.")
         if self.training.max_epochs and not self.objective.total:
             raise InputError(
-                "objective_params gives local, global, context and prior the weight 0: there is nothing to learn. Give "
+                "objective_params gives every objective the weight 0: there is nothing to learn. Give "
                 "one of them a weight > 0, or set max_epochs=0."
             )
         model_config(self, (), ("distance",))
@@ -58,6 +58,13 @@ PRESETS = {
         encoder=EncoderConfig(),
         objective=ObjectiveConfig(),
         training=TrainingConfig(max_epochs=15, patience=5, batch_pairs=8_000, learning_rate=2e-3),
+        readout="moments",
+    ),
+    "deep": Preset(
+        featurizer={},
+        encoder=EncoderConfig(hops=3),
+        objective=ObjectiveConfig(masked=1.0, noise=1.0),
+        training=TrainingConfig(max_epochs=15, patience=5, batch_pairs=16_000, learning_rate=2e-3),
         readout="moments",
     ),
     "paper": Preset(
@@ -156,7 +163,7 @@ def model_config(
     embedding_dim: int | None = None,
 ) -> ModelConfig:
     """Return the model that a preset builds on point sets with these features."""
-    context = replace(preset.encoder, blocks=1) if preset.readout == "moments" else None
+    context = replace(preset.encoder, blocks=1, hops=0) if preset.readout == "moments" else None
     dim = {} if embedding_dim is None or preset.readout != "network" else {"global_dim": int(embedding_dim)}
     return ModelConfig(
         feature_names=feature_names,

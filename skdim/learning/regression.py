@@ -132,7 +132,7 @@ class RegressionModel(nn.Module):
         levels = model.two_level
         parts: dict[str, list[nn.Module | None]] = {
             "none": [],
-            "local": [model.encoder, model.context, levels and levels.local],
+            "local": [model.encoder, model.context, model.deep, levels and levels.local],
             "global": [levels and levels.before, levels and levels.after, levels and levels.global_],
             "both": [model],
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from skdim.points.pointsets import PointSets
 
 _LOADERS = ("train", "valid")
+_MOST_WORKERS = 6
 
 
 class Outcome(NamedTuple):
@@ -222,6 +224,7 @@ def _net(
 ) -> InfoMaxNet:
     """The net of one training."""
     place = {f"iterator_{part}__{name}": getattr(run, name) for part in _LOADERS for name in ("rank", "processes")}
+    place["iterator_train__workers"] = _workers(run.device)
     watching = {"rate": LearningRate, "keep_best": KeepBest, "progress": ShowProgress}
     net: InfoMaxNet = kind(
         module,
@@ -247,3 +250,10 @@ def _net(
         **more,
     )
     return net
+
+
+def _workers(device: str) -> int:
+    """Processes that gather batches while a GPU works on the last ones; the processor has nothing else to do itself."""
+    if not device.startswith("cuda"):
+        return 0
+    return max(0, min(_MOST_WORKERS, (os.cpu_count() or 1) - 1))

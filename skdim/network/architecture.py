@@ -7,7 +7,7 @@ from math import isfinite
 from numbers import Real
 from typing import Any, ClassVar
 
-from skdim._parameters import FLAG, Accepted, check_parameters, choice, integer
+from skdim._parameters import FLAG, Accepted, check_parameters, choice, integer, number
 from skdim.exceptions import InputError
 from skdim.network.layers import ACTIVATIONS
 
@@ -47,6 +47,12 @@ class EncoderConfig:
         has none.
     activation : str
         One of "silu", "mish", "relu", "gelu".
+    hops : int
+        Rounds of message passing of the deep encoder, see `skdim.network.deep`; 0 leaves that encoder out.
+    hop_width : int
+        Width of its states; a multiple of the number of exponents in ``decay``.
+    reach : float
+        How far its messages come from, in spacings of atoms around a site; 6.5 is about the nearest sixteen.
     """
 
     width: int = 192
@@ -56,6 +62,9 @@ class EncoderConfig:
     decay: tuple[float, ...] | None = (2.0, 4.0, 6.0, 8.0)
     difference: bool = True
     activation: str = "silu"
+    hops: int = 0
+    hop_width: int = 128
+    reach: float = 6.5
 
     ACCEPTED: ClassVar[dict[str, Accepted]] = {
         "width": integer(1),
@@ -64,6 +73,9 @@ class EncoderConfig:
         "block": choice(*BLOCKS),
         "difference": FLAG,
         "activation": choice(*ACTIVATIONS),
+        "hops": integer(0),
+        "hop_width": integer(1),
+        "reach": number(above=0),
     }
 
     def __post_init__(self) -> None:
@@ -73,6 +85,9 @@ class EncoderConfig:
             raise InputError(f"width must be a multiple of heads={self.heads}, got {self.width}.")
         if self.decay is not None:
             self._check_decay()
+        slices = len(self.decay or (0.0,))
+        if self.hops and self.hop_width % slices:
+            raise InputError(f"hop_width must be a multiple of the {slices} exponents of decay, got {self.hop_width}.")
         if self.block == "sitenet" and (self.decay is not None or self.difference):
             raise InputError(
                 "block='sitenet' is the network as published, which has neither: give decay=None and difference=False "
@@ -89,7 +104,7 @@ class EncoderConfig:
     @property
     def has_pair_states(self) -> bool:
         """Whether a state as wide as the network is computed for every pair, which takes most of the memory."""
-        return self.block == "sitenet" or self.blocks > 1
+        return self.block == "sitenet" or self.blocks > 1 or self.hops > 0
 
 
 def encoder_config(values: dict[str, Any]) -> EncoderConfig:

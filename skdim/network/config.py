@@ -20,37 +20,54 @@ class ObjectiveConfig:
 
     Attributes
     ----------
-    local, global_, context, prior : float
-        Weights of the local, global and context objectives and of adversarial prior matching; 0 leaves one out.
+    local, global_, context, prior, masked, noise : float
+        Weights of the local, global and context objectives, of adversarial prior matching, and of what the deep encoder
+        restores: masked elements and disturbed distances; 0 leaves one out.
     estimator : str
         "jsd", "infonce" or "dv", for the local and global objectives.
     jitter : float
-        Standard deviation of the relative noise on each distance while the context objective is learned.
+        Standard deviation of the relative noise on each distance while the context objective is learned, or what the
+        deep encoder restores.
     strain : float
         The same for all distances of a crystal at once.
+    masked_share : float
+        Share of the sites that are hidden from the deep encoder while it learns.
     """
 
     local: float = 0.0
     global_: float = 0.0
     context: float = 1.0
     prior: float = 0.0
+    masked: float = 0.0
+    noise: float = 0.0
     estimator: str = "jsd"
     jitter: float = 0.03
     strain: float = 0.05
+    masked_share: float = 0.2
 
     ACCEPTED: ClassVar[dict[str, Accepted]] = {
-        **dict.fromkeys(("local", "global_", "context", "prior", "jitter", "strain"), number(least=0)),
+        **dict.fromkeys(
+            ("local", "global_", "context", "prior", "masked", "noise", "jitter", "strain"), number(least=0)
+        ),
         "estimator": choice(*ESTIMATORS),
+        "masked_share": number(above=0, below=1),
     }
 
     def __post_init__(self) -> None:
         """Refuse what cannot be learned."""
         check_parameters(self, self.ACCEPTED)
+        if self.noise > 0 and self.jitter == self.strain == 0:
+            raise InputError(f"jitter or strain must be > 0 where noise={self.noise} has to be told.")
+
+    @property
+    def restored(self) -> float:
+        """Sum of the weights of what the deep encoder learns."""
+        return self.masked + self.noise
 
     @property
     def total(self) -> float:
         """Sum of the weights; zero leaves nothing to learn."""
-        return self.local + self.global_ + self.context + self.prior
+        return self.local + self.global_ + self.context + self.prior + self.restored
 
 
 @dataclass(frozen=True)
@@ -99,6 +116,13 @@ class ModelConfig:
                 f"objective_params={{'context': {self.objective.context}}} needs readout='moments', which alone reads "
                 f"the context; with readout={self.readout!r} it must be 0, and 'local' or 'global' above 0."
             )
+        if self.objective.restored > 0 and not self.encoder.hops:
+            raise InputError(
+                f"objective_params gives masked={self.objective.masked} and noise={self.objective.noise}, which the "
+                "deep encoder learns: give encoder_params={'hops': 3} with them, or preset='deep'."
+            )
+        if self.encoder.hops and self.readout != "moments":
+            raise InputError(f"hops={self.encoder.hops} needs readout='moments', got {self.readout!r}.")
 
     @property
     def has_gaussians(self) -> bool:

@@ -12,6 +12,7 @@ from skdim.network.infomax import ContextObjective
 from skdim.network.layers import Perceptron
 from skdim.network.noise import crystal_noise, pair_noise
 from skdim.network.readout import pool_sites
+from skdim.network.restoration import DeepTower
 from skdim.network.threads import use_one_thread_after_fork
 from skdim.network.two_level import TwoLevelObjective
 
@@ -88,6 +89,7 @@ class CrystalModel(nn.Module):
         self.context: ContextTower | None = None
         if config.context_encoder is not None:
             self.context = ContextTower(n_features, n_extra, config.context_encoder, statistics.share)
+        self.deep = DeepTower(n_features, config.encoder) if config.encoder.hops else None
         self.two_level = TwoLevelObjective(config, self.encoder.out_width, n_features) if config.has_gaussians else None
 
     def features(self, batch: Batch) -> torch.Tensor:
@@ -109,6 +111,8 @@ class CrystalModel(nn.Module):
         if self.context is not None and objective.context > 0:
             context = self.context(batch, features, disturbed(batch, objective, noise))
             losses["context"] = objective.context * self.context.objective(batch, context)
+        if self.deep is not None and objective.restored > 0:
+            losses.update(self.deep.losses(batch, features, disturbed(batch, objective, noise), objective, noise))
         if self.two_level is not None:
             losses.update(self.two_level.losses(batch, features, self.encoder, noise.generator))
         return losses
@@ -127,6 +131,10 @@ class CrystalModel(nn.Module):
             objective = self.context.objective
             parts["context"] = context
             parts["surprise"] = objective.surprise(batch, objective.log_probabilities(context)).unsqueeze(1)
+        if self.deep is not None:
+            # What a site is before it has heard of others is a function of its features, which are read themselves.
+            _, *states = self.deep.encoder(batch, features, self.deep.encoder.near(batch, batch.distance))
+            parts.update({f"hop{k}": state for k, state in enumerate(states, 1)})
         return parts
 
     def forward(self, batch: Batch, noise: Noise | None = None) -> Any:

@@ -74,6 +74,15 @@ def pair_noise(batch: Batch, noise: Noise) -> torch.Tensor:
     return _normal(_mix_(number.mul_(_STEP).add_(keys.index_select(0, crystal))))
 
 
+def site_noise(batch: Batch, noise: Noise) -> torch.Tensor:
+    """Standard normal number (S,) for each row of a batch, numbered within its crystal."""
+    first = torch.searchsorted(batch.crystal, torch.arange(len(batch), device=batch.crystal.device))
+    # Downwards from minus one, where pairs are counted upwards from one: no row shares a number with a pair.
+    keys = _crystal_keys(batch, noise.key).add_(first.mul_(_STEP))
+    number = torch.arange(1, len(batch.crystal) + 1, device=batch.crystal.device)
+    return _normal(_mix_(number.mul_(-_STEP).add_(keys.index_select(0, batch.crystal))))
+
+
 def _crystal_keys(batch: Batch, key: int) -> torch.Tensor:
     """A number (B,) of 64 bits for each crystal."""
     return _mix_(_mix_(batch.index * _STEP + key).add_(key))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -73,7 +73,15 @@ def assemble(cells: Sequence[Cell], site_types: SiteTypes, config: PointSetConfi
 def _primitive(cell: Cell, tolerance: float) -> Cell:
     """The primitive reduced cell of the same crystal; shells need none, they do not depend on the cell."""
     primitive = primitive_cell(cell.lattice, cell.frac, cell.site_type, tolerance)
-    return Cell(primitive.lattice, primitive.frac, cell.site_type[primitive.site], cell.volume)
+    share = len(primitive.frac) / len(cell.frac)
+    return replace(
+        cell,
+        lattice=primitive.lattice,
+        frac=primitive.frac,
+        site_type=cell.site_type[primitive.site],
+        volume=cell.volume * share,
+        atoms=cell.atoms * share,
+    )
 
 
 def _collect(cells: Sequence[Cell], occupancy: NDArray[np.floating], config: PointSetConfig) -> _Chunk:
@@ -148,7 +156,7 @@ def _columns(
         count=reduced.count,
         weight=chunk.weight[reduced.pair_source].astype(np.float32),
         extra=interaction_features(config.interaction_features[1:], site_types, *types, distance),
-        volume=np.array([c.volume for c in cells], np.float32),
+        volume=np.array([c.volume / c.atoms for c in cells], np.float32),
         site_types=site_types,
         feature_names=config.feature_names,
         interaction_names=config.interaction_features,

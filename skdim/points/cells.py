@@ -71,7 +71,7 @@ def primitive_cell(
     """
     labels = np.unique(site_type, return_inverse=True)[1].reshape(-1) + 1
     cell = moyopy.Cell(lattice.tolist(), frac.tolist(), labels.tolist())
-    found = _analyse(cell, tolerance)
+    found = symmetry_of(cell, tolerance)
     if found is None:
         basis, site = np.array(lattice), np.arange(len(frac))
     else:
@@ -81,7 +81,7 @@ def primitive_cell(
     return PrimitiveCell(change @ basis, frac @ np.linalg.inv(change), site.astype(np.int64))
 
 
-def _analyse(cell: moyopy.Cell, tolerance: float) -> moyopy.MoyoDataset | None:
+def symmetry_of(cell: moyopy.Cell, tolerance: float) -> moyopy.MoyoDataset | None:
     """Return the symmetry of a cell, None where moyopy finds none at any tolerance it tries."""
     loggers = [logging.getLogger(name) for name in _REMARKS]
     for logger in loggers:

@@ -87,6 +87,7 @@ class Prepared(NamedTuple):
     site_type: NDArray[np.int32]  # (S,)
     sizes: list[int]  # sites of each of U crystals
     volumes: list[float]
+    atoms: list[float]
     site_types: SiteTypes
     usable: list[int]  # row of each crystal
     failures: list[tuple[int, str]]
@@ -97,7 +98,8 @@ class Prepared(NamedTuple):
         """The crystals, one after the other."""
         ends = np.cumsum(self.sizes)[:-1]
         fracs, site_types = np.split(self.frac, ends), np.split(self.site_type, ends)
-        return [Cell(*each) for each in zip(self.lattice, fracs, site_types, self.volumes, strict=True)]
+        columns = (self.lattice, fracs, site_types, self.volumes, self.atoms)
+        return [Cell(*each) for each in zip(*columns, strict=True)]
 
 
 def sends_arrays(rows: Sequence[object], work: Work) -> bool:
@@ -128,10 +130,11 @@ def prepare(rows: Sequence[object], work: Work) -> Sequence[object] | Prepared:
     if not crystals:
         return rows
     cells, site_types = cells_and_site_types(list(crystals.values()), table)
-    lattices, fracs, site_type, volumes = zip(*((c.lattice, c.frac, c.site_type, c.volume) for c in cells), strict=True)
+    lattices, fracs, site_type = zip(*((c.lattice, c.frac, c.site_type) for c in cells), strict=True)
     stacked = np.stack(lattices), np.concatenate(fracs), np.concatenate(site_type)
     sizes, decided = list(map(len, fracs)), _decided(rows, crystals)
-    return Prepared(*stacked, sizes, list(volumes), site_types, list(crystals), failures, decided, len(rows))
+    amounts = [c.volume for c in cells], [c.atoms for c in cells]
+    return Prepared(*stacked, sizes, *amounts, site_types, list(crystals), failures, decided, len(rows))
 
 
 def featurize(rows: Sequence[object] | Prepared, work: Work) -> Featurized:
@@ -253,18 +256,18 @@ def cells_and_site_types(
     if isinstance(features, ElementTable):
         distinct = {one: k for k, one in enumerate(dict.fromkeys(one for c in crystals for one in c.species))}
         site_types = site_types_from_species(list(distinct), features)
-        each = [np.array([distinct[one] for one in c.species], np.int32)[c.kind] for c in crystals]
+        each = [np.array([distinct[one] for one in c.species], np.int32)[c.site_type] for c in crystals]
     else:
-        flat = [c.species[k] for c in crystals for k in c.kind.tolist()]
+        flat = [c.species[k] for c in crystals for k in c.site_type.tolist()]
         site_types, site_type = site_types_from_sites(flat, np.concatenate(features))
         each = np.split(site_type, np.cumsum([len(c) for c in crystals])[:-1])
     totals = ([sum(amount for _, amount in one) for one in c.species] for c in crystals)
-    atoms = [float(np.array(total)[c.kind].sum()) for total, c in zip(totals, crystals, strict=True)]
+    atoms = [float(np.array(total)[c.site_type].sum()) for total, c in zip(totals, crystals, strict=True)]
     lattices = np.array([c.lattice for c in crystals])
-    volumes = (np.abs(np.linalg.det(lattices)) / atoms).tolist()
+    volumes = np.abs(np.linalg.det(lattices)).tolist()
     return [
-        Cell(lattice, c.frac, site_type, volume)
-        for c, lattice, site_type, volume in zip(crystals, lattices, each, volumes, strict=True)
+        Cell(lattice, c.frac, site_type, volume, n_atoms)
+        for c, lattice, site_type, volume, n_atoms in zip(crystals, lattices, each, volumes, atoms, strict=True)
     ], site_types
 
 

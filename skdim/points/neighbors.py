@@ -48,14 +48,15 @@ class Cell:
         Fractional coordinates.
     site_type : ndarray of shape (n,)
         Index of each site's type.
-    volume : float
-        Cubic Angstrom per atom, atoms counted by occupancy.
+    volume, atoms : float
+        Of the cell in cubic Angstrom, and the atoms in it, counted by occupancy.
     """
 
     lattice: NDArray[np.float64]
     frac: NDArray[np.float64]
     site_type: NDArray[np.int32]
     volume: float
+    atoms: float
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,7 @@ def shell_pairs(cells: Sequence[Cell], n_neighbors: int, margin: float) -> list[
         and often some pairs more.
     """
     lattices, sizes = np.stack([cell.lattice for cell in cells]), np.array([len(cell.frac) for cell in cells])
-    volumes = np.abs(np.linalg.det(lattices))
+    volumes = np.array([cell.volume for cell in cells])
     boxes = compact_lattices(lattices, volumes)
     cutoffs = (_FIRST_SPHERE * n_neighbors * volumes / sizes * 0.75 / np.pi) ** (1 / 3)
     found: dict[int, Pairs] = {}

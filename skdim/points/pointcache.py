@@ -144,7 +144,7 @@ class Entries:
         """Return the key of a crystal: of its lattice, coordinates and site species."""
         if not self.cache.by_element:
             return digest(self.cache.scope, "structure", _content(crystal.structure.as_dict()))
-        species = repr([crystal.species[k] for k in crystal.kind.tolist()])
+        species = repr([crystal.species[k] for k in crystal.site_type.tolist()])
         arrays = (np.asarray(array, np.float64) for array in (crystal.lattice, crystal.frac))
         return digest(self.cache.scope, "crystal", species, *arrays)
 

@@ -139,3 +139,19 @@ def test_suggest_prints_and_writes_crystals_that_are_not_labelled_yet(place, fit
     assert main([*words, "--goal", "best", "--smallest", "--out", str(tmp_path / "s.csv")]) == SOME_FAILED
     down = pd.read_csv(tmp_path / "s.csv")
     assert down["prediction"][0] < found["prediction"][0]
+
+
+def test_classes_of_a_table_are_learned_and_predicted(place, tmp_path, capsys) -> None:
+    table = pd.read_csv(place / "labels.csv", dtype=str)
+    table["kind"] = np.where(pd.to_numeric(table["K"], errors="coerce") > 100, "hard", "soft")
+    table.drop_duplicates("code").iloc[:-1].to_csv(tmp_path / "kinds.csv", index=False)
+    words = ["fit", str(place / "cifs"), "--labels", str(tmp_path / "kinds.csv"), "--target", "kind", "--quiet"]
+    words += ["--task", "classification", "--regressors", "ridge", "--out", str(tmp_path / "k.skdim")]
+    assert main(words) == SOME_FAILED
+    assert "of 2 classes; chosen: ridge" in capsys.readouterr().out
+    predicted = tmp_path / "p.csv"
+    words = ["predict", str(tmp_path / "k.skdim"), str(place / "new"), "--quiet", "--out", str(predicted)]
+    assert main([*words, "--on-error", "nan"]) != BAD_INPUT
+    found = pd.read_csv(predicted)
+    assert set(found["prediction"]) <= {"hard", "soft"}
+    assert main(["suggest", str(tmp_path / "k.skdim"), str(place / "new"), "--on-error", "nan"]) == BAD_INPUT

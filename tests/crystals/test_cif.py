@@ -32,7 +32,7 @@ def atoms(text):
     """Atoms in the cell by symbol, of a usable crystal."""
     crystal = check_crystal(read_cif(text))
     found = Counter()
-    for kind in crystal.kind:
+    for kind in crystal.site_type:
         for number, amount in crystal.species[kind]:
             found[Element.from_Z(number).symbol] += amount
     return {symbol: round(amount, 6) for symbol, amount in found.items()}
@@ -121,7 +121,16 @@ def test_ways_to_write_the_same(change):
     [
         *[("OW1", "O"), ("OH", "O"), ("OH2", "O"), ("Ow", "O"), ("Fe3+", "Fe"), ("Fe(1)", "Fe"), ("FE1A", "Fe")],
         *[("Cu2a", "Cu"), ("Ca1", "Ca"), ("C1", "C"), ("Cl", "Cl"), ("NaA", "Na"), ("D1", "H"), ("H1A", "H")],
-        *[("U1", "U"), ("W1", "W"), ("O_1", "O"), ("O*", "O"), ("SI1", "Si"), ("cl1", "Cl"), ("Zn_oct", "Zn")],
+        *[
+            ("Ho1", "Ho"),
+            ("U1", "U"),
+            ("W1", "W"),
+            ("O_1", "O"),
+            ("O*", "O"),
+            ("SI1", "Si"),
+            ("cl1", "Cl"),
+            ("Zn_oct", "Zn"),
+        ],
     ],
 )
 def test_labels_that_name_an_element(label, symbol):
@@ -149,7 +158,7 @@ def test_labels_that_name_an_element(label, symbol):
             "Met",
             "AlSi1",
         ],
-        *["NaK1", "1", "R2", "Cat", "Void", "OS1", "NB2", "Lig"],
+        *["NaK1", "1", "R2", "Cat", "Void", "OS1", "NB2", "Lig", "H2O", "DOD", "HOH", "SO4", "NH4"],
     ],
 )
 def test_labels_that_name_none_or_several_fail_the_row(label):
@@ -168,6 +177,9 @@ def test_the_type_goes_before_the_label():
     assert atoms(cif("Cs1 ? 0 0 0 1", "Si1 . .5 .5 .5 1")) == {"Cs": 1, "Si": 1}
     with pytest.raises(ValueError, match="atom row M1 has the type symbol 'M', which is no element"):
         read_cif(cif("Cs1 Cs 0 0 0 1", "M1 M .5 .5 .5 1"))
+    for symbol in ("T1", "HW", "HC", "Na/K", "X", "Va"):
+        with pytest.raises(ValueError, match="which is no element"):
+            read_cif(cif("Cs1 Cs 0 0 0 1", f"Si1 {symbol} .5 .5 .5 1"))
 
 
 @pytest.mark.parametrize(
@@ -197,6 +209,27 @@ def test_images_of_a_rounded_special_position_are_one_site():
     crystal = read_cif(text)
     assert len(crystal) == 2
     assert np.allclose(np.sort(crystal.frac % 1, axis=0)[:, :2], [[1 / 3, 1 / 3], [2 / 3, 2 / 3]])
+
+
+@pytest.mark.parametrize(
+    ("x", "y"),
+    [
+        ("1/3", "2/3"),
+        ("0.33", "0.67"),
+        (".333", ".667"),
+        ("0.3333", "0.6667"),
+        ("0.333(1)", "0.667(1)"),
+        ("-0.67", ".67"),
+    ],
+)
+def test_thirds_of_any_number_of_decimals_are_special(x, y):
+    text = cif(f"Na1 Na {x} {y} .25 .4", symmetry="_space_group_IT_number 194", head=HEXAGONAL)
+    assert atoms(text) == {"Na": 0.8}
+
+
+@pytest.mark.parametrize(("x", "n"), [("0.003", 2), ("0.01", 2), ("0.1", 2), ("0.001", 1), ("0.49", 2), ("0.496", 2)])
+def test_what_is_refined_beside_a_special_position_stays_there(x, n):
+    assert len(read_cif(cif(f"Li1 Li {x} 0 0 .4", symmetry=INVERSION))) == n
 
 
 def test_positions_split_about_an_axis_stay_apart():
@@ -327,6 +360,14 @@ def test_a_formula_with_more_hydrogen_is_told():
     text = cif("Na1 Na 0 0 0 1", "O1 O .5 .5 .5 1", more="_chemical_formula_sum 'H Na O'\n_cell_formula_units_Z 1")
     assert atoms(text) == {"Na": 1, "O": 1}
     assert "more or less hydrogen" in kinds_of_notes(text)
+
+
+@pytest.mark.parametrize("amount", ["", "1.08"])
+def test_split_positions_may_add_to_more_than_the_formula_says(amount):
+    text = cif(
+        "Li1 Li 0 0 0 .54", "Li2 Li .05 0 0 .54", "Cl1 Cl .5 .5 .5 1", more=f"_chemical_formula_sum 'Li{amount} Cl'"
+    )
+    assert atoms(text) == {"Li": 1, "Cl": 1}
 
 
 # ---------------------------------------------------------------- blocks and kinds of file

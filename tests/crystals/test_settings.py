@@ -15,7 +15,8 @@ def ways_to_say(setting):
     choice = told.choice
     enough = [listed(setting), f"_space_group_name_Hall '{told.hall_symbol}'"]
     enough.append(f"{listed(setting)}\n_space_group_name_H-M_alt '{full}'\n_space_group_IT_number {told.number}")
-    perhaps = [f"_symmetry_space_group_name_H-M '{full}'", f"_space_group_IT_number {told.number}"]
+    perhaps = [f"_symmetry_space_group_name_H-M '{name}'" for name in (full, short)]
+    perhaps.append(f"_space_group_IT_number {told.number}")
     if choice:
         perhaps += [f"_space_group_name_H-M_alt '{name} :{choice}'" for name in (full, short)]
         perhaps.append(f"_space_group_IT_number {told.number}\n_space_group_IT_coordinate_system_code {choice}")

@@ -72,7 +72,7 @@ def test_the_vector_of_a_crystal_does_not_depend_on_the_program_that_wrote_it(wr
 def contents(crystal):
     """Atoms by symbol."""
     found = Counter()
-    for kind in crystal.kind:
+    for kind in crystal.site_type:
         for number, amount in crystal.species[kind]:
             found[Element.from_Z(number).symbol] += amount
     return {symbol: round(amount, 3) for symbol, amount in found.items()}

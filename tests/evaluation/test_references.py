@@ -115,6 +115,7 @@ def test_without_its_package_a_potential_says_how_to_install_it(name, module, mo
     assert caught.value.name == module
 
 
+@pytest.mark.slow
 def test_any_number_of_processes_gives_the_same_rows_and_warnings():
     crystals = [*(Structure(Lattice.cubic(a), ["Po"], [[0, 0, 0]]) for a in np.linspace(3, 4, 20)), mixture()]
     tables = []

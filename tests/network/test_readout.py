@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
+from skdim import DeepInfoMaxEmbedder
 from skdim.learning.pretraining import site_statistics
 from skdim.network.architecture import EncoderConfig
+from skdim.network.batches import collate
 from skdim.network.config import ModelConfig
 from skdim.network.model import CrystalModel
 from skdim.network.readout import column_names, part_columns
-from tests.small import batch_of, handful_points
+from tests.small import as_double, batch_of, bundled, handful_points
 
 TWO_HEADS = EncoderConfig(width=8, heads=2, decay=(2.0, 6.0))
 ENCODERS = [
@@ -36,3 +39,14 @@ def test_parts_have_the_columns_that_the_configuration_names(encoder: EncoderCon
     }
     assert list(parts) == list(part_columns(config))
     assert vectors.shape[1] == len(column_names(config)) == len(set(column_names(config)))
+
+
+@pytest.mark.parametrize("preset", ["default", "paper"])
+def test_single_precision_gives_five_digits_of_double_precision(preset: str) -> None:
+    embedder = DeepInfoMaxEmbedder(preset=preset, max_epochs=1, random_state=0).fit(bundled(40)[0])
+    model, points = embedder.state_.model(), embedder.featurize(bundled(40)[0])
+    batch = collate(points, np.arange(40))
+    with torch.inference_mode():
+        single, double = model.vectors(batch), model.double().vectors(as_double(batch))
+    largest = double.abs().amax(0).clamp_min(1e-3)
+    assert ((single - double).abs().amax(0) / largest).max() < 1e-5

@@ -47,7 +47,7 @@ def test_sums_maxima_and_softmaxes_are_those_of_loops(sizes: list[int], columns:
             assert [float(share[k, c]) for k in own] == pytest.approx([r / sum(raised) for r in raised])
 
 
-def test_softmax_bears_large_logits_and_leaves_closed_ones_out() -> None:
+def test_softmax_holds_for_large_logits_and_leaves_closed_ones_out() -> None:
     logits = torch.tensor([[1e4], [1e4 - 1.0], [-math.inf], [-1e4], [-1e4]])
     share, log_partition = segment_softmax(logits, torch.tensor([0, 0, 0, 1, 1]), 2)
     first = 1 / (1 + math.exp(-1))

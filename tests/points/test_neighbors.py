@@ -40,7 +40,7 @@ CELLS = {
 
 def as_cell(structure: Structure) -> Cell:
     kind = np.unique(structure.atomic_numbers, return_inverse=True)[1].astype(np.int32)
-    return Cell(structure.lattice.matrix, structure.frac_coords, kind, structure.volume / len(structure))
+    return Cell(structure.lattice.matrix, structure.frac_coords, kind, structure.volume, len(structure))
 
 
 def shells(structure: Structure, n_neighbors: int) -> list[list[tuple[int, float, float]]]:
@@ -164,7 +164,7 @@ def test_ordinary_cells_are_searched_as_they_are_and_skewed_ones_reduced() -> No
 def test_alternatives_of_one_disordered_site_are_no_neighbours() -> None:
     split = Structure(Lattice.cubic(4), [{"Li": 0.5}, {"Li": 0.5}], [[0, 0, 0], [0.1, 0, 0]])
     kind = np.zeros(2, np.int32)
-    pairs = shell_pairs([Cell(split.lattice.matrix, split.frac_coords, kind, 64.0)], 6, margin=2e-3)[0]
+    pairs = shell_pairs([Cell(split.lattice.matrix, split.frac_coords, kind, split.volume, 2.0)], 6, margin=2e-3)[0]
     assert pairs.distance.min() == pytest.approx(3.6)
     assert min(split.distance_matrix[0, 1], OVERLAP) == pytest.approx(0.4)
 

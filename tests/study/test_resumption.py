@@ -32,6 +32,7 @@ def finished(out):
     return {path: path.stat().st_mtime_ns for path in Path(out, "finished").rglob("output.pkl")}
 
 
+@pytest.mark.slow
 def test_more_draws_regressors_and_labels_compute_only_what_is_missing(tmp_path, capsys):
     few = study(tmp_path, verbose=1)
     before = finished(tmp_path)
@@ -66,6 +67,7 @@ def test_a_killed_run_continues_where_it_was_and_ends_the_same(tmp_path):
     pd.testing.assert_frame_equal(records.drop(columns="seconds"), unbroken.drop(columns="seconds"), rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_jobs_and_backends_change_nothing(tmp_path):
     regressors = {"ridge": REGRESSORS["ridge"](), "trees": REGRESSORS["random_forest"]().set_params(n_estimators=5)}
     regressors["fine_tuned"] = SiteNetRegressor(max_epochs=1)

@@ -175,6 +175,7 @@ def test_crystals_of_a_task_are_drawn_by_their_place_whatever_index_they_carry()
             assert list(getattr(drawn, name)) == list(getattr(expected, name))
 
 
+@pytest.mark.slow
 def test_a_model_that_was_trained_before_keeps_its_seconds_and_epochs(tmp_path):
     regressors = {"fine_tuned": SiteNetRegressor(max_epochs=2)}
     for _ in range(2):

@@ -1,4 +1,4 @@
-"""Paths, folders and globs in, the files to read out, in a fixed order."""
+"""Finding the files that paths, folders and globs stand for, in a fixed order, and telling them by their names."""
 
 from __future__ import annotations
 
@@ -12,7 +12,16 @@ from skdim.exceptions import InputError
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 COMPRESSIONS = (".gz", ".bz2", ".xz")
-_SUFFIXES = (".cif", ".mcif", ".vasp", ".poscar", ".json")
+_SEARCHED = (".cif", ".mcif", ".vasp", ".poscar", ".json", ".jsonl", ".ndjson", ".extxyz")
+_FORMATS = {
+    (".json",): "json",
+    (".jsonl", ".ndjson"): "json lines",
+    (".csv", ".tsv"): "csv",
+    (".parquet", ".feather", ".arrow"): "arrow",
+    (".extxyz", ".xyz"): "extxyz",
+    (".db",): "database",
+    (".traj",): "trajectory",
+}
 _VASP_NAMES = ("poscar", "contcar")
 
 
@@ -25,11 +34,15 @@ class Found:
     files : list of str
         Files and archives, in the order they are read; a path object takes several times the memory of its name.
     skipped : list of str
-        Files in the folders that are neither, by their names.
+        What in the folders is passed over: files that are neither, by their names, and links to folders.
+    column, id_column : str or None
+        The columns of tables that hold the crystals and their ids; None to find them.
     """
 
     files: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
+    column: str | None = None
+    id_column: str | None = None
 
 
 def find_files(paths: Iterable[str | os.PathLike[str]]) -> Found:
@@ -91,22 +104,34 @@ def _search(folder: Path, found: Found) -> bool:
     """Add the files of a folder, and say whether there were any to read."""
     before = len(found.files)
     for file in _walk(str(folder)):
-        name = os.path.basename(file)
-        known = is_crystal_name(name) or name.lower().endswith(ARCHIVES)
+        name = os.path.basename(file)  # empty for a link to a folder
+        known = is_searched(name) or is_archive(name)
         (found.files if known else found.skipped).append(file)
     return len(found.files) > before
 
 
 def _walk(folder: str) -> Iterator[str]:
     """Files of a folder and of those in it, sorted part by part; as names, as in `Found`."""
+    open_folders = [iter(_listing(folder))]  # no recursion: folders may be nested as deeply as they like
+    while open_folders:
+        for path, is_folder in open_folders[-1]:
+            if not is_folder:
+                yield path
+            elif os.path.islink(path):  # which may lead round in a circle
+                yield path + os.sep
+            else:
+                open_folders.append(iter(_listing(path)))
+                break
+        else:
+            open_folders.pop()
+
+
+def _listing(folder: str) -> list[tuple[str, bool]]:
+    """What is in a folder, sorted: the path, and whether it is a folder."""
     _, folders, files = next(os.walk(folder, onerror=_give_up))
     inner = set(folders)
-    for name in sorted(name for name in (*folders, *files) if not is_hidden(name)):
-        path = name if folder == "." else os.path.join(folder, name)
-        if name not in inner:
-            yield path
-        elif not os.path.islink(path):
-            yield from _walk(path)
+    names = sorted(name for name in (*folders, *files) if not is_hidden(name))
+    return [(name if folder == "." else os.path.join(folder, name), name in inner) for name in names]
 
 
 def _give_up(error: OSError) -> None:
@@ -119,17 +144,49 @@ def is_hidden(name: str) -> bool:
     return name.startswith(".") or name == "__MACOSX"
 
 
-def is_crystal_name(name: str) -> bool:
-    """Tell whether a file's name is one of CIF, POSCAR or JSON, compressed or not.
+def is_searched(name: str) -> bool:
+    """Tell whether files of this name are read where a folder or an archive is searched.
+
+    Tables, databases and trajectories are only read where they are named: folders of crystals have others beside them,
+    with labels or results.
 
     Examples
     --------
-    >>> is_crystal_name("a/NaCl.cif.gz"), is_crystal_name("POSCAR_SrTiO3"), is_crystal_name("notes.txt")
+    >>> is_searched("a/NaCl.cif.gz"), is_searched("POSCAR_SrTiO3"), is_searched("labels.csv")
     (True, True, False)
     """
     name = PurePosixPath(name).name.lower()
     plain = name.removesuffix(compression(name))
-    return plain.endswith(_SUFFIXES) or any(word in plain for word in _VASP_NAMES)
+    return plain.endswith(_SEARCHED) or any(word in plain for word in _VASP_NAMES)
+
+
+def format_of(name: str) -> str | None:
+    """Tell by its name a file that may hold any number of crystals.
+
+    Parameters
+    ----------
+    name : str
+        Of a file.
+
+    Returns
+    -------
+    {"archive", "json", "json lines", "csv", "arrow", "extxyz", "database", "trajectory"} or None
+        None for files that are told by their content: CIF, POSCAR and what else pymatgen reads.
+
+    Examples
+    --------
+    >>> format_of("mp.json.gz"), format_of("all.tar.gz"), format_of("a.parquet"), format_of("NaCl.cif")
+    ('json', 'archive', 'arrow', None)
+    """
+    if is_archive(name):
+        return "archive"
+    plain = name.lower().removesuffix(compression(name))
+    return next((kind for suffixes, kind in _FORMATS.items() if plain.endswith(suffixes)), None)
+
+
+def is_archive(name: str) -> bool:
+    """Tell archives by their names."""
+    return name.lower().endswith(ARCHIVES)
 
 
 def compression(name: str) -> str:
@@ -139,12 +196,5 @@ def compression(name: str) -> str:
 
 
 def holds_many(name: str) -> bool:
-    """Tell archives and JSON files, which may hold any number of crystals, by their names."""
-    name = name.lower()
-    return name.endswith(ARCHIVES) or is_json(name)
-
-
-def is_json(name: str) -> bool:
-    """Tell JSON files, compressed or not, by their names."""
-    name = name.lower()
-    return name.removesuffix(compression(name)).endswith(".json")
+    """Tell by its name a file that may hold more than one crystal."""
+    return format_of(name) is not None

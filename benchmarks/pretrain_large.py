@@ -1,0 +1,137 @@
+"""Pretrain on the structures of a large table given by path, and write a model: how the larger shipped model was made.
+
+    python benchmarks/pretrain_large.py materials_project.parquet --out model.safetensors [--leave-out ids.txt]
+        [--preset deep] [--max-epochs 4] [--batch-pairs 96000] [--device auto] [--jobs 1] [--seconds S]
+
+The table is parquet with a row a crystal: ``cell`` (a, b, c in Angstrom, alpha, beta, gamma in degrees), ``numbers``
+(atomic numbers), ``frac_coords`` (flat). ``--leave-out`` is a numpy file that says of each row whether it
+takes no part.
+With ``--seconds`` a first short training measures the rate, and as many epochs are trained as fit, two at least.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+CHUNK = 2048
+
+
+def main() -> None:
+    """Featurize, train, write."""
+    options = parse()
+    began = time.perf_counter()
+    points = featurized(options)
+    print(f"{points!r} in {time.perf_counter() - began:.0f} s", flush=True)
+    embedder = trained(options, points)
+    embedder.save(options.out)
+    print(f"wrote {options.out} after {time.perf_counter() - began:.0f} s in all", flush=True)
+
+
+def parse() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("table", type=Path, help="parquet file")
+    parser.add_argument("--out", type=Path, required=True, help="file of the model")
+    parser.add_argument("--points", type=Path, help="folder to keep the point sets in, or to find them in")
+    parser.add_argument("--leave-out", type=Path, help="numpy file: whether each row is left out")
+    parser.add_argument("--rows", type=int, help="first rows alone, for a trial")
+    parser.add_argument("--preset", default="deep")
+    parser.add_argument("--max-epochs", type=int, default=4)
+    parser.add_argument("--batch-pairs", type=int, default=96_000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--jobs", type=int, default=1, help="processes that featurize")
+    parser.add_argument("--seconds", type=float, help="time for the training")
+    return parser.parse_args()
+
+
+def featurized(options: argparse.Namespace) -> Any:
+    """Point sets of the rows that take part; those that are no usable crystals have no sites."""
+    import pyarrow.parquet as pq
+
+    from skdim import PointSets
+    from skdim.points.pointstore import save_parts
+
+    n = pq.ParquetFile(options.table).metadata.num_rows
+    n = min(n, options.rows or n)
+    with tempfile.TemporaryDirectory() as folder:
+        kept = options.points or Path(folder) / "points"
+        if not kept.exists():
+            jobs = [(str(options.table), start, min(n, start + CHUNK)) for start in range(0, n, CHUNK)]
+            if options.jobs == 1:
+                save_parts(kept, map(some, jobs))
+            else:
+                with ProcessPoolExecutor(options.jobs, get_context("spawn")) as pool:
+                    save_parts(kept, pool.map(some, jobs))
+        points = PointSets.load(kept)
+    return points if options.leave_out is None else points[~np.load(options.leave_out)[: len(points)]]
+
+
+def some(job: tuple[str, int, int]) -> Any:
+    """Point sets of consecutive rows of the table."""
+    import warnings
+
+    import pyarrow.parquet as pq
+    from pymatgen.core import Lattice, Structure
+
+    from skdim import CrystalPointSetTransformer
+
+    path, start, stop = job
+    columns = ["cell", "numbers", "frac_coords"]
+    rows = pq.read_table(path, columns=columns, use_threads=False).slice(start, stop - start).to_pylist()
+    structures = (
+        Structure(Lattice.from_parameters(*r["cell"]), r["numbers"], np.reshape(r["frac_coords"], (-1, 3)))
+        for r in rows
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        return CrystalPointSetTransformer(on_error="nan").fit_transform(structures)
+
+
+def trained(options: argparse.Namespace, points: Any) -> Any:
+    """Train for the epochs that were asked for, or that fit into the seconds."""
+    epochs = options.max_epochs
+    if options.seconds is not None:
+        trial = points[np.random.default_rng(0).permutation(len(points))[: max(50, len(points) // 30)]]
+        fit(options, trial, 1)  # what is only done once
+        began = time.perf_counter()
+        fit(options, trial, 1)
+        rate = trial.n_pairs.sum() / (time.perf_counter() - began)
+        epoch = points.n_pairs.sum() / rate
+        epochs = int(np.clip(0.85 * (options.seconds - 3 * epoch / 30) / epoch, 2, options.max_epochs))
+        print(f"{rate:,.0f} pairs/s, {epoch:.0f} s an epoch: {epochs} epochs", flush=True)
+    began = time.perf_counter()
+    embedder = fit(options, points, epochs)
+    for row in embedder.history_:
+        print({name: round(value, 3) for name, value in row.items()}, flush=True)
+    seconds = time.perf_counter() - began
+    print(
+        f"{len(points) * len(embedder.history_) / seconds:,.0f} crystals/s of training on {options.device}", flush=True
+    )
+    return embedder
+
+
+def fit(options: argparse.Namespace, points: Any, epochs: int) -> Any:
+    """Train an embedder on point sets."""
+    from skdim import DeepInfoMaxEmbedder
+
+    embedder = DeepInfoMaxEmbedder(
+        preset=options.preset,
+        max_epochs=epochs,
+        batch_pairs=options.batch_pairs,
+        random_state=options.seed,
+        device=options.device,
+    )
+    return embedder.fit(points)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,386 @@
+"""From crystals labelled with classes to calibrated probabilities: `CrystalClassifier`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.base import ClassifierMixin, clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+from sklearn.utils.validation import check_is_fitted
+
+from skdim._crystalmodel import LEAST, CrystalModel, n_rows, names_of, spread_out
+from skdim._parameters import check_choice, check_number, seed_of
+from skdim.evaluation._applicability import Domain, Makeup
+from skdim.evaluation._readouts import READOUTS
+from skdim.exceptions import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+_LEAST_OF_A_CLASS = 3
+
+
+class CrystalClassifier(ClassifierMixin, CrystalModel):
+    """Classes of crystals from few labels, with calibrated probabilities.
+
+    Regressors on the vectors of an embedder learn for each class whether a crystal belongs to it. What models say of
+    rows that they have not seen is turned into probabilities by logistic regression (Platt scaling, for several classes
+    at once), and the regressor with the lowest log loss is kept.
+
+    Parameters
+    ----------
+    embedder : DeepInfoMaxEmbedder, path of a saved one, or None, default=None
+        As for `CrystalRegressor`.
+    regressors : sequence of str, default=("ridge", "laplacian", "trees")
+        What to choose from: any of "ridge", "laplacian", "gaussian" and "trees".
+    class_weight : {"balanced"} or None, default="balanced"
+        "balanced": classes count alike in training, and ``predict`` gives the class whose probability exceeds its share
+        among the labels by most, so that rare classes are found. None: rows count alike, and ``predict`` gives the most
+        probable class. Probabilities are calibrated to the shares among the labels in both cases.
+    cv : int, default=10
+        Most folds inside the labels; each class is spread over them, groups are kept together.
+    device, on_error, n_jobs, random_state, verbose
+        As for `CrystalRegressor`.
+
+    Attributes
+    ----------
+    classes_ : ndarray
+        The classes, sorted.
+    chosen_ : str
+        The regressor that was chosen.
+    losses_ : dict of str to float
+        Log loss of each by cross-validation; "shares" is that of the shares of the classes.
+    held_out_ : ndarray of shape (C, K)
+        Probabilities of each labelled row of ``fit`` by a model that has not seen it; NaN elsewhere.
+    labelled_ : ndarray of int
+        Rows of ``fit`` that have a label.
+
+    Raises
+    ------
+    StructureError
+        For rows that are no usable crystals, all at once.
+    InputError
+        If a parameter is not accepted, fewer than 10 rows are labelled, there is but one class, a class has fewer than
+        3 labels, or all rows are of one group.
+
+    Examples
+    --------
+    >>> from skdim import CrystalClassifier
+    >>> from skdim.datasets import load_band_gap
+    >>> crystals, gaps = load_band_gap(return_X_y=True)
+    >>> kinds = ["wide" if gap > 3 else "narrow" for gap in gaps]
+    >>> model = CrystalClassifier(regressors=["ridge"], random_state=0).fit(crystals[:80], kinds[:80])
+    >>> model.classes_.tolist(), model.predict_proba(crystals[80:82]).shape
+    (['narrow', 'wide'], (2, 2))
+    """
+
+    def __init__(
+        self,
+        embedder: Any = None,
+        regressors: Sequence[str] = ("ridge", "laplacian", "trees"),
+        class_weight: str | None = "balanced",
+        cv: int = 10,
+        device: str = "auto",
+        on_error: str = "raise",
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.embedder = embedder
+        self.regressors = regressors
+        self.class_weight = class_weight
+        self.cv = cv
+        self.device = device
+        self.on_error = on_error
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any, groups: Any = None) -> CrystalClassifier:
+        """Choose a regressor and train it on the labelled crystals.
+
+        Parameters
+        ----------
+        X : collection of crystals of length C, or PointSets
+            Structures of any accepted kind.
+        y : array-like of shape (C,)
+            Class of each: texts, numbers or booleans; None, NaN or an empty text where it is not known.
+        groups : array-like of shape (C,) or None, default=None
+            Rows of one group are never on both sides of a fold.
+
+        Returns
+        -------
+        self
+        """
+        self._check()
+        labels, known = _labels(y)
+        if n_rows(X) != len(labels):
+            raise InputError(f"X has {n_rows(X)} rows and y has {len(labels)}; accepted is one label for each row.")
+        if groups is not None and len(groups) != len(labels):
+            raise InputError(f"groups has length {len(groups)}; accepted is one for each of the {len(labels)} rows.")
+        points, valid = self._start(X)
+        self.labelled_ = np.flatnonzero(valid & known)
+        kinds = labels[self.labelled_]
+        _check_enough(kinds)
+        self.classes_, target = np.unique(np.array(kinds.tolist()), return_inverse=True)
+        labelled = points[self.labelled_]
+        vectors = self.embedder_.transform(labelled)
+        self.domain_ = Domain.of(vectors, Makeup.of(labelled))
+        self.ids_ = names_of(X, self.labelled_)
+        own = None if groups is None else np.array([str(groups[row]) for row in self.labelled_], dtype=object)
+        self._choose(vectors.astype(np.float64), target, own)
+        held = np.full((len(labels), len(self.classes_)), np.nan)
+        held[self.labelled_] = self._held_out
+        self.held_out_ = held
+        return self
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Predict the probabilities of the classes.
+
+        Parameters
+        ----------
+        X : collection of crystals of length C, or PointSets
+            As for `fit`.
+
+        Returns
+        -------
+        ndarray of shape (C, K)
+            In the order of ``classes_``; NaN for rows that failed with on_error="nan".
+        """
+        check_is_fitted(self, "classes_")
+        vectors, _, valid = self._embed(X)
+        return spread_out(self._probabilities(vectors), valid)
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Predict the classes of crystals.
+
+        Parameters
+        ----------
+        X : collection of crystals of length C, or PointSets
+            As for `fit`.
+
+        Returns
+        -------
+        ndarray of shape (C,)
+            None for rows that failed with on_error="nan".
+        """
+        check_is_fitted(self, "classes_")
+        vectors, _, valid = self._embed(X)
+        classes = self.classes_[self.decided(self._probabilities(vectors))]
+        if valid.all():
+            return classes
+        rows = np.full(len(valid), None, dtype=object)
+        rows[valid] = classes
+        return rows
+
+    def predict_frame(self, X: Any, coverage: float = 0.9) -> pd.DataFrame:
+        """Predict crystals, and say how far to trust each prediction.
+
+        Parameters
+        ----------
+        X : collection of crystals of length C, or PointSets
+            As for `fit`.
+        coverage : ignored
+            Probabilities need none.
+
+        Returns
+        -------
+        DataFrame of C rows
+            ``prediction``, ``probability_`` of each class, then ``distance`` to ``flags`` as of `CrystalRegressor`.
+        """
+        check_is_fitted(self, "classes_")
+        vectors, points, valid = self._embed(X)
+        shares = self._probabilities(vectors)
+        prediction = np.full(len(valid), None, dtype=object)
+        prediction[valid] = self.classes_[self.decided(shares)]
+        columns: dict[str, Any] = {"prediction": prediction}
+        table = spread_out(shares, valid)
+        columns |= {f"probability_{kind}": table[:, k] for k, kind in enumerate(self.classes_)}
+        return self._trust_frame(columns, vectors, points, valid, X)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Give the accuracy; with class_weight="balanced" the mean over the classes. Rows without a label do not count.
+
+        Parameters
+        ----------
+        X, y
+            As for `fit`.
+        sample_weight : array-like of shape (C,) or None, default=None
+            Of the rows.
+
+        Returns
+        -------
+        float
+        """
+        labels, known = _labels(y)
+        predicted = self.predict(X)
+        use = known & np.array([kind is not None for kind in predicted])
+        weights = None if sample_weight is None else np.asarray(sample_weight)[use]
+        measure = balanced_accuracy_score if self.class_weight == "balanced" else accuracy_score
+        return float(measure(labels[use].astype(str), predicted[use].astype(str), sample_weight=weights))
+
+    def _check(self) -> None:
+        """Check the parameters that no other function checks."""
+        check_choice("class_weight", self.class_weight, ("balanced", None))
+        check_number("cv", self.cv, "an integer >= 2", whole=True, least=2)
+        wrong = isinstance(self.regressors, str) or not len(self.regressors)
+        if wrong or any(name not in READOUTS for name in self.regressors):
+            raise InputError(f"regressors={self.regressors!r}; accepted are one or more of {list(READOUTS)} in a list.")
+
+    def _choose(self, V: NDArray[np.float64], target: NDArray[np.int64], groups: NDArray[Any] | None) -> None:
+        """Try every regressor by cross-validation, and keep the one with the lowest log loss."""
+        seed, counts = seed_of(self.random_state), np.bincount(target)
+        self.shares_ = counts / counts.sum()
+        weights = len(target) / (len(counts) * counts[target]) if self.class_weight else np.ones(len(target))
+        indicators = _indicators(target, len(counts))
+        splits = list(_folds(target, groups, min(self.cv, int(counts.min())), seed))
+        self.losses_ = {"shares": float(log_loss(target, np.tile(self.shares_, (len(target), 1))))}
+        tried = {}
+        for name in self.regressors:
+            held = np.empty(indicators.shape)
+            for train, test in splits:
+                models = self._trained(name, V[train], indicators[train], weights[train], seed)
+                held[test] = np.stack([model.predict(V[test]) for model in models], 1)
+            calibrator = LogisticRegression(C=10.0, max_iter=1000).fit(held, target)
+            shares = calibrator.predict_proba(held)
+            self.losses_[name] = float(log_loss(target, shares))
+            tried[name] = calibrator, shares
+        self.chosen_ = min(self.regressors, key=lambda name: self.losses_[name])
+        calibrator, self._held_out = tried[self.chosen_]
+        self.slopes_, self.offsets_ = _softmax_form(calibrator)
+        self.models_ = self._trained(self.chosen_, V, indicators, weights, seed)
+
+    def _trained(
+        self,
+        name: str,
+        V: NDArray[np.float64],
+        indicators: NDArray[np.float64],
+        weights: NDArray[np.float64],
+        seed: int,
+    ) -> list[Any]:
+        """Train one regressor for each indicator."""
+        found = []
+        for column in indicators.T:
+            regressor = clone(READOUTS[name])
+            if "random_state" in regressor.get_params():
+                regressor.set_params(random_state=seed, n_jobs=self.n_jobs)
+            found.append(regressor.fit(V, column, weights))
+        return found
+
+    def _probabilities(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Calibrated probabilities, (m, K)."""
+        if not len(vectors):
+            return np.empty((0, len(self.classes_)))
+        scores = np.stack([model.predict(vectors) for model in self.models_], 1) @ self.slopes_ + self.offsets_
+        grown = np.exp(scores - scores.max(1, keepdims=True))
+        shares: NDArray[np.float64] = grown / grown.sum(1, keepdims=True)
+        return shares
+
+    def decided(self, shares: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Decide for classes by their probabilities.
+
+        Parameters
+        ----------
+        shares : ndarray of shape (m, K)
+            Probabilities.
+
+        Returns
+        -------
+        ndarray of int64, shape (m,)
+            Place of each class in ``classes_``.
+        """
+        decided: NDArray[np.int64] = np.argmax(shares / self.shares_ if self.class_weight else shares, axis=1)
+        return decided
+
+    def _plain_parameters(self) -> dict[str, Any]:
+        """Lists in place of tuples."""
+        return {**super()._plain_parameters(), "regressors": list(self.regressors)}
+
+    def _state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """What was learned, as facts and arrays."""
+        facts = {
+            "own_embedder": self.embedder is not None,
+            "classes": self.classes_.tolist(),
+            "chosen": self.chosen_,
+            "losses": self.losses_,
+        }
+        arrays = {"slopes": self.slopes_, "offsets": self.offsets_, "shares": self.shares_, "held_out": self.held_out_}
+        for number, model in enumerate(self.models_):
+            arrays |= {f"{number}/{name}": array for name, array in model.to_arrays().items()}
+        return facts, arrays
+
+    def _restore(self, facts: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
+        """Build the regressors of their arrays."""
+        self.classes_, self.chosen_, self.losses_ = np.array(facts["classes"]), facts["chosen"], facts["losses"]
+        self.slopes_, self.offsets_ = arrays["slopes"], arrays["offsets"]
+        self.shares_, self.held_out_ = arrays["shares"], arrays["held_out"]
+        kinds, used = len(self.classes_), self.slopes_.shape[0]
+        if self.slopes_.shape != (used, kinds) or self.offsets_.shape != (kinds,) or self.shares_.shape != (kinds,):
+            raise KeyError("calibration of another shape")
+        self.models_ = []
+        for number in range(used):
+            head = f"{number}/"
+            own = {name.removeprefix(head): array for name, array in arrays.items() if name.startswith(head)}
+            self.models_.append(clone(READOUTS[self.chosen_]).restore(own, self.domain_.vectors))
+
+
+def _labels(y: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Return labels as objects, and which of them are known."""
+    if y is None:
+        raise InputError("y=None: the classifier requires y to be passed, but the target y is None.")
+    values = list(y)
+    known = np.array([not (v is None or v != v or str(v) in ("", "<NA>")) for v in values], dtype=np.bool_)
+    labels = np.empty(len(values), dtype=object)
+    labels[:] = values
+    if len({isinstance(v, str) for v, use in zip(values, known, strict=True) if use}) > 1:
+        raise InputError("y mixes texts and other values; accepted are classes of one kind.")
+    kind = np.array([v for v, use in zip(values, known, strict=True) if use])
+    if kind.dtype.kind == "f" and not (kind == np.round(kind)).all():
+        raise InputError(
+            f"y has the value {kind[kind != np.round(kind)][0]:g}; classes are texts, integers or booleans."
+        )
+    return labels, known
+
+
+def _check_enough(kinds: NDArray[Any]) -> None:
+    """Refuse labels from which nothing can be chosen and tested."""
+    names, counts = np.unique(kinds.astype(str), return_counts=True)
+    if len(kinds) < LEAST:
+        raise InputError(f"y has {len(kinds)} labelled usable rows; at least {LEAST} are needed.")
+    if len(names) < 2:
+        raise InputError(f"y is '{names[0]}' in all {len(kinds)} labelled rows; at least two classes are needed.")
+    if counts.min() < _LEAST_OF_A_CLASS:
+        few = ", ".join(f"'{name}' ({n})" for name, n in zip(names, counts, strict=True) if n < _LEAST_OF_A_CLASS)
+        raise InputError(
+            f"y has fewer than {_LEAST_OF_A_CLASS} labels of {few}; so many are needed of each class. Leave these rows "
+            "out, or join classes."
+        )
+
+
+def _folds(target: NDArray[np.int64], groups: NDArray[Any] | None, n: int, seed: int) -> Any:
+    """Cut rows into folds, classes spread over them and groups together."""
+    if groups is None:
+        return StratifiedKFold(n, shuffle=True, random_state=seed).split(target, target)
+    found = len(set(groups))
+    if found < 2:
+        raise InputError(f"{len(target)} labelled rows are of {found} group; at least 2 groups are needed.")
+    return StratifiedGroupKFold(min(n, found), shuffle=True, random_state=seed).split(target, target, groups)
+
+
+def _indicators(target: NDArray[np.int64], n: int) -> NDArray[np.float64]:
+    """Whether each row belongs to each class; of two classes to the second."""
+    table: NDArray[np.float64] = (target[:, None] == np.arange(n)).astype(np.float64)
+    return table[:, 1:] if n == 2 else table
+
+
+def _softmax_form(calibrator: LogisticRegression) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Slopes and offsets of the exponents of the classes; of two classes the first has none."""
+    slopes, offsets = calibrator.coef_.T, calibrator.intercept_
+    if len(calibrator.classes_) == 2:
+        return np.hstack([np.zeros_like(slopes), slopes]), np.r_[0.0, offsets]
+    return slopes, offsets

@@ -1,0 +1,158 @@
+"""Which column of a table holds the crystals, and which one their ids."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from pymatgen.core.structure import IStructure
+
+from skdim.crystals.optional import is_a
+from skdim.crystals.records import DIALECT_FIELDS, is_record, unwrap
+from skdim.crystals.sources import ID_FIELDS, Source
+from skdim.crystals.textformats import is_crystal_text
+from skdim.crystals.uploads import is_upload
+
+__all__ = ["LOOKED_AT", "choose_column", "choose_ids", "looks_like_crystal"]
+
+LOOKED_AT = 20
+"""Values of a column that are looked at to tell whether it holds crystals."""
+_SUFFIXES = (".cif", ".mcif", ".vasp", ".poscar", ".json", ".gz", ".bz2", ".xz")
+
+
+def choose_column(
+    names: Sequence[Any], samples: Mapping[int, Iterable[Any]], column: str | None = None, *, paths: bool = False
+) -> list[int]:
+    """Choose the columns of a table that hold the crystals.
+
+    Parameters
+    ----------
+    names : sequence
+        Of the columns.
+    samples : mapping of int to iterable
+        Some values of each column that may hold crystals, by the place of the column.
+    column : str, optional
+        The name of the one to take.
+    paths : bool, default=False
+        Whether paths count as crystals: in a table in memory, not in one from a file.
+
+    Returns
+    -------
+    list of int
+        Mostly the place of one column: the one that is named, that of the name "structure", the only one that holds
+        crystals, or the only one there is. Else the places of the fields that make a crystal together, such as
+        "lattice_vectors", "cartesian_site_positions" and "species_at_sites".
+
+    Raises
+    ------
+    ValueError
+        If there is no such column or more than one. It lists the columns.
+
+    Examples
+    --------
+    >>> choose_column(["id", "relaxed", "energy"], {0: ["a"], 1: [{"lattice": {}, "sites": []}], 2: [1.0]})
+    [1]
+    """
+    if column is not None:
+        named = [place for place, name in enumerate(names) if name == column]
+        if len(named) != 1:
+            raise ValueError(f"there {_how_many(named)} {column!r}; {_listed(names)}")
+        return named
+    holding = [
+        place for place, values in samples.items() if any(looks_like_crystal(value, paths=paths) for value in values)
+    ]
+    preferred = [place for place in holding if names[place] == "structure"]
+    if len(preferred) == 1 or len(holding) == 1:
+        return preferred or holding
+    if len(holding) > 1:
+        raise ValueError(f"the columns {_names(names, holding)} hold crystals; name the one to take (column)")
+    if together := _together(names):
+        return together
+    called = [place for place, name in enumerate(names) if name == "structure"]
+    if len(called) == 1 or len(names) == 1:
+        return called or [0]
+    raise ValueError(f"no column holds crystals (CIF or JSON text, or dicts); {_listed(names)}")
+
+
+def _how_many(named: Sequence[int]) -> str:
+    """Say that a column is missing, or there more than once."""
+    return "is no column" if not named else f"are {len(named)} columns"
+
+
+def _listed(names: Sequence[Any]) -> str:
+    """List all columns."""
+    return f"the columns are {_names(names, range(len(names)))}"
+
+
+def _names(names: Sequence[Any], places: Iterable[int]) -> str:
+    """List some columns."""
+    shown = [repr(str(names[place])[:40]) for place in places]
+    return ", ".join(shown[:20]) + (f" and {len(shown) - 20} more" if len(shown) > 20 else "")
+
+
+def _together(names: Sequence[Any]) -> list[int]:
+    """Find the columns that make a crystal together."""
+    for fields in DIALECT_FIELDS:
+        if all(field in names for field in fields):
+            return list(range(len(names)))
+    return []
+
+
+def choose_ids(names: Sequence[Any], column: str | None = None) -> int | None:
+    """Choose the column that holds the ids.
+
+    Parameters
+    ----------
+    names : sequence
+        Of the columns.
+    column : str, optional
+        The name of the one to take.
+
+    Returns
+    -------
+    int or None
+        Its place: the one that is named, or the first of `skdim.crystals.sources.ID_FIELDS` that is there.
+
+    Raises
+    ------
+    ValueError
+        If there is no column of the name.
+
+    Examples
+    --------
+    >>> choose_ids(["cif", "jid"]), choose_ids(["cif", "gap"])
+    (1, None)
+    """
+    if column is not None:
+        return choose_column(names, {}, column)[0]
+    return next((place for field in ID_FIELDS for place, name in enumerate(names) if name == field), None)
+
+
+def looks_like_crystal(obj: object, *, paths: bool = False) -> bool:
+    """Tell crystals from formulas, identifiers and numbers, without reading files.
+
+    Parameters
+    ----------
+    obj : object
+        Any value.
+    paths : bool, default=False
+        Whether the path of a file counts.
+
+    Returns
+    -------
+    bool
+    """
+    if isinstance(obj, str):
+        if is_crystal_text(obj):
+            return True
+        return paths and (obj.lower().endswith(_SUFFIXES) or "POSCAR" in obj or "CONTCAR" in obj)
+    if isinstance(obj, Mapping):
+        try:
+            return is_record(unwrap(obj)) or isinstance(unwrap(obj), str)
+        except ValueError:
+            return True
+    if isinstance(obj, bytes):
+        return is_crystal_text(obj.decode("utf-8", "replace"))
+    known = isinstance(obj, IStructure | Source) or is_a(obj, "ase.atoms", "Atoms") or is_upload(obj)
+    return known or (paths and isinstance(obj, os.PathLike))

@@ -1,0 +1,163 @@
+"""The crystals of an extended XYZ file, frame by frame."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from skdim.crystals.records import number_of
+from skdim.crystals.sources import Source, own_id
+from skdim.crystals.streams import READ_ERRORS, Bounded, text_lines
+from skdim.crystals.textformats import mistaken_for
+
+__all__ = ["sources_of_extxyz"]
+
+_MOST_SITES = 200_000
+_PAIR = re.compile(r"""([^\s=]+)\s*=\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\{[^}]*\}|\[[^\]]*\]|\S+)""")
+_DEFAULT = "species:S:1:pos:R:3"
+_PLACES = ("pos", "positions")
+_TRUE = frozenset(("T", "True", "true", "1"))
+
+
+def sources_of_extxyz(file: Bounded, name: str, id_field: str | None = None) -> Iterator[Source]:
+    """Yield the crystals of an extended XYZ file.
+
+    Parameters
+    ----------
+    file : Bounded
+        Frames, each the number of its atoms, a line of ``key=value`` with ``Lattice``, and a line for each atom.
+    name : str
+        Of the file; it is the id of a single frame, and with their numbers from 0 that of many, unless their lines
+        have an id (``material_id``, ...).
+    id_field : str, optional
+        The key of the id.
+
+    Yields
+    ------
+    Source
+        Where reading cannot go on, the last one is a problem with the file's name.
+    """
+    number, first = 0, None
+    try:
+        for source in _frames(text_lines(file), name, id_field):
+            # The first frame waits for the second: alone it is called by the file.
+            if number == 1 and first is not None:
+                yield first
+            if number:
+                yield source
+            else:
+                first = source
+            number += 1
+    except (*READ_ERRORS, MemoryError) as error:
+        if number == 1 and first is not None:
+            yield first
+        how = f" from frame {number} on" if number else ""
+        yield Source(name, problem=f"an XYZ file that cannot be read{how}: {error}")
+    else:
+        if number == 1 and first is not None:
+            yield Source(name if first.id == f"{name}/0" else first.id, first.content, first.problem)
+        elif not number:
+            yield Source(name, problem="an empty file")
+
+
+def _frames(lines: Iterator[str], name: str, id_field: str | None) -> Iterator[Source]:
+    """Yield the frames of a file, one after the other."""
+    number = 0
+    for line in lines:
+        if not line.strip():
+            continue
+        if not line.strip().isdigit():
+            raise ValueError(mistaken_for(line) or f"the number of atoms is needed, not {line.strip()[:40]!r}")
+        n_sites = int(line[:12])
+        if n_sites > _MOST_SITES:
+            raise ValueError(f"{n_sites} atoms; up to {_MOST_SITES} are read")
+        pairs = _pairs(next(lines, ""))
+        rows = [line.split() for line in itertools.islice(lines, n_sites)]
+        if len(rows) < n_sites:
+            raise ValueError(f"it ends after {len(rows)} of {n_sites} atoms")
+        yield _source(f"{name}/{number}", pairs, rows, id_field)
+        number += 1
+
+
+def _pairs(line: str) -> dict[str, str]:
+    """Read the keys and values of the second line of a frame."""
+    return {key: value[1:-1] if value[0] in "\"'{[" else value for key, value in _PAIR.findall(line)}
+
+
+def _source(fallback: str, pairs: dict[str, str], rows: list[list[str]], id_field: str | None) -> Source:
+    """Make the source of a frame."""
+    name = fallback
+    try:
+        name = own_id(pairs, id_field) or fallback
+        return Source(name, _record(pairs, rows))
+    except (ValueError, LookupError) as error:
+        return Source(name, problem=str(error))
+
+
+def _record(pairs: dict[str, str], rows: list[list[str]]) -> dict[str, Any]:
+    """Read the crystal of a frame, as ASE would write it."""
+    keys = {key.lower(): value for key, value in pairs.items()}
+    if "lattice" not in keys:
+        raise ValueError("there is no Lattice in the second line: a molecule, or plain XYZ; a crystal is needed")
+    vectors = np.array(keys["lattice"].replace(",", " ").split(), dtype=np.float64)
+    if vectors.size != 9:
+        raise ValueError(f"Lattice has {vectors.size} numbers; 9 are needed")
+    columns = _columns(keys.get("properties", _DEFAULT))
+    width = max(end for _, end in columns.values())
+    short = next((k for k, row in enumerate(rows) if len(row) < width), None)
+    if short is not None:
+        raise ValueError(f"the line of atom {short} has {len(rows[short])} of {width} columns")
+    place = next((columns[key] for key in _PLACES if key in columns), None)
+    if place is None or place[1] - place[0] != 3:
+        raise ValueError(f"Properties name no column pos of three numbers: {sorted(columns)}")
+    record: dict[str, Any] = {"lattice_vectors": vectors.reshape(3, 3)}
+    record["cartesian_site_positions"] = np.array([row[place[0] : place[1]] for row in rows], dtype=np.float64)
+    species = columns.get("species") or columns.get("element") or columns.get("z")
+    if species is None:
+        raise ValueError(f"Properties name no column species: {sorted(columns)}")
+    record["species_at_sites"] = [row[species[0]] for row in rows]
+    record["dimension_types"] = _periodic(keys.get("pbc"))
+    if "occupancy" in keys:
+        return _with_occupancies(record, keys["occupancy"], columns, rows)
+    return record
+
+
+def _columns(properties: str) -> dict[str, tuple[int, int]]:
+    """Read which columns of the atoms' lines hold what: from where to where."""
+    words = properties.split(":")
+    columns, start = {}, 0
+    for key, count in zip(words[::3], words[2::3], strict=False):
+        columns[key.lower()] = (start, start + int(count))
+        start += int(count)
+    return columns
+
+
+def _periodic(pbc: str | None) -> list[int]:
+    """Read along which vectors a frame is periodic; all, if nothing is said."""
+    if pbc is None:
+        return [1, 1, 1]
+    words = pbc.replace(",", " ").split()
+    return [int(word in _TRUE) for word in (words * 3 if len(words) == 1 else words)]
+
+
+def _with_occupancies(
+    record: dict[str, Any], occupancy: str, columns: dict[str, tuple[int, int]], rows: list[list[str]]
+) -> dict[str, Any]:
+    """Put in what ASE writes beside the atoms of a disordered crystal."""
+    held = json.loads(occupancy.removeprefix("_JSON ").replace('\\"', '"'))
+    place = columns.get("spacegroup_kinds")
+    if not isinstance(held, dict) or place is None:
+        raise ValueError("occupancy without a column spacegroup_kinds; the sites' occupancies are not known")
+    return {
+        "numbers": [number_of(symbol) for symbol in record["species_at_sites"]],
+        "positions": record["cartesian_site_positions"],
+        "cell": record["lattice_vectors"],
+        "pbc": record["dimension_types"],
+        "info": {"occupancy": held},
+        "spacegroup_kinds": [int(row[place[0]]) for row in rows],
+    }

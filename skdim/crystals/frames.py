@@ -1,0 +1,158 @@
+"""The crystals of a table in memory: data frames and columns of pandas, polars and pyarrow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from skdim.crystals.columns import LOOKED_AT, choose_column, choose_ids
+from skdim.crystals.optional import is_a
+from skdim.crystals.sources import Source
+from skdim.crystals.tables import crystal_of_cell
+
+__all__ = ["column_of", "frame_ids", "is_column", "is_frame", "sources_of_frame"]
+
+
+def is_frame(obj: object) -> bool:
+    """Tell a table with columns: a DataFrame of pandas or polars, a Table of pyarrow, or what exports itself as one.
+
+    Parameters
+    ----------
+    obj : object
+        Any object.
+
+    Returns
+    -------
+    bool
+    """
+    if is_a(obj, "pandas", "DataFrame") or is_a(obj, "polars", "DataFrame") or is_a(obj, "polars", "LazyFrame"):
+        return True
+    return is_a(obj, "pyarrow", "Table") or is_a(obj, "pyarrow", "RecordBatch") or _exports_table(obj)
+
+
+def is_column(obj: object) -> bool:
+    """Tell a column of polars or pyarrow, whose items are not what they look like in a list of it."""
+    return is_a(obj, "polars", "Series") or is_a(obj, "pyarrow", "Array") or is_a(obj, "pyarrow", "ChunkedArray")
+
+
+def _exports_table(obj: object) -> bool:
+    """Tell objects of other packages that export a table by the protocol of Arrow."""
+    return hasattr(obj, "__arrow_c_stream__") and not is_column(obj) and not is_a(obj, "pandas", "Series")
+
+
+def column_of(X: Any, column: str | None = None) -> list[Any]:
+    """Return the crystals of a data frame, or the values of a column.
+
+    Parameters
+    ----------
+    X : data frame or column
+        See `is_frame` and `is_column`.
+    column : str, optional
+        The column to take of a frame; see `skdim.crystals.columns.choose_column`.
+
+    Returns
+    -------
+    list
+        One entry for each row: the value of the column, or a dict of the columns that make a crystal together.
+
+    Raises
+    ------
+    ValueError
+        If no column, or more than one, holds crystals.
+    """
+    if is_column(X):
+        return list(X.to_list() if is_a(X, "polars", "Series") else X.to_pylist())
+    frame = _Frame(X)
+    places = choose_column(frame.names, frame.samples(), column, paths=True)
+    columns = [frame.values(place) for place in places]
+    if len(places) == 1:
+        return columns[0]
+    return [dict(zip([frame.names[place] for place in places], row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def frame_ids(X: Any, id_column: str | None = None) -> list[Any] | None:
+    """Return the column of a data frame that holds ids, if there is one.
+
+    Parameters
+    ----------
+    X : data frame
+        See `is_frame`.
+    id_column : str, optional
+        Its name.
+
+    Returns
+    -------
+    list or None
+    """
+    frame = _Frame(X)
+    place = choose_ids(frame.names, id_column)
+    return None if place is None else frame.values(place)
+
+
+def sources_of_frame(frame: Any, column: str | None = None, id_column: str | None = None) -> Iterator[Source]:
+    """Yield the crystals of a data frame.
+
+    Parameters
+    ----------
+    frame : data frame
+        See `is_frame`.
+    column, id_column : str, optional
+        The columns that hold the crystals and their ids. Without ids the labels of pandas are taken, or the numbers
+        of the rows.
+
+    Yields
+    ------
+    Source
+
+    Raises
+    ------
+    ValueError
+        If no column, or more than one, holds crystals.
+    """
+    ids = frame_ids(frame, id_column)
+    index = getattr(frame, "index", None)
+    if ids is None and index is not None and not is_a(index, "pandas", "RangeIndex"):
+        ids = list(index)
+    for number, crystal in enumerate(column_of(frame, column)):
+        label = number if ids is None else ids[number]
+        name = str(label) if label is not None and label == label and str(label) else f"row {number}"
+        if isinstance(crystal, str | bytes | dict) or crystal is None or crystal != crystal:
+            try:
+                # In memory a path is a path: it is the caller's own.
+                content = crystal if isinstance(crystal, str) and "\n" not in crystal else crystal_of_cell(crystal)
+                yield Source(name, content)
+            except ValueError as error:
+                yield Source(name, problem=str(error))
+        else:
+            yield Source(name, crystal)
+
+
+class _Frame:
+    """One way to the columns of data frames of every kind."""
+
+    def __init__(self, frame: Any) -> None:
+        if is_a(frame, "polars", "LazyFrame"):
+            raise TypeError("a LazyFrame of polars has no rows yet; pass frame.collect()")
+        if not (is_a(frame, "pandas", "DataFrame") or is_a(frame, "polars", "DataFrame")):
+            import pyarrow as pa
+
+            frame = frame if isinstance(frame, pa.Table | pa.RecordBatch) else pa.table(frame)
+        self._frame = frame
+        self.names: list[Any] = list(
+            frame.columns if hasattr(frame, "get_column") or hasattr(frame, "iloc") else frame.schema.names
+        )
+
+    def values(self, place: int, n_rows: int | None = None) -> list[Any]:
+        """Return a column, or its first rows."""
+        if hasattr(self._frame, "iloc"):
+            column = self._frame.iloc[:, place]
+            return list(column if n_rows is None else column.dropna()[:n_rows])
+        if hasattr(self._frame, "get_column"):
+            column = self._frame.to_series(place)
+            return list(column.to_list() if n_rows is None else column.drop_nulls()[:n_rows].to_list())
+        column = self._frame.column(place)
+        return list(column.to_pylist() if n_rows is None else column.drop_null()[:n_rows].to_pylist())
+
+    def samples(self) -> dict[int, list[Any]]:
+        """Return some values of each column that are not missing."""
+        return {place: self.values(place, LOOKED_AT) for place in range(len(self.names))}

@@ -1,0 +1,87 @@
+"""Where a crystal comes from: its id, what is to be parsed, or why there is nothing to parse."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["ID_FIELDS", "Source", "as_text", "own_id"]
+
+ID_FIELDS = ("material_id", "id", "entry_id", "jid", "mat_id", "task_id", "immutable_id", "cod_id", "icsd_id", "mpid")
+"""Fields that are taken for the id of a record or of the rows of a table, the first one that is there."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A crystal that is not parsed yet.
+
+    Attributes
+    ----------
+    id : str
+        What it is called, unlike all others of its kind in a file.
+    content : object
+        What `skdim.crystals.structures.coerce_structure` reads: a path, text, or a dict.
+    problem : str or None
+        Why there is no content; None if there is.
+    """
+
+    id: str
+    content: Any = None
+    problem: str | None = None
+
+
+def as_text(text: str) -> str:
+    r"""Mark text so that it cannot be taken for a path: what a file holds must not lead to other files.
+
+    Examples
+    --------
+    >>> as_text("/etc/passwd")
+    '/etc/passwd\n'
+    """
+    return text + "\n"
+
+
+def own_id(record: Mapping[str, Any], field: str | None = None) -> str | None:
+    """Return the id that a record has.
+
+    Parameters
+    ----------
+    record : mapping
+        With its id in one of `ID_FIELDS`, or in one of these of its field "data" (entries of pymatgen).
+    field : str, optional
+        The field to take instead.
+
+    Returns
+    -------
+    str or None
+        None if it has none.
+
+    Raises
+    ------
+    ValueError
+        If the field that was named is missing or empty.
+
+    Examples
+    --------
+    >>> own_id({"entry_id": None, "data": {"mat_id": "agm1"}})
+    'agm1'
+    """
+    if field is not None:
+        named = _as_id(record.get(field))
+        if named is None:
+            raise ValueError(f"the id field {field!r} is missing or empty")
+        return named
+    inner = record.get("data")
+    for fields in (record, inner if isinstance(inner, Mapping) else {}):
+        for name in ID_FIELDS:
+            if (found := _as_id(fields.get(name))) is not None:
+                return found
+    return None
+
+
+def _as_id(value: Any) -> str | None:
+    """Return a text or a whole number as an id."""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return None
+    return str(value) or None

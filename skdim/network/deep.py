@@ -1,0 +1,206 @@
+"""The deep encoder: several hops of message passing, so that a site knows of more than its own neighbours.
+
+A site starts as a linear function of its features and of the elements on it. In each hop it hears from its near
+neighbours and is updated, as in SchNet [1]_ and its kin:
+
+    m_i = sum_j a_ij * silu(A h_i + B h_j) * (D e_ij),    h_i' = h_i + W silu(V [h_i, LN(m_i)]).
+
+e_ij are smooth functions of the distance. The weights a_ij = n_ij w_ij o_j t_ij d_ij^-p sum to one over j, with another
+exponent p for each slice of the width. They are exact under symmetry reduction: counts, cutoff weights and occupancies
+enter as in Site-Net's attention.
+
+Far neighbours cost as much as near ones and tell less, so t_ij lets them fade out between r_i and 1.25 r_i. r_i is
+``reach`` times the spacing of atoms around the site, (sum over j of n_ij w_ij o_j d_ij^-p)^(-1/p) with the gentlest p.
+That takes no sorting, moves with the atoms without jumps, and grows with the crystal.
+
+Shapes in comments: S rows, P pairs, N near pairs, K site types, F site features, H slices, w width, R radial functions.
+
+References
+----------
+.. [1] Schuett et al., "SchNet: A continuous-filter convolutional neural network for modeling quantum interactions",
+   arXiv 1706.08566.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from skdim.network.segments import segment_sum
+
+if TYPE_CHECKING:
+    from skdim.network.architecture import EncoderConfig
+    from skdim.network.batches import Batch
+
+# Share of the reach over which neighbours fade out.
+_TAPER = 0.25
+# Angstrom: centres of the radial functions, from bonds to the far end of the shells, evenly in the logarithm.
+_FIRST, _LAST, _CENTRES = 1.2, 7.5, 10
+N_RADIAL = _CENTRES + 2
+
+
+class NearPairs(NamedTuple):
+    """The pairs that hops use."""
+
+    which: torch.Tensor  # (N,) among the batch's pairs
+    row: torch.Tensor  # (N,) ascending
+    neighbor: torch.Tensor  # (N,)
+    weight: torch.Tensor  # (N, H) sums to one over the pairs of a row
+    radial: torch.Tensor  # (N, R)
+
+
+class Hop(nn.Module):
+    """One round of messages from near neighbours.
+
+    Parameters
+    ----------
+    width : int
+        Width w of a site's state; a multiple of the number of slices.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.centre = nn.Linear(width, width, bias=False)
+        self.neighbor = nn.Linear(width, width)
+        self.filter = nn.Linear(N_RADIAL, width, bias=False)
+        self.message_norm = nn.LayerNorm(width)
+        self.update = nn.Sequential(nn.Linear(2 * width, width), nn.SiLU(), nn.Linear(width, width))
+
+    def forward(self, state: torch.Tensor, pairs: NearPairs) -> torch.Tensor:
+        """Next states (S, w) from states (S, w)."""
+        normed = self.norm(state)
+        message = self.neighbor(normed).index_select(0, pairs.neighbor)  # (N, w)
+        message = message + self.centre(normed).index_select(0, pairs.row)
+        message = F.silu(message) * self.filter(pairs.radial)
+        summed = self.message_norm(sum_by_slice(message, pairs, len(state)))
+        return state + self.update(torch.cat([normed, summed], 1))  # type: ignore[no-any-return]
+
+
+class DeepEncoder(nn.Module):
+    """States of the sites of a batch before and after each hop.
+
+    Parameters
+    ----------
+    n_features : int
+        Site features F.
+    config : EncoderConfig
+        Its ``hops``, ``hop_width``, ``reach`` and ``decay``.
+    """
+
+    exponents: torch.Tensor
+
+    def __init__(self, n_features: int, config: EncoderConfig) -> None:
+        super().__init__()
+        width = config.hop_width
+        self.reach = config.reach
+        self.register_buffer("exponents", torch.tensor(config.decay or (0.0,)), persistent=False)
+        self.features = nn.Linear(n_features, width)
+        self.elements = nn.Parameter(0.3 * torch.randn(119, width))
+        self.masked = nn.Parameter(0.3 * torch.randn(width))
+        self.hops = nn.ModuleList(Hop(width) for _ in range(config.hops))
+
+    def near(self, batch: Batch, distance: torch.Tensor) -> NearPairs:
+        """The near pairs at distances (P,), the batch's own or disturbed ones."""
+        return near_pairs(batch, distance, self.exponents, self.reach)
+
+    def forward(
+        self, batch: Batch, features: torch.Tensor, pairs: NearPairs, masked: torch.Tensor | None = None
+    ) -> list[torch.Tensor]:
+        """Encode every site.
+
+        Parameters
+        ----------
+        batch : Batch
+            S rows.
+        features : Tensor of shape (K, F)
+            Standardised features of the batch's site types.
+        pairs : NearPairs
+            See `near`.
+        masked : BoolTensor of shape (S,), optional
+            Rows whose content is hidden.
+
+        Returns
+        -------
+        list of Tensor of shape (S, w)
+            At the start and after each hop.
+        """
+        share = batch.fractions / batch.fractions.sum(1, keepdim=True)
+        table = self.features(features) + share.to(features.dtype) @ self.elements  # (K, w)
+        state = table.index_select(0, batch.site_type)
+        if masked is not None:
+            state = torch.where(masked.unsqueeze(1), self.masked, state)
+        states = [state]
+        for hop in self.hops:
+            states.append(hop(states[-1], pairs))
+        return states
+
+
+def near_pairs(batch: Batch, distance: torch.Tensor, exponents: torch.Tensor, reach: float) -> NearPairs:
+    """Pairs within reach of their site, and their weights; a site's own copy at distance zero is left out.
+
+    Parameters
+    ----------
+    batch : Batch
+        S rows, P pairs.
+    distance : Tensor of shape (P,)
+        In Angstrom.
+    exponents : Tensor of shape (H,)
+        Powers of the distance by which weights fall; the gentlest one above zero gives the spacing.
+    reach : float
+        In spacings.
+    """
+    n_rows = len(batch.site_type)
+    logarithm = distance.clamp_min(1e-3).log()
+    apart = distance > 0
+    gentlest = float(exponents[exponents > 0].min()) if bool((exponents > 0).any()) else 2.0
+    amount = batch.log_count.exp() * apart
+    total = segment_sum(amount * torch.exp(-gentlest * logarithm), batch.row, n_rows)
+    spacing = total.clamp_min(1e-30).pow(-1.0 / gentlest)  # (S,)
+    beyond = (distance / (reach * spacing).index_select(0, batch.row) - 1.0) / _TAPER
+    fading = 0.5 * (1.0 + torch.cos(math.pi * beyond.clamp(0.0, 1.0)))
+    index = torch.nonzero(apart & (beyond < 1.0)).squeeze(1)
+    row, logarithm = batch.row.index_select(0, index), logarithm.index_select(0, index)
+    log_spacing = spacing.log().index_select(0, row).unsqueeze(1)
+    # In spacings, so that high powers of the distance stay within single precision.
+    falling = torch.exp(-exponents * (logarithm.unsqueeze(1) - log_spacing))
+    weight = falling * (amount * fading).index_select(0, index).unsqueeze(1)  # (N, H)
+    total = segment_sum(weight, row, n_rows).clamp_min(1e-30)
+    radial = radial_functions(distance.index_select(0, index), logarithm)
+    weight = weight / total.index_select(0, row)
+    return NearPairs(index, row, batch.neighbor.index_select(0, index), weight, radial)
+
+
+def radial_functions(distance: torch.Tensor, logarithm: torch.Tensor) -> torch.Tensor:
+    """Smooth functions (N, R) of the distance (N,): Gaussians of its logarithm, a constant and its inverse."""
+    first, last = math.log(_FIRST), math.log(_LAST)
+    centres = torch.linspace(first, last, _CENTRES, device=distance.device, dtype=distance.dtype)
+    width = (last - first) / (_CENTRES - 1)
+    bumps = torch.exp(-0.5 * ((logarithm.unsqueeze(1) - centres) / width) ** 2)
+    inverse = (2.5 / distance).clamp_max(3.0)
+    return torch.cat([bumps, torch.ones_like(inverse).unsqueeze(1), inverse.unsqueeze(1)], 1)
+
+
+def sum_by_slice(message: torch.Tensor, pairs: NearPairs, n_rows: int) -> torch.Tensor:
+    """Sum over a row's pairs of messages (N, w), each slice with weights of its own, giving (S, w).
+
+    Where no gradient is wanted, products of messages and weights never lie in memory.
+    """
+    n_slices = pairs.weight.shape[1]
+    if torch.is_grad_enabled():
+        weighted = message.view(len(message), n_slices, -1) * pairs.weight.unsqueeze(2)
+        return segment_sum(weighted.flatten(1), pairs.row, n_rows)
+    size = torch.bincount(pairs.row, minlength=n_rows)
+    start = size.cumsum(0) - size  # (S,)
+    which = torch.arange(n_slices, device=message.device).unsqueeze(1)  # (H, 1)
+    n_pairs = len(message)
+    taken = which + n_slices * torch.arange(n_pairs, device=message.device)  # (H, N): a slice of a pair is a row
+    slices = message.reshape(n_pairs * n_slices, -1)
+    weights = pairs.weight.to(slices.dtype).T.reshape(-1)
+    first = (start + n_pairs * which).flatten()
+    summed = F.embedding_bag(taken.flatten(), slices, first, mode="sum", per_sample_weights=weights)
+    return summed.view(n_slices, n_rows, -1).transpose(0, 1).flatten(1)

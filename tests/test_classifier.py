@@ -1,0 +1,101 @@
+"""Classes of crystals: calibrated probabilities, rare classes, texts, one safe file."""
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.metrics import balanced_accuracy_score
+
+from skdim import CrystalClassifier, load_pretrained
+from skdim.datasets import load_band_gap
+from skdim.evaluation import composition_groups
+
+BUNCH = load_band_gap()
+N = 150
+KINDS = np.where(BUNCH.target > 3, "wide", "narrow")
+THREE = np.digitize(BUNCH.target, [1.0, 3.0])
+
+
+@pytest.fixture(scope="module")
+def embedder():
+    return load_pretrained()
+
+
+@pytest.fixture(scope="module")
+def points(embedder):
+    return embedder.featurizer_.set_params(verbose=0).transform(BUNCH.data[:400])
+
+
+def quick(embedder, **params) -> CrystalClassifier:
+    return CrystalClassifier(embedder, **{"regressors": ("ridge",), "cv": 5, "random_state": 0, **params})
+
+
+@pytest.mark.parametrize("labels", [KINDS, THREE, KINDS == "wide"], ids=["texts", "integers", "booleans"])
+def test_it_tells_classes_far_better_than_a_guess(embedder, points, labels) -> None:
+    model = quick(embedder).fit(points[:N], labels[:N])
+    shares = model.predict_proba(points[N:])
+    np.testing.assert_allclose(shares.sum(1), 1)
+    assert set(model.classes_) == set(labels)
+    guess = model.predict(points[N:])
+    k = len(model.classes_)
+    assert balanced_accuracy_score(labels[N:400], guess) > (1 / k + 1) / 2 - 0.05
+    assert model.losses_["ridge"] < model.losses_["shares"]
+
+
+def test_probabilities_are_shares_of_what_turns_out_so(embedder, points) -> None:
+    shares = quick(embedder, class_weight=None).fit(points[:N], KINDS[:N]).predict_proba(points[N:])[:, 1]
+    true = KINDS[N:400] == "wide"
+    for low, high in ((0, 0.3), (0.3, 0.7), (0.7, 1.001)):
+        inside = (shares >= low) & (shares < high)
+        assert abs(shares[inside].mean() - true[inside].mean()) < 0.15
+
+
+def test_a_rare_class_is_found_where_classes_are_balanced(embedder, points) -> None:
+    wide, narrow = np.flatnonzero(KINDS[:N] == "wide"), np.flatnonzero(KINDS[:N] == "narrow")
+    rows = np.r_[wide[:8], narrow]
+    found = {}
+    for weight in ("balanced", None):
+        model = quick(embedder, class_weight=weight).fit(points[:N][rows], KINDS[:N][rows])
+        found[weight] = np.mean(model.predict(points[N:])[KINDS[N:400] == "wide"] == "wide")
+        assert model.predict_proba(points[N:])[:, 1].mean() < 0.5  # the share among the labels, not a half
+    assert found["balanced"] > 0.3  # of eight labels
+    assert found["balanced"] > found[None]
+
+
+@pytest.mark.parametrize("name", ["ridge", "laplacian", "trees"])
+def test_a_saved_classifier_predicts_bit_by_bit_the_same(embedder, points, tmp_path, name) -> None:
+    model = quick(embedder, regressors=[name]).fit(points[:60], THREE[:60])
+    model.save(tmp_path / "c.skdim")
+    again = CrystalClassifier.load(tmp_path / "c.skdim")
+    np.testing.assert_array_equal(again.predict_proba(points[N : N + 20]), model.predict_proba(points[N : N + 20]))
+    np.testing.assert_array_equal(again.predict(points[N : N + 20]), model.predict(points[N : N + 20]))
+    assert again.predict_frame(points[:2]).columns[0] == "prediction"
+
+
+def test_rows_without_a_label_and_groups_and_clones(embedder, points) -> None:
+    labels = [None if k % 3 == 0 else kind for k, kind in enumerate(KINDS[:N])]
+    groups = composition_groups(BUNCH.data[:N])
+    model = quick(embedder).fit(points[:N], labels, groups=groups)
+    assert len(model.labelled_) == N - 50
+    assert np.isnan(model.held_out_[0]).all()
+    fresh = clone(model)
+    assert not hasattr(fresh, "classes_")
+    assert fresh.embedder.state_ is embedder.state_
+    assert 0.5 < model.score(points[N:], KINDS[N:400]) < 1
+
+
+@pytest.mark.parametrize(
+    ("labels", "given", "words"),
+    [
+        (["a"] * 30, {}, "y is 'a' in all 30 labelled rows; at least two classes"),
+        (["a"] * 28 + ["b"] * 2, {}, "fewer than 3 labels of 'b' .2."),
+        (["a", "b"] * 3 + [None] * 24, {}, "y has 6 labelled usable rows; at least 10"),
+        (["a", "b"] * 14, {}, "X has 30 rows and y has 28"),
+        ([0.5, 1.0] * 15, {}, "y has the value 0.5"),
+        (["a", 1] * 15, {}, "y mixes texts"),
+        (["a", "b"] * 15, {"groups": ["g"] * 30}, "are of 1 group; at least 2 groups"),
+        (None, {}, "y=None"),
+    ],
+)
+def test_what_cannot_be_learned_is_said_with_what_is_needed(embedder, points, labels, given, words) -> None:
+    with pytest.raises(ValueError, match=words):
+        quick(embedder).fit(points[:30], labels, **given)
