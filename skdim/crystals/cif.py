@@ -538,8 +538,9 @@ def _symmetry(tags: _Tags, lattice: NDArray[np.float64]) -> _Symmetry:
             "that all atoms of the cell are listed"
         )
     if symbol and not hall and not code and (group := standard_short_symbol(symbol)):
-        # "P 21/c" is the standard setting, but databases use it for any setting of the space group.
-        settings = list(named_settings("", "", group, ""))
+        # "P 21/c" is the standard setting, but databases use it for any setting of the space group; centred cells have
+        # a symbol of their own only where the standard one is centred.
+        settings = [s for s in named_settings("", "", group, "") if symbol[0].upper() != "P" or s[1][0] == "P"]
     fitting = [setting for setting in settings if fits_cell(setting[2], lattice)]
     if not fitting:
         raise ValueError(f"the cell lengths and angles are not those of the space group {said}")
