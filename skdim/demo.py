@@ -49,14 +49,16 @@ class Size:
 # almost as good as 100.
 FULL = Size(None, None, {50: 10, 100: 10, 250: 5, 1000: 3}, trees=50)
 QUICK = Size(300, 1, {50: 2, 100: 2}, trees=10)
+LABELS = 100  # of the model that is kept at the end
 
 
 def run_demo(out: Path, *, quick: bool = False, random_state: int = 0, verbose: int = 1) -> None:
     """Pretrain on the bundled crystals without labels and show what the vectors are worth with few labels.
 
     Writes into the folder ``model.safetensors``, ``vectors.parquet`` (material_id, fold, then the columns of the
-    trained vector), ``results.csv`` (the records of `skdim.evaluation.label_efficiency`), ``label_efficiency.png`` and
-    ``embedding_map.png``.
+    trained vector), ``results.csv`` (the records of `skdim.evaluation.label_efficiency`), ``label_efficiency.png``,
+    ``embedding_map.png``, ``energies.skdim`` (a fitted `skdim.CrystalRegressor`) and ``predictions.csv`` (of the test
+    fold, with intervals).
 
     Parameters
     ----------
@@ -92,6 +94,8 @@ def run_demo(out: Path, *, quick: bool = False, random_state: int = 0, verbose: 
         records.to_csv(out / "results.csv", index=False)
     with steps.step("Pictures", _PICTURES):
         _draw(out, records, vectors["trained"][test], crystals.target[test], random_state)
+    with steps.step("Predictions", _PREDICTIONS):
+        steps.say(_predict(out, trained, points, crystals, random_state))
     steps.show(_results(records, int(test.sum()), size))
     if quick:
         steps.show(_QUICK)
@@ -110,6 +114,9 @@ _FEW_LABELS = """Now the energies of a few crystals are used as labels, drawn at
 learn them from the vectors and, for comparison, from Magpie's statistics of the elements in each crystal. The forests
 take most of the time."""
 _PICTURES = """The errors against the number of labels, and a map on which crystals with similar vectors are close."""
+
+_PREDICTIONS = f"""With {LABELS} of the labels a regressor is chosen and trained, and the energies of the test fold are
+predicted with intervals that are meant to hold nine times of ten."""
 
 _QUICK = f"""
 --quick only shows that everything runs: {QUICK.max_epochs} epoch on {QUICK.crystals} crystals says nothing about what
@@ -268,6 +275,30 @@ def _draw(out: Path, records: pd.DataFrame, vectors: NDArray[np.float32], target
     drawn.savefig(out / "embedding_map.png", dpi=150)
 
 
+def _predict(out: Path, embedder: DeepInfoMaxEmbedder, points: PointSets, crystals: Any, random_state: int) -> str:
+    """Fit on few labels, predict the test fold with intervals, keep both, and say how they compare with the truth."""
+    from skdim.predictor import CrystalRegressor
+
+    test = crystals.test_mask
+    labelled = np.random.default_rng(random_state).permutation(np.flatnonzero(~test))[:LABELS]
+    model = CrystalRegressor(embedder, regressors=["ridge", "laplacian"], random_state=random_state)
+    model.fit(points[labelled], crystals.target[labelled]).save(out / "energies.skdim")
+    table = model.predict_frame(points[test])
+    truth = crystals.target[test]
+    table.insert(0, "material_id", crystals.material_id[test])
+    table.insert(1, "formation_energy", truth)
+    for name in ("nearest_1", "nearest_2", "nearest_3"):
+        table[name] = [crystals.material_id[labelled[row]] for row in table[name]]
+    table.to_csv(out / "predictions.csv", index=False)
+    inside = (table["lower"] <= truth) & (truth <= table["upper"])
+    shown = table[["material_id", "formation_energy", "prediction", "lower", "upper"]].head(5)
+    return (
+        f"{shown.to_string(index=False, float_format='{:.2f}'.format)}\n"
+        f"mean absolute error {np.abs(table['prediction'] - truth).mean():.3f} {_UNIT}; {inside.mean():.0%} of the "
+        f"intervals hold the truth, and are {(table['upper'] - table['lower']).mean():.2f} {_UNIT} wide on average"
+    )
+
+
 def _ending(out: Path, seconds: float) -> str:
     """Say where things are and how to go on."""
     return f"""
@@ -277,6 +308,8 @@ Done in {seconds:.0f} s. In {out}/:
    results.csv           the error of each regressor on each draw
    label_efficiency.png  errors against the number of labels
    embedding_map.png     map of the test crystals by their vectors
+   energies.skdim        a model of the energies from {LABELS} labels, for skdim predict
+   predictions.csv       its predictions of the test crystals, with intervals
 
 Vectors of your own crystals (paths, pymatgen Structures, ASE Atoms, ...):
    from skdim import DeepInfoMaxEmbedder

@@ -7,12 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from skdim import DeepInfoMaxEmbedder
+from skdim import CrystalRegressor, DeepInfoMaxEmbedder
 from skdim.datasets import load_formation_energy
 from skdim.demo import FULL, QUICK, run_demo
 from skdim.evaluation import summarise
 
-FILES = {"model.safetensors", "vectors.parquet", "results.csv", "label_efficiency.png", "embedding_map.png"}
+PICTURES = {"label_efficiency.png", "embedding_map.png"}
+FILES = {"model.safetensors", "vectors.parquet", "results.csv", "energies.skdim", "predictions.csv"} | PICTURES
 
 
 @pytest.fixture(scope="module")
@@ -34,9 +35,9 @@ def test_it_writes_every_file_and_names_it(demo):
 
 def test_it_says_each_step_and_prints_the_table(demo):
     _, text = demo
-    titles = ["Crystals", "Point sets", "Pretraining", "Vectors", "Few labels", "Pictures"]
-    assert [f"\n{number}. {title}\n" in text for number, title in enumerate(titles, 1)] == [True] * 6
-    assert text.count(" s]\n") == 6
+    titles = ["Crystals", "Point sets", "Pretraining", "Vectors", "Few labels", "Pictures", "Predictions"]
+    assert [f"\n{number}. {title}\n" in text for number, title in enumerate(titles, 1)] == [True] * 7
+    assert text.count(" s]\n") == 7
     rows = [tuple(cell.strip() for cell in line.split("|")[1:3]) for line in text.splitlines() if line.startswith("| ")]
     regressors = ("ridge", "random_forest", "extra_trees")
     assert rows[2:] == [("none", "median"), *((f, r) for f in ("trained", "untrained", "Magpie") for r in regressors)]
@@ -65,6 +66,22 @@ def test_the_model_makes_the_vectors_that_were_written(demo):
     assert anew == pytest.approx(some.drop(columns="fold").to_numpy(), abs=1e-4)
     test = crystals.test_mask[[rows[material_id] for material_id in table.index]]
     assert (table["fold"] == np.where(test, "test", "train")).all()
+
+
+def test_the_kept_model_gives_the_predictions_that_were_written(demo):
+    out, _ = demo
+    table = pd.read_csv(out / "predictions.csv", index_col="material_id")
+    crystals = load_formation_energy()
+    rows = {material_id: row for row, material_id in enumerate(crystals.material_id)}
+    some = table.iloc[:10]
+    assert some["formation_energy"].to_numpy() == pytest.approx(crystals.target[[rows[name] for name in some.index]])
+    model = CrystalRegressor.load(out / "energies.skdim")
+    anew = model.predict_frame([crystals.data[rows[name]] for name in some.index])
+    for column in ("prediction", "lower", "upper"):
+        assert anew[column].to_numpy() == pytest.approx(some[column].to_numpy(), abs=1e-3)
+    test = {crystals.material_id[row] for row in np.flatnonzero(crystals.test_mask)}
+    assert set(table.index) <= test
+    assert not set(table["nearest_1"]) & test
 
 
 def test_it_repeats_and_can_be_silent(demo, tmp_path, capfd):
