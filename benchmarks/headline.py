@@ -58,13 +58,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--rivals", type=Path, default=_HERE / "rivals")
     options = parser.parse_args(arguments)
     study, rivals = read_recording(options.study), read_recording(options.rivals)
-    lines = [["property", f"skdim, {LABELS} labels", "labels for Magpie to get there", "Magpie", "SevenNet-0"]]
+    lines = [["property", "skdim", "Magpie", "labels Magpie needs", "SevenNet-0"]]
     for task in study.tasks:
         error = mean_errors(study.records, task, "default")[LABELS]
         magpie = mean_errors(study.records, task, "magpie")
         sevennet = mean_errors(rivals.records, task, "sevennet")[LABELS]
         name = f"{task} ({study.unit(task)})"
-        lines.append([name, f"{error:.3f}", labels_needed(magpie, error), f"{magpie[LABELS]:.3f}", f"{sevennet:.3f}"])
+        lines.append([name, f"{error:.3f}", f"{magpie[LABELS]:.3f}", labels_needed(magpie, error), f"{sevennet:.3f}"])
     print(markdown_table(lines))
     for baseline in ("magpie", "sevennet", "default untrained"):
         print(f"\ndefault / {baseline}, 50 to 250 labels: {_ratio(rivals.records, baseline)}")

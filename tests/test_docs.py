@@ -73,3 +73,11 @@ def test_the_picture_of_the_house_shows_every_module_of_the_contracts(monkeypatc
     }
     for name in names - {"__init__"}:
         assert re.search(rf"\b{name}\b", shown), name
+
+
+def test_the_headline_of_the_readme_is_what_its_command_prints(monkeypatch, capsys):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    importlib.import_module("headline").main([])
+    printed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
+    (shown,) = found(r"<!-- headline -->\n(.*?)\n<!-- /headline -->", ROOT / "README.md")
+    assert shown.splitlines() == printed

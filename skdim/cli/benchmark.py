@@ -32,7 +32,7 @@ feature sets (of --features), by default all but the last; names of two words ne
   "default untrained", "paper untrained"   vectors of the same encoder before training
   magpie, elements                    statistics of elemental properties, without the structure
   ofm, cfid, xrd                      orbital field matrix, JARVIS CFID, X-ray powder pattern
-  chgnet                              vectors of a potential trained on energies, if its package is installed
+  chgnet, chgnet_layers, sevennet     vectors of potentials trained on energies, if their packages are installed
   "default transductive"              pretrained on the structures of the test folds too; added by --transductive
 
 regressors (of --regressors), by default all but the last two:

@@ -10,7 +10,6 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode, urljoin, urlsplit
 from urllib.request import Request, build_opener
 
-from skdim.crystals.reading import CrystalRow
 from skdim.exceptions import InputError
 
 PROVIDERS: Final = "https://providers.optimade.org/v1/links"
@@ -95,6 +94,8 @@ def fetch_optimade(
     base = _base_url(provider, timeout)
     query = {"page_limit": min(page_size, max_crystals), "response_fields": ",".join([*_FIELDS, *properties])}
     first = f"{base}/structures?{urlencode({'filter': filter, **query} if filter else query)}"
+    from skdim.crystals.reading import CrystalRow  # brings pymatgen, which the bundled sets do without
+
     resources: list[Mapping[str, Any]] = []
     more = False
     for page, has_next in _pages(first, timeout):
