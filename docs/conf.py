@@ -46,6 +46,7 @@ sphinx_gallery_conf = {
     "gallery_dirs": "auto_examples",
     "filename_pattern": r"/plot_",
     "ignore_pattern": r"^(?!(.*/)?plot_).*\.py$",  # of the name alone, or of the path: versions differ
+    "within_subsection_order": "gallery_order.ByStory",
     "remove_config_comments": True,
     "download_all_examples": False,
     "show_signature": False,

@@ -26,7 +26,6 @@ _SLOW = {
     "test_regressor.py",
     "test_regressor_in_sklearn.py",
     "test_regressor_inputs.py",
-    "test_scaling_benchmark.py",
     "test_scaling_dask.py",
     "test_scaling_devices.py",
     "test_scaling_stores.py",

@@ -51,7 +51,7 @@ def test_fit_writes_a_model_and_a_report_that_says_what_did_not_fit(fitted) -> N
     code, out = fitted
     assert code == SOME_FAILED
     model = CrystalRegressor.load(out)
-    assert len(model.targets_[0].conformal.scores_) >= N - 4
+    assert len(model.targets_[0].conformal.scores_) == N - 1  # one label is a bound
     assert model.errors_[0][model.chosen_[0]] < model.errors_[0]["median"] / 2
     page = Path(f"{out}.html").read_text()
     for words in ("mp-none", "broken.cif", "oops", "1 upper and 0 lower bounds", "Magpie", "data:image/png;base64"):
@@ -73,7 +73,7 @@ def test_predict_writes_a_row_for_each_input_that_no_spreadsheet_obeys(place, fi
     ]  # fmt: skip
     assert len(found) == N + 12
     usable = found[found["prediction"].notna()]
-    assert 1 <= len(found) - len(usable) <= 5
+    assert len(found) - len(usable) == 1
     assert (usable["lower"] < usable["upper"]).all()
     assert not found["id"].str.startswith(("=", "+", "-", "@")).any()
     own = usable[usable["id"].str.contains("/cifs/")]
