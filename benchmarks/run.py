@@ -28,7 +28,7 @@ from typing import Any
 import record
 
 STAGES = {"featurise_per_s": "featurize", "train_per_s": "train, an epoch", "embed_per_s": "embed"}
-PRESETS = ("default", "paper")
+PRESETS = ("default", "deep", "paper")
 EPOCHS = 4  # the first one warms up
 PASSES = 5  # of embedding, which takes a fraction of a second
 
