@@ -3,10 +3,10 @@
     python benchmarks/exploration.py [--out benchmarks/exploration.csv]
 
 ``exploration.parquet`` holds the mean absolute error of every variant of a prototype, for each set of columns, task,
-regressor, number of labels (50, 100, 250) and repeat (12). The prototype was trained on a GPU, on 40,000 crystals of the
-Materials Project in 5 epochs, and was rewritten for the package as ``preset="deep"``; its script is not kept, so the record
-can be read but not made again. Errors are those of a fifth of the training folds, not of the test folds. The better of two
-regressors is the one with the lower mean error on that split: it is not chosen inside the labels.
+regressor, number of labels (50, 100, 250) and repeat (12). The prototype was trained on a GPU, on 40,000 crystals of
+the Materials Project in 5 epochs, and was rewritten for the package as ``preset="deep"``. Its script is not kept, so
+the record can be read but not made again. Errors are those of a fifth of the training folds, not of the test folds. The
+better of two regressors is the one with the lower mean error on that split: it is not chosen inside the labels.
 """
 
 from __future__ import annotations

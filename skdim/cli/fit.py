@@ -64,7 +64,8 @@ def run(args: argparse.Namespace) -> int:
     InputError, OSError
         If an argument, the table or the crystals cannot be used; nothing is written then.
     """
-    from skdim.cli.labels import read_labels, read_table
+    from skdim.cli.labels import read_labels
+    from skdim.cli.matching import read_table
     from skdim.cli.outputs import check_place
 
     started = time.monotonic()
@@ -72,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
     check_place(args.out)
     check_place(page)
     check_device(args.device)
-    read_table(args.labels)  # before any crystal is read
+    read_table(args.labels, "--labels")  # before any crystal is read
 
     found = find_crystals(args)
     from skdim.crystals.reading import read_files

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skdim.cli.messages import one_line
-from skdim.crystals.paths import ARCHIVES
+from skdim.cli.matching import Matches, counted, match_names, read_table, some_of
 from skdim.exceptions import InputError
 
 if TYPE_CHECKING:
@@ -21,13 +19,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ID_COLUMNS = ("id", "material_id", "entry_id", "name", "file", "filename", "path", "cif")
-_SUFFIXES = (".cif", ".mcif", ".vasp", ".poscar", ".contcar", ".json", ".xyz", ".res", ".gz", ".bz2", ".xz")
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 # A bound, a number, and what some tables put behind it: its uncertainty in brackets or after a sign.
 _VALUE = re.compile(rf"\s*(<=|>=|<|>|≤|≥)?\s*({_NUMBER})\s*(?:\(\d+\)|(?:±|\+/-)\s*{_NUMBER})?\s*")
 _BOUND = {"<": -1, "<=": -1, "≤": -1, ">": 1, ">=": 1, "≥": 1, None: 0}
 _MISSING = ("", "nan", "na", "n/a", "none", "null", "-", "?")
-_LISTED = 10
 
 
 @dataclass
@@ -59,54 +55,17 @@ class Labels:
         return int(np.isfinite(self.values).sum())
 
 
-def read_table(path: Path) -> pd.DataFrame:
-    """Read a table as text, cell by cell.
-
-    Parameters
-    ----------
-    path : Path
-        .csv, .tsv or .txt (comma, semicolon or tab, whichever the first line has most of), or .parquet.
-
-    Returns
-    -------
-    DataFrame of str
-
-    Raises
-    ------
-    InputError
-        If there is no such file, or it is no table.
-    """
-    import pandas as pd
-
-    if not path.is_file():
-        raise InputError(
-            f"--labels {str(path)!r} is not a file; a table with one row for each labelled crystal is needed"
-        )
-    try:
-        if path.suffix.lower() == ".parquet":
-            return pd.read_parquet(path).astype(str)
-        with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-            first = file.readline()
-        mark = max(",;\t", key=first.count)
-        return pd.read_csv(
-            path, sep=mark, dtype=str, keep_default_na=False, encoding="utf-8-sig", skipinitialspace=True
-        )
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError, ValueError) as error:
-        raise InputError(f"--labels {str(path)!r} cannot be read as a table: {error}") from error
-
-
 def read_labels(
     path: Path, target: str, ids: Sequence[str], *, key: str | None, groups: str | None, classes: bool = False
 ) -> Labels:
     """Read the labels of crystals from a table.
 
-    A row belongs to the crystal whose id it names; or else to the one crystal whose id ends with that name after a
-    slash; or else to the one crystal whose file name, without its suffixes, is that name without its suffixes.
+    `skdim.cli.matching.match_names` says which crystal a row belongs to.
 
     Parameters
     ----------
     path : Path
-        See `read_table`.
+        See `skdim.cli.matching.read_table`.
     target : str
         Column of the labels.
     ids : sequence of C str
@@ -127,7 +86,7 @@ def read_labels(
     InputError
         If a column is missing, or no row fits a crystal.
     """
-    table = read_table(path)
+    table = read_table(path, "--labels")
     names = [str(name) for name in table.columns]
     for flag, column in (("--target", target), ("--id", key), ("--groups", groups)):
         if column is not None and column not in names:
@@ -135,7 +94,8 @@ def read_labels(
     key = key or next((name for name in ID_COLUMNS if name in names and name != target), names[0])
     if key == target:
         raise InputError(f"{str(path)!r} has no column of ids beside {target!r}; --id names it")
-    rows_of, notes = _match([str(name).strip() for name in table[key]], ids)
+    matches = match_names([str(name).strip() for name in table[key]], ids)
+    rows_of, notes = matches.rows, _unmatched(matches, ids)
     if not rows_of:
         seen = ", ".join(map(repr, table[key][:3]))
         raise InputError(
@@ -153,58 +113,17 @@ def read_labels(
     return taken
 
 
-def stem(name: str) -> str:
-    """Return the name of a file without folders and suffixes.
-
-    Parameters
-    ----------
-    name : str
-        An id, or what a table has in its place.
-
-    Returns
-    -------
-    str
-
-    Examples
-    --------
-    >>> stem("cifs.zip/measured/jqc.cif.gz"), stem("jqc"), stem("Li7La3Zr2O12.v2")
-    ('jqc', 'jqc', 'Li7La3Zr2O12.v2')
-    """
-    last = PurePosixPath(name.replace("\\", "/")).name
-    while last.lower().endswith((*_SUFFIXES, *ARCHIVES)):
-        last = last[: last.rindex(".")]
-    return last or name
-
-
-def _match(names: list[str], ids: Sequence[str]) -> tuple[dict[int, list[int]], list[str]]:
-    """Find the crystals that the rows of a table name: rows by crystal, and what fits nothing or too much."""
-    by_id = {name: place for place, name in enumerate(ids)}
-    by_end, by_stem = defaultdict(set), defaultdict(set)
-    for place, name in enumerate(ids):
-        parts = PurePosixPath(name).parts
-        for start in range(1, len(parts)):
-            by_end["/".join(parts[start:])].add(place)
-        by_stem[stem(name)].add(place)
-    found: dict[int, list[int]] = defaultdict(list)
-    missing: list[str] = []
-    unclear: list[str] = []
-    for row, name in enumerate(names):
-        fits = {by_id[name]} if name in by_id else by_end.get(name.removeprefix("./")) or by_stem.get(stem(name), set())
-        if len(fits) == 1:
-            found[next(iter(fits))].append(row)
-        else:
-            (unclear if fits else missing).append(name)
+def _unmatched(matches: Matches, ids: Sequence[str]) -> list[str]:
+    """Say what fits nothing or too much."""
     notes = []
-    if missing:
-        notes.append(f"{_count(missing, 'row')} of the table without a crystal: {_some(missing)}")
-    if unclear:
-        notes.append(
-            f"{_count(unclear, 'row')} of the table that would fit several crystals, and label none: {_some(unclear)}"
-        )
-    alone = [name for place, name in enumerate(ids) if place not in found]
-    if alone:
-        notes.append(f"{_count(alone, 'crystal')} without a row in the table: {_some(alone)}")
-    return dict(found), notes
+    if matches.missing:
+        notes.append(f"{counted(matches.missing, 'row')} of the table without a crystal: {some_of(matches.missing)}")
+    if unclear := matches.unclear:
+        rows = counted(unclear, "row")
+        notes.append(f"{rows} of the table that would fit several crystals, and label none: {some_of(unclear)}")
+    if alone := [name for place, name in enumerate(ids) if place not in matches.rows]:
+        notes.append(f"{counted(alone, 'crystal')} without a row in the table: {some_of(alone)}")
+    return notes
 
 
 def _numbers(column: pd.Series[str], rows_of: dict[int, list[int]], n: int) -> Labels:
@@ -234,10 +153,10 @@ def _numbers(column: pd.Series[str], rows_of: dict[int, list[int]], n: int) -> L
         several += [place] * (len(read) > 1)
     if unread:
         taken.notes.append(
-            f"{_count(unread, 'label')} that cannot be read as a number, taken as missing: {_some(unread)}"
+            f"{counted(unread, 'label')} that cannot be read as a number, taken as missing: {some_of(unread)}"
         )
     if several:
-        taken.notes.append(f"{_count(several, 'crystal')} with several labels, of which the median is used")
+        taken.notes.append(f"{counted(several, 'crystal')} with several labels, of which the median is used")
     if taken.sides.any():
         said = f"{int((taken.sides < 0).sum())} upper and {int((taken.sides > 0).sum())} lower"
         taken.notes.append(
@@ -259,16 +178,7 @@ def _classes(column: pd.Series[str], rows_of: dict[int, list[int]], n: int) -> L
         elif read:
             torn.append(" and ".join(sorted(read)))
     if torn:
-        taken.notes.append(f"{_count(torn, 'crystal')} with rows of different classes, taken as missing: {_some(torn)}")
+        taken.notes.append(
+            f"{counted(torn, 'crystal')} with rows of different classes, taken as missing: {some_of(torn)}"
+        )
     return taken
-
-
-def _count(found: Sequence[object], noun: str) -> str:
-    """Count some things."""
-    return f"{len(found)} {noun}{'s' * (len(found) != 1)}"
-
-
-def _some(names: Sequence[str]) -> str:
-    """Name the first of some."""
-    shown = ", ".join(one_line(name) for name in names[:_LISTED])
-    return shown + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "")

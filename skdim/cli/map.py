@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from skdim.cli.arguments import add_quiet, add_seed
 from skdim.cli.command import Command
 from skdim.cli.exits import OK, SOME_FAILED
+from skdim.cli.matching import counted, match_names, read_table, some_of
 from skdim.cli.messages import say
 from skdim.exceptions import InputError
 
@@ -57,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
 
     table, vectors, dropped = read_vectors(args.vectors)
     if dropped:
-        say(f"left out: {dropped} rows of NaN")
+        say(f"left out: {dropped} row{'s' * (dropped != 1)} of NaN")
     if len(table) < 4:
         raise InputError(f"a map needs at least 4 crystals, {str(args.vectors)!r} has {len(table)} usable rows")
     if args.table is not None:
@@ -111,6 +112,7 @@ def read_vectors(path: Path) -> tuple[pd.DataFrame, NDArray[Any], int]:
     """
     import numpy as np
     import pandas as pd
+    import pyarrow as pa
 
     if not path.is_file():
         raise InputError(f"{str(path)!r} is not a file; VECTORS is what skdim embed wrote")
@@ -119,11 +121,12 @@ def read_vectors(path: Path) -> tuple[pd.DataFrame, NDArray[Any], int]:
             vectors = np.load(path, allow_pickle=False)
             ids = pd.read_csv(path.with_suffix(".ids.csv"), dtype=str, keep_default_na=False)["id"]
         else:
-            frame = read_table(path)
+            whole = path.suffix.lower() == ".parquet"
+            frame = pd.read_parquet(path) if whole else pd.read_csv(path, converters={"id": str})  # "NA" is an id, too
             ids, vectors = frame["id"].astype(str), frame.drop(columns="id").to_numpy(np.float32)
     except KeyError as error:
         raise InputError(f"{str(path)!r} has no column 'id'; VECTORS is what skdim embed wrote") from error
-    except ValueError as error:
+    except (ValueError, pa.ArrowInvalid) as error:  # what pandas raises of damaged tables is a ValueError
         raise InputError(f"{str(path)!r} holds no vectors: {error}") from error
     if vectors.ndim != 2 or len(vectors) != len(ids):
         raise InputError(f"{str(path)!r} has {len(vectors)} vectors and {len(ids)} ids")
@@ -131,54 +134,29 @@ def read_vectors(path: Path) -> tuple[pd.DataFrame, NDArray[Any], int]:
     return pd.DataFrame({"id": ids.to_numpy()[usable]}), vectors[usable], int((~usable).sum())
 
 
-def read_table(path: Path) -> pd.DataFrame:
-    """Read a CSV or Parquet file with a column "id" of texts.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-
-    Returns
-    -------
-    DataFrame
-
-    Raises
-    ------
-    InputError
-        If it is neither, or damaged.
-    """
-    import pandas as pd
-    import pyarrow as pa
-
-    if not path.is_file():
-        raise InputError(f"{str(path)!r} is not a file")
-    try:
-        if path.suffix.lower() == ".parquet":
-            return pd.read_parquet(path)
-        return pd.read_csv(path, dtype={"id": str})
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, pa.ArrowInvalid) as error:
-        raise InputError(f"{str(path)!r} cannot be read as a table: {error}") from error
-
-
 def _with_properties(table: pd.DataFrame, path: Path, *, quiet: bool) -> pd.DataFrame:
     """Add the columns of another table by id."""
-    import numpy as np
+    import pandas as pd
 
-    from skdim.plotting import rows_of
-
-    properties = read_table(path)
+    properties = read_table(path, "--table")
     if "id" not in properties:
-        raise InputError(f"{str(path)!r} has no column 'id', but {', '.join(map(str, properties.columns[:10]))}")
-    places = np.array(rows_of(list(table["id"]), [str(name) for name in properties["id"]]))
-    unknown = [str(name) for name in properties["id"][places < 0]]
-    if len(unknown) == len(properties):
-        raise InputError(f"no id of {str(path)!r} is one of the vectors: {unknown[0]!r} and {table['id'][0]!r} differ")
-    if unknown and not quiet:
-        say(f"{len(unknown)} of {len(properties)} rows of {path} have no vector ({', '.join(unknown[:3])}, ...)")
-    known = properties.drop(columns=[c for c in ("id", "formula") if c in properties])[places >= 0]
-    known.index = places[places >= 0]
-    known = known[~known.index.duplicated()]
+        columns = ", ".join(map(str, properties.columns[:10]))
+        raise InputError(f"--table {str(path)!r} must have a column 'id', its columns are {columns}")
+    matches = match_names([name.strip() for name in properties["id"]], list(table["id"]))
+    if not matches.rows:
+        raise InputError(
+            f"no id of --table {str(path)!r} is one of the vectors: {properties['id'].iloc[0]!r} and "
+            f"{table['id'].iloc[0]!r} differ"
+        )
+    lost = [*matches.missing, *matches.unclear]
+    if lost and not quiet:
+        say(f"{counted(lost, 'row')} of {path} without a vector: {some_of(lost)}")
+    known = properties.drop(columns=[c for c in ("id", "formula") if c in properties])
+    known = known.iloc[[rows[0] for rows in matches.rows.values()]].set_axis(list(matches.rows), axis=0)
+    for name in known:
+        numbers = pd.to_numeric(known[name].replace({"": None, "nan": None, "None": None}), errors="coerce")
+        if (numbers.notna() | known[name].isin(["", "nan", "None"])).all():
+            known[name] = numbers
     return table.join(known)
 
 
@@ -190,11 +168,11 @@ def _structures(paths: list[Path] | None, ids: list[str], *, quiet: bool) -> tup
     from skdim.crystals.paths import find_files
     from skdim.crystals.reading import read_files
     from skdim.crystals.structures import load_structures
-    from skdim.plotting import MOST_STRUCTURES, rows_of
+    from skdim.plotting import MOST_STRUCTURES
 
     crystals = list(read_files(find_files(with_bundled(paths)).files))
-    rows = rows_of(ids, [crystal.id for crystal in crystals])
-    wanted = [(row, crystal) for row, crystal in zip(rows, crystals, strict=True) if row >= 0][:MOST_STRUCTURES]
+    named = match_names([crystal.id for crystal in crystals], ids).rows
+    wanted = [(row, crystals[places[0]]) for row, places in sorted(named.items())][:MOST_STRUCTURES]
     if not wanted:
         raise InputError(f"no id of --structures is one of the vectors: {crystals[0].id!r} and {ids[0]!r} differ")
     loaded, failures = load_structures([crystal for _, crystal in wanted], on_error="nan")

@@ -5,7 +5,7 @@ from skdim.plotting._curves import plot_label_efficiency
 from skdim.plotting._figures import label_efficiency_figure, new_figure, png
 from skdim.plotting._history import TrainingHistoryDisplay
 from skdim.plotting._label_efficiency import LabelEfficiencyDisplay
-from skdim.plotting._map_page import MOST_STRUCTURES, rows_of, save_map_page
+from skdim.plotting._map_page import MOST_STRUCTURES, save_map_page
 from skdim.plotting._maps import EmbeddingMapDisplay, plot_embedding_map
 from skdim.plotting._parity import ParityDisplay
 from skdim.plotting._projection import nearest_rows, project
@@ -28,6 +28,5 @@ __all__ = [
     "plot_label_efficiency",
     "png",
     "project",
-    "rows_of",
     "save_map_page",
 ]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
@@ -172,32 +172,3 @@ def _color(number: int) -> str:
     # Steps by the golden angle: elements that are close in the table are far apart in hue.
     red, green, blue = colorsys.hls_to_rgb((number * 0.381966) % 1.0, 0.42 + 0.06 * (number % 5), 0.55)
     return f"#{round(red * 255):02x}{round(green * 255):02x}{round(blue * 255):02x}"
-
-
-def rows_of(ids: Sequence[str], names: Sequence[str]) -> list[int]:
-    """Return for each name the row whose id it is, by the whole id or by its file stem; -1 where there is none.
-
-    Parameters
-    ----------
-    ids : sequence of str
-        Of the n rows.
-    names : sequence of str
-        To look up.
-
-    Returns
-    -------
-    list of int
-
-    Examples
-    --------
-    >>> rows_of(["cifs/a.cif", "cifs/b.cif"], ["b", "cifs/a.cif", "c"])
-    [1, 0, -1]
-    """
-    from pathlib import PurePosixPath
-
-    stems: dict[str, int] = {}
-    for row, name in enumerate(ids):
-        stem = PurePosixPath(name).stem
-        stems[stem] = -1 if stem in stems else row  # two rows with one stem: neither is meant
-    whole = {name: row for row, name in enumerate(ids)}
-    return [whole.get(name, stems.get(PurePosixPath(name).stem, -1)) for name in names]

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from skdim.cli.labels import read_labels, stem
+from skdim.cli.labels import read_labels
+from skdim.cli.matching import match_names, stem
 from skdim.exceptions import InputError
 
 IDS = ["cifs/a.cif", "cifs/deep/b.cif.gz", "set.zip/x/c.cif", "mp-1", "set.zip/y/d.cif", "other/d.cif"]
@@ -131,3 +132,9 @@ def test_stems() -> None:
     assert [stem(name) for name in ("a.cif", "x/y.tar.gz/b.CIF.GZ", "a.b.cif", "POSCAR", ".cif", "c:\\x\\d.cif")] == [
         "a", "b", "a.b", "POSCAR", ".cif", "d",
     ]  # fmt: skip
+
+
+def test_a_stem_of_two_crystals_means_neither():
+    matches = match_names(["a", "x/a.cif", "b"], ["x/a.cif", "y/a.cif.gz", "b.cif"])
+    assert matches.rows == {0: [1], 2: [2]}
+    assert matches.unclear == ["a"]

@@ -33,7 +33,7 @@ def test_a_page_with_structures_and_properties(folder, capsys):
     assert data["formula"] == ["NaCl"] * 6
     assert sorted(data["structures"]) == [str(k) for k in range(6)]
     assert data["color"] == "gap"
-    assert "1 of 3 rows of gaps.csv have no vector (zz" in capsys.readouterr().err
+    assert "1 row of gaps.csv without a vector: zz" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["v.csv", "v.npy"])
@@ -49,7 +49,7 @@ def test_rows_of_nan_are_left_out_and_counted(folder, capsys):
     frame.to_parquet("v.parquet")
     assert main(["map", "v.parquet", "--out", "m.html"]) == 0
     assert page_data(folder / "m.html")["id"] == [f"cifs/c{k}.cif" for k in (0, 1, 3, 4, 5)]
-    assert "left out: 1 rows of NaN" in capsys.readouterr().err
+    assert "left out: 1 row of NaN" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure
 
 from skdim.plotting import _map_page as map_page
-from skdim.plotting import nearest_rows, project, rows_of, save_map_page
+from skdim.plotting import nearest_rows, project, save_map_page
 
 SALT = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
 
@@ -121,7 +121,3 @@ def test_projections_that_cannot_be_are_refused():
         project(np.zeros((5, 2)), "mds")
     with pytest.raises(ValueError, match="at least 4 crystals, got 3"):
         project(np.zeros((3, 2)))
-
-
-def test_a_stem_of_two_rows_means_neither():
-    assert rows_of(["x/a.cif", "y/a.cif", "b.cif"], ["a", "x/a.cif", "b"]) == [-1, 0, 2]
