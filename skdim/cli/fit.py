@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from skdim._crystalmodel import CrystalModel
     from skdim.cli.labels import Labels
     from skdim.crystals.reading import CrystalRow
     from skdim.points.pointsets import PointSets
@@ -87,11 +88,27 @@ def run(args: argparse.Namespace) -> int:
     points, code, failures = _featurized(crystals, embedder, args)
     groups = _groups(args.groups, labels, crystals, points)
 
-    if classes:
-        _fit_classes(args, labels, points, groups, embedder, ids, failures, page)
-        return code
+    fit = _fit_classes if classes else _fit_numbers
+    said = fit(args, labels, points, groups, embedder, ids, failures, page)
+    print(printable(said))
+    if not args.quiet:
+        say(f"wrote {args.out} and {page} in {time.monotonic() - started:.0f} s")
+    return code
 
-    from skdim.cli.fitreport import as_text, make_report, write_page
+
+def _fit_numbers(
+    args: argparse.Namespace,
+    labels: Labels,
+    points: PointSets,
+    groups: NDArray[Any] | None,
+    embedder: Any,
+    ids: list[str],
+    failures: Sequence[tuple[str, str]],
+    page: Path,
+) -> str:
+    """Fit a regressor, save it and its page, and return the report."""
+    from skdim.cli.fitpage import as_text, write_page
+    from skdim.cli.fitreport import make_report
     from skdim.predictor import CrystalRegressor
 
     model = CrystalRegressor(
@@ -119,15 +136,9 @@ def run(args: argparse.Namespace) -> int:
         notes=labels.notes,
         failures=failures,
     )
-    report.seconds = time.monotonic() - started
-    for path in (args.out, page):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    model.save(args.out)
+    _save(model, args.out, page)
     write_page(report, page)
-    print(printable(as_text(report)))
-    if not args.quiet:
-        say(f"wrote {args.out} and {page} in {report.seconds:.0f} s")
-    return code
+    return as_text(report)
 
 
 def _fit_classes(
@@ -139,10 +150,11 @@ def _fit_classes(
     ids: list[str],
     failures: Sequence[tuple[str, str]],
     page: Path,
-) -> None:
-    """Fit a classifier, save it, and report."""
+) -> str:
+    """Fit a classifier, save it and its page, and return the report."""
     from skdim.classifier import CrystalClassifier
-    from skdim.cli.fitreport import classes_text, write_text_page
+    from skdim.cli.classreport import classes_text
+    from skdim.cli.fitpage import write_classes_page
 
     model = CrystalClassifier(
         embedder,
@@ -154,13 +166,16 @@ def _fit_classes(
     ).fit(points, labels.values, groups=groups)
     model.ids_ = [ids[row] for row in model.labelled_]
     text = classes_text(model, args.target, labels.values, ids, labels.notes)
-    for path in (args.out, page):
+    _save(model, args.out, page)
+    write_classes_page(args.target, text, [f"{name}: {reason}" for name, reason in failures], page)
+    return text
+
+
+def _save(model: CrystalModel, out: Path, page: Path) -> None:
+    """Save a model, in folders that are made if need be, also that of its page."""
+    for path in (out, page):
         path.parent.mkdir(parents=True, exist_ok=True)
-    model.save(args.out)
-    write_text_page(args.target, text, [f"{name}: {reason}" for name, reason in failures], page)
-    print(printable(text))
-    if not args.quiet:
-        say(f"wrote {args.out} and {page}")
+    model.save(out)
 
 
 def _embedder(args: argparse.Namespace) -> Any:

@@ -1,19 +1,16 @@
-"""What a fit has found, for people: errors beside a guess and Magpie, a learning curve, coverage, what to look at."""
+"""What a fit has found: errors beside a guess and Magpie, a learning curve, coverage, what to look at."""
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import clone
 
-from skdim._files import replacing
 from skdim.evaluation._applicability import nearest
 from skdim.evaluation._splitters import close, label_alike
 from skdim.predictor import TargetModel, choose
@@ -21,7 +18,6 @@ from skdim.predictor import TargetModel, choose
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from skdim.classifier import CrystalClassifier
     from skdim.points.pointsets import PointSets
     from skdim.predictor import CrystalRegressor
 
@@ -65,8 +61,6 @@ class Report:
         Near-duplicates among labelled crystals: ids, values.
     notes, failures : list of str
         What was noticed in the table; crystals that could not be used, with reasons.
-    seconds : float
-        What the fit took, the report included.
     """
 
     target: str
@@ -89,7 +83,6 @@ class Report:
     twins: list[dict[str, Any]]
     notes: list[str]
     failures: list[str]
-    seconds: float = 0.0
     measured: Any = field(default=None, repr=False)
     predicted: Any = field(default=None, repr=False)
 
@@ -333,151 +326,3 @@ def _twins(
             {"formula": formulas[rows[0]], "ids": [names[r] for r in rows], "values": [float(y[r]) for r in rows]}
         )
     return sorted(found, key=lambda one: min(one["values"]) - max(one["values"]))
-
-
-def as_text(report: Report) -> str:
-    """Write the report for a terminal.
-
-    Parameters
-    ----------
-    report : Report
-        What was found.
-
-    Returns
-    -------
-    str
-        Some fifteen lines.
-    """
-    labels = f"{report.n_labelled} labels" + (f" and {report.n_bounds} bounds" if report.n_bounds else "")
-    lines = [
-        f"{report.target}: {labels}; {report.n_usable} of {report.n_crystals} crystals usable",
-        f"tested by {report.folds}; scale: {report.scale}; chosen: {report.chosen}",
-        "",
-        f"{'mean absolute error':34} {'vectors':>10} {'Magpie':>10}",
-    ]
-    for name, error in sorted(report.errors.items(), key=lambda item: item[1]):
-        if name == "median":
-            lines.append(f"  {'guess of the median':32} {error:10.4g} {'':>10}")
-        else:
-            mark = "  <- chosen" if name == report.chosen else ""
-            lines.append(f"  {name:32} {error:10.4g} {report.magpie[name]:10.4g}{mark}")
-    lines += ["", f"R2 of the held-out predictions: {report.r2:.3f}"]
-    held = ", ".join(f"{got:.0%} of {share:.0%}" for share, got in report.coverage if math.isfinite(got))
-    lines.append(f"intervals held: {held or 'too few labels to tell'}")
-    if report.expected:
-        lines.append(
-            f"with twice the labels ({report.expected[0]}) expect an error of about {report.expected[1]:.3g}, "
-            f"from {report.error:.3g} now"
-        )
-    elif len(report.learning) > 1:
-        lines.append("the error does not fall with the number of labels: more of the same kind will hardly help")
-    if report.twins:
-        lines.append(f"{len(report.twins)} sets of near-duplicates among the labelled crystals, see the report")
-    lines += [f"note: {note}" for note in report.notes]
-    return "\n".join(lines)
-
-
-def write_page(report: Report, path: Path) -> None:
-    """Write the report as one page that opens without a network.
-
-    Parameters
-    ----------
-    report : Report
-        What was found.
-    path : Path
-        HTML file to write.
-    """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    from skdim.plotting import new_figure, png
-    from skdim.plotting._predictions import plot_learning_curve, plot_parity
-
-    counts, errors = zip(*report.learning, strict=True)
-    parity = partial(
-        plot_parity, report.measured, report.predicted, name=report.target, logarithmic=report.scale == "log10"
-    )
-    curve = partial(
-        plot_learning_curve, counts, errors, expected=report.expected, unit=report.target, guess=report.errors["median"]
-    )
-    pictures = {}
-    for name, draw in {"parity": parity, "curve": curve}.items():
-        figure = new_figure(4.6, 4.2)
-        draw(ax=figure.subplots())
-        pictures[name] = base64.b64encode(png(figure)).decode()
-    page = Environment(loader=PackageLoader("skdim.cli"), autoescape=True, undefined=StrictUndefined)
-    page.filters["short"] = lambda value: f"{value:.4g}"
-    page.filters["percent"] = lambda value: f"{value:.0%}" if math.isfinite(value) else "too few"
-    with replacing(path) as draft:
-        draft.write_text(page.get_template("fit.html").render(report=report, pictures=pictures), encoding="utf-8")
-
-
-def classes_text(
-    model: CrystalClassifier, target: str, labels: Sequence[str], ids: Sequence[str], notes: Sequence[str]
-) -> str:
-    """Write what a classifier has found.
-
-    Parameters
-    ----------
-    model : CrystalClassifier
-        Fitted.
-    target : str
-        Column of the labels.
-    labels, ids : sequence of C str
-        Of the crystals.
-    notes : sequence of str
-        What was noticed in the table.
-
-    Returns
-    -------
-    str
-    """
-    from sklearn.metrics import balanced_accuracy_score, confusion_matrix
-
-    truth = np.array([labels[row] for row in model.labelled_])
-    shares = model.held_out_[model.labelled_]
-    guess = model.classes_[model.decided(shares)].astype(str)
-    kinds = [str(kind) for kind in model.classes_]
-    wide = max(12, *(len(kind) for kind in kinds))
-    counts = confusion_matrix(truth, guess, labels=kinds)
-    lines = [
-        f"{target}: {len(truth)} labels of {len(kinds)} classes; chosen: {model.chosen_}",
-        f"held-out predictions: accuracy {np.mean(truth == guess):.1%}, mean over the classes "
-        f"{balanced_accuracy_score(truth, guess):.1%} (a guess: {1 / len(kinds):.1%})",
-        "",
-        "log loss by cross-validation",
-        *(f"  {name:32} {loss:8.3f}" for name, loss in sorted(model.losses_.items(), key=lambda item: item[1])),
-        "",
-        "label (rows) and held-out prediction (columns)",
-        " " * wide + "".join(f" {kind:>{wide}}" for kind in kinds),
-        *(f"{kind:{wide}}" + "".join(f" {n:{wide}d}" for n in row) for kind, row in zip(kinds, counts, strict=True)),
-        "",
-        "surest mistakes (look at these labels first)",
-    ]
-    wrong = np.flatnonzero(truth != guess)
-    for row in wrong[np.argsort(-shares[wrong].max(1))][:HARDEST].tolist():
-        said = f"{truth[row]}, predicted {guess[row]} at {shares[row].max():.0%}"
-        lines.append(f"  {ids[int(model.labelled_[row])]}: {said}")
-    return "\n".join([*lines, *(f"note: {note}" for note in notes)])
-
-
-def write_text_page(title: str, text: str, failures: Sequence[str], path: Path) -> None:
-    """Write a text, and what failed, as a page.
-
-    Parameters
-    ----------
-    title, text : str
-        What it is about, and what it says.
-    failures : sequence of str
-        Crystals that could not be used.
-    path : Path
-        HTML file to write.
-    """
-    from html import escape
-
-    failed = "".join(f"<li>{escape(failure)}</li>" for failure in failures)
-    body = f"<h1>{escape(title)}</h1><pre>{escape(text)}</pre>"
-    if failed:
-        body += f"<h2>Crystals that could not be used</h2><ul>{failed}</ul>"
-    head = f'<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>'
-    with replacing(path) as draft:
-        draft.write_text(head + body, encoding="utf-8")

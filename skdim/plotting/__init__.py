@@ -1,7 +1,7 @@
 """Pictures of tidy data frames and vectors, as matplotlib Axes or pages; matplotlib is imported when one is drawn."""
 
 from skdim.plotting._boxes import plot_error_boxes
-from skdim.plotting._curves import plot_label_efficiency
+from skdim.plotting._curves import plot_label_efficiency, plot_learning_curve
 from skdim.plotting._figures import label_efficiency_figure, new_figure, png
 from skdim.plotting._history import TrainingHistoryDisplay
 from skdim.plotting._label_efficiency import LabelEfficiencyDisplay
@@ -26,6 +26,7 @@ __all__ = [
     "plot_embedding_map",
     "plot_error_boxes",
     "plot_label_efficiency",
+    "plot_learning_curve",
     "png",
     "project",
     "save_map_page",

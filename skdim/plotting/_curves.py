@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skdim.plotting._axes import check_records, format_error_axis, format_label_axis, new_axes
-from skdim.plotting._styles import GREY, MARKERS, NO_FEATURES, feature_styles
+from skdim.plotting._styles import COLOURS, GREY, MARKERS, NO_FEATURES, feature_styles
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -165,3 +165,64 @@ def spread(places: Any, step: float) -> NDArray[np.float64]:
     moved = np.empty(len(wanted))
     moved[order] = isotonic_regression(wanted[order] - steps) + steps
     return moved
+
+
+def plot_learning_curve(
+    counts: Sequence[int],
+    errors: Sequence[float],
+    *,
+    expected: tuple[int, float] | None = None,
+    unit: str = "",
+    guess: float | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Plot the error by cross-validation against the number of labels, and where it is expected to go.
+
+    Parameters
+    ----------
+    counts : sequence of int
+        Numbers of labels.
+    errors : sequence of float
+        Mean absolute error with so many.
+    expected : (int, float) or None, default=None
+        A larger number, and the error that is expected there.
+    unit : str, default=""
+        Of the errors.
+    guess : float or None, default=None
+        Error of a guess of the median.
+    ax : Axes or None, default=None
+        Where to plot; None makes new axes.
+
+    Returns
+    -------
+    Axes
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> matplotlib.use("Agg")
+    >>> plot_learning_curve([25, 50, 100], [0.9, 0.7, 0.6], expected=(200, 0.5)).get_xlabel()
+    'labels'
+    """
+    ax = new_axes(4.6, 4.2) if ax is None else ax
+    ax.plot(counts, errors, color=COLOURS[0], marker="o", markersize=5, linewidth=1.6)
+    if expected is not None:
+        ends = [counts[-1], expected[0]], [errors[-1], expected[1]]
+        ax.plot(*ends, color=COLOURS[0], linestyle="--", linewidth=1.2, zorder=1)
+        ax.plot(*expected, color=COLOURS[0], marker="o", markersize=5, markerfacecolor="white")
+    if guess is not None:
+        ax.axhline(guess, color=COLOURS[1], linestyle=":", linewidth=1.4)
+        ax.annotate(
+            "guess of the median",
+            (1, guess),
+            xycoords=("axes fraction", "data"),
+            ha="right",
+            va="bottom",
+            fontsize=8,
+            color=COLOURS[1],
+        )
+    ax.set_ylim(bottom=0)
+    ax.set_xlabel("labels")
+    ax.set_ylabel("mean absolute error" + (f" ({unit})" if unit else ""))
+    ax.spines[["top", "right"]].set_visible(False)
+    return ax

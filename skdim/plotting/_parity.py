@@ -30,6 +30,8 @@ class ParityDisplay:
         Name of the target, such as "band gap".
     unit : str
         Unit of the target, such as "eV".
+    logarithmic : bool
+        Whether the axes are; errors are then decades, and rows with values up to 0 are left out.
 
     Attributes
     ----------
@@ -51,12 +53,14 @@ class ParityDisplay:
         *,
         target: str = "",
         unit: str = "",
+        logarithmic: bool = False,
     ) -> None:
         self.y_true = y_true
         self.y_pred = y_pred
         self.interval = interval
         self.target = target
         self.unit = unit
+        self.logarithmic = logarithmic
 
     @classmethod
     def from_predictions(
@@ -67,6 +71,7 @@ class ParityDisplay:
         *,
         target: str = "",
         unit: str = "",
+        logarithmic: bool = False,
         ax: Axes | None = None,
     ) -> ParityDisplay:
         """Draw predictions that are known.
@@ -79,6 +84,8 @@ class ParityDisplay:
             Lower and upper ends of an interval for each prediction.
         target, unit : str
             Name and unit of the target.
+        logarithmic : bool, default=False
+            Whether the axes are logarithmic, with errors in decades; rows with values up to 0 are left out.
         ax : Axes, optional
             Where to draw; by default new axes of pyplot.
 
@@ -105,10 +112,12 @@ class ParityDisplay:
             shapes = [truth.shape, found.shape, *([] if ends is None else [ends.shape])]
             raise ValueError(f"y_true, y_pred and interval must have shapes (n,), (n,) and (n, 2), got {shapes}.")
         known = np.isfinite(truth) & np.isfinite(found)
+        if logarithmic:
+            known &= (np.nan_to_num(truth) > 0) & (np.nan_to_num(found) > 0)
         if not known.any():
             raise ValueError("y_true and y_pred must have a row in which both are known.")
         ends = None if ends is None else ends[known]
-        return cls(truth[known], found[known], ends, target=target, unit=unit).plot(ax)
+        return cls(truth[known], found[known], ends, target=target, unit=unit, logarithmic=logarithmic).plot(ax)
 
     @classmethod
     def from_estimator(
@@ -120,6 +129,7 @@ class ParityDisplay:
         coverage: float = 0.9,
         target: str = "",
         unit: str = "",
+        logarithmic: bool = False,
         ax: Axes | None = None,
     ) -> ParityDisplay:
         """Predict rows that the estimator has not seen, and draw the predictions.
@@ -134,8 +144,8 @@ class ParityDisplay:
             Targets.
         coverage : float, default=0.9
             Of the intervals.
-        target, unit : str
-            Name and unit of the target.
+        target, unit, logarithmic
+            As for `from_predictions`.
         ax : Axes, optional
             Where to draw; by default new axes of pyplot.
 
@@ -144,7 +154,9 @@ class ParityDisplay:
         ParityDisplay
         """
         interval = estimator.predict_interval(X, coverage) if hasattr(estimator, "predict_interval") else None
-        return cls.from_predictions(y, estimator.predict(X), interval, target=target, unit=unit, ax=ax)
+        return cls.from_predictions(
+            y, estimator.predict(X), interval, target=target, unit=unit, logarithmic=logarithmic, ax=ax
+        )
 
     @property
     def mae(self) -> float:
@@ -187,10 +199,7 @@ class ParityDisplay:
     def _draw_points(self, ax: Axes) -> None:
         """Draw predictions, intervals and the diagonal."""
         size = float(np.clip(4000 / len(self.y_true), 8, 30))
-        known = [self.y_true, self.y_pred] if self.interval is None else [self.y_true, self.y_pred, *self.interval.T]
-        low, high = min(map(np.nanmin, known)), max(map(np.nanmax, known))
-        pad = 0.04 * (high - low) or 0.5
-        limits = (low - pad, high + pad)
+        limits = self._limits()
         ax.plot(limits, limits, color=GREY, linewidth=1, linestyle=(0, (4, 2)), zorder=1)
         if self.interval is not None:
             ax.vlines(self.y_true, *self.interval.T, color=GREY, alpha=0.35, linewidth=0.8, zorder=2)
@@ -200,6 +209,8 @@ class ParityDisplay:
             self.y_true[~inside], self.y_pred[~inside], s=1.3 * size, marker="s", facecolors="white",
             edgecolors=COLOURS[1], linewidths=1.0, zorder=3,
         )  # fmt: skip
+        if self.logarithmic:
+            ax.set(xscale="log", yscale="log")
         ax.set(xlim=limits, ylim=limits, xlabel=self._label(self.target or "true value"))
         ax.set_ylabel(self._label(f"predicted {self.target}".strip() if self.target else "prediction"))
         ax.set_aspect("equal")
@@ -209,9 +220,20 @@ class ParityDisplay:
             lines.append(f"{self.coverage:.0%} within their interval")
         ax.text(0.03, 0.97, "\n".join(lines), transform=ax.transAxes, va="top", fontsize=9)
 
+    def _limits(self) -> tuple[float, float]:
+        """Ends of both axes."""
+        ends = [] if self.interval is None else list(self.interval.T)
+        shown = np.concatenate([self.y_true, self.y_pred, *ends])
+        if self.logarithmic:
+            shown = np.log10(shown[shown > 0])
+        low, high = float(np.nanmin(shown)), float(np.nanmax(shown))
+        pad = 0.04 * (high - low) or 0.5
+        low, high = low - pad, high + pad
+        return (10**low, 10**high) if self.logarithmic else (low, high)
+
     def _draw_errors(self, ax: Axes) -> None:
         """Draw the histogram of the errors."""
-        errors = self.y_pred - self.y_true
+        errors = np.log10(self.y_pred / self.y_true) if self.logarithmic else self.y_pred - self.y_true
         most = float(np.percentile(np.abs(errors), 99)) or 1.0
         # What is beyond is counted in the last bins.
         ax.hist(
@@ -221,7 +243,7 @@ class ParityDisplay:
             edgecolor="white",
         )
         ax.axvline(0.0, color="#222222", linewidth=1, linestyle=(0, (4, 2)))
-        ax.set(xlabel=self._label("error"), ylabel="rows")
+        ax.set(xlabel="error (decades)" if self.logarithmic else self._label("error"), ylabel="rows")
         ax.spines[["top", "right"]].set_visible(False)
 
     def _label(self, name: str) -> str:

@@ -196,3 +196,12 @@ def test_known_results_are_drawn_as_they_are(ax):
     results = pd.DataFrame(rows, columns=["task", "features", "regressor", "labels", "repeat", "mae"])
     display = LabelEfficiencyDisplay.from_results(results, unit="eV", ax=ax)
     assert display.ax_.lines[0].get_ydata().tolist() == [1 / 10, 1 / 20]
+
+
+def test_logarithmic_parity_counts_errors_in_decades_and_leaves_out_what_has_no_logarithm(ax):
+    truth, found = np.array([1e-6, 1e-3, 1.0, 0.0]), np.array([1e-5, 1e-3, 0.1, 1.0])
+    display = ParityDisplay.from_predictions(truth, found, target="conductivity", logarithmic=True, ax=ax)
+    assert len(display.y_true) == 3
+    assert display.ax_.get_xscale() == display.ax_.get_yscale() == "log"
+    assert display.histogram_ax_.get_xlabel() == "error (decades)"
+    assert display.ax_.get_xlim()[0] > 0

@@ -1,0 +1,62 @@
+"""What a fit of classes has found, as text: accuracy, confusion, and the labels to look at first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from skdim.classifier import CrystalClassifier
+
+_SHOWN = 10  # surest mistakes
+
+
+def classes_text(
+    model: CrystalClassifier, target: str, labels: Sequence[str], ids: Sequence[str], notes: Sequence[str]
+) -> str:
+    """Write what a classifier has found.
+
+    Parameters
+    ----------
+    model : CrystalClassifier
+        Fitted.
+    target : str
+        Column of the labels.
+    labels, ids : sequence of C str
+        Of the crystals.
+    notes : sequence of str
+        What was noticed in the table.
+
+    Returns
+    -------
+    str
+    """
+    from sklearn.metrics import balanced_accuracy_score, confusion_matrix
+
+    truth = np.array([labels[row] for row in model.labelled_])
+    shares = model.held_out_[model.labelled_]
+    guess = model.classes_[model.decided(shares)].astype(str)
+    kinds = [str(kind) for kind in model.classes_]
+    wide = max(12, *(len(kind) for kind in kinds))
+    counts = confusion_matrix(truth, guess, labels=kinds)
+    lines = [
+        f"{target}: {len(truth)} labels of {len(kinds)} classes; chosen: {model.chosen_}",
+        f"held-out predictions: accuracy {np.mean(truth == guess):.1%}, mean over the classes "
+        f"{balanced_accuracy_score(truth, guess):.1%} (a guess: {1 / len(kinds):.1%})",
+        "",
+        "log loss by cross-validation",
+        *(f"  {name:32} {loss:8.3f}" for name, loss in sorted(model.losses_.items(), key=lambda item: item[1])),
+        "",
+        "label (rows) and held-out prediction (columns)",
+        " " * wide + "".join(f" {kind:>{wide}}" for kind in kinds),
+        *(f"{kind:{wide}}" + "".join(f" {n:{wide}d}" for n in row) for kind, row in zip(kinds, counts, strict=True)),
+        "",
+        "surest mistakes (look at these labels first)",
+    ]
+    wrong = np.flatnonzero(truth != guess)
+    for row in wrong[np.argsort(-shares[wrong].max(1))][:_SHOWN].tolist():
+        said = f"{truth[row]}, predicted {guess[row]} at {shares[row].max():.0%}"
+        lines.append(f"  {ids[int(model.labelled_[row])]}: {said}")
+    return "\n".join([*lines, *(f"note: {note}" for note in notes)])

@@ -1,0 +1,112 @@
+"""The report of `skdim fit`, as text for a terminal and as a page that opens without a network."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from skdim._files import replacing
+from skdim.cli.matching import counted
+
+if TYPE_CHECKING:
+    from skdim.cli.fitreport import Report
+
+
+def as_text(report: Report) -> str:
+    """Write the report for a terminal.
+
+    Parameters
+    ----------
+    report : Report
+        What was found.
+
+    Returns
+    -------
+    str
+        Some fifteen lines.
+    """
+    labels = f"{report.n_labelled} labels" + (f" and {report.n_bounds} bounds" if report.n_bounds else "")
+    lines = [
+        f"{report.target}: {labels}; {report.n_usable} of {report.n_crystals} crystals usable",
+        f"tested by {report.folds}; scale: {report.scale}; chosen: {report.chosen}",
+        "",
+        f"{'mean absolute error':34} {'vectors':>10} {'Magpie':>10}",
+    ]
+    for name, error in sorted(report.errors.items(), key=lambda item: item[1]):
+        if name == "median":
+            lines.append(f"  {'guess of the median':32} {error:10.4g} {'':>10}")
+        else:
+            mark = "  <- chosen" if name == report.chosen else ""
+            lines.append(f"  {name:32} {error:10.4g} {report.magpie[name]:10.4g}{mark}")
+    lines += ["", f"R2 of the held-out predictions: {report.r2:.3f}"]
+    held = ", ".join(f"{got:.0%} of {share:.0%}" for share, got in report.coverage if math.isfinite(got))
+    lines.append(f"intervals held: {held or 'too few labels to tell'}")
+    if report.expected:
+        lines.append(
+            f"with twice the labels ({report.expected[0]}) expect an error of about {report.expected[1]:.3g}, "
+            f"from {report.error:.3g} now"
+        )
+    elif len(report.learning) > 1:
+        lines.append("the error does not fall with the number of labels: more of the same kind will hardly help")
+    if report.twins:
+        sets = counted(report.twins, "set")
+        lines.append(f"{sets} of near-duplicates among the labelled crystals, see the report")
+    lines += [f"note: {note}" for note in report.notes]
+    return "\n".join(lines)
+
+
+def write_page(report: Report, path: Path) -> None:
+    """Write the report as one page that opens without a network.
+
+    Parameters
+    ----------
+    report : Report
+        What was found.
+    path : Path
+        HTML file to write.
+    """
+    from skdim.plotting import ParityDisplay, new_figure, plot_learning_curve, png
+
+    parity, curve = new_figure(7.8, 4.6), new_figure(4.6, 4.2)
+    ParityDisplay.from_predictions(
+        report.measured,
+        report.predicted,
+        target=report.target,
+        logarithmic=report.scale == "log10",
+        ax=parity.subplots(),
+    )
+    counts, errors = zip(*report.learning, strict=True)
+    guess = report.errors["median"]
+    plot_learning_curve(counts, errors, expected=report.expected, guess=guess, ax=curve.subplots())
+    drawn = {"parity": parity, "curve": curve}
+    pictures = {name: base64.b64encode(png(figure)).decode() for name, figure in drawn.items()}
+    _write(path, "fit.html", report=report, pictures=pictures)
+
+
+def write_classes_page(target: str, text: str, failures: Sequence[str], path: Path) -> None:
+    """Write the report on classes, and what failed, as a page.
+
+    Parameters
+    ----------
+    target, text : str
+        Column of the labels, and what `skdim.cli.classreport.classes_text` gives.
+    failures : sequence of str
+        Crystals that could not be used, with reasons.
+    path : Path
+        HTML file to write.
+    """
+    _write(path, "classes.html", target=target, text=text, failures=failures)
+
+
+def _write(path: Path, template: str, **shown: Any) -> None:
+    """Fill in a template; all that is shown is escaped."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    pages = Environment(loader=PackageLoader("skdim.cli"), autoescape=True, undefined=StrictUndefined)
+    pages.filters["short"] = lambda value: f"{value:.4g}"
+    pages.filters["percent"] = lambda value: f"{value:.0%}" if math.isfinite(value) else "too few"
+    with replacing(path) as draft:
+        draft.write_text(pages.get_template(template).render(shown), encoding="utf-8")
