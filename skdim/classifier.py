@@ -239,6 +239,13 @@ class CrystalClassifier(ClassifierMixin, CrystalModel):
         weights = len(target) / (len(counts) * counts[target]) if self.class_weight else np.ones(len(target))
         indicators = _indicators(target, len(counts))
         splits = list(_folds(target, groups, min(self.cv, int(counts.min())), seed))
+        for train, _ in splits:
+            absent = np.setdiff1d(np.arange(len(counts)), target[train])
+            if len(absent):
+                raise InputError(
+                    f"without one fold of groups no label of the class '{self.classes_[absent[0]]}' is left to learn "
+                    "from; each class must be in several groups. Leave these rows out, or use smaller groups."
+                )
         self.losses_ = {"shares": float(log_loss(target, np.tile(self.shares_, (len(target), 1))))}
         tried = {}
         for name in self.regressors:
@@ -246,10 +253,12 @@ class CrystalClassifier(ClassifierMixin, CrystalModel):
             for train, test in splits:
                 models = self._trained(name, V[train], indicators[train], weights[train], seed)
                 held[test] = np.stack([model.predict(V[test]) for model in models], 1)
-            calibrator = LogisticRegression(C=10.0, max_iter=1000).fit(held, target)
-            shares = calibrator.predict_proba(held)
-            self.losses_[name] = float(log_loss(target, shares))
-            tried[name] = calibrator, shares
+            shares = np.zeros((len(target), len(counts)))
+            for train, test in splits:  # a calibrator that has seen a label would flatter its probability
+                part = _calibrator(held[train], target[train])
+                shares[np.ix_(test, part.classes_)] = part.predict_proba(held[test])
+            self.losses_[name] = float(log_loss(target, shares, labels=np.arange(len(counts))))
+            tried[name] = _calibrator(held, target), shares
         self.chosen_ = min(self.regressors, key=lambda name: self.losses_[name])
         calibrator, self._held_out = tried[self.chosen_]
         self.slopes_, self.offsets_ = _softmax_form(calibrator)
@@ -376,6 +385,11 @@ def _indicators(target: NDArray[np.int64], n: int) -> NDArray[np.float64]:
     """Whether each row belongs to each class; of two classes to the second."""
     table: NDArray[np.float64] = (target[:, None] == np.arange(n)).astype(np.float64)
     return table[:, 1:] if n == 2 else table
+
+
+def _calibrator(held: NDArray[np.float64], target: NDArray[np.int64]) -> LogisticRegression:
+    """Train what makes probabilities of held-out predictions (n, K or 1)."""
+    return LogisticRegression(C=10.0, max_iter=1000).fit(held, target)
 
 
 def _softmax_form(calibrator: LogisticRegression) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

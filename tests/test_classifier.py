@@ -93,9 +93,19 @@ def test_rows_without_a_label_and_groups_and_clones(embedder, points) -> None:
         ([0.5, 1.0] * 15, {}, "y has the value 0.5"),
         (["a", 1] * 15, {}, "y mixes texts"),
         (["a", "b"] * 15, {"groups": ["g"] * 30}, "are of 1 group; at least 2 groups"),
+        (["a"] * 20 + ["b"] * 10, {"groups": ["g", "h"] * 10 + ["i"] * 10}, "no label of the class 'b' is left"),
         (None, {}, "y=None"),
     ],
 )
 def test_what_cannot_be_learned_is_said_with_what_is_needed(embedder, points, labels, given, words) -> None:
     with pytest.raises(ValueError, match=words):
         quick(embedder).fit(points[:30], labels, **given)
+
+
+def test_held_out_probabilities_have_not_seen_their_labels(embedder, points) -> None:
+    # On labels at random nothing can be learned: probabilities that had seen them would do better than the shares.
+    losses = []
+    for seed in range(8):
+        labels = np.random.default_rng(seed).permutation(["a", "b"] * 40)
+        losses.append(quick(embedder, class_weight=None).fit(points[:80], labels).losses_["ridge"])
+    assert np.mean(losses) > np.log(2)

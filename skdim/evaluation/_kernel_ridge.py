@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
@@ -89,8 +89,25 @@ def mean_distances(X: NDArray[Any], Y: NDArray[Any]) -> NDArray[np.float64]:
     return distances
 
 
+class Spectrum(NamedTuple):
+    """Eigenvalues (n,) and eigenvectors, one a column (n, n), of a kernel."""
+
+    values: NDArray[np.float64]
+    vectors: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, kernel: NDArray[np.float64]) -> Spectrum:
+        """Decompose a kernel; what rounding makes negative is zero."""
+        values, vectors = np.linalg.eigh(kernel)
+        return cls(np.maximum(values, 0.0), vectors)
+
+
 def held_out_residuals(
-    kernel: NDArray[np.float64], y: NDArray[np.float64], alphas: Sequence[float], folds: Sequence[NDArray[np.int64]]
+    kernel: NDArray[np.float64] | Spectrum,
+    y: NDArray[np.float64],
+    alphas: Sequence[float],
+    folds: Sequence[NDArray[np.int64]],
+    ones: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64]:
     r"""Residuals of kernel ridge regression with an intercept, each row predicted without its fold.
 
@@ -99,7 +116,7 @@ def held_out_residuals(
 
     Parameters
     ----------
-    kernel : ndarray of shape (n, n)
+    kernel : ndarray of shape (n, n), or Spectrum
         Symmetric, positive semidefinite.
     y : ndarray of shape (n,)
         Targets.
@@ -107,6 +124,9 @@ def held_out_residuals(
         Positive penalties.
     folds : sequence of ndarray
         Rows of each fold; every row is in one.
+    ones : ndarray of shape (n,), optional
+        What the intercept multiplies, by default ones. With sample weights w, all of kernel (on both sides), y and
+        these are to be multiplied by their roots; so are the residuals.
 
     Returns
     -------
@@ -117,9 +137,9 @@ def held_out_residuals(
     ----------
     O. Dubrule, "Cross validation of kriging in a unique neighborhood", J. Int. Assoc. Math. Geol. 15 (1983) 687.
     """
-    values, vectors = np.linalg.eigh(kernel)
-    values = np.maximum(values, 0.0)  # what rounding made negative
-    ones, target = vectors.sum(0), vectors.T @ y
+    values, vectors = kernel if isinstance(kernel, Spectrum) else Spectrum.of(kernel)
+    ones = vectors.sum(0) if ones is None else vectors.T @ ones
+    target = vectors.T @ y
     residuals = np.empty((len(alphas), len(y)))
     for row, alpha in zip(residuals, alphas, strict=True):
         inverse = 1 / (values + alpha)

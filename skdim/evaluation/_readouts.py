@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve, eigh
+from scipy.linalg import cho_factor, cho_solve
 from scipy.spatial.distance import cdist
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.model_selection import KFold
@@ -14,13 +14,12 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdim._labels import check_labels
 from skdim._parameters import check_choice
+from skdim.evaluation._kernel_ridge import ALPHAS, GAMMAS, Spectrum, held_out_residuals, mean_distances
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 KERNELS = ("linear", "laplacian", "matern")
-_ALPHAS = tuple(float(f"{alpha:.3g}") for alpha in np.geomspace(1e-5, 1e2, 15))
-_GAMMAS = (0.1, 0.2, 0.4, 0.8, 1.5, 3.0)
 _FOLDS = 5
 _TREES = 100
 # Columns that are looked at in each split, in roots of their number: as good as a third of them, in less time.
@@ -97,12 +96,16 @@ class KernelRegressor(RegressorMixin, BaseEstimator):
         self.rows_, target = X[used], y[used]
         self.weights_ = weights[used] / weights[used].mean()
         root = np.sqrt(self.weights_)
+        n = len(target)
+        folds = [held for _, held in KFold(min(_FOLDS, n), shuffle=True, random_state=0).split(target)]
         tried = []
-        for gamma in (1.0,) if self.kernel == "linear" else _GAMMAS:
-            values, vectors = eigh(root[:, None] * self._kernel(self.rows_, gamma) * root, check_finite=False)
-            search = _Search(np.maximum(values, 0.0), vectors, root, root * target)
-            losses = search.errors() if self.choice == "error" else search.likelihoods()
-            tried += [(loss, gamma, alpha) for loss, alpha in zip(losses, _ALPHAS, strict=True)]
+        for gamma in (1.0,) if self.kernel == "linear" else GAMMAS:
+            spectrum = Spectrum.of(root[:, None] * self._kernel(self.rows_, gamma) * root)
+            if self.choice == "error":
+                losses = np.abs(held_out_residuals(spectrum, root * target, ALPHAS, folds, root)) @ root
+            else:
+                losses = _likelihoods(spectrum, root, root * target)
+            tried += [(loss, gamma, alpha) for loss, alpha in zip(losses, ALPHAS, strict=True)]
         _, self.gamma_, self.alpha_ = min(tried, key=lambda one: one[0])
         self._solve(target)
         return self
@@ -170,7 +173,7 @@ class KernelRegressor(RegressorMixin, BaseEstimator):
         if self.kernel == "linear":
             kernel = X @ self.rows_.T / X.shape[1]
         elif self.kernel == "laplacian":
-            kernel = np.exp(-gamma * cdist(X, self.rows_, "cityblock") / X.shape[1])
+            kernel = np.exp(-gamma * mean_distances(X, self.rows_))
         else:
             r = gamma * cdist(X, self.rows_) / np.sqrt(X.shape[1])
             kernel = (1 + r) * np.exp(-r)
@@ -198,45 +201,19 @@ class KernelRegressor(RegressorMixin, BaseEstimator):
         return state
 
 
-class _Search:
-    """Errors and likelihoods for every strength, from one eigendecomposition of the weighted kernel."""
+def _likelihoods(spectrum: Spectrum, root: NDArray[np.float64], target: NDArray[np.float64]) -> list[float]:
+    """Minus two log likelihoods of the labels for each penalty, less constants, intercept and amplitude at their best.
 
-    def __init__(
-        self,
-        values: NDArray[np.float64],  # (n,)
-        vectors: NDArray[np.float64],  # (n, n)
-        root: NDArray[np.float64],  # (n,), roots of the weights
-        target: NDArray[np.float64],  # (n,), times these roots
-    ) -> None:
-        self.values, self.vectors, self.root, self.target = values, vectors, root, target
-        self.one, self.y = vectors.T @ root, vectors.T @ target
-
-    def errors(self) -> list[float]:
-        """Weighted mean absolute error over folds, each row predicted without its fold."""
-        n = len(self.target)
-        folds = [held for _, held in KFold(min(_FOLDS, n), shuffle=True, random_state=0).split(self.target)]
-        found = []
-        for alpha in _ALPHAS:
-            inverse = 1 / (self.values + alpha)
-            of_one, total = self.vectors @ (inverse * self.one), self.one @ (inverse * self.one)
-            dual = self.vectors @ (inverse * self.y) - of_one * (of_one @ self.target) / total
-            lost = 0.0
-            for fold in folds:
-                block = (self.vectors[fold] * inverse) @ self.vectors[fold].T
-                block -= np.outer(of_one[fold], of_one[fold]) / total
-                lost += float(np.abs(np.linalg.solve(block, dual[fold])) @ self.root[fold])
-            found.append(lost / n)
-        return found
-
-    def likelihoods(self) -> list[float]:
-        """Minus two log likelihoods of the labels, less constants, intercept and amplitude at their best."""
-        found = []
-        for alpha in _ALPHAS:
-            inverse = 1 / (self.values + alpha)
-            rest = self.y - self.one * (self.one @ (inverse * self.y)) / (self.one @ (inverse * self.one))
-            variance = max(float(rest @ (inverse * rest)) / len(self.y), 1e-300)
-            found.append(len(self.y) * np.log(variance) + float(np.log(self.values + alpha).sum()))
-        return found
+    ``root`` (n,) are the roots of the sample weights; the spectrum is that of the weighted kernel, and the target
+    (n,) is multiplied by the roots.
+    """
+    one, y, found = spectrum.vectors.T @ root, spectrum.vectors.T @ target, []
+    for alpha in ALPHAS:
+        inverse = 1 / (spectrum.values + alpha)
+        rest = y - one * (one @ (inverse * y)) / (one @ (inverse * one))
+        variance = max(float(rest @ (inverse * rest)) / len(y), 1e-300)
+        found.append(len(y) * np.log(variance) + float(np.log(spectrum.values + alpha).sum()))
+    return found
 
 
 class TreesRegressor(RegressorMixin, BaseEstimator):

@@ -8,14 +8,15 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 from sklearn.model_selection import KFold
 
-from skdim.evaluation import _readouts
-from skdim.evaluation._readouts import READOUTS, KernelRegressor, TreesRegressor
+from skdim.evaluation._kernel_ridge import ALPHAS, GAMMAS, Spectrum
+from skdim.evaluation._readouts import KERNELS as NAMES
+from skdim.evaluation._readouts import READOUTS, KernelRegressor, TreesRegressor, _likelihoods
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(60, 5)).astype(np.float32)
 Y = X[:, 0] + 0.5 * X[:, 1] ** 2 + 0.1 * RNG.normal(size=60)
 NEW = RNG.normal(size=(20, 5)).astype(np.float32)
-KERNELS = [KernelRegressor(kernel, choice) for kernel in _readouts.KERNELS for choice in ("error", "likelihood")]
+KERNELS = [KernelRegressor(kernel, choice) for kernel in NAMES for choice in ("error", "likelihood")]
 
 
 @pytest.mark.parametrize("model", KERNELS, ids=repr)
@@ -34,12 +35,12 @@ def test_mean_and_variance_are_those_of_a_gaussian_process_with_an_intercept(mod
     np.testing.assert_allclose(std, fitted.scale_ * np.sqrt(variance), rtol=1e-5)
 
 
-@pytest.mark.parametrize("kernel", _readouts.KERNELS)
+@pytest.mark.parametrize("kernel", NAMES)
 def test_the_strength_has_the_lowest_error_of_all_by_plain_refits(kernel: str) -> None:
     model = KernelRegressor(kernel).fit(X, Y)
     errors = {}
-    for gamma in (1.0,) if kernel == "linear" else _readouts._GAMMAS:
-        for alpha in _readouts._ALPHAS:
+    for gamma in (1.0,) if kernel == "linear" else GAMMAS:
+        for alpha in ALPHAS:
             lost = np.empty(60)
             for train, test in KFold(5, shuffle=True, random_state=0).split(X):
                 part = KernelRegressor(kernel)
@@ -58,9 +59,8 @@ def test_the_likelihood_is_scikit_learns_up_to_a_constant() -> None:
     for gamma in (0.4, 1.5):
         part = KernelRegressor("matern")
         part.rows_ = X.astype(float)
-        values, vectors = np.linalg.eigh(part._kernel(part.rows_, gamma))
-        ours = _readouts._Search(values, vectors, np.ones(60), Y).likelihoods()
-        for alpha, value in list(zip(_readouts._ALPHAS, ours, strict=True))[4:12]:
+        ours = _likelihoods(Spectrum.of(part._kernel(part.rows_, gamma)), np.ones(60), Y)
+        for alpha, value in list(zip(ALPHAS, ours, strict=True))[4:12]:
             inverse = np.linalg.inv(part._kernel(part.rows_, gamma) + alpha * np.eye(60))
             center = inverse.sum(0) @ Y / inverse.sum()
             amplitude = (Y - center) @ inverse @ (Y - center) / 60
@@ -71,7 +71,7 @@ def test_the_likelihood_is_scikit_learns_up_to_a_constant() -> None:
             ).fit(X, Y - center)
             differences.append(value + 2 * theirs.log_marginal_likelihood_value_)
     assert np.ptp(differences) < 1e-6
-    assert model.alpha_ in _readouts._ALPHAS
+    assert model.alpha_ in ALPHAS
 
 
 @pytest.mark.parametrize("model", KERNELS, ids=repr)
