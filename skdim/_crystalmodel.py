@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
-from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
 import skdim
@@ -25,10 +24,10 @@ from skdim._parameters import as_json, check_effort, seed_of
 from skdim.crystals.rows import as_structures, row_labels
 from skdim.crystals.structures import check_on_error
 from skdim.embedder import DeepInfoMaxEmbedder
-from skdim.evaluation._applicability import N_NEAREST, Domain, Makeup
+from skdim.evaluation._applicability import N_NEAREST, Domain, Makeup, embedder_meant
 from skdim.exceptions import InputError, StructureError, describe_failures
 from skdim.points.pointsets import PointSets
-from skdim.pretrained import load_pretrained
+from skdim.points.sitetypes import N_ATOMIC_NUMBERS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -124,7 +123,7 @@ class CrystalModel(BaseEstimator):
         vectors = arrays["vectors"]
         if vectors.shape[1:] != (len(model.embedder_.get_feature_names_out()),) or not np.isfinite(vectors).all():
             raise KeyError("vectors that are not those of the embedder")
-        nothing = Makeup(np.zeros((1, 119), np.bool_), np.ones(1, np.int64), np.zeros(1, np.bool_))
+        nothing = Makeup(np.zeros((1, N_ATOMIC_NUMBERS), np.bool_), np.ones(1, np.int64), np.zeros(1, np.bool_))
         spacing = Domain.of(vectors, nothing).spacing
         known = header["domain"]
         model.domain_ = Domain(vectors, spacing, arrays["elements"] > 0, int(known["sites"]), bool(known["disordered"]))
@@ -170,16 +169,7 @@ class CrystalModel(BaseEstimator):
         """Set up the embedder, pretrained here if it is not fitted; return point sets, and which rows are usable."""
         check_on_error(self.on_error)
         check_effort(self.n_jobs, self.verbose)
-        given = self.embedder.estimator if isinstance(self.embedder, FrozenEstimator) else self.embedder
-        if given is None:
-            given = load_pretrained()
-        elif isinstance(given, str | os.PathLike):
-            given = DeepInfoMaxEmbedder.load(given)
-        if not isinstance(given, DeepInfoMaxEmbedder):
-            raise InputError(
-                f"embedder={given!r}; accepted are a DeepInfoMaxEmbedder, the path of a saved one, and None for the "
-                "model that comes with the package."
-            )
+        given = embedder_meant(self.embedder)
         if hasattr(given, "state_"):
             self.embedder_ = copy.copy(given)
             self.embedder_.set_params(device=self.device)

@@ -166,26 +166,6 @@ def _is_one_of(value: Any, values: Collection[Any]) -> bool:
     return any(type(plain) is type(one) and plain == one for one in values)
 
 
-def check_number(
-    name: str,
-    value: Any,
-    accepted: str,
-    *,
-    whole: bool = False,
-    least: float = -math.inf,
-    above: float = -math.inf,
-    below: float = math.inf,
-) -> None:
-    """Refuse what is no finite number within its bounds, as `check` does; ``accepted`` tells whether None is."""
-    bounds = integer(int(least)) if whole and math.isfinite(least) else number(least=least, above=above, below=below)
-    check(name, value, optional(bounds) if accepted.startswith("None") else bounds)
-
-
-def check_choice(name: str, value: Any, accepted: Collection[Any]) -> None:
-    """Refuse what is not among some values, as `check` does."""
-    check(name, value, choice(*accepted))
-
-
 def check_effort(n_jobs: Any, verbose: Any) -> None:
     """Refuse what is no number of processes, or no level of verbosity."""
     check("n_jobs", n_jobs, N_JOBS)

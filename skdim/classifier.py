@@ -13,7 +13,7 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.utils.validation import check_is_fitted
 
 from skdim._crystalmodel import LEAST, CrystalModel, n_rows, names_of, spread_out
-from skdim._parameters import check_choice, check_number, seed_of
+from skdim._parameters import check, choice, integer, seed_of
 from skdim.evaluation._applicability import Domain, Makeup
 from skdim.evaluation._readouts import READOUTS
 from skdim.exceptions import InputError
@@ -120,9 +120,9 @@ class CrystalClassifier(ClassifierMixin, CrystalModel):
         self._check()
         labels, known = _labels(y)
         if n_rows(X) != len(labels):
-            raise InputError(f"X has {n_rows(X)} rows and y has {len(labels)}; accepted is one label for each row.")
+            raise InputError(f"y must have one label for each of the {n_rows(X)} rows of X, got {len(labels)}.")
         if groups is not None and len(groups) != len(labels):
-            raise InputError(f"groups has length {len(groups)}; accepted is one for each of the {len(labels)} rows.")
+            raise InputError(f"groups must have one group for each of the {len(labels)} rows, got {len(groups)}.")
         points, valid = self._start(X)
         self.labelled_ = np.flatnonzero(valid & known)
         kinds = labels[self.labelled_]
@@ -226,11 +226,11 @@ class CrystalClassifier(ClassifierMixin, CrystalModel):
 
     def _check(self) -> None:
         """Check the parameters that no other function checks."""
-        check_choice("class_weight", self.class_weight, ("balanced", None))
-        check_number("cv", self.cv, "an integer >= 2", whole=True, least=2)
+        check("class_weight", self.class_weight, choice("balanced", None))
+        check("cv", self.cv, integer(2))
         wrong = isinstance(self.regressors, str) or not len(self.regressors)
         if wrong or any(name not in READOUTS for name in self.regressors):
-            raise InputError(f"regressors={self.regressors!r}; accepted are one or more of {list(READOUTS)} in a list.")
+            raise InputError(f"regressors must be a list of some of {list(READOUTS)}, got {self.regressors!r}.")
 
     def _choose(self, V: NDArray[np.float64], target: NDArray[np.int64], groups: NDArray[Any] | None) -> None:
         """Try every regressor by cross-validation, and keep the one with the lowest log loss."""
@@ -347,7 +347,7 @@ def _labels(y: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     labels = np.empty(len(values), dtype=object)
     labels[:] = values
     if len({isinstance(v, str) for v, use in zip(values, known, strict=True) if use}) > 1:
-        raise InputError("y mixes texts and other values; accepted are classes of one kind.")
+        raise InputError("y must hold texts only or no texts, got both.")
     kind = np.array([v for v, use in zip(values, known, strict=True) if use])
     if kind.dtype.kind == "f" and not (kind == np.round(kind)).all():
         raise InputError(

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdim._crystalmodel import LEAST, CrystalModel, n_rows, names_of, spread_out
 from skdim._labels import check_labels
-from skdim._parameters import check_choice, seed_of
+from skdim._parameters import check, choice, seed_of
 from skdim.evaluation._applicability import Domain, Makeup, nearest
 from skdim.evaluation._intervals import CrossConformalRegressor, check_coverage, folds
 from skdim.evaluation._readouts import READOUTS, KernelRegressor
@@ -54,7 +54,7 @@ class Scale:
             return cls("log10" if wide else "none")
         if kind == "log10" and not positive:
             raise InputError(
-                f"transform='log10', but y has {values.min():g}; accepted are positive labels. Leave the row out, or "
+                f"y must be positive with transform='log10', got {values.min():g}. Leave the row out, or "
                 "use transform='yeo-johnson'."
             )
         if kind == "yeo-johnson":
@@ -234,7 +234,7 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         self._check()
         table, weights, single = _partly_known(y, sample_weight)
         if n_rows(X) != len(table):
-            raise InputError(f"X has {n_rows(X)} rows and y has {len(table)}; accepted is one label for each row.")
+            raise InputError(f"y must have one label for each of the {n_rows(X)} rows of X, got {len(table)}.")
         sides = _sides(censored, table)
         groups = None if groups is None else _as_groups(groups, len(table))
         points, valid = self._start(X)
@@ -421,10 +421,10 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
 
     def _check(self) -> None:
         """Check the parameters that no other function checks."""
-        check_choice("transform", self.transform, TRANSFORMS)
+        check("transform", self.transform, choice(*TRANSFORMS))
         wrong = isinstance(self.regressors, str) or not len(self.regressors)
         if wrong or any(name not in READOUTS for name in self.regressors):
-            raise InputError(f"regressors={self.regressors!r}; accepted are one or more of {list(READOUTS)} in a list.")
+            raise InputError(f"regressors must be a list of some of {list(READOUTS)}, got {self.regressors!r}.")
 
     def candidates(self, seed: int) -> dict[str, Any]:
         """Return the regressors to choose from, by name, not fitted.
@@ -600,8 +600,10 @@ def _sides(censored: Any, table: NDArray[np.float64]) -> NDArray[np.int64]:
     if censored is None:
         return np.zeros(table.shape, np.int64)
     given = np.asarray(censored)
-    if given.size != table.size or not np.isin(given, (-1, 0, 1)).all():
-        raise InputError(f"censored has shape {given.shape}; accepted are -1, 0 and 1 in the shape of y.")
+    if given.size != table.size:
+        raise InputError(f"censored must have the shape of y, with {table.size} entries, got shape {given.shape}.")
+    if len(wrong := given[~np.isin(given, (-1, 0, 1))]):
+        raise InputError(f"censored must hold -1, 0 and 1 only, got {wrong.flat[0]!r}.")
     return given.reshape(table.shape).astype(np.int64)
 
 
@@ -609,7 +611,7 @@ def _as_groups(groups: Any, n: int) -> NDArray[Any]:
     """Check that there is one group for each row."""
     array: NDArray[Any] = np.array([str(group) for group in groups], dtype=object)
     if array.shape != (n,):
-        raise InputError(f"groups has length {len(array)}; accepted is one for each of the {n} rows.")
+        raise InputError(f"groups must have one group for each of the {n} rows, got {len(array)}.")
     return array
 
 

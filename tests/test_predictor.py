@@ -221,11 +221,11 @@ def test_names_travel_in_the_index(embedder) -> None:
         ({"y": [1.0, 2, 3] + [np.nan] * 27}, "y has 3 labelled usable rows; at least 10 are needed"),
         ({"y": np.ones(30)}, "y is 1 in all 30 labelled rows"),
         ({"groups": ["a"] * 30}, "30 labelled rows are of 1 group; at least 2 groups"),
-        ({"y": MODULI[:29]}, "X has 30 rows and y has 29"),
-        ({"groups": ["a"] * 29}, "groups has length 29"),
+        ({"y": MODULI[:29]}, "for each of the 30 rows of X, got 29"),
+        ({"groups": ["a"] * 29}, "one group for each of the 30 rows, got 29"),
         ({"y": [None] * 30}, "y has 0 labelled"),
         ({"y": MODULI[:30] * np.inf}, "y must be finite, got inf at all 30 rows"),
-        ({"censored": np.full(30, 2)}, "accepted are -1, 0 and 1"),
+        ({"censored": np.full(30, 2)}, "censored must hold -1, 0 and 1 only"),
         ({"censored": np.full(30, 1)}, "0 labelled usable rows beside 30 that are bounds only"),
         ({"y": None}, "y=None"),
     ],
@@ -239,11 +239,11 @@ def test_what_few_labels_make_impossible_is_said_with_what_is_needed(embedder, p
 @pytest.mark.parametrize(
     ("params", "words"),
     [
-        ({"regressors": []}, "regressors="),
-        ({"regressors": "ridge"}, "in a list"),
-        ({"regressors": ["svm"]}, "accepted are one or more of"),
+        ({"regressors": []}, "regressors must be a list"),
+        ({"regressors": "ridge"}, "must be a list of some"),
+        ({"regressors": ["svm"]}, "must be a list of some of"),
         ({"transform": "log"}, "transform .*'log'"),
-        ({"embedder": 3}, "embedder=3"),
+        ({"embedder": 3}, "embedder must be a DeepInfoMaxEmbedder"),
         ({"on_error": "skip"}, "on_error"),
         ({"cv": 1}, "cv"),
     ],
@@ -254,7 +254,7 @@ def test_parameters_that_are_not_accepted(embedder, points, params, words) -> No
 
 
 def test_a_logarithm_of_labels_that_are_not_positive_is_refused(embedder, points) -> None:
-    with pytest.raises(ValueError, match=r"transform='log10', but y has -.*yeo-johnson"):
+    with pytest.raises(ValueError, match=r"y must be positive with transform='log10', got -.*yeo-johnson"):
         quick(embedder, transform="log10").fit(points[:30], MODULI[:30] - 1000)
 
 

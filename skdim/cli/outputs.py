@@ -42,11 +42,10 @@ def check_suffix(path: Path) -> None:
     --------
     >>> check_suffix(Path("vectors.xlsx"))
     Traceback (most recent call last):
-    skdim.exceptions.InputError: 'vectors.xlsx' has the suffix '.xlsx'; accepted are .parquet, .csv, .npy
+    skdim.exceptions.InputError: 'vectors.xlsx' must end in .parquet, .csv or .npy
     """
     if path.suffix.lower() not in SUFFIXES:
-        shown = f"has the suffix {path.suffix!r}" if path.suffix else "has no suffix"
-        raise InputError(f"{str(path)!r} {shown}; accepted are {', '.join(SUFFIXES)}")
+        raise InputError(f"{str(path)!r} must end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}")
 
 
 def check_place(path: Path) -> None:

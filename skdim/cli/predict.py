@@ -112,7 +112,7 @@ def load_model(path: Path) -> CrystalModel:
         "CrystalRegressor": CrystalRegressor,
     }
     if header["kind"] not in classes:
-        raise InputError(f"{str(path)!r} is a saved {header['kind']!r}; accepted are {', '.join(classes)}")
+        raise InputError(f"{str(path)!r} must hold a {' or a '.join(classes)}, got a {header['kind']}")
     return classes[header["kind"]].load(path)
 
 

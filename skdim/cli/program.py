@@ -87,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except WorkerError as error:  # where it happened says nothing; what was in work does
         say(f"error: {error}")
         return FAULT
-    except Exception as error:
+    except Exception as error:  # any other is a fault, shown in full, with a code that no crash has
         if _is_bad_input(error):
             say(f"error: {_first_words(error)}")
             return BAD_INPUT

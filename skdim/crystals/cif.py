@@ -269,7 +269,7 @@ def _crystal(tags: _Tags, limits: Limits) -> Crystal:
     else:
         crystal, note = _decided(rows, symmetry, lattice, tags)
         notes.append(note)
-    notes += [*symmetry.notes, *_formula_notes(crystal, tags)]
+    notes += _formula_notes(crystal, tags)
     if symmetry.doubt:
         notes += _resolved(crystal, symmetry, rows, tags)
     if any(_MAGNETIC.match(tag) for tag in tags.values):
@@ -517,7 +517,6 @@ class _Symmetry:
     settings: Sequence[Setting]  # one, or those that it may mean
     said: str = ""  # in the words of the file
     doubt: str = ""  # how the file contradicts itself
-    notes: Sequence[Note] = ()
     named: Sequence[Setting] = ()  # what the space group says, where the operations contradict it
 
 

@@ -111,5 +111,5 @@ def _unit(rows: list[list[str]]) -> tuple[float, list[list[str]]]:
         return 1.0, rows
     word = rows[0][0].lower()
     if word not in _UNITS:
-        raise ValueError(f"the unit {word!r} is not known; accepted are {', '.join(_UNITS)}")
+        raise ValueError(f"the unit must be one of {', '.join(_UNITS)}, got {word!r}")
     return _UNITS[word], rows[1:]

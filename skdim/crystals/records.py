@@ -21,6 +21,7 @@ from pymatgen.core.lattice import Lattice
 from pymatgen.core.periodic_table import DummySpecies, Element, Species
 from pymatgen.core.structure import IStructure, Structure
 
+from skdim.crystals.labels import NUMBERS
 from skdim.crystals.textformats import is_crystal_text
 
 __all__ = [
@@ -47,8 +48,8 @@ _MOST_SITES = 200_000  # that are built at all; max_sites of the estimators is w
 # An element with what may stand behind it: a charge, a spin. The number of a label such as Na1 is no part of it.
 _SPECIES = re.compile(r"([A-Z][a-z]?)(?:\d*\.?\d*[+-]|[+-]\d+\.?\d*)?(?:,.*)?")
 _AMOUNTS = re.compile(r"(?:[A-Z][a-z]?0?\.\d+)+")  # a mixture in one word, "Cu0.5Au0.5"
-_SYMBOLS = {number: Element.from_Z(number).symbol for number in range(1, 119)}
-_NUMBERS = {symbol: number for number, symbol in _SYMBOLS.items()} | {"D": 1, "T": 1}
+_SYMBOLS = {number: symbol for symbol, number in NUMBERS.items()}
+_NUMBERS = NUMBERS | {"D": 1, "T": 1}
 
 
 @dataclass(frozen=True)
@@ -329,7 +330,7 @@ def _array(value: Any, name: str, shape: tuple[int, ...]) -> NDArray[np.float64]
         array = array.reshape(0, *shape[1:])
     if array.ndim != len(shape) or any(want not in (-1, got) for want, got in zip(shape, array.shape, strict=True)):
         wanted = "three vectors of three numbers" if shape == (3, 3) else f"rows of {shape[-1]} numbers"
-        raise ValueError(f"{name} has the shape {array.shape}; accepted are {wanted}")
+        raise ValueError(f"{name} must be {wanted}, got the shape {array.shape}")
     return array
 
 
@@ -450,9 +451,7 @@ def with_occupancies(fields: Fields, occupancy: Any, kinds: Any) -> Fields:
     species = [shares[str(int(kind))] for kind in kinds]
     for first, held in zip(fields.species, species, strict=True):
         if symbol_of(first) not in {symbol_of(symbol) for symbol in held}:
-            raise ValueError(
-                "atoms of ASE whose info['occupancy'] does not name their symbols; accepted are the two in accord"
-            )
+            raise ValueError("atoms of ASE whose info['occupancy'] and symbols contradict one another")
     return Fields(fields.matrix, species, fields.coords, fields.cartesian, fields.pbc)
 
 

@@ -205,9 +205,7 @@ def _from_ase(atoms: Any) -> IStructure:
         return structure
     species = [occupancy[str(kind)] for kind in kinds]
     if any(symbol not in shares for symbol, shares in zip(atoms.symbols, species, strict=True)):
-        raise ValueError(
-            "ASE Atoms whose info['occupancy'] does not name their symbols; accepted are the two in accord"
-        )
+        raise ValueError("ASE Atoms whose info['occupancy'] and symbols contradict one another")
     return Structure(structure.lattice, species, list(structure.frac_coords))
 
 
@@ -283,7 +281,7 @@ def check_on_error(on_error: str) -> None:
         If it is neither "raise" nor "nan".
     """
     if on_error not in _ON_ERROR:
-        raise ValueError(f"on_error={on_error!r}; accepted are {' and '.join(map(repr, _ON_ERROR))}")
+        raise ValueError(f"on_error must be {' or '.join(map(repr, _ON_ERROR))}, got {on_error!r}.")
 
 
 def try_crystal(

@@ -67,8 +67,10 @@ ALL_FILES: Final = (FORMATION_ENERGY, BAND_GAP, ELASTIC_MODULI, PIEZOELECTRIC)
 
 def load_file(file: BundledFile, descr: str, target: str, *, return_X_y: bool, as_frame: bool, subset: str) -> Any:
     """Load one labelled file, one target, one subset."""
-    check_choice("target", target, file.targets)
-    check_choice("subset", subset, SUBSETS)
+    from skdim._parameters import check, choice  # here, as it brings scikit-learn
+
+    check("target", target, choice(*file.targets))
+    check("subset", subset, choice(*SUBSETS))
     rows = select(read_rows(file), subset)
     records = Records([row["material_id"] for row in rows], build_structures(rows), columns(rows, file))
     return _deliver(records, target, descr, return_X_y=return_X_y, as_frame=as_frame)
@@ -76,7 +78,9 @@ def load_file(file: BundledFile, descr: str, target: str, *, return_X_y: bool, a
 
 def load_distinct(wanted: Sequence[BundledFile], descr: str, *, return_X_y: bool, as_frame: bool, subset: str) -> Any:
     """Load the distinct crystals of several files, without labels."""
-    check_choice("subset", subset, SUBSETS)
+    from skdim._parameters import check, choice
+
+    check("subset", subset, choice(*SUBSETS))
     distinct: dict[str, Row] = {}
     for file in wanted:
         for row in read_rows(file):
@@ -137,12 +141,6 @@ def columns(rows: Sequence[Row], file: BundledFile) -> dict[str, NDArray[np.floa
     """Collect every label of a file, and the logarithms offered beside them."""
     found = {label: np.array([row[label] for row in rows], dtype=np.float64) for label in file.labels}
     return found | {f"log10({label})": np.log10(found[label]) for label in file.log10}
-
-
-def check_choice(parameter: str, value: object, accepted: Sequence[str]) -> None:
-    """Raise a ValueError that names parameter, value and choices."""
-    if value not in accepted:
-        raise ValueError(f"{parameter} must be one of {', '.join(map(repr, accepted))}; got {value!r}")
 
 
 def _resource(folder: str, name: str) -> Traversable:

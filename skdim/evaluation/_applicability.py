@@ -10,7 +10,7 @@ from scipy.spatial.distance import cdist
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted
 
-from skdim._parameters import check_number
+from skdim._parameters import check, integer
 from skdim.crystals.rows import row_labels
 from skdim.exceptions import InputError, StructureError
 from skdim.points.sitetypes import N_ELEMENTS
@@ -199,7 +199,8 @@ class ApplicabilityDomain(BaseEstimator):
         -------
         self
         """
-        self.embedder_ = fitted_embedder(self.embedder)
+        self.embedder_ = embedder_meant(self.embedder)
+        check_is_fitted(self.embedder_, "state_")
         points = usable_points(self.embedder_, X)
         if not len(points):
             raise InputError("X holds no crystals; at least 1 is needed.")
@@ -280,7 +281,7 @@ def nearest(
     >>> nearest(np.zeros((1, 2)), np.array([[2.0, 0.0], [0.0, 1.0]]), 1)
     (array([[0.5]]), array([[1]]))
     """
-    check_number("n", n, "whole numbers of at least 1", whole=True, least=1)
+    check("n", n, integer(1))
     distance, row = np.empty((len(queries), n)), np.empty((len(queries), n), np.int64)
     for start in range(0, len(queries), _ROWS):
         part = slice(start, start + _ROWS)
@@ -290,18 +291,18 @@ def nearest(
     return distance, row
 
 
-def fitted_embedder(given: Any) -> Any:
-    """Return the embedder that is meant.
+def embedder_meant(given: Any) -> Any:
+    """Return the embedder that a parameter means, fitted or not.
 
     Parameters
     ----------
-    given : fitted DeepInfoMaxEmbedder, such a one in a FrozenEstimator, path of a saved one, or None
+    given : DeepInfoMaxEmbedder, a fitted one in a FrozenEstimator, path of a saved one, or None
         None is the model that comes with the package.
 
     Raises
     ------
     ValueError
-        If it is none of these, or not fitted.
+        If it is none of these.
     """
     import os
 
@@ -317,10 +318,9 @@ def fitted_embedder(given: Any) -> Any:
     inner = given.estimator if isinstance(given, FrozenEstimator) else given
     if not isinstance(inner, DeepInfoMaxEmbedder):
         raise InputError(
-            f"embedder={given!r}; accepted are a DeepInfoMaxEmbedder, the path of a saved one, and None for the model "
-            "that comes with the package."
+            "embedder must be a DeepInfoMaxEmbedder, the path of a saved one, or None for the model that comes with "
+            f"the package, got {given!r}."
         )
-    check_is_fitted(inner, "state_")
     return inner
 
 

@@ -19,7 +19,7 @@ from sklearn.utils import indexable
 from sklearn.utils.validation import check_is_fitted
 
 from skdim._labels import check_labels, check_varied
-from skdim._parameters import check_number, seed_of
+from skdim._parameters import check, integer, number, seed_of
 from skdim.exceptions import InputError
 
 if TYPE_CHECKING:
@@ -116,13 +116,13 @@ class CrossConformalRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstimator)
         self.fold_ = np.full(len(target), -1)
         self.held_out_, doubt = np.empty(len(target)), np.empty(len(target))
         self.fold_regressors_ = []
-        for number, (train, test) in enumerate(splits):
+        for place, (train, test) in enumerate(splits):
             model = _trained(self.regressor, X, target, weights, train)
-            self.fold_[test] = number
+            self.fold_[test] = place
             self.held_out_[test], doubt[test] = mean_and_doubt(model, X[test])
             self.fold_regressors_.append(model)
         if (self.fold_ < 0).any() or sum(len(test) for _, test in splits) != len(target):
-            raise InputError(f"cv={self.cv!r} does not hold out every row once; accepted are splitters that do.")
+            raise InputError(f"cv must hold out every row exactly once, as KFold and GroupKFold do, got {self.cv!r}.")
         self.regressor_ = _trained(self.regressor, X, target, weights, np.arange(len(target)))
         usual = float(np.median(doubt))
         self.floor_ = FLOOR * usual if usual > 0 else 1.0
@@ -216,7 +216,7 @@ def check_coverage(coverage: Any, n_labels: int) -> None:
     ...
     skdim.exceptions.InputError: coverage=0.9 needs at least 9 labels, got 8. Label more, or ask for at most 0.88.
     """
-    check_number("coverage", coverage, "numbers between 0 and 1", above=0, below=1)
+    check("coverage", coverage, number(above=0, below=1))
     least = math.ceil(coverage / (1 - coverage) - 1e-9)
     if n_labels < least:
         most = math.floor(100 * n_labels / (n_labels + 1)) / 100
@@ -253,7 +253,7 @@ def folds(cv: Any, X: Any, y: NDArray[np.float64], groups: Any, random_state: An
     """
     if hasattr(cv, "split"):
         return cv.split(X, y, groups)
-    check_number("cv", cv, "splitters and whole numbers of at least 2", whole=True, least=2)
+    check("cv", cv, integer(2))
     what, n = ("rows", len(y)) if groups is None else ("groups", len(np.unique(np.asarray(groups, dtype=str))))
     if n < 2:
         raise InputError(

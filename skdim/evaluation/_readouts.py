@@ -13,7 +13,7 @@ from sklearn.model_selection import KFold
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdim._labels import check_labels
-from skdim._parameters import check_choice
+from skdim._parameters import check, choice
 from skdim.evaluation._kernel_ridge import ALPHAS, GAMMAS, Spectrum, held_out_residuals, mean_distances
 
 if TYPE_CHECKING:
@@ -88,8 +88,8 @@ class KernelRegressor(RegressorMixin, BaseEstimator):
         -------
         self
         """
-        check_choice("kernel", self.kernel, KERNELS)
-        check_choice("choice", self.choice, ("error", "likelihood"))
+        check("kernel", self.kernel, choice(*KERNELS))
+        check("choice", self.choice, choice("error", "likelihood"))
         X, y = validate_data(self, X, y, dtype=np.float64, y_numeric=True)
         weights = check_labels(y, sample_weight).weights
         used = weights > 0

@@ -13,7 +13,7 @@ import numpy as np
 from sklearn.model_selection import BaseCrossValidator, GroupKFold
 from sklearn.utils.validation import indexable
 
-from skdim._parameters import check_choice, check_number
+from skdim._parameters import check, choice, number
 from skdim.crystals.structures import load_structures
 from skdim.exceptions import InputError
 from skdim.points.cells import symmetry_of
@@ -62,7 +62,7 @@ def composition_groups(X: Any, by: str = "system") -> NDArray[np.object_]:
     >>> composition_groups(load_band_gap().data[:3], by="formula").tolist()
     ['Rb2Te', 'CdCl2', 'MnI2']
     """
-    check_choice("by", by, ("system", "formula", "prototype", "structure"))
+    check("by", by, choice("system", "formula", "prototype", "structure"))
     structures = _structures(X)
     if by == "structure":
         labels = near_duplicates(structures)
@@ -109,7 +109,7 @@ def near_duplicates(X: Any, vectors: Any = None, tolerance: float = 0.05) -> NDA
     >>> near_duplicates([*crystals, crystals[1].copy()]).tolist()
     [0, 1, 2, 1]
     """
-    check_number("tolerance", tolerance, "finite numbers of at least 0", least=0)
+    check("tolerance", tolerance, number(least=0))
     structures = _structures(X)
     if vectors is None:
         alike = partial(_same_structure, structures)
@@ -315,8 +315,8 @@ class LeaveElementOut(BaseCrossValidator):
         wrong = [symbol for symbol in self.elements if not 0 < counts[symbol] < len(inside)]
         if wrong or not len(self.elements):
             raise InputError(
-                f"elements={list(self.elements)!r}; accepted are elements that some of the {len(inside)} crystals "
-                f"contain and some do not{f', unlike {wrong}' if wrong else ''}."
+                f"elements must be elements that some of the {len(inside)} crystals contain and some do not, got "
+                f"{wrong or list(self.elements)}."
             )
         return list(self.elements)
 
@@ -351,7 +351,7 @@ def _one_vector_each(vectors: Any, n: int) -> NDArray[np.float64]:
     """Return vectors as an array with a finite row for each crystal."""
     table: NDArray[np.float64] = np.asarray(vectors, dtype=np.float64)
     if table.ndim != 2 or len(table) != n or not np.isfinite(table).all():
-        raise InputError(f"vectors has shape {table.shape}; accepted is one finite row for each of the {n} crystals.")
+        raise InputError(f"vectors must have one finite row for each of the {n} crystals, got shape {table.shape}.")
     return table
 
 

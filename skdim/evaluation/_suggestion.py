@@ -14,7 +14,7 @@ from scipy.linalg import solve_triangular
 from scipy.stats import norm
 from sklearn.metrics.pairwise import euclidean_distances
 
-from skdim._parameters import check_choice, check_number
+from skdim._parameters import check, choice, integer
 from skdim.evaluation._readouts import KernelRegressor
 from skdim.exceptions import InputError
 
@@ -77,8 +77,8 @@ def suggest(
     >>> suggest(known, [0.0, 0.1, 0.2, 0.9], pool, n=1, goal="best").tolist()
     [2]
     """
-    check_choice("goal", goal, GOALS)
-    check_number("n", n, "whole numbers of at least 1", whole=True, least=1)
+    check("goal", goal, choice(*GOALS))
+    check("n", n, integer(1))
     known, y = np.asarray(vectors, dtype=np.float64), np.asarray(labels, dtype=np.float64)
     rest = np.asarray(pool, dtype=np.float64)
     if n > len(rest):

@@ -69,7 +69,7 @@ def site_surprise(embedder: Any, structure: Any) -> pd.DataFrame:
     encoder = encoder_of(embedder)
     tower = _context_of(encoder)
     if isinstance(structure, list | tuple | np.ndarray | PointSets):
-        raise TypeError(f"structure is a {type(structure).__name__}; accepted is one crystal: give them one by one")
+        raise TypeError(f"structure must be one crystal, got a {type(structure).__name__}: give them one by one.")
     points, (crystal,), (sites,) = site_by_site(encoder, [structure])
     batch = encoder.batch(points, np.arange(1))
     with torch.inference_mode():

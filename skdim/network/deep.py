@@ -31,6 +31,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from skdim.network.segments import segment_sum
+from skdim.points.sitetypes import N_ATOMIC_NUMBERS
 
 if TYPE_CHECKING:
     from skdim.network.architecture import EncoderConfig
@@ -100,7 +101,7 @@ class DeepEncoder(nn.Module):
         self.reach = config.reach
         self.register_buffer("exponents", torch.tensor(config.decay or (0.0,)), persistent=False)
         self.features = nn.Linear(n_features, width)
-        self.elements = nn.Parameter(0.3 * torch.randn(119, width))
+        self.elements = nn.Parameter(0.3 * torch.randn(N_ATOMIC_NUMBERS, width))
         self.masked = nn.Parameter(0.3 * torch.randn(width))
         self.hops = nn.ModuleList(Hop(width) for _ in range(config.hops))
 

@@ -24,6 +24,7 @@ from skdim.network.deep import N_RADIAL, DeepEncoder
 from skdim.network.layers import Perceptron
 from skdim.network.noise import site_noise
 from skdim.network.segments import segment_sum
+from skdim.points.sitetypes import N_ATOMIC_NUMBERS
 
 if TYPE_CHECKING:
     from skdim.network.architecture import EncoderConfig
@@ -49,7 +50,7 @@ class DeepTower(nn.Module):
         width = config.hop_width
         self.encoder = DeepEncoder(n_features, config)
         self.norm = nn.LayerNorm(width)
-        self.element = nn.Sequential(Perceptron(width, width, activation="silu"), nn.Linear(width, 119))
+        self.element = nn.Sequential(Perceptron(width, width, activation="silu"), nn.Linear(width, N_ATOMIC_NUMBERS))
         self.noise = NoiseHead(width)
 
     def losses(

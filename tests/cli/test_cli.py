@@ -199,7 +199,7 @@ WRONG = {
         ["embed", "m.safetensors", "nowhere", "no*pe", "--out", "v.csv"],
         "'nowhere' does not exist\n'no*pe' matches",
     ),
-    "suffix": (["embed", "nowhere", "nowhere", "--out", "v.xlsx"], "suffix '.xlsx'; accepted are .parquet, .csv, .npy"),
+    "suffix": (["embed", "nowhere", "nowhere", "--out", "v.xlsx"], "must end in .parquet, .csv or .npy"),
     "folder as table": (["embed", "m.safetensors", "in", "--out", "dir.csv"], "'dir.csv' is a folder"),
     "folder as model": (["pretrain", "in", "--out", "in"], "'in' is a folder"),
     "no such model": (

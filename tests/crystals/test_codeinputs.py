@@ -65,7 +65,7 @@ def test_lattice_by_lengths_and_angles():
         (("%endblock positions_frac", ""), "without POSITIONS_FRAC"),
         (("SPIN=1.0", "MIXTURE:(1 0.5)"), "MIXTURE"),
         (("Sr ", "Qq "), "which is no element"),
-        (("LATTICE_CART\n", "LATTICE_CART\nmiles\n"), "unit 'miles'"),
+        (("LATTICE_CART\n", "LATTICE_CART\nmiles\n"), "got 'miles'"),
     ],
 )
 def test_what_is_wrong_is_said(change, reason):

@@ -77,7 +77,7 @@ def test_ase_occupancies_are_kept():
     ours, theirs = coerce_structure(path), coerce_structure(atoms)
     assert sorted(site_species(ours)) == sorted(site_species(theirs))
     atoms.symbols[:] = "Fe"
-    with pytest.raises(ValueError, match=r"info\['occupancy'\] does not name their symbols"):
+    with pytest.raises(ValueError, match=r"info\['occupancy'\] and symbols contradict"):
         coerce_structure(atoms)
 
 
@@ -228,7 +228,7 @@ def test_loading_does_not_warn_of_failing_rows():
 
 @pytest.mark.parametrize("value", ["ignore", None, True])
 def test_unknown_ways_to_meet_errors_are_refused(value):
-    with pytest.raises(ValueError, match=rf"on_error={value!r}; accepted are 'raise' and 'nan'"):
+    with pytest.raises(ValueError, match=rf"on_error must be 'raise' or 'nan', got {value!r}"):
         load_structures([salt()], on_error=value)
     with pytest.raises(ValueError, match="on_error"):
         check_on_error(value)

@@ -85,7 +85,7 @@ def twin(text):
         try:
             parser = CifParser.from_str(text, occupancy_tolerance=1.015)
             return crystal_of(parser.parse_structures(primitive=False, on_error="ignore")[0])
-        except Exception:  # of any kind
+        except Exception:  # pymatgen raises whatever its parser meets; that it reads nothing is all that is asked
             return None
 
 

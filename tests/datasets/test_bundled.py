@@ -175,12 +175,12 @@ def test_a_file_with_one_changed_byte_is_refused(file, tmp_path):
 
 @pytest.mark.parametrize("name", [*LABELLED, "load_unlabelled"])
 def test_an_unknown_subset_is_refused(name):
-    with pytest.raises(ValueError, match="subset must be one of 'all', 'train', 'test'; got 'validation'"):
+    with pytest.raises(ValueError, match="subset must be 'all', 'train' or 'test', got 'validation'"):
         getattr(datasets, name)(subset="validation")
 
 
 def test_an_unknown_target_is_refused():
-    with pytest.raises(ValueError, match=r"target must be one of 'K_VRH', 'G_VRH', 'log10\(K_VRH\)'.*; got 'K'"):
+    with pytest.raises(ValueError, match=r"target must be 'K_VRH', 'G_VRH', 'log10\(K_VRH\)'.* got 'K'"):
         datasets.load_elastic_moduli(target="K")
 
 

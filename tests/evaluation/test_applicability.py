@@ -62,5 +62,5 @@ def test_unusable_crystals_and_none_at_all_are_refused(domain) -> None:
         domain.assess([salt(), None])
     with pytest.raises(ValueError, match="X holds no crystals"):
         ApplicabilityDomain(load_pretrained()).fit([])
-    with pytest.raises(ValueError, match="embedder=3; accepted are"):
+    with pytest.raises(ValueError, match=r"embedder must be .*, got 3"):
         ApplicabilityDomain(3).fit([salt()])

@@ -111,7 +111,7 @@ def test_what_cannot_be_done_is_refused_with_what_is_needed() -> None:
         CrossConformalRegressor(Ridge()).fit(X, y, groups=["a"] * 12)
     with pytest.raises(ValueError, match="cv must be an integer >= 2, got 1"):
         CrossConformalRegressor(Ridge(), cv=1).fit(X, y)
-    with pytest.raises(ValueError, match="does not hold out every row once"):
+    with pytest.raises(ValueError, match="cv must hold out every row exactly once"):
         CrossConformalRegressor(Ridge(), cv=ShuffleSplit(3, random_state=0)).fit(X, y)
     with pytest.raises(ValueError, match="got 1 in all 12 labelled rows"):
         CrossConformalRegressor(Ridge()).fit(X, np.ones(12))

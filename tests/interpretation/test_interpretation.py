@@ -214,7 +214,7 @@ def test_other_bad_input_is_named() -> None:
         site_surprise(fitted(), "missing.cif")
     with pytest.raises(ValueError, match=r"got 'model\.safetensors'. DeepInfoMaxEmbedder\.load reads a saved one"):
         site_surprise("model.safetensors", salt())
-    with pytest.raises(TypeError, match="structure is a list; accepted is one crystal"):
+    with pytest.raises(TypeError, match="structure must be one crystal, got a list"):
         site_surprise(fitted(), [salt()])
     with pytest.raises(StructureError, match="row 1"):
         attention_by_distance(FrozenEstimator(fitted()), [salt(), None])
