@@ -74,9 +74,9 @@ def measured(repeats: int) -> list[dict[str, Any]]:
 
 def fifths(vectors: np.ndarray, target: np.ndarray, groups: Any, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Error and share inside intervals of each fifth of the labels, by distance from those of other folds."""
+    from skdim._targetmodel import choose
     from skdim.cli.fitreport import _by_distance
     from skdim.evaluation._readouts import READOUTS
-    from skdim.predictor import choose
 
     n = len(target)
     candidates = {"gaussian": READOUTS["gaussian"]}

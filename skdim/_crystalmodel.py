@@ -61,7 +61,8 @@ class CrystalModel(BaseEstimator):
         Parameters
         ----------
         path : str or path
-            The file: safetensors, with parameters as JSON in its header and one sha256 over everything. No pickle.
+            The file: safetensors, with parameters as JSON in its header and one sha256 over everything. No pickle. A
+            splitter given as ``cv`` cannot be kept, which a warning says.
         """
         check_is_fitted(self, "embedder_")
         from safetensors.numpy import save
@@ -162,6 +163,7 @@ class CrystalModel(BaseEstimator):
             params.pop(name)
         params["random_state"] = int(self.random_state) if isinstance(self.random_state, Integral) else None
         if hasattr(params["cv"], "split"):
+            warnings.warn(f"cv={params['cv']!r} is not kept in the file; a loaded model has cv=10.", stacklevel=3)
             params["cv"] = 10  # a splitter could only be kept by pickle
         return params
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,113 +12,20 @@ from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted
 
 from skdim._crystalmodel import LEAST, CrystalModel, n_rows, names_of, spread_out
-from skdim._labels import check_labels
+from skdim._labels import read_targets, read_weights
 from skdim._parameters import check, choice, seed_of
+from skdim._targetmodel import TRANSFORMS, TargetModel, choose
 from skdim.evaluation._applicability import Domain, Makeup, nearest
-from skdim.evaluation._intervals import CrossConformalRegressor, check_coverage, folds
-from skdim.evaluation._readouts import READOUTS, KernelRegressor
+from skdim.evaluation._intervals import check_coverage
+from skdim.evaluation._readouts import READOUTS
 from skdim.exceptions import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-TRANSFORMS = ("auto", "none", "log10", "yeo-johnson")
-_DECADES = 2
 _ONE_SIGMA = 0.6827
 _SAME = 1e-4  # distance of a crystal from itself, with the rounding of another description of its cell
-
-
-@dataclass(frozen=True)
-class Scale:
-    """The scale on which a target is learned.
-
-    Attributes
-    ----------
-    kind : {"none", "log10", "yeo-johnson"}
-        Of the transformation.
-    power : float
-        Parameter of the last.
-    """
-
-    kind: str
-    power: float = 1.0
-
-    @classmethod
-    def of(cls, kind: str, values: NDArray[np.float64]) -> Scale:
-        """Choose the scale of labels; "auto" is log10 where all are positive and span two decades."""
-        positive = bool((values > 0).all())
-        if kind == "auto":
-            wide = positive and values.max() >= 10**_DECADES * values.min()
-            return cls("log10" if wide else "none")
-        if kind == "log10" and not positive:
-            raise InputError(
-                f"y must be positive with transform='log10', got {values.min():g}. Leave the row out, or "
-                "use transform='yeo-johnson'."
-            )
-        if kind == "yeo-johnson":
-            from sklearn.preprocessing import PowerTransformer
-
-            return cls(kind, float(PowerTransformer(standardize=False).fit(values[:, None]).lambdas_[0]))
-        return cls(kind)
-
-    def forward(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Put values of the target on the scale."""
-        if self.kind == "none":
-            return values
-        scaled: NDArray[np.float64] = (
-            np.log10(values) if self.kind == "log10" else self._power().transform(values[:, None])
-        )
-        return scaled.reshape(-1)
-
-    def inverse(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Take values off the scale; it grows steadily, so the ends of intervals can be taken as they are."""
-        if self.kind == "none":
-            return values
-        if self.kind == "log10":
-            with np.errstate(over="ignore"):
-                return np.asarray(10.0**values)
-        # Beyond its ends the scale stands for no value: the last one is meant.
-        low = -1 / (2 - self.power) if self.power > 2 else -np.inf
-        high = -1 / self.power if self.power < 0 else np.inf
-        inside = np.clip(values, low * (1 - 1e-9), high * (1 - 1e-9)).reshape(-1, 1)
-        return np.asarray(self._power().inverse_transform(inside)).reshape(values.shape)
-
-    def _power(self) -> Any:
-        """Return scikit-learn's transformer with the parameter of this scale."""
-        from sklearn.preprocessing import PowerTransformer
-
-        transformer = PowerTransformer(standardize=False)
-        transformer.lambdas_, transformer.n_features_in_ = np.array([self.power]), 1
-        return transformer
-
-
-@dataclass(frozen=True)
-class TargetModel:
-    """What was learned of one target.
-
-    Attributes
-    ----------
-    name : str
-        The regressor that was chosen.
-    scale : Scale
-        The scale it was trained on.
-    rows : ndarray of int, shape (n,)
-        Its labelled crystals, as rows of the vectors of all labelled ones.
-    conformal : CrossConformalRegressor
-        The regressor, trained on all of them and without each fold.
-    errors : dict of str to float
-        Mean absolute error of every regressor by cross-validation, in units of the target; and of a median guess.
-    exact : ndarray of shape (n,)
-        The labels; where they are bounds, what was put in their place.
-    """
-
-    name: str
-    scale: Scale
-    rows: NDArray[np.int64]
-    conformal: CrossConformalRegressor
-    errors: dict[str, float]
-    exact: NDArray[np.float64] = field(repr=False)
 
 
 class CrystalRegressor(RegressorMixin, CrystalModel):
@@ -232,9 +138,7 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         self
         """
         self._check()
-        table, weights, single = _partly_known(y, sample_weight)
-        if n_rows(X) != len(table):
-            raise InputError(f"y must have one label for each of the {n_rows(X)} rows of X, got {len(table)}.")
+        table, weights, single = _partly_known(y, sample_weight, n_rows(X))
         sides = _sides(censored, table)
         groups = None if groups is None else _as_groups(groups, len(table))
         points, valid = self._start(X)
@@ -468,21 +372,9 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         facts: dict[str, Any] = {"own_embedder": self.embedder is not None, "single": self.single_, "targets": []}
         arrays: dict[str, NDArray[Any]] = {"held_out": self.held_out_}
         for number, target in enumerate(self.targets_):
-            conformal = target.conformal
-            own = {"rows": target.rows, "exact": target.exact, "fold": conformal.fold_, "scores": conformal.scores_}
-            own |= {"held_out": conformal.held_out_, "scored": conformal.scored_}
-            for place, model in enumerate([conformal.regressor_, *conformal.fold_regressors_]):
-                own |= {f"{place}/{name}": array for name, array in model.to_arrays().items()}
+            said, own = target.to_arrays()
             arrays |= {f"{number}/{name}": array for name, array in own.items()}
-            facts["targets"].append(
-                {
-                    "name": target.name,
-                    "scale": [target.scale.kind, target.scale.power],
-                    "errors": target.errors,
-                    "floor": conformal.floor_,
-                    "folds": len(conformal.fold_regressors_),
-                }
-            )
+            facts["targets"].append(said)
         return facts, arrays
 
     def _restore(self, facts: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
@@ -492,107 +384,15 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         for number, said in enumerate(facts["targets"]):
             head = f"{number}/"
             own = {name.removeprefix(head): array for name, array in arrays.items() if name.startswith(head)}
-            self.targets_.append(_target_of(said, own, self.domain_.vectors))
+            self.targets_.append(TargetModel.of_arrays(said, own, self.domain_.vectors))
 
 
-def choose(
-    vectors: NDArray[np.floating],
-    labels: NDArray[np.float64],
-    weights: NDArray[np.float64],
-    groups: NDArray[Any] | None,
-    sides: NDArray[np.int64],
-    candidates: Mapping[str, Any],
-    transform: str,
-    cv: Any,
-    seed: int,
-) -> TargetModel:
-    """Try regressors on one target by cross-validation, and keep the one with the lowest error on its scale.
-
-    Parameters
-    ----------
-    vectors : ndarray of shape (n, d)
-        Of the crystals.
-    labels, weights, sides : ndarray of shape (n,)
-        Values, NaN where there is none; sample weights; -1, 0 or 1 as `censored` of `CrystalRegressor.fit`.
-    groups : ndarray of shape (n,) or None
-        Groups that stay together.
-    candidates : mapping of str to regressor
-        What to choose from.
-    transform, cv
-        As for `CrystalRegressor`.
-    seed : int
-        Of the folds.
-
-    Returns
-    -------
-    TargetModel
-    """
-    rows = np.flatnonzero(np.isfinite(labels))
-    V, y, w, side = vectors[rows].astype(np.float64), labels[rows], weights[rows], sides[rows]
-    own = None if groups is None else groups[rows]
-    scale = Scale.of(transform, y)
-    splits = list(folds(cv, V, y, own, seed))
-    z, exact = _beyond_bounds(V, scale.forward(y), w, side, splits), side == 0
-    tried: dict[str, CrossConformalRegressor] = {}
-    errors, losses = {"median": _median_error(y, exact, w, splits)}, {}
-    for name, regressor in candidates.items():
-        tried[name] = CrossConformalRegressor(regressor, _Given(splits)).fit(V, z, w, own, exact)
-        held = tried[name].held_out_
-        losses[name] = float(np.average(np.abs(held - z)[exact], weights=w[exact]))
-        errors[name] = float(np.average(np.abs(scale.inverse(held) - y)[exact], weights=w[exact]))
-    best = min(losses, key=lambda name: losses[name])
-    return TargetModel(best, scale, rows, tried[best], errors, z)
-
-
-class _Given:
-    """Folds that were made already."""
-
-    def __init__(self, splits: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]]) -> None:
-        self.splits = splits
-
-    def split(self, X: Any, y: Any = None, groups: Any = None) -> Any:
-        """Give the folds."""
-        return self.splits
-
-
-def _target_of(said: dict[str, Any], own: dict[str, NDArray[Any]], vectors: NDArray[np.float32]) -> TargetModel:
-    """Build what was learned of one target of the arrays of a file."""
-    kind, power = said["scale"]
-    if kind not in TRANSFORMS[1:]:
-        raise KeyError(f"scale {kind!r}")
-    rows, fold = own["rows"], own["fold"]
-    conformal = CrossConformalRegressor(clone(READOUTS[said["name"]]))
-    conformal.fold_, conformal.held_out_, conformal.scored_ = fold, own["held_out"], own["scored"].astype(np.bool_)
-    conformal.scores_, conformal.floor_ = own["scores"], float(said["floor"])
-    if len({len(own[name]) for name in ("rows", "fold", "held_out", "scored", "exact")}) > 1:
-        raise KeyError("arrays of different lengths")
-    if int(conformal.scored_.sum()) != len(conformal.scores_) or not np.isfinite(conformal.scores_).all():
-        raise KeyError("scores that are not those of the rows")
-    models = []
-    for place in range(int(said["folds"]) + 1):
-        head = f"{place}/"
-        arrays = {name.removeprefix(head): array for name, array in own.items() if name.startswith(head)}
-        trained = vectors[rows if place == 0 else rows[fold != place - 1]]
-        models.append(clone(READOUTS[said["name"]]).restore(arrays, trained))
-    conformal.regressor_, conformal.fold_regressors_ = models[0], models[1:]
-    return TargetModel(said["name"], Scale(kind, float(power)), rows, conformal, said["errors"], own["exact"])
-
-
-def _partly_known(y: Any, sample_weight: Any) -> tuple[NDArray[np.float64], NDArray[np.float64], bool]:
-    """Check targets that may be missing, and weights: (C, T), (C,), and whether y has one dimension."""
-    if y is None:
-        raise InputError("y=None: the regressor requires y to be passed, but the target y is None.")
-    given = y.to_numpy(dtype=np.float64, na_value=np.nan) if hasattr(y, "to_numpy") else np.asarray(y)
-    if given.dtype.kind == "O":
-        given = np.array([[np.nan if v is None else v for v in np.atleast_1d(row)] for row in given]).reshape(
-            given.shape
-        )
-    try:
-        values = np.array(given, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"y is no array of numbers: {error}") from error
-    known = check_labels(np.where(np.isnan(values), 0.0, values), sample_weight)
-    return np.where(np.isnan(values.reshape(known.values.shape)), np.nan, known.values), known.weights, known.single
+def _partly_known(
+    y: Any, sample_weight: Any, n: int | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.float64], bool]:
+    """Read targets that may be missing, and weights: (C, T), (C,), and whether y has one dimension."""
+    targets = read_targets(y, n)
+    return targets.reshape(len(targets), -1), read_weights(sample_weight, len(targets)), targets.ndim == 1
 
 
 def _sides(censored: Any, table: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -631,36 +431,3 @@ def _check_enough(labels: NDArray[np.float64], sides: NDArray[np.int64], column:
             f"{which} is {known[0]:g} in all {len(known)} labelled rows; labels of at least two different values are "
             "needed."
         )
-
-
-def _beyond_bounds(
-    V: NDArray[np.float64],
-    z: NDArray[np.float64],
-    weights: NDArray[np.float64],
-    sides: NDArray[np.int64],
-    splits: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]],
-) -> NDArray[np.float64]:
-    """Put predictions by models that have not seen the row in place of bounds, where they lie beyond them."""
-    if not sides.any():
-        return z
-    filled, known = z, sides == 0
-    for _ in range(2):  # the second round learns from the bounds too, as the first has filled them in
-        guess = z.copy()
-        for train, test in ((rows[known[rows]], test) for rows, test in splits if known[rows].any()):
-            guess[test] = KernelRegressor().fit(V[train], filled[train], weights[train]).predict(V[test])
-        filled = np.where(sides < 0, np.minimum(z, guess), np.where(sides > 0, np.maximum(z, guess), z))
-        known = np.ones(len(z), np.bool_)
-    return filled
-
-
-def _median_error(
-    y: NDArray[np.float64],
-    exact: NDArray[np.bool_],
-    weights: NDArray[np.float64],
-    splits: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]],
-) -> float:
-    """Mean absolute error of the median of the other folds."""
-    guess = np.empty(len(y))
-    for train, test in splits:
-        guess[test] = np.median(y[train])
-    return float(np.average(np.abs(guess - y)[exact], weights=weights[exact]))

@@ -221,13 +221,13 @@ def test_names_travel_in_the_index(embedder) -> None:
         ({"y": [1.0, 2, 3] + [np.nan] * 27}, "y has 3 labelled usable rows; at least 10 are needed"),
         ({"y": np.ones(30)}, "y is 1 in all 30 labelled rows"),
         ({"groups": ["a"] * 30}, "30 labelled rows are of 1 group; at least 2 groups"),
-        ({"y": MODULI[:29]}, "for each of the 30 rows of X, got 29"),
+        ({"y": MODULI[:29]}, "X has 30 rows and y has 29"),
         ({"groups": ["a"] * 29}, "one group for each of the 30 rows, got 29"),
         ({"y": [None] * 30}, "y has 0 labelled"),
         ({"y": MODULI[:30] * np.inf}, "y must be finite, got inf at all 30 rows"),
         ({"censored": np.full(30, 2)}, "censored must hold -1, 0 and 1 only"),
         ({"censored": np.full(30, 1)}, "0 labelled usable rows beside 30 that are bounds only"),
-        ({"y": None}, "y=None"),
+        ({"y": None}, "the target y is None"),
     ],
 )
 def test_what_few_labels_make_impossible_is_said_with_what_is_needed(embedder, points, change, words) -> None:
@@ -261,3 +261,12 @@ def test_a_logarithm_of_labels_that_are_not_positive_is_refused(embedder, points
 def test_the_salt_is_far_from_hard_crystals(model) -> None:
     frame = model.predict_frame([salt()])
     assert frame["prediction"][0] < 100  # the bulk modulus of rock salt is 24 GPa
+
+
+def test_a_splitter_is_not_kept_in_a_file_and_that_is_said(embedder, points, tmp_path) -> None:
+    from sklearn.model_selection import KFold
+
+    model = CrystalRegressor(embedder, regressors=["ridge"], cv=KFold(3)).fit(points[:30], MODULI[:30])
+    with pytest.warns(UserWarning, match=r"cv=KFold.* is not kept"):
+        model.save(tmp_path / "m.skdim")
+    assert CrystalRegressor.load(tmp_path / "m.skdim").cv == 10

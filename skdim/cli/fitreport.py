@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.base import clone
 
+from skdim._targetmodel import TargetModel, choose
 from skdim.evaluation._applicability import nearest
 from skdim.evaluation._splitters import close, label_alike
-from skdim.predictor import TargetModel, choose
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -1,0 +1,250 @@
+"""How one target is learned from vectors: its scale, the choice of a regressor, and labels that are bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.base import clone
+
+from skdim.evaluation._intervals import CrossConformalRegressor, folds
+from skdim.evaluation._readouts import READOUTS, KernelRegressor
+from skdim.exceptions import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+TRANSFORMS = ("auto", "none", "log10", "yeo-johnson")
+_DECADES = 2
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The scale on which a target is learned.
+
+    Attributes
+    ----------
+    kind : {"none", "log10", "yeo-johnson"}
+        Of the transformation.
+    power : float
+        Parameter of the last.
+    """
+
+    kind: str
+    power: float = 1.0
+
+    @classmethod
+    def of(cls, kind: str, values: NDArray[np.float64]) -> Scale:
+        """Choose the scale of labels; "auto" is log10 where all are positive and span two decades."""
+        positive = bool((values > 0).all())
+        if kind == "auto":
+            wide = positive and values.max() >= 10**_DECADES * values.min()
+            return cls("log10" if wide else "none")
+        if kind == "log10" and not positive:
+            raise InputError(
+                f"y must be positive with transform='log10', got {values.min():g}. Leave the row out, or "
+                "use transform='yeo-johnson'."
+            )
+        if kind == "yeo-johnson":
+            from sklearn.preprocessing import PowerTransformer
+
+            return cls(kind, float(PowerTransformer(standardize=False).fit(values[:, None]).lambdas_[0]))
+        return cls(kind)
+
+    def forward(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Put values of the target on the scale."""
+        if self.kind == "none":
+            return values
+        scaled: NDArray[np.float64] = (
+            np.log10(values) if self.kind == "log10" else self._power().transform(values[:, None])
+        )
+        return scaled.reshape(-1)
+
+    def inverse(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Take values off the scale; it grows steadily, so the ends of intervals can be taken as they are."""
+        if self.kind == "none":
+            return values
+        if self.kind == "log10":
+            with np.errstate(over="ignore"):
+                return np.asarray(10.0**values)
+        # Beyond its ends the scale stands for no value: the last one is meant.
+        low = -1 / (2 - self.power) if self.power > 2 else -np.inf
+        high = -1 / self.power if self.power < 0 else np.inf
+        inside = np.clip(values, low * (1 - 1e-9), high * (1 - 1e-9)).reshape(-1, 1)
+        return np.asarray(self._power().inverse_transform(inside)).reshape(values.shape)
+
+    def _power(self) -> Any:
+        """Return scikit-learn's transformer with the parameter of this scale."""
+        from sklearn.preprocessing import PowerTransformer
+
+        transformer = PowerTransformer(standardize=False)
+        transformer.lambdas_, transformer.n_features_in_ = np.array([self.power]), 1
+        return transformer
+
+
+@dataclass(frozen=True)
+class TargetModel:
+    """What was learned of one target.
+
+    Attributes
+    ----------
+    name : str
+        The regressor that was chosen.
+    scale : Scale
+        The scale it was trained on.
+    rows : ndarray of int, shape (n,)
+        Its labelled crystals, as rows of the vectors of all labelled ones.
+    conformal : CrossConformalRegressor
+        The regressor, trained on all of them and without each fold.
+    errors : dict of str to float
+        Mean absolute error of every regressor by cross-validation, in units of the target; and of a median guess.
+    exact : ndarray of shape (n,)
+        The labels; where they are bounds, what was put in their place.
+    """
+
+    name: str
+    scale: Scale
+    rows: NDArray[np.int64]
+    conformal: CrossConformalRegressor
+    errors: dict[str, float]
+    exact: NDArray[np.float64] = field(repr=False)
+
+    def to_arrays(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """Return what was learned, as JSON-able facts and arrays."""
+        conformal = self.conformal
+        arrays = {"rows": self.rows, "exact": self.exact, "fold": conformal.fold_, "scores": conformal.scores_}
+        arrays |= {"held_out": conformal.held_out_, "scored": conformal.scored_}
+        for place, model in enumerate([conformal.regressor_, *conformal.fold_regressors_]):
+            arrays |= {f"{place}/{name}": array for name, array in model.to_arrays().items()}
+        facts = {
+            "name": self.name,
+            "scale": [self.scale.kind, self.scale.power],
+            "errors": self.errors,
+            "floor": conformal.floor_,
+            "folds": len(conformal.fold_regressors_),
+        }
+        return facts, arrays
+
+    @classmethod
+    def of_arrays(cls, said: dict[str, Any], own: dict[str, NDArray[Any]], vectors: NDArray[np.float32]) -> TargetModel:
+        """Take back what `to_arrays` gave, with the vectors of all labelled crystals.
+
+        Raises
+        ------
+        KeyError, ValueError
+            If they do not fit together.
+        """
+        kind, power = said["scale"]
+        if kind not in TRANSFORMS[1:]:
+            raise KeyError(f"scale {kind!r}")
+        rows, fold = own["rows"], own["fold"]
+        conformal = CrossConformalRegressor(clone(READOUTS[said["name"]]))
+        conformal.fold_, conformal.held_out_, conformal.scored_ = fold, own["held_out"], own["scored"].astype(np.bool_)
+        conformal.scores_, conformal.floor_ = own["scores"], float(said["floor"])
+        if len({len(own[name]) for name in ("rows", "fold", "held_out", "scored", "exact")}) > 1:
+            raise KeyError("arrays of different lengths")
+        if int(conformal.scored_.sum()) != len(conformal.scores_) or not np.isfinite(conformal.scores_).all():
+            raise KeyError("scores that are not those of the rows")
+        models = []
+        for place in range(int(said["folds"]) + 1):
+            head = f"{place}/"
+            arrays = {name.removeprefix(head): array for name, array in own.items() if name.startswith(head)}
+            trained = vectors[rows if place == 0 else rows[fold != place - 1]]
+            models.append(clone(READOUTS[said["name"]]).restore(arrays, trained))
+        conformal.regressor_, conformal.fold_regressors_ = models[0], models[1:]
+        return cls(said["name"], Scale(kind, float(power)), rows, conformal, said["errors"], own["exact"])
+
+
+def choose(
+    vectors: NDArray[np.floating],
+    labels: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    groups: NDArray[Any] | None,
+    sides: NDArray[np.int64],
+    candidates: Mapping[str, Any],
+    transform: str,
+    cv: Any,
+    seed: int,
+) -> TargetModel:
+    """Try regressors on one target by cross-validation, and keep the one with the lowest error on its scale.
+
+    Parameters
+    ----------
+    vectors : ndarray of shape (n, d)
+        Of the crystals.
+    labels, weights, sides : ndarray of shape (n,)
+        Values, NaN where there is none; sample weights; -1, 0 or 1 as `censored` of `CrystalRegressor.fit`.
+    groups : ndarray of shape (n,) or None
+        Groups that stay together.
+    candidates : mapping of str to regressor
+        What to choose from.
+    transform, cv
+        As for `CrystalRegressor`.
+    seed : int
+        Of the folds.
+
+    Returns
+    -------
+    TargetModel
+    """
+    rows = np.flatnonzero(np.isfinite(labels))
+    V, y, w, side = vectors[rows].astype(np.float64), labels[rows], weights[rows], sides[rows]
+    own = None if groups is None else groups[rows]
+    scale = Scale.of(transform, y)
+    splits = list(folds(cv, V, y, own, seed))
+    z, exact = _beyond_bounds(V, scale.forward(y), w, side, splits), side == 0
+    tried: dict[str, CrossConformalRegressor] = {}
+    errors, losses = {"median": _median_error(y, exact, w, splits)}, {}
+    for name, regressor in candidates.items():
+        tried[name] = CrossConformalRegressor(regressor, _Given(splits)).fit(V, z, w, own, exact)
+        held = tried[name].held_out_
+        losses[name] = float(np.average(np.abs(held - z)[exact], weights=w[exact]))
+        errors[name] = float(np.average(np.abs(scale.inverse(held) - y)[exact], weights=w[exact]))
+    best = min(losses, key=lambda name: losses[name])
+    return TargetModel(best, scale, rows, tried[best], errors, z)
+
+
+class _Given:
+    """Folds that were made already."""
+
+    def __init__(self, splits: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]]) -> None:
+        self.splits = splits
+
+    def split(self, X: Any, y: Any = None, groups: Any = None) -> Any:
+        """Give the folds."""
+        return self.splits
+
+
+def _beyond_bounds(
+    V: NDArray[np.float64],
+    z: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    sides: NDArray[np.int64],
+    splits: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]],
+) -> NDArray[np.float64]:
+    """Put predictions by models that have not seen the row in place of bounds, where they lie beyond them."""
+    if not sides.any():
+        return z
+    filled, known = z, sides == 0
+    for _ in range(2):  # the second round learns from the bounds too, as the first has filled them in
+        guess = z.copy()
+        for train, test in ((rows[known[rows]], test) for rows, test in splits if known[rows].any()):
+            guess[test] = KernelRegressor().fit(V[train], filled[train], weights[train]).predict(V[test])
+        filled = np.where(sides < 0, np.minimum(z, guess), np.where(sides > 0, np.maximum(z, guess), z))
+        known = np.ones(len(z), np.bool_)
+    return filled
+
+
+def _median_error(
+    y: NDArray[np.float64],
+    exact: NDArray[np.bool_],
+    weights: NDArray[np.float64],
+    splits: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]],
+) -> float:
+    """Mean absolute error of the median of the other folds."""
+    guess = np.empty(len(y))
+    for train, test in splits:
+        guess[test] = np.median(y[train])
+    return float(np.average(np.abs(guess - y)[exact], weights=weights[exact]))
