@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from gemmi import cif
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from skdim.crystals.ciftags import Tags, chosen_block, document, is_crystal, tags_of
 from skdim.crystals.crystal import Crystal
 from skdim.crystals.disorder import without_crowding
 from skdim.crystals.expansion import expand
 from skdim.crystals.formula import compare, parse_formula
 from skdim.crystals.labels import NamedElement, element_of_label, element_of_type
-from skdim.crystals.limits import LIMITS, Limits, check_size
+from skdim.crystals.limits import LIMITS, Limits
 from skdim.crystals.notes import Note
 from skdim.crystals.sharing import Rows, shared_sites
 from skdim.crystals.symmetry import (
@@ -31,13 +31,8 @@ from skdim.crystals.symmetry import (
     standard_short_symbol,
 )
 
-__all__ = ["cif_blocks", "read_cif"]
+__all__ = ["read_cif"]
 
-_MINUS = {ord(sign): "-" for sign in "\u2212\u2010\u2011\u2012\u2013\u2014\ufe63\uff0d"} | {
-    ord(space): " " for space in "\u00a0\u2007\u2009\u202f\u3000\ufeff"
-}
-_NOT_ASCII = re.compile(r"[^\x00-\x7f]")
-_CRYSTAL_TAGS = ("_atom_site_", "_atom_site.", "_cell_length_", "_cell.length_")
 _CELL = ("length_a", "length_b", "length_c", "angle_alpha", "angle_beta", "angle_gamma")
 _COORDINATES = ("fract_x", "fract_y", "fract_z")
 _SYMBOLS = (
@@ -64,62 +59,6 @@ _SAME = 1e-4  # fractional; coordinates of one atom
 _FRACTION = re.compile(r"([+-]?\d+(?:\.\d*)?)/(\d+)")
 
 
-@dataclass(frozen=True, eq=False)
-class _Tags:
-    """What a data block says, by tag: in small letters, with a low line where newer dictionaries have a dot."""
-
-    name: str
-    values: Mapping[str, Any]  # the value, or the loop and the column
-    repeated: frozenset[str]
-
-    def text(self, *tags: str) -> str:
-        """Return the value of the first of some tags that is given, without quotes; empty if none is."""
-        for tag in tags:
-            if tag in self.values and (column := self.column(tag)):
-                value = column[0]
-                if not cif.is_null(value):
-                    return " ".join(cif.as_string(value).split())
-        return ""
-
-    def column(self, tag: str) -> list[str]:
-        """Return the values of a tag as written; of one without a loop, one value; none if it is not there."""
-        if tag in self.repeated:
-            raise ValueError(f"{tag} is given twice, with different values")
-        found = self.values.get(tag)
-        if found is None:
-            return []
-        if isinstance(found, str):
-            return [found]
-        loop, place = found
-        return list(loop.values[place :: loop.width()])
-
-
-def cif_blocks(text: str) -> list[str]:
-    r"""Name the data blocks of a CIF that hold a crystal.
-
-    Parameters
-    ----------
-    text : str
-        The content of a file.
-
-    Returns
-    -------
-    list of str
-        Their names, in their order; `read_cif` takes them.
-
-    Raises
-    ------
-    ValueError
-        If the text is no CIF.
-
-    Examples
-    --------
-    >>> cif_blocks("data_global\n_journal_year 2026\ndata_I\nloop_\n_atom_site_label\nFe1\n")
-    ['I']
-    """
-    return [block.name.strip() for block in _document(text, LIMITS) if _is_crystal(block)]
-
-
 def read_cif(text: str, block: str | None = None, limits: Limits = LIMITS) -> Crystal:
     """Read one crystal of a CIF.
 
@@ -142,14 +81,14 @@ def read_cif(text: str, block: str | None = None, limits: Limits = LIMITS) -> Cr
     ValueError
         If the file does not say what the crystal is, or contradicts itself: what is wrong, and where.
     """
-    document = _document(text, limits)
-    crystals = [one for one in document if _is_crystal(one)]
-    chosen = _chosen(document, crystals, block)
+    blocks = document(text, limits)
+    crystals = [one for one in blocks if is_crystal(one)]
+    chosen = chosen_block(blocks, crystals, block)
     try:
-        tags = _tags(chosen)
+        tags = tags_of(chosen)
         crystal = _crystal(tags, limits)
     except ValueError as error:
-        raise ValueError(f"data_{chosen.name.strip()}: {error}" if len(document) > 1 else str(error)) from error
+        raise ValueError(f"data_{chosen.name.strip()}: {error}" if len(blocks) > 1 else str(error)) from error
     if block is None and len(crystals) > 1:
         note = Note(
             "a file with several crystals, of which the first is taken",
@@ -164,97 +103,10 @@ def _with_notes(crystal: Crystal, notes: Sequence[Note]) -> Crystal:
     return replace(crystal, notes=(*crystal.notes, *notes))
 
 
-# ---------------------------------------------------------------- blocks
-
-
-def _document(text: str, limits: Limits) -> list[cif.Block]:
-    """Parse a CIF."""
-    check_size(len(text), limits)
-    if not text.isascii():
-        text = _NOT_ASCII.sub("_", text.translate(_MINUS))
-    text = text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
-    if not text.lstrip().lower().startswith(("data_", "#", "global_")) and text.lstrip()[:1] in {"_", "l"}:
-        text = "data_\n" + text
-    try:
-        return list(cif.read_string(text, 0))
-    except (ValueError, RuntimeError) as error:
-        raise ValueError(_syntax(str(error), text)) from error
-
-
-def _syntax(words: str, text: str) -> str:
-    """Say in plain words what gemmi found wrong: "string:3:4(20): Wrong number of values in loop _x"."""
-    found = re.match(r"string:(\d+)(?::\d+\(\d+\))?:?\s*(.*)", words, re.DOTALL)
-    line, reason = (int(found[1]), found[2]) if found else (0, words)
-    lines = text.splitlines()
-    shown = lines[line - 1].strip()[:60] if 0 < line <= len(lines) else ""
-    if "Wrong number of values" in reason:
-        return (
-            f"the loop that begins at line {line} has a number of values that is no multiple of its columns: "
-            "a row is cut off, or a value with a space is not quoted"
-        )
-    plain = {
-        "unterminated text field": "a text field has no closing semicolon: the file is cut off",
-        "unterminated 'string'": "a quoted value has no closing quote",
-        'unterminated "string"': "a quoted value has no closing quote",
-        "expected block header": "a CIF begins with data_ and a name",
-        "has no value": "a tag has no value",
-        "parse error": "this is no CIF: a value with a space is not quoted, or a value is missing or one too many",
-    }
-    said = next((say for key, say in plain.items() if key in reason), "this is no CIF")
-    return f"line {line} ({shown!r}): {said}"
-
-
-def _is_crystal(block: cif.Block) -> bool:
-    """Tell whether a block speaks of a cell or of atoms: publications put other things into blocks of their own."""
-    for item in block:
-        pair: Any = item.pair
-        loop = item.loop
-        tags = [str(pair[0])] if pair is not None else loop.tags if loop is not None else []
-        if any(tag.lower().startswith(_CRYSTAL_TAGS) for tag in tags):
-            return True
-    return False
-
-
-def _chosen(document: Sequence[cif.Block], crystals: Sequence[cif.Block], name: str | None) -> cif.Block:
-    """Return the block that was asked for, or the first with a crystal."""
-    if name is not None:
-        named = [one for one in document if one.name.strip().lower() == name.lower()]
-        if len(named) != 1:
-            names = ", ".join(one.name.strip() for one in crystals[:10])
-            raise ValueError(f"{len(named)} data blocks are called {name!r}; those with crystals are {names or 'none'}")
-        return named[0]
-    if not crystals:
-        raise ValueError("no data block has a cell or atoms: this CIF describes no crystal structure")
-    return crystals[0]
-
-
-def _tags(block: cif.Block) -> _Tags:
-    """List what a block says."""
-    values: dict[str, Any] = {}
-    repeated = set()
-    for tag, value in _items(block):
-        tag = tag.lower().replace(".", "_")
-        if tag in values and values[tag] != value:  # the same again is no contradiction
-            repeated.add(tag)
-        values[tag] = value
-    return _Tags(block.name.strip(), values, frozenset(repeated))
-
-
-def _items(block: cif.Block) -> Iterator[tuple[str, Any]]:
-    """Give each tag of a block with its value, or with its loop and column."""
-    for item in block:
-        pair: Any = item.pair
-        if pair is not None:
-            yield pair[0], pair[1]
-        elif (loop := item.loop) is not None:
-            for place, tag in enumerate(loop.tags):
-                yield tag, (loop, place)
-
-
 # ---------------------------------------------------------------- the crystal of a block
 
 
-def _crystal(tags: _Tags, limits: Limits) -> Crystal:
+def _crystal(tags: Tags, limits: Limits) -> Crystal:
     """Read the crystal of a block."""
     _refuse_other_kinds(tags)
     lattice = _lattice(tags)
@@ -277,7 +129,7 @@ def _crystal(tags: _Tags, limits: Limits) -> Crystal:
     return _with_notes(crystal, notes) if notes else crystal
 
 
-def _refuse_other_kinds(tags: _Tags) -> None:
+def _refuse_other_kinds(tags: Tags) -> None:
     """Refuse what is no crystal of three dimensions with its atoms at places."""
     for tag in tags.values:
         if _MODULATED.match(tag) and tags.text(tag):
@@ -302,7 +154,7 @@ def _number(word: str, what: str) -> float:
     return value
 
 
-def _lattice(tags: _Tags) -> NDArray[np.float64]:
+def _lattice(tags: Tags) -> NDArray[np.float64]:
     """Make lattice vectors of the cell lengths and angles, the first along x, the second in the plane of x and y."""
     values = []
     for name in _CELL:
@@ -328,7 +180,7 @@ def _lattice(tags: _Tags) -> NDArray[np.float64]:
 _COSINES = {90.0: 0.0, 60.0: 0.5, 120.0: -0.5}
 
 
-def _rows(tags: _Tags, lattice: NDArray[np.float64], limits: Limits) -> tuple[Rows, list[Note]]:
+def _rows(tags: Tags, lattice: NDArray[np.float64], limits: Limits) -> tuple[Rows, list[Note]]:
     """Read the atom rows."""
     labels = [cif.as_string(word) for word in tags.column("_atom_site_label")]
     types = tags.column("_atom_site_type_symbol")
@@ -370,7 +222,7 @@ def _full(column: list[str], n: int, tag: str) -> list[str]:
 
 
 def _coordinates(
-    tags: _Tags, labels: Sequence[str], given: Sequence[int], lattice: NDArray[np.float64]
+    tags: Tags, labels: Sequence[str], given: Sequence[int], lattice: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], list[int]]:
     """Read fractional coordinates, shape (r, 3), or make them of Cartesian ones whose axes are given.
 
@@ -401,7 +253,7 @@ def _decimals(word: str) -> int:
 
 
 def _from_cartesian(
-    tags: _Tags, labels: Sequence[str], given: Sequence[int], lattice: NDArray[np.float64]
+    tags: Tags, labels: Sequence[str], given: Sequence[int], lattice: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Make fractional coordinates of Cartesian ones by the matrix that the file gives for it."""
     names = [f"_atom_site_cartn_{axis}" for axis in "xyz"]
@@ -439,7 +291,7 @@ def _from_cartesian(
     )
 
 
-def _occupancies(tags: _Tags, labels: Sequence[str], given: Sequence[int]) -> list[float]:
+def _occupancies(tags: Tags, labels: Sequence[str], given: Sequence[int]) -> list[float]:
     """Read occupancies; 1 where none is given."""
     column = _full(tags.column("_atom_site_occupancy"), len(labels), "_atom_site_occupancy")
     if not column:
@@ -457,7 +309,7 @@ def _occupancies(tags: _Tags, labels: Sequence[str], given: Sequence[int]) -> li
 
 
 def _elements(
-    tags: _Tags, labels: Sequence[str], types: Sequence[str], given: Sequence[int]
+    tags: Tags, labels: Sequence[str], types: Sequence[str], given: Sequence[int]
 ) -> tuple[list[int], list[Note]]:
     """Find the element of each row, by its type symbol or else by its label."""
     _full(list(types), len(labels), "_atom_site_type_symbol")
@@ -500,7 +352,7 @@ def _some(names: Iterable[str]) -> str:
     return ", ".join(some[:6]) + (f" and {len(some) - 6} more" if len(some) > 6 else "")
 
 
-def _known_elements(tags: _Tags) -> frozenset[int]:
+def _known_elements(tags: Tags) -> frozenset[int]:
     """Elements that a file names beside its atoms: in its formula, or in its list of atom types."""
     formula = parse_formula(tags.text("_chemical_formula_sum")) or {}
     types = [element_of_type(cif.as_string(word)) for word in tags.column("_atom_type_symbol")]
@@ -520,7 +372,7 @@ class _Symmetry:
     named: Sequence[Setting] = ()  # what the space group says, where the operations contradict it
 
 
-def _symmetry(tags: _Tags, lattice: NDArray[np.float64]) -> _Symmetry:
+def _symmetry(tags: Tags, lattice: NDArray[np.float64]) -> _Symmetry:
     """Read the operations that a file lists, or else find the settings that it may mean."""
     symbol, hall, code = tags.text(*_SYMBOLS), tags.text(*_HALLS), tags.text("_space_group_it_coordinate_system_code")
     number = _group_number(tags)
@@ -546,7 +398,7 @@ def _symmetry(tags: _Tags, lattice: NDArray[np.float64]) -> _Symmetry:
     return _Symmetry(fitting, said)
 
 
-def _group_number(tags: _Tags) -> int | None:
+def _group_number(tags: Tags) -> int | None:
     """Read the number of the space group."""
     word = tags.text(*_NUMBERS)
     if not word:
@@ -558,7 +410,7 @@ def _group_number(tags: _Tags) -> int | None:
 
 
 def _listed(
-    tags: _Tags, tag: str, words: list[str], named: tuple[str, str, int | None], lattice: NDArray[np.float64]
+    tags: Tags, tag: str, words: list[str], named: tuple[str, str, int | None], lattice: NDArray[np.float64]
 ) -> _Symmetry:
     """Read the operations that a file lists."""
     if len(words) > LIMITS.operations:
@@ -597,7 +449,7 @@ def _build(rows: Rows, operations: Operations, lattice: NDArray[np.float64]) -> 
     )
 
 
-def _decided(rows: Rows, symmetry: _Symmetry, lattice: NDArray[np.float64], tags: _Tags) -> tuple[Crystal, Note]:
+def _decided(rows: Rows, symmetry: _Symmetry, lattice: NDArray[np.float64], tags: Tags) -> tuple[Crystal, Note]:
     """Of several settings that a file may mean, return the crystal of the one that its formula and Z fit."""
     fitting: dict[str, Crystal] = {}
     for _, name, operations in symmetry.settings:
@@ -619,7 +471,7 @@ def _decided(rows: Rows, symmetry: _Symmetry, lattice: NDArray[np.float64], tags
     )
 
 
-def _resolved(crystal: Crystal, symmetry: _Symmetry, rows: Rows, tags: _Tags) -> list[Note]:
+def _resolved(crystal: Crystal, symmetry: _Symmetry, rows: Rows, tags: Tags) -> list[Note]:
     """Say why operations that contradict the space group are right all the same; an error where nothing shows it.
 
     They are if the space group would give the same crystal (of atoms on special positions some of its operations give
@@ -657,13 +509,13 @@ def _atoms(crystal: Crystal) -> dict[int, float]:
     return atoms
 
 
-def _units(tags: _Tags) -> float | None:
+def _units(tags: Tags) -> float | None:
     """Read the number of formula units in the cell."""
     value = cif.as_number(tags.text("_cell_formula_units_z") or "?")
     return value if math.isfinite(value) and value > 0 else None
 
 
-def _cell_formula(tags: _Tags) -> tuple[Mapping[int, float], float | None] | None:
+def _cell_formula(tags: Tags) -> tuple[Mapping[int, float], float | None] | None:
     """Return the formula of a file and how often the cell has it; None if it gives none."""
     formula, units = parse_formula(tags.text("_chemical_formula_sum")), _units(tags)
     if formula is None:
@@ -675,7 +527,7 @@ def _cell_formula(tags: _Tags) -> tuple[Mapping[int, float], float | None] | Non
     return formula, units
 
 
-def _is_confirmed(crystal: Crystal, tags: _Tags) -> bool:
+def _is_confirmed(crystal: Crystal, tags: Tags) -> bool:
     """Tell whether the file's formula and Z say that the cell holds just what was read."""
     given = _cell_formula(tags)
     return given is not None and given[1] is not None and compare(_atoms(crystal), *given) is None
@@ -692,7 +544,7 @@ def _fits_when_scaled(crystal: Crystal, given: tuple[Mapping[int, float], float 
     return scaled is not crystal and compare(_atoms(scaled), *given) is None
 
 
-def _formula_notes(crystal: Crystal, tags: _Tags) -> list[Note]:
+def _formula_notes(crystal: Crystal, tags: Tags) -> list[Note]:
     """Compare a crystal with the formula in its file: a difference is an error, one in hydrogen alone is noted."""
     given = _cell_formula(tags)
     if given is None:

@@ -1,0 +1,134 @@
+"""The data blocks of a CIF and what each says by tag: gemmi parses, and what it finds wrong is said in plain words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gemmi import cif
+
+from skdim.crystals.limits import Limits, check_size
+
+__all__ = ["Tags", "chosen_block", "document", "is_crystal", "tags_of"]
+
+_MINUS = {ord(sign): "-" for sign in "\u2212\u2010\u2011\u2012\u2013\u2014\ufe63\uff0d"} | {
+    ord(space): " " for space in "\u00a0\u2007\u2009\u202f\u3000\ufeff"
+}
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]")
+_CRYSTAL_TAGS = ("_atom_site_", "_atom_site.", "_cell_length_", "_cell.length_")
+
+
+@dataclass(frozen=True, eq=False)
+class Tags:
+    """What a data block says, by tag: in small letters, with a low line where newer dictionaries have a dot."""
+
+    name: str
+    values: Mapping[str, Any]  # the value, or the loop and the column
+    repeated: frozenset[str]
+
+    def text(self, *tags: str) -> str:
+        """Return the value of the first of some tags that is given, without quotes; empty if none is."""
+        for tag in tags:
+            if tag in self.values and (column := self.column(tag)):
+                value = column[0]
+                if not cif.is_null(value):
+                    return " ".join(cif.as_string(value).split())
+        return ""
+
+    def column(self, tag: str) -> list[str]:
+        """Return the values of a tag as written; of one without a loop, one value; none if it is not there."""
+        if tag in self.repeated:
+            raise ValueError(f"{tag} is given twice, with different values")
+        found = self.values.get(tag)
+        if found is None:
+            return []
+        if isinstance(found, str):
+            return [found]
+        loop, place = found
+        return list(loop.values[place :: loop.width()])
+
+
+def document(text: str, limits: Limits) -> list[cif.Block]:
+    """Parse a CIF."""
+    check_size(len(text), limits)
+    if not text.isascii():
+        text = _NOT_ASCII.sub("_", text.translate(_MINUS))
+    text = text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+    if not text.lstrip().lower().startswith(("data_", "#", "global_")) and text.lstrip()[:1] in {"_", "l"}:
+        text = "data_\n" + text
+    try:
+        return list(cif.read_string(text, 0))
+    except (ValueError, RuntimeError) as error:
+        raise ValueError(_syntax(str(error), text)) from error
+
+
+def _syntax(words: str, text: str) -> str:
+    """Say in plain words what gemmi found wrong: "string:3:4(20): Wrong number of values in loop _x"."""
+    found = re.match(r"string:(\d+)(?::\d+\(\d+\))?:?\s*(.*)", words, re.DOTALL)
+    line, reason = (int(found[1]), found[2]) if found else (0, words)
+    lines = text.splitlines()
+    shown = lines[line - 1].strip()[:60] if 0 < line <= len(lines) else ""
+    if "Wrong number of values" in reason:
+        return (
+            f"the loop that begins at line {line} has a number of values that is no multiple of its columns: "
+            "a row is cut off, or a value with a space is not quoted"
+        )
+    plain = {
+        "unterminated text field": "a text field has no closing semicolon: the file is cut off",
+        "unterminated 'string'": "a quoted value has no closing quote",
+        'unterminated "string"': "a quoted value has no closing quote",
+        "expected block header": "a CIF begins with data_ and a name",
+        "has no value": "a tag has no value",
+        "parse error": "this is no CIF: a value with a space is not quoted, or a value is missing or one too many",
+    }
+    said = next((say for key, say in plain.items() if key in reason), "this is no CIF")
+    return f"line {line} ({shown!r}): {said}"
+
+
+def is_crystal(block: cif.Block) -> bool:
+    """Tell whether a block speaks of a cell or of atoms: publications put other things into blocks of their own."""
+    for item in block:
+        pair: Any = item.pair
+        loop = item.loop
+        tags = [str(pair[0])] if pair is not None else loop.tags if loop is not None else []
+        if any(tag.lower().startswith(_CRYSTAL_TAGS) for tag in tags):
+            return True
+    return False
+
+
+def chosen_block(blocks: Sequence[cif.Block], crystals: Sequence[cif.Block], name: str | None) -> cif.Block:
+    """Return the block that was asked for, or the first with a crystal."""
+    if name is not None:
+        named = [one for one in blocks if one.name.strip().lower() == name.lower()]
+        if len(named) != 1:
+            names = ", ".join(one.name.strip() for one in crystals[:10])
+            raise ValueError(f"{len(named)} data blocks are called {name!r}; those with crystals are {names or 'none'}")
+        return named[0]
+    if not crystals:
+        raise ValueError("no data block has a cell or atoms: this CIF describes no crystal structure")
+    return crystals[0]
+
+
+def tags_of(block: cif.Block) -> Tags:
+    """List what a block says."""
+    values: dict[str, Any] = {}
+    repeated = set()
+    for tag, value in _items(block):
+        tag = tag.lower().replace(".", "_")
+        if tag in values and values[tag] != value:  # the same again is no contradiction
+            repeated.add(tag)
+        values[tag] = value
+    return Tags(block.name.strip(), values, frozenset(repeated))
+
+
+def _items(block: cif.Block) -> Iterator[tuple[str, Any]]:
+    """Give each tag of a block with its value, or with its loop and column."""
+    for item in block:
+        pair: Any = item.pair
+        if pair is not None:
+            yield pair[0], pair[1]
+        elif (loop := item.loop) is not None:
+            for place, tag in enumerate(loop.tags):
+                yield tag, (loop, place)
