@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import torch
 from skorch import NeuralNet
+from skorch.callbacks import GradientNormClipping
 from skorch.helper import predefined_split
 from torch import nn
 
@@ -225,7 +226,10 @@ def _net(
     """The net of one training."""
     place = {f"iterator_{part}__{name}": getattr(run, name) for part in _LOADERS for name in ("rank", "processes")}
     place["iterator_train__workers"] = _workers(run.device)
-    watching = {"rate": LearningRate, "keep_best": KeepBest, "progress": ShowProgress}
+    watching: list[tuple[str, Any]] = [("rate", LearningRate(config, run)), ("keep_best", KeepBest(config, run))]
+    watching.append(("progress", ShowProgress(config, run)))
+    if config.gradient_norm is not None:
+        watching.append(("clipping", GradientNormClipping(config.gradient_norm)))
     net: InfoMaxNet = kind(
         module,
         config=config,
@@ -242,7 +246,7 @@ def _net(
         iterator_valid=crystal_loader,
         iterator_valid__budget=config.batch_pairs,
         train_split=None if held_out is None else predefined_split(held_out),
-        callbacks=[(name, watch(config, run)) for name, watch in watching.items()],
+        callbacks=watching,
         callbacks__print_log=None,
         device=run.device,
         verbose=0,
