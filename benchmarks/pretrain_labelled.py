@@ -86,9 +86,7 @@ def main() -> None:
     raw = some_raw_vectors(model.eval(), points, np.arange(len(points)), Run(options.seed))
     center, scale = column_scale(raw)
     columns = tuple(column_names(model.config))
-    state = replace(
-        start, config=model.config, weights=weights_of(model), center=center, scale=scale, columns=columns
-    )
+    state = replace(start, config=model.config, weights=weights_of(model), center=center, scale=scale, columns=columns)
     DeepInfoMaxEmbedder.from_state(state).save(options.out)
 
 
@@ -113,7 +111,9 @@ def with_property_layer(start: EmbedderState, width: int, seed: int) -> CrystalM
     with drawing_from(torch.Generator().manual_seed(seed)):
         model = CrystalModel(replace(start.config, property_width=width), statistics).float()
     missing, surplus = model.load_state_dict(weights, strict=False)
-    assert not surplus and all(name.startswith("properties.") for name in missing), (missing, surplus)
+    others = [name for name in [*missing, *surplus] if not name.startswith("properties.")]
+    if others:
+        raise SystemExit(f"the start is no model that this one goes on from: {others}")
     return model
 
 

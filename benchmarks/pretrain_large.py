@@ -1,7 +1,7 @@
 """Pretrain on the structures of a large table given by path, and write a model: how the larger shipped model was made.
 
-    python benchmarks/pretrain_large.py materials_project.parquet --out model.safetensors [--hold-out] [--checkpoint FOLDER]
-        [--preset deep] [--max-epochs 4] [--batch-pairs 96000] [--device auto] [--jobs 1] [--seconds S]
+    python benchmarks/pretrain_large.py materials_project.parquet --out model.safetensors [--hold-out]
+        [--checkpoint FOLDER] [--start model.safetensors] [--preset deep] [--max-epochs 4] [--batch-pairs 96000] [--device auto] [--jobs 1] [--seconds S]
 
 ``--hold-out`` leaves out the compositions that judge the model (see `materials_project.py`, which describes the table).
 With ``--seconds`` a first short training measures the rate, and as many epochs are trained as fit, two at least.
@@ -42,6 +42,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--points", type=Path, help="folder to keep the point sets in, or to find them in")
     parser.add_argument("--hold-out", action="store_true", help="leave out what judges, see materials_project.py")
     parser.add_argument("--checkpoint", type=Path, help="folder to continue from and to write to after each epoch")
+    parser.add_argument("--start", type=Path, help="file of a model of the same preset to go on from")
     parser.add_argument("--rows", type=int, help="first rows alone, for a trial")
     parser.add_argument("--preset", default="deep")
     parser.add_argument("--max-epochs", type=int, default=4)
@@ -125,7 +126,10 @@ def fit(options: argparse.Namespace, points: Any, epochs: int) -> Any:
         device=options.device,
         checkpoint_dir=options.checkpoint,
     )
-    return embedder.fit(points)
+    if options.start is not None:
+        embedder.state_ = DeepInfoMaxEmbedder.load(options.start).state_
+        embedder.set_params(warm_start=True)
+    return embedder.fit(points).set_params(warm_start=False)
 
 
 if __name__ == "__main__":

@@ -137,9 +137,7 @@ def pretrain(
     return Pretraining(state, interrupted)
 
 
-def some_raw_vectors(
-    model: CrystalModel, points: PointSets, valid: NDArray[np.int64], run: Run
-) -> NDArray[np.float32]:
+def some_raw_vectors(model: CrystalModel, points: PointSets, valid: NDArray[np.int64], run: Run) -> NDArray[np.float32]:
     """Vectors as the readout gives them, of as many of the valid crystals as say enough of all."""
     chosen = valid
     if len(valid) > _SEEN:
