@@ -1,7 +1,8 @@
 """Pretrain on the structures of a large table given by path, and write a model: how the larger shipped model was made.
 
     python benchmarks/pretrain_large.py materials_project.parquet --out model.safetensors [--hold-out]
-        [--checkpoint FOLDER] [--start model.safetensors] [--preset deep] [--max-epochs 4] [--batch-pairs 96000] [--device auto] [--jobs 1] [--seconds S]
+        [--checkpoint FOLDER] [--start model.safetensors] [--preset deep] [--max-epochs 4] [--batch-pairs 96000]
+        [--device auto] [--jobs 1] [--seconds S]
 
 ``--hold-out`` leaves out the compositions that judge the model (see `materials_project.py`, which describes the table).
 With ``--seconds`` a first short training measures the rate, and as many epochs are trained as fit, two at least.
