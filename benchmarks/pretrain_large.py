@@ -48,6 +48,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--preset", default="deep")
     parser.add_argument("--max-epochs", type=int, default=4)
     parser.add_argument("--batch-pairs", type=int, default=96_000)
+    parser.add_argument("--learning-rate", type=float, help="the preset's by default")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--jobs", type=int, default=1, help="processes that featurize")
@@ -122,6 +123,7 @@ def fit(options: argparse.Namespace, points: Any, epochs: int) -> Any:
     embedder = DeepInfoMaxEmbedder(
         preset=options.preset,
         max_epochs=epochs,
+        learning_rate=options.learning_rate,
         batch_pairs=options.batch_pairs,
         random_state=options.seed,
         device=options.device,

@@ -36,23 +36,23 @@ WHAT = {
     "materials_project_labels": "the same, gone on with labels: formation energies and PBE band gaps",
 }
 SOURCE = (
-    "Structures: Materials Project, CC BY 4.0, as in the repository of doi 10.26434/chemrxiv-2024-gsk41. A. Jain et al., "
-    "APL Materials 1 (2013) 011002."
+    "Structures: Materials Project, CC BY 4.0, as in the repository of doi 10.26434/chemrxiv-2024-gsk41. A. Jain "
+    "et al., APL Materials 1 (2013) 011002."
 )
 LABELS = (
-    "Labels: formation energies and PBE band gaps of the 2018 release of the Materials Project, CC BY 4.0, as in the MEGNet "
-    "set of the JARVIS leaderboard."
+    "Labels: formation energies and PBE band gaps of the 2018 release of the Materials Project, CC BY 4.0, as in the "
+    "MEGNet set of the JARVIS leaderboard."
 )
 LIMITS = [
-    "Left out of the training were all compositions of the bundled sets and a twentieth of all others, chosen by digest: "
-    "scores are of compositions that it has not seen. Elements and structure types it has seen.",
+    "Left out of the training were all compositions of the bundled sets and a twentieth of all others, chosen by "
+    "digest: scores are of compositions that it has not seen. Elements and structure types it has seen.",
     "The crystals are ordered inorganic compounds computed by density functional theory. Disordered, molecular and "
     "amorphous materials, surfaces and high pressures were not among them.",
     "Vectors of this model cannot be compared with those of another one, nor with those of another file of it.",
 ]
 OPENLY = (
-    "It has learned from computed energies and gaps. Compare it with models that have, such as universal potentials, and "
-    "not with those that learn from structures alone."
+    "It has learned from computed energies and gaps. Compare it with models that have, such as universal potentials, "
+    "and not with those that learn from structures alone."
 )
 
 

@@ -21,12 +21,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 from materials_project import composition_keys, held_out, read_labels, read_structures
-from skdim.pretrained._models import MODELS
 
 from skdim import DeepInfoMaxEmbedder, datasets
 from skdim._files import replacing
 from skdim.evaluation import choose_regressor, label_efficiency, magpie_statistics
-from skdim.pretrained import load_pretrained
+from skdim.pretrained import MODELS, load_pretrained
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -143,8 +143,8 @@ class CrystalModel(nn.Module):
         """States (S, w) of the deep encoder after each hop."""
         encoder = self.deep.encoder  # type: ignore[union-attr]
         # What a site is before it has heard of others is a function of its features, which are read themselves.
-        _, *states = encoder(batch, self.features(batch), encoder.near(batch, batch.distance))
-        return states
+        states: list[torch.Tensor] = encoder(batch, self.features(batch), encoder.near(batch, batch.distance))
+        return states[1:]
 
     def forward(self, batch: Batch, noise: Noise | None = None) -> Any:
         """Return the losses when given noise, else the crystal vectors.
