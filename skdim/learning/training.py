@@ -16,6 +16,7 @@ from torch import nn
 from skdim.exceptions import InputError
 from skdim.learning.callbacks import EndOfTraining, KeepBest, LearningRate, ShowProgress, history_rows
 from skdim.learning.distributed import AcrossProcesses, make_accelerator, place_among_processes
+from skdim.learning.epochtasks import EpochTasks
 from skdim.learning.loader import CrystalDataset, crystal_loader
 from skdim.network.noise import Noise
 
@@ -226,6 +227,7 @@ def _net(
     place = {f"iterator_{part}__{name}": getattr(run, name) for part in _LOADERS for name in ("rank", "processes")}
     place["iterator_train__workers"] = _workers(run.device)
     watching = {"rate": LearningRate, "keep_best": KeepBest, "progress": ShowProgress}
+    watches: list[tuple[str, Any]] = [(name, watch(config, run)) for name, watch in watching.items()]
     net: InfoMaxNet = kind(
         module,
         config=config,
@@ -242,7 +244,8 @@ def _net(
         iterator_valid=crystal_loader,
         iterator_valid__budget=config.batch_pairs,
         train_split=None if held_out is None else predefined_split(held_out),
-        callbacks=[(name, watch(config, run)) for name, watch in watching.items()],
+        # First, for what ends a training is not seen by those behind.
+        callbacks=[("tasks", EpochTasks(run.tasks)), *watches],
         callbacks__print_log=None,
         device=run.device,
         verbose=0,
