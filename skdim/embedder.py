@@ -12,6 +12,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
+from skdim._doclink import DocumentationLink
 from skdim._fittasks import CallbackSupportMixin, fit_tasks, with_callbacks
 from skdim._parameters import N_JOBS, ON_ERROR, VERBOSE, check, check_parameters, integer, optional, seed_of
 from skdim.crystals.rows import keep_labels
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from skdim.points.pointsets import PointSets
 
 
-class DeepInfoMaxEmbedder(CallbackSupportMixin, TransformerMixin, BaseEstimator):
+class DeepInfoMaxEmbedder(DocumentationLink, CallbackSupportMixin, TransformerMixin, BaseEstimator):
     """Vectors of crystals from a Site-Net encoder pretrained by Deep InfoMax.
 
     ``fit`` needs structures only: it maximises the mutual information between parts of a crystal [1]_ [2]_.

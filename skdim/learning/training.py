@@ -14,9 +14,8 @@ from skorch.helper import predefined_split
 from torch import nn
 
 from skdim.exceptions import InputError
-from skdim.learning.callbacks import EndOfTraining, KeepBest, LearningRate, ShowProgress, history_rows
+from skdim.learning.callbacks import EndOfTraining, KeepBest, LearningRate, ShowProgress, TellTasks, history_rows
 from skdim.learning.distributed import AcrossProcesses, make_accelerator, place_among_processes
-from skdim.learning.epochtasks import EpochTasks
 from skdim.learning.loader import CrystalDataset, crystal_loader
 from skdim.network.noise import Noise
 
@@ -226,8 +225,8 @@ def _net(
     """The net of one training."""
     place = {f"iterator_{part}__{name}": getattr(run, name) for part in _LOADERS for name in ("rank", "processes")}
     place["iterator_train__workers"] = _workers(run.device)
-    watching = {"rate": LearningRate, "keep_best": KeepBest, "progress": ShowProgress}
-    watches: list[tuple[str, Any]] = [(name, watch(config, run)) for name, watch in watching.items()]
+    # The first one hears of every epoch: those behind KeepBest do not hear of the end of the last.
+    watching = {"tasks": TellTasks, "rate": LearningRate, "keep_best": KeepBest, "progress": ShowProgress}
     net: InfoMaxNet = kind(
         module,
         config=config,
@@ -244,8 +243,7 @@ def _net(
         iterator_valid=crystal_loader,
         iterator_valid__budget=config.batch_pairs,
         train_split=None if held_out is None else predefined_split(held_out),
-        # First, for what ends a training is not seen by those behind.
-        callbacks=[("tasks", EpochTasks(run.tasks)), *watches],
+        callbacks=[(name, watch(config, run)) for name, watch in watching.items()],
         callbacks__print_log=None,
         device=run.device,
         verbose=0,
