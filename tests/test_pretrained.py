@@ -89,5 +89,5 @@ def test_a_file_that_was_changed_is_refused(tmp_path: Path, monkeypatch: pytest.
 
 def test_unknown_models_are_refused() -> None:
     for ask in (load_pretrained, pretrained_card):
-        with pytest.raises(ValueError, match="name must be 'default', .* got 'paper'"):
+        with pytest.raises(ValueError, match=r"name must be 'default'.* got 'paper'"):
             ask("paper")
