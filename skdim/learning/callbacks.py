@@ -22,7 +22,7 @@ from skorch.callbacks import Callback
 
 from skdim._progress import Progress
 from skdim.learning.checkpoints import TrainingState
-from skdim.learning.config import Run, TrainingConfig
+from skdim.learning.presets import Run, TrainingConfig
 
 _DIVERGED = 1_000.0
 """A lowest loss that is so many times that of the first step (or of 1, if that is more) is no training."""

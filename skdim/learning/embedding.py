@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 PAIRS = {"narrow": 120_000, "wide": 16_000}
 # Most crystals in a batch, about: their vectors are large where their point sets are small.
 _CRYSTALS = 2048
+M = TypeVar("M", bound=torch.nn.Module)
 
 
 @dataclass(frozen=True)
@@ -166,3 +167,50 @@ def check_same_kind(state: EmbedderState, points: PointSets) -> None:
     for name, want, got in zip(("site features", "interaction features", "settings"), trained, given, strict=True):
         if want != got:
             raise InputError(f"the point sets have {name} {got}; this embedder was trained on {want}.")
+
+
+def resolve_device(device: Any) -> str:
+    """Resolve "auto", and refuse what torch cannot use here.
+
+    Parameters
+    ----------
+    device : str
+        "auto" is a GPU if torch finds one, else the processor.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    ValueError
+        If torch has no such device here.
+    """
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=device if isinstance(device, str) else "")
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        # AssertionError: what a build of torch without CUDA raises.
+        raise InputError(f"device must be 'auto' or a torch device that is present here, got {device!r}.") from error
+    return str(device)
+
+
+def on_device(module: M, device: str) -> M:
+    """Move a module to a device, if it is not there.
+
+    Parameters
+    ----------
+    module : Module
+        With at least one parameter.
+    device : str
+        What `resolve_device` gave.
+
+    Returns
+    -------
+    Module
+        The same.
+    """
+    # To move a module that is there already looks at every weight, which shows in the time of a small batch.
+    there = next(module.parameters()).device == torch.device(device)
+    return module if there else module.to(device)

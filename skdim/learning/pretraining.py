@@ -10,9 +10,8 @@ import torch
 
 from skdim.exceptions import InputError
 from skdim.learning.checkpoints import Checkpoint, fingerprint
-from skdim.learning.config import Run
 from skdim.learning.embedding import raw_vectors, standardise_in_place
-from skdim.learning.presets import Preset, model_config
+from skdim.learning.presets import Preset, Run, model_config
 from skdim.learning.seeding import drawing_from
 from skdim.learning.states import EmbedderState, FeaturizerSettings, TrainingRecord, weights_of, with_weights
 from skdim.network.model import CrystalModel, SiteStatistics

@@ -1,4 +1,4 @@
-"""Training through skorch: pretraining without targets, and supervised training; the module that knows skorch."""
+"""Training through skorch, with targets and without, in one process or in those of a launcher."""
 
 from __future__ import annotations
 
@@ -15,14 +15,13 @@ from torch import nn
 
 from skdim.exceptions import InputError
 from skdim.learning.callbacks import EndOfTraining, KeepBest, LearningRate, ShowProgress, history_rows
-from skdim.learning.distributed import AcrossProcesses, make_accelerator, place_among_processes
 from skdim.learning.loader import CrystalDataset, crystal_loader
 from skdim.network.noise import Noise
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from skdim.learning.config import Run, TrainingConfig
+    from skdim.learning.presets import Run, TrainingConfig
     from skdim.learning.states import Epoch
     from skdim.network.batches import Batch
     from skdim.network.model import CrystalModel
@@ -30,6 +29,8 @@ if TYPE_CHECKING:
 
 _LOADERS = ("train", "valid")
 _MOST_WORKERS = 6
+# What every launcher of torch sets: torchrun, and accelerate launch through it.
+_LAUNCHED = ("RANK", "WORLD_SIZE", "MASTER_ADDR")
 
 
 class Outcome(NamedTuple):
@@ -93,8 +94,61 @@ class InfoMaxNet(NeuralNet):
         return keeper
 
 
-class DistributedNet(AcrossProcesses, InfoMaxNet):
-    """The same loop in one of several processes that train together."""
+class DistributedNet(InfoMaxNet):
+    """The same loop in one of several processes that train together.
+
+    A global batch is cut into one share a process. Each process backpropagates its own share, and the gradients are
+    averaged (Hugging Face Accelerate, torch's DistributedDataParallel), weighted so that they are those of the batch.
+    """
+
+    optimizer_: Any
+
+    def __init__(self, *args: Any, accelerator: Any, **kwargs: Any) -> None:
+        self.accelerator = accelerator
+        super().__init__(*args, **kwargs)
+
+    def initialize(self) -> Any:
+        """Initialize the net, and let Accelerate wrap module and optimiser."""
+        super().initialize()
+        # Beside the module, whose weights are read and written without a wrapper; for skorch it is no second module.
+        self.__dict__["wrapped_"] = self.accelerator.prepare(self.module_)
+        self.optimizer_ = self.accelerator.prepare(self.optimizer_)
+        return self
+
+    def infer(self, x: Any, **fit_params: Any) -> Any:
+        """Return the losses of this process's share of a batch."""
+        # The wrapper ties the processes together, and in validation they do not take the same number of steps.
+        module = self.wrapped_ if torch.is_grad_enabled() else self.module_
+        return module(x.to(self.device), self.noise_)
+
+    def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
+        """Backpropagate the share's mean loss times the share: averaged over the processes that is the batch's."""
+        self._set_training(True)
+        with self.accelerator.autocast():
+            losses = self.infer(batch[0], **fit_params)
+            loss = self.get_loss(losses, batch[1], training=True)
+        own = torch.tensor(float(len(batch[0])), device=self.device)
+        share = own / self.accelerator.reduce(own, "mean")
+        self.accelerator.backward(loss * share)
+        return {"loss": loss, "y_pred": losses}
+
+    def _step_optimizer(self, step_fn: Any) -> None:
+        """Compute gradients, then step: with mixed precision the optimiser takes no closure."""
+        step_fn()
+        self.optimizer_.step()
+
+    def run_single_epoch(self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any) -> None:
+        """Run an epoch; its loss is the mean over the crystals of all processes, the same number in each."""
+        super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
+        if iterator is None:  # nothing is held out
+            return
+        names = (f"{prefix}_loss", f"{prefix}_batch_size")
+        rows = [[row.pop(name, 0.0) for name in names] for row in self.history[-1]["batches"]]
+        sums = [sum(loss * size for loss, size in rows), sum(size for _, size in rows)]
+        total = self.accelerator.reduce(torch.tensor(sums, dtype=torch.float64, device=self.device), "sum")
+        self.history.new_batch()
+        for name, value in zip(names, (float(total[0] / total[1]), int(total[1])), strict=True):
+            self.history.record_batch(name, value)
 
 
 class SupervisedNet(InfoMaxNet):
@@ -199,6 +253,43 @@ def _pretraining_net(
     accelerator = make_accelerator(run.device)
     run = replace(run, rank=rank, processes=processes, device=str(accelerator.device))
     return _net(DistributedNet, model, SumOfLosses(), config, run, held_out, accelerator=accelerator)
+
+
+def place_among_processes() -> tuple[int, int]:
+    """Return which process this is, and how many a launcher has started; 0 and 1 without a launcher."""
+    if not all(name in os.environ for name in _LAUNCHED):
+        return 0, 1
+    return int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+
+
+def make_accelerator(device: str) -> Any:
+    """Make the Accelerator of this process.
+
+    Parameters
+    ----------
+    device : str
+        "cpu" keeps it off the GPUs; else it takes the one that the launcher gave this process.
+
+    Returns
+    -------
+    accelerate.Accelerator
+
+    Raises
+    ------
+    ImportError
+        If Accelerate is not installed.
+    """
+    try:
+        from accelerate import Accelerator
+        from accelerate.utils import DistributedDataParallelKwargs
+    except ImportError as error:
+        raise ImportError(
+            "RANK, WORLD_SIZE and MASTER_ADDR are set, as by a launcher of several processes: to pretrain in them "
+            "accelerate is needed (pip install 'skdim-crystals[accelerate]'). Unset them to train in this process"
+        ) from error
+    # Parts of the default model are not trained.
+    options = DistributedDataParallelKwargs(find_unused_parameters=True)
+    return Accelerator(cpu=device == "cpu", kwargs_handlers=[options])
 
 
 def _split(n: int, seed: int, fraction: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -28,8 +28,8 @@ from skdim.network.layers import Perceptron
 from skdim.network.segments import segment_softmax
 
 if TYPE_CHECKING:
-    from skdim.network.architecture import EncoderConfig
     from skdim.network.batches import Batch
+    from skdim.network.config import EncoderConfig
 
 # A logit this far below the others is shut; further below, single precision would round the ones it is added to.
 _CLOSED = 100.0

@@ -20,8 +20,7 @@ from skdim._files import digest
 from skdim.crystals.crystal import Crystal
 from skdim.points.assembly import PointSetConfig
 from skdim.points.features import ElementTable, SiteFeaturizer
-from skdim.points.pointsets import PointSets
-from skdim.points.ragged import offsets_from_lengths
+from skdim.points.pointsets import PointSets, offsets_from_lengths
 from skdim.points.sitetypes import N_ATOMIC_NUMBERS, SiteTypes
 
 # To be raised when the same crystal and settings give another point set, or entries another layout.

@@ -15,9 +15,8 @@ from pymatgen.core import Lattice, Structure
 
 from skdim import CrystalPointSetTransformer, DeepInfoMaxEmbedder, PointSets
 from skdim.learning.callbacks import ShowProgress, one_cycle
-from skdim.learning.config import Run, TrainingConfig
 from skdim.learning.loader import PairBudgetSampler
-from skdim.learning.presets import model_config, resolve_preset
+from skdim.learning.presets import Run, TrainingConfig, model_config, resolve_preset
 from skdim.learning.pretraining import site_statistics
 from skdim.learning.training import train
 from skdim.network.model import CrystalModel
