@@ -24,7 +24,7 @@ from skdim.crystals.rows import as_structures
 from skdim.crystals.structures import try_structure
 from skdim.embedder import DeepInfoMaxEmbedder
 from skdim.exceptions import InputError, StructureError, describe_failures
-from skdim.points.features import ElementTable, resolve_site_features
+from skdim.points.features import resolve_site_features
 from skdim.points.featurizer import CrystalPointSetTransformer
 
 _CHUNK = 2048  # crystals whose point sets are in memory at once
@@ -186,10 +186,8 @@ class EmbeddingFeaturizer(BaseFeaturizer):
         """
         points = self._used().featurizer_ if self._is_ready() else CrystalPointSetTransformer()
         features = resolve_site_features(points.site_features)
-        accepted = (
-            frozenset(np.flatnonzero(features.supported).tolist()) if isinstance(features, ElementTable) else None
-        )
-        return try_structure(structure, max_sites=points.max_sites, max_atomic_number=accepted)[0] is not None
+        _, reason = try_structure(structure, max_sites=points.max_sites, max_atomic_number=features.atomic_numbers)
+        return reason is None
 
     def feature_labels(self) -> list[str]:
         """Name the features.

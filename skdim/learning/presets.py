@@ -175,23 +175,11 @@ def resolve_preset(
     ----------
     name : str
         One of `PRESETS`.
-    encoder_params : mapping or None
-        Fields of `EncoderConfig`.
-    objective_params : mapping or None
-        Fields of `ObjectiveConfig`; "global" may be written for its field ``global_``.
-    training : mapping or None
-        Fields of `TrainingConfig`; those that are None stay the preset's.
+    encoder_params, objective_params, training : mapping or None
+        Fields of `EncoderConfig`, of `ObjectiveConfig` ("global" may be written for ``global_``) and of
+        `TrainingConfig`, where None stays the preset's.
     **model : object
         The preset's readout, negatives and kl_weight; None stays the preset's.
-
-    Returns
-    -------
-    Preset
-
-    Raises
-    ------
-    ValueError
-        If a name is unknown or a value cannot be used.
 
     Examples
     --------

@@ -38,18 +38,10 @@ class Pretraining(NamedTuple):
 
 
 def site_statistics(points: PointSets) -> SiteStatistics:
-    """Mean and deviation of the site features, the elements' shares; each crystal counts the same.
+    """Mean and deviation of the site features, the elements' shares; each valid crystal counts the same.
 
-    Parameters
-    ----------
-    points : PointSets
-        At least one crystal that is valid; the others do not count. They are read in blocks, so that sets larger
-        than memory do.
-
-    Returns
-    -------
-    SiteStatistics
-        Weighted by multiplicity and occupancy; the scale of a feature that does not vary is one.
+    Sites are weighted by multiplicity and occupancy; the scale of a feature that does not vary is one. Crystals are
+    read in blocks, so that sets larger than memory do.
     """
     by_site_type = np.zeros(len(points.site_types))
     for start in range(0, len(points), _BLOCK):
@@ -86,8 +78,7 @@ def pretrain(
     Parameters
     ----------
     points : PointSets
-        The crystals, at least one of them valid; the others are left out. They may be larger than memory, see
-        `PointSets.load`.
+        The crystals, at least one of them valid. They may be larger than memory, see `PointSets.load`.
     preset : Preset
         All choices.
     run : Run
@@ -100,10 +91,6 @@ def pretrain(
         Weights to go on from.
     checkpoint : Path or None
         File of the training's checkpoint.
-
-    Returns
-    -------
-    Pretraining
     """
     valid = np.flatnonzero(points.valid)
     model = _initialised(points, preset, run.seed, embedding_dim, start)
@@ -118,13 +105,16 @@ def pretrain(
 
         history, interrupted = train(model, points, preset.training, run, valid)
         record = replace(record, history=tuple(history))
-    raw = _all_raw(model.to(run.device).eval(), points, _some(valid, run.seed), run.device, len(columns))
-    center, scale = _moments(raw)
+    seen = valid
+    if len(valid) > _SEEN:
+        seen = np.sort(np.random.default_rng(run.seed).choice(valid, _SEEN, replace=False))
+    raw = _all_raw(model.to(run.device).eval(), points, seen, run.device, len(columns))
+    center, scale = _center_and_scale(raw)
     state = EmbedderState(
         config=model.config,
         weights=weights_of(model),
-        center=center.astype(np.float32),
-        scale=_bounded_below(scale, center).astype(np.float32),
+        center=center,
+        scale=scale,
         columns=columns,
         settings=dict(points.settings),
         featurizer=featurizer,
@@ -147,19 +137,16 @@ def _all_raw(
     return raw
 
 
-def _moments(raw: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and standard deviation of each column, in double precision without a copy of the rows in it."""
+def _center_and_scale(raw: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean of each column and the deviation to divide it by."""
+    # In double precision without a copy of the rows in it.
     center, squares = raw.mean(0, dtype=np.float64), np.zeros(raw.shape[1])
     for start in range(0, len(raw), 1024):
         squares += ((raw[start : start + 1024] - center) ** 2).sum(0)
-    return center, np.sqrt(squares / len(raw))
-
-
-def _some(crystals: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
-    """As many crystals as say enough of all."""
-    if len(crystals) <= _SEEN:
-        return crystals
-    return np.sort(np.random.default_rng(seed).choice(crystals, _SEEN, replace=False))
+    scale = np.sqrt(squares / len(raw))
+    # What only rounding moves says nothing and must not be magnified to deviations.
+    scale = np.maximum(scale, 0.01 * np.hypot(scale, center))
+    return center.astype(np.float32), np.where(scale < 1e-4, 1.0, scale).astype(np.float32)
 
 
 def _initialised(
@@ -187,12 +174,6 @@ def _check_dimension(embedding_dim: int | None, n_crystals: int, n_columns: int)
             f"embedding_dim must be an integer from 1 to {most}, with {n_crystals} crystals and the {n_columns} "
             f"columns of the readout, got {embedding_dim}."
         )
-
-
-def _bounded_below(scale: NDArray[np.float64], center: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Deviations to divide by: what only rounding moves says nothing and must not be magnified to deviations."""
-    scale = np.maximum(scale, 0.01 * np.hypot(scale, center))
-    return np.where(scale < 1e-4, 1.0, scale)
 
 
 def _shortened(state: EmbedderState, vectors: NDArray[np.float32], embedding_dim: int) -> EmbedderState:

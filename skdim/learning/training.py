@@ -172,12 +172,12 @@ def train(
     run: Run,
     crystals: NDArray[np.int64] | None = None,
 ) -> Outcome:
-    """Train a model in place.
+    """Train a model in place; it ends with the weights of the epoch with the lowest held-out loss.
 
     Parameters
     ----------
     model : CrystalModel
-        Ends with the weights of the epoch with the lowest held-out loss.
+        To be trained.
     points : PointSets
         Where the crystals are.
     config : TrainingConfig
@@ -186,10 +186,6 @@ def train(
         Seed, device, checkpoint and progress bar.
     crystals : ndarray of int64 or None
         Those to use, at least two, all valid; None takes all.
-
-    Returns
-    -------
-    Outcome
     """
     crystals = np.arange(len(points)) if crystals is None else crystals
     learned, held_out = _split(len(crystals), run.seed, config.validation_fraction)
@@ -215,16 +211,10 @@ def train_supervised(
         included; without held-out crystals, with those of the lowest training loss.
     criterion : Module
         Loss of predictions and a pair of targets (B, T) and weights (B,).
-    config : TrainingConfig
-        How to train; what is held out is given.
-    run : Run
-        Seed, device, checkpoint and progress bar.
+    config, run : TrainingConfig, Run
+        As for `train`; what is held out is given.
     learned, held_out : CrystalDataset
         Crystals with targets.
-
-    Returns
-    -------
-    Outcome
     """
     net: Any = _net(SupervisedNet, module, criterion, config, run, held_out).initialize()
     if held_out is not None:
@@ -263,22 +253,7 @@ def place_among_processes() -> tuple[int, int]:
 
 
 def make_accelerator(device: str) -> Any:
-    """Make the Accelerator of this process.
-
-    Parameters
-    ----------
-    device : str
-        "cpu" keeps it off the GPUs; else it takes the one that the launcher gave this process.
-
-    Returns
-    -------
-    accelerate.Accelerator
-
-    Raises
-    ------
-    ImportError
-        If Accelerate is not installed.
-    """
+    """Make the Accelerator of this process: off the GPUs for "cpu", else on the one that the launcher gave it."""
     try:
         from accelerate import Accelerator
         from accelerate.utils import DistributedDataParallelKwargs

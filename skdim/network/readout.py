@@ -24,17 +24,7 @@ _DENSITIES = {"per_volume": 3, "per_length": 1}
 
 
 def part_columns(config: ModelConfig) -> dict[str, tuple[str, ...]]:
-    """Names of the columns of each part of a site, in the order in which they are pooled.
-
-    Parameters
-    ----------
-    config : ModelConfig
-        Of a model that reads moments.
-
-    Returns
-    -------
-    dict of str to tuple of str
-    """
+    """Names of the columns of each part of a site, in the order in which they are pooled."""
     encoder = config.encoder
     widths = {"density": encoder.heads, "environment": encoder.blocks * encoder.width}
     if config.context_encoder is not None:
@@ -46,15 +36,6 @@ def part_columns(config: ModelConfig) -> dict[str, tuple[str, ...]]:
 
 def column_names(config: ModelConfig) -> list[str]:
     """Names of the columns of a model's vectors, before a projection.
-
-    Parameters
-    ----------
-    config : ModelConfig
-        Of the model.
-
-    Returns
-    -------
-    list of str
 
     Examples
     --------
@@ -94,7 +75,8 @@ def pool_sites(batch: Batch, parts: Mapping[str, torch.Tensor], config: ModelCon
     sites, weight = runs_of(batch.crystal, len(batch)), batch.site_weight
     few = torch.cat([values for part, values in parts.items() if part in _ALL_MOMENTS], 1)
     wide = [values for part, values in parts.items() if part not in _ALL_MOMENTS]
-    polarity = parts["raw"][:, _polar_column(config)]
+    # What tells electropositive from electronegative sites; without electronegativity the first feature.
+    polarity = parts["raw"][:, config.feature_names.index(_POLAR) if _POLAR in config.feature_names else 0]
     return torch.cat(
         [
             *weighted_moments(few, weight, sites),
@@ -103,11 +85,6 @@ def pool_sites(batch: Batch, parts: Mapping[str, torch.Tensor], config: ModelCon
         ],
         1,
     )
-
-
-def _polar_column(config: ModelConfig) -> int:
-    """Site feature that tells electropositive from electronegative sites; without electronegativity the first."""
-    return config.feature_names.index(_POLAR) if _POLAR in config.feature_names else 0
 
 
 def _spacings(config: ModelConfig) -> dict[str, tuple[int, float]]:
