@@ -20,6 +20,7 @@ INTERACTION_FEATURES = ("distance", "log_coulomb", "radius_ratio")
 
 _BOHR = 0.529177210903  # Angstrom
 _LOG_COULOMB_CLIP = 10.0
+_DIGITS = 6  # that count, so that sites alike by symmetry share a site type in spite of rounding errors
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +117,7 @@ def site_types_from_species(species: Sequence[Sequence[tuple[int, float]]], tabl
 
 
 def site_types_from_sites(
-    species: Sequence[Sequence[tuple[int, float]]], values: NDArray[np.float64], digits: int = 6
+    species: Sequence[Sequence[tuple[int, float]]], values: NDArray[np.float64]
 ) -> tuple[SiteTypes, NDArray[np.int32]]:
     """Make the table of site types of sites that have features of their own.
 
@@ -126,8 +127,6 @@ def site_types_from_sites(
         Atomic numbers and occupancies of each of the n sites.
     values : ndarray of float64, shape (n, F)
         From `SiteFeaturizer.describe`.
-    digits : int, default=6
-        Significant digits that are kept, so that sites alike by symmetry share a site type in spite of rounding errors.
 
     Returns
     -------
@@ -138,7 +137,7 @@ def site_types_from_sites(
     """
     fractions = _occupancies(species)
     magnitude = np.floor(np.log10(np.where(values == 0, 1, np.abs(values))))
-    scale = 10.0 ** (digits - 1 - magnitude)
+    scale = 10.0 ** (_DIGITS - 1 - magnitude)
     features = np.column_stack([np.rint(values * scale) / scale, fractions.sum(axis=1)]) + 0.0
     rows = np.column_stack([features, fractions])
     _, first, inverse = np.unique(rows, axis=0, return_index=True, return_inverse=True)

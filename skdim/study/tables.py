@@ -31,8 +31,6 @@ def error_table(
     recording: Recording,
     task: str,
     regressors: Sequence[str] | None = None,
-    *,
-    features: Sequence[str] | None = None,
     digits: int = 3,
 ) -> Table:
     """Put means and standard errors side by side, a column for each number of labels; the lowest of each is bold.
@@ -43,8 +41,8 @@ def error_table(
         Of the study.
     task : str
         One of its tasks.
-    regressors, features : sequence of str, optional
-        What to show, the regressor "best" where it is wanted; by default all.
+    regressors : sequence of str, optional
+        What to show, "best" where it is wanted; by default all.
     digits : int, default=3
         After the decimal point.
 
@@ -55,8 +53,7 @@ def error_table(
     """
     summary = summarise(with_best(recording, task))
     shown = list(dict.fromkeys([BEST, *summary["regressor"]])) if regressors is None else list(regressors)
-    wanted = [*recording.features, NO_FEATURES] if features is None else list(features)
-    summary = summary[summary["regressor"].isin(shown) & summary["features"].isin(wanted)]
+    summary = summary[summary["regressor"].isin(shown)]
     order = {name: k for k, name in enumerate([*recording.features, NO_FEATURES])}
     pairs = sorted(
         set(zip(summary["regressor"], summary["features"], strict=True)), key=lambda p: (shown.index(p[0]), order[p[1]])
