@@ -13,7 +13,8 @@ from pymatgen.core.structure import IStructure
 from skdim._allocator import keep_freed_memory
 from skdim.crystals.structures import Crystal, source_of, try_crystal
 from skdim.points.assembly import PointSetConfig, assemble
-from skdim.points.features import ElementTable, SiteFeaturizer, site_types_from_sites, site_types_from_species
+from skdim.points.elements import ElementTable
+from skdim.points.features import SiteFeaturizer, site_types_from_sites, site_types_from_species
 from skdim.points.neighbors import Cell
 from skdim.points.pointsets import PointSets
 from skdim.points.sitetypes import N_ATOMIC_NUMBERS, SiteTypes

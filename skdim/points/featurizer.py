@@ -19,7 +19,8 @@ from skdim.crystals.structures import told_notes
 from skdim.exceptions import StructureError, describe_failures
 from skdim.points.assembly import PointSetConfig
 from skdim.points.chunks import Work, featurize, no_crystals, prepare, sends_arrays
-from skdim.points.features import ElementTable, SiteFeaturizer, check_interaction_features, resolve_site_features
+from skdim.points.elements import ElementTable
+from skdim.points.features import SiteFeaturizer, check_interaction_features, resolve_site_features
 from skdim.points.pointcache import open_cache
 from skdim.points.pointsets import PointSets
 
