@@ -19,8 +19,8 @@ from skdim.learning.checkpoints import checkpoint_file
 from skdim.learning.embedding import Encoder, on_device, resolve_device, run_with
 from skdim.learning.presets import Preset, Run, resolve_preset
 from skdim.learning.pretraining import pretrain
-from skdim.learning.statefile import plain_parameters, read_state, write_state
-from skdim.learning.states import EmbedderState, FeaturizerSettings, RegressorState
+from skdim.learning.statefile import read_state, write_state
+from skdim.learning.states import EmbedderState, FeaturizerSettings, RegressorState, plain_parameters
 from skdim.network.threads import use_one_thread_after_fork
 from skdim.points.featurizer import CrystalPointSetTransformer
 

@@ -37,7 +37,7 @@ from skdim.learning.finetuning import FineTuning, LabelledPoints, build_members,
 from skdim.learning.presets import Run, TrainingConfig, resolve_preset
 from skdim.learning.pretraining import pretrain
 from skdim.learning.regression import FREEZE, LOSSES, RegressionModel
-from skdim.learning.statefile import plain_parameters, read_state, write_state
+from skdim.learning.statefile import read_state, write_state
 from skdim.learning.states import (
     EmbedderState,
     Epoch,
@@ -46,6 +46,7 @@ from skdim.learning.states import (
     RegressorState,
     TargetScale,
     TrainingRecord,
+    plain_parameters,
 )
 from skdim.points.featurizer import CrystalPointSetTransformer
 from skdim.points.pointsets import PointSets

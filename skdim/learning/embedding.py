@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from sklearn.base import clone
 
-from skdim._allocator import keep_freed_memory
+from skdim._workers import keep_freed_memory
 from skdim.exceptions import InputError
 from skdim.learning.states import BOUND
 from skdim.network.batches import collate, pair_budget_batches

@@ -14,7 +14,6 @@ import math
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, fields
-from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ import skdim
 from skdim.exceptions import InputError, ModelFileError
 from skdim.learning.statechecks import check_state
 from skdim.learning.states import (
+    RUN_TIME,
     EmbedderState,
     Epoch,
     FeaturizerSettings,
@@ -35,7 +35,6 @@ from skdim.learning.states import (
 )
 from skdim.learning.tensorfile import Arrays, Facts, digest_of, read_tensors, under, write_tensors
 from skdim.network.config import ModelConfig
-from skdim.points.featurizer import CrystalPointSetTransformer
 
 FORMAT = 4
 
@@ -73,23 +72,6 @@ def read_state(path: str | os.PathLike[str]) -> EmbedderState | RegressorState:
             f"{os.fspath(path)!r} is not a model saved by skdim, or it is damaged: {type(error).__name__} {error}"
         ) from error
     return state
-
-
-def plain_parameters(estimator: Any) -> dict[str, Any]:
-    """Parameters of an estimator as JSON-able values, without those that say where and how to run.
-
-    A featurizer becomes its settings, an embedder whether there is one, a random state that is no integer None.
-    """
-    params = {name: value for name, value in estimator.get_params(deep=False).items() if name not in RUN_TIME}
-    params["random_state"] = int(params["random_state"]) if isinstance(params["random_state"], Integral) else None
-    for name, value in params.items():
-        if isinstance(value, CrystalPointSetTransformer):
-            params[name] = asdict(FeaturizerSettings.of(value))
-        elif isinstance(value, Mapping):
-            params[name] = dict(value)
-        elif name == "embedder":
-            params[name] = value is not None
-    return params
 
 
 def _header(state: EmbedderState | RegressorState) -> Facts:
@@ -270,8 +252,5 @@ def _without_run_time_choices(parameters: Mapping[str, Any]) -> dict[str, Any]:
         kept["featurizer"] = {f.name: kept["featurizer"][f.name] for f in fields(FeaturizerSettings)}
     return kept
 
-
-RUN_TIME = frozenset({"cache_dir", "checkpoint_dir", "device", "memory", "n_jobs", "verbose"})
-"""Parameters that say where and how to run: they are neither written to a file nor restored from one."""
 
 _UPGRADES: dict[int, Callable[[Facts, Arrays], tuple[Facts, Arrays]]] = {3: _from_3}

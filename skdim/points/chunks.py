@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from pymatgen.core.structure import IStructure
 
-from skdim._allocator import keep_freed_memory
+from skdim._workers import keep_freed_memory
 from skdim.crystals.structures import Crystal, source_of, try_crystal
 from skdim.points.assembly import PointSetConfig, assemble
 from skdim.points.elements import ElementTable
