@@ -82,6 +82,7 @@ def test_global_generators_are_neither_used_nor_touched(random_state: int | None
     assert random.getstate() == before[2]
 
 
+@pytest.mark.slow
 def test_training_learns_what_it_is_asked_to() -> None:
     """In rock salts of sixteen alkali halides: who sees a halogen is one of four metals, and the distance says more."""
     points = CrystalPointSetTransformer().fit_transform([halide(*h) for h in HALIDES])
