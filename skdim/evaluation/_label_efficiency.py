@@ -11,6 +11,7 @@ import numpy as np
 from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from skdim._labels import check_labels
 from skdim.evaluation._features import compute_features, standardise
 from skdim.evaluation._kernel_ridge import mean_distances
 from skdim.evaluation._records import COLUMNS, NO_FEATURES
@@ -188,14 +189,10 @@ def check_feature_names(features: Any) -> None:
 
 def check_targets(name: str, y: Any, test_mask: Any) -> Targets:
     """Check the targets (n,) of a task and its test fold, a mask (n,) that leaves rows on both sides."""
-    targets, mask = np.asarray(y, np.float64), np.asarray(test_mask)
-    if targets.ndim != 1:
-        raise ValueError(f"y must have one target a row, got shape {targets.shape}.")
-    bad = np.flatnonzero(~np.isfinite(targets))
-    if len(bad):
-        raise ValueError(
-            f"y is {targets[bad[0]]} in row {bad[0]} and not finite in {len(bad)} rows; pass the labelled rows only."
-        )
+    labels, mask = check_labels(y), np.asarray(test_mask)
+    if not labels.single:
+        raise ValueError(f"y must have one target a row, got shape {labels.values.shape}.")
+    targets = labels.values[:, 0]
     if mask.dtype != bool or mask.shape != targets.shape:
         raise ValueError(
             f"test_mask must hold booleans in the shape of y, {targets.shape}, got {mask.dtype} of shape {mask.shape}."

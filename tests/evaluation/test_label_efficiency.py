@@ -169,7 +169,7 @@ def test_columns_that_do_not_vary_or_only_in_the_test_fold_are_harmless(task):
         (lambda X, y, m: (X[:, 0], y, m), r"features\['X'\] must have shape .* got \(120,\)"),
         (lambda X, y, m: (np.where(X > 2, np.inf, X), y, m), r"features\['X'\] is infinite in rows"),
         (lambda X, y, m: (X * [np.nan, 1, 1, 1, 1, 1], y, m), r"NaN in every row of the pool in columns \[0\]"),
-        (lambda X, y, m: (X, np.where(np.arange(120) == 7, np.nan, y), m), "y is nan in row 7"),
+        (lambda X, y, m: (X, np.where(np.arange(120) == 7, np.nan, y), m), "y must be finite, got nan at row 7"),
         (lambda X, y, m: (X, np.stack([y, y], 1), m), r"y must have one target a row, got shape \(120, 2\)"),
         (lambda X, y, m: (X, y, m.astype(int)), "test_mask must hold booleans .* got int64"),
         (lambda X, y, m: (X, y, m[:-1]), r"shape \(119,\)"),
