@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from skdim._parameters import FLAG, Accepted, check, check_parameters, choice, integer, number
+from skdim._parameters import FLAG, Accepted, check, check_parameters, choice, integer, number, optional
 from skdim.exceptions import InputError
 from skdim.network.config import FORMER_FIELDS, NEGATIVES, EncoderConfig, ModelConfig, ObjectiveConfig, encoder_config
 
 if TYPE_CHECKING:
+    from skdim._fittasks import FitTasks
     from skdim.learning.checkpoints import Checkpoint
 
 SCHEDULES = ("one_cycle", "constant")
@@ -34,6 +35,8 @@ class TrainingConfig:
         "one_cycle" warms up and cools down over max_epochs; "constant" does neither.
     validation_fraction : float
         Share of the crystals held out.
+    gradient_norm : float or None
+        Gradients longer than this are shortened to it; None leaves them as they are.
     """
 
     max_epochs: int
@@ -44,6 +47,7 @@ class TrainingConfig:
     amsgrad: bool = False
     schedule: str = "one_cycle"
     validation_fraction: float = 0.05
+    gradient_norm: float | None = None
 
     ACCEPTED: ClassVar[dict[str, Accepted]] = {
         "max_epochs": integer(0),
@@ -54,6 +58,7 @@ class TrainingConfig:
         "amsgrad": FLAG,
         "schedule": choice(*SCHEDULES),
         "validation_fraction": number(least=0, below=1),
+        "gradient_norm": optional(number(above=0)),
     }
 
     def __post_init__(self) -> None:
@@ -79,6 +84,8 @@ class Run:
         What to say is going on.
     rank, processes : int
         Which of how many processes this is; the first one alone writes checkpoints and shows progress.
+    tasks : FitTasks or None
+        For scikit-learn's callbacks, where an estimator has any.
     """
 
     seed: int
@@ -88,6 +95,7 @@ class Run:
     title: str = "pretraining"
     rank: int = 0
     processes: int = 1
+    tasks: FitTasks | None = None
 
 
 @dataclass(frozen=True)
@@ -141,7 +149,7 @@ PRESETS = {
         featurizer={},
         encoder=EncoderConfig(hops=3),
         objective=ObjectiveConfig(masked=1.0, noise=1.0),
-        training=TrainingConfig(max_epochs=15, patience=5, batch_pairs=16_000, learning_rate=2e-3),
+        training=TrainingConfig(max_epochs=15, patience=5, batch_pairs=16_000, learning_rate=2e-3, gradient_norm=5.0),
         readout="moments",
     ),
     "paper": Preset(

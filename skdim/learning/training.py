@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import torch
 from skorch import NeuralNet
+from skorch.callbacks import GradientNormClipping
 from skorch.helper import predefined_split
 from torch import nn
 
-from skdim.exceptions import InputError
-from skdim.learning.callbacks import EndOfTraining, KeepBest, LearningRate, ShowProgress, history_rows
+from skdim.exceptions import InputError, ProcessLostError
+from skdim.learning.callbacks import EndOfTraining, KeepBest, LearningRate, ShowProgress, TellTasks, history_rows
 from skdim.learning.loader import CrystalDataset, crystal_loader
 from skdim.network.noise import Noise
 
@@ -114,6 +115,22 @@ class DistributedNet(InfoMaxNet):
         self.__dict__["wrapped_"] = self.accelerator.prepare(self.module_)
         self.optimizer_ = self.accelerator.prepare(self.optimizer_)
         return self
+
+    def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **fit_params: Any) -> Any:
+        """Train; where another process is lost, say what to do."""
+        try:
+            return super().fit_loop(X, y, epochs, **fit_params)
+        except RuntimeError as error:
+            if not (isinstance(error, torch.distributed.DistError) or "gloo" in str(error)):
+                raise
+            kept = self.run.checkpoint
+            cure = "with checkpoint_dir a training that is started again goes on where it was"
+            if kept is not None:
+                cure = f"start all of them again, and the training goes on from {kept.path}"
+            raise ProcessLostError(
+                f"another of the {self.run.processes} processes that train together has ended or cannot be reached "
+                f"(epoch {len(self.history)}): {cure}."
+            ) from error
 
     def infer(self, x: Any, **fit_params: Any) -> Any:
         """Return the losses of this process's share of a batch."""
@@ -291,7 +308,11 @@ def _net(
     """The net of one training."""
     place = {f"iterator_{part}__{name}": getattr(run, name) for part in _LOADERS for name in ("rank", "processes")}
     place["iterator_train__workers"] = _workers(run.device)
-    watching = {"rate": LearningRate, "keep_best": KeepBest, "progress": ShowProgress}
+    # The first one hears of every epoch: those behind KeepBest do not hear of the end of the last.
+    kinds = {"tasks": TellTasks, "rate": LearningRate, "keep_best": KeepBest, "progress": ShowProgress}
+    watching: list[tuple[str, Any]] = [(name, watch(config, run)) for name, watch in kinds.items()]
+    if config.gradient_norm is not None:
+        watching.append(("clipping", GradientNormClipping(config.gradient_norm)))
     net: InfoMaxNet = kind(
         module,
         config=config,
@@ -308,7 +329,7 @@ def _net(
         iterator_valid=crystal_loader,
         iterator_valid__budget=config.batch_pairs,
         train_split=None if held_out is None else predefined_split(held_out),
-        callbacks=[(name, watch(config, run)) for name, watch in watching.items()],
+        callbacks=watching,
         callbacks__print_log=None,
         device=run.device,
         verbose=0,

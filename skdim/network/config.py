@@ -66,7 +66,7 @@ class EncoderConfig:
     difference: bool = True
     activation: str = "silu"
     hops: int = 0
-    hop_width: int = 128
+    hop_width: int = 96
     reach: float = 6.5
 
     ACCEPTED: ClassVar[dict[str, Accepted]] = {
@@ -239,6 +239,9 @@ class ModelConfig:
         Weight of the divergence of environments and vectors from the unit Gaussian.
     local_dim, global_dim : int
         Widths of the environment and crystal vectors that the local and global objectives use.
+    property_width : int
+        Width of the hidden layer over a whole crystal that was learned from labels of other crystals, and is read in
+        place of the hops' own columns, see `skdim.network.properties`; 0 where no labels were used.
     """
 
     feature_names: tuple[str, ...]
@@ -251,6 +254,7 @@ class ModelConfig:
     kl_weight: float = 0.1
     local_dim: int = 32
     global_dim: int = 64
+    property_width: int = 0
 
     def __post_init__(self) -> None:
         """Refuse combinations that cannot work."""
@@ -269,6 +273,9 @@ class ModelConfig:
                 f"objective_params gives masked={self.objective.masked} and noise={self.objective.noise}, which the "
                 "deep encoder learns: give encoder_params={'hops': 3} with them, or preset='deep'."
             )
+        check("property_width", self.property_width, integer(0))
+        if self.property_width and not self.encoder.hops:
+            raise InputError(f"property_width={self.property_width} needs hops, which it reads.")
         if self.encoder.hops and self.readout != "moments":
             raise InputError(f"hops={self.encoder.hops} needs readout='moments', got {self.readout!r}.")
 
