@@ -101,7 +101,7 @@ class ElementTable:
         """Names of the columns of site types made with this table: those of the table, then "occupancy"."""
         return (*self.names, "occupancy")
 
-    @property
+    @functools.cached_property
     def atomic_numbers(self) -> frozenset[int]:
         """Elements that the tables know."""
         return frozenset(np.flatnonzero(~np.isnan(self.values).any(axis=1)).tolist())
