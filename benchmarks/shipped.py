@@ -7,7 +7,7 @@ Tasks: formation energies, band gaps and bulk moduli of the bundled sets, on the
 energies and gaps, metals included, of the compositions of the large set that no model has learned from, half of which
 give the labels and half the test fold (see `materials_project.py`). Every feature set is treated alike: columns
 standardised on the training fold, ridge and Laplacian kernel ridge, the better of the two chosen by cross-validation
-on the given labels. ``--models`` takes names of shipped models and files of others. SevenNet-0 on the same draws of the
+on the given labels. ``--models`` takes names of shipped models, and NAME=FILE for those to be shipped. SevenNet-0 on the same draws of the
 bundled tasks comes from the record in ``benchmarks/rivals``.
 """
 
@@ -58,11 +58,11 @@ def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--table", type=Path, help="parquet file of the large set")
-    parser.add_argument("--models", nargs="+", default=list(MODELS), help="names or files")
+    parser.add_argument("--models", nargs="+", default=list(MODELS), help="names, or NAME=FILE")
     parser.add_argument("--repeats", type=int, default=20, help="draws of labels (default: 20)")
     parser.add_argument("--out", type=Path, default=_HERE / "shipped", help="folder of the record and its table")
     options = parser.parse_args()
-    embedders = {name: load(name) for name in options.models}
+    embedders = dict(map(load, options.models))
     found = [measured(task, embedders, options.repeats) for task in tasks(options.table)]
     records = pd.concat([*found, *of_sevennet(pd.concat(found))], ignore_index=True)
     options.out.mkdir(parents=True, exist_ok=True)
@@ -73,9 +73,10 @@ def main() -> None:
         draft.write_text(table + "\n", encoding="utf-8")
 
 
-def load(name: str) -> DeepInfoMaxEmbedder:
-    """A shipped model, or that of a file."""
-    return load_pretrained(name) if name in MODELS else DeepInfoMaxEmbedder.load(name)
+def load(model: str) -> tuple[str, DeepInfoMaxEmbedder]:
+    """A shipped model, or one to be shipped, and its name."""
+    name, _, file = model.partition("=")
+    return name, DeepInfoMaxEmbedder.load(file) if file else load_pretrained(name)
 
 
 def tasks(table: Path | None) -> Iterator[Task]:

@@ -12,7 +12,7 @@ from skdim.network.infomax import ContextObjective
 from skdim.network.layers import Perceptron
 from skdim.network.noise import crystal_noise, pair_noise
 from skdim.network.properties import PropertyLayer
-from skdim.network.readout import pool_sites
+from skdim.network.readout import pool_sites, site_shares
 from skdim.network.restoration import DeepTower
 from skdim.network.threads import use_one_thread_after_fork
 from skdim.network.two_level import TwoLevelObjective
@@ -135,6 +135,13 @@ class CrystalModel(nn.Module):
         if self.deep is not None:
             parts.update({f"hop{k}": state for k, state in enumerate(self.hops(batch), 1)})
         return parts
+
+    def site_shares(self, batch: Batch) -> torch.Tensor:
+        """Split the vectors among the sites (S, D): rows of a crystal sum to its vector, column by column."""
+        shares = site_shares(batch, self.site_parts(batch), self.config)
+        if self.properties is None:
+            return shares
+        return torch.cat([shares, self.properties.site_shares(batch, self.hops(batch))], 1)
 
     def hops(self, batch: Batch) -> list[torch.Tensor]:
         """States (S, w) of the deep encoder after each hop."""

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from skdim.network.segments import runs_of, weighted_sum
+from skdim.network.segments import runs_of, segment_sum, weighted_sum
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +42,22 @@ class PropertyLayer(nn.Module):
     def forward(self, batch: Batch, states: Sequence[torch.Tensor]) -> torch.Tensor:
         """The layer (B, width) of the states (S, w) after each hop."""
         sites = runs_of(batch.crystal, len(batch))
-        normed = torch.cat([norm(state) for norm, state in zip(self.norms, states, strict=True)], 1)  # (S, H w)
-        mean = weighted_sum(normed, batch.site_weight, sites)
+        normed, mean = self._normed(batch, states)
+        apart = weighted_sum((normed - mean.index_select(0, batch.crystal)).abs(), batch.site_weight, sites)
+        return F.silu(self.hidden(torch.cat([mean, apart], 1)))
+
+    def site_shares(self, batch: Batch, states: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Split the layer among the sites (S, width): rows of a crystal sum to its row.
+
+        What goes into the activation is a sum over sites, and silu(u) = u sigmoid(u) is split as u is.
+        """
+        normed, mean = self._normed(batch, states)
         apart = (normed - mean.index_select(0, batch.crystal)).abs()
-        return F.silu(self.hidden(torch.cat([mean, weighted_sum(apart, batch.site_weight, sites)], 1)))
+        each = self.hidden(torch.cat([normed, apart], 1)) * batch.site_weight.unsqueeze(1)  # (S, width)
+        whole = segment_sum(each, batch.crystal, len(batch))
+        return each * torch.sigmoid(whole).index_select(0, batch.crystal)
+
+    def _normed(self, batch: Batch, states: Sequence[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        """States after all hops side by side (S, H w), each hop normed, and their means (B, H w)."""
+        normed = torch.cat([norm(state) for norm, state in zip(self.norms, states, strict=True)], 1)
+        return normed, weighted_sum(normed, batch.site_weight, runs_of(batch.crystal, len(batch)))
