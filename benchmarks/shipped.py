@@ -7,7 +7,7 @@ Tasks: formation energies, band gaps and bulk moduli of the bundled sets, on the
 energies and gaps, metals included, of the compositions of the large set that no model has learned from, half of which
 give the labels and half the test fold (see `materials_project.py`). Every feature set is treated alike: columns
 standardised on the training fold, ridge and Laplacian kernel ridge, the better of the two chosen by cross-validation
-on the given labels. ``--models`` takes names of shipped models, and NAME=FILE for those to be shipped. SevenNet-0 on the
+on the given labels. ``--models`` takes names of shipped models, and NAME=FILE for those to ship. SevenNet-0 on the
 same draws of the bundled tasks comes from the record in ``benchmarks/rivals``.
 """
 

@@ -59,8 +59,8 @@ def test_layer_is_that_of_a_loop_over_sites() -> None:
 
 
 def test_shares_of_sites_sum_to_the_vector() -> None:
-    model = with_properties().state_.model().double()
-    batch = batch_of(handful_points())
+    embedder = with_properties()
+    model, batch = embedder.state_.model().double(), batch_of(embedder.featurizer_.transform(handful()))
     with torch.inference_mode():
         shares, vectors = model.site_shares(batch), model.vectors(batch)
     torch.testing.assert_close(segment_sum(shares, batch.crystal, len(batch)), vectors, atol=1e-4, rtol=1e-4)
