@@ -6,10 +6,13 @@ STORY = (
     "plot_quickstart.py",
     "plot_label_efficiency.py",
     "plot_intervals.py",
-    "plot_fine_tuning.py",
-    "plot_label_masking.py",
+    "plot_errors.py",
+    "plot_measure_next.py",
+    "plot_disordered.py",
     "plot_embedding_map.py",
     "plot_interpretation.py",
+    "plot_fine_tuning.py",
+    "plot_label_masking.py",
     "plot_matminer_workflow.py",
 )
 
