@@ -1,4 +1,4 @@
-"""The order of the gallery: from the first steps to the special."""
+"""The order of the gallery: from first steps to the special."""
 
 from sphinx_gallery.sorting import FileNameSortKey
 
