@@ -1,9 +1,9 @@
 """
-Where a model is wrong
-======================
+Where a model is wrong, and why
+===============================
 
-A mean error hides where a model fails. Three pictures show it: predictions beside the true values, errors by element,
-and errors by the distance to the nearest labelled crystal.
+A mean error hides where a model fails. Pictures show it: predictions beside the true values, errors by element, errors
+by the distance to the nearest labelled crystal, and what each site adds to a prediction.
 """
 
 # %%
@@ -53,3 +53,13 @@ figure, ax = plt.subplots(figsize=(6, 3.6), layout="constrained")
 ax.boxplot([np.abs(errors[rows]) for rows in fifths], showfliers=False, medianprops={"color": "#D55E00"})
 ax.set(xlabel="fifths of the crystals by distance, the nearest first", ylabel="absolute error (eV/atom)")
 ax.spines[["top", "right"]].set_visible(False)
+
+# %%
+# Why does it predict what it predicts? `explain` splits a prediction exactly among the sites of a crystal, beginning
+# with the prediction for the mean of the labelled crystals. Here is the worst case, coloured by what its sites add.
+from skdim.plotting import CrystalDisplay
+
+crystal = test.data[worst[0]]
+parts = model.explain([crystal])
+sites = parts[parts["part"] == "site"]["contribution"].to_numpy()
+_ = CrystalDisplay.from_structure(crystal, sites, label="adds to the prediction (eV/atom)")

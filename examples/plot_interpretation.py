@@ -43,7 +43,7 @@ cell = Structure.from_spacegroup(
 )
 swapped = cell * (2, 2, 2)
 oxygens = [k for k, site in enumerate(swapped) if site.species_string == "O"]
-far = max(oxygens, key=lambda k: swapped.get_distance(0, k))
+far = max(oxygens, key=lambda k: (round(swapped.get_distance(0, k), 3), swapped[k].x))  # the one in front
 swapped.replace(0, "O")
 swapped.replace(far, "Sr")
 sites = site_surprise(embedder, swapped)

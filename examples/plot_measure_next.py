@@ -20,7 +20,8 @@ known, pool = order[:30], order[30:]
 model = CrystalRegressor(regressors=["laplacian"], random_state=0)
 model = model.fit(crystals.iloc[known], moduli.target.iloc[known])
 chosen = model.suggest(crystals.iloc[pool], n=10, goal="best")
-print(chosen[["id", "prediction", "lower", "upper", "nearest_1"]].round(0).to_string(index=False))
+chosen["formula"] = [crystals[name].composition.reduced_formula for name in chosen["id"]]
+print(chosen[["id", "formula", "prediction", "lower", "upper"]].round(0).to_string(index=False))
 
 # %%
 # Is the choice better than chance? Start from twenty labels, choose ten more and "measure" them, and so on up to a

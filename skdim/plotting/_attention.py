@@ -158,7 +158,7 @@ class AttentionDisplay:
                 linewidth=1.4,
                 label=f"head {head}",
             )
-        self.ax_.set(xlabel="distance (Å)", ylabel=f"attention per shell of {self.width:g} Å", ylim=(0, None))
+        self.ax_.set(xlabel="distance (Å)", ylabel=f"attention per shell of {self.width:g} Å")
         self.ax_.set_title(f"{self.encoder} encoder")
         self.ax_.spines[["top", "right"]].set_visible(False)
         self.ax_.legend(frameon=False)

@@ -144,7 +144,8 @@ class CrystalDisplay:
         self.figure_ = self.ax_.figure  # type: ignore[assignment]
         scene = _scene(self.structure)
         if self.values is None:
-            scene.render_mpl(ax=self.ax_, show_legend=True, **_LOOK)
+            scene.render_mpl(ax=self.ax_, **_LOOK)
+            self._name_elements(scene)
         else:
             from matplotlib.cm import ScalarMappable
             from matplotlib.colors import Normalize
@@ -159,20 +160,44 @@ class CrystalDisplay:
         self.ax_.set_title(whole.reduced_formula if self.structure.is_ordered else whole.fractional_composition.formula)
         return self
 
+    def _name_elements(self, scene: Any) -> None:
+        """Write the elements beside the crystal."""
+        from matplotlib.lines import Line2D
+
+        dot: dict[str, Any] = {"marker": "o", "linestyle": "", "markersize": 9, "markeredgecolor": "#222222"}
+        styles = {symbol: scene.atom_styles[symbol] for symbol in self.structure.composition.get_el_amt_dict()}
+        handles = [Line2D([], [], color=style.colour, label=symbol, **dot) for symbol, style in styles.items()]
+        self.ax_.legend(handles=handles, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+
 
 def _scene(structure: Structure) -> Any:
     """A scene of hofmann, with the colours that crystallographers know."""
     try:
-        from hofmann import AtomStyle, StructureScene, default_atom_style
+        from hofmann import AtomStyle, BondSpec, StructureScene, default_atom_style, default_bond_specs
     except ImportError as error:
         raise ImportError("CrystalDisplay needs hofmann: pip install 'skdim-crystals[draw]'") from error
+    symbols = list(structure.composition.get_el_amt_dict())
+    # Groups such as carbonate are drawn whole, also where they reach out of the cell.
+    bonds = [
+        BondSpec(bond.species, bond.max_length, complete=_centre(*bond.species)) for bond in default_bond_specs(symbols)
+    ]
     styles = {}
-    for symbol in structure.composition.get_el_amt_dict():
+    for symbol in symbols:
         plain = default_atom_style(symbol)
         styles[symbol] = AtomStyle(plain.radius, _colours().get(symbol, plain.colour))
-    scene = StructureScene.from_pymatgen(structure, atom_styles=styles)
+    scene = StructureScene.from_pymatgen(structure, bonds, atom_styles=styles)
     scene.view.look_along(_VIEW, up=(0.0, 0.0, 1.0))
     return scene
+
+
+def _centre(first: str, second: str) -> str | bool:
+    """The element whose bonds of this kind are all drawn: the less electronegative of two non-metals."""
+    from pymatgen.core.periodic_table import Element
+
+    one, other = Element(first), Element(second)
+    if one.is_metal or other.is_metal:
+        return False
+    return first if one.X <= other.X else second
 
 
 @cache
