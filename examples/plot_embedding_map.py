@@ -35,12 +35,11 @@ oxygen = [structure.composition.get_atomic_fraction("O") for structure in crysta
 _ = plot_embedding_map(display.coordinates, oxygen, label="share of oxygen", cmap="cividis")
 
 # %%
-# Distances on a map are distorted; those of the vectors are not. The nearest neighbours of a lithium titanium oxide:
+# Distances on a map are distorted; those of the vectors are not. The nearest neighbours of calcium oxide, itself first:
 from skdim.interpretation import nearest_neighbors
 
 formulas = [structure.composition.reduced_formula for structure in crystals.data]
-asked = formulas.index("LiTi2O4") if "LiTi2O4" in formulas else 0
-near = nearest_neighbors(vectors, vectors[[asked]], n_neighbors=6)
+near = nearest_neighbors(vectors, vectors[[formulas.index("CaO")]], n_neighbors=7)
 print(", ".join(formulas[row] for row in near["row"]))
 
 # %%

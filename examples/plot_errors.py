@@ -29,6 +29,7 @@ display = ParityDisplay.from_estimator(model, test.data, test.target, target="fo
 # are rarer.
 from skdim.plotting import PeriodicTableDisplay
 
+# sphinx_gallery_thumbnail_number = 2
 table = model.predict_frame(test.data)
 errors = table["prediction"].to_numpy() - test.target
 _ = PeriodicTableDisplay.from_errors(test.data, errors, least=10, label="mean absolute error (eV/atom)")
