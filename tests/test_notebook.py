@@ -2,6 +2,7 @@
 
 import sys
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +10,8 @@ from skdim import CrystalPointSetTransformer
 from skdim._progress import Progress
 from skdim.evaluation import ErrorRatio
 from tests.handmade import perovskite, salt
+
+ROOT = Path(__file__).parent.parent
 
 
 def cells(html):
@@ -58,3 +61,35 @@ def test_without_widgets_a_notebook_gets_a_bar_of_text_and_no_warning(monkeypatc
         progress.update()
         progress.update()
     assert "2/2" in capsys.readouterr().err
+
+
+def run_notebook(notebook, folder):
+    """Run the cells in a kernel of their own."""
+    nbclient = pytest.importorskip("nbclient")
+    pytest.importorskip("ipykernel")
+    client = nbclient.NotebookClient(
+        notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": folder}}
+    )
+    return client.execute()
+
+
+@pytest.mark.slow
+def test_the_notebook_of_the_quick_start_runs_and_shows_its_pictures(tmp_path, monkeypatch):
+    nbformat = pytest.importorskip("nbformat")
+    blocks = pytest.importorskip("sphinx_gallery.py_source_parser")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    _, parts = blocks.split_code_and_text_blocks(ROOT / "examples" / "plot_quickstart.py")
+    code = [text for kind, text, *_ in parts if kind == "code"]
+    head = "%matplotlib inline\nimport warnings\nwarnings.simplefilter('error', UserWarning)"
+    fit = next(k for k, text in enumerate(code) if ".fit(structures)" in text)
+    code[fit] = code[fit].replace(
+        "DeepInfoMaxEmbedder(random_state=0)", "DeepInfoMaxEmbedder(random_state=0, verbose=1)"
+    )
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(text) for text in (head, *code)])
+    shown = run_notebook(notebook, str(tmp_path))
+    outputs = [output for cell in shown.cells for output in cell.outputs]
+    pictures = [output for output in outputs if "image/png" in output.get("data", {})]
+    assert len(pictures) == 2  # losses and predictions
+    bars = "".join(output.text for output in shown.cells[fit + 1].outputs if output.get("name") == "stderr")
+    assert "pretraining" in bars or any("widget" in str(output.get("data")) for output in shown.cells[fit + 1].outputs)
+    assert "Warning" not in bars
