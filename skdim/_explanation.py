@@ -1,8 +1,8 @@
 """A prediction in parts: what each site, element and kind of column adds to that for the mean of the labelled crystals.
 
 The prediction is followed on the straight way from the mean of the labelled vectors to the crystal's. What a column
-adds on it (`skdim.evaluation._slopes`) is split among sites as the column is (`CrystalModel.site_shares`). So the parts
-sum to the prediction whichever way they are summed, and depend neither on the cell nor on the order of sites.
+adds on it (`skdim.evaluation._slopes`) is split among sites as the column is (`CrystalModel.site_shares`). So
+the parts sum to the prediction whichever way they are summed, and depend neither on the cell nor on the order of sites.
 """
 
 from __future__ import annotations

@@ -136,13 +136,6 @@ class CrystalModel(nn.Module):
             parts.update({f"hop{k}": state for k, state in enumerate(self.hops(batch), 1)})
         return parts
 
-    def site_shares(self, batch: Batch) -> torch.Tensor:
-        """Split the vectors among the sites (S, D): rows of a crystal sum to its vector, column by column."""
-        shares = site_shares(batch, self.site_parts(batch), self.config)
-        if self.properties is None:
-            return shares
-        return torch.cat([shares, self.properties.site_shares(batch, self.hops(batch))], 1)
-
     def hops(self, batch: Batch) -> list[torch.Tensor]:
         """States (S, w) of the deep encoder after each hop."""
         encoder = self.deep.encoder  # type: ignore[union-attr]
@@ -163,6 +156,13 @@ class CrystalModel(nn.Module):
             return self.two_level.vectors(batch, self.encoder(batch, self.features(batch), batch.distance).vector)
         pooled = pool_sites(batch, self.site_parts(batch), self.config)
         return pooled if self.properties is None else torch.cat([pooled, self.properties(batch, self.hops(batch))], 1)
+
+    def site_shares(self, batch: Batch) -> torch.Tensor:
+        """What each site (S) gives to the columns of `vectors`, of a model that pools sites; a crystal's sum to it."""
+        shares = site_shares(batch, self.site_parts(batch), self.config)
+        if self.properties is None:
+            return shares
+        return torch.cat([shares, self.properties.shares(batch, self.hops(batch))], 1)
 
 
 def disturbed(batch: Batch, objective: ObjectiveConfig, noise: Noise) -> torch.Tensor:

@@ -42,22 +42,18 @@ class PropertyLayer(nn.Module):
     def forward(self, batch: Batch, states: Sequence[torch.Tensor]) -> torch.Tensor:
         """The layer (B, width) of the states (S, w) after each hop."""
         sites = runs_of(batch.crystal, len(batch))
-        normed, mean = self._normed(batch, states)
-        apart = weighted_sum((normed - mean.index_select(0, batch.crystal)).abs(), batch.site_weight, sites)
-        return F.silu(self.hidden(torch.cat([mean, apart], 1)))
+        pooled = [weighted_sum(part, batch.site_weight, sites) for part in self._parts(batch, states)]
+        return F.silu(self.hidden(torch.cat(pooled, 1)))
 
-    def site_shares(self, batch: Batch, states: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Split the layer among the sites (S, width): rows of a crystal sum to its row.
+    def shares(self, batch: Batch, states: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Split the layer among the sites (S, width): in proportion to what each adds before the nonlinearity."""
+        weight = batch.site_weight.unsqueeze(1)
+        added = F.linear(torch.cat(self._parts(batch, states), 1) * weight, self.hidden.weight)
+        added = added + weight * self.hidden.bias
+        return added * segment_sum(added, batch.crystal, len(batch)).sigmoid().index_select(0, batch.crystal)
 
-        What goes into the activation is a sum over sites, and silu(u) = u sigmoid(u) is split as u is.
-        """
-        normed, mean = self._normed(batch, states)
-        apart = (normed - mean.index_select(0, batch.crystal)).abs()
-        each = self.hidden(torch.cat([normed, apart], 1)) * batch.site_weight.unsqueeze(1)  # (S, width)
-        whole = segment_sum(each, batch.crystal, len(batch))
-        return each * torch.sigmoid(whole).index_select(0, batch.crystal)
-
-    def _normed(self, batch: Batch, states: Sequence[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
-        """States after all hops side by side (S, H w), each hop normed, and their means (B, H w)."""
+    def _parts(self, batch: Batch, states: Sequence[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        """What is averaged over sites: their states after all hops (S, H w), and how far each is from the mean."""
         normed = torch.cat([norm(state) for norm, state in zip(self.norms, states, strict=True)], 1)
-        return normed, weighted_sum(normed, batch.site_weight, runs_of(batch.crystal, len(batch)))
+        mean = weighted_sum(normed, batch.site_weight, runs_of(batch.crystal, len(batch)))
+        return normed, (normed - mean.index_select(0, batch.crystal)).abs()
