@@ -24,8 +24,9 @@ from skdim._parameters import as_json, check_effort, seed_of
 from skdim.crystals.rows import as_structures, row_labels
 from skdim.crystals.structures import check_on_error
 from skdim.embedder import DeepInfoMaxEmbedder
-from skdim.evaluation._applicability import N_NEAREST, Domain, Makeup, embedder_meant
+from skdim.evaluation._applicability import N_NEAREST, BesidePretraining, Domain, embedder_meant, joined
 from skdim.exceptions import InputError, StructureError, describe_failures
+from skdim.points.makeup import Makeup
 from skdim.points.pointsets import PointSets
 from skdim.points.sitetypes import N_ATOMIC_NUMBERS
 
@@ -219,7 +220,9 @@ class CrystalModel(BaseEstimator):
         """Put behind the columns of a prediction how the usable crystals compare with the labelled ones."""
         import pandas as pd
 
-        found = self.domain_.assess(vectors, Makeup.of(points))
+        makeup = Makeup.of(points)
+        found = self.domain_.assess(vectors, makeup)
+        beside = BesidePretraining.of(self.embedder_.state_.seen, vectors, makeup)
         columns["distance"] = spread_out(found.distance, valid)
         columns["percentile"] = spread_out(found.percentile, valid)
         names = np.array(self.ids_ if self.ids_ is not None else self.labelled_.tolist(), dtype=object)
@@ -228,8 +231,9 @@ class CrystalModel(BaseEstimator):
             if rank < found.nearest.shape[1]:
                 column[valid] = names[found.nearest[:, rank]]
             columns[f"nearest_{rank + 1}"] = column
+        columns["pretraining_percentile"] = spread_out(beside.percentile, valid)
         flags = np.full(len(valid), "no usable crystal", dtype=object)
-        flags[valid] = found.flags()
+        flags[valid] = joined(found.flags(), beside.flags)
         columns["flags"] = flags
         return pd.DataFrame(columns, index=X.index if isinstance(X, pd.Series | pd.DataFrame) else None)
 
@@ -237,6 +241,22 @@ class CrystalModel(BaseEstimator):
 def n_rows(X: Any) -> int:
     """Count the rows of a collection of crystals."""
     return len(X if isinstance(X, PointSets) else as_structures(X))
+
+
+def as_groups(groups: Any, n: int) -> NDArray[np.object_]:
+    """Groups of n rows as texts; a row without one stands alone.
+
+    Raises
+    ------
+    InputError
+        If there is not one group for each row.
+    """
+    given = list(groups)
+    if len(given) != n:
+        raise InputError(f"groups must have one group for each of the {n} rows, got {len(given)}.")
+    alone = [group is None or group != group or str(group) in ("", "<NA>") for group in given]
+    texts = [f"row {row}, alone" if alone[row] else str(group) for row, group in enumerate(given)]
+    return np.array(texts, dtype=object)
 
 
 def names_of(X: Any, rows: NDArray[np.int64]) -> list[str] | None:

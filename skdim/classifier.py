@@ -12,11 +12,12 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.utils.validation import check_is_fitted
 
-from skdim._crystalmodel import LEAST, CrystalModel, n_rows, names_of, spread_out
+from skdim._crystalmodel import LEAST, CrystalModel, as_groups, n_rows, names_of, spread_out
 from skdim._parameters import check, choice, integer, seed_of
-from skdim.evaluation._applicability import Domain, Makeup
+from skdim.evaluation._applicability import Domain
 from skdim.evaluation._readouts import READOUTS
 from skdim.exceptions import InputError
+from skdim.points.makeup import Makeup
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -121,8 +122,7 @@ class CrystalClassifier(ClassifierMixin, CrystalModel):
         labels, known = _labels(y)
         if n_rows(X) != len(labels):
             raise InputError(f"y must have one label for each of the {n_rows(X)} rows of X, got {len(labels)}.")
-        if groups is not None and len(groups) != len(labels):
-            raise InputError(f"groups must have one group for each of the {len(labels)} rows, got {len(groups)}.")
+        own = None if groups is None else as_groups(groups, len(labels))
         points, valid = self._start(X)
         self.labelled_ = np.flatnonzero(valid & known)
         kinds = labels[self.labelled_]
@@ -132,8 +132,7 @@ class CrystalClassifier(ClassifierMixin, CrystalModel):
         vectors = self.embedder_.transform(labelled)
         self.domain_ = Domain.of(vectors, Makeup.of(labelled))
         self.ids_ = names_of(X, self.labelled_)
-        own = None if groups is None else np.array([str(groups[row]) for row in self.labelled_], dtype=object)
-        self._choose(vectors.astype(np.float64), target, own)
+        self._choose(vectors.astype(np.float64), target, None if own is None else own[self.labelled_])
         held = np.full((len(labels), len(self.classes_)), np.nan)
         held[self.labelled_] = self._held_out
         self.held_out_ = held
@@ -349,10 +348,8 @@ def _labels(y: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     if len({isinstance(v, str) for v, use in zip(values, known, strict=True) if use}) > 1:
         raise InputError("y must hold texts only or no texts, got both.")
     kind = np.array([v for v, use in zip(values, known, strict=True) if use])
-    if kind.dtype.kind == "f" and not (kind == np.round(kind)).all():
-        raise InputError(
-            f"y has the value {kind[kind != np.round(kind)][0]:g}; classes are texts, integers or booleans."
-        )
+    if kind.dtype.kind == "f" and len(wrong := kind[~np.isfinite(kind) | (kind != np.round(kind))]):
+        raise InputError(f"y has the value {wrong[0]:g}; classes are texts, integers or booleans.")
     return labels, known
 
 

@@ -11,15 +11,16 @@ from sklearn.base import RegressorMixin, clone
 from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted
 
-from skdim._crystalmodel import LEAST, CrystalModel, n_rows, names_of, spread_out
+from skdim._crystalmodel import LEAST, CrystalModel, as_groups, n_rows, names_of, spread_out
 from skdim._labels import read_targets, read_weights
 from skdim._parameters import check, choice, seed_of
 from skdim._targetmodel import TRANSFORMS, TargetModel, choose
 from skdim.crystals.rows import as_structures
-from skdim.evaluation._applicability import Domain, Makeup, nearest
+from skdim.evaluation._applicability import Domain, nearest
 from skdim.evaluation._intervals import check_coverage
 from skdim.evaluation._readouts import READOUTS
 from skdim.exceptions import InputError
+from skdim.points.makeup import Makeup
 from skdim.points.pointsets import PointSets
 
 if TYPE_CHECKING:
@@ -73,6 +74,8 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         For each labelled row of ``fit`` the prediction of a model that has not seen it; NaN elsewhere.
     labelled_ : ndarray of int
         Rows of ``fit`` that have any label.
+    target_names_ : list of str
+        Columns of y, where it is a DataFrame; numbers otherwise.
 
     Raises
     ------
@@ -128,8 +131,8 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         sample_weight : array-like of shape (C,) or None, default=None
             Of the rows in training and choice; rows of weight 0 are left out.
         groups : array-like of shape (C,) or None, default=None
-            Rows of one group are never on both sides of a fold. Errors and intervals are then those of crystals of new
-            groups. `skdim.evaluation.composition_groups` makes groups.
+            Rows of one group are never on both sides of a fold; a row without a group (None, NaN) stands alone. Errors
+            and intervals are then those of crystals of new groups. `skdim.evaluation.composition_groups` makes groups.
         censored : array-like of y's shape or None, default=None
             -1 where the true value is at or below the one in y, 1 where it is at or above, 0 where it is the one. Such
             a label is learned as the bound or, where a model that has not seen it predicts a value beyond the bound,
@@ -142,7 +145,7 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         self._check()
         table, weights, single = _partly_known(y, sample_weight, n_rows(X))
         sides = _sides(censored, table)
-        groups = None if groups is None else _as_groups(groups, len(table))
+        groups = None if groups is None else as_groups(groups, len(table))
         points, valid = self._start(X)
         seed = seed_of(self.random_state)
         usable = valid & (weights > 0) & np.isfinite(table).any(1)
@@ -153,6 +156,7 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         vectors = self.embedder_.transform(labelled)
         self.domain_ = Domain.of(vectors, Makeup.of(labelled))
         self.single_, self.seed_ = single, seed
+        self.target_names_ = _names_of_targets(y, table.shape[1])
         own = None if groups is None else groups[usable]
         choices = (self.candidates(seed), self.transform, self.cv, seed)
         self.targets_ = [
@@ -237,17 +241,19 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         Returns
         -------
         DataFrame of C rows
-            ``prediction``, ``lower``, ``upper`` (with the number of the target behind, where there are several);
+            ``prediction``, ``lower``, ``upper`` (with the name or number of the target behind, if there are several);
             ``distance`` to the nearest labelled crystal; ``percentile`` of that distance among those between labelled
             crystals; ``nearest_1`` to ``nearest_3``, the nearest labelled crystals by their names in the index of
-            ``fit`` or else by their rows; ``flags``, what no labelled crystal has. Indexed like X.
+            ``fit`` or else by their rows; ``pretraining_percentile``, as ``percentile``, among the crystals that the
+            embedder was pretrained on; ``flags``, what no labelled crystal has, and what none of the pretraining has.
+            Indexed like X.
         """
         check_is_fitted(self, "targets_")
         vectors, points, valid = self._embed(X)
         mean, ends = self._mean(vectors), self._ends(vectors, coverage)
         columns: dict[str, Any] = {}
         for t in range(len(self.targets_)):
-            end = "" if self.single_ else f"_{t}"
+            end = "" if self.single_ else f"_{self.target_names_[t]}"
             parts = {"prediction": mean[:, t], "lower": ends[:, t, 0], "upper": ends[:, t, 1]}
             columns |= {name + end: spread_out(values, valid) for name, values in parts.items()}
         return self._trust_frame(columns, vectors, points, valid, X)
@@ -272,7 +278,7 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
             For each usable crystal and target one line for each part:
 
             - crystal : its name in the index of X, or its row
-            - target : number of the target, where there are several
+            - target : its name, or its number, where there are several
             - part : "start", "kind", "element", "site" or "sum"
             - name : of the part. Kinds are composition, density, environment (how elements surround each other) and
               context (how expected they are there). Sites have their numbers in the structure before what they hold;
@@ -313,7 +319,7 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         vectors = self.domain_.vectors.astype(np.float64)
         learned = [(target.conformal.regressor_, vectors[target.rows].mean(0)) for target in self.targets_]
         lines = [
-            (names[crystal], target, *line)
+            (names[crystal], self.target_names_[target], *line)
             for crystal, target, parts in explained(self.embedder_, usable, learned)
             for line in parts
         ]
@@ -384,6 +390,8 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         scores = []
         for known, guess in zip(table.T, predicted.T, strict=True):
             use = np.isfinite(known) & ~failed
+            if use.sum() < 2:
+                raise InputError(f"y must be known in at least 2 usable rows to be scored, got {use.sum()}.")
             scores.append(r2_score(known[use], guess[use], sample_weight=weights[use]))
         return float(np.mean(scores))
 
@@ -440,6 +448,7 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
     def _state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Every target with its regressors as arrays."""
         facts: dict[str, Any] = {"own_embedder": self.embedder is not None, "single": self.single_, "targets": []}
+        facts["names"] = self.target_names_
         arrays: dict[str, NDArray[Any]] = {"held_out": self.held_out_}
         for number, target in enumerate(self.targets_):
             said, own = target.to_arrays()
@@ -450,6 +459,8 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
     def _restore(self, facts: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
         """Build the regressors of their arrays."""
         self.single_, self.held_out_ = bool(facts["single"]), arrays["held_out"]
+        numbers = map(str, range(len(facts["targets"])))
+        self.target_names_ = [str(name) for name in facts.get("names", numbers)]
         self.targets_ = []
         for number, said in enumerate(facts["targets"]):
             head = f"{number}/"
@@ -465,6 +476,12 @@ def _partly_known(
     return targets.reshape(len(targets), -1), read_weights(sample_weight, len(targets)), targets.ndim == 1
 
 
+def _names_of_targets(y: Any, n: int) -> list[str]:
+    """Columns of a DataFrame, or numbers."""
+    columns = getattr(y, "columns", None)
+    return [str(name) for name in (range(n) if columns is None else columns)]
+
+
 def _sides(censored: Any, table: NDArray[np.float64]) -> NDArray[np.int64]:
     """Check which labels are bounds, and in which direction."""
     if censored is None:
@@ -475,14 +492,6 @@ def _sides(censored: Any, table: NDArray[np.float64]) -> NDArray[np.int64]:
     if len(wrong := given[~np.isin(given, (-1, 0, 1))]):
         raise InputError(f"censored must hold -1, 0 and 1 only, got {wrong.flat[0]!r}.")
     return given.reshape(table.shape).astype(np.int64)
-
-
-def _as_groups(groups: Any, n: int) -> NDArray[Any]:
-    """Check that there is one group for each row."""
-    array: NDArray[Any] = np.array([str(group) for group in groups], dtype=object)
-    if array.shape != (n,):
-        raise InputError(f"groups must have one group for each of the {n} rows, got {len(array)}.")
-    return array
 
 
 def _check_enough(labels: NDArray[np.float64], sides: NDArray[np.int64], column: int, single: bool) -> None:

@@ -11,9 +11,10 @@ import torch
 from skdim.exceptions import InputError
 from skdim.learning.checkpoints import Checkpoint, fingerprint
 from skdim.learning.config import Run
-from skdim.learning.embedding import raw_vectors, standardise_in_place
+from skdim.learning.embedding import projected, raw_vectors, standardise_in_place
 from skdim.learning.presets import Preset, model_config
 from skdim.learning.seeding import drawing_from
+from skdim.learning.seen import look_back
 from skdim.learning.states import EmbedderState, FeaturizerSettings, TrainingRecord, weights_of, with_weights
 from skdim.network.model import CrystalModel, SiteStatistics
 from skdim.network.readout import column_names
@@ -131,10 +132,12 @@ def pretrain(
         featurizer=featurizer,
         record=record,
     )
+    standardise_in_place(raw, state)
     if embedding_dim is not None and embedding_dim != len(columns):
-        standardise_in_place(raw, state)
         state = _shortened(state, raw, embedding_dim)
-    return Pretraining(state, interrupted)
+        raw = projected(raw, state)
+    seen = look_back(points, raw, None if start is None else start.seen)
+    return Pretraining(replace(state, seen=seen), interrupted)
 
 
 def _all_raw(
