@@ -135,7 +135,7 @@ def _fit_numbers(
     model = CrystalRegressor(
         embedder,
         regressors=regressors,
-        transform=args.transform,
+        scale=args.transform,
         device=args.device,
         on_error="nan",
         n_jobs=args.jobs,
