@@ -22,6 +22,7 @@ import skdim
 from skdim._doclink import DocumentationLink
 from skdim._files import digest, replacing
 from skdim._parameters import as_json, check_effort, seed_of
+from skdim.crystals.reading import CrystalRow
 from skdim.crystals.rows import as_structures, row_labels
 from skdim.crystals.structures import check_on_error
 from skdim.embedder import DeepInfoMaxEmbedder
@@ -194,7 +195,7 @@ class CrystalModel(DocumentationLink, BaseEstimator):
         """Make point sets; rows that fail are an error or, with on_error="nan", a warning."""
         if isinstance(X, PointSets):
             return X
-        X = list(X) if isinstance(X, Iterator) else X
+        X = listed(X)
         featurizer = clone(self.embedder_.featurizer_).set_params(n_jobs=self.n_jobs, verbose=self.verbose)
         points: PointSets
         points, failures = featurizer.try_transform(X)
@@ -239,7 +240,7 @@ class CrystalModel(DocumentationLink, BaseEstimator):
         flags = np.full(len(valid), "no usable crystal", dtype=object)
         flags[valid] = joined(found.flags(), beside.flags)
         columns["flags"] = flags
-        return pd.DataFrame(columns, index=X.index if isinstance(X, pd.Series | pd.DataFrame) else None)
+        return pd.DataFrame(columns, index=X.index if isinstance(X, pd.Series | pd.DataFrame) else names_of(X))
 
 
 def n_rows(X: Any) -> int:
@@ -263,13 +264,20 @@ def as_groups(groups: Any, n: int) -> NDArray[np.object_]:
     return np.array(texts, dtype=object)
 
 
-def names_of(X: Any, rows: NDArray[np.int64]) -> list[str] | None:
-    """Names of crystals in the index of pandas; None where there is none."""
+def listed(X: Any) -> Any:
+    """Read an iterator, which can be read but once, into a list; other collections stay as they are."""
+    return list(X) if isinstance(X, Iterator) else X
+
+
+def names_of(X: Any) -> list[Any] | None:
+    """Names of crystals: the index of pandas, or the ids of what `skdim.read_crystals` reads; None of others."""
     import pandas as pd
 
-    if not isinstance(X, pd.Series | pd.DataFrame):
-        return None
-    return [str(X.index[row]) for row in rows]
+    if isinstance(X, pd.Series | pd.DataFrame):
+        return list(X.index)
+    if isinstance(X, list | tuple) and len(X) and all(isinstance(row, CrystalRow) for row in X):
+        return [row.id for row in X]
+    return None
 
 
 def spread_out(values: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[Any]:

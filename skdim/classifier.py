@@ -12,7 +12,7 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
-from skdim._crystalmodel import LEAST, CrystalModel, as_groups, n_rows, names_of, spread_out
+from skdim._crystalmodel import LEAST, CrystalModel, as_groups, listed, n_rows, names_of, spread_out
 from skdim._parameters import check, choice, integer, seed_of
 from skdim.evaluation._applicability import Domain
 from skdim.evaluation._readouts import READOUTS
@@ -119,6 +119,7 @@ class CrystalClassifier(ClassifierMixin, CrystalModel):
         self
         """
         self._check()
+        X = listed(X)
         labels, known = _labels(y)
         if n_rows(X) != len(labels):
             raise InputError(f"y must have one label for each of the {n_rows(X)} rows of X, got {len(labels)}.")
@@ -131,7 +132,8 @@ class CrystalClassifier(ClassifierMixin, CrystalModel):
         labelled = points[self.labelled_]
         vectors = self.embedder_.transform(labelled)
         self.domain_ = Domain.of(vectors, Makeup.of(labelled))
-        self.ids_ = names_of(X, self.labelled_)
+        names = names_of(X)
+        self.ids_ = None if names is None else [str(names[row]) for row in self.labelled_]
         self._choose(vectors.astype(np.float64), target, None if own is None else own[self.labelled_])
         held = np.full((len(labels), len(self.classes_)), np.nan)
         held[self.labelled_] = self._held_out
@@ -193,6 +195,7 @@ class CrystalClassifier(ClassifierMixin, CrystalModel):
             ``prediction``, ``probability_`` of each class, then ``distance`` to ``flags`` as of `CrystalRegressor`.
         """
         check_is_fitted(self, "classes_")
+        X = listed(X)
         vectors, points, valid = self._embed(X)
         shares = self._probabilities(vectors)
         prediction = np.full(len(valid), None, dtype=object)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from sklearn.base import RegressorMixin, clone
 from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted
 
-from skdim._crystalmodel import LEAST, CrystalModel, as_groups, n_rows, names_of, spread_out
+from skdim._crystalmodel import LEAST, CrystalModel, as_groups, listed, n_rows, names_of, spread_out
 from skdim._labels import read_targets, read_weights
 from skdim._parameters import check, choice, seed_of
 from skdim._targetmodel import TRANSFORMS, TargetModel, choose
@@ -125,7 +125,8 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         Parameters
         ----------
         X : collection of crystals of length C, or PointSets
-            Structures of any accepted kind. The index of a Series or DataFrame names crystals in `predict_frame`.
+            Structures of any accepted kind. The index of a Series or DataFrame names crystals in `predict_frame`, and
+            so do the ids of rows of `skdim.read_crystals`, which reads folders and archives.
         y : array-like of shape (C,) or (C, T)
             One or several properties; NaN where one is not known.
         sample_weight : array-like of shape (C,) or None, default=None
@@ -143,6 +144,7 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         self
         """
         self._check()
+        X = listed(X)
         table, weights, single = _partly_known(y, sample_weight, n_rows(X))
         sides = _sides(censored, table)
         groups = None if groups is None else as_groups(groups, len(table))
@@ -167,7 +169,8 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         for column, target in enumerate(self.targets_):
             self.held_out_[self.labelled_[target.rows], column] = target.scale.inverse(target.conformal.held_out_)
         self.held_out_ = self.held_out_[:, 0] if single else self.held_out_
-        self.ids_ = names_of(X, self.labelled_)
+        names = names_of(X)
+        self.ids_ = None if names is None else [str(names[row]) for row in self.labelled_]
         return self
 
     @property
@@ -249,6 +252,7 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
             Indexed like X.
         """
         check_is_fitted(self, "targets_")
+        X = listed(X)
         vectors, points, valid = self._embed(X)
         mean, ends = self._mean(vectors), self._ends(vectors, coverage)
         columns: dict[str, Any] = {}
@@ -312,10 +316,11 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         from skdim._explanation import explained
 
         check_is_fitted(self, "targets_")
-        X = list(X) if isinstance(X, Iterator) else X
+        X = listed(X)
         valid = np.flatnonzero(self._featurize(X).valid)
         usable = X[valid] if isinstance(X, PointSets) else [as_structures(X)[row] for row in valid]
-        names = list(X.index[valid]) if isinstance(X, pd.Series | pd.DataFrame) else valid.tolist()
+        known = names_of(X)
+        names = valid.tolist() if known is None else [known[row] for row in valid]
         vectors = self.domain_.vectors.astype(np.float64)
         learned = [(target.conformal.regressor_, vectors[target.rows].mean(0)) for target in self.targets_]
         lines = [
@@ -352,8 +357,8 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         from skdim.evaluation._suggestion import suggest
 
         check_is_fitted(self, "targets_")
-        if ids is None:
-            ids = list(getattr(X, "index", range(n_rows(X)))) if hasattr(X, "iloc") else list(range(n_rows(X)))
+        X = listed(X)
+        ids = ids or names_of(X) or range(n_rows(X))
         points = self._featurize(X)
         vectors = np.full((len(points), self.domain_.vectors.shape[1]), np.nan, np.float32)
         vectors[points.valid] = self.embedder_.transform(points[points.valid])

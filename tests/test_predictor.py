@@ -2,17 +2,19 @@
 
 import json
 import warnings
+import zipfile
 
 import numpy as np
 import pandas as pd
 import pytest
+from pymatgen.io.cif import CifWriter
 from safetensors.numpy import load_file, save_file
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 
-from skdim import CrystalPointSetTransformer, CrystalRegressor, DeepInfoMaxEmbedder, load_pretrained
+from skdim import CrystalPointSetTransformer, CrystalRegressor, DeepInfoMaxEmbedder, load_pretrained, read_crystals
 from skdim._crystalmodel import is_model
 from skdim.datasets import load_elastic_moduli
 from skdim.evaluation import composition_groups
@@ -230,6 +232,17 @@ def test_names_travel_in_the_index(embedder) -> None:
     frame = model.predict_frame(named[4:6])
     assert frame.index.tolist() == ["c4", "c5"]
     assert frame["nearest_1"].tolist() == ["c4", "c5"]
+
+
+def test_crystals_of_an_archive_keep_their_ids(embedder, tmp_path) -> None:
+    with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
+        for k, crystal in enumerate(CRYSTALS[:12]):
+            archive.writestr(f"c{k:02}.cif", str(CifWriter(crystal)))
+    model = quick(embedder).fit(read_crystals(tmp_path / "set.zip"), MODULI[:12])
+    frame = model.predict_frame(read_crystals(tmp_path / "set.zip"))
+    assert frame.index[3].endswith("set.zip/c03.cif")
+    assert frame["nearest_1"].iloc[3] == frame.index[3]
+    assert set(model.explain(read_crystals(tmp_path / "set.zip"))["crystal"]) == set(frame.index)
 
 
 @pytest.mark.parametrize(
