@@ -332,7 +332,13 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         return table.drop(columns="target") if self.single_ else table
 
     def suggest(
-        self, X: Any, n: int = 10, goal: str = "information", maximize: bool = True, ids: Any = None
+        self,
+        X: Any,
+        n: int = 10,
+        goal: str = "information",
+        maximize: bool = True,
+        ids: Any = None,
+        target: Any = None,
     ) -> pd.DataFrame:
         """Choose crystals to be measured next, as one batch; see `skdim.evaluation.suggest`.
 
@@ -343,11 +349,13 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         n : int, default=10
             Crystals in the batch; fewer, where the pool has fewer.
         goal : {"information", "best", "both"}, default="information"
-            What they are for. Of several targets the first counts.
+            What they are for.
         maximize : bool, default=True
             Whether the best value is the largest.
         ids : sequence of C str or None, default=None
             Names of the crystals; None takes the index of a Series or DataFrame, or else the rows.
+        target : str, int or None, default=None
+            Which of several targets counts, by its name in ``target_names_``; None is the first.
 
         Returns
         -------
@@ -362,13 +370,12 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         points = self._featurize(X)
         vectors = np.full((len(points), self.domain_.vectors.shape[1]), np.nan, np.float32)
         vectors[points.valid] = self.embedder_.transform(points[points.valid])
-        free = np.flatnonzero(points.valid)
-        free = free[nearest(vectors[free], self.domain_.vectors, 1)[0][:, 0] > _SAME]
+        learned = self.targets_[self._number_of(target)]
+        known, free = self.domain_.vectors[learned.rows], np.flatnonzero(points.valid)
+        free = free[nearest(vectors[free], known, 1)[0][:, 0] > _SAME]
         if not len(free):
             raise InputError("X holds no usable crystal that is not labelled already; at least 1 is needed.")
-        target = self.targets_[0]
-        known = self.domain_.vectors[target.rows]
-        chosen = free[suggest(known, target.exact, vectors[free], min(n, len(free)), goal, maximize)]
+        chosen = free[suggest(known, learned.exact, vectors[free], min(n, len(free)), goal, maximize)]
         frame = self.predict_frame(points[chosen])
         frame.insert(0, "id", [ids[row] for row in chosen])
         return frame
@@ -426,6 +433,14 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
             if "random_state" in regressor.get_params():
                 regressor.set_params(random_state=seed, n_jobs=self.n_jobs)
         return found
+
+    def _number_of(self, target: Any) -> int:
+        """Find a target by its name."""
+        if target is None:
+            return 0
+        if str(target) not in self.target_names_:
+            raise InputError(f"target must be one of {', '.join(self.target_names_)}, got {target!r}.")
+        return self.target_names_.index(str(target))
 
     def _mean(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
         """Predictions, (m, T)."""

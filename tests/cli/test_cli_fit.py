@@ -126,6 +126,9 @@ def test_two_targets_are_learned_each_from_the_crystals_it_is_known_of(place, tm
     assert main([*words, "--explain", str(tmp_path / "e.csv")]) == 0
     assert {"prediction_K", f"lower_{second}"} <= set(pd.read_csv(tmp_path / "p.csv").columns)
     assert set(pd.read_csv(tmp_path / "e.csv")["target"]) == {"K", second}
+    words = ["suggest", str(out), str(place / "new"), "--quiet", "--n", "2", "--goal", "best", "--target"]
+    assert main([*words, second]) == 0
+    assert main([*words, "none"]) == BAD_INPUT
     words = ["fit", str(place / "cifs"), "--labels", str(tmp_path / "both.csv"), *given, "--task", "classification"]
     assert main([*words, "--out", str(tmp_path / "c.skdim")]) == BAD_INPUT
     assert "learns one target at a time" in capsys.readouterr().err
