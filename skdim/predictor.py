@@ -366,7 +366,8 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
 
         check_is_fitted(self, "targets_")
         X = listed(X)
-        ids = ids or names_of(X) or range(n_rows(X))
+        ids = names_of(X) if ids is None else ids
+        ids = range(n_rows(X)) if ids is None else ids
         points = self._featurize(X)
         vectors = np.full((len(points), self.domain_.vectors.shape[1]), np.nan, np.float32)
         vectors[points.valid] = self.embedder_.transform(points[points.valid])
