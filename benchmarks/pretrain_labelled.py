@@ -23,9 +23,9 @@ from torch import nn
 
 from skdim import DeepInfoMaxEmbedder, PointSets
 from skdim.learning.checkpoints import Checkpoint, fingerprint
-from skdim.learning.config import Run, TrainingConfig
 from skdim.learning.embedding import standardise_in_place
 from skdim.learning.loader import CrystalDataset
+from skdim.learning.presets import Run, TrainingConfig
 from skdim.learning.pretraining import column_scale, some_raw_vectors
 from skdim.learning.seeding import drawing_from
 from skdim.learning.seen import look_back

@@ -34,7 +34,7 @@ _MISSING = ("", "nan", "na", "n/a", "none", "null", "-", "?")
 
 
 @dataclass
-class Labels:
+class LabelTable:
     """What a table says of C crystals.
 
     Attributes
@@ -63,7 +63,7 @@ class Labels:
 
 def read_labels(
     path: Path, target: str, ids: Sequence[str], *, key: str | None, groups: str | None, classes: bool = False
-) -> Labels:
+) -> LabelTable:
     """Read the labels of crystals from a table.
 
     `skdim.cli.matching.match_names` says which crystal a row belongs to.
@@ -85,7 +85,7 @@ def read_labels(
 
     Returns
     -------
-    Labels
+    LabelTable
 
     Raises
     ------
@@ -168,9 +168,9 @@ class Cell:
         return cls(value, _BOUND[match[1]], (match[4] or "").strip()) if math.isfinite(value) else None
 
 
-def _numbers(column: pd.Series[str], rows_of: dict[int, list[int]], n: int, *, comma: bool = False) -> Labels:
+def _numbers(column: pd.Series[str], rows_of: dict[int, list[int]], n: int, *, comma: bool = False) -> LabelTable:
     """Read numbers and bounds; of several rows for one crystal the median."""
-    taken = Labels(np.full(n, np.nan), np.zeros(n, np.int64))
+    taken = LabelTable(np.full(n, np.nan), np.zeros(n, np.int64))
     cells = [Cell.read(str(text), comma=comma) for text in column]
     units = Counter(cell.unit for cell in cells if cell is not None)
     usual = next((unit for unit, _ in units.most_common() if unit), "")
@@ -213,9 +213,9 @@ def _numbers(column: pd.Series[str], rows_of: dict[int, list[int]], n: int, *, c
     return taken
 
 
-def _classes(column: pd.Series[str], rows_of: dict[int, list[int]], n: int) -> Labels:
+def _classes(column: pd.Series[str], rows_of: dict[int, list[int]], n: int) -> LabelTable:
     """Read names of classes; rows of one crystal that disagree leave it without a label."""
-    taken = Labels([""] * n, np.zeros(n, np.int64))
+    taken = LabelTable([""] * n, np.zeros(n, np.int64))
     torn = []
     for place, rows in rows_of.items():
         read = {str(column.iloc[row]).strip() for row in rows}
