@@ -137,6 +137,8 @@ class CrystalModel(DocumentationLink, BaseEstimator):
     def _of_state(cls, header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
         """Build the fitted estimator that a file describes."""
         given = {name: tuple(v) if isinstance(v, list) else v for name, v in header["parameters"].items()}
+        if foreign := sorted({"embedder", *_RUN_TIME} & set(given)):  # how and from where to run is not a file's to say
+            raise KeyError(f"parameters that no file keeps: {', '.join(foreign)}")
         if "transform" in given:  # as the parameter was called first: scikit-learn took it for a method
             given["scale"] = given.pop("transform")
         model = cls(**given)

@@ -106,6 +106,11 @@ def test_a_file_whose_parts_do_not_fit_together_is_refused_though_its_digest_is_
         save_file(broken, path, {_KEY: text, "sha256": _digest(text, broken)})
         with pytest.raises(ValueError, match=r"do(es)? not fit"):
             CrystalRegressor.load(path)
+    for name in ("n_jobs", "device", "embedder"):  # how to run is not for a file to say
+        text = json.dumps({**header, "parameters": {**header["parameters"], name: 64}})
+        save_file(arrays, path, {_KEY: text, "sha256": _digest(text, arrays)})
+        with pytest.raises(ValueError, match=f"does not fit together: .*{name}"):
+            CrystalRegressor.load(path)
 
 
 def test_clones_searches_and_cross_validation_take_it_as_any_other(embedder, points) -> None:
