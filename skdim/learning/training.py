@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import torch
 from skorch import NeuralNet
+from skorch.callbacks import GradientNormClipping
 from skorch.helper import predefined_split
 from torch import nn
 
@@ -226,7 +227,10 @@ def _net(
     place = {f"iterator_{part}__{name}": getattr(run, name) for part in _LOADERS for name in ("rank", "processes")}
     place["iterator_train__workers"] = _workers(run.device)
     # The first one hears of every epoch: those behind KeepBest do not hear of the end of the last.
-    watching = {"tasks": TellTasks, "rate": LearningRate, "keep_best": KeepBest, "progress": ShowProgress}
+    kinds = {"tasks": TellTasks, "rate": LearningRate, "keep_best": KeepBest, "progress": ShowProgress}
+    watching: list[tuple[str, Any]] = [(name, watch(config, run)) for name, watch in kinds.items()]
+    if config.gradient_norm is not None:
+        watching.append(("clipping", GradientNormClipping(config.gradient_norm)))
     net: InfoMaxNet = kind(
         module,
         config=config,
@@ -243,7 +247,7 @@ def _net(
         iterator_valid=crystal_loader,
         iterator_valid__budget=config.batch_pairs,
         train_split=None if held_out is None else predefined_split(held_out),
-        callbacks=[(name, watch(config, run)) for name, watch in watching.items()],
+        callbacks=watching,
         callbacks__print_log=None,
         device=run.device,
         verbose=0,
