@@ -160,6 +160,8 @@ class LabelMaskingRegressor(DocumentationLink, RegressorMixin, BaseEstimator):
             regressor.fit(_inputs(embedder, regressor, _safe_indexing(rows, labelled)), targets[labelled], **given)
         except ValueError as error:
             error.add_note(f"Raised by regressor={self.regressor!r}, given the {len(labelled)} labelled rows to use.")
+            if (largest := np.abs(targets[labelled]).max()) > np.finfo(np.float32).max:
+                error.add_note(f"y has values of up to {largest:g}: give it in a larger unit.")
             raise
         except KeyboardInterrupt:
             interrupted = _keeps_something(regressor)

@@ -195,6 +195,19 @@ def test_a_bound_that_says_nothing_new_is_harmless_and_one_that_misleads_is_over
     assert len(bounded.targets_[0].conformal.scores_) == 90
 
 
+@pytest.mark.parametrize("scale", ["none", "log10", "yeo-johnson"])
+@pytest.mark.parametrize("unit", [2.0**990, 2.0**-990])
+def test_labels_of_any_size_have_predictions_and_intervals_of_that_size(embedder, points, scale, unit) -> None:
+    given = points[:60], MODULI[:60] / MODULI[:60].max()
+    usual = quick(embedder, scale=scale).fit(*given)
+    other = quick(embedder, scale=scale).fit(given[0], unit * given[1])
+    close = {"rtol": 0.05 if scale == "yeo-johnson" else 1e-6}  # which is another curve in other units
+    np.testing.assert_allclose(other.predict(points[60:90]) / unit, usual.predict(points[60:90]), **close)
+    ends = other.predict_interval(points[60:90], 0.5) / unit
+    np.testing.assert_allclose(ends, usual.predict_interval(points[60:90], 0.5), **close)
+    assert np.isfinite(ends).all()
+
+
 def test_rows_that_are_no_crystals_are_an_error_or_left_out(embedder) -> None:
     crystals = [*CRYSTALS[:30], None]
     with pytest.raises(StructureError, match="row 30"):
