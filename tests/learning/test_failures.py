@@ -177,7 +177,11 @@ def test_an_interrupt_of_a_masking_regressor_keeps_what_its_parts_have_learned(m
     model = LabelMaskingRegressor(embedder(max_epochs=4, validation_fraction=0.0), Ridge(10.0))
     with monkeypatch.context() as patch:
         stop(patch, KeyboardInterrupt, epoch=3, batch=1)
-        with pytest.warns(UserWarning, match="interrupted: the model has what"), pytest.raises(KeyboardInterrupt):
+        with (
+            pytest.warns(UserWarning, match="after 2 epochs: the embedder has the weights of the best"),
+            pytest.warns(UserWarning, match="interrupted: the model has what"),
+            pytest.raises(KeyboardInterrupt),
+        ):
             model.fit(points, y)
     assert len(model.embedder_.history_) == 2
     assert np.array_equal(model.predict(points), Ridge(10.0).fit(v := model.embedder_.transform(points), y).predict(v))
