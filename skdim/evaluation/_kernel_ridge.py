@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Integral
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -60,7 +59,7 @@ def partition(cv: Any, X: NDArray[Any], y: NDArray[Any], groups: Any = None) -> 
     ValueError
         If there are fewer rows than folds, or the held-out rows overlap or leave some out, as those of ShuffleSplit do.
     """
-    if isinstance(cv, Integral) and cv > len(y):
+    if isinstance(cv, int | np.integer) and cv > len(y):
         raise InputError(f"cv={cv} needs at least {cv} rows, got {len(y)}: give more rows, or a smaller cv.")
     folds = [np.asarray(held_out) for _, held_out in check_cv(cv).split(X, y, groups)]
     if not np.array_equal(np.sort(np.concatenate(folds)), np.arange(len(y))):
