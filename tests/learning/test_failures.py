@@ -115,8 +115,18 @@ def test_a_masking_regressor_gives_both_of_its_parts_checkpoints(tmp_path: Path)
 
 
 def test_a_training_that_ends_far_above_its_start_is_an_error() -> None:
-    with pytest.raises(FloatingPointError, match=r"the training diverged: the lowest loss .*lower learning_rate"):
+    with pytest.raises(FloatingPointError, match=r"the training diverged: the loss of the best .*lower learning_rate"):
         embedder(learning_rate=1e3, max_epochs=2, validation_fraction=0.0).fit(bundled_points(N))
+
+
+@pytest.mark.parametrize("params", [{}, {"preset": "deep", "encoder_params": None}])
+def test_a_step_that_ruins_the_weights_is_an_error_though_the_loss_before_it_was_low(params: dict[str, Any]) -> None:
+    """All crystals are one batch, and so the loss of the first epoch is that of the start."""
+    given = {"learning_rate": 1e3, "max_epochs": 3, "validation_fraction": 0.0, "batch_pairs": 10**6, **params}
+    with pytest.raises(FloatingPointError, match="lower learning_rate"):
+        embedder(**given).fit(bundled_points(N))
+    with pytest.raises(FloatingPointError, match="lower learning_rate"):
+        regressor(learning_rate=1e5, batch_pairs=10**6).fit(bundled_points(N), labels())
 
 
 def test_equal_crystals_have_equal_finite_vectors_however_short_they_are() -> None:
