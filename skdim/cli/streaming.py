@@ -1,4 +1,4 @@
-"""Files in; point sets of their crystals a chunk at a time, and what is to be said of those that failed, out."""
+"""Point sets of the crystals of files, a chunk at a time, and what is to be said of those that failed."""
 
 from __future__ import annotations
 
