@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import joblib
 import pytest
@@ -46,7 +47,11 @@ def end_with(error):
 def test_a_backend_that_gives_a_worker_up_is_reported_as_one_that_died(module):
     """The errors are those of dask and Ray; their workers take too long to die to be killed here."""
     kinds = pytest.importorskip(module, reason=f"needs {module.partition('.')[0]}")
-    error = kinds.KilledWorker("work", None, 3) if module.startswith("dist") else kinds.RayActorError()
+    error = (
+        kinds.KilledWorker("work", SimpleNamespace(address="tcp://w"), 3)
+        if module.startswith("dist")
+        else kinds.RayActorError()
+    )
     jobs = (Job(end_with, (error,), range(10 * k, 10 * k + 10)) for k in range(1))
     with joblib.parallel_config(backend="threading"), pytest.raises(WorkerError, match=type(error).__name__):
         run_jobs(jobs, 2)
