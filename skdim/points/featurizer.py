@@ -179,7 +179,20 @@ class CrystalPointSetTransformer(
         return points, failures
 
     def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> PointSets:
-        """Check the parameters and featurize; see `fit` and `transform`."""
+        """Check the parameters and featurize.
+
+        Parameters
+        ----------
+        X : collection of crystals of length C, or PointSets
+            As for `transform`.
+        y : ignored
+            Not used.
+
+        Returns
+        -------
+        PointSets
+            C crystals in the order of the rows.
+        """
         return self.fit(X, y)._transform(X)
 
     def _transform(self, X: Any) -> PointSets:

@@ -230,7 +230,14 @@ class PointSets:
     def equals(self, other: object) -> bool:
         """Tell whether both hold the same crystals in the same order, bit for bit (NaN equals NaN).
 
-        Tables of site types may differ in order and in rows that no site uses.
+        Parameters
+        ----------
+        other : object
+            Point sets, whose table of site types may differ in order and in rows that no site uses.
+
+        Returns
+        -------
+        bool
         """
         if not isinstance(other, PointSets) or differences(vars(self), vars(other)):
             return False
@@ -242,7 +249,10 @@ class PointSets:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a folder of .npy files and meta.json, which appears only when it is complete.
 
-        A folder of saved PointSets is replaced; anything else at `path` is a FileExistsError.
+        Parameters
+        ----------
+        path : path-like
+            The folder. Saved PointSets are replaced; anything else is a FileExistsError.
         """
         arrays = {name: getattr(self, name) for name in LAYOUT}
         arrays |= {f"site_types_{name}": array for name, array in vars(self.site_types).items()}
