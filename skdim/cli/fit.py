@@ -199,7 +199,7 @@ def _featurized(
     featurizer = embedder.featurizer_ if hasattr(embedder, "featurizer_") else embedder.make_featurizer()
     points, failed = clone(featurizer).set_params(n_jobs=args.jobs, verbose=0).try_transform(list(crystals))
     tally = Tally()
-    tally.count(list(crystals), failed)
+    tally.count([crystal.id for crystal in crystals], failed)
     return points, settle(tally, args.on_error, "They are left out."), tally.failures
 
 

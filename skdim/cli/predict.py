@@ -67,17 +67,18 @@ def run(args: argparse.Namespace) -> int:
 
     import pandas as pd
 
-    from skdim.cli.streaming import Tally, featurized
+    from skdim.cli.streaming import Tally, featurized, reading_workers
 
-    featurizer, tally = model.embedder_.featurizer_.set_params(n_jobs=args.jobs, verbose=0), Tally()
+    work, tally = model.embedder_.featurizer_.work(), Tally()
     model.set_params(device=args.device)
     model.embedder_.set_params(device=args.device)
     parts = []
-    for ids, points in featurized(found, featurizer, args.batch, tally, progress=not args.quiet):
-        if not tally.failures or args.on_error == "nan":
-            frame = model.predict_frame(points, args.coverage)
-            frame.insert(0, "id", ids)
-            parts.append(frame)
+    with reading_workers(found, args.jobs) as workers:
+        for ids, points in featurized(found, work, workers, args.batch, tally, progress=not args.quiet):
+            if not tally.failures or args.on_error == "nan":
+                frame = model.predict_frame(points, args.coverage)
+                frame.insert(0, "id", ids)
+                parts.append(frame)
     code = settle(tally, args.on_error, "Their predictions are empty.")
     table = pd.concat(parts, ignore_index=True)
     write_table(table, args.out)

@@ -18,7 +18,7 @@ from skdim.crystals.disorder import without_crowding
 from skdim.crystals.expansion import expand
 from skdim.crystals.formula import compare, parse_formula
 from skdim.crystals.labels import NamedElement, element_of_label, element_of_type
-from skdim.crystals.limits import LIMITS, Limits
+from skdim.crystals.limits import current_limits
 from skdim.crystals.notes import Note
 from skdim.crystals.sharing import Rows, shared_sites
 from skdim.crystals.symmetry import (
@@ -56,10 +56,10 @@ _MODULATED = re.compile(
 _MAGNETIC = re.compile(r"_(space_group_magn|space_group_symop_magn|atom_site_moment)")
 _MANY = 9  # decimals of a coordinate that is not rounded
 _SAME = 1e-4  # fractional; coordinates of one atom
-_FRACTION = re.compile(r"([+-]?\d+(?:\.\d*)?)/(\d+)")
+_FRACTION = re.compile(r"([+-]?\d{1,20}(?:\.\d{0,20})?)/(\d{1,20})")
 
 
-def read_cif(text: str, block: str | None = None, limits: Limits = LIMITS) -> Crystal:
+def read_cif(text: str, block: str | None = None) -> Crystal:
     """Read one crystal of a CIF.
 
     Parameters
@@ -68,8 +68,6 @@ def read_cif(text: str, block: str | None = None, limits: Limits = LIMITS) -> Cr
         The content of a file.
     block : str, optional
         The name of its data block. By default the first block with a cell or atoms is read, and never another.
-    limits : Limits
-        How much is read.
 
     Returns
     -------
@@ -81,12 +79,12 @@ def read_cif(text: str, block: str | None = None, limits: Limits = LIMITS) -> Cr
     ValueError
         If the file does not say what the crystal is, or contradicts itself: what is wrong, and where.
     """
-    blocks = document(text, limits)
+    blocks = document(text)
     crystals = [one for one in blocks if is_crystal(one)]
     chosen = chosen_block(blocks, crystals, block)
     try:
         tags = tags_of(chosen)
-        crystal = _crystal(tags, limits)
+        crystal = _crystal(tags)
     except ValueError as error:
         raise ValueError(f"data_{chosen.name.strip()}: {error}" if len(blocks) > 1 else str(error)) from error
     if block is None and len(crystals) > 1:
@@ -106,15 +104,16 @@ def _with_notes(crystal: Crystal, notes: Sequence[Note]) -> Crystal:
 # ---------------------------------------------------------------- the crystal of a block
 
 
-def _crystal(tags: Tags, limits: Limits) -> Crystal:
+def _crystal(tags: Tags) -> Crystal:
     """Read the crystal of a block."""
     _refuse_other_kinds(tags)
     lattice = _lattice(tags)
-    rows, notes = _rows(tags, lattice, limits)
+    rows, notes = _rows(tags, lattice)
     symmetry = _symmetry(tags, lattice)
-    if len(rows.labels) * max(len(operations) for _, _, operations in symmetry.settings) > limits.images:
+    most = current_limits().images
+    if len(rows.labels) * max(len(operations) for _, _, operations in symmetry.settings) > most:
         raise ValueError(
-            f"{len(rows.labels)} atom rows times their symmetry operations; {limits.images} images are read"
+            f"{len(rows.labels)} atom rows times their symmetry operations; {most} images are read (limit images)"
         )
     if len(symmetry.settings) == 1:
         crystal = _build(rows, symmetry.settings[0][2], lattice)
@@ -180,15 +179,15 @@ def _lattice(tags: Tags) -> NDArray[np.float64]:
 _COSINES = {90.0: 0.0, 60.0: 0.5, 120.0: -0.5}
 
 
-def _rows(tags: Tags, lattice: NDArray[np.float64], limits: Limits) -> tuple[Rows, list[Note]]:
+def _rows(tags: Tags, lattice: NDArray[np.float64]) -> tuple[Rows, list[Note]]:
     """Read the atom rows."""
     labels = [cif.as_string(word) for word in tags.column("_atom_site_label")]
     types = tags.column("_atom_site_type_symbol")
     n = len(labels or types)
     if n == 0:
         raise ValueError("no atom rows (_atom_site_label with coordinates)")
-    if n > limits.rows:
-        raise ValueError(f"{n} atom rows; up to {limits.rows} are read")
+    if n > (most := current_limits().rows):
+        raise ValueError(f"{n} atom rows; up to {most} are read (limit rows)")
     labels = labels or [f"{cif.as_string(word)} (row {k + 1})" for k, word in enumerate(types)]
     given = list(range(n))
     if flags := _full(tags.column("_atom_site_calc_flag"), n, "_atom_site_calc_flag"):
@@ -403,7 +402,7 @@ def _group_number(tags: Tags) -> int | None:
     word = tags.text(*_NUMBERS)
     if not word:
         return None
-    value = _number(word[: LIMITS.word], "the number of the space group")
+    value = _number(word[: current_limits().word], "the number of the space group")
     if value != int(value) or not 1 <= value <= 230:
         raise ValueError(f"the number of the space group is {word[:20]}; 1 to 230 are accepted")
     return int(value)
@@ -413,8 +412,6 @@ def _listed(
     tags: Tags, tag: str, words: list[str], named: tuple[str, str, int | None], lattice: NDArray[np.float64]
 ) -> _Symmetry:
     """Read the operations that a file lists."""
-    if len(words) > LIMITS.operations:
-        raise ValueError(f"{len(words)} symmetry operations; up to {LIMITS.operations} are read")
     magnetic = "magn" in tag
     centerings = tuple(cif.as_string(word) for word in tags.column(_CENTERINGS)) if magnetic else ()
     listed = tuple(cif.as_string(word) for word in words)

@@ -9,7 +9,7 @@ from typing import Any
 
 from gemmi import cif
 
-from skdim.crystals.limits import Limits, check_size
+from skdim.crystals.limits import check_size, current_limits
 
 __all__ = ["Tags", "chosen_block", "document", "is_crystal", "tags_of"]
 
@@ -47,16 +47,20 @@ class Tags:
         if isinstance(found, str):
             return [found]
         loop, place = found
+        n_values, most = loop.length() * loop.width(), current_limits().values
+        if n_values > most:  # each would take memory
+            raise ValueError(f"a loop of {n_values} values with {tag}; up to {most} are read (limit values)")
         return list(loop.values[place :: loop.width()])
 
 
-def document(text: str, limits: Limits) -> list[cif.Block]:
+def document(text: str) -> list[cif.Block]:
     """Parse a CIF."""
-    check_size(len(text), limits)
+    check_size(len(text))
+    text = text.rstrip("\0\x1a \t\r\n") + "\n"  # what old systems put at the end
     if not text.isascii():
         text = _NOT_ASCII.sub("_", text.translate(_MINUS))
     text = text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
-    if not text.lstrip().lower().startswith(("data_", "#", "global_")) and text.lstrip()[:1] in {"_", "l"}:
+    if text.lstrip()[:1] in {"_", "l"}:
         text = "data_\n" + text
     try:
         return list(cif.read_string(text, 0))
@@ -68,7 +72,7 @@ def _syntax(words: str, text: str) -> str:
     """Say in plain words what gemmi found wrong: "string:3:4(20): Wrong number of values in loop _x"."""
     found = re.match(r"string:(\d+)(?::\d+\(\d+\))?:?\s*(.*)", words, re.DOTALL)
     line, reason = (int(found[1]), found[2]) if found else (0, words)
-    lines = text.splitlines()
+    lines = text.split("\n", line) if 0 < line < 100_000 else []  # far down, as many lines would take memory
     shown = lines[line - 1].strip()[:60] if 0 < line <= len(lines) else ""
     if "Wrong number of values" in reason:
         return (

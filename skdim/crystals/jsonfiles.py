@@ -7,9 +7,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from skdim.crystals.limits import check_values, current_limits, megabytes
 from skdim.crystals.records import is_record, structure_from_dict, unwrap
 from skdim.crystals.sources import Source, as_text, own_id
-from skdim.crystals.streams import CRYSTAL_BYTES, READ_ERRORS, Bounded, as_text_file, text_lines
+from skdim.crystals.streams import READ_ERRORS, Bounded, as_text_file, text_lines
 from skdim.crystals.textformats import is_crystal_text, mistaken_for
 
 __all__ = ["record_source", "sources_of_json", "sources_of_json_lines"]
@@ -51,8 +52,8 @@ class _Values:
 
     def check_taken_since(self, start: int) -> None:
         """Refuse to keep more than one crystal takes."""
-        if self.place() - start > CRYSTAL_BYTES:
-            raise ValueError(f"more than {CRYSTAL_BYTES >> 20} MiB without a crystal")
+        if self.place() - start > (most := current_limits().n_bytes):
+            raise ValueError(f"more than {megabytes(most)} without a crystal (limit n_bytes)")
 
     def expect(self, marks: str) -> str:
         """Take one of some characters."""
@@ -68,13 +69,18 @@ class _Values:
         self.peek()
         while True:
             try:
+                check_values(self._text)
                 value, end = self._decoder.raw_decode(self._text, self._at)
             except RecursionError as error:
                 raise ValueError("it is nested too deeply") from error
             except json.JSONDecodeError as error:
                 # What is wrong far from the end of what was read will not be mended by reading on.
                 cut = error.pos > len(self._text) - 20 or error.msg.startswith("Unterminated string")
+                if cut and not self._text[self._at :].strip():
+                    raise ValueError("it ends early") from error
                 if not cut or not self._more(step):
+                    if cut:
+                        raise ValueError("it is cut off") from error
                     shown = self._text[error.pos : error.pos + 20]
                     where = f" at character {self._forgotten + error.pos}" + (f" ({shown!r})" if shown else "")
                     raise ValueError(f"{error.msg}{where}") from error
@@ -115,8 +121,8 @@ class _Values:
         """Read on, and forget what was taken."""
         if self._ended:
             return False
-        if len(self._text) - self._at > CRYSTAL_BYTES:
-            raise ValueError(f"a value of more than {CRYSTAL_BYTES >> 20} MiB")
+        if len(self._text) - self._at > (most := current_limits().n_bytes):
+            raise ValueError(f"a value of more than {megabytes(most)} (limit n_bytes)")
         part = self._file.read(size)
         self._forgotten += self._at
         self._text, self._at = self._text[self._at :] + part, 0
@@ -248,10 +254,18 @@ class _Reader:
         if by_ids or self.n_values > before:  # what else it has describes the list
             return
         self.seen = f"a dict with the keys {', '.join(repr(key[:40]) for key in list(fields)[:8]) or '(none)'}"
-        if holds_crystal(fields, self.column):
+        if _is_table(fields, self.column):
+            yield from self._columns(fields)
+        elif holds_crystal(fields, self.column):
             yield from self._single(fields)
         elif self.n_values:
             yield from self._row(None, f"{self.name}/{self.n_values}", fields)
+
+    def _columns(self, columns: Mapping[str, Mapping[str, Any]]) -> Iterator[Source]:
+        """Yield the rows of a table in pandas' "columns" form: for each column a dict by row."""
+        for key in next(iter(columns.values())):
+            record = {name: values.get(key) for name, values in columns.items()}
+            yield from self._row(None if key.isdigit() else key, f"{self.name}/{key}", record)
 
     def _is_first_of_many(self, key: str, value: Any, fields: Mapping[str, Any]) -> bool:
         """Tell whether a value is the first of many crystals by their ids, not a field of one crystal."""
@@ -337,6 +351,7 @@ def sources_of_json_lines(
 def _of_line(line: str, name: str, column: str | None, id_field: str | None) -> Source | None:
     """Return the crystal of a line; None for what stands beside the crystals in files of OPTIMADE."""
     try:
+        check_values(line)
         value = json.loads(line)
     except RecursionError:
         return Source(name, problem="JSON that is nested too deeply")
@@ -376,6 +391,18 @@ def record_source(
         return Source(name, _crystal(value, column))
     except ValueError as error:
         return Source(fallback if name is None else name, problem=str(error))
+
+
+def _is_table(fields: Mapping[str, Any], column: str | None) -> bool:
+    """Tell a table by columns, each a dict by row, from one crystal in fields."""
+    columns = list(fields.values())
+    if not columns or not all(isinstance(values, Mapping) and values for values in columns):
+        return False
+    rows = columns[0].keys()
+    some = [values for name, values in fields.items() if column in (None, name)]
+    return all(values.keys() == rows for values in columns) and any(
+        holds_crystal(next(iter(values.values()))) for values in some
+    )
 
 
 def _why_not(value: Any) -> str:

@@ -22,6 +22,7 @@ from pymatgen.core.periodic_table import DummySpecies, Element, Species
 from pymatgen.core.structure import IStructure, Structure
 
 from skdim.crystals.labels import NUMBERS
+from skdim.crystals.limits import current_limits
 from skdim.crystals.textformats import is_crystal_text
 
 __all__ = [
@@ -44,9 +45,9 @@ ACCEPTED = (
 )
 """The fields by which a dict is known to be a crystal, for messages."""
 
-_MOST_SITES = 200_000  # that are built at all; max_sites of the estimators is what they accept
 # An element with what may stand behind it: a charge, a spin. The number of a label such as Na1 is no part of it.
 _SPECIES = re.compile(r"([A-Z][a-z]?)(?:\d*\.?\d*[+-]|[+-]\d+\.?\d*)?(?:,.*)?")
+_LONGEST = 200  # characters of a species
 _AMOUNTS = re.compile(r"(?:[A-Z][a-z]?0?\.\d+)+")  # a mixture in one word, "Cu0.5Au0.5"
 _SYMBOLS = {number: symbol for symbol, number in NUMBERS.items()}
 _NUMBERS = NUMBERS | {"D": 1, "T": 1}
@@ -213,8 +214,8 @@ def build(fields: Fields) -> IStructure:
         Naming the field, or the site and its species.
     """
     n_sites = len(fields.species)
-    if n_sites > _MOST_SITES:
-        raise ValueError(f"{n_sites} sites; up to {_MOST_SITES} are read")
+    if n_sites > (most := current_limits().rows):
+        raise ValueError(f"{n_sites} sites; up to {most} are read (limit rows)")
     if fields.coords.shape != (n_sites, 3):
         raise ValueError(f"{n_sites} species with coordinates of shape {fields.coords.shape}; ({n_sites}, 3) is needed")
     known: dict[Any, Composition] = {}
@@ -301,7 +302,7 @@ def number_of(species: Any) -> int:
     if isinstance(species, Element | Species) and not isinstance(species, DummySpecies):
         number = int(species.Z)
     elif isinstance(species, str):
-        found = _SPECIES.fullmatch(species.strip())
+        found = _SPECIES.fullmatch(species.strip()[:_LONGEST])
         number = _NUMBERS.get(found[1]) if found else int(species) if _is_number(species) else None
     elif isinstance(species, int | np.integer | float) and not isinstance(species, bool) and species == int(species):
         number = int(species)
@@ -320,8 +321,8 @@ def _is_number(text: str) -> bool:
 def _array(value: Any, name: str, shape: tuple[int, ...]) -> NDArray[np.float64]:
     """Return numbers as an array of this shape; -1 stands for any length."""
     value = _plain(value)
-    if shape[0] < 0 and len(value) > _MOST_SITES:
-        raise ValueError(f"{name} has {len(value)} rows; up to {_MOST_SITES} are read")
+    if shape[0] < 0 and len(value) > (most := current_limits().rows):
+        raise ValueError(f"{name} has {len(value)} rows; up to {most} are read (limit rows)")
     try:
         array = np.array([list(row) for row in value] if len(shape) == 2 else value, dtype=np.float64)
     except (ValueError, TypeError) as error:
@@ -377,6 +378,11 @@ def _pymatgen(record: Mapping[str, Any]) -> Fields:
     if not isinstance(sites, Sequence | np.ndarray) or isinstance(sites, str):
         raise ValueError(f"'sites' is a {type(sites).__name__}; a list is needed")
     fractional = all(site.get("abc") is not None for site in sites)
+    if (
+        not fractional
+        and (bare := next((k for k, site in enumerate(sites) if site.get("xyz") is None), None)) is not None
+    ):
+        raise ValueError(f"site {bare} has no coordinates ('abc' or 'xyz')")
     coords = _array([site["abc" if fractional else "xyz"] for site in sites], "the sites' coordinates", (-1, 3))
     return Fields(matrix, [_pymatgen_species(site) for site in sites], coords, not fractional, pbc)
 

@@ -21,7 +21,9 @@ from skdim.crystals.notes import Note, describe_notes
 from skdim.crystals.optional import is_a
 from skdim.crystals.parsing import (
     PARSER_ERRORS,
+    Opened,
     crystal_from_file,
+    crystal_from_opened,
     crystal_from_record,
     crystal_from_text,
     noted,
@@ -30,6 +32,7 @@ from skdim.crystals.parsing import (
 from skdim.crystals.prechecks import check_crystal, check_structure
 from skdim.crystals.rows import KINDS, as_structures, row_labels
 from skdim.crystals.sources import Source
+from skdim.crystals.textformats import mistaken_for
 from skdim.crystals.uploads import is_upload, text_of
 from skdim.exceptions import StructureError
 
@@ -95,9 +98,14 @@ def coerce_crystal(obj: object) -> Crystal:
         return coerce_crystal(obj.content)
     source = ""
     try:
+        if isinstance(obj, str) and "\n" not in obj and (mistaken := mistaken_for(obj)):
+            raise ValueError(mistaken)
         if isinstance(obj, os.PathLike) or (isinstance(obj, str) and text_format(obj) is None and "\n" not in obj):
             source = f"file {_BRIEFLY.repr(os.fspath(obj))}: "
             return crystal_from_file(obj)
+        if isinstance(obj, Opened):
+            source = f"file {_BRIEFLY.repr(obj.path)}: "
+            return crystal_from_opened(obj)
         if isinstance(obj, str):
             return crystal_from_text(obj)
         if is_upload(obj):
@@ -246,6 +254,8 @@ def meant_by_missing(name: str) -> str:
     >>> meant_by_missing("mp-149")
     '; nothing is looked up by the id of a material, a file or a structure is needed'
     """
+    if "://" in name:
+        return "; nothing is downloaded, a file on this machine is needed"
     if _MATERIAL_ID.fullmatch(name):
         return "; nothing is looked up by the id of a material, a file or a structure is needed"
     symbols = re.findall("[A-Z][a-z]?", name) if _FORMULA.fullmatch(name) else []
@@ -264,7 +274,7 @@ def _describe(obj: object) -> str:
         return "a Molecule, which has no lattice,"
     if isinstance(obj, Composition):
         return f"the Composition {obj.formula!r} ({_NO_FORMULA})"
-    return f"{_BRIEFLY.repr(obj)} of type {type(obj).__name__}"
+    return f"{' '.join(_BRIEFLY.repr(obj).split())} of type {type(obj).__name__}"
 
 
 def check_on_error(on_error: str) -> None:

@@ -11,7 +11,7 @@ import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
-from skdim.crystals.limits import LIMITS
+from skdim.crystals.limits import current_limits
 
 __all__ = ["Operations", "Setting", "contradiction", "fits_cell", "listed_operations", "named_settings"]
 
@@ -160,8 +160,9 @@ def listed_operations(words: tuple[str, ...], centerings: tuple[str, ...] = ()) 
     Traceback (most recent call last):
     ValueError: the symmetry operations are no group: '-y,x,z' followed by '-y,x,z' is not among the 2 listed; ...
     """
-    if len(words) * max(1, len(centerings)) > LIMITS.operations:
-        raise ValueError(f"{len(words)} symmetry operations; up to {LIMITS.operations} are read")
+    most = current_limits().operations
+    if len(words) * max(1, len(centerings)) > most:
+        raise ValueError(f"{len(words)} symmetry operations; up to {most} are read (limit operations)")
     parsed = [_operation(word) for word in words]
     rotation = np.array([p[0] for p in parsed], np.int64).reshape(-1, 3, 3)
     shift = np.array([p[1] for p in parsed], np.int64).reshape(-1, 3)
@@ -183,10 +184,8 @@ def listed_operations(words: tuple[str, ...], centerings: tuple[str, ...] = ()) 
 
 def _operation(word: str) -> tuple[list[list[int]], list[int]]:
     """Read one operation."""
-    if len(word) > LIMITS.word:
-        raise ValueError(
-            f"a symmetry operation of {len(word)} characters, {word[:30]!r}...; {LIMITS.word} are accepted"
-        )
+    if len(word) > (most := current_limits().word):
+        raise ValueError(f"a symmetry operation of {len(word)} characters, {word[:30]!r}...; {most} are accepted")
     parts = word.lower().replace(" ", "").replace("\t", "").split(",")
     if len(parts) == 4 and parts[3] in {"+1", "-1", "1", "m", "mx"}:
         parts = parts[:3]
@@ -308,8 +307,8 @@ def _spellings(setting: gemmi.SpaceGroup) -> set[str]:
 @lru_cache(maxsize=1024)
 def _operations(hall: str) -> Operations:
     """Operations of a Hall symbol; a ValueError if it is none."""
-    if len(hall) > LIMITS.word:
-        raise ValueError(f"a Hall symbol of {len(hall)} characters; {LIMITS.word} are accepted")
+    if len(hall) > (most := current_limits().word):
+        raise ValueError(f"a Hall symbol of {len(hall)} characters; {most} are accepted")
     try:
         group = gemmi.symops_from_hall(hall)
     except RuntimeError as error:
@@ -368,7 +367,8 @@ def named_settings(symbol: str, hall: str, number: int | None, code: str) -> tup
             raise ValueError(f"the space group {symbol!r} and the number {number} contradict one another")
         by_name = [s for s in by_name if s.number == number]
     if not by_name and not symbol and number:
-        by_name = [s for s in _settings() if s.number == number]
+        # A number without a symbol never means a triclinic cell that is enlarged by a centring.
+        by_name = [s for s in _settings() if s.number == number and (number > 2 or s.hm[0] == "P")]
         if not by_name:
             raise ValueError(f"space group number {number}; 1 to 230 are accepted")
     if code:
@@ -383,7 +383,7 @@ def named_settings(symbol: str, hall: str, number: int | None, code: str) -> tup
 
 def _from_symbol(symbol: str) -> list[gemmi.SpaceGroup]:
     """Settings with a Hermann-Mauguin symbol."""
-    if not symbol or len(symbol) > LIMITS.word:
+    if not symbol or len(symbol) > current_limits().word:
         return []
     symbol = re.sub(r"\((\d)\)", r"\1", symbol.replace("_", "").strip())  # "P2(1)/c"
     if found := _spelled(symbol):

@@ -17,10 +17,11 @@ from skdim._progress import Progress
 from skdim._workers import Job, run_jobs
 from skdim.crystals.rows import as_structures, row_labels
 from skdim.crystals.structures import told_notes
+from skdim.crystals.uploads import is_upload
 from skdim.exceptions import StructureError, describe_failures
 from skdim.points.assembly import PointSetConfig
-from skdim.points.chunks import Work, featurize, no_crystals, prepare, sends_arrays
-from skdim.points.features import ElementTable, SiteFeaturizer, check_interaction_features, resolve_site_features
+from skdim.points.chunks import Work, featurize, no_crystals, prepare, sends_arrays, work_with
+from skdim.points.features import ElementTable, SiteFeaturizer
 from skdim.points.pointcache import open_cache
 from skdim.points.pointsets import PointSets
 
@@ -190,11 +191,11 @@ class CrystalPointSetTransformer(TransformerMixin, BaseEstimator, auto_wrap_outp
 
     def _run(self, X: Any) -> tuple[PointSets, list[tuple[int, str]], list[str]]:
         """Point sets, the rows that failed with their reasons, and what there is to warn of."""
-        work = self._work()
+        work = self.work()
         n_jobs = self.n_jobs if effective_n_jobs(self.n_jobs) > 1 else 1
         work = replace(work, folder=None if n_jobs == 1 else os.getcwd())
         # What gives one crystal after the other may give more than memory holds.
-        rows = X if isinstance(X, Iterator) else as_structures(X)
+        rows = X if isinstance(X, Iterator) and not is_upload(X) else as_structures(X)
         chunks = self._chunks(rows)
         jobs = (
             Job(featurize, (chunk if n_jobs == 1 else prepare(chunk, work), work), range(first, first + len(chunk)))
@@ -244,25 +245,17 @@ class CrystalPointSetTransformer(TransformerMixin, BaseEstimator, auto_wrap_outp
         "verbose": VERBOSE,
     }
 
-    def _work(self) -> Work:
-        """Gather what the chunks need."""
-        config, features = self.config()
-        cache = None if self.cache_dir is None else open_cache(self.cache_dir, config, features)
-        return Work(config, features, self.max_sites, cache)
-
     def config(self) -> tuple[PointSetConfig, ElementTable | SiteFeaturizer]:
         """Check the parameters and resolve them."""
+        work = self.work()
+        return work.config, work.features
+
+    def work(self) -> Work:
+        """Check the parameters, and gather what the work on each chunk needs."""
         check_parameters(self, self._accepted)
-        check_interaction_features(self.interaction_features)
-        features = resolve_site_features(self.site_features)
-        names, pairs = features.feature_names, tuple(self.interaction_features)
-        settings = {"neighborhood": self.neighborhood, "tolerance": float(self.tolerance)}
-        size = "n_neighbors" if self.neighborhood == "shell" else "supercell_size"
-        settings[size] = int(getattr(self, size))
-        config = PointSetConfig(
-            self.neighborhood, self.n_neighbors, self.supercell_size, self.tolerance, pairs, names, settings
-        )
-        return config, features
+        work = work_with(**self.get_params(deep=False))
+        cache = None if self.cache_dir is None else open_cache(self.cache_dir, work.config, work.features)
+        return replace(work, cache=cache)
 
     def _chunks(self, rows: Iterable[object]) -> Iterator[list[object]]:
         """Yield the crystals in chunks, behind a progress bar that counts them if one is wanted."""

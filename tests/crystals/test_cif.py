@@ -10,7 +10,6 @@ from pymatgen.core import Element
 from skdim.crystals.blocks import split_blocks
 from skdim.crystals.cif import read_cif
 from skdim.crystals.ciftags import document, is_crystal
-from skdim.crystals.limits import LIMITS
 from skdim.crystals.prechecks import check_crystal
 
 P1 = "_symmetry_equiv_pos_as_xyz 'x,y,z'"
@@ -385,7 +384,7 @@ def test_the_first_block_with_a_crystal_or_none():
     assert read_cif(bad + good, block="Y").species == (((19, 1.0),),)
     publication = "data_global\n_journal_year 2026\n" + bad + good
     assert [block.name for block in split_blocks(publication)] == ["X", "Y"]
-    assert [block.name for block in document(publication, LIMITS) if is_crystal(block)] == ["X", "Y"]
+    assert [block.name for block in document(publication) if is_crystal(block)] == ["X", "Y"]
     assert "several crystals" in kinds_of_notes(good + bad)
     with pytest.raises(ValueError, match="0 data blocks are called 'Z'; those with crystals are X, Y"):
         read_cif(bad + good, block="Z")

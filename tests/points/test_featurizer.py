@@ -187,7 +187,7 @@ def test_processes_change_nothing_whether_new_or_used_again() -> None:
 
 @pytest.mark.parametrize("neighborhood", ["shell", "supercell"])
 def test_what_is_sent_to_processes_gives_the_same_point_sets(neighborhood: str) -> None:
-    work = CrystalPointSetTransformer(neighborhood=neighborhood, max_sites=8)._work()
+    work = CrystalPointSetTransformer(neighborhood=neighborhood, max_sites=8).work()
     broken = Structure(Lattice.cubic(3), [], [])
     crystals = [salt(), mixture(), broken, perovskite() * (2, 1, 1), iron(), rutile()]
     sent = prepare(crystals, work)
@@ -199,7 +199,7 @@ def test_what_is_sent_to_processes_gives_the_same_point_sets(neighborhood: str) 
 
 
 def test_what_is_no_structure_in_memory_is_sent_as_it_is() -> None:
-    work = CrystalPointSetTransformer()._work()
+    work = CrystalPointSetTransformer().work()
     for rows in ([salt(), "a.cif"], [salt().as_dict()], [Structure(Lattice.cubic(3), [], [])]):
         assert prepare(rows, work) is rows
 
@@ -207,10 +207,10 @@ def test_what_is_no_structure_in_memory_is_sent_as_it_is() -> None:
 def test_slow_site_featurizers_and_caches_are_not_sent_in_large_batches(tmp_path: Path) -> None:
     crystals = [salt(), iron()]
     slow = featurizer(site_features=CoordinationNumber.from_preset("VoronoiNN"))
-    assert sends_arrays(crystals, featurizer()._work())
-    assert not sends_arrays(crystals, slow._work())
-    assert not sends_arrays(crystals, featurizer(cache_dir=tmp_path)._work())
-    assert not sends_arrays([*crystals, "a.cif"], featurizer()._work())
+    assert sends_arrays(crystals, featurizer().work())
+    assert not sends_arrays(crystals, slow.work())
+    assert not sends_arrays(crystals, featurizer(cache_dir=tmp_path).work())
+    assert not sends_arrays([*crystals, "a.cif"], featurizer().work())
 
 
 def test_processes_find_relative_paths_where_the_caller_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
