@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,10 +15,12 @@ from skdim._crystalmodel import LEAST, CrystalModel, n_rows, names_of, spread_ou
 from skdim._labels import read_targets, read_weights
 from skdim._parameters import check, choice, seed_of
 from skdim._targetmodel import TRANSFORMS, TargetModel, choose
+from skdim.crystals.rows import as_structures
 from skdim.evaluation._applicability import Domain, Makeup, nearest
 from skdim.evaluation._intervals import check_coverage
 from skdim.evaluation._readouts import READOUTS
 from skdim.exceptions import InputError
+from skdim.points.pointsets import PointSets
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,7 +45,7 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
     regressors : sequence of str, default=("ridge", "laplacian", "gaussian", "trees")
         What to choose from: ridge regression, kernel ridge regression with the Laplacian kernel, a Gaussian process
         (Matérn kernel), extremely randomised trees. Each also chooses its own strength inside the labels.
-    transform : {"auto", "none", "log10", "yeo-johnson"}, default="auto"
+    scale : {"auto", "none", "log10", "yeo-johnson"}, default="auto"
         Scale on which targets are learned. "auto" is log10 where all labels are positive and the largest is at least
         100 times the smallest. Predictions are taken back; on a curved scale they are medians rather than means.
     cv : int or cross-validation splitter, default=10
@@ -94,7 +96,7 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         self,
         embedder: Any = None,
         regressors: Sequence[str] = tuple(READOUTS),
-        transform: str = "auto",
+        scale: str = "auto",
         cv: Any = 10,
         device: str = "auto",
         on_error: str = "raise",
@@ -104,7 +106,7 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
     ) -> None:
         self.embedder = embedder
         self.regressors = regressors
-        self.transform = transform
+        self.scale = scale
         self.cv = cv
         self.device = device
         self.on_error = on_error
@@ -152,7 +154,7 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         self.domain_ = Domain.of(vectors, Makeup.of(labelled))
         self.single_, self.seed_ = single, seed
         own = None if groups is None else groups[usable]
-        choices = (self.candidates(seed), self.transform, self.cv, seed)
+        choices = (self.candidates(seed), self.scale, self.cv, seed)
         self.targets_ = [
             choose(vectors, table[usable, t], weights[usable], own, sides[usable, t], *choices)
             for t in range(table.shape[1])
@@ -250,6 +252,74 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
             columns |= {name + end: spread_out(values, valid) for name, values in parts.items()}
         return self._trust_frame(columns, vectors, points, valid, X)
 
+    def explain(self, X: Any) -> pd.DataFrame:
+        """Take predictions apart: what kinds of column, elements and sites add to them.
+
+        Everything is on the scale on which the target is learned (decades, where that is log10), and begins with the
+        prediction for the mean of the labelled vectors. What columns of the vector add to it is exact for a ridge;
+        other regressors are followed on the straight way from that mean, as by integrated gradients. A column is split
+        among sites as it is pooled from them, so what a site adds comes from the atom and from its surroundings; in a
+        shared site it is split by occupancy.
+
+        Parameters
+        ----------
+        X : collection of crystals of length C, or PointSets
+            As for `fit`.
+
+        Returns
+        -------
+        DataFrame
+            For each usable crystal and target one line for each part:
+
+            - crystal : its name in the index of X, or its row
+            - target : number of the target, where there are several
+            - part : "start", "kind", "element", "site" or "sum"
+            - name : of the part. Kinds are composition, density, environment (how elements surround each other) and
+              context (how expected they are there). Sites have their numbers in the structure before what they hold;
+              of PointSets their rows, each of which may stand for several sites that symmetry makes alike.
+            - share : of the crystal's atoms
+            - contribution : start and all kinds make the sum, which is the prediction; so do start and all elements,
+              and start and all sites
+
+        Raises
+        ------
+        ValueError
+            If the embedder has readout="network", as of preset="paper".
+
+        References
+        ----------
+        M. Sundararajan, A. Taly, Q. Yan, "Axiomatic attribution for deep networks", ICML 2017, arXiv 1703.01365.
+
+        Examples
+        --------
+        >>> from skdim import CrystalRegressor
+        >>> from skdim.datasets import load_elastic_moduli
+        >>> crystals, moduli = load_elastic_moduli(target="K_VRH", return_X_y=True)
+        >>> model = CrystalRegressor(regressors=["ridge"], random_state=0).fit(crystals[:50], moduli[:50])
+        >>> table = model.explain(crystals[50:52])
+        >>> by_element = table[table["part"] == "element"].pivot(index="crystal", columns="name", values="contribution")
+        >>> by_element.shape[0]
+        2
+        """
+        import pandas as pd
+
+        from skdim._explanation import explained
+
+        check_is_fitted(self, "targets_")
+        X = list(X) if isinstance(X, Iterator) else X
+        valid = np.flatnonzero(self._featurize(X).valid)
+        usable = X[valid] if isinstance(X, PointSets) else [as_structures(X)[row] for row in valid]
+        names = list(X.index[valid]) if isinstance(X, pd.Series | pd.DataFrame) else valid.tolist()
+        vectors = self.domain_.vectors.astype(np.float64)
+        learned = [(target.conformal.regressor_, vectors[target.rows].mean(0)) for target in self.targets_]
+        lines = [
+            (names[crystal], target, *line)
+            for crystal, target, parts in explained(self.embedder_, usable, learned)
+            for line in parts
+        ]
+        table = pd.DataFrame(lines, columns=["crystal", "target", "part", "name", "share", "contribution"])
+        return table.drop(columns="target") if self.single_ else table
+
     def suggest(
         self, X: Any, n: int = 10, goal: str = "information", maximize: bool = True, ids: Any = None
     ) -> pd.DataFrame:
@@ -325,7 +395,7 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
 
     def _check(self) -> None:
         """Check the parameters that no other function checks."""
-        check("transform", self.transform, choice(*TRANSFORMS))
+        check("scale", self.scale, choice(*TRANSFORMS))
         wrong = isinstance(self.regressors, str) or not len(self.regressors)
         if wrong or any(name not in READOUTS for name in self.regressors):
             raise InputError(f"regressors must be a list of some of {list(READOUTS)}, got {self.regressors!r}.")

@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from skdim._doclink import DocumentationLink
 from skdim._labels import Known, Labels, check_labels, check_varied
 from skdim._parameters import (
     FLAG,
@@ -69,7 +70,7 @@ class _Start:
     target_scale: TargetScale | None = None  # that of the labels they were trained on
 
 
-class SiteNetRegressor(RegressorMixin, BaseEstimator):
+class SiteNetRegressor(DocumentationLink, RegressorMixin, BaseEstimator):
     """Properties of crystals from a Site-Net encoder with a regression head, trained together on few labels.
 
     The head starts as the ridge regression on the encoder's vectors (``max_epochs=0`` leaves it at that) and has a

@@ -31,11 +31,16 @@ Predict crystals with a model that `skdim fit` wrote: one row for each input, in
   nearest_1   ids of the three nearest labelled crystals
   flags       what no labelled crystal has: elements, so many sites, disorder
 
+With --explain a second table says what adds to each prediction: one line for each kind of column of the vector
+(composition, density, environment, context), element and site. Start and all kinds make the sum, and so do start and
+all elements, and start and all sites. It is on the scale that the fit has learned on, which its report names.
+
 {PATHS_HELP}"""
 
 _EXAMPLES = """\
   skdim predict model.skdim new_cifs/ --out predictions.csv
-  skdim predict model.skdim new.zip POSCAR --out predictions.parquet --coverage 0.8 --on-error nan"""
+  skdim predict model.skdim new.zip POSCAR --out predictions.parquet --coverage 0.8 --on-error nan
+  skdim predict model.skdim new_cifs/ --out predictions.csv --explain why.csv"""
 
 
 def run(args: argparse.Namespace) -> int:
@@ -62,30 +67,51 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"--out {str(args.out)!r} must end in {' or '.join(SUFFIXES)}")
     check_device(args.device)
     model = load_model(args.model)
+    if args.explain is not None:
+        _check_explain(args.explain, model, args.model)
     found = find_crystals(args)
     check_place(args.out)
 
     import pandas as pd
 
     from skdim.cli.streaming import Tally, featurized, reading_workers
+    from skdim.predictor import CrystalRegressor
 
     work, tally = model.embedder_.featurizer_.work(), Tally()
     model.set_params(device=args.device)
     model.embedder_.set_params(device=args.device)
-    parts = []
+    parts, explained = [], []
     with reading_workers(found, args.jobs) as workers:
         for ids, points in featurized(found, work, workers, args.batch, tally, progress=not args.quiet):
-            if not tally.failures or args.on_error == "nan":
-                frame = model.predict_frame(points, args.coverage)
-                frame.insert(0, "id", ids)
-                parts.append(frame)
+            if tally.failures and args.on_error != "nan":
+                continue
+            frame = model.predict_frame(points, args.coverage)
+            frame.insert(0, "id", ids)
+            parts.append(frame)
+            if isinstance(model, CrystalRegressor) and args.explain is not None:
+                told = model.explain(points)
+                explained.append(told.assign(crystal=[ids[row] for row in told["crystal"]]))
     code = settle(tally, args.on_error, "Their predictions are empty.")
     table = pd.concat(parts, ignore_index=True)
     write_table(table, args.out)
+    if args.explain is not None:
+        write_table(pd.concat(explained, ignore_index=True).rename(columns={"crystal": "id"}), args.explain)
     if not args.quiet:
         flagged = int((table["prediction"].notna() & (table["flags"] != "")).sum())
         say(f"wrote {args.out}: {len(table)} rows, {flagged} with something that no labelled crystal has")
     return code
+
+
+def _check_explain(path: Path, model: CrystalModel, name: Path) -> None:
+    """Refuse a table of another kind, and models that are not explained."""
+    from skdim.cli.outputs import check_place
+    from skdim.predictor import CrystalRegressor
+
+    if path.suffix.lower() not in SUFFIXES:
+        raise InputError(f"--explain {str(path)!r} must end in {' or '.join(SUFFIXES)}")
+    check_place(path)
+    if not isinstance(model, CrystalRegressor):
+        raise InputError(f"{str(name)!r} predicts classes; only predictions of numbers are explained")
 
 
 def load_model(path: Path) -> CrystalModel:
@@ -149,6 +175,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, metavar="MODEL", help="what `skdim fit` wrote")
     add_paths(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="TABLE", help="table to write: .csv or .parquet")
+    parser.add_argument("--explain", type=Path, metavar="TABLE", help="table to write of what adds to each prediction")
     parser.add_argument(
         "--coverage", type=share, default=0.9, metavar="SHARE", help="share of values that intervals are to hold (0.9)"
     )

@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from skdim._labels import check_labels
 from skdim._parameters import check, choice
 from skdim.evaluation._kernel_ridge import ALPHAS, GAMMAS, Spectrum, held_out_residuals, mean_distances
+from skdim.evaluation._slopes import Slopes, kernel_slopes, tree_slopes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -133,6 +134,23 @@ class KernelRegressor(RegressorMixin, BaseEstimator):
         own = np.einsum("ij,ij->i", X, X) / X.shape[1] if self.kernel == "linear" else 1.0
         known = np.einsum("ij,ij->i", kernel, cho_solve(self._factor(), kernel.T, check_finite=False).T)
         return mean, self.scale_ * np.sqrt(self.alpha_ + np.maximum(own - known, 0.0))
+
+    def slopes(self, X: NDArray[Any], start: NDArray[Any]) -> Slopes:
+        """Say what each column adds to predictions, see `skdim.evaluation._slopes`.
+
+        Parameters
+        ----------
+        X : ndarray of shape (m, d)
+            Rows.
+        start : ndarray of shape (d,)
+            A row to compare them with.
+
+        Returns
+        -------
+        Slopes
+        """
+        ends, begin = np.asarray(X, np.float64), np.asarray(start, np.float64)
+        return kernel_slopes(ends, begin, self.rows_, self.dual_coef_, self.kernel, self.gamma_)
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Return what was learned, but for the training rows."""
@@ -300,6 +318,22 @@ class TreesRegressor(RegressorMixin, BaseEstimator):
             node = np.where(inner, np.where(left, self.left_[trees, node], self.right_[trees, node]), node)
         each = self.value_[trees, node]
         return (each.mean(0), each.std(0, ddof=1)) if return_std else each.mean(0)
+
+    def slopes(self, X: NDArray[Any], start: NDArray[Any]) -> Slopes:
+        """Say what each column adds to predictions, see `skdim.evaluation._slopes`.
+
+        Parameters
+        ----------
+        X : ndarray of shape (m, d)
+            Rows.
+        start : ndarray of shape (d,)
+            A row to compare them with.
+
+        Returns
+        -------
+        Slopes
+        """
+        return tree_slopes(np.asarray(X, np.float32), np.asarray(start, np.float32), self.to_arrays())
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Return what was learned."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from skdim._parameters import FLAG, Accepted, check_parameters, choice, integer, number
 
 if TYPE_CHECKING:
+    from skdim._fittasks import FitTasks
     from skdim.learning.checkpoints import Checkpoint
 
 SCHEDULES = ("one_cycle", "constant")
@@ -76,6 +77,8 @@ class Run:
         What to say is going on.
     rank, processes : int
         Which of how many processes this is; the first one alone writes checkpoints and shows progress.
+    tasks : FitTasks or None
+        For scikit-learn's callbacks, where an estimator has any.
     """
 
     seed: int
@@ -85,3 +88,4 @@ class Run:
     title: str = "pretraining"
     rank: int = 0
     processes: int = 1
+    tasks: FitTasks | None = None

@@ -14,7 +14,7 @@ from skorch.helper import predefined_split
 from torch import nn
 
 from skdim.exceptions import InputError
-from skdim.learning.callbacks import EndOfTraining, KeepBest, LearningRate, ShowProgress, history_rows
+from skdim.learning.callbacks import EndOfTraining, KeepBest, LearningRate, ShowProgress, TellTasks, history_rows
 from skdim.learning.distributed import AcrossProcesses, make_accelerator, place_among_processes
 from skdim.learning.loader import CrystalDataset, crystal_loader
 from skdim.network.noise import Noise
@@ -225,7 +225,8 @@ def _net(
     """The net of one training."""
     place = {f"iterator_{part}__{name}": getattr(run, name) for part in _LOADERS for name in ("rank", "processes")}
     place["iterator_train__workers"] = _workers(run.device)
-    watching = {"rate": LearningRate, "keep_best": KeepBest, "progress": ShowProgress}
+    # The first one hears of every epoch: those behind KeepBest do not hear of the end of the last.
+    watching = {"tasks": TellTasks, "rate": LearningRate, "keep_best": KeepBest, "progress": ShowProgress}
     net: InfoMaxNet = kind(
         module,
         config=config,

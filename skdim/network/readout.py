@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from skdim.network.segments import MOMENTS, SIGNED_MOMENTS, mean_and_covariance, runs_of, weighted_moments, weighted_sum
+from skdim.network.segments import (
+    MOMENTS,
+    SIGNED_MOMENTS,
+    mean_and_covariance,
+    runs_of,
+    segment_max,
+    segment_sum,
+    weighted_moments,
+    weighted_sum,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +28,7 @@ if TYPE_CHECKING:
 # environments the mean is read, and which way they change from the electropositive to the electronegative sites.
 _ALL_MOMENTS = ("raw", "density", "surprise")
 _POLAR = "Electronegativity"
+_SAME = 1e-5  # relative; equivalent sites differ by rounding
 # Powers of a spacing of atoms by which site features are divided.
 _DENSITIES = {"per_volume": 3, "per_length": 1}
 
@@ -74,6 +84,37 @@ def column_names(config: ModelConfig) -> list[str]:
     return names + [f"{name}_{amount}" for amount in amounts for name in config.feature_names]
 
 
+KINDS = ("composition", "density", "environment", "context")
+"""What the columns of a vector tell of: which elements there are; how densely they are packed; how they surround each
+other; and what each one's surroundings, seen without it, let expect."""
+
+
+def column_kinds(config: ModelConfig) -> list[str]:
+    """Say of each of `column_names` what it tells of.
+
+    Parameters
+    ----------
+    config : ModelConfig
+        Of a model that reads moments.
+
+    Returns
+    -------
+    list of str
+        Of `KINDS`.
+    """
+    by_part = {"raw": "composition", "density": "density", "context": "context", "surprise": "context"}
+    densities = [f"_{density}" for density in _DENSITIES]
+
+    def kind_of(name: str) -> str:
+        """Kind of the part that a column begins with; an amount per volume or length has no part."""
+        part = name.partition("_")[0]
+        if any(density in name for density in densities):
+            return "density"
+        return by_part.get(part, "environment")
+
+    return [kind_of(name) for name in column_names(config)]
+
+
 def pool_sites(batch: Batch, parts: Mapping[str, torch.Tensor], config: ModelConfig) -> torch.Tensor:
     """Pool what is known of the sites over each crystal, weighted by the atoms that the sites stand for.
 
@@ -103,6 +144,42 @@ def pool_sites(batch: Batch, parts: Mapping[str, torch.Tensor], config: ModelCon
         ],
         1,
     )
+
+
+def site_shares(batch: Batch, parts: Mapping[str, torch.Tensor], config: ModelConfig) -> torch.Tensor:
+    """Split what `pool_sites` gives among the sites: rows of a crystal sum to its vector, column by column.
+
+    Means are sums over sites as they are, and so are deviations and covariances, as means of what each site departs by.
+    A minimum or maximum is that of the sites that have it, in proportion to the atoms they stand for.
+
+    Parameters
+    ----------
+    batch, parts, config
+        As for `pool_sites`.
+
+    Returns
+    -------
+    Tensor of shape (S, D)
+    """
+    crystal, weight, n = batch.crystal, batch.site_weight.unsqueeze(1), len(batch)
+
+    def over_sites(values: torch.Tensor) -> torch.Tensor:
+        """Sum over the sites of each crystal (S, D), seen from each of its sites."""
+        return segment_sum(values, crystal, n).index_select(0, crystal)
+
+    few = torch.cat([values for part, values in parts.items() if part in _ALL_MOMENTS], 1)
+    shares = [few * weight, (few - over_sites(few * weight)).abs() * weight]
+    for sign in (-1.0, 1.0):
+        largest = segment_max(sign * few, crystal, n).index_select(0, crystal)
+        here = weight * (sign * few >= largest - _SAME * largest.abs().clamp_min(1.0))
+        shares.append(sign * largest * here / over_sites(here))
+    polarity = parts["raw"][:, _polar_column(config), None]
+    departure = (polarity - over_sites(polarity * weight)) * weight
+    for values in (values for part, values in parts.items() if part not in _ALL_MOMENTS):
+        shares += [values * weight, (values - over_sites(values * weight)) * departure]
+    features = batch.features.index_select(0, batch.site_type)
+    shares += [features * w.unsqueeze(1) for w in _density_weights(batch, parts["density"], _spacings(config))]
+    return torch.cat(shares, 1)
 
 
 def _polar_column(config: ModelConfig) -> int:
@@ -142,7 +219,13 @@ def _densities(
         Two for the volume of the cell and two for each spacing: per volume and per length.
     """
     features = batch.features.index_select(0, batch.site_type)
+    return [weighted_sum(features, weight, sites) for weight in _density_weights(batch, log_sums, spacings)]
+
+
+def _density_weights(
+    batch: Batch, log_sums: torch.Tensor, spacings: dict[str, tuple[int, float]]
+) -> list[torch.Tensor]:
+    """Weights of the sites (S,) in each of the sums of `_densities`."""
     by_crystal = batch.volume.pow(-1.0 / 3.0).index_select(0, batch.crystal)
     inverse = [by_crystal, *((log_sums[:, head] / power).exp() for head, power in spacings.values())]
-    weights = [batch.site_weight * i**power for i in inverse for power in _DENSITIES.values()]
-    return [weighted_sum(features, w, sites) for w in weights]
+    return [batch.site_weight * i**power for i in inverse for power in _DENSITIES.values()]

@@ -60,6 +60,18 @@ def test_fit_writes_a_model_and_a_report_that_says_what_did_not_fit(fitted) -> N
     assert "<script" not in page
 
 
+def test_predictions_are_explained_in_a_table_whose_parts_sum_to_them(place, fitted) -> None:
+    table, why = place / "explained.csv", place / "why.csv"
+    words = ["predict", str(fitted[1]), str(place / "new"), "--quiet", "--out", str(table), "--explain"]
+    assert main([*words, str(place / "why.txt")]) == BAD_INPUT
+    assert main([*words, str(why)]) == 0
+    found, predicted = pd.read_csv(why), pd.read_csv(table).set_index("id")["prediction"]
+    assert found.columns.tolist() == ["id", "part", "name", "share", "contribution"]
+    for part in ("kind", "element", "site"):
+        summed = found[found["part"].isin(["start", part])].groupby("id")["contribution"].sum()
+        np.testing.assert_allclose(summed[predicted.index], predicted, rtol=1e-3)
+
+
 def test_predict_writes_a_row_for_each_input_that_no_spreadsheet_obeys(place, fitted) -> None:
     _, out = fitted
     table = place / "predictions.csv"

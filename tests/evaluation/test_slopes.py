@@ -1,0 +1,75 @@
+"""What columns add to a prediction: exact sums, and what integrals of the gradient give."""
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+
+from skdim.evaluation import _slopes
+from skdim.evaluation._readouts import READOUTS
+
+RNG = np.random.default_rng(1)
+X = RNG.normal(size=(80, 6)).astype(np.float32)
+Y = X[:, 0] + 0.5 * X[:, 1] ** 2 + 0.1 * RNG.normal(size=80)
+NEW = RNG.normal(size=(20, 6)).astype(np.float32)
+START = X.mean(0)
+
+
+def parts(slopes, way):
+    return slopes.slope * way + slopes.rest
+
+
+@pytest.fixture(params=READOUTS, scope="module")
+def regressor(request):
+    model = clone(READOUTS[request.param])
+    if "random_state" in model.get_params():
+        model.set_params(random_state=0)
+    return model.fit(X, Y)
+
+
+def test_parts_sum_to_the_difference_of_the_predictions(regressor) -> None:
+    found = parts(regressor.slopes(NEW, START), NEW.astype(float) - START)
+    np.testing.assert_allclose(found.sum(1), regressor.predict(NEW) - regressor.predict(START[None]), atol=1e-9)
+
+
+def test_a_column_that_does_not_move_adds_nothing_and_one_that_decides_adds_most(regressor) -> None:
+    ends = NEW.copy()
+    ends[:, 3] = START[3]
+    found = parts(regressor.slopes(ends, START), ends.astype(float) - START)
+    assert (found[:, 3] == 0).all()
+    sizes = np.abs(found).mean(0)
+    assert sizes[0] == sizes.max()
+
+
+def test_more_steps_change_little(regressor, monkeypatch) -> None:
+    few = parts(regressor.slopes(NEW, START), NEW.astype(float) - START)
+    monkeypatch.setattr(_slopes, "STEPS", 400)
+    many = parts(regressor.slopes(NEW, START), NEW.astype(float) - START)
+    assert np.abs(few - many).max() < 0.02 * np.abs(many).max()
+
+
+@pytest.mark.parametrize("name", ["laplacian", "gaussian"])
+def test_they_are_integrated_gradients(name) -> None:
+    model = clone(READOUTS[name]).fit(X, Y)
+    times, small = (np.arange(2000) + 0.5) / 2000, 1e-5
+    for row in NEW[:3].astype(float):
+        way = row - START
+        places = START + times[:, None] * way
+        by_hand = [
+            way[c] * np.mean(model.predict(places + small * e) - model.predict(places - small * e)) / (2 * small)
+            for c, e in enumerate(np.eye(6))
+        ]
+        found = parts(model.slopes(row[None], START), way)[0]
+        assert np.abs(found - by_hand).max() < 0.02 * np.abs(by_hand).max()
+
+
+def test_a_ridge_adds_slope_times_way() -> None:
+    model = clone(READOUTS["ridge"]).fit(X, Y)
+    found = model.slopes(NEW, START)
+    coefficients = model.predict(np.eye(6)) - model.predict(np.zeros((1, 6)))
+    np.testing.assert_allclose(found.slope, np.broadcast_to(coefficients, NEW.shape), rtol=1e-9)
+
+
+def test_ways_without_length_have_finite_slopes(regressor) -> None:
+    found = regressor.slopes(X[:1], X[0])
+    assert np.isfinite(found.slope).all()
+    assert (found.rest == 0).all()
