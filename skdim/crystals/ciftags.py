@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,11 +12,12 @@ from gemmi import cif
 
 from skdim.crystals.limits import check_size, current_limits
 
-__all__ = ["Tags", "chosen_block", "document", "is_crystal", "tags_of"]
+__all__ = ["Tags", "chosen_block", "document", "is_crystal", "number", "tags_of"]
 
 _MINUS = {ord(sign): "-" for sign in "\u2212\u2010\u2011\u2012\u2013\u2014\ufe63\uff0d"} | {
     ord(space): " " for space in "\u00a0\u2007\u2009\u202f\u3000\ufeff"
 }
+_FRACTION = re.compile(r"([+-]?\d{1,20}(?:\.\d{0,20})?)/(\d{1,20})")
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 _CRYSTAL_TAGS = ("_atom_site_", "_atom_site.", "_cell_length_", "_cell.length_")
 
@@ -136,3 +138,16 @@ def _items(block: cif.Block) -> Iterator[tuple[str, Any]]:
         elif (loop := item.loop) is not None:
             for place, tag in enumerate(loop.tags):
                 yield tag, (loop, place)
+
+
+def number(word: str, what: str) -> float:
+    """Read a number, without its uncertainty; fractions such as 1/3 too."""
+    value = cif.as_number(word)
+    if math.isnan(value):
+        text = cif.as_string(word).strip()
+        value = cif.as_number(text)
+        if math.isnan(value) and (found := _FRACTION.fullmatch(text)) and int(found[2]):
+            value = float(found[1]) / int(found[2])
+    if not math.isfinite(value):
+        raise ValueError(f"{what} is {word[:40]}; a number is needed")
+    return value

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from skdim.crystals.limits import current_limits
-from skdim.crystals.records import number_of
 from skdim.crystals.sources import Source, own_id
+from skdim.crystals.species import number_of
 from skdim.crystals.streams import READ_ERRORS, Bounded, text_lines
 from skdim.crystals.textformats import mistaken_for
 

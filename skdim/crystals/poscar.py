@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skdim.crystals.crystal import WHOLE, Crystal
-from skdim.crystals.labels import NUMBERS
 from skdim.crystals.limits import current_limits
 from skdim.crystals.notes import Note
+from skdim.crystals.species import ELEMENTS
 from skdim.crystals.textformats import fortran
 
 __all__ = ["read_poscar"]
@@ -21,7 +21,6 @@ __all__ = ["read_poscar"]
 # A name of VASP's potentials: "Ti", "Ti_sv", "Ti_pv/4f2a8c".
 _NAME = re.compile(r"([A-Z][a-z]?)(?:_\w*)?(?:/\w*)?")
 _COMMENT = re.compile(r"[!#].*")
-_NUMBERS = NUMBERS | {"D": 1, "T": 1}
 _NO_NAMES = "a POSCAR that does not name its elements; they belong in the line above the numbers of atoms"
 
 
@@ -98,7 +97,7 @@ def _crystal(
     symbols = list(dict.fromkeys(names))
     every = np.repeat([symbols.index(name) for name in names], counts)
     used, kind = np.unique(every, return_inverse=True)  # not those of which there are 0 atoms
-    species = tuple(WHOLE[_NUMBERS[symbols[k]]] for k in used.tolist())
+    species = tuple(WHOLE[ELEMENTS[symbols[k]]] for k in used.tolist())
     return Crystal(lattice, frac, species, kind.astype(np.int32))
 
 
@@ -131,9 +130,9 @@ def _contents(lines: Sequence[str]) -> tuple[list[str] | None, list[int], int]:
         return None, _counts(lines[5], 6), 6
     counts = _counts(lines[6], 7)
     found = [_NAME.fullmatch(name) for name in names]
-    symbols = [match[1] for match in found if match is not None and match[1] in _NUMBERS]
+    symbols = [match[1] for match in found if match is not None and match[1] in ELEMENTS]
     if len(symbols) < len(names) or not names:
-        wrong = next((n for n, m in zip(names, found, strict=True) if m is None or m[1] not in _NUMBERS), "")
+        wrong = next((n for n, m in zip(names, found, strict=True) if m is None or m[1] not in ELEMENTS), "")
         raise ValueError(f"line 6 of the POSCAR names {wrong[:20]!r}, which is no element")
     if len(symbols) != len(counts):
         raise ValueError(f"the POSCAR names {len(symbols)} elements and has {len(counts)} numbers of atoms")
@@ -171,7 +170,7 @@ def _names_behind(lines: Sequence[str]) -> list[str] | None:
     for line in lines:
         words = [word for word in line.split()[3:] if word not in {"T", "F", ".TRUE.", ".FALSE."}]
         found = _NAME.fullmatch(words[0]) if words else None
-        if found is None or found[1] not in _NUMBERS:
+        if found is None or found[1] not in ELEMENTS:
             return None
         names.append(found[1])
     return names
