@@ -108,6 +108,12 @@ class Operations:
         return tuple((int(d), int(t), int(n)) for (d, t), n in zip(found, counts, strict=True))
 
     @cached_property
+    def distinct_rotations(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The distinct rotations as numbers with a point, shape (k, 3, 3), and transposed."""
+        rotation = np.unique(self.rotation, axis=0).astype(np.float64)
+        return rotation, np.ascontiguousarray(rotation.transpose(0, 2, 1))
+
+    @cached_property
     def rotations(self) -> frozenset[bytes]:
         """The distinct rotations."""
         return frozenset(rotation.tobytes() for rotation in self.rotation)
@@ -236,8 +242,10 @@ def _snapped(shift: float) -> int:
 
 def fits_cell(operations: Operations, lattice: NDArray[np.float64]) -> bool:
     """Tell whether a cell has the symmetry of operations, its lengths and angles those of their crystal system."""
+    if len(operations) == 1:
+        return True
     metric = lattice @ lattice.T
     lengths = np.sqrt(np.diag(metric))
-    rotation = operations.rotation.astype(np.float64)
-    change = rotation.transpose(0, 2, 1) @ metric @ rotation - metric
+    rotation, transposed = operations.distinct_rotations
+    change = transposed @ metric @ rotation - metric
     return bool((np.abs(change) <= _METRIC_TOLERANCE * np.outer(lengths, lengths)).all())

@@ -41,6 +41,7 @@ __all__ = [
     "text_format",
 ]
 
+_OF_CIF = ("data_", "#\\#CIF", "# generated using pymatgen\ndata_")  # what most of them begin with
 # What the parsers of pymatgen and the standard library raise for files that are damaged or not what they seem.
 PARSER_ERRORS = (
     ValueError,  # most; also undecodable text, invalid JSON, a singular matrix, a species that is no element
@@ -88,14 +89,14 @@ def crystal_from_text(text: str, kind: TextFormat | None = None, block: str | No
     >>> crystal_from_text("Fe\n1\n2.87 0 0\n0 2.87 0\n0 0 2.87\nFe\n2\ndirect\n0 0 0\n.5 .5 .5").frac.tolist()
     [[0.0, 0.0, 0.0], [0.5, 0.5, 0.5]]
     """
-    if mistaken := mistaken_for(text):
-        raise ValueError(mistaken)
     check_size(len(text))
     if kind is None and is_castep(text):
         return noted(structure_from_castep, text)
     if kind is None and is_espresso(text):
         return noted(structure_from_espresso, text)
     kind = kind or text_format(text)
+    if mistaken := mistaken_for(text):
+        raise ValueError(mistaken)
     if kind == "cif":
         return read_cif(text, block)
     if kind == "json":
@@ -143,6 +144,8 @@ def crystal_from_opened(file: Opened) -> Crystal:
     path, text = file
     if not text.strip("\0 \t\r\n"):
         raise ValueError("an empty file")
+    if text.startswith(_OF_CIF) and ".cif" in path.lower():  # most files, told at once
+        return read_cif(text)
     if is_castep(text) or is_espresso(text):
         return crystal_from_text(text)
     kind = text_format(text) or _format_of_name(os.path.basename(path))

@@ -17,6 +17,7 @@ from pymatgen.core import Lattice, Structure
 
 from skdim import CrystalPointSetTransformer, PointSets
 from skdim.exceptions import StructureError
+from skdim.points import chunks
 from skdim.points.chunks import Prepared, featurize, prepare, sends_arrays
 from tests.bundled import jolted, sample
 from tests.crystals.test_structures import BAD, kinds
@@ -275,3 +276,19 @@ def test_the_tolerance_is_as_asked_for() -> None:
     fine, coarse = featurized([rough], tolerance=1e-4), featurized([rough], tolerance=0.1)
     assert fine.n_sites[0] == 6
     assert len(coarse.neighbor) < len(fine.neighbor)
+
+
+def test_a_crystal_without_enough_memory_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    assemble = chunks.assemble
+
+    def sparing(cells: Any, *others: Any) -> Any:
+        if max(len(cell.frac) for cell in cells) > 2:
+            raise MemoryError
+        return assemble(cells, *others)
+
+    monkeypatch.setattr(chunks, "assemble", sparing)
+    points, failures = CrystalPointSetTransformer().try_transform([iron(), perovskite(), silicon()])
+    assert [row for row, _ in failures] == [1]
+    assert "not enough memory" in failures[0][1]
+    assert points.n_sites.tolist()[1] == 0
+    assert points[[0, 2]].equals(CrystalPointSetTransformer().transform([iron(), silicon()]))
