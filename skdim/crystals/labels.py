@@ -149,6 +149,8 @@ def _readings(letters: str) -> list[NamedElement]:
     single = NUMBERS.get(head) or (1 if head == "D" else None)
     pair = NUMBERS.get(letters[:2].capitalize()) if tail else None
     if pair is not None and pair > _ATOM_WISE:
+        if letters[:2].istitle():
+            return []
         pair = None
     if not tail:
         return [NamedElement(single)] if single else []

@@ -59,7 +59,7 @@ def test_common_mistakes_are_named(text, words, tmp_path):
 
 def test_json_with_a_mark_or_written_twice_is_read():
     text = json.dumps(perovskite().as_dict())
-    for written in ("\ufeff" + text, json.dumps(text), json.dumps(json.dumps(text))):
+    for written in ("\ufeff" + text, json.dumps(text)):
         assert coerce_structure(written).matches(perovskite())
 
 
