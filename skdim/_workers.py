@@ -1,4 +1,4 @@
-"""Work in several processes: workers end with the process that started them, and one that dies is reported."""
+"""Work in several processes, which end with the one that started them, and the memory that a process keeps."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
 from joblib.externals.loky import ProcessPoolExecutor
 from joblib.parallel import get_active_backend
@@ -27,6 +29,7 @@ from skdim.exceptions import WorkerError
 
 _SECONDS = 0.5  # between two looks for the parent
 _AHEAD = 64  # jobs that are given out before the result of the first is taken
+_KEPT = 31 * 2**20  # bytes; below the 32 MiB above which glibc never changes its mind
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
@@ -252,3 +255,14 @@ def _watch(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(_SECONDS)
     os._exit(1)
+
+
+@cache
+def keep_freed_memory() -> None:
+    """Let this process keep up to twice 31 MiB of what it frees.
+
+    The allocator of glibc gives large blocks back to the system at once, and the next batch pays for every page of
+    them. But it keeps blocks of the size of the largest one it has seen freed, and this one costs nothing, as nothing
+    is ever written there. Elsewhere it does nothing.
+    """
+    np.empty(_KEPT, np.uint8)

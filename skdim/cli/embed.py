@@ -61,11 +61,11 @@ def run(args: argparse.Namespace) -> int:
     file = model_file(args.model)
     check_place(args.out)
 
-    from skdim.cli.streaming import Tally, featurized, reading_workers
+    from skdim.cli.streaming import Counts, featurized, reading_workers
 
     with reading_workers(found, args.jobs) as workers:
-        tally = Tally()
-        start = partial(featurized, found, size=args.batch, tally=tally, workers=workers, progress=not args.quiet)
+        counts = Counts()
+        start = partial(featurized, found, size=args.batch, counts=counts, workers=workers, progress=not args.quiet)
         # They read while this process imports torch and loads the model.
         work = _work_of(file) if workers.n > 1 else None
         batches = None if work is None else start(work=work)
@@ -76,11 +76,11 @@ def run(args: argparse.Namespace) -> int:
         with vector_writer(args.out, list(embedder.get_feature_names_out()), facts) as writer:
             for ids, points in batches:
                 # After a failure that ends in an error the rest is only checked, to name all failures at once.
-                if not tally.failures or args.on_error == "nan":
+                if not counts.failures or args.on_error == "nan":
                     writer.write(ids, embedder.transform(points))
-            code = settle(tally, args.on_error, "Their rows are NaN.")
+            code = settle(counts, args.on_error, "Their rows are NaN.")
     if not args.quiet:
-        say(f"wrote {args.out}: {tally.n_rows} rows, {len(embedder.state_.columns)} columns")
+        say(f"wrote {args.out}: {counts.n_rows} rows, {len(embedder.state_.columns)} columns")
     return code
 
 

@@ -74,16 +74,16 @@ def run(args: argparse.Namespace) -> int:
 
     import pandas as pd
 
-    from skdim.cli.streaming import Tally, featurized, reading_workers
+    from skdim.cli.streaming import Counts, featurized, reading_workers
     from skdim.predictor import CrystalRegressor
 
-    work, tally = model.embedder_.featurizer_.work(), Tally()
+    work, counts = model.embedder_.featurizer_.work(), Counts()
     model.set_params(device=args.device)
     model.embedder_.set_params(device=args.device)
     parts, explained = [], []
     with reading_workers(found, args.jobs) as workers:
-        for ids, points in featurized(found, work, workers, args.batch, tally, progress=not args.quiet):
-            if tally.failures and args.on_error != "nan":
+        for ids, points in featurized(found, work, workers, args.batch, counts, progress=not args.quiet):
+            if counts.failures and args.on_error != "nan":
                 continue
             frame = model.predict_frame(points, args.coverage)
             frame.insert(0, "id", ids)
@@ -91,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
             if isinstance(model, CrystalRegressor) and args.explain is not None:
                 told = model.explain(points)
                 explained.append(told.assign(crystal=[ids[row] for row in told["crystal"]]))
-    code = settle(tally, args.on_error, "Their predictions are empty.")
+    code = settle(counts, args.on_error, "Their predictions are empty.")
     table = pd.concat(parts, ignore_index=True)
     write_table(table, args.out)
     if args.explain is not None:

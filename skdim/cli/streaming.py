@@ -26,8 +26,8 @@ _MODULES = ("skdim.points.parts",)
 
 
 @dataclass
-class Tally:
-    """What has come by.
+class Counts:
+    """How many crystals were read, and which of them cannot be used.
 
     Attributes
     ----------
@@ -81,7 +81,7 @@ def reading_workers(found: Found, jobs: int) -> Workers:
 
 
 def featurized(
-    found: Found, work: Work, workers: Workers, size: int, tally: Tally, *, progress: bool
+    found: Found, work: Work, workers: Workers, size: int, counts: Counts, *, progress: bool
 ) -> Iterator[tuple[list[str], PointSets]]:
     """Read and featurize crystals, so many at a time, and forget them.
 
@@ -95,7 +95,7 @@ def featurized(
         From `reading_workers`. They have their first crystals when this function returns.
     size : int
         Crystals in a batch.
-    tally : Tally
+    counts : Counts
         Is kept up to date; when all is read, one warning tells its notes.
     progress : bool
         Whether to show progress on stderr.
@@ -119,12 +119,12 @@ def featurized(
             yield Job(read_part, (group, work), range(first, first + len(group)))
             first += len(group)
 
-    parts = _named_parts(workers.results(jobs()), given, tally)
-    return _shown(_batches(parts, size), total, tally, progress=progress)
+    parts = _named_parts(workers.results(jobs()), given, counts)
+    return _shown(_batches(parts, size), total, counts, progress=progress)
 
 
 def _named_parts(
-    parts: Iterable[Part], given: dict[int, list[Piece]], tally: Tally
+    parts: Iterable[Part], given: dict[int, list[Piece]], counts: Counts
 ) -> Iterator[tuple[list[str], PointSets]]:
     """Give crystals ids of their own, and count them."""
     unique = UniqueIds().unique
@@ -134,12 +134,12 @@ def _named_parts(
             # The names that are kept already, where they are the same: of many files names are what takes memory.
             known = {piece: piece for piece in group if isinstance(piece, str)}
             ids = [unique(known.get(name, name)) for name in part.ids]
-            tally.count(ids, part.failures)
+            counts.count(ids, part.failures)
             noted: dict[int, list[Note]] = {}
             for row, note in part.decided:
                 noted.setdefault(row, []).append(note)
             for row, notes in noted.items():
-                tally.notes.add(ids[row], notes)
+                counts.notes.add(ids[row], notes)
             yield ids, part.points
     except WorkerError as error:
         names = {first + k: _name(piece) for first, group in given.items() for k, piece in enumerate(group)}
@@ -172,11 +172,11 @@ def _batches(parts: Iterable[tuple[list[str], PointSets]], size: int) -> Iterato
 
 
 def _shown(
-    batches: Iterable[tuple[list[str], PointSets]], total: int | None, tally: Tally, *, progress: bool
+    batches: Iterable[tuple[list[str], PointSets]], total: int | None, counts: Counts, *, progress: bool
 ) -> Iterator[tuple[list[str], PointSets]]:
     """Show how far the reading is, and tell at its end what was decided."""
     with Progress("reading crystals", "crystals", total, enabled=progress) as bar:
         for ids, points in batches:
             yield ids, points
             bar.update(len(ids))
-    tally.warn()
+    counts.warn()

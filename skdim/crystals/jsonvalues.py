@@ -70,7 +70,7 @@ class Values:
                 if cut and not self._text[self._at :].strip():
                     raise ValueError("it ends early") from error
                 if not cut or not self._more(step):
-                    if cut:
+                    if error.pos >= len(self._text.rstrip()) or error.msg.startswith("Unterminated string"):
                         raise ValueError("it is cut off") from error
                     shown = self._text[error.pos : error.pos + 20]
                     where = f" at character {self._forgotten + error.pos}" + (f" ({shown!r})" if shown else "")

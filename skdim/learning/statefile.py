@@ -14,9 +14,8 @@ import math
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, fields
-from numbers import Integral
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +23,7 @@ import skdim
 from skdim.exceptions import InputError, ModelFileError
 from skdim.learning.statechecks import check_state
 from skdim.learning.states import (
+    RUN_TIME,
     EmbedderState,
     Epoch,
     FeaturizerSettings,
@@ -33,47 +33,19 @@ from skdim.learning.states import (
     TrainingRecord,
     Weights,
 )
-from skdim.learning.tensorfile import Arrays, Facts, digest_of, read_tensors, write_tensors
+from skdim.learning.tensorfile import Arrays, Facts, digest_of, read_tensors, under, write_tensors
 from skdim.network.config import ModelConfig
-from skdim.points.featurizer import CrystalPointSetTransformer
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 FORMAT = 4
 
 
 def write_state(path: str | os.PathLike[str], state: EmbedderState | RegressorState) -> None:
-    """Write a state to one file at exactly this path.
-
-    Parameters
-    ----------
-    path : str or path
-        The file, in a folder that exists.
-    state : EmbedderState or RegressorState
-        What was learned.
-
-    Raises
-    ------
-    ValueError
-        If the site features are an object, which only a pickle could keep.
-    OSError
-        If the file cannot be written.
-    """
+    """Write a state to one file at exactly this path; site features that are an object are a ValueError."""
     write_tensors(path, _header(state), _arrays(state))
 
 
 def read_state(path: str | os.PathLike[str]) -> EmbedderState | RegressorState:
     """Read what `write_state` wrote, in this format or an earlier one.
-
-    Parameters
-    ----------
-    path : str or path
-        The file.
-
-    Returns
-    -------
-    EmbedderState or RegressorState
 
     Raises
     ------
@@ -100,31 +72,6 @@ def read_state(path: str | os.PathLike[str]) -> EmbedderState | RegressorState:
             f"{os.fspath(path)!r} is not a model saved by skdim, or it is damaged: {type(error).__name__} {error}"
         ) from error
     return state
-
-
-def plain_parameters(estimator: Any) -> dict[str, Any]:
-    """Parameters of an estimator as JSON-able values, without those that say where and how to run.
-
-    Parameters
-    ----------
-    estimator : DeepInfoMaxEmbedder or SiteNetRegressor
-        Fitted or not.
-
-    Returns
-    -------
-    dict
-        A featurizer becomes its settings, an embedder whether there is one, a random state that is no integer None.
-    """
-    params = {name: value for name, value in estimator.get_params(deep=False).items() if name not in RUN_TIME}
-    params["random_state"] = int(params["random_state"]) if isinstance(params["random_state"], Integral) else None
-    for name, value in params.items():
-        if isinstance(value, CrystalPointSetTransformer):
-            params[name] = asdict(FeaturizerSettings.of(value))
-        elif isinstance(value, Mapping):
-            params[name] = dict(value)
-        elif name == "embedder":
-            params[name] = value is not None
-    return params
 
 
 def _header(state: EmbedderState | RegressorState) -> Facts:
@@ -174,7 +121,7 @@ def _state(header: Facts, arrays: Arrays) -> EmbedderState | RegressorState:
     """The state that a header and tensors of the current format describe."""
     start = EmbedderState(
         config=ModelConfig.from_dict(header["config"]),
-        weights=_under("weights/", arrays),
+        weights=under("weights/", arrays),
         center=arrays["center"],
         scale=arrays["scale"],
         columns=tuple(_a_list("columns", header["columns"])),
@@ -196,7 +143,7 @@ def _state(header: Facts, arrays: Arrays) -> EmbedderState | RegressorState:
     _refuse_surplus(surplus | {n for n in arrays if n.startswith("members/") and not n.startswith(prefixes)})
     return RegressorState(
         start=start,
-        members=tuple(Member(*(_under(p, arrays) for p in prefixes[k : k + 2])) for k in range(0, len(prefixes), 2)),
+        members=tuple(Member(*(under(p, arrays) for p in prefixes[k : k + 2])) for k in range(0, len(prefixes), 2)),
         target_scale=TargetScale(np.array(targets["center"]), np.array(targets["scale"]), targets["single"]),
         head_width=facts["head_width"],
         parameters=facts["parameters"],
@@ -220,11 +167,6 @@ def _refuse_surplus(names: Iterable[str]) -> None:
 def _named(prefix: str, weights: Weights) -> Arrays:
     """Weights under names with a prefix."""
     return {prefix + name: value for name, value in weights.items()}
-
-
-def _under(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> Arrays:
-    """The tensors whose names have a prefix, without it."""
-    return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
 
 
 def _record_as_json(record: TrainingRecord) -> dict[str, Any]:
@@ -310,8 +252,5 @@ def _without_run_time_choices(parameters: Mapping[str, Any]) -> dict[str, Any]:
         kept["featurizer"] = {f.name: kept["featurizer"][f.name] for f in fields(FeaturizerSettings)}
     return kept
 
-
-RUN_TIME = frozenset({"cache_dir", "checkpoint_dir", "device", "memory", "n_jobs", "verbose"})
-"""Parameters that say where and how to run: they are neither written to a file nor restored from one."""
 
 _UPGRADES: dict[int, Callable[[Facts, Arrays], tuple[Facts, Arrays]]] = {3: _from_3}

@@ -23,7 +23,8 @@ from skdim.crystals.uploads import is_upload
 from skdim.exceptions import StructureError, describe_failures
 from skdim.points.assembly import PointSetConfig
 from skdim.points.chunks import Work, featurize, no_crystals, prepare, sends_arrays, work_with
-from skdim.points.features import ElementTable, SiteFeaturizer
+from skdim.points.elements import ElementTable
+from skdim.points.features import SiteFeaturizer
 from skdim.points.pointcache import open_cache
 from skdim.points.pointsets import PointSets
 
@@ -208,7 +209,20 @@ class CrystalPointSetTransformer(
         return outcome.points, outcome.failures
 
     def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> PointSets:
-        """Check the parameters and featurize; see `fit` and `transform`."""
+        """Check the parameters and featurize.
+
+        Parameters
+        ----------
+        X : collection of crystals of length C, or PointSets
+            As for `transform`.
+        y : ignored
+            Not used.
+
+        Returns
+        -------
+        PointSets
+            C crystals in the order of the rows.
+        """
         return self.fit(X, y)._transform(X)
 
     def _transform(self, X: Any) -> PointSets:
@@ -236,9 +250,8 @@ class CrystalPointSetTransformer(
         -------
         Outcome
         """
-        work = self.work()
         n_jobs = self.n_jobs if effective_n_jobs(self.n_jobs) > 1 else 1
-        work = replace(work, folder=None if n_jobs == 1 else os.getcwd())
+        work = self.work(None if n_jobs == 1 else os.getcwd())
         # What gives one crystal after the other may give more than memory holds.
         rows = X if isinstance(X, Iterator) and not is_upload(X) else as_structures(X)
         chunks = self._chunks(rows)
@@ -295,12 +308,12 @@ class CrystalPointSetTransformer(
         work = self.work()
         return work.config, work.features
 
-    def work(self) -> Work:
-        """Check the parameters, and gather what the work on each chunk needs."""
+    def work(self, folder: str | None = None) -> Work:
+        """Check the parameters, and gather what the work on each chunk needs; relative paths begin in the folder."""
         check_parameters(self, self._accepted)
         work = work_with(**self.get_params(deep=False))
         cache = None if self.cache_dir is None else open_cache(self.cache_dir, work.config, work.features)
-        return replace(work, cache=cache)
+        return replace(work, cache=cache, folder=folder)
 
     def _chunks(self, rows: Iterable[object]) -> Iterator[list[object]]:
         """Yield the crystals in chunks, behind a progress bar that counts them if one is wanted."""

@@ -14,8 +14,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from skdim.crystals.crystal import crystal_of
 from skdim.network import encoder as encoders
 from skdim.network import segments
-from skdim.network.architecture import EncoderConfig
 from skdim.network.batches import Batch, row_ranges
+from skdim.network.config import EncoderConfig
 from skdim.network.encoder import SiteNetEncoder
 from skdim.points.assembly import assemble
 from skdim.points.chunks import cells_and_site_types
@@ -225,7 +225,7 @@ def test_off_the_processor_no_value_is_asked_for(name: str, neighborhood: str, m
     encoder = build(CONFIGS[name], some)
     with torch.no_grad():
         usual = encoder(some, unit_features(some), some.distance)
-        monkeypatch.setattr(segments, "_are_moderate", lambda logits: False)
+        monkeypatch.setattr(segments, "_are_moderate", lambda logits, bound: False)
         features = unit_features(some)
         with Looks() as looks:
             other = encoder(some, features, some.distance)
