@@ -29,6 +29,12 @@ from skdim.exceptions import WorkerError
 
 _SECONDS = 0.5  # between two looks for the parent
 _AHEAD = 64  # jobs that are given out before the result of the first is taken
+# As dask and Ray say it; each tries some times on other workers first.
+_DEATHS = (
+    ("distributed.scheduler", "KilledWorker"),
+    ("ray.exceptions", "RayActorError"),
+    ("ray.exceptions", "WorkerCrashedError"),
+)
 _KEPT = 31 * 2**20  # bytes; below the 32 MiB above which glibc never changes its mind
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
@@ -80,8 +86,14 @@ def run_jobs(jobs: Iterable[Job], n_jobs: int | None, **options: Any) -> list[An
         calls = (delayed(_work)(job.function, job.arguments, _note(job.rows), folder) for job in jobs)
         try:
             return list(Parallel(n_jobs=n_jobs, **options, **_keeper())(calls))
-        except BrokenProcessPool as error:
+        except _deaths() as error:
             raise _dead_worker(folder, error) from error
+
+
+def _deaths() -> tuple[type[BaseException], ...]:
+    """The errors by which joblib's backends say that a worker died; a backend that is not in use raises none."""
+    modules = ((sys.modules.get(module), name) for module, name in _DEATHS)
+    return (BrokenProcessPool, *(getattr(module, name) for module, name in modules if hasattr(module, name)))
 
 
 class Workers:
@@ -168,11 +180,11 @@ def _taken(
         yield result
 
 
-def _dead_worker(folder: str, error: BrokenProcessPool) -> WorkerError:
+def _dead_worker(folder: str, error: BaseException) -> WorkerError:
     """Name the rows that were in work when a process died."""
     rows = sorted((_rows(note.name) for note in Path(folder).iterdir()), key=lambda rows: rows.start)
     signals = re.search(r"\{.*\}", str(error))
-    return WorkerError(rows, signals.group().strip("{}") if signals else "")
+    return WorkerError(rows, signals.group().strip("{}") if signals else type(error).__name__)
 
 
 def _nothing() -> None:
