@@ -37,7 +37,7 @@ def with_properties(width: int = WIDTH) -> DeepInfoMaxEmbedder:
     columns = tuple(column_names(model.config))
     center, scale = np.zeros(len(columns), np.float32), np.ones(len(columns), np.float32)
     state: EmbedderState = replace(
-        start, config=model.config, weights=weights_of(model), center=center, scale=scale, columns=columns
+        start, config=model.config, weights=weights_of(model), center=center, scale=scale, columns=columns, seen=None
     )
     return DeepInfoMaxEmbedder.from_state(state)
 
