@@ -4,8 +4,9 @@ A file is safetensors: arrays, and JSON in the header. It holds no pickle, names
 digest is checked before anything is built from it. Files of earlier formats are read through `_UPGRADES`, one step for
 each format; what they lacked is checked all the same.
 
-Format 4, tensors: ``weights/...``, ``center``, ``scale`` and perhaps ``components`` and ``offset`` of the encoder; of a
-regressor also ``members/0/encoder/...`` and ``members/0/head/...`` for each member. Facts: see `_header`.
+Format 5, tensors: ``weights/...``, ``center``, ``scale`` and perhaps ``components`` and ``offset`` of the encoder; of a
+regressor also ``members/0/encoder/...`` and ``members/0/head/...`` for each member, and perhaps ``anchor/...``. Facts:
+see `_header`.
 """
 
 from __future__ import annotations
@@ -24,11 +25,13 @@ import skdim
 from skdim.exceptions import InputError, ModelFileError
 from skdim.learning.statechecks import check_state
 from skdim.learning.states import (
+    Anchor,
     EmbedderState,
     Epoch,
     FeaturizerSettings,
     Member,
     RegressorState,
+    Ridge,
     TargetScale,
     TrainingRecord,
     Weights,
@@ -40,7 +43,7 @@ from skdim.points.featurizer import CrystalPointSetTransformer
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-FORMAT = 4
+FORMAT = 5
 
 
 def write_state(path: str | os.PathLike[str], state: EmbedderState | RegressorState) -> None:
@@ -152,6 +155,7 @@ def _header(state: EmbedderState | RegressorState) -> Facts:
             "record": _record_as_json(state.record),
             "head_width": state.head_width,
             "members": len(state.members),
+            "penalty": None if state.anchor is None else state.anchor.ridge.penalty,
             "targets": {"center": scale.center.tolist(), "scale": scale.scale.tolist(), "single": scale.single},
         }
     return header
@@ -164,6 +168,10 @@ def _arrays(state: EmbedderState | RegressorState) -> Arrays:
     if start.components is not None and start.offset is not None:
         arrays |= {"components": start.components, "offset": start.offset}
     if isinstance(state, RegressorState):
+        if state.anchor is not None:
+            ridge = state.anchor.ridge
+            arrays |= {f"anchor/{name}": getattr(ridge, name) for name in _RIDGE}
+            arrays |= {"anchor/strength": state.anchor.strength, "anchor/noise": state.anchor.noise}
         for number, member in enumerate(state.members):
             arrays |= _named(f"members/{number}/encoder/", member.encoder)
             arrays |= _named(f"members/{number}/head/", member.head)
@@ -186,9 +194,10 @@ def _state(header: Facts, arrays: Arrays) -> EmbedderState | RegressorState:
         record=_record_of_json(header["record"]),
     )
     known = {"center", "scale", "components", "offset"}
-    surplus = {name for name in arrays if name not in known and not name.startswith(("weights/", "members/"))}
+    of_regressor = ("members/", "anchor/")
+    surplus = {name for name in arrays if name not in known and not name.startswith(("weights/", *of_regressor))}
     if header["kind"] == "embedder":
-        _refuse_surplus(surplus | {name for name in arrays if name.startswith("members/")})
+        _refuse_surplus(surplus | {name for name in arrays if name.startswith(of_regressor)})
         return start
     facts, targets = header["regressor"], header["regressor"]["targets"]
     n_members = facts["members"]
@@ -196,12 +205,22 @@ def _state(header: Facts, arrays: Arrays) -> EmbedderState | RegressorState:
     _refuse_surplus(surplus | {n for n in arrays if n.startswith("members/") and not n.startswith(prefixes)})
     return RegressorState(
         start=start,
+        anchor=_anchor(_under("anchor/", arrays), facts["penalty"]),
         members=tuple(Member(*(_under(p, arrays) for p in prefixes[k : k + 2])) for k in range(0, len(prefixes), 2)),
         target_scale=TargetScale(np.array(targets["center"]), np.array(targets["scale"]), targets["single"]),
         head_width=facts["head_width"],
         parameters=facts["parameters"],
         record=_record_of_json(facts["record"]),
     )
+
+
+def _anchor(arrays: Arrays, penalty: Any) -> Anchor | None:
+    """The anchor of a regressor, if it has one."""
+    _refuse_surplus(arrays.keys() - {*_RIDGE, "strength", "noise"} if penalty is not None else arrays.keys())
+    if penalty is None:
+        return None
+    ridge = Ridge(**{name: arrays[name] for name in _RIDGE}, penalty=penalty)
+    return Anchor(ridge, arrays["strength"], arrays["noise"])
 
 
 def _a_list(name: str, value: Any) -> list[Any]:
@@ -290,6 +309,14 @@ def _from_3(header: Facts, arrays: Arrays) -> tuple[Facts, Arrays]:
     return upgraded, {_name_from_3(name, "regressor" in extra): value for name, value in arrays.items()}
 
 
+def _from_4(header: Facts, arrays: Arrays) -> tuple[Facts, Arrays]:
+    """Bring format 4 to format 5: the predictions of a regressor were those of its members alone."""
+    upgraded = {**header, "format": 5}
+    if header["kind"] == "regressor":
+        upgraded["regressor"] = {**header["regressor"], "penalty": None}
+    return upgraded, arrays
+
+
 def _name_from_3(name: str, of_regressor: bool) -> str:
     """The name of a tensor of format 3 in format 4."""
     group, _, rest = name.partition("/")
@@ -314,4 +341,5 @@ def _without_run_time_choices(parameters: Mapping[str, Any]) -> dict[str, Any]:
 RUN_TIME = frozenset({"cache_dir", "checkpoint_dir", "device", "memory", "n_jobs", "verbose"})
 """Parameters that say where and how to run: they are neither written to a file nor restored from one."""
 
-_UPGRADES: dict[int, Callable[[Facts, Arrays], tuple[Facts, Arrays]]] = {3: _from_3}
+_RIDGE = ("weight", "bias", "center", "factor")
+_UPGRADES: dict[int, Callable[[Facts, Arrays], tuple[Facts, Arrays]]] = {3: _from_3, 4: _from_4}
