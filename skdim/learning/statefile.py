@@ -313,7 +313,8 @@ def _from_4(header: Facts, arrays: Arrays) -> tuple[Facts, Arrays]:
     """Bring format 4 to format 5: the predictions of a regressor were those of its members alone."""
     upgraded = {**header, "format": 5}
     if header["kind"] == "regressor":
-        upgraded["regressor"] = {**header["regressor"], "penalty": None}
+        facts = header["regressor"]
+        upgraded["regressor"] = {**facts, "parameters": {**facts["parameters"], "cv": None}, "penalty": None}
     return upgraded, arrays
 
 
