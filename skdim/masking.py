@@ -165,7 +165,7 @@ class LabelMaskingRegressor(RegressorMixin, BaseEstimator):
             As for `fit`.
         return_std : bool, default=False
             Whether to return standard deviations too, as the regressor gives them: one whose ``predict`` knows
-            ``return_std``, such as ``SiteNetRegressor(n_ensemble=5)``, ``BayesianRidge`` or
+            ``return_std``, such as ``SiteNetRegressor()``, ``BayesianRidge`` or
             ``GaussianProcessRegressor``.
 
         Returns
@@ -177,7 +177,7 @@ class LabelMaskingRegressor(RegressorMixin, BaseEstimator):
         if return_std and "return_std" not in inspect.signature(self.regressor_.predict).parameters:
             raise InputError(
                 f"return_std=True needs a regressor whose predict knows return_std, such as "
-                f"SiteNetRegressor(n_ensemble=5) or BayesianRidge(), got regressor={self.regressor!r}."
+                f"SiteNetRegressor() or BayesianRidge(), got regressor={self.regressor!r}."
             )
         rows = _featurized(self.embedder_, list(X) if isinstance(X, Iterator) else X)
         usable = _usable(rows)

@@ -161,7 +161,7 @@ def test_a_tensor_that_no_fit_can_have_left_is_named(
         (("regressor", "parameters"), [], "regressor.parameters must be a dict"),
         (("regressor", "parameters", "widht"), 3, "parameters: .*widht"),
         (("parameters", "featurizer"), {"memory": "x"}, "parameters: "),
-        (("format",), 99, "format must be 3 or 4, got 99"),
+        (("format",), 99, "format must be 3, 4 or 5, got 99"),
         (("format",), "4", "format must be"),
         (("kind",), "embedder", "belongs to no part"),
     ],

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import skdim
+from skdim._parameters import choice
 from skdim.exceptions import InputError, ModelFileError
 from skdim.learning.statechecks import check_state
 from skdim.learning.states import (
@@ -268,7 +269,7 @@ def _current(header: Facts, arrays: Arrays) -> tuple[Facts, Arrays]:
     )
     if version != FORMAT and version not in _UPGRADES:
         raise ModelFileError(
-            f"format must be {' or '.join(map(str, [*_UPGRADES, FORMAT]))}, got {version!r} (skdim {writer}). This is "
+            f"format must be {choice(*_UPGRADES, FORMAT).words}, got {version!r} (skdim {writer}). This is "
             f"skdim {skdim.__version__}: a later one may read it; a model of an earlier format has to be trained again."
         )
     if version == FORMAT and header["sha256"] != digest_of(header, arrays):
