@@ -1,11 +1,10 @@
 """Pretrain on the structures of a large table given by path, and write a model: how the larger shipped model was made.
 
-    python benchmarks/pretrain_large.py materials_project.parquet --out model.safetensors [--leave-out ids.txt]
-        [--preset deep] [--max-epochs 4] [--batch-pairs 96000] [--device auto] [--jobs 1] [--seconds S]
+    python benchmarks/pretrain_large.py materials_project.parquet --out model.safetensors [--hold-out]
+        [--checkpoint FOLDER] [--start model.safetensors] [--preset deep] [--max-epochs 4] [--batch-pairs 96000]
+        [--device auto] [--jobs 1] [--seconds S]
 
-The table is parquet with a row a crystal: ``cell`` (a, b, c in Angstrom, alpha, beta, gamma in degrees), ``numbers``
-(atomic numbers), ``frac_coords`` (flat). ``--leave-out`` is a numpy file that says of each row whether it
-takes no part.
+``--hold-out`` leaves out the compositions that judge the model (see `materials_project.py`, which describes the table).
 With ``--seconds`` a first short training measures the rate, and as many epochs are trained as fit, two at least.
 """
 
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from materials_project import composition_keys, left_out, read_structures
 
 CHUNK = 2048
 
@@ -41,11 +41,14 @@ def parse() -> argparse.Namespace:
     parser.add_argument("table", type=Path, help="parquet file")
     parser.add_argument("--out", type=Path, required=True, help="file of the model")
     parser.add_argument("--points", type=Path, help="folder to keep the point sets in, or to find them in")
-    parser.add_argument("--leave-out", type=Path, help="numpy file: whether each row is left out")
+    parser.add_argument("--hold-out", action="store_true", help="leave out what judges, see materials_project.py")
+    parser.add_argument("--checkpoint", type=Path, help="folder to continue from and to write to after each epoch")
+    parser.add_argument("--start", type=Path, help="file of a model of the same preset to go on from")
     parser.add_argument("--rows", type=int, help="first rows alone, for a trial")
     parser.add_argument("--preset", default="deep")
     parser.add_argument("--max-epochs", type=int, default=4)
     parser.add_argument("--batch-pairs", type=int, default=96_000)
+    parser.add_argument("--learning-rate", type=float, help="the preset's by default")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--jobs", type=int, default=1, help="processes that featurize")
@@ -72,25 +75,19 @@ def featurized(options: argparse.Namespace) -> Any:
                 with ProcessPoolExecutor(options.jobs, get_context("spawn")) as pool:
                     save_parts(kept, pool.map(some, jobs))
         points = PointSets.load(kept)
-    return points if options.leave_out is None else points[~np.load(options.leave_out)[: len(points)]]
+    if not options.hold_out:
+        return points
+    return points[~left_out(composition_keys(options.table))[: len(points)]]
 
 
 def some(job: tuple[str, int, int]) -> Any:
     """Point sets of consecutive rows of the table."""
     import warnings
 
-    import pyarrow.parquet as pq
-    from pymatgen.core import Lattice, Structure
-
     from skdim import CrystalPointSetTransformer
 
     path, start, stop = job
-    columns = ["cell", "numbers", "frac_coords"]
-    rows = pq.read_table(path, columns=columns, use_threads=False).slice(start, stop - start).to_pylist()
-    structures = (
-        Structure(Lattice.from_parameters(*r["cell"]), r["numbers"], np.reshape(r["frac_coords"], (-1, 3)))
-        for r in rows
-    )
+    structures = read_structures(Path(path), slice(start, stop))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         return CrystalPointSetTransformer(on_error="nan").fit_transform(structures)
@@ -126,11 +123,16 @@ def fit(options: argparse.Namespace, points: Any, epochs: int) -> Any:
     embedder = DeepInfoMaxEmbedder(
         preset=options.preset,
         max_epochs=epochs,
+        learning_rate=options.learning_rate,
         batch_pairs=options.batch_pairs,
         random_state=options.seed,
         device=options.device,
+        checkpoint_dir=options.checkpoint,
     )
-    return embedder.fit(points)
+    if options.start is not None:
+        embedder.state_ = DeepInfoMaxEmbedder.load(options.start).state_
+        embedder.set_params(warm_start=True)
+    return embedder.fit(points).set_params(warm_start=False)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted
 
 import skdim
+from skdim._doclink import DocumentationLink
 from skdim._files import digest, replacing
 from skdim._parameters import as_json, check_effort, seed_of
 from skdim.crystals.rows import as_structures, row_labels
@@ -41,7 +42,7 @@ _KEY = "skdim.model"
 _RUN_TIME = ("device", "n_jobs", "on_error", "verbose")
 
 
-class CrystalModel(BaseEstimator):
+class CrystalModel(DocumentationLink, BaseEstimator):
     """Base of `CrystalRegressor` and `CrystalClassifier`: all but what is learned from the labels."""
 
     embedder: Any
@@ -118,7 +119,10 @@ class CrystalModel(BaseEstimator):
     @classmethod
     def _of_state(cls, header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
         """Build the fitted estimator that a file describes."""
-        model = cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in header["parameters"].items()})
+        given = {name: tuple(v) if isinstance(v, list) else v for name, v in header["parameters"].items()}
+        if "transform" in given:  # as the parameter was called first: scikit-learn took it for a method
+            given["scale"] = given.pop("transform")
+        model = cls(**given)
         model.embedder_ = _embedder_of(arrays["embedder"])
         model.embedder = model.embedder_ if header["facts"]["own_embedder"] else None
         vectors = arrays["vectors"]

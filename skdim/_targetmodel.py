@@ -44,8 +44,8 @@ class Scale:
             return cls("log10" if wide else "none")
         if kind == "log10" and not positive:
             raise InputError(
-                f"y must be positive with transform='log10', got {values.min():g}. Leave the row out, or "
-                "use transform='yeo-johnson'."
+                f"y must be positive with scale='log10', got {values.min():g}. Leave the row out, or "
+                "use scale='yeo-johnson'."
             )
         if kind == "yeo-johnson":
             from sklearn.preprocessing import PowerTransformer

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from sklearn.base import ClassifierMixin, clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from skdim._crystalmodel import LEAST, CrystalModel, n_rows, names_of, spread_out
 from skdim._parameters import check, choice, integer, seed_of
@@ -342,6 +342,8 @@ def _labels(y: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Return labels as objects, and which of them are known."""
     if y is None:
         raise InputError("y=None: the classifier requires y to be passed, but the target y is None.")
+    if not isinstance(y, Iterable) or getattr(y, "ndim", 1) > 1:  # one column of a table is taken, with a warning
+        y = column_or_1d(np.asarray(y), warn=True)
     values = list(y)
     known = np.array([not (v is None or v != v or str(v) in ("", "<NA>")) for v in values], dtype=np.bool_)
     labels = np.empty(len(values), dtype=object)
@@ -351,7 +353,8 @@ def _labels(y: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     kind = np.array([v for v, use in zip(values, known, strict=True) if use])
     if kind.dtype.kind == "f" and not (kind == np.round(kind)).all():
         raise InputError(
-            f"y has the value {kind[kind != np.round(kind)][0]:g}; classes are texts, integers or booleans."
+            f"y is continuous, it has the value {kind[kind != np.round(kind)][0]:g}; classes are texts, integers or "
+            "booleans."
         )
     return labels, known
 

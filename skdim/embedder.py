@@ -12,6 +12,8 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
+from skdim._doclink import DocumentationLink
+from skdim._fittasks import CallbackSupportMixin, fit_tasks, with_callbacks
 from skdim._parameters import N_JOBS, ON_ERROR, VERBOSE, check, check_parameters, integer, optional, seed_of
 from skdim.crystals.rows import keep_labels
 from skdim.exceptions import InputError, ModelFileError
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from skdim.points.pointsets import PointSets
 
 
-class DeepInfoMaxEmbedder(TransformerMixin, BaseEstimator):
+class DeepInfoMaxEmbedder(DocumentationLink, CallbackSupportMixin, TransformerMixin, BaseEstimator):
     """Vectors of crystals from a Site-Net encoder pretrained by Deep InfoMax.
 
     ``fit`` needs structures only: it maximises the mutual information between parts of a crystal [1]_ [2]_.
@@ -366,6 +368,7 @@ class DeepInfoMaxEmbedder(TransformerMixin, BaseEstimator):
         """Columns of the vector."""
         return len(self.state_.columns)
 
+    @with_callbacks
     def _pretrain(self, X: Any) -> PointSets:
         """Check the parameters, featurize, train, and take over what was learned; return the point sets."""
         preset, device, seed = self._preset(), resolve_device(self.device), seed_of(self.random_state)
@@ -375,10 +378,11 @@ class DeepInfoMaxEmbedder(TransformerMixin, BaseEstimator):
         usable, need = int(points.valid.sum()), 2 if preset.training.max_epochs else 1
         if usable < need:
             raise InputError(f"X holds {usable} usable crystals of {len(points)} rows; at least {need} are needed.")
+        tasks = fit_tasks(self, X)
         state, interrupted = pretrain(
             points,
             preset,
-            Run(seed, device, progress=bool(self.verbose)),
+            Run(seed, device, progress=bool(self.verbose), tasks=tasks),
             featurizer=FeaturizerSettings.of(featurizer),
             embedding_dim=self.embedding_dim,
             start=getattr(self, "state_", None) if self.warm_start else None,
@@ -393,6 +397,8 @@ class DeepInfoMaxEmbedder(TransformerMixin, BaseEstimator):
                 stacklevel=3,
             )
             raise KeyboardInterrupt
+        if tasks is not None:
+            tasks.end()
         return points
 
     def _preset(self) -> Preset:

@@ -131,3 +131,15 @@ class WorkerError(RuntimeError):
 
     def __reduce__(self) -> tuple[type[WorkerError], tuple[object, ...]]:
         return type(self), (self.rows, self.reason, self.labels)
+
+
+class ProcessLostError(RuntimeError):
+    """A training in several processes cannot go on because one of them has ended; the message says how to go on.
+
+    Examples
+    --------
+    >>> raise ProcessLostError("another of the 2 processes that train together has ended.")
+    Traceback (most recent call last):
+    ...
+    skdim.exceptions.ProcessLostError: another of the 2 processes that train together has ended.
+    """

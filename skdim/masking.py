@@ -15,6 +15,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import _safe_indexing, get_tags
 from sklearn.utils.validation import _num_samples, check_is_fitted, has_fit_parameter
 
+from skdim._doclink import DocumentationLink
 from skdim._labels import check_n_labels, check_varied, known_rows, read_targets, read_weights, where_known
 from skdim._maskingfile import SavedMasking, read_masking, write_masking
 from skdim._parameters import FOLDER, check, seed_of
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class LabelMaskingRegressor(RegressorMixin, BaseEstimator):
+class LabelMaskingRegressor(DocumentationLink, RegressorMixin, BaseEstimator):
     """Pretrain on every row, train a regressor on the few rows whose label is known.
 
     ``fit`` pretrains a clone of the embedder on all rows, then fits a clone of the regressor on the vectors of the

@@ -45,7 +45,7 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
     regressors : sequence of str, default=("ridge", "laplacian", "gaussian", "trees")
         What to choose from: ridge regression, kernel ridge regression with the Laplacian kernel, a Gaussian process
         (Matérn kernel), extremely randomised trees. Each also chooses its own strength inside the labels.
-    transform : {"auto", "none", "log10", "yeo-johnson"}, default="auto"
+    scale : {"auto", "none", "log10", "yeo-johnson"}, default="auto"
         Scale on which targets are learned. "auto" is log10 where all labels are positive and the largest is at least
         100 times the smallest. Predictions are taken back; on a curved scale they are medians rather than means.
     cv : int or cross-validation splitter, default=10
@@ -96,7 +96,7 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         self,
         embedder: Any = None,
         regressors: Sequence[str] = tuple(READOUTS),
-        transform: str = "auto",
+        scale: str = "auto",
         cv: Any = 10,
         device: str = "auto",
         on_error: str = "raise",
@@ -106,7 +106,7 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
     ) -> None:
         self.embedder = embedder
         self.regressors = regressors
-        self.transform = transform
+        self.scale = scale
         self.cv = cv
         self.device = device
         self.on_error = on_error
@@ -154,7 +154,7 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         self.domain_ = Domain.of(vectors, Makeup.of(labelled))
         self.single_, self.seed_ = single, seed
         own = None if groups is None else groups[usable]
-        choices = (self.candidates(seed), self.transform, self.cv, seed)
+        choices = (self.candidates(seed), self.scale, self.cv, seed)
         self.targets_ = [
             choose(vectors, table[usable, t], weights[usable], own, sides[usable, t], *choices)
             for t in range(table.shape[1])
@@ -395,7 +395,7 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
 
     def _check(self) -> None:
         """Check the parameters that no other function checks."""
-        check("transform", self.transform, choice(*TRANSFORMS))
+        check("scale", self.scale, choice(*TRANSFORMS))
         wrong = isinstance(self.regressors, str) or not len(self.regressors)
         if wrong or any(name not in READOUTS for name in self.regressors):
             raise InputError(f"regressors must be a list of some of {list(READOUTS)}, got {self.regressors!r}.")

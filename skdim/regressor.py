@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
+from skdim._doclink import DocumentationLink
 from skdim._labels import Known, Labels, check_labels, check_varied
 from skdim._parameters import FLAG, check_parameters, choice, number, optional
 from skdim._sitenet import ACCEPTED, EPOCHS, SiteNetModel, Start, check_lengths
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class SiteNetRegressor(RegressorMixin, SiteNetModel):
+class SiteNetRegressor(DocumentationLink, RegressorMixin, SiteNetModel):
     """Properties of crystals from a Site-Net encoder with a regression head, trained together on few labels.
 
     The head starts as the ridge regression on the encoder's vectors (``max_epochs=0`` leaves it at that) and has a

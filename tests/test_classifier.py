@@ -90,7 +90,7 @@ def test_rows_without_a_label_and_groups_and_clones(embedder, points) -> None:
         (["a"] * 28 + ["b"] * 2, {}, "fewer than 3 labels of 'b' .2."),
         (["a", "b"] * 3 + [None] * 24, {}, "y has 6 labelled usable rows; at least 10"),
         (["a", "b"] * 14, {}, "for each of the 30 rows of X, got 28"),
-        ([0.5, 1.0] * 15, {}, "y has the value 0.5"),
+        ([0.5, 1.0] * 15, {}, "y is continuous, it has the value 0.5"),
         (["a", 1] * 15, {}, "y must hold texts only"),
         (["a", "b"] * 15, {"groups": ["g"] * 30}, "are of 1 group; at least 2 groups"),
         (["a"] * 20 + ["b"] * 10, {"groups": ["g", "h"] * 10 + ["i"] * 10}, "no label of the class 'b' is left"),

@@ -29,7 +29,7 @@ def points(embedder):
 
 @pytest.fixture(params=READOUTS, scope="module")
 def model(request, embedder, points) -> CrystalRegressor:
-    return CrystalRegressor(embedder, [request.param], transform="log10", random_state=0).fit(points, MODULI)
+    return CrystalRegressor(embedder, [request.param], scale="log10", random_state=0).fit(points, MODULI)
 
 
 def total(table: pd.DataFrame, part: str) -> np.ndarray:
@@ -81,7 +81,7 @@ def test_a_shared_site_is_split_by_occupancy(model) -> None:
 
 
 def test_of_a_ridge_the_kinds_are_coefficients_times_columns(embedder, points) -> None:
-    model = CrystalRegressor(embedder, ["ridge"], transform="none", random_state=0).fit(points, MODULI)
+    model = CrystalRegressor(embedder, ["ridge"], scale="none", random_state=0).fit(points, MODULI)
     vectors = embedder.transform(points).astype(float)
     regressor = model.targets_[0].conformal.regressor_
     coefficients = regressor.predict(np.eye(vectors.shape[1])) - regressor.predict(np.zeros_like(vectors[:1]))

@@ -115,8 +115,8 @@ def test_clones_searches_and_cross_validation_take_it_as_any_other(embedder, poi
     assert fresh.embedder.state_ is embedder.state_
     scores = cross_val_score(model, points[:90], MODULI[:90], cv=3)
     assert (scores > 0.3).all()
-    search = GridSearchCV(model, {"transform": ["none", "log10"]}, cv=2).fit(points[:60], MODULI[:60])
-    assert search.best_params_["transform"] in ("none", "log10")
+    search = GridSearchCV(model, {"scale": ["none", "log10"]}, cv=2).fit(points[:60], MODULI[:60])
+    assert search.best_params_["scale"] in ("none", "log10")
     pipeline = make_pipeline(CrystalPointSetTransformer(), quick(embedder)).fit(list(CRYSTALS[:40]), MODULI[:40])
     assert pipeline.predict(list(NEW[:2])).shape == (2,)
     with pytest.raises(NotFittedError):
@@ -170,7 +170,7 @@ def test_a_logarithm_is_taken_where_labels_span_decades(embedder, points, labels
 
 @pytest.mark.parametrize("transform", ["none", "log10", "yeo-johnson"])
 def test_predictions_are_in_the_units_of_the_labels_whatever_the_scale(embedder, points, transform) -> None:
-    model = quick(embedder, transform=transform).fit(points[:120], MODULI)
+    model = quick(embedder, scale=transform).fit(points[:120], MODULI)
     scale = model.targets_[0].scale
     np.testing.assert_allclose(scale.inverse(scale.forward(MODULI)), MODULI, rtol=1e-8)
     assert model.score(points[120:], TRUTH) > 0.6
@@ -182,8 +182,8 @@ def test_a_bound_that_says_nothing_new_is_harmless_and_one_that_misleads_is_over
     labels, sides = MODULI.copy(), np.zeros(120, int)
     sides[:30] = -1
     labels[:30] = 5000.0  # "<5000": true, and far from the value
-    bounded = quick(embedder, transform="none").fit(points[:120], labels, censored=sides)
-    naive = quick(embedder, transform="none").fit(points[:120], labels)
+    bounded = quick(embedder, scale="none").fit(points[:120], labels, censored=sides)
+    naive = quick(embedder, scale="none").fit(points[:120], labels)
     errors = [np.abs(m.predict(points[120:]) - TRUTH).mean() for m in (plain, bounded, naive)]
     assert errors[1] < 2 * errors[0]
     assert errors[2] > 5 * errors[1]
@@ -242,7 +242,7 @@ def test_what_few_labels_make_impossible_is_said_with_what_is_needed(embedder, p
         ({"regressors": []}, "regressors must be a list"),
         ({"regressors": "ridge"}, "must be a list of some"),
         ({"regressors": ["svm"]}, "must be a list of some of"),
-        ({"transform": "log"}, "transform .*'log'"),
+        ({"scale": "log"}, "scale .*'log'"),
         ({"embedder": 3}, "embedder must be a DeepInfoMaxEmbedder"),
         ({"on_error": "skip"}, "on_error"),
         ({"cv": 1}, "cv"),
@@ -254,8 +254,8 @@ def test_parameters_that_are_not_accepted(embedder, points, params, words) -> No
 
 
 def test_a_logarithm_of_labels_that_are_not_positive_is_refused(embedder, points) -> None:
-    with pytest.raises(ValueError, match=r"y must be positive with transform='log10', got -.*yeo-johnson"):
-        quick(embedder, transform="log10").fit(points[:30], MODULI[:30] - 1000)
+    with pytest.raises(ValueError, match=r"y must be positive with scale='log10', got -.*yeo-johnson"):
+        quick(embedder, scale="log10").fit(points[:30], MODULI[:30] - 1000)
 
 
 def test_the_salt_is_far_from_hard_crystals(model) -> None:

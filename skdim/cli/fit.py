@@ -114,7 +114,7 @@ def _fit_numbers(
     model = CrystalRegressor(
         embedder,
         regressors=args.regressors.split(","),
-        transform=args.transform,
+        scale=args.transform,
         device=args.device,
         on_error="nan",
         n_jobs=args.jobs,

@@ -229,7 +229,7 @@ def _on_magpie(
     scaled = (table - table.mean(0)) / np.where(spread > 0, spread, 1.0)
     weights = np.ones(len(y))
     seed = model.seed_
-    return choose(scaled, y, weights, groups, sides, model.candidates(seed), model.transform, model.cv, seed).errors
+    return choose(scaled, y, weights, groups, sides, model.candidates(seed), model.scale, model.cv, seed).errors
 
 
 def _folds_in_words(learned: TargetModel, groups: NDArray[Any] | None) -> str:

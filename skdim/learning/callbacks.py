@@ -191,3 +191,23 @@ class ShowProgress(_Callback):
     def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """End."""
         self.shown_.close()
+
+
+class TellTasks(_Callback):
+    """Report epochs to scikit-learn's callbacks, and end the training before the next one where one asks for it."""
+
+    def initialize(self) -> TellTasks:
+        """Nobody has asked yet."""
+        self.stop_ = False
+        return self
+
+    def on_epoch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Say so, unless the last one was to be the last."""
+        if self.stop_:
+            raise EndOfTraining
+        if self.run.tasks is not None:
+            self.run.tasks.begin_epoch()
+
+    def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Say so."""
+        self.stop_ = self.run.tasks is not None and self.run.tasks.end_epoch()

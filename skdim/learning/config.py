@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from skdim._parameters import FLAG, Accepted, check_parameters, choice, integer, number
+from skdim._parameters import FLAG, Accepted, check_parameters, choice, integer, number, optional
 
 if TYPE_CHECKING:
+    from skdim._fittasks import FitTasks
     from skdim.learning.checkpoints import Checkpoint
 
 SCHEDULES = ("one_cycle", "constant")
@@ -31,6 +32,8 @@ class TrainingConfig:
         "one_cycle" warms up and cools down over max_epochs; "constant" does neither.
     validation_fraction : float
         Share of the crystals held out.
+    gradient_norm : float or None
+        Gradients longer than this are shortened to it; None leaves them as they are.
     """
 
     max_epochs: int
@@ -41,6 +44,7 @@ class TrainingConfig:
     amsgrad: bool = False
     schedule: str = "one_cycle"
     validation_fraction: float = 0.05
+    gradient_norm: float | None = None
 
     ACCEPTED: ClassVar[dict[str, Accepted]] = {
         "max_epochs": integer(0),
@@ -51,6 +55,7 @@ class TrainingConfig:
         "amsgrad": FLAG,
         "schedule": choice(*SCHEDULES),
         "validation_fraction": number(least=0, below=1),
+        "gradient_norm": optional(number(above=0)),
     }
 
     def __post_init__(self) -> None:
@@ -76,6 +81,8 @@ class Run:
         What to say is going on.
     rank, processes : int
         Which of how many processes this is; the first one alone writes checkpoints and shows progress.
+    tasks : FitTasks or None
+        For scikit-learn's callbacks, where an estimator has any.
     """
 
     seed: int
@@ -85,3 +92,4 @@ class Run:
     title: str = "pretraining"
     rank: int = 0
     processes: int = 1
+    tasks: FitTasks | None = None

@@ -7,9 +7,14 @@ averaged (Hugging Face Accelerate, torch's DistributedDataParallel), weighted so
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
+
+from skdim.exceptions import ProcessLostError
+
+if TYPE_CHECKING:
+    from skdim.learning.config import Run
 
 # What every launcher of torch sets: torchrun, and accelerate launch through it.
 _LAUNCHED = ("RANK", "WORLD_SIZE", "MASTER_ADDR")
@@ -60,6 +65,7 @@ class AcrossProcesses:
     optimizer_: Any
     history: Any
     device: Any
+    run: Run
 
     def __init__(self, *args: Any, accelerator: Any, **kwargs: Any) -> None:
         self.accelerator = accelerator
@@ -72,6 +78,22 @@ class AcrossProcesses:
         self.__dict__["wrapped_"] = self.accelerator.prepare(self.module_)
         self.optimizer_ = self.accelerator.prepare(self.optimizer_)
         return self
+
+    def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **fit_params: Any) -> Any:
+        """Train; where another process is lost, say what to do."""
+        try:
+            return super().fit_loop(X, y, epochs, **fit_params)  # type: ignore[misc]
+        except RuntimeError as error:
+            if not (isinstance(error, torch.distributed.DistError) or "gloo" in str(error)):
+                raise
+            kept = self.run.checkpoint
+            cure = "with checkpoint_dir a training that is started again goes on where it was"
+            if kept is not None:
+                cure = f"start all of them again, and the training goes on from {kept.path}"
+            raise ProcessLostError(
+                f"another of the {self.run.processes} processes that train together has ended or cannot be reached "
+                f"(epoch {len(self.history)}): {cure}."
+            ) from error
 
     def infer(self, x: Any, **fit_params: Any) -> Any:
         """Return the losses of this process's share of a batch."""

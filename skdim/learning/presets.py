@@ -64,7 +64,7 @@ PRESETS = {
         featurizer={},
         encoder=EncoderConfig(hops=3),
         objective=ObjectiveConfig(masked=1.0, noise=1.0),
-        training=TrainingConfig(max_epochs=15, patience=5, batch_pairs=16_000, learning_rate=2e-3),
+        training=TrainingConfig(max_epochs=15, patience=5, batch_pairs=16_000, learning_rate=2e-3, gradient_norm=5.0),
         readout="moments",
     ),
     "paper": Preset(

@@ -119,13 +119,13 @@ def pretrain(
 
         history, interrupted = train(model, points, preset.training, run, valid)
         record = replace(record, history=tuple(history))
-    raw = _all_raw(model.to(run.device).eval(), points, _some(valid, run.seed), run.device, len(columns))
-    center, scale = _moments(raw)
+    raw = some_raw_vectors(model.to(run.device).eval(), points, valid, run)
+    center, scale = column_scale(raw)
     state = EmbedderState(
         config=model.config,
         weights=weights_of(model),
-        center=center.astype(np.float32),
-        scale=_bounded_below(scale, center).astype(np.float32),
+        center=center,
+        scale=scale,
         columns=columns,
         settings=dict(points.settings),
         featurizer=featurizer,
@@ -137,30 +137,25 @@ def pretrain(
     return Pretraining(state, interrupted)
 
 
-def _all_raw(
-    model: CrystalModel, points: PointSets, chosen: NDArray[np.int64], device: str, n_columns: int
-) -> NDArray[np.float32]:
-    """Vectors of the chosen crystals as the readout gives them, in one array from the start: they are many."""
-    raw, start = np.empty((len(chosen), n_columns), np.float32), 0
-    for crystals, vectors in raw_vectors(model, points, chosen, device):
+def some_raw_vectors(model: CrystalModel, points: PointSets, valid: NDArray[np.int64], run: Run) -> NDArray[np.float32]:
+    """Vectors as the readout gives them, of as many of the valid crystals as say enough of all."""
+    chosen = valid
+    if len(valid) > _SEEN:
+        chosen = np.sort(np.random.default_rng(run.seed).choice(valid, _SEEN, replace=False))
+    # One array from the start: they are many.
+    raw, start = np.empty((len(chosen), len(column_names(model.config))), np.float32), 0
+    for crystals, vectors in raw_vectors(model, points, chosen, run.device):
         raw[start : start + len(crystals)] = vectors
         start += len(crystals)
     return raw
 
 
-def _moments(raw: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and standard deviation of each column, in double precision without a copy of the rows in it."""
+def column_scale(raw: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean of each column, and the deviation to divide it by, in double precision without a copy of the rows in it."""
     center, squares = raw.mean(0, dtype=np.float64), np.zeros(raw.shape[1])
     for start in range(0, len(raw), 1024):
         squares += ((raw[start : start + 1024] - center) ** 2).sum(0)
-    return center, np.sqrt(squares / len(raw))
-
-
-def _some(crystals: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
-    """As many crystals as say enough of all."""
-    if len(crystals) <= _SEEN:
-        return crystals
-    return np.sort(np.random.default_rng(seed).choice(crystals, _SEEN, replace=False))
+    return center.astype(np.float32), _bounded_below(np.sqrt(squares / len(raw)), center).astype(np.float32)
 
 
 def _initialised(

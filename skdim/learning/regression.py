@@ -123,7 +123,7 @@ class RegressionModel(nn.Module):
         parts: dict[str, list[nn.Module | None]] = {
             "none": [],
             "local": [model.encoder, model.context, model.deep, levels and levels.local],
-            "global": [levels and levels.before, levels and levels.after, levels and levels.global_],
+            "global": [model.properties, levels and levels.before, levels and levels.after, levels and levels.global_],
             "both": [model],
         }
         for part in parts[what]:

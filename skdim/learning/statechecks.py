@@ -54,11 +54,14 @@ def _check_sizes(state: EmbedderState) -> None:
     config = state.config
     for name, size in (("local_dim", config.local_dim), ("global_dim", config.global_dim)):
         _need_integer(f"config.{name}", size, 1, _WIDEST)
+    _need_integer("config.property_width", config.property_width, 0, _WIDEST)
     for name, encoder in (("encoder", config.encoder), ("context_encoder", config.context_encoder)):
         if encoder is not None:
             _need_integer(f"config.{name}.width", encoder.width, 1, _WIDEST)
             _need_integer(f"config.{name}.heads", encoder.heads, 1, _WIDEST)
             _need_integer(f"config.{name}.blocks", encoder.blocks, 1, _DEEPEST)
+            _need_integer(f"config.{name}.hops", encoder.hops, 0, _DEEPEST)
+            _need_integer(f"config.{name}.hop_width", encoder.hop_width, 1, _WIDEST)
     for name, names in (("feature_names", config.feature_names), ("interaction_names", config.interaction_names)):
         _need(0 < len(names) <= _WIDEST and _are_distinct_texts(names), f"config.{name}", "distinct names", names)
 

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import torch
 from skorch import NeuralNet
+from skorch.callbacks import GradientNormClipping
 from skorch.helper import predefined_split
 from torch import nn
 
 from skdim.exceptions import InputError
-from skdim.learning.callbacks import EndOfTraining, KeepBest, LearningRate, ShowProgress, history_rows
+from skdim.learning.callbacks import EndOfTraining, KeepBest, LearningRate, ShowProgress, TellTasks, history_rows
 from skdim.learning.distributed import AcrossProcesses, make_accelerator, place_among_processes
 from skdim.learning.loader import CrystalDataset, crystal_loader
 from skdim.network.noise import Noise
@@ -231,7 +232,11 @@ def _net(
     """The net of one training."""
     place = {f"iterator_{part}__{name}": getattr(run, name) for part in _LOADERS for name in ("rank", "processes")}
     place["iterator_train__workers"] = _workers(run.device)
-    watching = {"rate": LearningRate, "keep_best": KeepBest, "progress": ShowProgress}
+    # The first one hears of every epoch: those behind KeepBest do not hear of the end of the last.
+    kinds = {"tasks": TellTasks, "rate": LearningRate, "keep_best": KeepBest, "progress": ShowProgress}
+    watching: list[tuple[str, Any]] = [(name, watch(config, run)) for name, watch in kinds.items()]
+    if config.gradient_norm is not None:
+        watching.append(("clipping", GradientNormClipping(config.gradient_norm)))
     net: InfoMaxNet = kind(
         module,
         config=config,
@@ -248,7 +253,7 @@ def _net(
         iterator_valid=crystal_loader,
         iterator_valid__budget=config.batch_pairs,
         train_split=None if held_out is None else predefined_split(held_out),
-        callbacks=[(name, watch(config, run)) for name, watch in watching.items()],
+        callbacks=watching,
         callbacks__print_log=None,
         device=run.device,
         verbose=0,

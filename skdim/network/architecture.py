@@ -63,7 +63,7 @@ class EncoderConfig:
     difference: bool = True
     activation: str = "silu"
     hops: int = 0
-    hop_width: int = 128
+    hop_width: int = 96
     reach: float = 6.5
 
     ACCEPTED: ClassVar[dict[str, Accepted]] = {

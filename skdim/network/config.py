@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
-from skdim._parameters import Accepted, check, check_parameters, choice, number
+from skdim._parameters import Accepted, check, check_parameters, choice, integer, number
 from skdim.exceptions import InputError
 from skdim.network.architecture import EncoderConfig, encoder_config
 from skdim.network.estimators import ESTIMATORS
@@ -91,6 +91,9 @@ class ModelConfig:
         Weight of the divergence of environments and vectors from the unit Gaussian.
     local_dim, global_dim : int
         Widths of the environment and crystal vectors that the local and global objectives use.
+    property_width : int
+        Width of the hidden layer over a whole crystal that was learned from labels of other crystals, and is read in
+        place of the hops' own columns, see `skdim.network.properties`; 0 where no labels were used.
     """
 
     feature_names: tuple[str, ...]
@@ -103,6 +106,7 @@ class ModelConfig:
     kl_weight: float = 0.1
     local_dim: int = 32
     global_dim: int = 64
+    property_width: int = 0
 
     def __post_init__(self) -> None:
         """Refuse combinations that cannot work."""
@@ -121,6 +125,9 @@ class ModelConfig:
                 f"objective_params gives masked={self.objective.masked} and noise={self.objective.noise}, which the "
                 "deep encoder learns: give encoder_params={'hops': 3} with them, or preset='deep'."
             )
+        check("property_width", self.property_width, integer(0))
+        if self.property_width and not self.encoder.hops:
+            raise InputError(f"property_width={self.property_width} needs hops, which it reads.")
         if self.encoder.hops and self.readout != "moments":
             raise InputError(f"hops={self.encoder.hops} needs readout='moments', got {self.readout!r}.")
 

@@ -11,6 +11,7 @@ from skdim.network.encoder import SiteNetEncoder
 from skdim.network.infomax import ContextObjective
 from skdim.network.layers import Perceptron
 from skdim.network.noise import crystal_noise, pair_noise
+from skdim.network.properties import PropertyLayer
 from skdim.network.readout import pool_sites
 from skdim.network.restoration import DeepTower
 from skdim.network.threads import use_one_thread_after_fork
@@ -90,6 +91,9 @@ class CrystalModel(nn.Module):
         if config.context_encoder is not None:
             self.context = ContextTower(n_features, n_extra, config.context_encoder, statistics.share)
         self.deep = DeepTower(n_features, config.encoder) if config.encoder.hops else None
+        self.properties: PropertyLayer | None = None
+        if config.property_width:
+            self.properties = PropertyLayer(config.encoder.hops, config.encoder.hop_width, config.property_width)
         self.two_level = TwoLevelObjective(config, self.encoder.out_width, n_features) if config.has_gaussians else None
 
     def features(self, batch: Batch) -> torch.Tensor:
@@ -131,11 +135,16 @@ class CrystalModel(nn.Module):
             objective = self.context.objective
             parts["context"] = context
             parts["surprise"] = objective.surprise(batch, objective.log_probabilities(context)).unsqueeze(1)
-        if self.deep is not None:
-            # What a site is before it has heard of others is a function of its features, which are read themselves.
-            _, *states = self.deep.encoder(batch, features, self.deep.encoder.near(batch, batch.distance))
-            parts.update({f"hop{k}": state for k, state in enumerate(states, 1)})
+        if self.deep is not None and self.properties is None:
+            parts.update({f"hop{k}": state for k, state in enumerate(self.hops(batch), 1)})
         return parts
+
+    def hops(self, batch: Batch) -> list[torch.Tensor]:
+        """States (S, w) of the deep encoder after each hop."""
+        encoder = self.deep.encoder  # type: ignore[union-attr]
+        # What a site is before it has heard of others is a function of its features, which are read themselves.
+        states: list[torch.Tensor] = encoder(batch, self.features(batch), encoder.near(batch, batch.distance))
+        return states[1:]
 
     def forward(self, batch: Batch, noise: Noise | None = None) -> Any:
         """Return the losses when given noise, else the crystal vectors.
@@ -148,7 +157,8 @@ class CrystalModel(nn.Module):
         """Crystal vectors (B, D), before they are standardised."""
         if self.config.readout == "network" and self.two_level is not None:
             return self.two_level.vectors(batch, self.encoder(batch, self.features(batch), batch.distance).vector)
-        return pool_sites(batch, self.site_parts(batch), self.config)
+        pooled = pool_sites(batch, self.site_parts(batch), self.config)
+        return pooled if self.properties is None else torch.cat([pooled, self.properties(batch, self.hops(batch))], 1)
 
 
 def disturbed(batch: Batch, objective: ObjectiveConfig, noise: Noise) -> torch.Tensor:

@@ -49,7 +49,8 @@ def part_columns(config: ModelConfig) -> dict[str, tuple[str, ...]]:
     widths = {"density": encoder.heads, "environment": encoder.blocks * encoder.width}
     if config.context_encoder is not None:
         widths |= {"context": config.context_encoder.width, "surprise": 1}
-    widths |= {f"hop{k}": encoder.hop_width for k in range(1, encoder.hops + 1)}
+    if not config.property_width:
+        widths |= {f"hop{k}": encoder.hop_width for k in range(1, encoder.hops + 1)}
     numbered = {part: tuple(map(str, range(width))) for part, width in widths.items()}
     return {"raw": config.feature_names, **numbered}
 
@@ -81,7 +82,8 @@ def column_names(config: ModelConfig) -> list[str]:
     names += [f"{part}_{k}_{moment}" for part, columns in wide.items() for moment in SIGNED_MOMENTS for k in columns]
     spacings = ["", *(f"_{spacing}" for spacing in _spacings(config))]
     amounts = [f"{density}{spacing}" for spacing in spacings for density in _DENSITIES]
-    return names + [f"{name}_{amount}" for amount in amounts for name in config.feature_names]
+    names += [f"{name}_{amount}" for amount in amounts for name in config.feature_names]
+    return names + [f"property_{k}" for k in range(config.property_width)]
 
 
 KINDS = ("composition", "density", "environment", "context")
@@ -130,7 +132,7 @@ def pool_sites(batch: Batch, parts: Mapping[str, torch.Tensor], config: ModelCon
     Returns
     -------
     Tensor of shape (B, D)
-        The columns of `column_names`.
+        The columns of `column_names`, without those of properties.
     """
     sites, weight = runs_of(batch.crystal, len(batch)), batch.site_weight
     few = torch.cat([values for part, values in parts.items() if part in _ALL_MOMENTS], 1)

@@ -14,8 +14,10 @@ import torch.nn.functional as F
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# Exponentials of logits within this bound, and sums of many, are far from what single precision cannot hold.
+# Exponentials of logits within this bound, and sums of many, are far from what single precision cannot hold. Gradients
+# have squares of sums in the denominator.
 _MODERATE = 60.0
+_MODERATE_IN_TRAINING = 30.0
 
 
 def segment_sum(values: torch.Tensor, index: torch.Tensor, n_segments: int) -> torch.Tensor:
@@ -65,10 +67,10 @@ def run_max(values: torch.Tensor, index: torch.Tensor, n_segments: int) -> torch
     return torch.segment_reduce(values.contiguous(), "max", lengths=size, axis=0, unsafe=True)
 
 
-def _are_moderate(logits: torch.Tensor) -> bool:
+def _are_moderate(logits: torch.Tensor, bound: float) -> bool:
     """Whether single precision holds the exponentials, and sums of many."""
     least, most = torch.aminmax(logits)
-    return bool(least > -_MODERATE and most < _MODERATE)
+    return bool(least > -bound and most < bound)
 
 
 def segment_exp(
@@ -95,10 +97,11 @@ def segment_exp(
     top : Tensor of shape (S, H), or 0.0
         The largest logit of a segment where single precision could not hold its exponential, else zero.
     """
-    if logits.device.type == "cpu" and _are_moderate(logits.detach()):
+    bound = _MODERATE_IN_TRAINING if torch.is_grad_enabled() else _MODERATE
+    if logits.device.type == "cpu" and _are_moderate(logits.detach(), bound):
         return logits.exp(), 0.0
     largest = run_max(logits.detach(), index, n_segments)
-    top = largest.masked_fill(largest.abs() <= _MODERATE, 0.0)
+    top = largest.masked_fill(largest.abs() <= bound, 0.0)
     return (logits - top.index_select(0, index)).exp_(), top
 
 

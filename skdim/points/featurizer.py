@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator, TransformerMixin
 
+from skdim._doclink import DocumentationLink
 from skdim._parameters import N_JOBS, ON_ERROR, VERBOSE, Accepted, check_parameters, choice, integer, number
 from skdim._progress import Progress
 from skdim._workers import Job, run_jobs
@@ -29,7 +30,12 @@ _CHUNK = 64
 NEIGHBORHOODS = ("shell", "supercell")
 
 
-class CrystalPointSetTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
+class CrystalPointSetTransformer(
+    DocumentationLink,
+    TransformerMixin,
+    BaseEstimator,
+    auto_wrap_output_keys=None,  # type: ignore[call-arg]
+):
     """Turn crystals into point sets: sites, their features, and the pairs of their neighbourhoods.
 
     Parameters

@@ -4,29 +4,38 @@ from __future__ import annotations
 
 import json
 from importlib.resources import as_file, files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from skdim._files import file_digest
 from skdim._parameters import check, choice
-from skdim.embedder import DeepInfoMaxEmbedder
 from skdim.exceptions import ModelFileError
 
-__all__ = ["load_pretrained", "pretrained_card"]
+if TYPE_CHECKING:
+    from skdim.embedder import DeepInfoMaxEmbedder
+
+__all__ = ["MODELS", "load_pretrained", "pretrained_card"]
 
 MODELS = ("default",)
+"""Names of the models."""
 
 
 def load_pretrained(name: str = "default") -> DeepInfoMaxEmbedder:
-    """Load an embedder that comes with the package, pretrained on all bundled crystals.
+    """Load an embedder that comes with the package.
 
-    It has seen every bundled structure, though no property: of the bundled tasks its scores are transductive, and a
-    benchmark on them should pretrain on training folds instead. On other crystals it is a start without a training of
-    one's own. What it was trained on, how, and where its limits are is in `pretrained_card`.
+    What it was trained on, how, its scores and where its limits are is in `pretrained_card`.
 
     Parameters
     ----------
-    name : {"default"}, default="default"
-        The model: preset="default".
+    name : {"default", "materials_project", "materials_project_labels"}, default="default"
+        "default": preset="default", pretrained without labels on all bundled crystals; small and fast. It has seen
+        every bundled structure, though no property: of the bundled tasks its scores are transductive.
+
+        "materials_project": preset="deep", pretrained without labels on 120,000 crystals of the Materials Project,
+        none with the composition of a bundled one.
+
+        "materials_project_labels": the same, which has also learned from 36,000 computed formation energies and band
+        gaps. By far the best start where few labels are known of such or related properties; compare it with models
+        that have learned from labels too.
 
     Returns
     -------
@@ -49,6 +58,8 @@ def load_pretrained(name: str = "default") -> DeepInfoMaxEmbedder:
     >>> embedder.transform(structures[:3]).shape == (3, len(embedder.get_feature_names_out()))
     True
     """
+    from skdim.embedder import DeepInfoMaxEmbedder  # and with it torch, which the names do without
+
     card = pretrained_card(name)
     with as_file(files(__name__) / f"{name}.safetensors") as path:
         found = file_digest(path)
@@ -65,7 +76,7 @@ def pretrained_card(name: str = "default") -> dict[str, Any]:
 
     Parameters
     ----------
-    name : {"default"}, default="default"
+    name : {"default", "materials_project", "materials_project_labels"}, default="default"
         The model.
 
     Returns

@@ -38,11 +38,22 @@ HALVED = [{**one, "batch_pairs": one["batch_pairs"] // 2} for one in SETTINGS]
 def run(folder: Path, launcher: list[str], settings: list[dict[str, int]]) -> None:
     """Start tests/launched.py in processes of its own."""
     folder.mkdir()
-    command = [sys.executable, *launcher, str(ROOT / "tests" / "launched.py"), str(folder), json.dumps(settings)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    done = started([*launcher, str(ROOT / "tests" / "launched.py"), str(folder), json.dumps(settings)])
     assert done.returncode == 0, done.stderr[-3000:]
     (folder / "stderr").write_text(done.stderr)
+
+
+def started(words: list[str]) -> subprocess.CompletedProcess[str]:
+    """Run Python with these words, in one thread."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    return subprocess.run([sys.executable, *words], env=environment, capture_output=True, text=True, timeout=300)
+
+
+def launcher_of_two() -> list[str]:
+    """The words that start two processes, with a port that is free."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        return [*LAUNCHER, str(free.getsockname()[1])]
 
 
 @pytest.fixture(scope="module")
@@ -50,10 +61,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What one process and two processes made of the same crystals."""
     folder = tmp_path_factory.mktemp("launched")
     run(folder / "one", [], SETTINGS)
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
-    run(folder / "two", [*LAUNCHER, str(port)], HALVED)
+    run(folder / "two", launcher_of_two(), HALVED)
     return folder
 
 
@@ -105,6 +113,26 @@ def test_a_checkpoint_of_two_processes_is_continued_by_one(folder: Path) -> None
     embedder = DeepInfoMaxEmbedder(max_epochs=2, random_state=0, checkpoint_dir=checkpoint)
     vectors = embedder.fit_transform(bundled_points(40))
     np.testing.assert_allclose(vectors, np.load(folder / "two" / "vectors-0.npy"), atol=1e-4)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="SIGKILL")
+def test_a_launch_that_loses_a_process_says_so_and_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    for folder in (whole, broken):
+        folder.mkdir()
+    (broken / "lose").touch()
+    lost = started([*launcher_of_two(), str(ROOT / "tests" / "lost.py"), str(broken)])
+    assert lost.returncode != 0
+    assert "ProcessLostError: another of the 2 processes that train together has ended" in lost.stderr
+    assert f"the training goes on from {broken / 'checkpoint' / 'checkpoint.safetensors'}" in lost.stderr
+    assert not list(broken.glob("vectors-*"))
+    (broken / "lose").unlink()
+    for folder in (broken, whole):
+        done = started([*launcher_of_two(), str(ROOT / "tests" / "lost.py"), str(folder)])
+        assert done.returncode == 0, done.stderr[-3000:]
+    for rank in (0, 1):
+        vectors = [np.load(folder / f"vectors-{rank}.npy") for folder in (whole, broken)]
+        assert np.array_equal(*vectors)
 
 
 @given(st.lists(st.integers(0, 40), min_size=1, max_size=60), st.integers(1, 6))

@@ -225,7 +225,7 @@ def test_off_the_processor_no_value_is_asked_for(name: str, neighborhood: str, m
     encoder = build(CONFIGS[name], some)
     with torch.no_grad():
         usual = encoder(some, unit_features(some), some.distance)
-        monkeypatch.setattr(segments, "_are_moderate", lambda logits: False)
+        monkeypatch.setattr(segments, "_are_moderate", lambda logits, bound: False)
         features = unit_features(some)
         with Looks() as looks:
             other = encoder(some, features, some.distance)

@@ -14,6 +14,7 @@ from skdim.network.segments import (
     mean_and_covariance,
     run_max,
     runs_of,
+    segment_exp,
     segment_logsumexp,
     segment_max,
     segment_softmax,
@@ -64,6 +65,21 @@ def test_large_logits_of_one_segment_change_no_other_segment(moderate: bool) -> 
     together = segment_softmax(company, index, 2)
     assert torch.equal(together[0][:3], alone[0])
     assert torch.equal(together[1][:1], alone[1])
+
+
+@pytest.mark.parametrize("level", [-55.0, 0.0, 55.0])
+def test_gradients_of_a_softmax_do_not_depend_on_the_level_of_its_logits(level: float) -> None:
+    """A site far from all others has small exponentials, whose sum squared is beyond single precision."""
+    values, index, weight = random(4).float()[:, None], index_of([3, 1]), random(4, seed=1).float()[:, None]
+
+    def gradient(moved: float) -> torch.Tensor:
+        logits = (values + moved).requires_grad_()
+        raised, top = segment_exp(logits, index, 2)
+        total = segment_sum(raised, index, 2)
+        shares = (raised * weight) * total.reciprocal().index_select(0, index)
+        return torch.autograd.grad(shares.sum() + (total.log() + top).sum(), logits)[0]
+
+    assert torch.allclose(gradient(level), gradient(0.0), atol=1e-5)
 
 
 @given(ragged, st.integers(0, 50))

@@ -1,0 +1,158 @@
+"""Go on from a deep model with labels of a large set: how the shipped model that has learned from labels was made.
+
+    python benchmarks/pretrain_labelled.py materials_project.parquet --start model.safetensors --points POINTS
+        --out labelled.safetensors [--width 512] [--max-epochs 8] [--checkpoint FOLDER] [--rows N]
+
+``--points`` is the folder that `pretrain_large.py --points` wrote: point sets of every row. Compositions that judge the
+model are left out (see `materials_project.py`). Energies and gaps are learned together, and whether there is a gap;
+the hidden layer that tells them becomes columns of the vector, in place of the averages over the hops' states.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from materials_project import composition_keys, left_out, read_labels
+from torch import nn
+
+from skdim import DeepInfoMaxEmbedder, PointSets
+from skdim.learning.checkpoints import Checkpoint, fingerprint
+from skdim.learning.config import Run, TrainingConfig
+from skdim.learning.loader import CrystalDataset
+from skdim.learning.pretraining import column_scale, some_raw_vectors
+from skdim.learning.seeding import drawing_from
+from skdim.learning.states import EmbedderState, weights_of
+from skdim.learning.training import train_supervised
+from skdim.network.model import CrystalModel, SiteStatistics
+from skdim.network.readout import column_names
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from skdim.network.batches import Batch
+
+_METAL = 0.05  # eV: no gap below it
+
+
+class PropertyModel(nn.Module):
+    """The deep encoder and the property layer of a model, and a linear step to the labels."""
+
+    def __init__(self, model: CrystalModel, n_labels: int) -> None:
+        super().__init__()
+        self.model = model
+        self.told = nn.Linear(model.config.property_width, n_labels)
+
+    def forward(self, batch: Batch) -> torch.Tensor:
+        """Predict labels (B, T)."""
+        told: torch.Tensor = self.told(self.model.properties(batch, self.model.hops(batch)))  # type: ignore[misc]
+        return told
+
+
+class PropertyLoss(nn.Module):
+    """Huber losses of the standardised energy and gap, and the cross entropy of there being a gap."""
+
+    def forward(self, told: torch.Tensor, known: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+        """Loss of predictions (B, 3)."""
+        labels, _ = known
+        values = F.huber_loss(told[:, :2], labels[:, :2], delta=0.3) / 0.3
+        return values + 0.3 * F.binary_cross_entropy_with_logits(told[:, 2], labels[:, 2])
+
+
+def main() -> None:
+    """Train, and write the model."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("table", type=Path, help="parquet file")
+    parser.add_argument("--start", type=Path, required=True, help="file of a deep model")
+    parser.add_argument("--points", type=Path, required=True, help="point sets of every row")
+    parser.add_argument("--out", type=Path, required=True, help="file of the model")
+    parser.add_argument("--width", type=int, default=512)
+    parser.add_argument("--max-epochs", type=int, default=8)
+    parser.add_argument("--batch-pairs", type=int, default=24_000)
+    parser.add_argument("--learning-rate", type=float, default=1.5e-3)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--checkpoint", type=Path)
+    parser.add_argument("--rows", type=int, help="some of the labelled rows alone, for a trial")
+    options = parser.parse_args()
+    points, labels = labelled(options)
+    start = DeepInfoMaxEmbedder.load(options.start).state_
+    model = with_property_layer(start, options.width, options.seed)
+    learn(options, model, points, labels)
+    raw = some_raw_vectors(model.eval(), points, np.arange(len(points)), Run(options.seed))
+    center, scale = column_scale(raw)
+    columns = tuple(column_names(model.config))
+    state = replace(start, config=model.config, weights=weights_of(model), center=center, scale=scale, columns=columns)
+    DeepInfoMaxEmbedder.from_state(state).save(options.out)
+
+
+def labelled(options: argparse.Namespace) -> tuple[PointSets, NDArray[np.float32]]:
+    """Crystals that have both labels and do not judge; the labels (N, 3)."""
+    found = read_labels(options.table)
+    energy, gap = found["formation_energy"], found["band_gap"]
+    points = PointSets.load(options.points, mmap_mode="r")
+    usable = np.isfinite(energy) & np.isfinite(gap) & points.valid & ~left_out(composition_keys(options.table))
+    rows = np.flatnonzero(usable)
+    if options.rows:
+        rows = np.sort(np.random.default_rng(0).choice(rows, options.rows, replace=False))
+    labels = np.stack([energy[rows], np.sqrt(np.maximum(gap[rows], 0.0)), gap[rows] > _METAL], 1)
+    labels[:, :2] = (labels[:, :2] - labels[:, :2].mean(0)) / labels[:, :2].std(0)
+    return points[rows], labels.astype(np.float32)
+
+
+def with_property_layer(start: EmbedderState, width: int, seed: int) -> CrystalModel:
+    """The model of a state with a property layer to be learned."""
+    weights = {name: torch.from_numpy(np.array(value)) for name, value in start.weights.items()}
+    statistics = SiteStatistics(weights["feature_mean"], weights["feature_scale"], torch.ones(119))
+    with drawing_from(torch.Generator().manual_seed(seed)):
+        model = CrystalModel(replace(start.config, property_width=width), statistics).float()
+    missing, surplus = model.load_state_dict(weights, strict=False)
+    others = [name for name in [*missing, *surplus] if not name.startswith("properties.")]
+    if others:
+        raise SystemExit(f"the start is no model that this one goes on from: {others}")
+    return model
+
+
+def learn(options: argparse.Namespace, model: CrystalModel, points: PointSets, labels: NDArray[np.float32]) -> None:
+    """Train the deep encoder and the property layer; a twentieth of the crystals says which epoch is best."""
+    config = TrainingConfig(
+        max_epochs=options.max_epochs,
+        patience=options.max_epochs,
+        batch_pairs=options.batch_pairs,
+        learning_rate=options.learning_rate,
+    )
+    run = Run(options.seed, progress=True, title="learning from labels")
+    with drawing_from(torch.Generator().manual_seed(options.seed + 1)):
+        module = PropertyModel(model, labels.shape[1]).float()
+    if options.checkpoint is not None:
+        said = [vars(options) | {"checkpoint": None}, model.config.as_dict()]
+        mark = fingerprint([str(said)], points, labels, *weights_of(module).values())
+        run = replace(run, checkpoint=Checkpoint(options.checkpoint / "labels.checkpoint", mark))
+    order = np.random.default_rng(options.seed).permutation(len(points))
+    parts = [np.sort(part) for part in np.split(order, [len(order) // 20])]
+    held_out, learned = (CrystalDataset(points, rows, labels[rows]) for rows in parts)
+    outcome = train_supervised(module, PropertyLoss(), config, run, learned, held_out)
+    for row in outcome.history:
+        print({name: round(float(value), 4) for name, value in row.items()}, flush=True)
+    errors(module.eval(), points, labels, parts[0])
+
+
+def errors(module: PropertyModel, points: PointSets, labels: NDArray[np.float32], rows: NDArray[np.int64]) -> None:
+    """Print mean absolute errors on held-out crystals, in standard deviations."""
+    told: list[Any] = []
+    with torch.inference_mode():
+        for some in np.array_split(rows, max(1, len(rows) // 64)):
+            batch, _ = CrystalDataset(points, some).__getitems__(list(range(len(some))))
+            told.append(module(batch).numpy())
+    both = np.concatenate(told)
+    energy, gap = np.abs(both[:, :2] - labels[rows, :2]).mean(0)
+    right = ((both[:, 2] > 0) == (labels[rows, 2] > 0.5)).mean()
+    print(f"held out: energy {energy:.3f}, root of the gap {gap:.3f} deviations, gap or none {right:.3f} right")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""Put a model of the large set into the package, with its card and the record of its vectors for the tests.
+
+    python benchmarks/ship_pretrained.py FILE --name materials_project --log LOG [--records benchmarks/shipped]
+
+``LOG`` is a text file with the commands that made it, a line each; the scores are those of `shipped.py`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import math
+import platform
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+import skdim
+from skdim import DeepInfoMaxEmbedder
+from skdim.datasets import load_formation_energy
+from skdim.evaluation import choose_regressor
+
+ROOT = Path(__file__).parent.parent
+PLACE = ROOT / "skdim" / "pretrained"
+MOST_BYTES = 4_000_000
+PACKAGES = ("moyopy", "numpy", "pymatgen", "safetensors", "skorch", "torch", "vesin")
+# Rows of load_formation_energy whose vectors are recorded: few, but of many sizes.
+RECORDED = (0, 1000, 2000, 3000, 3500)
+WHAT = {
+    "materials_project": "DeepInfoMaxEmbedder, preset='deep', pretrained without labels",
+    "materials_project_labels": "the same, gone on with labels: formation energies and PBE band gaps",
+}
+SOURCE = (
+    "Structures: Materials Project, CC BY 4.0, as in the repository of doi 10.26434/chemrxiv-2024-gsk41. A. Jain "
+    "et al., APL Materials 1 (2013) 011002."
+)
+LABELS = (
+    "Labels: formation energies and PBE band gaps of the 2018 release of the Materials Project, CC BY 4.0, as in the "
+    "MEGNet set of the JARVIS leaderboard."
+)
+LIMITS = [
+    "Left out of the training were all compositions of the bundled sets and a twentieth of all others, chosen by "
+    "digest: scores are of compositions that it has not seen. Elements and structure types it has seen.",
+    "The crystals are ordered inorganic compounds computed by density functional theory. Disordered, molecular and "
+    "amorphous materials, surfaces and high pressures were not among them.",
+    "Vectors of this model cannot be compared with those of another one, nor with those of another file of it.",
+]
+OPENLY = (
+    "It has learned from computed energies and gaps. Compare it with models that have, such as universal potentials, "
+    "and not with those that learn from structures alone."
+)
+
+
+def main() -> None:
+    """Write the file, its card and the record."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", type=Path, help="model to ship")
+    parser.add_argument("--name", choices=sorted(WHAT), required=True)
+    parser.add_argument("--log", type=Path, required=True, help="commands that made it")
+    parser.add_argument("--records", type=Path, default=ROOT / "benchmarks" / "shipped")
+    options = parser.parse_args()
+    embedder = DeepInfoMaxEmbedder.load(options.file)
+    # How long the epochs took would make another file of the same training.
+    history = tuple({**row, "dur": math.nan} for row in embedder.state_.record.history)
+    embedder.state_ = replace(embedder.state_, record=replace(embedder.state_.record, history=history))
+    target = PLACE / f"{options.name}.safetensors"
+    embedder.save(target)
+    if target.stat().st_size > MOST_BYTES:
+        raise SystemExit(f"{target} has {target.stat().st_size:,} bytes; at most {MOST_BYTES:,} are to be shipped")
+    labelled = bool(embedder.state_.config.property_width)
+    card = {
+        "name": options.name,
+        "sha256": hashlib.sha256(target.read_bytes()).hexdigest(),
+        "bytes": target.stat().st_size,
+        "what": WHAT[options.name],
+        "data": {
+            "crystals": embedder.state_.record.rows,
+            "source": SOURCE,
+            **({"labels": LABELS} if labelled else {}),
+        },
+        "command": [line for line in options.log.read_text(encoding="utf-8").splitlines() if line],
+        "seed": embedder.random_state,
+        "versions": {"skdim": skdim.__version__, "python": platform.python_version()}
+        | {name: version(name) for name in PACKAGES},
+        "training": {
+            "epochs": len(history),
+            "valid_loss": [round(row["valid_loss"], 4) for row in history],
+        },
+        "scores": scores(options.records, options.name),
+        "limits": [*LIMITS, *([OPENLY] if labelled else [])],
+    }
+    target.with_suffix(".json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    record(options.name)
+
+
+def scores(folder: Path, name: str) -> dict[str, Any]:
+    """Mean absolute errors of the better regressor by task and number of labels."""
+    records = pd.read_parquet(folder / "results.parquet")
+    best = choose_regressor(records, ("ridge", "kernel_ridge"))
+    means = best[best["features"] == name].groupby(["task", "labels"], sort=False)["mae"].mean()
+    told: dict[str, Any] = {"error": "mean absolute, of the better of ridge and kernel ridge, chosen inside the labels"}
+    for (task, labels), mae in means.items():
+        told.setdefault(task, {})[f"{labels} labels"] = round(float(mae), 4)
+    return told
+
+
+def record(name: str) -> None:
+    """Write the vectors of a few crystals, against which the tests hold the shipped file."""
+    bunch = load_formation_energy()
+    vectors = skdim.load_pretrained(name).transform([bunch.data[row] for row in RECORDED])
+    rows = {str(row): np.round(vector.astype(float), 6).tolist() for row, vector in zip(RECORDED, vectors, strict=True)}
+    path = ROOT / "tests" / "data" / f"pretrained_vectors_{name}.json"
+    path.write_text(json.dumps({"set": "load_formation_energy", "rows": rows}) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

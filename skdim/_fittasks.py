@@ -1,0 +1,79 @@
+"""The epochs of a fit as tasks of scikit-learn's callbacks, which it has from version 1.9 on (``set_callbacks``)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+try:
+    from sklearn.callback import CallbackSupportMixin
+    from sklearn.callback import with_callbacks as _with_callbacks
+except ImportError:  # earlier versions: estimators have no set_callbacks, and there is nobody to tell
+
+    class CallbackSupportMixin:  # type: ignore[no-redef]
+        """Nothing."""
+
+    def _with_callbacks(method: Any) -> Any:
+        """Give the method back."""
+        return method
+
+
+__all__ = ["CallbackSupportMixin", "FitTasks", "fit_tasks", "with_callbacks"]
+
+_Method = TypeVar("_Method", bound=Callable[..., Any])
+
+
+def with_callbacks(method: _Method) -> _Method:
+    """Decorate a method that fits, so that callbacks are put away after it, however it ends."""
+    return cast(_Method, _with_callbacks(method))
+
+
+class FitTasks:
+    """One fit, within a method that `with_callbacks` decorates.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Derived from `CallbackSupportMixin`.
+    X, y : object
+        What it is fitted on, for the callbacks.
+    """
+
+    def __init__(self, estimator: Any, X: Any, y: Any = None) -> None:
+        self._given = {"estimator": estimator, "X": X, "y": y}
+        # How many epochs there will be depends on the losses.
+        self._fit = estimator._init_callback_context(max_subtasks=None)
+        self._fit.call_on_fit_task_begin(**self._given)
+
+    def begin_epoch(self) -> None:
+        """An epoch begins."""
+        self._epoch = self._fit.subcontext(task_name="epoch")
+        self._epoch.call_on_fit_task_begin(**self._given)
+
+    def end_epoch(self) -> bool:
+        """An epoch is complete; tell whether a callback asks to stop."""
+        return bool(self._epoch.call_on_fit_task_end(**self._given))
+
+    def end(self) -> None:
+        """The estimator is fitted."""
+        estimator = self._given["estimator"]
+        fitted = {name: value for name, value in vars(estimator).items() if name.endswith("_")}
+        self._fit.call_on_fit_task_end(**self._given, reconstruction_attributes=fitted)
+
+
+def fit_tasks(estimator: Any, X: Any, y: Any = None) -> FitTasks | None:
+    """Begin the tasks of a fit, if anybody wants to know of them.
+
+    Parameters
+    ----------
+    estimator : estimator
+        About to be fitted.
+    X, y : object
+        What it is fitted on.
+
+    Returns
+    -------
+    FitTasks or None
+    """
+    watched = hasattr(estimator, "_skl_callbacks") or hasattr(estimator, "_parent_callback_ctx")
+    return FitTasks(estimator, X, y) if watched else None

@@ -1,0 +1,85 @@
+"""The layer that was learned from labels: a loop over sites says the same, and it is read, kept and fine-tuned."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from skdim import DeepInfoMaxEmbedder, SiteNetRegressor
+from skdim.exceptions import InputError
+from skdim.learning.states import EmbedderState, weights_of
+from skdim.network.architecture import EncoderConfig
+from skdim.network.config import ModelConfig, ObjectiveConfig
+from skdim.network.model import CrystalModel, SiteStatistics
+from skdim.network.properties import PropertyLayer
+from skdim.network.readout import column_names
+from tests.small import batch_of, bundled, handful, handful_points
+
+WIDTH = 5
+SMALL = {"width": 8, "heads": 2, "decay": (2.0, 6.0), "hops": 2, "hop_width": 8}
+
+
+def with_properties(width: int = WIDTH) -> DeepInfoMaxEmbedder:
+    """An embedder whose property layer has drawn weights."""
+    crystals, _ = bundled(40)
+    start = DeepInfoMaxEmbedder(preset="deep", encoder_params=SMALL, max_epochs=0, random_state=0).fit(crystals).state_
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        features = len(start.config.feature_names)
+        statistics = SiteStatistics(torch.zeros(features), torch.ones(features), torch.ones(119))
+        model = CrystalModel(replace(start.config, property_width=width), statistics).float()
+    model.load_state_dict({name: torch.from_numpy(value) for name, value in start.weights.items()}, strict=False)
+    columns = tuple(column_names(model.config))
+    center, scale = np.zeros(len(columns), np.float32), np.ones(len(columns), np.float32)
+    state: EmbedderState = replace(
+        start, config=model.config, weights=weights_of(model), center=center, scale=scale, columns=columns
+    )
+    return DeepInfoMaxEmbedder.from_state(state)
+
+
+def test_layer_is_that_of_a_loop_over_sites() -> None:
+    batch = batch_of(handful_points())
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        layer = PropertyLayer(2, 3, 4).double()
+        states = [torch.randn(len(batch.site_type), 3, dtype=torch.float64) for _ in range(2)]
+    fast = layer(batch, states)
+    for crystal in range(len(batch)):
+        rows = torch.nonzero(batch.crystal == crystal).squeeze(1).tolist()
+        hops = list(zip(layer.norms, states, strict=True))
+        normed = {row: torch.cat([norm(state[row]) for norm, state in hops]) for row in rows}
+        mean = sum(batch.site_weight[row] * normed[row] for row in rows)
+        apart = sum(batch.site_weight[row] * (normed[row] - mean).abs() for row in rows)
+        torch.testing.assert_close(fast[crystal], F.silu(layer.hidden(torch.cat([mean, apart]))))
+
+
+def test_columns_are_read_in_place_of_those_of_the_hops_and_do_not_depend_on_the_cell() -> None:
+    embedder = with_properties()
+    names = embedder.get_feature_names_out().tolist()
+    assert names[-WIDTH:] == [f"dim_property_{k}" for k in range(WIDTH)]
+    assert not any(name.startswith("dim_hop") for name in names)
+    crystals = handful()
+    vectors = embedder.transform(crystals)
+    assert np.ptp(vectors[:, -WIDTH:], axis=0).min() > 0
+    larger = embedder.transform([crystal.make_supercell((2, 1, 1), in_place=False) for crystal in crystals])
+    np.testing.assert_allclose(larger, vectors, atol=1e-4)
+
+
+def test_file_gives_the_same_vectors_and_fine_tuning_starts_from_them(tmp_path: Path) -> None:
+    embedder = with_properties()
+    embedder.save(tmp_path / "labelled.safetensors")
+    again = DeepInfoMaxEmbedder.load(tmp_path / "labelled.safetensors")
+    crystals, y = bundled(40)
+    np.testing.assert_array_equal(again.transform(crystals), embedder.transform(crystals))
+    tuned = SiteNetRegressor(embedder=again, max_epochs=1, random_state=0).fit(crystals, y)
+    assert np.isfinite(tuned.predict(crystals)).all()
+
+
+def test_layer_needs_hops_to_read() -> None:
+    with pytest.raises(InputError, match="property_width=3 needs hops"):
+        ModelConfig(("Row",), objective=ObjectiveConfig(context=0.0), property_width=3)
