@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from skdim.pretrained import load_pretrained as load_pretrained
     from skdim.regressor import SiteNetRegressor as SiteNetRegressor
     from skdim.scoring import masked_scorer as masked_scorer
+    from skdim.sitenet_classifier import SiteNetClassifier as SiteNetClassifier
 
 __version__ = "0.1.0"
 
@@ -33,6 +34,7 @@ _MODULE_OF = {
     "DeepInfoMaxEmbedder": "skdim.embedder",
     "LabelMaskingRegressor": "skdim.masking",
     "PointSets": "skdim.points.pointsets",
+    "SiteNetClassifier": "skdim.sitenet_classifier",
     "SiteNetRegressor": "skdim.regressor",
     "load_pretrained": "skdim.pretrained",
     "masked_scorer": "skdim.scoring",

@@ -18,7 +18,7 @@ from skdim._labels import Labels
 from skdim._parameters import N_JOBS, ON_ERROR, VERBOSE, Accepted, choice, integer, optional, seed_of
 from skdim.crystals.rows import as_structures
 from skdim.embedder import DeepInfoMaxEmbedder
-from skdim.exceptions import InputError
+from skdim.exceptions import InputError, ModelFileError
 from skdim.learning.config import Run, TrainingConfig
 from skdim.learning.devices import resolve_device
 from skdim.learning.embedding import check_same_kind, run_with
@@ -94,7 +94,7 @@ class SiteNetModel(BaseEstimator):
     featurizer_: CrystalPointSetTransformer
     history_: list[dict[str, float]]
 
-    _title: ClassVar[str] = "fine-tuning"
+    _of_classes: ClassVar[bool] = False
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted estimator to one file at exactly this path.
@@ -108,6 +108,42 @@ class SiteNetModel(BaseEstimator):
         """
         check_is_fitted(self, "state_")
         write_state(path, replace(self.state_, parameters=plain_parameters(self)))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read an estimator that `save` wrote, ready to predict, or to be fitted again from the same start.
+
+        Parameters
+        ----------
+        path : str or path
+            The file.
+
+        Returns
+        -------
+        estimator
+            Fitted. Parameters that say where and how to run have their defaults.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        ModelFileError
+            If it is no saved estimator of this class, is damaged, or comes from a later version.
+        """
+        state = read_state(path)
+        if isinstance(state, EmbedderState):
+            raise ModelFileError(f"{os.fspath(path)!r} is a saved embedder; DeepInfoMaxEmbedder.load reads it.")
+        if (state.classes is not None) != cls._of_classes:
+            other = "SiteNetRegressor" if cls._of_classes else "SiteNetClassifier"
+            raise ModelFileError(f"{os.fspath(path)!r} is a saved {other}; {other}.load reads it.")
+        params = dict(state.parameters)
+        try:
+            embedder = DeepInfoMaxEmbedder.from_state(state.start) if params.pop("embedder") else None
+            estimator = cls(embedder, **params)
+            estimator._take(state, run_with(state.start.featurizer.build().fit(), **estimator._running()))
+        except (AttributeError, InputError, KeyError, TypeError) as error:
+            raise ModelFileError(f"{os.fspath(path)!r}: parameters: {error}.") from error
+        return estimator
 
     def __sklearn_clone__(self) -> Self:
         """Clone the parameters but for a fitted embedder, of which a copy shares the weights."""
@@ -179,12 +215,12 @@ class SiteNetModel(BaseEstimator):
         checkpoint: Any = None,
         kinds: NDArray[np.int64] | None = None,
         once: bool = False,
-    ) -> FineTuned:
-        """Train, and take over what was learned.
+    ) -> tuple[RegressorState, FineTuned]:
+        """Train; what is learned is not taken over yet.
 
         Of ``kinds`` (N,) each fold has its share; ``once``, nothing is chosen.
         """
-        run = Run(seed_of(self.random_state), resolve_device(self.device), None, bool(self.verbose), self._title)
+        run = Run(seed_of(self.random_state), resolve_device(self.device), None, bool(self.verbose), "fine-tuning")
         points, labels = labelled.points, labelled.labels
         encoder = start.state or self._untrained(points, start.featurizer, run)
         check_same_kind(encoder, points)
@@ -202,12 +238,8 @@ class SiteNetModel(BaseEstimator):
         found = fine_tune(encoder, given, choices, config, run, start.members, checkpoint)
         record = TrainingRecord(tuple(found.history), len(points), 0)
         parameters = plain_parameters(self)
-        state = RegressorState(
-            encoder, found.members, scale, int(self.head_width), parameters, record, anchor=found.anchor or start.anchor
-        )
-        # Only now, so that a fit that fails leaves an earlier one whole.
-        self._take(state, start.featurizer)
-        return found
+        anchor = found.anchor or start.anchor
+        return RegressorState(encoder, found.members, scale, int(self.head_width), parameters, record, anchor), found
 
     def _affordable(self, points: PointSets, config: TrainingConfig, folds: int) -> tuple[TrainingConfig, int]:
         """Epochs and folds, fewer where the crystals are so large that a fit would take long."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -14,16 +13,13 @@ from skdim._doclink import DocumentationLink
 from skdim._labels import Known, Labels, check_labels, check_varied
 from skdim._parameters import FLAG, check_parameters, choice, number, optional
 from skdim._sitenet import ACCEPTED, EPOCHS, SiteNetModel, Start, check_lengths
-from skdim.embedder import DeepInfoMaxEmbedder
-from skdim.exceptions import InputError, ModelFileError
+from skdim.exceptions import InputError
 from skdim.learning.checkpoints import checkpoint_file
 from skdim.learning.config import TrainingConfig
 from skdim.learning.devices import resolve_device
 from skdim.learning.embedding import run_with
 from skdim.learning.finetuning import FineTuning
 from skdim.learning.regression import LOSSES
-from skdim.learning.statefile import read_state
-from skdim.learning.states import EmbedderState
 from skdim.scoring import r2_of_predicted
 
 if TYPE_CHECKING:
@@ -273,39 +269,6 @@ class SiteNetRegressor(DocumentationLink, RegressorMixin, SiteNetModel):
         weights = None if sample_weight is None else labels.weights
         return r2_of_predicted(predicted, Known(X, labels.values, weights, np.arange(len(labels.values))))
 
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read a regressor that `save` wrote, ready to predict, or to be fitted again from the same start.
-
-        Parameters
-        ----------
-        path : str or path
-            The file.
-
-        Returns
-        -------
-        SiteNetRegressor
-            Fitted. Parameters that say where and how to run have their defaults.
-
-        Raises
-        ------
-        FileNotFoundError
-            If there is no such file.
-        ModelFileError
-            If it is no saved regressor, is damaged, or comes from a later version.
-        """
-        state = read_state(path)
-        if isinstance(state, EmbedderState):
-            raise ModelFileError(f"{os.fspath(path)!r} is a saved embedder; DeepInfoMaxEmbedder.load reads it.")
-        params = dict(state.parameters)
-        try:
-            embedder = DeepInfoMaxEmbedder.from_state(state.start) if params.pop("embedder") else None
-            regressor = cls(embedder, **params)
-            regressor._take(state, run_with(state.start.featurizer.build().fit(), **regressor._running()))
-        except (AttributeError, InputError, KeyError, TypeError) as error:
-            raise ModelFileError(f"{os.fspath(path)!r}: parameters: {error}.") from error
-        return regressor
-
     def __sklearn_tags__(self) -> Any:
         """There may be several targets, and few epochs on few labels may fit poorly."""
         tags = super().__sklearn_tags__()
@@ -368,7 +331,9 @@ class SiteNetRegressor(DocumentationLink, RegressorMixin, SiteNetModel):
         if start.target_scale is None:
             check_varied(labelled.labels.values)
         choices = FineTuning(self.freeze, int(self.head_width), self.loss, int(self.n_ensemble))
-        found = self._fine_tune(labelled, start, choices, config, checkpoint, once=once)
+        state, found = self._fine_tune(labelled, start, choices, config, checkpoint, once=once)
+        # Only now, so that a fit that fails leaves an earlier one whole.
+        self._take(state, start.featurizer)
         self.held_out_ = self._in_rows(found.held_out, labelled.rows, labels)
         if found.interrupted:
             self._warn_of_interrupt(found)

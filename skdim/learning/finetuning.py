@@ -188,7 +188,8 @@ def _hold_out(task: _Task, labelled: LabelledPoints, vectors: NDArray[np.float32
                 continue
             tuned[held] = predict([trained.module], points[held], targets.shape[1], task.run.device)[0]
             seen = np.isfinite(tuned).all(1)
-            strength = choose_strength(targets[seen], base[seen], tuned[seen], weights[seen])
+            power = 2 if task.choices.loss == "mse" else 1
+            strength = choose_strength(targets[seen], base[seen], tuned[seen], weights[seen], power)
             interrupted = trained.interrupted
             going = not interrupted and bool(strength.any() or 2 * seen.sum() < len(seen))
     if interrupted:

@@ -11,7 +11,7 @@ from skdim._parameters import integer, number
 from skdim.exceptions import ModelFileError
 from skdim.learning.regression import RegressionHead
 from skdim.learning.seeding import without_drawing
-from skdim.learning.states import Anchor, EmbedderState, RegressorState, TrainingRecord, Weights, bare_model
+from skdim.learning.states import Anchor, Classes, EmbedderState, RegressorState, TrainingRecord, Weights, bare_model
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -154,6 +154,8 @@ def _check_regressor(state: RegressorState, shapes: Mapping[str, tuple[int, ...]
     _need_integer("head_width", state.head_width, 0, _WIDEST)
     if state.anchor is not None:
         _check_anchor(state.anchor, len(state.start.columns), n_targets)
+    if state.classes is not None:
+        _check_classes(state.classes, n_targets)
     least = int(state.anchor is None)
     _need(len(state.members) >= least, "members", f"an integer >= {least}", len(state.members))
     with without_drawing():
@@ -178,3 +180,16 @@ def _check_anchor(anchor: Anchor, n_columns: int, n_targets: int) -> None:
         fits = values.dtype == np.float64 and values.shape == (n_targets,) and bool(np.isfinite(values).all())
         fits = fits and bool(((values >= 0) & (values <= most)).all())
         _need(fits, f"tensor anchor/{name}", f"{n_targets} numbers from 0 to {most}", values.tolist())
+
+
+def _check_classes(classes: Classes, n_targets: int) -> None:
+    """Refuse classes that are no names of one type, and numbers that do not belong to them."""
+    names, n = classes.names, len(classes.names)
+    plain = all(isinstance(name, str | int | float) for name in names) and len({type(name) for name in names}) == 1
+    _need(plain and n >= 2 and len(set(names)) == n, "classes.names", "two or more names of one type", names)
+    shapes = {"shares": (n,), "slopes": (n_targets, n), "offsets": (n,)}
+    for name, shape in shapes.items():
+        values = getattr(classes, name)
+        fits = values.shape == shape and bool(np.isfinite(values).all())
+        _need(fits, f"classes.{name}", f"finite numbers of shape {shape}", values.tolist())
+    _need(bool((classes.shares > 0).all()), "classes.shares", "> 0", classes.shares.tolist())

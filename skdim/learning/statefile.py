@@ -27,6 +27,7 @@ from skdim.exceptions import InputError, ModelFileError
 from skdim.learning.statechecks import check_state
 from skdim.learning.states import (
     Anchor,
+    Classes,
     EmbedderState,
     Epoch,
     FeaturizerSettings,
@@ -140,7 +141,7 @@ def _header(state: EmbedderState | RegressorState) -> Facts:
         )
     header: Facts = {
         "format": FORMAT,
-        "kind": "regressor" if isinstance(state, RegressorState) else "embedder",
+        "kind": _kind(state),
         "skdim": skdim.__version__,
         "config": start.config.as_dict(),
         "columns": list(start.columns),
@@ -159,7 +160,17 @@ def _header(state: EmbedderState | RegressorState) -> Facts:
             "penalty": None if state.anchor is None else state.anchor.ridge.penalty,
             "targets": {"center": scale.center.tolist(), "scale": scale.scale.tolist(), "single": scale.single},
         }
+        if state.classes is not None:
+            values = {name: getattr(state.classes, name).tolist() for name in _OF_CLASSES}
+            header["regressor"]["classes"] = {"names": list(state.classes.names), **values}
     return header
+
+
+def _kind(state: EmbedderState | RegressorState) -> str:
+    """The kind of a state's file."""
+    if isinstance(state, EmbedderState):
+        return "embedder"
+    return "regressor" if state.classes is None else "classifier"
 
 
 def _arrays(state: EmbedderState | RegressorState) -> Arrays:
@@ -212,7 +223,14 @@ def _state(header: Facts, arrays: Arrays) -> EmbedderState | RegressorState:
         head_width=facts["head_width"],
         parameters=facts["parameters"],
         record=_record_of_json(facts["record"]),
+        classes=_classes(facts["classes"]) if header["kind"] == "classifier" else None,
     )
+
+
+def _classes(facts: Mapping[str, Any]) -> Classes:
+    """The classes of a classifier."""
+    names = tuple(_a_list("classes.names", facts["names"]))
+    return Classes(names, *(np.array(facts[name], dtype=np.float64) for name in _OF_CLASSES))
 
 
 def _anchor(arrays: Arrays, penalty: Any) -> Anchor | None:
@@ -343,5 +361,6 @@ def _without_run_time_choices(parameters: Mapping[str, Any]) -> dict[str, Any]:
 RUN_TIME = frozenset({"cache_dir", "checkpoint_dir", "device", "memory", "n_jobs", "verbose"})
 """Parameters that say where and how to run: they are neither written to a file nor restored from one."""
 
+_OF_CLASSES = ("shares", "slopes", "offsets")
 _RIDGE = ("weight", "bias", "center", "factor")
 _UPGRADES: dict[int, Callable[[Facts, Arrays], tuple[Facts, Arrays]]] = {3: _from_3, 4: _from_4}

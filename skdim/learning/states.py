@@ -205,6 +205,26 @@ class Anchor:
 
 
 @dataclass(frozen=True)
+class Classes:
+    """Classes that the targets of a fine-tuning are indicators of, and what makes probabilities of predictions.
+
+    Attributes
+    ----------
+    names : tuple of str, int, float or bool
+        The K classes, sorted.
+    shares : ndarray of shape (K,)
+        Of the classes among the labels.
+    slopes, offsets : ndarray of shape (T, K) and (K,)
+        From predictions to exponents of the classes.
+    """
+
+    names: tuple[Any, ...]
+    shares: NDArray[np.float64]
+    slopes: NDArray[np.float64]
+    offsets: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
 class RegressorState:
     """What a fine-tuning has learned.
 
@@ -224,6 +244,8 @@ class RegressorState:
         How the training went; its history names the ``member``.
     anchor : Anchor or None
         None where predictions are those of the members alone.
+    classes : Classes or None
+        Of a classifier.
     """
 
     start: EmbedderState
@@ -233,6 +255,7 @@ class RegressorState:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     record: TrainingRecord = field(default_factory=TrainingRecord)
     anchor: Anchor | None = None
+    classes: Classes | None = None
 
     def encoder(self) -> EmbedderState:
         """The encoder of the first member, or of the start where there is none, as the state of an embedder."""

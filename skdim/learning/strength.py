@@ -20,6 +20,7 @@ def choose_strength(
     base: NDArray[np.float64],
     tuned: NDArray[np.float64],
     weights: NDArray[np.floating],
+    power: int = 1,
 ) -> NDArray[np.float64]:
     """Choose for each target where between two predictions the held-out error is lowest, half way a little favoured.
 
@@ -29,6 +30,8 @@ def choose_strength(
         True values, and predictions to go from and to.
     weights : ndarray of shape (n,)
         Of the rows.
+    power : int
+        Of the error: 1 for absolute, 2 for squared errors.
 
     Returns
     -------
@@ -42,7 +45,7 @@ def choose_strength(
     (array([0.5]), array([0.]))
     """
     moved = base + _STEPS[:, None, None] * (tuned - base)  # (S, n, T)
-    errors = np.average(np.abs(targets - moved), axis=1, weights=weights)
+    errors = np.average(np.abs(targets - moved) ** power, axis=1, weights=weights)
     errors += 4 * _IN_FAVOUR * errors[:1] * (_STEPS[:, None] - 0.5) ** 2
     chosen: NDArray[np.float64] = _STEPS[errors.argmin(0)]
     return chosen

@@ -13,7 +13,6 @@ import torch.nn.functional as F
 from skdim import DeepInfoMaxEmbedder, SiteNetRegressor
 from skdim.exceptions import InputError
 from skdim.learning.states import EmbedderState, weights_of
-from skdim.network.architecture import EncoderConfig
 from skdim.network.config import ModelConfig, ObjectiveConfig
 from skdim.network.model import CrystalModel, SiteStatistics
 from skdim.network.properties import PropertyLayer
