@@ -66,7 +66,8 @@ ax.set_title("Formation energy from 100 labels (lines: draws, diamonds: their me
 
 # %%
 # What the training did: the loss of standardised targets, epoch by epoch.
-history = pd.DataFrame(starts["fine-tuned, pretrained start"].history_)
+tuned = SiteNetRegressor(pretrained, cv=None, random_state=0).fit(points[labelled], energies[labelled])
+history = pd.DataFrame(tuned.history_)
 fig, ax = plt.subplots(figsize=(5.5, 3), layout="constrained")
 ax.plot(history["epoch"], history["train_loss"])
 ax.set(xlabel="epoch", ylabel="training loss", title="Fine-tuning, last draw")
@@ -77,6 +78,8 @@ ax.set(xlabel="epoch", ylabel="training loss", title="Fine-tuning, last draw")
 from skdim.datasets import load_band_gap
 
 gaps = load_band_gap(subset="train")
-source = SiteNetRegressor(pretrained, clamp=0, max_epochs=10, random_state=0).fit(gaps.data[:200], gaps.target[:200])
+source = SiteNetRegressor(pretrained, clamp=0, max_epochs=10, cv=None, random_state=0).fit(
+    gaps.data[:200], gaps.target[:200]
+)
 regressor = SiteNetRegressor(source, random_state=0).fit(points[labelled], energies[labelled])
 print(f"start from band gaps: {np.abs(regressor.predict(held_out) - truth).mean():.3f} eV/atom")

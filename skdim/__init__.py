@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from skdim.crystals.reading import read_crystals as read_crystals
     from skdim.embedder import DeepInfoMaxEmbedder as DeepInfoMaxEmbedder
     from skdim.masking import LabelMaskingRegressor as LabelMaskingRegressor
+    from skdim.masking_classifier import LabelMaskingClassifier as LabelMaskingClassifier
     from skdim.points.featurizer import CrystalPointSetTransformer as CrystalPointSetTransformer
     from skdim.points.pointsets import PointSets as PointSets
     from skdim.predictor import CrystalRegressor as CrystalRegressor
@@ -32,6 +33,7 @@ _MODULE_OF = {
     "CrystalRegressor": "skdim.predictor",
     "CrystalPointSetTransformer": "skdim.points.featurizer",
     "DeepInfoMaxEmbedder": "skdim.embedder",
+    "LabelMaskingClassifier": "skdim.masking_classifier",
     "LabelMaskingRegressor": "skdim.masking",
     "PointSets": "skdim.points.pointsets",
     "SiteNetClassifier": "skdim.sitenet_classifier",
