@@ -78,8 +78,7 @@ ax.set(xlabel="epoch", ylabel="training loss", title="Fine-tuning, last draw")
 from skdim.datasets import load_band_gap
 
 gaps = load_band_gap(subset="train")
-source = SiteNetRegressor(pretrained, clamp=0, max_epochs=10, cv=None, random_state=0).fit(
-    gaps.data[:200], gaps.target[:200]
-)
+source = SiteNetRegressor(pretrained, clamp=0, max_epochs=10, cv=None, random_state=0)
+source.fit(gaps.data[:200], gaps.target[:200])
 regressor = SiteNetRegressor(source, random_state=0).fit(points[labelled], energies[labelled])
 print(f"start from band gaps: {np.abs(regressor.predict(held_out) - truth).mean():.3f} eV/atom")

@@ -147,7 +147,7 @@ class LabelMaskingClassifier(DocumentationLink, ClassifierMixin, LabelMasking):
         spread[usable] = found
         return spread
 
-    @available_if(_has_probabilities)
+    @available_if(_has_probabilities)  # type: ignore[untyped-decorator]  # scikit-learn has no types
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Predict the probabilities of the classes, if the classifier does.
 
