@@ -220,11 +220,13 @@ class SiteNetClassifier(DocumentationLink, ClassifierMixin, SiteNetModel):
         shares = self.predict_proba(X)
         assert self.state_.classes is not None
         valid = ~np.isnan(shares).any(1)
-        found: NDArray[Any] = np.full(len(shares), None, dtype=object if not valid.all() else self.classes_.dtype)
-        found[valid] = self.classes_[
-            np.argmax(shares[valid] / self.state_.classes.shares if self.class_weight else shares[valid], axis=1)
-        ]
-        return found
+        known = shares[valid] / self.state_.classes.shares if self.class_weight else shares[valid]
+        found: NDArray[Any] = self.classes_[known.argmax(1)]
+        if valid.all():
+            return found
+        spread = np.full(len(shares), None, dtype=object)
+        spread[valid] = found
+        return spread
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Give the accuracy; with class_weight="balanced" the mean over the classes.
