@@ -23,8 +23,8 @@ from torch import nn
 
 from skdim import DeepInfoMaxEmbedder, PointSets
 from skdim.learning.checkpoints import Checkpoint, fingerprint
-from skdim.learning.config import Run, TrainingConfig
 from skdim.learning.loader import CrystalDataset
+from skdim.learning.presets import Run, TrainingConfig
 from skdim.learning.pretraining import column_scale, some_raw_vectors
 from skdim.learning.seeding import drawing_from
 from skdim.learning.states import EmbedderState, weights_of

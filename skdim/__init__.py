@@ -1,4 +1,4 @@
-"""Crystal structures in, vectors out: the public names, each imported from its module when it is first asked for.
+"""Vectors of crystals, pretrained without labels: the public names, each imported when it is first asked for.
 
 `import skdim` itself imports neither torch nor scikit-learn, so that a command line or a worker starts at once.
 

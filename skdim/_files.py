@@ -66,23 +66,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 @contextmanager
 def replacing_together(*paths: str | os.PathLike[str]) -> Iterator[list[Path]]:
-    """Do what `replacing` does for files that belong together: two writers never leave a mixture of theirs.
-
-    Parameters
-    ----------
-    *paths : str or path
-        Files of one folder.
-
-    Yields
-    ------
-    list of Path
-        The drafts, in the order of the files.
-
-    Raises
-    ------
-    OSError
-        As for `replacing`.
-    """
+    """Do what `replacing` does for files of one folder: two writers never leave a mixture of theirs."""
     finals = [Path(path) for path in paths]
     for final in finals:
         check_writable(final)
@@ -170,20 +154,7 @@ def _is_running(process: int) -> bool:
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
-    """Refuse a path that no file can be written to.
-
-    Parameters
-    ----------
-    path : str or path
-        The file.
-
-    Raises
-    ------
-    IsADirectoryError
-        If the path is a folder.
-    FileNotFoundError
-        If its folder does not exist.
-    """
+    """Refuse a path that no file can be written to: a folder, or one in a folder that does not exist."""
     folder = Path(path).parent
     if Path(path).is_dir():
         raise IsADirectoryError(f"{os.fspath(path)!r} is a folder; the path of a file to write is needed.")
@@ -192,18 +163,7 @@ def check_writable(path: str | os.PathLike[str]) -> None:
 
 
 def file_digest(path: str | os.PathLike[str]) -> str:
-    """Return the sha256 of a file, in hexadecimal.
-
-    Parameters
-    ----------
-    path : str or path
-        The file; it is read in parts.
-
-    Returns
-    -------
-    str
-        64 characters.
-    """
+    """Return the sha256 of a file, in hexadecimal; it is read in parts."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -213,16 +173,6 @@ def digest(*parts: Any) -> str:
 
     Each part goes in with its kind and length (arrays with their dtype and shape), so no two lists of parts run
     together to the same bytes.
-
-    Parameters
-    ----------
-    *parts : str, bytes or ndarray
-        In order.
-
-    Returns
-    -------
-    str
-        64 characters.
 
     Examples
     --------

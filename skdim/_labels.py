@@ -45,24 +45,9 @@ class Known(NamedTuple):
 
 
 def read_targets(y: Any, n_rows: int | None = None) -> NDArray[np.float64]:
-    """Read targets, some of which may be unknown.
+    """Read targets (C,) or (C, T), some of which may be unknown: NaN, None or pandas' NA become NaN.
 
-    Parameters
-    ----------
-    y : array-like of shape (C,) or (C, T)
-        Finite numbers; NaN, None or pandas' NA where unknown.
-    n_rows : int or None, default=None
-        C, if it is known.
-
-    Returns
-    -------
-    ndarray of float64, shape (C,) or (C, T)
-        NaN where unknown.
-
-    Raises
-    ------
-    ValueError
-        If y holds no numbers, infinite ones, or another number of rows than X.
+    It is a ValueError if y holds no numbers, infinite ones, or another number of rows than X.
 
     Examples
     --------
@@ -81,24 +66,7 @@ def read_targets(y: Any, n_rows: int | None = None) -> NDArray[np.float64]:
 
 
 def read_weights(sample_weight: Any, n_rows: int) -> NDArray[np.float64]:
-    """Read sample weights.
-
-    Parameters
-    ----------
-    sample_weight : array-like of shape (C,) or None
-        Finite and >= 0, some above 0. None gives every row the weight 1.
-    n_rows : int
-        C.
-
-    Returns
-    -------
-    ndarray of float64, shape (C,)
-
-    Raises
-    ------
-    ValueError
-        Naming rows and values that are not accepted.
-    """
+    """Read sample weights (C,), finite and >= 0, some above 0; None gives every row the weight 1."""
     weights = np.ones(n_rows) if sample_weight is None else _numbers("sample_weight", sample_weight)
     if weights.shape != (n_rows,):
         raise InputError(f"sample_weight must be one number for each of {n_rows} rows, got the shape {weights.shape}.")
@@ -109,23 +77,7 @@ def read_weights(sample_weight: Any, n_rows: int) -> NDArray[np.float64]:
 
 
 def check_labels(y: Any, sample_weight: Any = None) -> Labels:
-    """Read targets that must all be known, and weights.
-
-    Parameters
-    ----------
-    y : array-like of shape (C,) or (C, T)
-        Finite numbers.
-    sample_weight : array-like of shape (C,) or None
-        Finite and >= 0.
-
-    Returns
-    -------
-    Labels
-
-    Raises
-    ------
-    ValueError
-        Naming rows and values that are not accepted.
+    """Read targets (C,) or (C, T) that must all be known, and weights (C,).
 
     Examples
     --------
@@ -146,17 +98,9 @@ def check_labels(y: Any, sample_weight: Any = None) -> Labels:
 
 
 def check_varied(values: NDArray[np.float64]) -> None:
-    """Refuse labels that are all the same, from which nothing can be learned.
+    """Refuse labels (n,) or (n, T) that are all the same, from which nothing can be learned.
 
-    Parameters
-    ----------
-    values : ndarray of shape (n,) or (n, T)
-        Of the labelled rows. One row alone is accepted, and so is a constant target beside others that vary.
-
-    Raises
-    ------
-    ValueError
-        Naming the value.
+    One row alone is accepted, and so is a constant target beside others that vary.
 
     Examples
     --------
@@ -171,38 +115,13 @@ def check_varied(values: NDArray[np.float64]) -> None:
 
 
 def known_rows(targets: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Tell which rows are labelled: those where every target is known.
-
-    Parameters
-    ----------
-    targets : ndarray of shape (C,) or (C, T)
-        NaN where unknown.
-
-    Returns
-    -------
-    ndarray of bool, shape (C,)
-    """
+    """Tell which rows (C,) of targets (C,) or (C, T) are labelled: those where every target is known."""
     unknown = np.isnan(targets.reshape(len(targets), -1)).any(1)
     return np.asarray(~unknown, bool)
 
 
 def check_n_labels(n_labels: Any, known: NDArray[np.bool_], what: str) -> None:
-    """Refuse a number of labels that there are not.
-
-    Parameters
-    ----------
-    n_labels : int or None
-        Value of the parameter.
-    known : ndarray of bool, shape (C,)
-        Which rows are labelled.
-    what : str
-        What such rows have, for the message.
-
-    Raises
-    ------
-    ValueError
-        If no row is labelled, or n_labels is not among 1 to the number of labelled rows.
-    """
+    """Refuse a number of labels that there are not: ``known`` (C,) are the rows that have ``what``."""
     n_known = int(known.sum())
     if not n_known:
         raise InputError(f"y must be a number, not NaN, in at least one row: none of {len(known)} rows has {what}.")
@@ -210,25 +129,9 @@ def check_n_labels(n_labels: Any, known: NDArray[np.bool_], what: str) -> None:
 
 
 def where_known(X: Any, y: Any, sample_weight: Any = None) -> Known:
-    """Pick the rows whose targets are known.
+    """Pick the rows of X, y and weights whose targets are known; X is what scikit-learn can index, or an iterator.
 
-    Parameters
-    ----------
-    X : collection of length C
-        Anything that scikit-learn can index, or an iterator.
-    y : array-like of shape (C,) or (C, T)
-        NaN where unknown.
-    sample_weight : array-like of shape (C,) or None
-        Weights of the rows.
-
-    Returns
-    -------
-    Known
-
-    Raises
-    ------
-    ValueError
-        If there is none.
+    It is a ValueError if there is none.
     """
     targets = read_targets(y)
     rows = np.flatnonzero(known_rows(targets))

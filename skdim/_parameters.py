@@ -111,20 +111,6 @@ FOLDER = Accepted("None or the path of a folder", lambda value: value is None or
 def check(name: str, value: Any, accepted: Accepted) -> None:
     """Refuse a value that a parameter does not accept.
 
-    Parameters
-    ----------
-    name : str
-        Name of the parameter.
-    value : object
-        Its value, of any type.
-    accepted : Accepted
-        What it accepts.
-
-    Raises
-    ------
-    ValueError
-        Naming the parameter, what it accepts, and the value.
-
     Examples
     --------
     >>> check("patience", 0, integer(1))
@@ -139,17 +125,7 @@ def check(name: str, value: Any, accepted: Accepted) -> None:
 def check_parameters(owner: object, accepted: Mapping[str, Accepted]) -> None:
     """Refuse an object one of whose attributes has a value that is not accepted.
 
-    Parameters
-    ----------
-    owner : object
-        An estimator or a configuration.
-    accepted : mapping of str to Accepted
-        By the name of the attribute; a trailing underscore is left out of the message.
-
-    Raises
-    ------
-    ValueError
-        For the first such attribute.
+    The attributes are given by name; a trailing underscore is left out of the message.
     """
     for name, values in accepted.items():
         check(name.rstrip("_"), getattr(owner, name), values)
@@ -173,22 +149,7 @@ def check_effort(n_jobs: Any, verbose: Any) -> None:
 
 
 def seed_of(random_state: Any) -> int:
-    """Draw a seed without a trace in any global generator.
-
-    Parameters
-    ----------
-    random_state : int, RandomState instance or None
-        None gives another seed each time, whatever the global generators were seeded with.
-
-    Returns
-    -------
-    int
-
-    Raises
-    ------
-    ValueError
-        If it is none of these.
-    """
+    """Draw a seed from a random state without a trace in any global generator; None gives another seed each time."""
     if random_state is None:
         return int(np.random.default_rng().integers(2**31 - 1))
     try:
@@ -202,15 +163,6 @@ def seed_of(random_state: Any) -> int:
 
 def as_json(value: Any) -> str:
     """Write a value as JSON; numbers of numpy and paths become those of Python.
-
-    Parameters
-    ----------
-    value : object
-        JSON-able but for numbers of numpy and paths.
-
-    Returns
-    -------
-    str
 
     Examples
     --------

@@ -19,14 +19,12 @@ from skdim._parameters import N_JOBS, ON_ERROR, VERBOSE, Accepted, choice, integ
 from skdim.crystals.rows import as_structures
 from skdim.embedder import DeepInfoMaxEmbedder
 from skdim.exceptions import InputError, ModelFileError
-from skdim.learning.config import Run, TrainingConfig
-from skdim.learning.devices import resolve_device
-from skdim.learning.embedding import check_same_kind, run_with
+from skdim.learning.embedding import check_same_kind, resolve_device, run_with
 from skdim.learning.finetuning import Ensemble, FineTuned, FineTuning, LabelledPoints, fine_tune
-from skdim.learning.presets import resolve_preset
+from skdim.learning.presets import Run, TrainingConfig, resolve_preset
 from skdim.learning.pretraining import pretrain
 from skdim.learning.regression import FREEZE
-from skdim.learning.statefile import plain_parameters, read_state, write_state
+from skdim.learning.statefile import read_state, write_state
 from skdim.learning.states import (
     Anchor,
     EmbedderState,
@@ -35,6 +33,7 @@ from skdim.learning.states import (
     RegressorState,
     TargetScale,
     TrainingRecord,
+    plain_parameters,
 )
 from skdim.points.featurizer import CrystalPointSetTransformer
 from skdim.points.pointsets import PointSets

@@ -18,13 +18,11 @@ from skdim._parameters import N_JOBS, ON_ERROR, VERBOSE, check, check_parameters
 from skdim.crystals.rows import keep_labels
 from skdim.exceptions import InputError, ModelFileError
 from skdim.learning.checkpoints import checkpoint_file
-from skdim.learning.config import Run
-from skdim.learning.devices import on_device, resolve_device
-from skdim.learning.embedding import Encoder, run_with
-from skdim.learning.presets import Preset, resolve_preset
+from skdim.learning.embedding import Encoder, on_device, resolve_device, run_with
+from skdim.learning.presets import Preset, Run, resolve_preset
 from skdim.learning.pretraining import pretrain
-from skdim.learning.statefile import plain_parameters, read_state, write_state
-from skdim.learning.states import EmbedderState, FeaturizerSettings, RegressorState
+from skdim.learning.statefile import read_state, write_state
+from skdim.learning.states import EmbedderState, FeaturizerSettings, RegressorState, plain_parameters
 from skdim.network.threads import use_one_thread_after_fork
 from skdim.points.featurizer import CrystalPointSetTransformer
 
@@ -53,7 +51,7 @@ class DeepInfoMaxEmbedder(DocumentationLink, CallbackSupportMixin, TransformerMi
         hops, which learns to restore masked elements and disturbed distances; slower, and better for energies alone,
         see the method page. "paper": the published configuration.
     encoder_params : dict or None, default=None
-        Fields of `skdim.network.architecture.EncoderConfig` that replace the preset's: heads, blocks, width, ...
+        Fields of `skdim.network.config.EncoderConfig` that replace the preset's: heads, blocks, width, ...
     objective_params : dict or None, default=None
         Fields of `skdim.network.config.ObjectiveConfig` that replace the preset's: local, global, context, prior,
         masked, noise (weights), estimator ("jsd", "infonce", "dv"), jitter, strain.

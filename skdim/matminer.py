@@ -19,15 +19,35 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
-from skdim._citations import METHOD
 from skdim.crystals.rows import as_structures
 from skdim.crystals.structures import try_structure
 from skdim.embedder import DeepInfoMaxEmbedder
 from skdim.exceptions import InputError, StructureError, describe_failures
-from skdim.points.features import ElementTable, resolve_site_features
+from skdim.points.features import resolve_site_features
 from skdim.points.featurizer import CrystalPointSetTransformer
 
 _CHUNK = 2048  # crystals whose point sets are in memory at once
+_CITATIONS = (
+    "@article{moran2025deepinfomax, "
+    "author = {Moran, Michael and Gusev, Vladimir V. and Gaultois, Michael W. and Antypov, Dmytro "
+    "and Rosseinsky, Matthew J.}, "
+    "title = {Establishing {Deep InfoMax} as an effective self-supervised learning methodology in materials "
+    "informatics}, "
+    "journal = {Digital Discovery}, year = {2025}, doi = {10.1039/D4DD00202D}, "
+    "eprint = {2407.00671}, archivePrefix = {arXiv}}",
+    "@article{moran2022sitenet, "
+    "author = {Moran, Michael and Gaultois, Michael W. and Gusev, Vladimir V. and Rosseinsky, Matthew J.}, "
+    "title = {Site-Net: Using global self-attention and real-space supercells to capture long-range interactions in "
+    "crystal structures}, "
+    "year = {2022}, eprint = {2209.08190}, archivePrefix = {arXiv}}",
+    "@inproceedings{hjelm2019deepinfomax, "
+    "author = {Hjelm, R. Devon and Fedorov, Alex and Lavoie-Marchildon, Samuel and Grewal, Karan and Bachman, Phil "
+    "and Trischler, Adam and Bengio, Yoshua}, "
+    "title = {Learning deep representations by mutual information estimation and maximization}, "
+    "booktitle = {International Conference on Learning Representations}, year = {2019}, "
+    "eprint = {1808.06670}, archivePrefix = {arXiv}}",
+)
+"""Deep InfoMax for crystals, the Site-Net encoder, and Deep InfoMax itself."""
 
 
 class EmbeddingFeaturizer(BaseFeaturizer):
@@ -186,10 +206,8 @@ class EmbeddingFeaturizer(BaseFeaturizer):
         """
         points = self._used().featurizer_ if self._is_ready() else CrystalPointSetTransformer()
         features = resolve_site_features(points.site_features)
-        accepted = (
-            frozenset(np.flatnonzero(features.supported).tolist()) if isinstance(features, ElementTable) else None
-        )
-        return try_structure(structure, max_sites=points.max_sites, max_atomic_number=accepted)[0] is not None
+        _, reason = try_structure(structure, max_sites=points.max_sites, max_atomic_number=features.atomic_numbers)
+        return reason is None
 
     def feature_labels(self) -> list[str]:
         """Name the features.
@@ -223,7 +241,7 @@ class EmbeddingFeaturizer(BaseFeaturizer):
         list of str
             BibTeX.
         """
-        return list(METHOD)
+        return list(_CITATIONS)
 
     def implementors(self) -> list[str]:
         """Name who wrote this.

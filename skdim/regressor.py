@@ -15,10 +15,9 @@ from skdim._parameters import FLAG, check_parameters, choice, number, optional
 from skdim._sitenet import ACCEPTED, EPOCHS, SiteNetModel, Start, check_lengths
 from skdim.exceptions import InputError
 from skdim.learning.checkpoints import checkpoint_file
-from skdim.learning.config import TrainingConfig
-from skdim.learning.devices import resolve_device
-from skdim.learning.embedding import run_with
+from skdim.learning.embedding import resolve_device, run_with
 from skdim.learning.finetuning import FineTuning
+from skdim.learning.presets import TrainingConfig
 from skdim.learning.regression import LOSSES
 from skdim.scoring import r2_of_predicted
 

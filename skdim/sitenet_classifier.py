@@ -16,9 +16,9 @@ from skdim._parameters import check_parameters, choice, integer
 from skdim._sitenet import ACCEPTED, EPOCHS, SiteNetModel
 from skdim.exceptions import InputError
 from skdim.learning.checkpoints import checkpoint_file
-from skdim.learning.config import TrainingConfig
-from skdim.learning.devices import resolve_device
+from skdim.learning.embedding import resolve_device
 from skdim.learning.finetuning import FineTuning
+from skdim.learning.presets import TrainingConfig
 from skdim.learning.states import Classes
 from skdim.scoring import have_prediction
 

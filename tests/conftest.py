@@ -8,17 +8,19 @@ from hypothesis import settings
 settings.register_profile("skdim", derandomize=True, deadline=None)
 settings.load_profile("skdim")
 
-# Folders and modules whose tests start processes, train models or run pages. `make check` leaves them out, besides the
-# tests that carry the marker themselves.
+# Folders and modules whose tests start processes, train models, read whole data sets or run pages. `make check` leaves
+# them out, besides the tests that carry the marker themselves.
 _SLOW = {
     "benchmarks",
     "browser",
     "cli",
     "study",
+    "test_bundled.py",
     "test_demo.py",
     "test_distributed.py",
     "test_docs.py",
     "test_failures.py",
+    "test_folds.py",
     "test_masking.py",
     "test_maskingfile.py",
     "test_matminer.py",

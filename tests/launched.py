@@ -17,8 +17,7 @@ import numpy as np
 import torch
 
 from skdim import DeepInfoMaxEmbedder
-from skdim.learning.config import Run, TrainingConfig
-from skdim.learning.presets import model_config, resolve_preset
+from skdim.learning.presets import Run, TrainingConfig, model_config, resolve_preset
 from skdim.learning.pretraining import site_statistics
 from skdim.learning.training import train
 from skdim.network.model import CrystalModel

@@ -61,6 +61,7 @@ def test_a_rare_class_is_found_where_classes_are_balanced(embedder, points) -> N
     assert found["balanced"] > found[None]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["ridge", "laplacian", "trees"])
 def test_a_saved_classifier_predicts_bit_by_bit_the_same(embedder, points, tmp_path, name) -> None:
     model = quick(embedder, regressors=[name]).fit(points[:60], THREE[:60])

@@ -37,6 +37,7 @@ def test_its_vectors_are_those_that_were_recorded(name: str) -> None:
     assert np.abs(vectors - np.array(list(recorded["rows"].values()))).max() < 1e-4
 
 
+@pytest.mark.slow
 def test_the_card_says_what_went_in_and_what_came_out() -> None:
     card, embedder = pretrained_card(), load_pretrained()
     assert card["data"]["crystals"] == len(load_unlabelled().data) == embedder.state_.record.rows

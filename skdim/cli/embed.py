@@ -54,20 +54,20 @@ def run(args: argparse.Namespace) -> int:
     found = find_crystals(args)
 
     from skdim._files import file_digest
-    from skdim.cli.streaming import Tally, featurized
+    from skdim.cli.streaming import Counts, featurized
 
     embedder = load_embedder(args.model, args.device)
     check_place(args.out)
-    featurizer, tally = embedder.featurizer_.set_params(n_jobs=args.jobs, verbose=0), Tally()
+    featurizer, counts = embedder.featurizer_.set_params(n_jobs=args.jobs, verbose=0), Counts()
     facts = {"model": str(args.model), "sha256": file_digest(model_file(args.model))}
     with vector_writer(args.out, list(embedder.get_feature_names_out()), facts) as writer:
-        for ids, points in featurized(found, featurizer, args.batch, tally, progress=not args.quiet):
+        for ids, points in featurized(found, featurizer, args.batch, counts, progress=not args.quiet):
             # After a failure that ends in an error the rest is only checked, to name all failures at once.
-            if not tally.failures or args.on_error == "nan":
+            if not counts.failures or args.on_error == "nan":
                 writer.write(ids, embedder.transform(points))
-        code = settle(tally, args.on_error, "Their rows are NaN.")
+        code = settle(counts, args.on_error, "Their rows are NaN.")
     if not args.quiet:
-        say(f"wrote {args.out}: {tally.n_rows} rows, {len(embedder.state_.columns)} columns")
+        say(f"wrote {args.out}: {counts.n_rows} rows, {len(embedder.state_.columns)} columns")
     return code
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from skdim._crystalmodel import CrystalModel
-    from skdim.cli.labels import Labels
+    from skdim.cli.labels import LabelTable
     from skdim.crystals.reading import CrystalRow
     from skdim.points.pointsets import PointSets
 
@@ -98,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _fit_numbers(
     args: argparse.Namespace,
-    labels: Labels,
+    labels: LabelTable,
     points: PointSets,
     groups: NDArray[Any] | None,
     embedder: Any,
@@ -143,7 +143,7 @@ def _fit_numbers(
 
 def _fit_classes(
     args: argparse.Namespace,
-    labels: Labels,
+    labels: LabelTable,
     points: PointSets,
     groups: NDArray[Any] | None,
     embedder: Any,
@@ -194,16 +194,18 @@ def _featurized(
     """Make point sets of crystals; say which failed."""
     from sklearn.base import clone
 
-    from skdim.cli.streaming import Tally
+    from skdim.cli.streaming import Counts
 
     featurizer = embedder.featurizer_ if hasattr(embedder, "featurizer_") else embedder.make_featurizer()
     points, failed = clone(featurizer).set_params(n_jobs=args.jobs, verbose=0).try_transform(list(crystals))
-    tally = Tally()
-    tally.count(list(crystals), failed)
-    return points, settle(tally, args.on_error, "They are left out."), tally.failures
+    counts = Counts()
+    counts.count(list(crystals), failed)
+    return points, settle(counts, args.on_error, "They are left out."), counts.failures
 
 
-def _groups(name: str | None, labels: Labels, crystals: Sequence[CrystalRow], points: PointSets) -> NDArray[Any] | None:
+def _groups(
+    name: str | None, labels: LabelTable, crystals: Sequence[CrystalRow], points: PointSets
+) -> NDArray[Any] | None:
     """Return the groups of the crystals: of a column, or made of the crystals themselves."""
     import numpy as np
 

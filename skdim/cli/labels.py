@@ -27,7 +27,7 @@ _MISSING = ("", "nan", "na", "n/a", "none", "null", "-", "?")
 
 
 @dataclass
-class Labels:
+class LabelTable:
     """What a table says of C crystals.
 
     Attributes
@@ -57,7 +57,7 @@ class Labels:
 
 def read_labels(
     path: Path, target: str, ids: Sequence[str], *, key: str | None, groups: str | None, classes: bool = False
-) -> Labels:
+) -> LabelTable:
     """Read the labels of crystals from a table.
 
     `skdim.cli.matching.match_names` says which crystal a row belongs to.
@@ -79,7 +79,7 @@ def read_labels(
 
     Returns
     -------
-    Labels
+    LabelTable
 
     Raises
     ------
@@ -126,9 +126,9 @@ def _unmatched(matches: Matches, ids: Sequence[str]) -> list[str]:
     return notes
 
 
-def _numbers(column: pd.Series[str], rows_of: dict[int, list[int]], n: int) -> Labels:
+def _numbers(column: pd.Series[str], rows_of: dict[int, list[int]], n: int) -> LabelTable:
     """Read numbers and bounds; of several rows for one crystal the median."""
-    taken = Labels(np.full(n, np.nan), np.zeros(n, np.int64))
+    taken = LabelTable(np.full(n, np.nan), np.zeros(n, np.int64))
     unread: list[str] = []
     several: list[int] = []
     for place, rows in rows_of.items():
@@ -166,9 +166,9 @@ def _numbers(column: pd.Series[str], rows_of: dict[int, list[int]], n: int) -> L
     return taken
 
 
-def _classes(column: pd.Series[str], rows_of: dict[int, list[int]], n: int) -> Labels:
+def _classes(column: pd.Series[str], rows_of: dict[int, list[int]], n: int) -> LabelTable:
     """Read names of classes; rows of one crystal that disagree leave it without a label."""
-    taken = Labels([""] * n, np.zeros(n, np.int64))
+    taken = LabelTable([""] * n, np.zeros(n, np.int64))
     torn = []
     for place, rows in rows_of.items():
         read = {str(column.iloc[row]).strip() for row in rows}

@@ -74,22 +74,22 @@ def run(args: argparse.Namespace) -> int:
 
     import pandas as pd
 
-    from skdim.cli.streaming import Tally, featurized
+    from skdim.cli.streaming import Counts, featurized
     from skdim.predictor import CrystalRegressor
 
-    featurizer, tally = model.embedder_.featurizer_.set_params(n_jobs=args.jobs, verbose=0), Tally()
+    featurizer, counts = model.embedder_.featurizer_.set_params(n_jobs=args.jobs, verbose=0), Counts()
     model.set_params(device=args.device)
     model.embedder_.set_params(device=args.device)
     parts, explained = [], []
-    for ids, points in featurized(found, featurizer, args.batch, tally, progress=not args.quiet):
-        if not tally.failures or args.on_error == "nan":
+    for ids, points in featurized(found, featurizer, args.batch, counts, progress=not args.quiet):
+        if not counts.failures or args.on_error == "nan":
             frame = model.predict_frame(points, args.coverage)
             frame.insert(0, "id", ids)
             parts.append(frame)
             if isinstance(model, CrystalRegressor) and args.explain is not None:
                 told = model.explain(points)
                 explained.append(told.assign(crystal=[ids[row] for row in told["crystal"]]))
-    code = settle(tally, args.on_error, "Their predictions are empty.")
+    code = settle(counts, args.on_error, "Their predictions are empty.")
     table = pd.concat(parts, ignore_index=True)
     write_table(table, args.out)
     if args.explain is not None:

@@ -60,19 +60,19 @@ def run(args: argparse.Namespace) -> int:
     found = find_crystals(args)
     check_place(args.out)
 
-    from skdim.cli.streaming import Tally, featurized
+    from skdim.cli.streaming import Counts, featurized
     from skdim.points.pointsets import PointSets
     from skdim.points.pointstore import save_parts
 
-    embedder, tally = _embedder(args), Tally()
+    embedder, counts = _embedder(args), Counts()
     featurizer = _featurizer(embedder).set_params(n_jobs=args.jobs, verbose=0)
     # Through a file, so that neither reading nor training holds all crystals in memory. Beside --out, as the folder
     # for temporary files is in memory on many machines; mapped files cannot be removed on Windows.
     with TemporaryDirectory(prefix=".skdim-", dir=_existing(args.out), ignore_cleanup_errors=True) as folder:
-        parts = featurized(found, featurizer, _CHUNK, tally, progress=not args.quiet)
+        parts = featurized(found, featurizer, _CHUNK, counts, progress=not args.quiet)
         save_parts(f"{folder}/points", (points for _, points in parts))
-        code = settle(tally, args.on_error, "They are left out.")
-        n = check_enough(tally, 1 if args.max_epochs == 0 else 2, "to pretrain on")
+        code = settle(counts, args.on_error, "They are left out.")
+        n = check_enough(counts, 1 if args.max_epochs == 0 else 2, "to pretrain on")
         embedder.fit(PointSets.load(f"{folder}/points", mmap_mode="r"))
     args.out.parent.mkdir(parents=True, exist_ok=True)
     embedder.save(args.out)

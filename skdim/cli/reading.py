@@ -13,7 +13,7 @@ from skdim.crystals.paths import Found, find_files
 from skdim.exceptions import InputError
 
 if TYPE_CHECKING:
-    from skdim.cli.streaming import Tally
+    from skdim.cli.streaming import Counts
 
 
 def find_crystals(args: argparse.Namespace) -> Found:
@@ -41,12 +41,12 @@ def find_crystals(args: argparse.Namespace) -> Found:
     return found
 
 
-def settle(tally: Tally, on_error: str, outcome: str) -> int:
+def settle(counts: Counts, on_error: str, outcome: str) -> int:
     """Report the crystals that failed: as an error, or as a message and an exit code.
 
     Parameters
     ----------
-    tally : Tally
+    counts : Counts
         What was read.
     on_error : {"raise", "nan"}
         Of the command line.
@@ -63,20 +63,20 @@ def settle(tally: Tally, on_error: str, outcome: str) -> int:
     InputError
         Naming all of them, with "raise".
     """
-    if not tally.failures:
+    if not counts.failures:
         return OK
     if on_error == "raise":
-        raise InputError(f"{tally.describe()}\nNothing was written; --on-error nan continues without them.")
-    say(f"{tally.describe()}\n{outcome}")
+        raise InputError(f"{counts.describe()}\nNothing was written; --on-error nan continues without them.")
+    say(f"{counts.describe()}\n{outcome}")
     return SOME_FAILED
 
 
-def check_enough(tally: Tally, least: int, purpose: str) -> int:
+def check_enough(counts: Counts, least: int, purpose: str) -> int:
     """Count the usable crystals, and refuse too few.
 
     Parameters
     ----------
-    tally : Tally
+    counts : Counts
         What was read.
     least : int
         How many are needed.
@@ -93,8 +93,8 @@ def check_enough(tally: Tally, least: int, purpose: str) -> int:
     InputError
         If there are fewer.
     """
-    n = tally.n_rows - len(tally.failures)
+    n = counts.n_rows - len(counts.failures)
     if n < least:
         verb = "is" if least == 1 else "are"
-        raise InputError(f"{n} of {tally.n_rows} crystals can be used; at least {least} {verb} needed {purpose}")
+        raise InputError(f"{n} of {counts.n_rows} crystals can be used; at least {least} {verb} needed {purpose}")
     return n

@@ -1,4 +1,4 @@
-"""Files in; point sets of their crystals a chunk at a time, and what is to be said of those that failed, out."""
+"""Point sets of the crystals of files, a chunk at a time, and what is to be said of those that failed."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Tally:
-    """What has come by.
+class Counts:
+    """How many crystals were read, and which of them cannot be used.
 
     Attributes
     ----------
@@ -48,7 +48,7 @@ class Tally:
 
 
 def featurized(
-    found: Found, featurizer: CrystalPointSetTransformer, size: int, tally: Tally, *, progress: bool
+    found: Found, featurizer: CrystalPointSetTransformer, size: int, counts: Counts, *, progress: bool
 ) -> Iterator[tuple[list[str], PointSets]]:
     """Read and featurize crystals, so many at a time, and forget them.
 
@@ -60,7 +60,7 @@ def featurized(
         Its ``on_error`` does not matter.
     size : int
         Crystals in a chunk.
-    tally : Tally
+    counts : Counts
         Is kept up to date.
     progress : bool
         Whether to show progress on stderr.
@@ -81,6 +81,6 @@ def featurized(
                 points, failures = featurizer.try_transform(chunk)
             except WorkerError as error:
                 raise WorkerError(error.rows, error.reason, [crystal.id for crystal in chunk]) from error
-            tally.count(chunk, failures)
+            counts.count(chunk, failures)
             yield [crystal.id for crystal in chunk], points
             bar.update(len(chunk))

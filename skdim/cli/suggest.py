@@ -56,19 +56,20 @@ def run(args: argparse.Namespace) -> int:
     model = load_model(args.model)
     found = find_crystals(args)
 
-    from skdim.cli.streaming import Tally, featurized
+    from skdim.cli.streaming import Counts, featurized
     from skdim.points.pointsets import PointSets
     from skdim.predictor import CrystalRegressor
 
     if not isinstance(model, CrystalRegressor):
         raise InputError(f"{str(args.model)!r} predicts classes; suggestions need a model of numbers")
     model.embedder_.set_params(device=args.device)
-    featurizer, tally, ids, parts = model.embedder_.featurizer_.set_params(n_jobs=args.jobs, verbose=0), Tally(), [], []
-    for names, points in featurized(found, featurizer, 1024, tally, progress=not args.quiet):
+    featurizer = model.embedder_.featurizer_.set_params(n_jobs=args.jobs, verbose=0)
+    counts, ids, parts = Counts(), [], []
+    for names, points in featurized(found, featurizer, 1024, counts, progress=not args.quiet):
         use = points.valid
         ids += [name for name, usable in zip(names, use, strict=True) if usable]
         parts.append(points[use])
-    code = settle(tally, args.on_error, "They are left out.")
+    code = settle(counts, args.on_error, "They are left out.")
     table = model.suggest(PointSets.concatenate(parts), args.n, goal=args.goal, maximize=not args.smallest, ids=ids)
     if args.out is None:
         print(printable(table.to_string(index=False, float_format=lambda value: f"{value:.4g}")))

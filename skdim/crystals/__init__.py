@@ -1,1 +1,1 @@
-"""Anything crystal-like in, checked pymatgen structures and the reasons of rows that failed out."""
+"""Reading and checking crystals of any kind; each row that cannot be used has its reason."""

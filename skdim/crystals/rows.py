@@ -1,4 +1,4 @@
-"""A collection of crystals of any kind in, a list with one entry for each of its rows out."""
+"""Collections of crystals of any kind as lists with one entry for each of their rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names of data sets in; real crystals with real labels out: bundled sets, and Matbench's through matminer.
+"""Real crystals with real labels: sets that come with the package, Matbench's tasks, databases on the web.
 
 Importing this module reads nothing and imports neither pandas nor matminer nor torch.
 """

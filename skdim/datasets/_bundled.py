@@ -1,4 +1,4 @@
-"""Names of bundled files in; their rows, checked against a sha256, and fresh pymatgen Structures out."""
+"""The files of the bundled sets, checked against their sha256, and the structures they hold."""
 
 from __future__ import annotations
 

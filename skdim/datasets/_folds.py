@@ -1,4 +1,4 @@
-"""Material ids in; the fixed test fold out, as a boolean mask that every task shares."""
+"""The fixed test fold that every task shares, by material id."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A subset and a target in; structures, labels, ids and test mask of a bundled set out, as scikit-learn gives them."""
+"""The loaders of the bundled sets: structures, labels, ids and test mask, as scikit-learn gives them."""
 
 from __future__ import annotations
 

@@ -1,9 +1,13 @@
-"""A Matbench task in; its structures and targets out, from a file that has the sha256 matminer states."""
+"""Matbench's tasks on structures, from files that have the sha256 that matminer states.
+
+pooch could download them, but makes the folder before the host has answered, keeps proxy settings and knows no cure to
+name in its errors.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import os
+import shutil
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
@@ -11,7 +15,7 @@ from typing import Any, Final
 from urllib.error import URLError
 from urllib.request import Request, build_opener
 
-from skdim._files import file_digest
+from skdim._files import file_digest, replacing
 from skdim.datasets._records import Records, deliver
 
 STRUCTURE_TASKS: Final = (
@@ -33,7 +37,6 @@ COMPOSITION_TASKS: Final = (
 )
 _ATTEMPTS: Final = 3  # the host now and then delivers a damaged file; the next attempt is usually sound
 _TIMEOUT: Final = 30.0  # seconds without a byte
-_CHUNK: Final = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -160,48 +163,50 @@ def ensure_file(source: Source, download_if_missing: bool) -> None:
         raise FileNotFoundError(f"{source.path} does not exist and download_if_missing is False. {_by_hand(source)}")
 
 
+class _DamagedError(Exception):
+    """A download has another sha256."""
+
+
 def download(source: Source) -> None:
-    """Download a file beside its place and move it there once its hash is right."""
-    part = source.path.with_name(f"{source.path.name}.{os.getpid()}.part")
-    found = ""
+    """Download a file, which takes its place once its hash is right."""
     try:
         for _ in range(_ATTEMPTS):
-            found = _stream(source.url, part)
-            if found == source.sha256:
-                part.replace(source.path)
+            try:
+                _download_once(source)
                 return
+            except _DamagedError as error:
+                found = error
     except (URLError, HTTPException, TimeoutError, ConnectionError) as error:
         reason = error.reason if type(error) is URLError else error
         raise ConnectionError(
             f"{source.task} is not at {source.path} and could not be downloaded from {source.url}: {reason}. "
             f"{_by_hand(source)}"
         ) from error
-    finally:
-        part.unlink(missing_ok=True)
     raise OSError(
         f"{source.url} delivered a damaged file {_ATTEMPTS} times: its sha256 is {found}, matminer states "
         f"{source.sha256}. Nothing was kept. Try again later, or with a newer matminer. {_by_hand(source)}"
     )
 
 
-def _stream(url: str, path: Path) -> str:
-    """Write the content of a URL to a file and return its sha256."""
+def _download_once(source: Source) -> None:
+    """Download a file, unless it turns out to be damaged."""
     from tqdm import tqdm
 
-    digest = hashlib.sha256()
-    request = Request(url, headers={"User-Agent": "skdim"})
+    request = Request(source.url, headers={"User-Agent": "skdim"})
     # Not urlopen: it keeps the proxy settings of its first call.
     with build_opener().open(request, timeout=_TIMEOUT) as answer:
         # The folder is made once the host has answered: offline, nothing is left behind.
-        path.parent.mkdir(parents=True, exist_ok=True)
+        source.path.parent.mkdir(parents=True, exist_ok=True)
         size = int(answer.headers.get("Content-Length", 0)) or None
-        # disable=None: a bar on a terminal, nothing in a log.
-        with path.open("wb") as out, tqdm(total=size, unit="B", unit_scale=True, desc=url, disable=None) as bar:
-            while chunk := answer.read(_CHUNK):
-                out.write(chunk)
-                digest.update(chunk)
-                bar.update(len(chunk))
-    return digest.hexdigest()
+        with replacing(source.path) as draft:
+            # disable=None: a bar on a terminal, nothing in a log.
+            with (
+                draft.open("wb") as out,
+                tqdm.wrapattr(answer, "read", total=size, desc=source.url, disable=None) as body,
+            ):
+                shutil.copyfileobj(body, out)
+            if (found := file_digest(draft)) != source.sha256:
+                raise _DamagedError(found)
 
 
 def _by_hand(source: Source) -> str:

@@ -1,4 +1,4 @@
-"""Structures, labels and ids in; a scikit-learn Bunch, a (data, target) pair or their pandas forms out."""
+"""Structures, labels and ids as a scikit-learn Bunch, a pair of data and target, or their pandas forms."""
 
 from __future__ import annotations
 

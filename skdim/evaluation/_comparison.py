@@ -99,15 +99,7 @@ def compare(
     """
     from sklearn.utils import check_random_state
 
-    paired = paired_errors(
-        records,
-        features,
-        baseline,
-        regressor=regressor,
-        baseline_regressor=baseline_regressor,
-        regressors=regressors,
-        metric=metric,
-    )
+    paired = _paired(records, features, baseline, regressor, baseline_regressor, regressors, metric)
     rng, resampled = check_random_state(random_state), np.zeros(n_resamples)
     cells: dict[tuple[str, int], float] = {}
     for cell, pairs in paired.items():
@@ -168,15 +160,7 @@ def paired_tests(
     """
     import pandas as pd
 
-    paired = paired_errors(
-        records,
-        features,
-        baseline,
-        regressor=regressor,
-        baseline_regressor=baseline_regressor,
-        regressors=regressors,
-        metric=metric,
-    )
+    paired = _paired(records, features, baseline, regressor, baseline_regressor, regressors, metric)
     table = pd.DataFrame([_row(cell, pairs, pool_sizes or {}) for cell, pairs in paired.items()])
     return table.assign(p_holm=holm(table["p"]))
 
@@ -195,33 +179,16 @@ def _row(cell: tuple[str, int], pairs: NDArray[np.float64], pool_sizes: Mapping[
     return {"task": task, "labels": labels, "repeats": len(pairs), "difference": difference, **ratios, **result}
 
 
-def paired_errors(
+def _paired(
     records: pd.DataFrame,
     features: str,
     baseline: str,
-    *,
-    regressor: str = BEST,
-    baseline_regressor: str | None = None,
-    regressors: Sequence[str] | None = None,
-    metric: str = "mae",
+    regressor: str,
+    baseline_regressor: str | None,
+    regressors: Sequence[str] | None,
+    metric: str,
 ) -> dict[tuple[str, int], NDArray[np.float64]]:
-    """Put the errors of two feature sets side by side.
-
-    Parameters
-    ----------
-    records, features, baseline, regressor, baseline_regressor, regressors, metric
-        As in `compare`.
-
-    Returns
-    -------
-    dict of (task, labels) to ndarray of shape (repeats, 2)
-        Errors of the features and of the baseline, on the same draws.
-
-    Raises
-    ------
-    ValueError
-        As in `compare`.
-    """
+    """Errors (repeats, 2) of the features and of the baseline on the same draws, for each task and number of labels."""
     ours = _errors(records, features, regressor, regressors, metric)
     theirs = _errors(records, baseline, baseline_regressor or regressor, regressors, metric)
     if ours.keys() != theirs.keys():

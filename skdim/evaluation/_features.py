@@ -21,30 +21,18 @@ _BOUND = 3.0
 def compute_features(
     features: Mapping[str, Any], structures: Any, pool: NDArray[np.int64], n_rows: int
 ) -> dict[str, NDArray[np.float64]]:
-    """Make an array of each feature set.
+    """Make an array (n, d) of each feature set: an array or a transformer, which is cloned and fitted on the pool.
 
     Parameters
     ----------
     features : mapping of str to array-like of shape (n, d) or transformer
-        A transformer is cloned and fitted on the crystals of the pool only; wrap a fitted one in scikit-learn's
-        FrozenEstimator to use it as it is.
+        One in scikit-learn's FrozenEstimator is used as it is.
     structures : collection of n crystals, PointSets or None
         For the transformers.
     pool : ndarray of int
         Rows of the crystals that may be learned from.
     n_rows : int
         n, the number of targets.
-
-    Returns
-    -------
-    dict of str to ndarray of shape (n, d)
-
-    Raises
-    ------
-    ValueError
-        If there is no feature set, its length is wrong, it is infinite somewhere, or a transformer has no structures.
-    TypeError
-        If they are not given by name.
     """
     if not isinstance(features, Mapping):
         raise TypeError(
@@ -88,25 +76,10 @@ def _checked(name: str, given: Any, n_rows: int) -> NDArray[np.float64]:
 
 
 def standardise(name: str, columns: NDArray[np.float64], pool: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Standardise columns on the pool and clip them to three deviations.
+    """Standardise columns (n, d) on the pool and clip them to three deviations.
 
-    Parameters
-    ----------
-    name : str
-        Of the feature set, for messages.
-    columns : ndarray of shape (n, d)
-        NaN is replaced by the column's mean, with one warning that counts the rows.
-    pool : ndarray of int
-        Rows that decide mean and deviation.
-
-    Returns
-    -------
-    ndarray of shape (n, d)
-
-    Raises
-    ------
-    ValueError
-        If a column is NaN in the whole pool.
+    NaN is replaced by the column's mean, with one warning that counts the rows and names the feature set; a column that
+    is NaN in the whole pool is a ValueError.
     """
     missing = np.isnan(columns)
     empty = np.flatnonzero(missing[pool].all(0))

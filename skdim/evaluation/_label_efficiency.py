@@ -11,6 +11,7 @@ import numpy as np
 from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from skdim._labels import check_labels
 from skdim.evaluation._features import compute_features, standardise
 from skdim.evaluation._kernel_ridge import mean_distances
 from skdim.evaluation._records import COLUMNS, NO_FEATURES
@@ -187,34 +188,11 @@ def check_feature_names(features: Any) -> None:
 
 
 def check_targets(name: str, y: Any, test_mask: Any) -> Targets:
-    """Check the targets and the test fold.
-
-    Parameters
-    ----------
-    name : str
-        Of the task, in the records.
-    y : array-like of shape (n,)
-        Targets.
-    test_mask : array-like of bool, shape (n,)
-        True for the rows of the test fold.
-
-    Returns
-    -------
-    Targets
-
-    Raises
-    ------
-    ValueError
-        If a target is not finite, or the mask does not leave rows on both sides.
-    """
-    targets, mask = np.asarray(y, np.float64), np.asarray(test_mask)
-    if targets.ndim != 1:
-        raise ValueError(f"y must have one target a row, got shape {targets.shape}.")
-    bad = np.flatnonzero(~np.isfinite(targets))
-    if len(bad):
-        raise ValueError(
-            f"y is {targets[bad[0]]} in row {bad[0]} and not finite in {len(bad)} rows; pass the labelled rows only."
-        )
+    """Check the targets (n,) of a task and its test fold, a mask (n,) that leaves rows on both sides."""
+    labels, mask = check_labels(y), np.asarray(test_mask)
+    if not labels.single:
+        raise ValueError(f"y must have one target a row, got shape {labels.values.shape}.")
+    targets = labels.values[:, 0]
     if mask.dtype != bool or mask.shape != targets.shape:
         raise ValueError(
             f"test_mask must hold booleans in the shape of y, {targets.shape}, got {mask.dtype} of shape {mask.shape}."
@@ -238,30 +216,11 @@ def train(
     n_jobs: int | None,
     run: Callable[..., dict[str, Any]] | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """Train regressors on draws of labels, each on one feature set.
+    """Train regressors on draws of labels, each on one feature set, columns (n, d) that are not standardised.
 
-    Parameters
-    ----------
-    name : str
-        Of the feature set.
-    columns : ndarray of shape (n, d)
-        The feature set, not standardised.
-    targets : Targets
-        What to predict.
-    wanted : sequence of (NamedRegressor, Repeat)
-        Which regressor is trained on which labels.
-    cv : int or None
-        Folds of the error estimated on the labels.
-    n_jobs : int or None
-        Processes, unless joblib.parallel_config names another backend.
-    run : callable, optional
-        Runs each training in its process: given the regressor, the repeat, a function and its arguments, it returns the
-        record, which the function computes.
-
-    Yields
-    ------
-    dict
-        The record of each, in order, as soon as it and those before it are there.
+    The record of each is given in order, as soon as it and those before it are there. ``run`` carries out each training
+    in its process: given the regressor, the repeat, a function and its arguments, it returns the record, which the
+    function computes.
     """
     if not wanted:
         return
@@ -270,8 +229,9 @@ def train(
     with threadpool_limits(1, "blas"):
         inputs = _inputs(name, columns, targets, wanted, n_jobs)
         jobs = (
-            delayed(run or _run)(regressor, repeat, _record, (inputs, regressor, repeat, targets, cv))
+            delayed(run)(regressor, repeat, _record, arguments) if run else delayed(_record)(*arguments)
             for regressor, repeat in wanted
+            for arguments in [(inputs, regressor, repeat, targets, cv)]
         )
         # Processes: in threads, the forests' own Parallel would change the filters of warnings for good.
         yield from Parallel(n_jobs=n_jobs, return_as="generator")(jobs)
@@ -299,13 +259,6 @@ def _inputs(
         distances[block] = part
     place[labelled] = np.arange(len(labelled))
     return Inputs(name, standard, distances, place)
-
-
-def _run(
-    regressor: NamedRegressor, repeat: Repeat, train: Callable[..., dict[str, Any]], arguments: tuple[Any, ...]
-) -> dict[str, Any]:
-    """Train without keeping the record."""
-    return train(*arguments)
 
 
 def _record(

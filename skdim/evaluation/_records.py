@@ -218,16 +218,7 @@ def format_table(records: pd.DataFrame, metric: str = "mae", digits: int = 3) ->
 
 
 def markdown_table(lines: Sequence[Sequence[str]]) -> str:
-    r"""Write cells of text as a table of Markdown, its columns aligned.
-
-    Parameters
-    ----------
-    lines : sequence of sequences of str
-        The header, then the rows.
-
-    Returns
-    -------
-    str
+    r"""Write cells of text, the header first, as a table of Markdown with aligned columns.
 
     Examples
     --------
@@ -245,19 +236,7 @@ def markdown_table(lines: Sequence[Sequence[str]]) -> str:
 
 
 def format_cell(mean: float, error: float, digits: int) -> str:
-    """Write a mean with its standard error.
-
-    Parameters
-    ----------
-    mean, error : float
-        The error is left out where it is NaN.
-    digits : int
-        After the decimal point.
-
-    Returns
-    -------
-    str
-    """
+    """Write a mean with its standard error, which is left out where it is NaN."""
     return f"{mean:.{digits}f}" if np.isnan(error) else f"{mean:.{digits}f} ± {error:.{digits}f}"
 
 

@@ -41,16 +41,7 @@ class Featurizer:
 
 
 def neutral(structure: IStructure) -> Structure:
-    """Copy lattice, coordinates and occupancies of a structure, without charges, labels and properties.
-
-    Parameters
-    ----------
-    structure : pymatgen Structure
-
-    Returns
-    -------
-    pymatgen Structure
-    """
+    """Copy lattice, coordinates and occupancies of a structure, without charges, labels and properties."""
     from pymatgen.core.periodic_table import Element
     from pymatgen.core.structure import Structure
 
@@ -67,10 +58,7 @@ def _shares(structure: Structure) -> dict[int, float]:
 def magpie() -> Featurizer:
     """Magpie's statistics of 22 elemental properties over the composition, as in `magpie_statistics`.
 
-    Returns
-    -------
-    Featurizer
-        Of 132 columns.
+    132 columns.
     """
     from matminer.featurizers.composition import ElementProperty
     from pymatgen.core.composition import Composition
@@ -91,10 +79,7 @@ def elements() -> Featurizer:
     Mean, mean deviation, minimum and maximum of 21 elemental properties. It shows what part of a result comes from the
     choice of tables rather than from the encoder.
 
-    Returns
-    -------
-    Featurizer
-        Of 84 columns.
+    84 columns.
     """
     table = element_table("bonding")
 
@@ -114,10 +99,7 @@ def orbital_field_matrix() -> Featurizer:
 
     Without the seven entries for the period, elements with equal valence shells could not be told apart.
 
-    Returns
-    -------
-    Featurizer
-        Of 39 × 39 columns.
+    39 × 39 columns.
 
     References
     ----------
@@ -131,10 +113,7 @@ def orbital_field_matrix() -> Featurizer:
 def classical_force_field() -> Featurizer:
     """Classical force-field inspired descriptors [1]_: composition, cell, charges, distances, angles, neighbours.
 
-    Returns
-    -------
-    Featurizer
-        Of 1557 columns.
+    1557 columns.
 
     References
     ----------
@@ -148,10 +127,7 @@ def classical_force_field() -> Featurizer:
 def powder_pattern() -> Featurizer:
     """X-ray powder pattern for copper radiation, smeared, one column a degree from 0 to 127.
 
-    Returns
-    -------
-    Featurizer
-        Of 128 columns.
+    128 columns.
     """
     from matminer.featurizers.structure import XRDPowderPattern
 
@@ -167,21 +143,20 @@ def _of_structures(featurizer: Any) -> Featurizer:
     return Featurizer(featurizer.feature_labels(), featurize)
 
 
+def _chgnet_model() -> Any:
+    """CHGNet with its weights, which the package brings."""
+    model_class = importlib.import_module("chgnet.model").CHGNet
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints how many parameters it has
+        return model_class.load(use_device="cpu", verbose=False)
+
+
 def chgnet() -> Featurizer:
     """Crystal vector of CHGNet [1]_, pretrained on energies of 1.5M structures of the Materials Project.
 
     Unlike the others it was trained on labels: energies, forces, stresses and magnetic moments of relaxations, very
     likely those of the crystals that are described here among them.
 
-    Returns
-    -------
-    Featurizer
-        Of 64 columns.
-
-    Raises
-    ------
-    ImportError
-        If the package is missing; the extra of this name installs it.
+    64 columns.
 
     References
     ----------
@@ -189,9 +164,7 @@ def chgnet() -> Featurizer:
     """
     import torch
 
-    model_class = importlib.import_module("chgnet.model").CHGNet
-    with contextlib.redirect_stdout(io.StringIO()):  # it prints how many parameters it has
-        model = model_class.load(use_device="cpu", verbose=False)
+    model = _chgnet_model()
 
     def featurize(structure: Structure) -> NDArray[np.float64]:
         with torch.no_grad():
@@ -207,15 +180,7 @@ def chgnet_layers() -> Featurizer:
     A stronger reading of the same network than its crystal vector: what describes a property may be in a layer that the
     energy needs no more. It was trained on the labels that `chgnet` names.
 
-    Returns
-    -------
-    Featurizer
-        Of 5 layers times 2 times 64 columns.
-
-    Raises
-    ------
-    ImportError
-        If the package is missing; the extra ``chgnet`` installs it.
+    5 layers times 2 times 64 columns.
 
     References
     ----------
@@ -223,9 +188,7 @@ def chgnet_layers() -> Featurizer:
     """
     import torch
 
-    model_class = importlib.import_module("chgnet.model").CHGNet
-    with contextlib.redirect_stdout(io.StringIO()):  # it prints how many parameters it has
-        model = model_class.load(use_device="cpu", verbose=False)
+    model = _chgnet_model()
     layers: list[torch.Tensor] = []
     for layer in (model.atom_embedding, *model.atom_conv_layers):
         layer.register_forward_hook(lambda module, inputs, output: layers.append(output.detach()))
@@ -245,15 +208,7 @@ def sevennet() -> Featurizer:
     SevenNet-0 is an equivariant potential, trained on energies, forces and stresses of 1.5M structures of the Materials
     Project, very likely those of the crystals that are described here among them. Its package brings the weights.
 
-    Returns
-    -------
-    Featurizer
-        Of 5 layers times 2 times 128 columns.
-
-    Raises
-    ------
-    ImportError
-        If the package is missing; the extra ``sevennet`` installs it.
+    5 layers times 2 times 128 columns.
 
     References
     ----------

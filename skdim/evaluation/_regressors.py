@@ -196,23 +196,10 @@ class NamedRegressor:
         seed: int,
         cv: int | None,
     ) -> dict[str, float]:
-        """Train on labelled rows and compare predictions with the truth on the test rows.
+        """Train on labelled rows (n, d), or distances (n, n), and compare predictions with the truth on the test rows.
 
-        Parameters
-        ----------
-        X, X_test : ndarray
-            Rows (n, d) and (m, d), or distances from the labelled rows, (n, n) and (m, n), if pairwise.
-        y, y_test : ndarray
-            Targets (n,) and (m,).
-        seed : int
-            For each random_state of the regressor that is None.
-        cv : int or None
-            Folds of the error estimated on the labels. None leaves it NaN unless the regressor has one anyway.
-
-        Returns
-        -------
-        dict
-            ``cv_mae``, ``mae``, ``rmse``, ``r2`` and ``seconds``.
+        ``seed`` is for each random_state of the regressor that is None. ``cv`` folds give the error estimated on the
+        labels; None leaves it NaN unless the regressor has one anyway.
         """
         start = time.perf_counter()
         regressor = seeded(self.regressor, seed)
@@ -253,23 +240,7 @@ def error_on_labels(fitted: Any, X: NDArray[np.float64], y: NDArray[np.float64],
 
 
 def resolve_regressors(regressors: Sequence[str] | Mapping[str, Any]) -> list[NamedRegressor]:
-    """Make regressors from names, or from a mapping of names to regressors.
-
-    Parameters
-    ----------
-    regressors : sequence of str, or mapping of str to regressor
-        Keys of `REGRESSORS`; or scikit-learn regressors by the name they have in the records.
-
-    Returns
-    -------
-    list of NamedRegressor
-
-    Raises
-    ------
-    ValueError
-        If there is none, or a name is not known.
-    TypeError
-        If something is no regressor.
+    """Make regressors from keys of `REGRESSORS`, or from a mapping of names to regressors.
 
     Examples
     --------

@@ -57,18 +57,6 @@ def draw_repeats(
     cv : int or None
         Folds for which there must be enough labels.
 
-    Returns
-    -------
-    list of Repeat
-
-    Raises
-    ------
-    ValueError
-        If a number of labels is too small, larger than the pool or given twice, if a number of draws is missing, or if
-        cv is below 2.
-    TypeError
-        If label_counts is no collection.
-
     Examples
     --------
     >>> [repeat.labels for repeat in draw_repeats(np.arange(9), [2, 3], {2: 1, 3: 2}, 0)]

@@ -40,18 +40,7 @@ class SiteBySite(NamedTuple):
 
 
 def encoder_of(embedder: Any) -> Encoder:
-    """Return the encoder of a fitted embedder, of a frozen one of the one within.
-
-    Parameters
-    ----------
-    embedder : object
-        What a user gave.
-
-    Raises
-    ------
-    ValueError
-        If it is no embedder, or not fitted (then a NotFittedError, which is one).
-    """
+    """Return the encoder of a fitted embedder, of a frozen one of the one within; anything else is a ValueError."""
     inner = embedder.estimator if isinstance(embedder, FrozenEstimator) else embedder
     if not isinstance(inner, DeepInfoMaxEmbedder):
         raise InputError(
@@ -62,23 +51,11 @@ def encoder_of(embedder: Any) -> Encoder:
 
 
 def site_by_site(encoder: Encoder, X: Any) -> SiteBySite:
-    """Featurize as the embedder does, but keep every site as a row.
-
-    Parameters
-    ----------
-    encoder : Encoder
-        Of a fitted embedder.
-    X : collection of crystals
-        All of them must be usable.
-
-    Returns
-    -------
-    SiteBySite
-    """
+    """Featurize crystals, all of them usable, as the embedder does, but keep every site as a row."""
     config, features = encoder.featurizer.config()
-    known = frozenset(np.flatnonzero(features.supported).tolist()) if isinstance(features, ElementTable) else None
+    most = encoder.featurizer.max_sites
     # on_error="raise", so none is missing.
-    loaded, _ = load_structures(X, max_sites=encoder.featurizer.max_sites, max_atomic_number=known)
+    loaded, _ = load_structures(X, max_sites=most, max_atomic_number=features.atomic_numbers)
     structures = [structure for structure in loaded if structure is not None]
     if not structures:
         return SiteBySite(encoder.featurizer.transform([]), [], [])

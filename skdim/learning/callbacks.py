@@ -22,8 +22,10 @@ from skorch.callbacks import Callback
 
 from skdim._progress import Progress
 from skdim.learning.checkpoints import TrainingState
-from skdim.learning.config import Run, TrainingConfig
+from skdim.learning.presets import Run, TrainingConfig
 
+_TURN, _LOWEST = 0.3, 0.04
+"""Share of the training after which the learning rate falls, and the lowest rate as a share of the highest."""
 _DIVERGED = 1_000.0
 """A lowest loss that is so many times that of the first step (or of 1, if that is more) is no training."""
 
@@ -78,16 +80,16 @@ class LearningRate(_Callback):
             group["lr"] = group["peak"] * share
 
 
-def one_cycle(done: float, turn: float = 0.3, low: float = 0.04) -> float:
-    """Share of the highest learning rate when this share of the training is done.
+def one_cycle(done: float) -> float:
+    """Share of the highest learning rate when this share of the training is done: lowest at both ends.
 
     Examples
     --------
     >>> one_cycle(0.0), one_cycle(0.3), round(one_cycle(1.0), 6)
     (0.04, 1.0, 0.04)
     """
-    part = 1 - done / turn if done < turn else (done - turn) / (1 - turn)
-    return low + (1 - low) * 0.5 * (1 + math.cos(math.pi * part))
+    part = 1 - done / _TURN if done < _TURN else (done - _TURN) / (1 - _TURN)
+    return _LOWEST + (1 - _LOWEST) * 0.5 * (1 + math.cos(math.pi * part))
 
 
 class KeepBest(_Callback):

@@ -15,7 +15,7 @@ import torch
 from skdim._files import digest
 from skdim._parameters import FOLDER, as_json, check
 from skdim.exceptions import InputError
-from skdim.learning.tensorfile import Arrays, Facts, digest_of, read_tensors, write_tensors
+from skdim.learning.tensorfile import Arrays, Facts, digest_of, read_tensors, under, write_tensors
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -89,10 +89,7 @@ class Checkpoint:
     def read(self) -> TrainingState | None:
         """Read the last state that is whole; None where there is none yet.
 
-        Raises
-        ------
-        ValueError
-            If no file is whole, or one belongs to other data, another configuration or another seed.
+        It is a ValueError if no file is whole, or if one belongs to other data, another configuration or another seed.
         """
         found = [path for path in (self.path, self._previous) if path.exists()]
         for number, path in enumerate(found):
@@ -121,21 +118,7 @@ class Checkpoint:
 
 
 def fingerprint(choices: Any, points: PointSets, *arrays: NDArray[Any]) -> str:
-    """Digest of all that decides a training.
-
-    Parameters
-    ----------
-    choices : object
-        Configuration and seed, JSON-able.
-    points : PointSets
-        The crystals.
-    *arrays : ndarray
-        Initial weights, and labels where there are any.
-
-    Returns
-    -------
-    str
-    """
+    """Digest of all that decides a training: choices and seed (JSON-able), the crystals, initial weights and labels."""
     columns = [getattr(points, f.name) for f in fields(points)] + [
         points.site_types.features,
         points.site_types.fractions,
@@ -144,26 +127,7 @@ def fingerprint(choices: Any, points: PointSets, *arrays: NDArray[Any]) -> str:
 
 
 def checkpoint_file(folder: Any, random_state: Any, name: str = "checkpoint") -> Path | None:
-    """Return the file of a checkpoint in a folder, or None.
-
-    Parameters
-    ----------
-    folder : str, path or None
-        None where no checkpoint is wanted.
-    random_state : object
-        That of the training; only one that repeats can be continued.
-    name : str, default="checkpoint"
-        Of the file, without suffix.
-
-    Returns
-    -------
-    Path or None
-
-    Raises
-    ------
-    ValueError
-        If the folder is no path, or the training has no seed of its own.
-    """
+    """Return the file of a checkpoint in a folder, None without one; only a training with a seed can be continued."""
     check("checkpoint_dir", folder, FOLDER)
     if folder is None:
         return None
@@ -194,13 +158,8 @@ def _state(facts: Facts, arrays: Arrays) -> TrainingState:
             _, index, slot = name.split("/")
             slots.setdefault(int(index), {})[slot] = value
     return TrainingState(
-        weights=_under("weights/", tensors),
-        best_weights=_under("best/", tensors),
+        weights=under("weights/", tensors),
+        best_weights=under("best/", tensors),
         optimizer={"state": slots, "param_groups": facts["param_groups"]},
         **{name: facts[name] for name in _PLAIN},
     )
-
-
-def _under(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The tensors whose names have a prefix, without it."""
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

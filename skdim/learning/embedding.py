@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
 from sklearn.base import clone
 
-from skdim._allocator import keep_freed_memory
+from skdim._workers import keep_freed_memory
 from skdim.exceptions import InputError
 from skdim.learning.states import BOUND
 from skdim.network.batches import collate, pair_budget_batches
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 PAIRS = {"narrow": 120_000, "wide": 16_000}
 # Most crystals in a batch, about: their vectors are large where their point sets are small.
 _CRYSTALS = 2048
+M = TypeVar("M", bound=torch.nn.Module)
 
 
 @dataclass(frozen=True)
@@ -78,14 +79,14 @@ def run_with(featurizer: CrystalPointSetTransformer, **choices: Any) -> CrystalP
 
 
 def embed(state: EmbedderState, model: CrystalModel, points: PointSets, device: str = "cpu") -> NDArray[np.float32]:
-    """Vectors of crystals.
+    """Vectors of crystals, within 3 standard deviations of the pretraining set.
 
     Parameters
     ----------
     state : EmbedderState
         Of the model.
     model : CrystalModel
-        Built from the state.
+        Built from the state, on the device.
     points : PointSets
         C crystals; those without sites get rows of NaN.
     device : str
@@ -94,7 +95,6 @@ def embed(state: EmbedderState, model: CrystalModel, points: PointSets, device: 
     Returns
     -------
     ndarray of float32, shape (C, d)
-        Bounded by 3 standard deviations of the pretraining set.
     """
     keep_freed_memory()
     vectors, valid = np.empty((len(points), len(state.columns)), np.float32), points.valid
@@ -110,25 +110,9 @@ def embed(state: EmbedderState, model: CrystalModel, points: PointSets, device: 
 def raw_vectors(
     model: CrystalModel, points: PointSets, chosen: NDArray[np.int64], device: str
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-    """Give some of the chosen crystals at a time, and their vectors as the readout gives them.
+    """Yield the vectors (B, D) of some of the chosen crystals at a time, as the readout gives them, not standardised.
 
-    Parameters
-    ----------
-    model : CrystalModel
-        Ready to embed.
-    points : PointSets
-        C crystals.
-    chosen : ndarray of shape (N,)
-        Crystals that are valid.
-    device : str
-        Where the model is.
-
-    Yields
-    ------
-    crystals : ndarray of shape (B,)
-        Of one batch, in the order given.
-    vectors : ndarray of float32, shape (B, D)
-        Not standardised.
+    The chosen crystals (N,) are valid; with each of their vectors come their numbers (B,).
     """
     use_one_thread_after_fork()
     most = PAIRS["wide" if model.config.encoder.has_pair_states else "narrow"]
@@ -147,22 +131,28 @@ def standardise_in_place(raw: NDArray[np.float32], state: EmbedderState) -> None
 
 
 def check_same_kind(state: EmbedderState, points: PointSets) -> None:
-    """Refuse point sets of another kind than those a model was trained on.
-
-    Parameters
-    ----------
-    state : EmbedderState
-        Of the model.
-    points : PointSets
-        To embed.
-
-    Raises
-    ------
-    ValueError
-        If site features, interaction features or settings differ, naming both.
-    """
+    """Refuse point sets whose features or settings differ from those that a model was trained on."""
     trained = (state.config.feature_names, state.config.interaction_names, state.settings)
     given = (points.feature_names, points.interaction_names, dict(points.settings))
     for name, want, got in zip(("site features", "interaction features", "settings"), trained, given, strict=True):
         if want != got:
             raise InputError(f"the point sets have {name} {got}; this embedder was trained on {want}.")
+
+
+def resolve_device(device: Any) -> str:
+    """Return the device to compute on: "auto" is a GPU if torch finds one; what torch has not here is a ValueError."""
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=device if isinstance(device, str) else "")
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        # AssertionError: what a build of torch without CUDA raises.
+        raise InputError(f"device must be 'auto' or a torch device that is present here, got {device!r}.") from error
+    return str(device)
+
+
+def on_device(module: M, device: str) -> M:
+    """Move a module to a device, if it is not there."""
+    # To move a module that is there already looks at every weight, which shows in the time of a small batch.
+    there = next(module.parameters()).device == torch.device(device)
+    return module if there else module.to(device)

@@ -14,8 +14,7 @@ import numpy as np
 import torch
 
 from skdim.learning.checkpoints import Checkpoint, fingerprint
-from skdim.learning.devices import on_device
-from skdim.learning.embedding import embed
+from skdim.learning.embedding import embed, on_device
 from skdim.learning.loader import CrystalDataset
 from skdim.learning.regression import RegressionModel, WeightedLoss
 from skdim.learning.ridge import fit_ridge
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from skdim.learning.config import Run, TrainingConfig
+    from skdim.learning.presets import Run, TrainingConfig
     from skdim.learning.states import EmbedderState, Epoch, Member, RegressorState, Ridge
     from skdim.points.pointsets import PointSets
 

@@ -21,27 +21,7 @@ __all__ = ["fit_once", "pretraining_key"]
 
 
 def fit_once(embedder: Any, X: Any, memory: Any = None) -> Any:
-    """Fit an embedder on crystals, or find the result of an earlier such fit.
-
-    Parameters
-    ----------
-    embedder : transformer
-        Not fitted.
-    X : PointSets, or collection of crystals
-        What it takes.
-    memory : str, path, joblib.Memory or None, default=None
-        Where results are kept. None keeps nothing.
-
-    Returns
-    -------
-    transformer
-        Fitted.
-
-    Raises
-    ------
-    ValueError
-        If memory is none of these.
-    """
+    """Fit an embedder on crystals, or find the result of an earlier such fit in a path or joblib.Memory."""
     store = check_memory(os.fspath(memory) if isinstance(memory, os.PathLike) else memory)
     if memory is None:
         return embedder.fit(X)
@@ -56,17 +36,8 @@ def _fit(key: str, embedder: Any, X: Any) -> Any:
 def pretraining_key(embedder: Any, X: Any) -> str:
     """Digest of an embedder's class and parameters and of the content of crystals, in their order.
 
-    Parameters
-    ----------
-    embedder : transformer
-        Not fitted.
-    X : PointSets, or collection of crystals
-        Of paths the content of the files counts. Point sets of the same crystals have one key, whatever larger set
-        they were cut out of.
-
-    Returns
-    -------
-    str
+    Of paths the content of the files counts. Point sets of the same crystals have one key, whatever larger set they
+    were cut out of.
     """
     if isinstance(X, PointSets):
         parts = _parts_of_points(X)

@@ -10,9 +10,8 @@ import torch
 
 from skdim.exceptions import InputError
 from skdim.learning.checkpoints import Checkpoint, fingerprint
-from skdim.learning.config import Run
 from skdim.learning.embedding import raw_vectors, standardise_in_place
-from skdim.learning.presets import Preset, model_config
+from skdim.learning.presets import Preset, Run, model_config
 from skdim.learning.seeding import drawing_from
 from skdim.learning.states import EmbedderState, FeaturizerSettings, TrainingRecord, weights_of, with_weights
 from skdim.network.model import CrystalModel, SiteStatistics
@@ -39,18 +38,10 @@ class Pretraining(NamedTuple):
 
 
 def site_statistics(points: PointSets) -> SiteStatistics:
-    """Mean and deviation of the site features, the elements' shares; each crystal counts the same.
+    """Mean and deviation of the site features, the elements' shares; each valid crystal counts the same.
 
-    Parameters
-    ----------
-    points : PointSets
-        At least one crystal that is valid; the others do not count. They are read in blocks, so that sets larger
-        than memory do.
-
-    Returns
-    -------
-    SiteStatistics
-        Weighted by multiplicity and occupancy; the scale of a feature that does not vary is one.
+    Sites are weighted by multiplicity and occupancy; the scale of a feature that does not vary is one. Crystals are
+    read in blocks, so that sets larger than memory do.
     """
     by_site_type = np.zeros(len(points.site_types))
     for start in range(0, len(points), _BLOCK):
@@ -87,8 +78,7 @@ def pretrain(
     Parameters
     ----------
     points : PointSets
-        The crystals, at least one of them valid; the others are left out. They may be larger than memory, see
-        `PointSets.load`.
+        The crystals, at least one of them valid. They may be larger than memory, see `PointSets.load`.
     preset : Preset
         All choices.
     run : Run
@@ -101,10 +91,6 @@ def pretrain(
         Weights to go on from.
     checkpoint : Path or None
         File of the training's checkpoint.
-
-    Returns
-    -------
-    Pretraining
     """
     valid = np.flatnonzero(points.valid)
     model = _initialised(points, preset, run.seed, embedding_dim, start)
@@ -155,7 +141,10 @@ def column_scale(raw: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray
     center, squares = raw.mean(0, dtype=np.float64), np.zeros(raw.shape[1])
     for start in range(0, len(raw), 1024):
         squares += ((raw[start : start + 1024] - center) ** 2).sum(0)
-    return center.astype(np.float32), _bounded_below(np.sqrt(squares / len(raw)), center).astype(np.float32)
+    scale = np.sqrt(squares / len(raw))
+    # What only rounding moves says nothing and must not be magnified to deviations.
+    scale = np.maximum(scale, 0.01 * np.hypot(scale, center))
+    return center.astype(np.float32), np.where(scale < 1e-4, 1.0, scale).astype(np.float32)
 
 
 def _initialised(
@@ -183,12 +172,6 @@ def _check_dimension(embedding_dim: int | None, n_crystals: int, n_columns: int)
             f"embedding_dim must be an integer from 1 to {most}, with {n_crystals} crystals and the {n_columns} "
             f"columns of the readout, got {embedding_dim}."
         )
-
-
-def _bounded_below(scale: NDArray[np.float64], center: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Deviations to divide by: what only rounding moves says nothing and must not be magnified to deviations."""
-    scale = np.maximum(scale, 0.01 * np.hypot(scale, center))
-    return np.where(scale < 1e-4, 1.0, scale)
 
 
 def _shortened(state: EmbedderState, vectors: NDArray[np.float32], embedding_dim: int) -> EmbedderState:

@@ -21,18 +21,7 @@ _DEEPEST = 64  # most blocks of an encoder
 
 
 def check_state(state: EmbedderState | RegressorState) -> None:
-    """Refuse a state that no `fit` can have left.
-
-    Parameters
-    ----------
-    state : EmbedderState or RegressorState
-        What was read.
-
-    Raises
-    ------
-    ModelFileError
-        Naming the first field that cannot be used.
-    """
+    """Refuse a state that no `fit` can have left; a ModelFileError names the first field that cannot be used."""
     start = state.start if isinstance(state, RegressorState) else state
     _check_sizes(start)
     shapes = _shapes_of_model(start)

@@ -15,9 +15,8 @@ import math
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, fields
-from numbers import Integral
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -26,6 +25,7 @@ from skdim._parameters import choice
 from skdim.exceptions import InputError, ModelFileError
 from skdim.learning.statechecks import check_state
 from skdim.learning.states import (
+    RUN_TIME,
     Anchor,
     Classes,
     EmbedderState,
@@ -38,47 +38,19 @@ from skdim.learning.states import (
     TrainingRecord,
     Weights,
 )
-from skdim.learning.tensorfile import Arrays, Facts, digest_of, read_tensors, write_tensors
+from skdim.learning.tensorfile import Arrays, Facts, digest_of, read_tensors, under, write_tensors
 from skdim.network.config import ModelConfig
-from skdim.points.featurizer import CrystalPointSetTransformer
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 FORMAT = 5
 
 
 def write_state(path: str | os.PathLike[str], state: EmbedderState | RegressorState) -> None:
-    """Write a state to one file at exactly this path.
-
-    Parameters
-    ----------
-    path : str or path
-        The file, in a folder that exists.
-    state : EmbedderState or RegressorState
-        What was learned.
-
-    Raises
-    ------
-    ValueError
-        If the site features are an object, which only a pickle could keep.
-    OSError
-        If the file cannot be written.
-    """
+    """Write a state to one file at exactly this path; site features that are an object are a ValueError."""
     write_tensors(path, _header(state), _arrays(state))
 
 
 def read_state(path: str | os.PathLike[str]) -> EmbedderState | RegressorState:
     """Read what `write_state` wrote, in this format or an earlier one.
-
-    Parameters
-    ----------
-    path : str or path
-        The file.
-
-    Returns
-    -------
-    EmbedderState or RegressorState
 
     Raises
     ------
@@ -105,31 +77,6 @@ def read_state(path: str | os.PathLike[str]) -> EmbedderState | RegressorState:
             f"{os.fspath(path)!r} is not a model saved by skdim, or it is damaged: {type(error).__name__} {error}"
         ) from error
     return state
-
-
-def plain_parameters(estimator: Any) -> dict[str, Any]:
-    """Parameters of an estimator as JSON-able values, without those that say where and how to run.
-
-    Parameters
-    ----------
-    estimator : DeepInfoMaxEmbedder or SiteNetRegressor
-        Fitted or not.
-
-    Returns
-    -------
-    dict
-        A featurizer becomes its settings, an embedder whether there is one, a random state that is no integer None.
-    """
-    params = {name: value for name, value in estimator.get_params(deep=False).items() if name not in RUN_TIME}
-    params["random_state"] = int(params["random_state"]) if isinstance(params["random_state"], Integral) else None
-    for name, value in params.items():
-        if isinstance(value, CrystalPointSetTransformer):
-            params[name] = asdict(FeaturizerSettings.of(value))
-        elif isinstance(value, Mapping):
-            params[name] = dict(value)
-        elif name == "embedder":
-            params[name] = value is not None
-    return params
 
 
 def _header(state: EmbedderState | RegressorState) -> Facts:
@@ -194,7 +141,7 @@ def _state(header: Facts, arrays: Arrays) -> EmbedderState | RegressorState:
     """The state that a header and tensors of the current format describe."""
     start = EmbedderState(
         config=ModelConfig.from_dict(header["config"]),
-        weights=_under("weights/", arrays),
+        weights=under("weights/", arrays),
         center=arrays["center"],
         scale=arrays["scale"],
         columns=tuple(_a_list("columns", header["columns"])),
@@ -217,8 +164,8 @@ def _state(header: Facts, arrays: Arrays) -> EmbedderState | RegressorState:
     _refuse_surplus(surplus | {n for n in arrays if n.startswith("members/") and not n.startswith(prefixes)})
     return RegressorState(
         start=start,
-        anchor=_anchor(_under("anchor/", arrays), facts["penalty"]),
-        members=tuple(Member(*(_under(p, arrays) for p in prefixes[k : k + 2])) for k in range(0, len(prefixes), 2)),
+        anchor=_anchor(under("anchor/", arrays), facts["penalty"]),
+        members=tuple(Member(*(under(p, arrays) for p in prefixes[k : k + 2])) for k in range(0, len(prefixes), 2)),
         target_scale=TargetScale(np.array(targets["center"]), np.array(targets["scale"]), targets["single"]),
         head_width=facts["head_width"],
         parameters=facts["parameters"],
@@ -258,11 +205,6 @@ def _refuse_surplus(names: Iterable[str]) -> None:
 def _named(prefix: str, weights: Weights) -> Arrays:
     """Weights under names with a prefix."""
     return {prefix + name: value for name, value in weights.items()}
-
-
-def _under(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> Arrays:
-    """The tensors whose names have a prefix, without it."""
-    return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
 
 
 def _record_as_json(record: TrainingRecord) -> dict[str, Any]:
@@ -357,9 +299,6 @@ def _without_run_time_choices(parameters: Mapping[str, Any]) -> dict[str, Any]:
         kept["featurizer"] = {f.name: kept["featurizer"][f.name] for f in fields(FeaturizerSettings)}
     return kept
 
-
-RUN_TIME = frozenset({"cache_dir", "checkpoint_dir", "device", "memory", "n_jobs", "verbose"})
-"""Parameters that say where and how to run: they are neither written to a file nor restored from one."""
 
 _OF_CLASSES = ("shares", "slopes", "offsets")
 _RIDGE = ("weight", "bias", "center", "factor")

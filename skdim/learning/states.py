@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -29,6 +30,10 @@ Weights = Mapping[str, "NDArray[Any]"]
 M = TypeVar("M", bound=torch.nn.Module)
 Epoch = dict[str, float]
 """A row of a history: epoch, train_loss, valid_loss (NaN without held-out crystals) and dur in seconds."""
+
+
+RUN_TIME = frozenset({"cache_dir", "checkpoint_dir", "device", "memory", "n_jobs", "verbose"})
+"""Parameters that say where and how to run: they are neither written to a file nor restored from one."""
 
 
 @dataclass(frozen=True)
@@ -261,6 +266,23 @@ class RegressorState:
         """The encoder of the first member, or of the start where there is none, as the state of an embedder."""
         weights = self.members[0].encoder if self.members else self.start.weights
         return replace(self.start, weights=weights, record=TrainingRecord())
+
+
+def plain_parameters(estimator: Any) -> dict[str, Any]:
+    """Parameters of an estimator as JSON-able values, without those that say where and how to run.
+
+    A featurizer becomes its settings, an embedder whether there is one, a random state that is no integer None.
+    """
+    params = {name: value for name, value in estimator.get_params(deep=False).items() if name not in RUN_TIME}
+    params["random_state"] = int(params["random_state"]) if isinstance(params["random_state"], Integral) else None
+    for name, value in params.items():
+        if isinstance(value, CrystalPointSetTransformer):
+            params[name] = asdict(FeaturizerSettings.of(value))
+        elif isinstance(value, Mapping):
+            params[name] = dict(value)
+        elif name == "embedder":
+            params[name] = value is not None
+    return params
 
 
 def bare_model(config: ModelConfig) -> CrystalModel:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -17,22 +17,13 @@ from skdim._parameters import as_json
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+T = TypeVar("T")
 Facts = dict[str, Any]
 Arrays = dict[str, "NDArray[Any]"]
 
 
 def write_tensors(path: str | os.PathLike[str], facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Write a file at exactly this path.
-
-    Parameters
-    ----------
-    path : str or path
-        The file, in a folder that exists.
-    facts : mapping
-        JSON-able, but for numbers of numpy; their digest is written beside them as "sha256".
-    arrays : mapping of str to ndarray
-        By name.
-    """
+    """Write arrays and facts (JSON-able, but for numbers of numpy) with their digest to a file at exactly this path."""
     arrays = {name: np.ascontiguousarray(value) for name, value in arrays.items()}
     # As they will be read: the digest is that of values that have been through JSON.
     plain: Facts = json.loads(as_json(dict(facts)))
@@ -43,23 +34,9 @@ def write_tensors(path: str | os.PathLike[str], facts: Mapping[str, Any], arrays
 
 
 def read_tensors(path: str | os.PathLike[str]) -> tuple[Facts, Arrays]:
-    """Read a file that `write_tensors` wrote; whether the digest fits is left to the caller, see `digest_of`.
+    """Read the facts and arrays of a file that `write_tensors` wrote, other files are a ValueError.
 
-    Parameters
-    ----------
-    path : str or path
-        The file.
-
-    Returns
-    -------
-    facts : dict
-        With "sha256", where the file has it.
-    arrays : dict of ndarray
-
-    Raises
-    ------
-    ValueError
-        If the file is none of these.
+    Whether "sha256" among the facts fits is left to the caller, see `digest_of`.
     """
     try:
         with safe_open(path, "np") as file:
@@ -72,19 +49,12 @@ def read_tensors(path: str | os.PathLike[str]) -> tuple[Facts, Arrays]:
     return facts, arrays
 
 
+def under(prefix: str, arrays: Mapping[str, T]) -> dict[str, T]:
+    """Return the tensors whose names have a prefix, without it."""
+    return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
+
+
 def digest_of(facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str:
-    """Digest of all that a file says, but for the digest itself.
-
-    Parameters
-    ----------
-    facts : mapping
-        As they are in the file.
-    arrays : mapping of str to ndarray
-        The tensors.
-
-    Returns
-    -------
-    str
-    """
+    """Digest of all that a file says, but for the digest itself."""
     said = json.dumps({name: value for name, value in facts.items() if name != "sha256"}, sort_keys=True)
     return digest(said, *(part for name in sorted(arrays) for part in (name, arrays[name])))

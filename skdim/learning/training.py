@@ -1,4 +1,4 @@
-"""Training through skorch: pretraining without targets, and supervised training; the module that knows skorch."""
+"""Training through skorch, with targets and without, in one process or in those of a launcher."""
 
 from __future__ import annotations
 
@@ -14,16 +14,15 @@ from skorch.callbacks import GradientNormClipping
 from skorch.helper import predefined_split
 from torch import nn
 
-from skdim.exceptions import InputError
+from skdim.exceptions import InputError, ProcessLostError
 from skdim.learning.callbacks import EndOfTraining, KeepBest, LearningRate, ShowProgress, TellTasks, history_rows
-from skdim.learning.distributed import AcrossProcesses, make_accelerator, place_among_processes
 from skdim.learning.loader import CrystalDataset, crystal_loader
 from skdim.network.noise import Noise
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from skdim.learning.config import Run, TrainingConfig
+    from skdim.learning.presets import Run, TrainingConfig
     from skdim.learning.states import Epoch
     from skdim.network.batches import Batch
     from skdim.network.model import CrystalModel
@@ -35,6 +34,8 @@ _LOADERS = ("train", "valid")
 # do: the loss would rise before it falls.
 _SLOW = 0.1
 _MOST_WORKERS = 6
+# What every launcher of torch sets: torchrun, and accelerate launch through it.
+_LAUNCHED = ("RANK", "WORLD_SIZE", "MASTER_ADDR")
 
 
 class Outcome(NamedTuple):
@@ -98,8 +99,77 @@ class InfoMaxNet(NeuralNet):
         return keeper
 
 
-class DistributedNet(AcrossProcesses, InfoMaxNet):
-    """The same loop in one of several processes that train together."""
+class DistributedNet(InfoMaxNet):
+    """The same loop in one of several processes that train together.
+
+    A global batch is cut into one share a process. Each process backpropagates its own share, and the gradients are
+    averaged (Hugging Face Accelerate, torch's DistributedDataParallel), weighted so that they are those of the batch.
+    """
+
+    optimizer_: Any
+
+    def __init__(self, *args: Any, accelerator: Any, **kwargs: Any) -> None:
+        self.accelerator = accelerator
+        super().__init__(*args, **kwargs)
+
+    def initialize(self) -> Any:
+        """Initialize the net, and let Accelerate wrap module and optimiser."""
+        super().initialize()
+        # Beside the module, whose weights are read and written without a wrapper; for skorch it is no second module.
+        self.__dict__["wrapped_"] = self.accelerator.prepare(self.module_)
+        self.optimizer_ = self.accelerator.prepare(self.optimizer_)
+        return self
+
+    def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **fit_params: Any) -> Any:
+        """Train; where another process is lost, say what to do."""
+        try:
+            return super().fit_loop(X, y, epochs, **fit_params)
+        except RuntimeError as error:
+            if not (isinstance(error, torch.distributed.DistError) or "gloo" in str(error)):
+                raise
+            kept = self.run.checkpoint
+            cure = "with checkpoint_dir a training that is started again goes on where it was"
+            if kept is not None:
+                cure = f"start all of them again, and the training goes on from {kept.path}"
+            raise ProcessLostError(
+                f"another of the {self.run.processes} processes that train together has ended or cannot be reached "
+                f"(epoch {len(self.history)}): {cure}."
+            ) from error
+
+    def infer(self, x: Any, **fit_params: Any) -> Any:
+        """Return the losses of this process's share of a batch."""
+        # The wrapper ties the processes together, and in validation they do not take the same number of steps.
+        module = self.wrapped_ if torch.is_grad_enabled() else self.module_
+        return module(x.to(self.device), self.noise_)
+
+    def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
+        """Backpropagate the share's mean loss times the share: averaged over the processes that is the batch's."""
+        self._set_training(True)
+        with self.accelerator.autocast():
+            losses = self.infer(batch[0], **fit_params)
+            loss = self.get_loss(losses, batch[1], training=True)
+        own = torch.tensor(float(len(batch[0])), device=self.device)
+        share = own / self.accelerator.reduce(own, "mean")
+        self.accelerator.backward(loss * share)
+        return {"loss": loss, "y_pred": losses}
+
+    def _step_optimizer(self, step_fn: Any) -> None:
+        """Compute gradients, then step: with mixed precision the optimiser takes no closure."""
+        step_fn()
+        self.optimizer_.step()
+
+    def run_single_epoch(self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any) -> None:
+        """Run an epoch; its loss is the mean over the crystals of all processes, the same number in each."""
+        super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
+        if iterator is None:  # nothing is held out
+            return
+        names = (f"{prefix}_loss", f"{prefix}_batch_size")
+        rows = [[row.pop(name, 0.0) for name in names] for row in self.history[-1]["batches"]]
+        sums = [sum(loss * size for loss, size in rows), sum(size for _, size in rows)]
+        total = self.accelerator.reduce(torch.tensor(sums, dtype=torch.float64, device=self.device), "sum")
+        self.history.new_batch()
+        for name, value in zip(names, (float(total[0] / total[1]), int(total[1])), strict=True):
+            self.history.record_batch(name, value)
 
 
 class SupervisedNet(InfoMaxNet):
@@ -123,12 +193,12 @@ def train(
     run: Run,
     crystals: NDArray[np.int64] | None = None,
 ) -> Outcome:
-    """Train a model in place.
+    """Train a model in place; it ends with the weights of the epoch with the lowest held-out loss.
 
     Parameters
     ----------
     model : CrystalModel
-        Ends with the weights of the epoch with the lowest held-out loss.
+        To be trained.
     points : PointSets
         Where the crystals are.
     config : TrainingConfig
@@ -137,10 +207,6 @@ def train(
         Seed, device, checkpoint and progress bar.
     crystals : ndarray of int64 or None
         Those to use, at least two, all valid; None takes all.
-
-    Returns
-    -------
-    Outcome
     """
     crystals = np.arange(len(points)) if crystals is None else crystals
     learned, held_out = _split(len(crystals), run.seed, config.validation_fraction)
@@ -166,16 +232,10 @@ def train_supervised(
         included; without held-out crystals, with those of the lowest training loss.
     criterion : Module
         Loss of predictions and a pair of targets (B, T) and weights (B,).
-    config : TrainingConfig
-        How to train; what is held out is given.
-    run : Run
-        Seed, device, checkpoint and progress bar.
+    config, run : TrainingConfig, Run
+        As for `train`; what is held out is given.
     learned, held_out : CrystalDataset
         Crystals with targets.
-
-    Returns
-    -------
-    Outcome
     """
     rate = _SLOW * config.learning_rate
     slow = [("head.linear.*", {"lr": rate, "peak": rate})]
@@ -206,6 +266,28 @@ def _pretraining_net(
     accelerator = make_accelerator(run.device)
     run = replace(run, rank=rank, processes=processes, device=str(accelerator.device))
     return _net(DistributedNet, model, SumOfLosses(), config, run, held_out, accelerator=accelerator)
+
+
+def place_among_processes() -> tuple[int, int]:
+    """Return which process this is, and how many a launcher has started; 0 and 1 without a launcher."""
+    if not all(name in os.environ for name in _LAUNCHED):
+        return 0, 1
+    return int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+
+
+def make_accelerator(device: str) -> Any:
+    """Make the Accelerator of this process: off the GPUs for "cpu", else on the one that the launcher gave it."""
+    try:
+        from accelerate import Accelerator
+        from accelerate.utils import DistributedDataParallelKwargs
+    except ImportError as error:
+        raise ImportError(
+            "RANK, WORLD_SIZE and MASTER_ADDR are set, as by a launcher of several processes: to pretrain in them "
+            "accelerate is needed (pip install 'skdim-crystals[accelerate]'). Unset them to train in this process"
+        ) from error
+    # Parts of the default model are not trained.
+    options = DistributedDataParallelKwargs(find_unused_parameters=True)
+    return Accelerator(cpu=device == "cpu", kwargs_handlers=[options])
 
 
 def _split(n: int, seed: int, fraction: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import torch
 
-from skdim.points.ragged import gather_runs, offsets_from_lengths
+from skdim.points.pointsets import gather_runs, offsets_from_lengths
 from skdim.points.reduction import changes
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from skdim.network.layers import Perceptron, activate_, scale_
 from skdim.network.segments import run_starts, segment_exp, segment_softmax, segment_sum
 
 if TYPE_CHECKING:
-    from skdim.network.architecture import EncoderConfig
     from skdim.network.batches import Batch
+    from skdim.network.config import EncoderConfig
 
 
 class PairInputs(NamedTuple):

@@ -34,8 +34,8 @@ from skdim.network.segments import segment_sum
 from skdim.points.sitetypes import N_ATOMIC_NUMBERS
 
 if TYPE_CHECKING:
-    from skdim.network.architecture import EncoderConfig
     from skdim.network.batches import Batch
+    from skdim.network.config import EncoderConfig
 
 # Share of the reach over which neighbours fade out.
 _TAPER = 0.25

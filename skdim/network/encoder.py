@@ -28,8 +28,8 @@ from skdim.network.layers import Perceptron
 from skdim.network.segments import segment_softmax
 
 if TYPE_CHECKING:
-    from skdim.network.architecture import EncoderConfig
     from skdim.network.batches import Batch
+    from skdim.network.config import EncoderConfig
 
 # A logit this far below the others is shut; further below, single precision would round the ones it is added to.
 _CLOSED = 100.0
@@ -183,19 +183,14 @@ class SiteNetEncoder(nn.Module):
         return mine == theirs and self.n_extra == other.n_extra
 
     def geometry(self, batch: Batch, distance: torch.Tensor) -> Geometry:
-        """Prior logits and functions of the distances (P,)."""
-        edge = distance.unsqueeze(1)
+        """Prior logits (counts, and decay with distance) and functions of the distances (P,)."""
+        edge, counts = distance.unsqueeze(1), batch.log_count.unsqueeze(1)
         if self.n_extra:
             edge = torch.cat([edge, batch.extra], 1)
-        return Geometry(self._prior(batch, distance), edge)
-
-    def _prior(self, batch: Batch, distance: torch.Tensor) -> torch.Tensor:
-        """Logits (P, H) before anything is learned: counts, and decay with distance."""
-        counts = batch.log_count.unsqueeze(1)
         if self.config.decay is None:
-            return counts.expand(-1, self.config.heads)
+            return Geometry(counts.expand(-1, self.config.heads), edge)
         prior = counts - self.exponents * distance.clamp_min(_NEAR).log().unsqueeze(1)
-        if not batch.self_pairs:
-            return prior
-        # Finite, so that a site with nothing but closed pairs still has a softmax, over all of their copies.
-        return torch.where((distance <= 0).unsqueeze(1), counts - _CLOSED, prior)
+        if batch.self_pairs:
+            # Finite, so that a site with nothing but closed pairs still has a softmax, over all of their copies.
+            prior = torch.where((distance <= 0).unsqueeze(1), counts - _CLOSED, prior)
+        return Geometry(prior, edge)

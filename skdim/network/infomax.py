@@ -207,16 +207,14 @@ class ContextObjective(nn.Module):
         Width of a context environment.
     share : Tensor of shape (119,)
         Share of the pretraining set's sites by atomic number; an element without any gets a floor.
-    n_dot : int, default=64
-        Width of the scalar product.
     """
 
     log_share: torch.Tensor
 
-    def __init__(self, n_local: int, share: torch.Tensor, n_dot: int = 64) -> None:
+    def __init__(self, n_local: int, share: torch.Tensor) -> None:
         super().__init__()
-        self.query = nn.Linear(n_local, n_dot)
-        self.key = nn.Parameter(torch.randn(len(share), n_dot) / 8.0)
+        self.query = nn.Linear(n_local, 64)
+        self.key = nn.Parameter(torch.randn(len(share), 64) / 8.0)
         self.bias = nn.Parameter(torch.zeros(len(share)))
         self.register_buffer("log_share", share.clamp_min(LEAST_SHARE).log())
 

@@ -18,15 +18,10 @@ from skdim.network.threads import use_one_thread_after_fork
 from skdim.network.two_level import TwoLevelObjective
 
 if TYPE_CHECKING:
-    from skdim.network.architecture import EncoderConfig
     from skdim.network.batches import Batch
-    from skdim.network.config import ModelConfig, ObjectiveConfig
+    from skdim.network.config import EncoderConfig, ModelConfig, ObjectiveConfig
     from skdim.network.encoder import Geometry
     from skdim.network.noise import Noise
-
-
-# Powers of a spacing of atoms by which site features are divided.
-_DENSITIES = {"per_volume": 3, "per_length": 1}
 
 
 class SiteStatistics(NamedTuple):

@@ -23,19 +23,7 @@ if TYPE_CHECKING:
 
 
 def other_crystals(n_crystals: int, generator: torch.Generator) -> torch.Tensor:
-    """For each crystal of a batch another one, each used once.
-
-    Parameters
-    ----------
-    n_crystals : int
-        At least 2.
-    generator : torch.Generator
-        Source of randomness.
-
-    Returns
-    -------
-    LongTensor of shape (B,)
-        A permutation without a fixed point.
+    """For each crystal of a batch of at least two another one, each used once: a permutation without a fixed point.
 
     Examples
     --------
@@ -51,29 +39,21 @@ def other_crystals(n_crystals: int, generator: torch.Generator) -> torch.Tensor:
 
 
 def draw_rows(batch: Batch, crystal: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """One row of each named crystal, drawn in proportion to how many sites the row stands for.
+    """One row of each of the crystals (N,), drawn in proportion to how many sites the row stands for."""
+    return _draw(batch.site_weight.double(), batch.crystal, len(batch), crystal, generator)
 
-    Parameters
-    ----------
-    batch : Batch
-        Where to draw.
-    crystal : LongTensor of shape (N,)
-        Crystals, as often as rows are wanted.
-    generator : torch.Generator
-        Source of randomness.
 
-    Returns
-    -------
-    LongTensor of shape (N,)
-        Rows of the batch; ``batch.crystal[rows]`` equals ``crystal``.
-    """
-    # Weights sum to one over a crystal, so the running sum passes from c to c + 1 along crystal c.
-    steps = batch.site_weight.double().cumsum(0)
-    target = crystal + torch.rand(len(crystal), generator=generator, dtype=torch.float64).to(steps.device)
-    rows = torch.searchsorted(steps, target, right=True).clamp_max(len(steps) - 1)
-    sizes = torch.bincount(batch.crystal, minlength=len(batch))
+def _draw(
+    share: torch.Tensor, segment: torch.Tensor, n_segments: int, wanted: torch.Tensor, generator: torch.Generator
+) -> torch.Tensor:
+    """For each wanted segment (M,) one of its values, drawn by shares (N,) that sum to one over each segment (N,)."""
+    # The running sum passes from c to c + 1 along segment c.
+    steps = share.cumsum(0)
+    target = wanted + torch.rand(len(wanted), generator=generator, dtype=torch.float64).to(steps.device)
+    drawn = torch.searchsorted(steps, target, right=True).clamp_max(len(steps) - 1)
+    sizes = torch.bincount(segment, minlength=n_segments)
     last = sizes.cumsum(0) - 1
-    return torch.minimum(torch.maximum(rows, (last - sizes + 1)[crystal]), last[crystal])
+    return torch.minimum(torch.maximum(drawn, (last - sizes + 1)[wanted]), last[wanted])
 
 
 def runs(index: torch.Tensor, n: int, chosen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -149,19 +129,10 @@ def replace_distances(batch: Batch, partner: torch.Tensor, generator: torch.Gene
         log_count=batch.log_count[taken],
         extra=batch.extra[taken],
     )
-    return _with_pairs(moved, batch.site_type, batch.neighbor[_draw_pairs(batch, row, generator)])
-
-
-def _draw_pairs(batch: Batch, row: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """For each named row one of its pairs, drawn in proportion to the pairs' weights."""
-    weight = batch.log_count.double().exp()
-    share = weight / segment_sum(weight, batch.row, len(batch.site_type))[batch.row]
-    steps = share.cumsum(0)
-    target = row + torch.rand(len(row), generator=generator, dtype=torch.float64).to(steps.device)
-    pairs = torch.searchsorted(steps, target, right=True).clamp_max(len(steps) - 1)
-    sizes = torch.bincount(batch.row, minlength=len(batch.site_type))
-    last = sizes.cumsum(0) - 1
-    return torch.minimum(torch.maximum(pairs, (last - sizes + 1)[row]), last[row])
+    n_rows, weight = len(batch.site_type), batch.log_count.double().exp()
+    share = weight / segment_sum(weight, batch.row, n_rows)[batch.row]
+    neighbor = batch.neighbor[_draw(share, batch.row, n_rows, row, generator)]
+    return _with_pairs(moved, batch.site_type, neighbor)
 
 
 def permute_neighbors(batch: Batch, generator: torch.Generator) -> Batch:

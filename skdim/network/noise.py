@@ -38,22 +38,9 @@ class Noise:
 
     @classmethod
     def of_epoch(cls, seed: int, epoch: int, training: bool, rank: int = 0) -> Noise:
-        """Return the noise of one epoch of a training.
+        """Return the noise of an epoch (from zero) of a training in one of its processes.
 
-        Parameters
-        ----------
-        seed : int
-            Of the training.
-        epoch : int
-            Counted from zero.
-        training : bool
-            False for held-out crystals, whose noise is independent of that in training.
-        rank : int, default=0
-            Which process of the training this is.
-
-        Returns
-        -------
-        Noise
+        That of held-out crystals (``training=False``) is independent of that in training.
         """
         key, own = np.random.SeedSequence([seed, epoch, int(training)]).generate_state(2, np.uint32).tolist()
         return cls(key, torch.Generator().manual_seed(key << 32 | (own + rank) % 2**32))

@@ -34,17 +34,7 @@ _DENSITIES = {"per_volume": 3, "per_length": 1}
 
 
 def part_columns(config: ModelConfig) -> dict[str, tuple[str, ...]]:
-    """Names of the columns of each part of a site, in the order in which they are pooled.
-
-    Parameters
-    ----------
-    config : ModelConfig
-        Of a model that reads moments.
-
-    Returns
-    -------
-    dict of str to tuple of str
-    """
+    """Names of the columns of each part of a site, in the order in which they are pooled."""
     encoder = config.encoder
     widths = {"density": encoder.heads, "environment": encoder.blocks * encoder.width}
     if config.context_encoder is not None:
@@ -57,15 +47,6 @@ def part_columns(config: ModelConfig) -> dict[str, tuple[str, ...]]:
 
 def column_names(config: ModelConfig) -> list[str]:
     """Names of the columns of a model's vectors, before a projection.
-
-    Parameters
-    ----------
-    config : ModelConfig
-        Of the model.
-
-    Returns
-    -------
-    list of str
 
     Examples
     --------

@@ -27,9 +27,8 @@ from skdim.network.segments import segment_sum
 from skdim.points.sitetypes import N_ATOMIC_NUMBERS
 
 if TYPE_CHECKING:
-    from skdim.network.architecture import EncoderConfig
     from skdim.network.batches import Batch
-    from skdim.network.config import ObjectiveConfig
+    from skdim.network.config import EncoderConfig, ObjectiveConfig
     from skdim.network.deep import NearPairs
     from skdim.network.noise import Noise
 

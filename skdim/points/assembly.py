@@ -45,23 +45,18 @@ class _Chunk:
 
 
 def assemble(cells: Sequence[Cell], site_types: SiteTypes, config: PointSetConfig, *, reduce: bool = True) -> PointSets:
-    """Build the point sets of some crystals.
+    """Build the point sets of some crystals, at least one, each with at least one site.
 
     Parameters
     ----------
     cells : sequence of Cell
-        At least one crystal, each with at least one site.
+        The crystals.
     site_types : SiteTypes
         The site types that the cells' ``site_type`` points into.
     config : PointSetConfig
         Neighbourhood, tolerance and features.
     reduce : bool, default=True
         False keeps every site and pair as a row of its own, on the same snapped distances: the slow twin.
-
-    Returns
-    -------
-    PointSets
-        One crystal for each cell, in order.
     """
     if config.neighborhood == "supercell":
         cells = [_primitive(cell, config.tolerance) for cell in cells]
@@ -90,7 +85,7 @@ def _collect(cells: Sequence[Cell], occupancy: NDArray[np.floating], config: Poi
     crystal = np.repeat(np.arange(len(cells)), sizes)
     site_type = np.concatenate([c.site_type for c in cells]).astype(np.int64)
     first = np.r_[0, np.cumsum(sizes)]
-    pairs = _flatten(_find(cells, config), first)
+    pairs = _find(cells, config, first)
     types = site_type[pairs.site], site_type[pairs.neighbor]
     low, high = np.minimum(*types), np.maximum(*types)
     keys = (crystal[pairs.site] * (site_type.max() + 1) + low) * (site_type.max() + 1) + high
@@ -107,15 +102,12 @@ def _collect(cells: Sequence[Cell], occupancy: NDArray[np.floating], config: Poi
     return _Chunk(crystal, site_type, pairs.site[order], pairs.neighbor[order], snapped[order], weight)
 
 
-def _find(cells: Sequence[Cell], config: PointSetConfig) -> list[Pairs]:
-    """Pairs of each crystal: in one direction for shells, all of them for supercells."""
+def _find(cells: Sequence[Cell], config: PointSetConfig, first: NDArray[np.int64]) -> Pairs:
+    """Pairs with sites counted over the chunk: in one direction for shells, all of them for supercells."""
     if config.neighborhood == "shell":
-        return shell_pairs(cells, config.n_neighbors, margin=3 * config.tolerance)
-    return [Pairs(*supercell_pairs(c.lattice, c.frac, config.supercell_size)) for c in cells]
-
-
-def _flatten(found: Sequence[Pairs], first: NDArray[np.int64]) -> Pairs:
-    """Pairs of all crystals with sites counted over the chunk."""
+        found = shell_pairs(cells, config.n_neighbors, margin=3 * config.tolerance)
+    else:
+        found = [Pairs(*supercell_pairs(c.lattice, c.frac, config.supercell_size)) for c in cells]
     return Pairs(
         np.concatenate([p.site + shift for p, shift in zip(found, first[:-1], strict=True)]),
         np.concatenate([p.neighbor + shift for p, shift in zip(found, first[:-1], strict=True)]),

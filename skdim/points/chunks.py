@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from pymatgen.core.structure import IStructure
 
-from skdim._allocator import keep_freed_memory
+from skdim._workers import keep_freed_memory
 from skdim.crystals.structures import Crystal, source_of, try_crystal
 from skdim.points.assembly import PointSetConfig, assemble
-from skdim.points.features import ElementTable, SiteFeaturizer, site_types_from_sites, site_types_from_species
+from skdim.points.elements import ElementTable
+from skdim.points.features import SiteFeaturizer, site_types_from_sites, site_types_from_species
 from skdim.points.neighbors import Cell
 from skdim.points.pointsets import PointSets
 from skdim.points.sitetypes import N_ATOMIC_NUMBERS, SiteTypes
@@ -47,21 +48,7 @@ _FEATURIZER_ERRORS = (
 
 @dataclass(frozen=True)
 class Work:
-    """What is to be done with every chunk.
-
-    Attributes
-    ----------
-    config : PointSetConfig
-        Neighbourhood, tolerance and features.
-    features : ElementTable or SiteFeaturizer
-        Where site features come from.
-    max_sites : int
-        The most sites a structure may have.
-    cache : Cache or None
-        Where point sets are kept.
-    folder : str or None
-        Where relative paths begin, for processes that may be elsewhere.
-    """
+    """What is to be done with every chunk."""
 
     config: PointSetConfig
     features: ElementTable | SiteFeaturizer
@@ -111,17 +98,7 @@ def sends_arrays(rows: Sequence[object], work: Work) -> bool:
 def prepare(rows: Sequence[object], work: Work) -> Sequence[object] | Prepared:
     """Read the structures of a chunk before another process gets it: arrays travel at a tenth of their cost.
 
-    Parameters
-    ----------
-    rows : sequence of length C
-        Crystals of any accepted kind.
-    work : Work
-        What will be done.
-
-    Returns
-    -------
-    Prepared, or the rows
-        The latter where they are not all structures in memory, or where the work is with structures.
+    The rows come back as they are where they are not all structures in memory, or where the work is with structures.
     """
     table = work.features
     if not isinstance(table, ElementTable) or not sends_arrays(rows, work):
@@ -140,17 +117,8 @@ def prepare(rows: Sequence[object], work: Work) -> Sequence[object] | Prepared:
 def featurize(rows: Sequence[object] | Prepared, work: Work) -> Featurized:
     """Featurize a chunk of crystals, and name those that fail.
 
-    Parameters
-    ----------
-    rows : sequence of length C, or Prepared
-        Crystals of any accepted kind, or what `prepare` made of them.
-    work : Work
-        What to do.
-
-    Returns
-    -------
-    Featurized
-        The point sets are the same with and without a cache, and for any division into chunks.
+    The rows are of any accepted kind, or what `prepare` made of them. The point sets are the same with and without a
+    cache, and for any division into chunks.
     """
     keep_freed_memory()
     if isinstance(rows, Prepared):
@@ -191,9 +159,7 @@ def _decided(rows: Sequence[object], crystals: Mapping[int, Crystal]) -> list[De
 
 def _read(rows: Mapping[int, object], work: Work) -> tuple[dict[int, Crystal], list[tuple[int, str]]]:
     """Checked crystals by row, and the reasons of the rows that failed."""
-    accepted = None
-    if isinstance(work.features, ElementTable):
-        accepted = frozenset(np.flatnonzero(work.features.supported).tolist())
+    accepted = work.features.atomic_numbers
     tried = {
         row: try_crystal(source, max_sites=work.max_sites, max_atomic_number=accepted) for row, source in rows.items()
     }
@@ -245,13 +211,6 @@ def cells_and_site_types(
         At least one, each with at least one site.
     features : ElementTable, or sequence of ndarray of shape (n, F)
         Properties of the elements, or for each crystal the features of its n sites.
-
-    Returns
-    -------
-    cells : list of Cell
-        One for each crystal.
-    site_types : SiteTypes
-        The distinct site types of all.
     """
     if isinstance(features, ElementTable):
         distinct = {one: k for k, one in enumerate(dict.fromkeys(one for c in crystals for one in c.species))}

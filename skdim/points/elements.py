@@ -101,29 +101,16 @@ class ElementTable:
         """Names of the columns of site types made with this table: those of the table, then "occupancy"."""
         return (*self.names, "occupancy")
 
-    @property
-    def supported(self) -> NDArray[np.bool_]:
-        """Whether the tables know each element, shape (119,)."""
-        return np.asarray(~np.isnan(self.values).any(axis=1))
+    @functools.cached_property
+    def atomic_numbers(self) -> frozenset[int]:
+        """Elements that the tables know."""
+        return frozenset(np.flatnonzero(~np.isnan(self.values).any(axis=1)).tolist())
 
 
 def element_table(names: str | Sequence[str]) -> ElementTable:
-    """Look up properties of the elements.
+    """Look up properties of the elements, once: a key of `SITE_FEATURES`, or names of tables of MagpieData.
 
-    Parameters
-    ----------
-    names : str or sequence of str
-        A key of `SITE_FEATURES`, or names of tables of `matminer.utils.data.MagpieData`.
-
-    Returns
-    -------
-    ElementTable
-        Read once and kept.
-
-    Raises
-    ------
-    ValueError
-        If a name is unknown, given twice, or of a table without one number per element.
+    A name that is unknown, given twice, or of a table without one number per element is a ValueError.
 
     Examples
     --------

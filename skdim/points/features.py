@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,22 +16,11 @@ from skdim.points.sitetypes import N_ELEMENTS, SiteTypes
 if TYPE_CHECKING:
     from pymatgen.core.structure import IStructure
 
-__all__ = [
-    "INTERACTION_FEATURES",
-    "SITE_FEATURES",
-    "ElementTable",
-    "SiteFeaturizer",
-    "check_interaction_features",
-    "interaction_features",
-    "resolve_site_features",
-    "site_types_from_sites",
-    "site_types_from_species",
-]
-
 INTERACTION_FEATURES = ("distance", "log_coulomb", "radius_ratio")
 
 _BOHR = 0.529177210903  # Angstrom
 _LOG_COULOMB_CLIP = 10.0
+_DIGITS = 6  # that count, so that sites alike by symmetry share a site type in spite of rounding errors
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,28 +38,15 @@ class SiteFeaturizer:
     names: tuple[str, ...]
     featurizer: Any
 
+    atomic_numbers: ClassVar[None] = None  # any
+
     @property
     def feature_names(self) -> tuple[str, ...]:
         """Names of the columns of site types made with these features: the labels, then "occupancy"."""
         return (*self.names, "occupancy")
 
     def describe(self, structure: IStructure) -> NDArray[np.float64]:
-        """Return the features of every site of a structure.
-
-        Parameters
-        ----------
-        structure : pymatgen Structure or IStructure
-            With n sites.
-
-        Returns
-        -------
-        ndarray of float64, shape (n, F)
-
-        Raises
-        ------
-        ValueError
-            If the featurizer returns another number of features than it has labels, or one that is not finite.
-        """
+        """Return the features (n, F) of every site of a structure, if they are as many as the labels, and finite."""
         rows = [list(self.featurizer.featurize(structure, index)) for index in range(len(structure))]
         name = type(self.featurizer).__name__
         for index, row in enumerate(rows):
@@ -89,20 +65,8 @@ def resolve_site_features(spec: Any) -> ElementTable | SiteFeaturizer:
     Parameters
     ----------
     spec : {"bonding", "magpie", "paper"}, sequence of str, or matminer site featurizer
-        "paper": the eight properties of Site-Net; "magpie": the twenty-two of matminer's magpie preset;
-        "bonding": twenty-one that describe bonding, see `skdim.points.elements.SITE_FEATURES`; names of
-        tables of `matminer.utils.data.MagpieData`; or an object with ``featurize(structure, index)``.
-
-    Returns
-    -------
-    ElementTable or SiteFeaturizer
-
-    Raises
-    ------
-    ValueError
-        If a name is unknown, given twice, or of a table without one number per element.
-    TypeError
-        If `spec` is none of the above.
+        A key of `SITE_FEATURES`; names of tables of `matminer.utils.data.MagpieData`; or an object with
+        ``featurize(structure, index)`` and ``feature_labels()``.
 
     Examples
     --------
@@ -111,35 +75,27 @@ def resolve_site_features(spec: Any) -> ElementTable | SiteFeaturizer:
     >>> table.values[8].tolist()
     [8.0, 3.44]
     """
-    if isinstance(spec, str):
-        if spec not in SITE_FEATURES:
-            raise InputError(f"site_features must be {_accepted()}, got {spec!r}.")
-        return element_table(spec)
     if hasattr(spec, "featurize") and hasattr(spec, "feature_labels"):
         return SiteFeaturizer(tuple(str(label) for label in spec.feature_labels()), spec)
-    if not isinstance(spec, Sequence) or not all(isinstance(name, str) for name in spec):
-        raise TypeError(f"site_features must be {_accepted()}, got {spec!r}.")
+    names = isinstance(spec, Sequence) and all(isinstance(name, str) for name in spec)
+    if not names or (isinstance(spec, str) and spec not in SITE_FEATURES):
+        accepted = f"{', '.join(map(repr, SITE_FEATURES))}, a list of names of MagpieData tables"
+        error = InputError if isinstance(spec, str) else TypeError
+        raise error(f"site_features must be {accepted}, or a matminer site featurizer, got {spec!r}.")
     return element_table(spec)
 
 
 def site_types_from_species(species: Sequence[Sequence[tuple[int, float]]], table: ElementTable) -> SiteTypes:
     """Make the table of site types from the species of each.
 
+    Features are the means of the element values weighted by occupancy; the last column is the total occupancy.
+
     Parameters
     ----------
     species : sequence of sequences of (int, float)
         Atomic numbers and occupancies of each of the K site types.
     table : ElementTable
-
-    Returns
-    -------
-    SiteTypes
-        Features are the means of the element values weighted by occupancy; the last column is the total occupancy.
-
-    Raises
-    ------
-    ValueError
-        If a site type holds no atoms, or an element beyond the tables.
+        Of the elements.
 
     Examples
     --------
@@ -150,9 +106,8 @@ def site_types_from_species(species: Sequence[Sequence[tuple[int, float]]], tabl
     """
     fractions = _occupancies(species)
     row, z = np.nonzero(fractions)
-    unknown = np.unique(z[~table.supported[z]])
-    if len(unknown):
-        raise ValueError(f"the element tables end before atomic numbers {unknown.tolist()}.")
+    if unknown := set(z.tolist()) - table.atomic_numbers:
+        raise ValueError(f"the element tables end before atomic numbers {sorted(unknown)}.")
     total = fractions.sum(axis=1)
     features = np.zeros((len(species), len(table.names) + 1))
     # Weights first, so that a site of one element has exactly the values of the element.
@@ -162,7 +117,7 @@ def site_types_from_species(species: Sequence[Sequence[tuple[int, float]]], tabl
 
 
 def site_types_from_sites(
-    species: Sequence[Sequence[tuple[int, float]]], values: NDArray[np.float64], digits: int = 6
+    species: Sequence[Sequence[tuple[int, float]]], values: NDArray[np.float64]
 ) -> tuple[SiteTypes, NDArray[np.int32]]:
     """Make the table of site types of sites that have features of their own.
 
@@ -172,8 +127,6 @@ def site_types_from_sites(
         Atomic numbers and occupancies of each of the n sites.
     values : ndarray of float64, shape (n, F)
         From `SiteFeaturizer.describe`.
-    digits : int, default=6
-        Significant digits that are kept, so that sites alike by symmetry share a site type in spite of rounding errors.
 
     Returns
     -------
@@ -184,7 +137,7 @@ def site_types_from_sites(
     """
     fractions = _occupancies(species)
     magnitude = np.floor(np.log10(np.where(values == 0, 1, np.abs(values))))
-    scale = 10.0 ** (digits - 1 - magnitude)
+    scale = 10.0 ** (_DIGITS - 1 - magnitude)
     features = np.column_stack([np.rint(values * scale) / scale, fractions.sum(axis=1)]) + 0.0
     rows = np.column_stack([features, fractions])
     _, first, inverse = np.unique(rows, axis=0, return_index=True, return_inverse=True)
@@ -214,11 +167,6 @@ def interaction_features(
     -------
     ndarray of float32, shape (P, E)
 
-    Raises
-    ------
-    ValueError
-        If a name is unknown.
-
     Notes
     -----
     "log_coulomb" is the term of supervised Site-Net [1]_, the logarithm of the Coulomb matrix in atomic units
@@ -231,20 +179,13 @@ def interaction_features(
     ----------
     .. [1] Moran et al., Site-Net, arXiv:2209.08190.
     """
-    check_interaction_features(("distance", *names))
     columns = {"log_coulomb": _log_coulomb, "radius_ratio": _radius_ratio}
     found = [columns[name](site_types, type_i, type_j, distance) for name in names]
     return np.array(found, dtype=np.float32).reshape(len(names), len(distance)).T.copy()
 
 
 def check_interaction_features(names: Sequence[str]) -> None:
-    """Check the parameter ``interaction_features``: known names, "distance" first, none twice.
-
-    Raises
-    ------
-    ValueError
-        Naming what is not accepted.
-    """
+    """Check the parameter ``interaction_features``: known names, "distance" first, none twice."""
     unknown = [name for name in names if name not in INTERACTION_FEATURES]
     if isinstance(names, str) or unknown or tuple(names[:1]) != ("distance",) or len(set(names)) < len(names):
         raise InputError(
@@ -292,9 +233,3 @@ def _occupancies(species: Sequence[Sequence[tuple[int, float]]]) -> NDArray[np.f
     if len(empty):
         raise ValueError(f"site species {species[empty[0]]!r} holds no atoms.")
     return fractions
-
-
-def _accepted() -> str:
-    """Return what `resolve_site_features` accepts."""
-    presets = ", ".join(map(repr, SITE_FEATURES))
-    return f"{presets}, a list of names of MagpieData tables, or a matminer site featurizer"

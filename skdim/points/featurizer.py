@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence, Sized
-from dataclasses import replace
 from itertools import count, islice
 from typing import Any, ClassVar
 
@@ -21,7 +20,8 @@ from skdim.crystals.structures import told_notes
 from skdim.exceptions import StructureError, describe_failures
 from skdim.points.assembly import PointSetConfig
 from skdim.points.chunks import Work, featurize, no_crystals, prepare, sends_arrays
-from skdim.points.features import ElementTable, SiteFeaturizer, check_interaction_features, resolve_site_features
+from skdim.points.elements import ElementTable
+from skdim.points.features import SiteFeaturizer, check_interaction_features, resolve_site_features
 from skdim.points.pointcache import open_cache
 from skdim.points.pointsets import PointSets
 
@@ -174,11 +174,25 @@ class CrystalPointSetTransformer(
             Row number and reason of each failing row.
         """
         points, failures, notes = self._run(X)
-        _warn_of(notes)
+        for note in notes:
+            warnings.warn(note, UserWarning, stacklevel=2)
         return points, failures
 
     def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> PointSets:
-        """Check the parameters and featurize; see `fit` and `transform`."""
+        """Check the parameters and featurize.
+
+        Parameters
+        ----------
+        X : collection of crystals of length C, or PointSets
+            As for `transform`.
+        y : ignored
+            Not used.
+
+        Returns
+        -------
+        PointSets
+            C crystals in the order of the rows.
+        """
         return self.fit(X, y)._transform(X)
 
     def _transform(self, X: Any) -> PointSets:
@@ -186,7 +200,8 @@ class CrystalPointSetTransformer(
         if isinstance(X, PointSets):
             return X
         points, failures, notes = self._run(X)
-        _warn_of(notes, 4)
+        for note in notes:
+            warnings.warn(note, UserWarning, stacklevel=3)
         if failures:
             labels = row_labels(X, [row for row, _ in failures])
             if self.on_error == "raise":
@@ -196,9 +211,8 @@ class CrystalPointSetTransformer(
 
     def _run(self, X: Any) -> tuple[PointSets, list[tuple[int, str]], list[str]]:
         """Point sets, the rows that failed with their reasons, and what there is to warn of."""
-        work = self._work()
         n_jobs = self.n_jobs if effective_n_jobs(self.n_jobs) > 1 else 1
-        work = replace(work, folder=None if n_jobs == 1 else os.getcwd())
+        work = self._work(None if n_jobs == 1 else os.getcwd())
         # What gives one crystal after the other may give more than memory holds.
         rows = X if isinstance(X, Iterator) else as_structures(X)
         chunks = self._chunks(rows)
@@ -250,11 +264,11 @@ class CrystalPointSetTransformer(
         "verbose": VERBOSE,
     }
 
-    def _work(self) -> Work:
-        """Gather what the chunks need."""
+    def _work(self, folder: str | None = None) -> Work:
+        """Gather what the chunks need; relative paths begin in the folder."""
         config, features = self.config()
         cache = None if self.cache_dir is None else open_cache(self.cache_dir, config, features)
-        return Work(config, features, self.max_sites, cache)
+        return Work(config, features, self.max_sites, cache, folder)
 
     def config(self) -> tuple[PointSetConfig, ElementTable | SiteFeaturizer]:
         """Check the parameters and resolve them."""
@@ -277,9 +291,3 @@ class CrystalPointSetTransformer(
             while chunk := list(islice(rest, _CHUNK)):
                 yield chunk
                 bar.update(len(chunk))
-
-
-def _warn_of(notes: list[str], stacklevel: int = 3) -> None:
-    """Warn of what is wrong with the cache, and of what was decided in reading."""
-    for note in notes:
-        warnings.warn(note, UserWarning, stacklevel=stacklevel)

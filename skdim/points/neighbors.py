@@ -77,21 +77,10 @@ class Pairs:
 
 
 def compact_lattices(lattices: NDArray[np.float64], volumes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Lattice vectors of the same lattices that are short enough for a neighbour search.
+    """Lattice vectors (C, 3, 3) of the same lattices that are short enough for a neighbour search.
 
-    A very oblique cell makes a search visit many empty images; such a cell is replaced by an LLL-reduced one,
-    any other is returned as it is.
-
-    Parameters
-    ----------
-    lattices : ndarray of shape (C, 3, 3)
-        Lattice vectors as rows, in Angstrom.
-    volumes : ndarray of shape (C,)
-        Of the cells, in cubic Angstrom.
-
-    Returns
-    -------
-    ndarray of shape (C, 3, 3)
+    A very oblique cell makes a search visit many empty images; such a cell is replaced by an LLL-reduced one, any other
+    is returned as it is.
     """
     lengths = np.sqrt((lattices * lattices).sum(2))
     oblique = np.flatnonzero(lengths.prod(1) >= 4.0 * volumes)

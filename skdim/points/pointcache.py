@@ -19,9 +19,9 @@ import skdim
 from skdim._files import digest
 from skdim.crystals.crystal import Crystal
 from skdim.points.assembly import PointSetConfig
-from skdim.points.features import ElementTable, SiteFeaturizer
-from skdim.points.pointsets import PointSets
-from skdim.points.ragged import offsets_from_lengths
+from skdim.points.elements import ElementTable
+from skdim.points.features import SiteFeaturizer
+from skdim.points.pointsets import PointSets, offsets_from_lengths
 from skdim.points.sitetypes import N_ATOMIC_NUMBERS, SiteTypes
 
 # To be raised when the same crystal and settings give another point set, or entries another layout.
@@ -82,26 +82,7 @@ class Cache:
 def open_cache(
     folder: str | os.PathLike[str], config: PointSetConfig, features: ElementTable | SiteFeaturizer
 ) -> Cache:
-    """Make the folder if need be, and digest the settings.
-
-    Parameters
-    ----------
-    folder : path-like
-        Where to keep point sets.
-    config : PointSetConfig
-        Neighbourhood, tolerance and features.
-    features : ElementTable or SiteFeaturizer
-        Where site features come from.
-
-    Returns
-    -------
-    Cache
-
-    Raises
-    ------
-    OSError
-        If there can be no such folder.
-    """
+    """Make the folder if need be, and digest the settings."""
     place = Path(folder).expanduser()
     place.mkdir(parents=True, exist_ok=True)
     by_element = isinstance(features, ElementTable)
@@ -113,20 +94,7 @@ def open_cache(
 
 
 class Entries:
-    """The entries of an open cache.
-
-    Parameters
-    ----------
-    cache : Cache
-        What they are and where.
-    connection : sqlite3.Connection
-        To the file.
-
-    Attributes
-    ----------
-    notes : list of str
-        What was wrong with the file.
-    """
+    """The entries of an open cache; ``notes`` says what was wrong with the file."""
 
     def __init__(self, cache: Cache, connection: sqlite3.Connection) -> None:
         self.cache = cache
@@ -191,17 +159,7 @@ class Entries:
 
 
 def pack(points: PointSets) -> bytes:
-    """Write the point set of one crystal as bytes: a checksum, counts, columns.
-
-    Parameters
-    ----------
-    points : PointSets
-        One crystal; its site types are those that it uses.
-
-    Returns
-    -------
-    bytes
-    """
+    """Write the point set of one crystal, with its own site types alone, as bytes: a checksum, counts, columns."""
     columns = {name: getattr(points, name) for name in _LAYOUT if hasattr(points, name)}
     columns |= {"features": points.site_types.features, "fractions": points.site_types.fractions}
     columns["n_pairs"] = np.diff(points.pair_offsets)
@@ -212,20 +170,7 @@ def pack(points: PointSets) -> bytes:
 
 
 def unpack(blob: bytes, config: PointSetConfig) -> PointSets | None:
-    """Read what `pack` wrote.
-
-    Parameters
-    ----------
-    blob : bytes
-        From `pack`.
-    config : PointSetConfig
-        Names and settings of the point set.
-
-    Returns
-    -------
-    PointSets or None
-        None, if the bytes are damaged.
-    """
+    """Read what `pack` wrote; None if the bytes are damaged."""
     start = 4 * (1 + _COUNTS)
     if len(blob) < start or zlib.crc32(memoryview(blob)[4:]) != int.from_bytes(blob[:4], "little"):
         return None

@@ -28,13 +28,7 @@ SHARED = ("feature_names", "interaction_names", "settings")
 
 
 def check_layout(columns: Mapping[str, Any]) -> None:
-    """Check types, lengths and the ends of the offsets; nothing else of mapped files is read.
-
-    Raises
-    ------
-    ValueError
-        Naming the column, what it has and what it should have.
-    """
+    """Check types, lengths and the ends of the offsets; nothing else of mapped files is read."""
     for name in ("site_offsets", "pair_offsets"):
         if columns[name].ndim != 1 or len(columns[name]) == 0 or columns[name][0] != 0:
             raise ValueError(f"{name} must be one-dimensional and begin with 0.")
@@ -54,13 +48,7 @@ def check_layout(columns: Mapping[str, Any]) -> None:
 
 
 def check_values(columns: Mapping[str, Any]) -> None:
-    """Check the content of columns whose layout is right.
-
-    Raises
-    ------
-    ValueError
-        Naming the column, the rule and the first entry that breaks it.
-    """
+    """Check the content of columns whose layout is right."""
     sites, pairs = np.diff(columns["site_offsets"]), np.diff(columns["pair_offsets"])
     _check_all("site_offsets", "not decrease", sites >= 0)
     _check_all("pair_offsets", "not decrease", pairs >= 0)
@@ -97,15 +85,7 @@ def same(a: NDArray[Any], b: NDArray[Any]) -> bool:
 
 
 def check_joinable(parts: Sequence[Any]) -> None:
-    """Check that there is something to join and that all of it was made alike.
-
-    Raises
-    ------
-    TypeError
-        If a part is not a PointSets.
-    ValueError
-        If there is no part, or one differs from the first in features or settings.
-    """
+    """Check that there is something to join and that all of it was made alike."""
     if not parts:
         raise ValueError("there is nothing to join: give at least one PointSets.")
     first = parts[0]

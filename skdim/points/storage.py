@@ -46,25 +46,16 @@ def write_folder(
     TypeError
         If `header` has a value that JSON cannot hold.
     """
-    entries = {name: _describe(array) for name, array in arrays.items()}
-    with _replacing(Path(path), kind) as fresh:
+    with growing_folder(path, kind, version) as folder:
+        folder.header.update(header)
         for name, array in arrays.items():
-            np.save(fresh / f"{name}.npy", array, allow_pickle=False)
-        _write_meta(fresh, kind, version, entries, header)
+            folder.append(name, array)
 
 
 class GrowingFolder:
     """Arrays that grow along their first axis, each in a file of its own; made by `growing_folder`.
 
-    Parameters
-    ----------
-    folder : Path
-        Where the files are.
-
-    Attributes
-    ----------
-    header : dict
-        JSON-able values to keep beside the arrays.
+    ``header`` holds JSON-able values to keep beside the arrays.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -75,6 +66,10 @@ class GrowingFolder:
 
     def append(self, name: str, array: Array) -> None:
         """Add rows to an array; those of its first call decide the type and the other axes."""
+        if array.dtype.hasobject:
+            raise ValueError(
+                f"{name} must hold numbers or text of one length, got objects, which only pickle could keep."
+            )
         if name not in self._files:
             self._files[name] = (self.folder / f"{name}.npy").open("wb")
             self.entries[name] = {"dtype": array.dtype.str, "shape": [0, *array.shape[1:]], "crc32": 0}
@@ -107,20 +102,8 @@ class GrowingFolder:
 def growing_folder(path: str | os.PathLike[str], kind: str, version: int) -> Iterator[GrowingFolder]:
     """Write arrays a part at a time, as a folder that appears under its name at the end of the ``with`` block.
 
-    Parameters
-    ----------
-    path, kind, version : path-like, str, int
-        As for `write_folder`.
-
-    Yields
-    ------
-    GrowingFolder
-        Its ``append`` adds rows; its ``header`` is kept beside the arrays. An error in the block leaves nothing behind.
-
-    Raises
-    ------
-    FileExistsError
-        As for `write_folder`.
+    The folder's ``append`` adds rows; its ``header`` is kept beside the arrays. An error in the block leaves nothing
+    behind. What is replaced is as for `write_folder`.
     """
     with _replacing(Path(path), kind) as fresh:
         folder = GrowingFolder(fresh)
@@ -128,7 +111,8 @@ def growing_folder(path: str | os.PathLike[str], kind: str, version: int) -> Ite
             yield folder
         finally:
             folder.close()
-        _write_meta(fresh, kind, version, folder.entries, folder.header)
+        meta = json.dumps({"format": kind, "version": version, "arrays": folder.entries, **folder.header}, indent=1)
+        (fresh / META).write_text(meta, encoding="utf-8")
 
 
 @contextmanager
@@ -144,14 +128,6 @@ def _replacing(target: Path, kind: str) -> Iterator[Path]:
         _swap(fresh, target, scratch / "old")
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _write_meta(
-    folder: Path, kind: str, version: int, entries: Mapping[str, Mapping[str, Any]], header: Mapping[str, Any]
-) -> None:
-    """Write what the folder holds."""
-    meta = json.dumps({"format": kind, "version": version, "arrays": entries, **header}, indent=1)
-    (folder / META).write_text(meta, encoding="utf-8")
 
 
 def read_folder(
@@ -201,20 +177,6 @@ def read_folder(
         raise ValueError(f"{folder / META} is damaged: it does not list {', '.join(missing)}.")
     arrays = {name: _read_array(folder, file, meta["arrays"][file], mmap_mode) for name, file in stored.items()}
     return arrays, meta
-
-
-def _describe(array: Array) -> dict[str, Any]:
-    """Return the facts by which a damaged array is recognised."""
-    return {
-        "dtype": array.dtype.str,
-        "shape": list(array.shape),
-        "crc32": _checksum(array),
-    }
-
-
-def _checksum(array: Array) -> int:
-    """Return the CRC-32 of the values in C order."""
-    return zlib.crc32(np.ascontiguousarray(array).data)
 
 
 def _swap(fresh: Path, target: Path, aside: Path) -> None:
@@ -280,7 +242,7 @@ def _read_array(folder: Path, name: str, entry: Mapping[str, Any], mmap_mode: Li
             f"{file} is damaged: {loaded.dtype.str} {list(loaded.shape)} found, "
             f"{entry['dtype']} {entry['shape']} announced in {META}."
         )
-    if mmap_mode is None and _checksum(loaded) != entry["crc32"]:
+    if mmap_mode is None and zlib.crc32(np.ascontiguousarray(loaded).data) != entry["crc32"]:
         raise ValueError(f"{file} is damaged: its checksum differs from the one in {META}.")
     # A plain view of the mapping: it hashes and indexes as any array, and joblib still finds the file behind it.
     return loaded.view(np.ndarray)

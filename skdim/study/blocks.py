@@ -11,14 +11,7 @@ from skdim.evaluation._records import BEST, markdown_table
 
 @dataclass(frozen=True)
 class Heading:
-    """A title, below that of its section.
-
-    Attributes
-    ----------
-    text : str
-    level : int
-        3 or more.
-    """
+    """A title, below that of its section; ``level`` is 3 or more."""
 
     kind: ClassVar[str] = "heading"
     text: str
@@ -45,14 +38,8 @@ class Code:
 class Table:
     """Cells of text.
 
-    Attributes
-    ----------
-    header : tuple of str
-        Names of the columns.
-    rows : tuple of tuple of str
-        Cells; a line break within one is kept in HTML and is a comma in Markdown.
-    bold : frozenset of (int, int)
-        Row and column of cells that stand out.
+    A line break within a cell is kept in HTML and is a comma in Markdown; ``bold`` holds row and column of cells that
+    stand out.
     """
 
     kind: ClassVar[str] = "table"
@@ -70,16 +57,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """A picture with its caption.
-
-    Attributes
-    ----------
-    picture : bytes
-        Of a PNG file.
-    alt : str
-        What it shows, for those who cannot see it.
-    caption : str
-    """
+    """A picture (a PNG file) with its caption, and what it shows in words for those who cannot see it."""
 
     kind: ClassVar[str] = "figure"
     picture: bytes = field(repr=False)
@@ -109,14 +87,6 @@ Block = Heading | Text | Code | Table | Figure | Folded | Facts
 
 def markdown(blocks: Iterable[Block]) -> str:
     """Write headings, paragraphs, commands and tables as Markdown.
-
-    Parameters
-    ----------
-    blocks : iterable of Heading, Text, Code and Table
-
-    Returns
-    -------
-    str
 
     Examples
     --------
@@ -148,31 +118,12 @@ def _markdown(block: Block) -> str:
 
 
 def readable(regressor: str) -> str:
-    """Write the name of a regressor in words.
-
-    Parameters
-    ----------
-    regressor : str
-        As in the records.
-
-    Returns
-    -------
-    str
-    """
+    """Write the name of a regressor in words."""
     return "best regressor" if regressor == BEST else regressor.replace("_", " ")
 
 
 def listed(values: Iterable[object]) -> str:
-    """Write values as an enumeration.
-
-    Parameters
-    ----------
-    values : iterable
-        At least one.
-
-    Returns
-    -------
-    str
+    """Write at least one value as an enumeration.
 
     Examples
     --------

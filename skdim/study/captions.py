@@ -16,21 +16,7 @@ if TYPE_CHECKING:
 
 
 def measured(recording: Recording, task: str, regressors: Sequence[str]) -> str:
-    """Say on which crystals, with which labels and how often something was measured.
-
-    Parameters
-    ----------
-    recording : Recording
-        Of the study.
-    task : str
-        One of its tasks.
-    regressors : sequence of str
-        Regressors that are shown, "best" for all that are chosen from.
-
-    Returns
-    -------
-    str
-    """
+    """Say on which crystals, with which labels and how often regressors ("best": all to choose from) were measured."""
     facts, unit = recording.of_task(task), recording.unit(task)
     size, pool = facts.get("test_fold"), facts.get("training_fold")
     chosen = [name for one in regressors for name in (recording.regressors if one == BEST else [one])]
@@ -46,17 +32,7 @@ def measured(recording: Recording, task: str, regressors: Sequence[str]) -> str:
 
 
 def choice(recording: Recording) -> str:
-    """Say what the best regressor is chosen from.
-
-    Parameters
-    ----------
-    recording : Recording
-        Of the study.
-
-    Returns
-    -------
-    str
-    """
+    """Say what the best regressor is chosen from."""
     if not recording.regressors:
         return (
             "No regressor was measured for every feature set with an error estimated from the labels alone, so no best "
@@ -71,19 +47,7 @@ def choice(recording: Recording) -> str:
 
 
 def testing(recording: Recording, baseline: str) -> str:
-    """Say what the paired comparisons are and what they hold for.
-
-    Parameters
-    ----------
-    recording : Recording
-        Of the study.
-    baseline : str
-        Feature set to compare with.
-
-    Returns
-    -------
-    str
-    """
+    """Say what the paired comparisons with a feature set are and what they hold for."""
     known = len(recording.pool_sizes) == len(recording.tasks)
     overlap = (
         "r being the number of labels over the size of the training fold, which is the share two draws have in common"
@@ -101,18 +65,7 @@ def testing(recording: Recording, baseline: str) -> str:
 
 
 def feature_sets(names: Sequence[str]) -> str:
-    """Say what the feature sets are.
-
-    Parameters
-    ----------
-    names : sequence of str
-        In the records; those that do not come with the package are left out.
-
-    Returns
-    -------
-    str
-        "" if nothing is known about any.
-    """
+    """Say what the named feature sets are, as far as they come with the package; "" if nothing is known about any."""
     known = {name: pretraining.summary for name, pretraining in PRETRAININGS.items()}
     known |= {name: reference.summary for name, reference in REFERENCE_FEATURES.items()}
     known[OTHER] = "fine-tuning that starts from a network trained on all labels of another property"

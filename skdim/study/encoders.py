@@ -58,22 +58,7 @@ PRETRAININGS = {
 
 
 def model_facts(path: Path, history: Sequence[Mapping[str, float]], crystals: int) -> dict[str, Any]:
-    """Say how a saved model was made, whether in this run or in an earlier one.
-
-    Parameters
-    ----------
-    path : Path
-        Of the model.
-    history : sequence of mappings
-        Its ``history_``.
-    crystals : int
-        How many it was trained on.
-
-    Returns
-    -------
-    dict
-        For ``study.json``.
-    """
+    """Say for ``study.json`` how a saved model was made: its file, its ``history_`` and on how many crystals."""
     return {
         "crystals": crystals,
         "epochs": len(history),
@@ -134,18 +119,7 @@ class Encoders:
         return {name for name, test in pairs if test}
 
     def points(self, preset: str) -> PointSets:
-        """Featurize the crystals of all tasks, one task after the other; only the first call does.
-
-        Parameters
-        ----------
-        preset : str
-            Whose featurizer is used.
-
-        Returns
-        -------
-        PointSets
-            Crystals that cannot be used have no sites.
-        """
+        """Featurize the crystals of all tasks, one task after the other; those that cannot be used have no sites."""
         if preset not in self._points:
             from skdim.learning.presets import PRESETS
             from skdim.points.featurizer import CrystalPointSetTransformer
@@ -156,52 +130,19 @@ class Encoders:
         return self._points[preset]
 
     def points_of(self, preset: str, task: StudyTask) -> PointSets:
-        """Return the point sets of one task.
-
-        Parameters
-        ----------
-        preset : str
-            Whose featurizer is used.
-        task : StudyTask
-            One of the tasks.
-
-        Returns
-        -------
-        PointSets
-        """
+        """Return the point sets of one task."""
         starts = [0, *itertools.accumulate(len(one) for one in self.tasks)]
         place = self.tasks.index(task)
         return self.points(preset)[starts[place] : starts[place + 1]]
 
     def unlabelled(self, transductive: bool) -> NDArray[np.int64]:
-        """Return the rows to pretrain on: each id once, and none that is in any test fold.
-
-        Parameters
-        ----------
-        transductive : bool
-            Whether to include those of the test folds.
-
-        Returns
-        -------
-        ndarray of int
-        """
+        """Return the rows to pretrain on: each id once, and none of a test fold unless ``transductive``."""
         ids = [name for task in self.tasks for name in task.material_id]
         first = {name: row for row, name in reversed(list(enumerate(ids)))}
         return np.array(sorted(row for name, row in first.items() if transductive or name not in self.tested), np.int64)
 
     def path(self, name: str) -> Path:
-        """Pretrain an encoder, or find the file of one that was pretrained before.
-
-        Parameters
-        ----------
-        name : str
-            One of `PRETRAININGS`.
-
-        Returns
-        -------
-        Path
-            Of the saved `DeepInfoMaxEmbedder`.
-        """
+        """Pretrain one of `PRETRAININGS`, or find the file of the `DeepInfoMaxEmbedder` that was pretrained before."""
         if name not in self._paths:
             self._paths[name] = self._pretrained(name)
         return self._paths[name]
@@ -228,20 +169,7 @@ class Encoders:
         return path
 
     def vectors(self, name: str, task: StudyTask) -> NDArray[np.float32]:
-        """Return the vectors of one task's crystals.
-
-        Parameters
-        ----------
-        name : str
-            One of `PRETRAININGS`.
-        task : StudyTask
-            One of the tasks.
-
-        Returns
-        -------
-        ndarray of shape (n, d)
-            NaN for crystals that cannot be used.
-        """
+        """Return the vectors (n, d) of one task's crystals; NaN for those that cannot be used."""
         from skdim.embedder import DeepInfoMaxEmbedder
         from skdim.network.threads import one_torch_thread
 

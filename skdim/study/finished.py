@@ -37,19 +37,7 @@ class Finished:
     basis: str
 
     def find(self, regressor: Any, repeat: Repeat) -> Record | None:
-        """Return the record of a training, None if it is not finished or its file is damaged.
-
-        Parameters
-        ----------
-        regressor : regressor
-            Not fitted.
-        repeat : Repeat
-            The labels.
-
-        Returns
-        -------
-        dict or None
-        """
+        """Return the record of a training, None if it is not finished or its file is damaged."""
         once, key = self._once(), self._key(regressor, repeat)
         if not once.check_call_in_cache(key, _missing, ()):
             return None
@@ -60,23 +48,7 @@ class Finished:
         return record
 
     def run(self, regressor: Any, repeat: Repeat, train: Callable[..., Record], arguments: tuple[Any, ...]) -> Record:
-        """Train, and keep the record.
-
-        Parameters
-        ----------
-        regressor : regressor
-            Not fitted.
-        repeat : Repeat
-            The labels.
-        train : callable
-            Returns the record, given the arguments.
-        arguments : tuple
-            For it.
-
-        Returns
-        -------
-        dict
-        """
+        """Call ``train`` with the arguments, and keep the record that it returns."""
         record: Record = self._once()(self._key(regressor, repeat), train, arguments)
         return record
 
@@ -101,16 +73,6 @@ def _missing() -> Record:
 
 def basis_of(*parts: Any) -> str:
     """Digest arrays and texts as they are, what JSON can hold by its JSON, and other objects by their state.
-
-    Parameters
-    ----------
-    *parts : object
-        What a result depends on.
-
-    Returns
-    -------
-    str
-        Hexadecimal; the same in every process.
 
     Examples
     --------

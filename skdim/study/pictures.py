@@ -15,22 +15,7 @@ if TYPE_CHECKING:
 
 
 def box_picture(recording: Recording, task: str, regressor: str) -> bytes:
-    """Draw the errors of one regressor on one task as box plots.
-
-    Parameters
-    ----------
-    recording : Recording
-        Of the study.
-    task : str
-        One of its tasks.
-    regressor : str
-        A regressor, or "best".
-
-    Returns
-    -------
-    bytes
-        Of a PNG file.
-    """
+    """Draw the errors of one regressor (or "best") on one task as box plots, as a PNG file."""
     records = with_best(recording, task)
     own = records[(records["features"] == NO_FEATURES) | (records["regressor"] == regressor)]
     figure = new_figure(10.5, 4.4)
@@ -40,22 +25,7 @@ def box_picture(recording: Recording, task: str, regressor: str) -> bytes:
 
 
 def curve_picture(recording: Recording, task: str, regressors: Sequence[str]) -> bytes:
-    """Draw learning curves, a panel for each regressor.
-
-    Parameters
-    ----------
-    recording : Recording
-        Of the study.
-    task : str
-        One of its tasks.
-    regressors : sequence of str
-        Regressors that were measured on the task, "best" among them where it is wanted.
-
-    Returns
-    -------
-    bytes
-        Of a PNG file.
-    """
+    """Draw learning curves, a panel for each of the regressors that were measured on the task, as a PNG file."""
     figure = label_efficiency_figure(
         with_best(recording, task),
         regressors=regressors,
@@ -67,38 +37,13 @@ def curve_picture(recording: Recording, task: str, regressors: Sequence[str]) ->
 
 
 def curve_regressors(recording: Recording, task: str) -> list[str]:
-    """Name the regressors whose learning curves are shown: the best, ridge, and fine-tuning, which is not chosen from.
-
-    Parameters
-    ----------
-    recording : Recording
-        Of the study.
-    task : str
-        One of its tasks.
-
-    Returns
-    -------
-    list of str
-    """
+    """Name the regressors with learning curves: the best, ridge, and fine-tuning, which is not chosen from."""
     known = set(with_best(recording, task)["regressor"])
     return [name for name in (BEST, "ridge", "fine_tuned") if name in known]
 
 
 def map_pictures(recording: Recording, task: str | None = None) -> list[tuple[str, bytes]]:
-    """Draw where the crystals of the test folds are, coloured by target.
-
-    Parameters
-    ----------
-    recording : Recording
-        Of the study.
-    task : str, optional
-        One of its tasks; by default all.
-
-    Returns
-    -------
-    list of (str, bytes)
-        What each shows, and its PNG file; empty if the study has no maps.
-    """
+    """Draw where the test crystals of one task or of all are, coloured by target: what each shows, and its PNG file."""
     pictures: list[tuple[str, bytes]] = []
     if recording.maps is None:
         return pictures

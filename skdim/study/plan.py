@@ -79,18 +79,9 @@ class Plan:
     n_jobs: int | None
 
     def repeats(self, place: int, regressor: str) -> list[Repeat]:
-        """Draw the labels of one task for one regressor, large numbers first: they take longest.
+        """Draw the labels of a task for a regressor, large numbers first: they take longest.
 
-        Parameters
-        ----------
-        place : int
-            Of the task.
-        regressor : str
-            A regressor with fewer draws than another has the first of them.
-
-        Returns
-        -------
-        list of Repeat
+        A regressor with fewer draws than another has the first of them.
         """
         drawn = draw_repeats(self.targets[place].pool, self.labels[place], self.n_repeats[regressor], self.seed, CV)
         return sorted(drawn, key=lambda repeat: -repeat.labels)
@@ -99,19 +90,19 @@ class Plan:
 def make_plan(
     out: str | os.PathLike[str],
     *,
-    tasks: Sequence[str | StudyTask] = tuple(DATASETS),
-    label_counts: Sequence[int] | None = None,
-    features: Sequence[str] | Mapping[str, Any] | None = None,
-    regressors: Sequence[str] | Mapping[str, Any] = STUDY_REGRESSORS,
-    n_repeats: int = 20,
-    fine_tuning_repeats: int = 5,
-    fewer_repeats: Mapping[str, int] | None = None,
-    transductive: bool = False,
-    baseline: str | None = None,
-    crystals: int | None = None,
-    max_epochs: int | None = None,
-    random_state: int = 0,
-    n_jobs: int | None = None,
+    tasks: Sequence[str | StudyTask],
+    label_counts: Sequence[int] | None,
+    features: Sequence[str] | Mapping[str, Any] | None,
+    regressors: Sequence[str] | Mapping[str, Any],
+    n_repeats: int,
+    fine_tuning_repeats: int,
+    fewer_repeats: Mapping[str, int] | None,
+    transductive: bool,
+    baseline: str | None,
+    crystals: int | None,
+    max_epochs: int | None,
+    random_state: int,
+    n_jobs: int | None,
 ) -> Plan:
     """Check the parameters of `run_study`, which explains them.
 
@@ -158,27 +149,13 @@ def make_plan(
 
 
 def default_features() -> tuple[str, ...]:
-    """Name the bundled feature sets that can be computed here: all whose packages are installed.
-
-    Returns
-    -------
-    tuple of str
-    """
+    """Name the bundled feature sets that can be computed here: all whose packages are installed."""
     usable = [name for name, reference in REFERENCE_FEATURES.items() if reference.is_available]
     return (*(name for name, pretraining in PRETRAININGS.items() if not pretraining.transductive), *usable)
 
 
 def check_folder(out: str | os.PathLike[str]) -> Path:
     """Refuse a path where no folder can be; nothing is made.
-
-    Parameters
-    ----------
-    out : str or path
-        The folder.
-
-    Returns
-    -------
-    Path
 
     Raises
     ------

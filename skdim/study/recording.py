@@ -161,18 +161,7 @@ def _facts(path: Path) -> dict[str, Any]:
 
 
 def versions_of(*more: str) -> dict[str, str]:
-    """Return the versions of what decides the errors of a regressor.
-
-    Parameters
-    ----------
-    *more : str
-        Distributions beside numpy, scipy and scikit-learn.
-
-    Returns
-    -------
-    dict
-        With "skdim"; distributions that are not installed are left out.
-    """
+    """Return the versions of what decides the errors of a regressor, and of ``more`` that is installed."""
     found = {"skdim": skdim.__version__}
     for name in (*_OF_REGRESSORS, *more):
         try:
@@ -183,17 +172,7 @@ def versions_of(*more: str) -> dict[str, str]:
 
 
 def write_facts(plan: Plan, found: dict[str, Any], finished: bool) -> None:
-    """Write ``study.json``: what is needed to repeat a study.
-
-    Parameters
-    ----------
-    plan : Plan
-        What is done.
-    found : dict
-        What only the running shows, by name.
-    finished : bool
-        Whether everything that was asked for is in the records.
-    """
+    """Write ``study.json``: the plan, what only the running shows, and whether the records are complete."""
     facts: dict[str, Any] = {
         "command": None,
         "quick": False,

@@ -84,19 +84,7 @@ def write_report(folder: str | os.PathLike[str], *, baseline: str = "magpie") ->
 
 
 def short_report(recording: Recording, baseline: str) -> str:
-    """Write the ratios and the errors as Markdown.
-
-    Parameters
-    ----------
-    recording : Recording
-        Of the study.
-    baseline : str
-        Feature set to compare with.
-
-    Returns
-    -------
-    str
-    """
+    """Write the ratios and the errors as Markdown."""
 
     def blocks() -> Iterator[Block]:
         yield Heading(_TITLE, 2)
@@ -116,21 +104,7 @@ def short_report(recording: Recording, baseline: str) -> str:
 
 
 def task_errors(recording: Recording, task: str, regressors: list[str]) -> Iterator[Block]:
-    """Yield the errors of some regressors on one task, with their caption.
-
-    Parameters
-    ----------
-    recording : Recording
-        Of the study.
-    task : str
-        One of its tasks.
-    regressors : list of str
-        "best" among them where it is wanted.
-
-    Yields
-    ------
-    Heading, Table and Text
-    """
+    """Yield the errors of some regressors (or "best") on one task, with their caption."""
     if regressors:
         yield Heading(task)
         yield error_table(recording, task, regressors)
@@ -138,20 +112,7 @@ def task_errors(recording: Recording, task: str, regressors: list[str]) -> Itera
 
 
 def web_page(recording: Recording, baseline: str) -> str:
-    """Write the whole report.
-
-    Parameters
-    ----------
-    recording : Recording
-        Of the study.
-    baseline : str
-        Feature set to compare with.
-
-    Returns
-    -------
-    str
-        HTML; pictures are part of it.
-    """
+    """Write the whole report as one page of HTML; pictures are part of it."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     sections = {
@@ -174,18 +135,7 @@ def web_page(recording: Recording, baseline: str) -> str:
 
 
 def notes(recording: Recording) -> list[str]:
-    """Say what a reader must know before any number.
-
-    Parameters
-    ----------
-    recording : Recording
-        Of the study.
-
-    Returns
-    -------
-    list of str
-        Empty for a whole run.
-    """
+    """Say what a reader must know before any number; nothing for a whole run."""
     found = []
     if recording.study.get("quick"):
         found.append("This was a quick trial: it shows that everything works, and its numbers mean nothing.")
@@ -195,19 +145,7 @@ def notes(recording: Recording) -> list[str]:
 
 
 def paired_regressors(recording: Recording, baseline: str) -> list[str]:
-    """Name those of the best regressor and ridge with which something can be compared with the baseline.
-
-    Parameters
-    ----------
-    recording : Recording
-        Of the study.
-    baseline : str
-        Feature set to compare with.
-
-    Returns
-    -------
-    list of str
-    """
+    """Name those of the best regressor and ridge with which something can be compared with the baseline."""
     return [name for name in (BEST, "ridge") if comparable_features(recording, baseline, name)]
 
 

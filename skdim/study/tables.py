@@ -19,19 +19,7 @@ if TYPE_CHECKING:
 
 
 def with_best(recording: Recording, task: str) -> pd.DataFrame:
-    """Return the records of a task, followed by those of the best regressor.
-
-    Parameters
-    ----------
-    recording : Recording
-        Of the study.
-    task : str
-        One of its tasks.
-
-    Returns
-    -------
-    DataFrame
-    """
+    """Return the records of a task, followed by those of the best regressor."""
     import pandas as pd
 
     own = recording.records[recording.records["task"] == task]
@@ -43,8 +31,6 @@ def error_table(
     recording: Recording,
     task: str,
     regressors: Sequence[str] | None = None,
-    *,
-    features: Sequence[str] | None = None,
     digits: int = 3,
 ) -> Table:
     """Put means and standard errors side by side, a column for each number of labels; the lowest of each is bold.
@@ -56,9 +42,7 @@ def error_table(
     task : str
         One of its tasks.
     regressors : sequence of str, optional
-        Regressors to show, "best" among them where it is wanted; by default all.
-    features : sequence of str, optional
-        Feature sets to show; by default all.
+        What to show, "best" where it is wanted; by default all.
     digits : int, default=3
         After the decimal point.
 
@@ -69,8 +53,7 @@ def error_table(
     """
     summary = summarise(with_best(recording, task))
     shown = list(dict.fromkeys([BEST, *summary["regressor"]])) if regressors is None else list(regressors)
-    wanted = [*recording.features, NO_FEATURES] if features is None else list(features)
-    summary = summary[summary["regressor"].isin(shown) & summary["features"].isin(wanted)]
+    summary = summary[summary["regressor"].isin(shown)]
     order = {name: k for k, name in enumerate([*recording.features, NO_FEATURES])}
     pairs = sorted(
         set(zip(summary["regressor"], summary["features"], strict=True)), key=lambda p: (shown.index(p[0]), order[p[1]])
@@ -89,22 +72,7 @@ def error_table(
 
 
 def comparable_features(recording: Recording, baseline: str, regressor: str) -> list[str]:
-    """Name the feature sets that were measured with a regressor on the same draws as the baseline.
-
-    Parameters
-    ----------
-    recording : Recording
-        Of the study.
-    baseline : str
-        A feature set.
-    regressor : str
-        A regressor, or "best".
-
-    Returns
-    -------
-    list of str
-        Without the baseline; empty if it was not measured with the regressor.
-    """
+    """Name the other feature sets that were measured with a regressor (or "best") on the same draws as the baseline."""
     own = recording.records
     own = own[own["regressor"].isin(recording.regressors if regressor == BEST else [regressor])]
     repeats = {
@@ -117,22 +85,8 @@ def comparable_features(recording: Recording, baseline: str, regressor: str) -> 
 def paired_table(recording: Recording, task: str, baseline: str, regressor: str) -> Table:
     """Compare each feature set with the baseline, number of labels by number of labels.
 
-    Parameters
-    ----------
-    recording : Recording
-        Of the study.
-    task : str
-        One of its tasks.
-    baseline : str
-        Feature set to compare with.
-    regressor : str
-        A regressor, or "best".
-
-    Returns
-    -------
-    Table
-        In a cell the ratio of errors with its 95% interval, the mean difference, and the p-value of `paired_tests`,
-        adjusted for the cells of all tasks; bold where it is below 0.05.
+    A cell holds the ratio of errors with its 95% interval, the mean difference, and the p-value of `paired_tests`,
+    adjusted for the cells of all tasks; it is bold where that is below 0.05.
     """
     counts, bold = recording.label_counts(task), set()
     rows: list[tuple[str, ...]] = []
@@ -160,22 +114,7 @@ def _paired_cell(row: pd.Series[float]) -> str:
 
 
 def ratio_table(recording: Recording, baseline: str, regressors: Sequence[str]) -> Table:
-    """Compare each feature set with the baseline over all cells.
-
-    Parameters
-    ----------
-    recording : Recording
-        Of the study.
-    baseline : str
-        Feature set to compare with.
-    regressors : sequence of str
-        Regressors, "best" among them where it is wanted.
-
-    Returns
-    -------
-    Table
-        Geometric means with 95% intervals of `compare`, and the highest cell.
-    """
+    """Compare each feature set with the baseline over all cells: the ratios of `compare`, and the highest cell."""
     found: dict[str, dict[str, ErrorRatio]] = {}
     for one in regressors:
         for name in comparable_features(recording, baseline, one):
@@ -200,16 +139,6 @@ def _ratio_cells(ratio: ErrorRatio | None) -> tuple[str, str]:
 
 
 def highest_cell(ratio: ErrorRatio) -> str:
-    """Write the highest ratio of all cells, and which it is.
-
-    Parameters
-    ----------
-    ratio : ErrorRatio
-        Of `compare`.
-
-    Returns
-    -------
-    str
-    """
+    """Write the highest ratio of all cells, and which it is."""
     (task, labels), value = max(ratio.cells.items(), key=lambda cell: cell[1])
     return f"{value:.3f} ({task}, {labels})"

@@ -21,7 +21,7 @@ def folder(tmp_path):
     return sorted(tmp_path.glob("*.cif"))
 
 
-@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("n_jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_one_warning_for_all_rows_of_a_call(folder, n_jobs, capfd):
     with pytest.warns(UserWarning, match=r"(?s)40 structures were read with notes:.*hydrogen.*00\.cif") as told:
         CrystalPointSetTransformer(n_jobs=n_jobs).fit_transform(folder)
@@ -30,6 +30,7 @@ def test_one_warning_for_all_rows_of_a_call(folder, n_jobs, capfd):
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.slow
 def test_filters_of_the_caller_count(folder):
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -265,6 +265,7 @@ JUNK = st.one_of(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(st.sampled_from(sorted(ORDERED | WRAPPED)), st.data())
 def test_damaged_records_give_a_crystal_or_a_reason(dialect, data):

@@ -40,8 +40,11 @@ def check(setting, seed):
     return read
 
 
+BIG = [pytest.param(number, marks=pytest.mark.slow) for number in (525, 526)]  # 192 operations
+
+
 # The monoclinic choices of axes, orthorhombic ones of origin, rhombohedral axes and cubic groups are among them.
-@pytest.mark.parametrize("setting", [*range(1, 531, 23), 82, 228, 229, 433, 434, 525, 526])
+@pytest.mark.parametrize("setting", [*range(1, 531, 23), 82, 228, 229, 433, 434, *BIG])
 def test_a_crystal_in_a_setting_is_that_crystal_or_refused(setting):
     assert check(setting, seed=0) >= 3
 

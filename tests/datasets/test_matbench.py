@@ -1,6 +1,5 @@
 import hashlib
 import threading
-import time
 from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -103,10 +102,8 @@ def test_an_unknown_task_is_refused():
 
 def test_offline_the_error_says_what_is_missing_where_and_what_to_do(offline, tmp_path):
     home = tmp_path / "not_yet"
-    start = time.monotonic()
     with pytest.raises(ConnectionError) as caught:
         fetch_matbench("jdft2d", data_home=home)
-    assert time.monotonic() - start < 10
     message = str(caught.value)
     for part in (f"{home / FILE}", "https://", "could not be downloaded", "data_home", "sha256"):
         assert part in message

@@ -10,7 +10,7 @@ import pytest
 from tests.evaluation.toy import toy
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def energies():
     from skdim.datasets import load_formation_energy
 
@@ -20,20 +20,21 @@ def energies():
     return bunch
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def magpie(energies):
     from skdim.evaluation import magpie_statistics
 
     return magpie_statistics(energies.data)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def records(energies, magpie):
     from skdim.evaluation import label_efficiency
 
-    sets = {"Magpie": magpie, "few columns": magpie.iloc[:, ::12]}
+    sets, data = {"Magpie": magpie, "few columns": magpie.iloc[:, ::12]}, (energies.target, energies.test_mask)
+    regressors = ["median", "ridge", "kernel_ridge", "extra_trees"]
     return label_efficiency(
-        sets, energies.target, energies.test_mask, label_counts=(30, 100), n_repeats=2, task="energy", random_state=7
+        sets, *data, label_counts=(30, 100), regressors=regressors, n_repeats=2, task="energy", random_state=7
     )
 
 

@@ -31,6 +31,7 @@ def mae(a, b):
     return float(np.abs(a - b).mean())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["linear", "mlp", "random_forest_cv", "extra_trees_cv"])
 def test_they_learn_repeatably_and_without_warnings(name):
     X, y = toy()
@@ -65,6 +66,7 @@ def test_error_of_least_squares_on_the_labels_is_that_of_refits():
 # Forests
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("forest", [RandomForestRegressor, ExtraTreesRegressor])
 def test_few_trees_tell_the_error_of_many(forest):
     X, y = toy(60, 5)
@@ -119,6 +121,7 @@ def test_a_forest_of_constant_targets_has_no_error():
     assert ForestCV(ExtraTreesRegressor(5)).fit(X, np.full(20, 2.5)).cv_error_ == pytest.approx(0)
 
 
+@pytest.mark.slow
 def test_the_random_state_of_the_protocol_reaches_the_forest_and_the_network():
     X, y = toy(40, 8)
     for name in ("extra_trees_cv", "mlp"):

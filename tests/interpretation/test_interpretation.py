@@ -128,6 +128,7 @@ def test_surprise_names_place_and_expectation() -> None:
     assert (rest["surprise"] > -np.log(rest["probability"])).all()
 
 
+@pytest.mark.slow
 def test_swapped_sites_are_the_most_surprising_ones() -> None:
     swapped = perovskite() * (2, 2, 2)
     assert (swapped[0].species_string, swapped[16].species_string) == ("Sr", "O")

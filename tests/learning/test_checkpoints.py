@@ -11,7 +11,7 @@ import torch
 
 from skdim import PointSets
 from skdim.learning.checkpoints import Checkpoint
-from skdim.learning.config import Run
+from skdim.learning.presets import Run
 from skdim.learning.training import train
 from tests.learning.test_training import PUBLISHED, Stopped, config, fit, fresh, losses, same_weights, stop
 from tests.small import bundled_points

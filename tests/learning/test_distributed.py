@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from skdim import DeepInfoMaxEmbedder
 from skdim.learning.callbacks import ShowProgress
-from skdim.learning.config import Run, TrainingConfig
-from skdim.learning.distributed import place_among_processes
 from skdim.learning.loader import CrystalDataset, crystal_loader, share_of
+from skdim.learning.presets import Run, TrainingConfig
+from skdim.learning.training import place_among_processes
 from tests.small import bundled_points
 
 ROOT = Path(__file__).parents[2]

@@ -15,9 +15,8 @@ from pymatgen.core import Lattice, Structure
 
 from skdim import CrystalPointSetTransformer, DeepInfoMaxEmbedder, PointSets
 from skdim.learning.callbacks import ShowProgress, one_cycle
-from skdim.learning.config import Run, TrainingConfig
 from skdim.learning.loader import PairBudgetSampler
-from skdim.learning.presets import model_config, resolve_preset
+from skdim.learning.presets import Run, TrainingConfig, model_config, resolve_preset
 from skdim.learning.pretraining import site_statistics
 from skdim.learning.training import train
 from skdim.network.model import CrystalModel
@@ -83,6 +82,7 @@ def test_global_generators_are_neither_used_nor_touched(random_state: int | None
     assert random.getstate() == before[2]
 
 
+@pytest.mark.slow
 def test_training_learns_what_it_is_asked_to() -> None:
     """In rock salts of sixteen alkali halides: who sees a halogen is one of four metals, and the distance says more."""
     points = CrystalPointSetTransformer().fit_transform([halide(*h) for h in HALIDES])

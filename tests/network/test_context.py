@@ -9,8 +9,8 @@ import torch
 from pymatgen.core import Lattice, Structure
 
 from skdim import CrystalPointSetTransformer
-from skdim.network.architecture import EncoderConfig
 from skdim.network.batches import Batch
+from skdim.network.config import EncoderConfig
 from skdim.network.encoder import SiteNetEncoder
 from skdim.network.model import ContextTower
 from skdim.points.sitetypes import N_ATOMIC_NUMBERS

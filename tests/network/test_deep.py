@@ -11,9 +11,8 @@ import torch
 
 from skdim import CrystalPointSetTransformer
 from skdim.crystals.crystal import crystal_of
-from skdim.network.architecture import EncoderConfig
 from skdim.network.batches import Batch, collate
-from skdim.network.config import ModelConfig, ObjectiveConfig
+from skdim.network.config import EncoderConfig, ModelConfig, ObjectiveConfig
 from skdim.network.deep import DeepEncoder, NearPairs, radial_functions, sum_by_slice
 from skdim.network.restoration import DeepTower, choose_sites, masked_elements, told_noise
 from skdim.network.segments import segment_sum

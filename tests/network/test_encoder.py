@@ -14,8 +14,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from skdim.crystals.crystal import crystal_of
 from skdim.network import encoder as encoders
 from skdim.network import segments
-from skdim.network.architecture import EncoderConfig
 from skdim.network.batches import Batch, row_ranges
+from skdim.network.config import EncoderConfig
 from skdim.network.encoder import SiteNetEncoder
 from skdim.points.assembly import assemble
 from skdim.points.chunks import cells_and_site_types

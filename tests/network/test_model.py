@@ -12,9 +12,8 @@ import pytest
 import torch
 
 from skdim.learning.pretraining import site_statistics
-from skdim.network.architecture import EncoderConfig
 from skdim.network.batches import Batch
-from skdim.network.config import NEGATIVES, READOUTS, ModelConfig, ObjectiveConfig
+from skdim.network.config import NEGATIVES, READOUTS, EncoderConfig, ModelConfig, ObjectiveConfig
 from skdim.network.model import CrystalModel, disturbed
 from skdim.network.negatives import (
     draw_rows,

@@ -10,9 +10,8 @@ import torch
 
 from skdim import DeepInfoMaxEmbedder
 from skdim.learning.pretraining import site_statistics
-from skdim.network.architecture import EncoderConfig
 from skdim.network.batches import collate
-from skdim.network.config import ModelConfig
+from skdim.network.config import EncoderConfig, ModelConfig
 from skdim.network.model import CrystalModel
 from skdim.network.readout import column_names, part_columns
 from tests.small import as_double, batch_of, bundled, handful_points

@@ -74,6 +74,7 @@ def test_a_process_that_was_not_forked_keeps_its_threads() -> None:
     assert torch.get_num_threads() == 2
 
 
+@pytest.mark.slow
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="the hang is one of forked processes")
 def test_a_forked_process_works_though_it_lacks_the_threads_of_torch() -> None:
     done = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, timeout=120)

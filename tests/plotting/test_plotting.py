@@ -39,6 +39,7 @@ def names_beside(ax):
     return [text for text in ax.texts if text.get_text()]
 
 
+@pytest.mark.slow
 def test_importing_the_module_does_not_import_matplotlib():
     code = "import sys, skdim.plotting; print('matplotlib' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)

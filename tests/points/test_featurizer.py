@@ -174,6 +174,7 @@ def test_large_crystals_are_worked_on_one_by_one(neighborhood: str, monkeypatch:
     assert featurized(crystals, neighborhood=neighborhood).equals(points)
 
 
+@pytest.mark.slow
 def test_processes_change_nothing_whether_new_or_used_again() -> None:
     crystals = [*sample(140), None]
     with pytest.warns(UserWarning, match="row 140"):

@@ -211,7 +211,7 @@ def test_processes_and_threads_that_write_at_once_lose_nothing(tmp_path: Path) -
 
 
 def test_a_warm_cache_is_faster_than_none(tmp_path: Path) -> None:
-    crystals = formation_energy()[0][:1000]
+    crystals = formation_energy()[0][:300]
     plain, cached = CrystalPointSetTransformer(), CrystalPointSetTransformer(cache_dir=tmp_path)
     cached.fit_transform(crystals)
 

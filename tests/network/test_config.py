@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from skdim import DeepInfoMaxEmbedder
-from skdim.network.architecture import EncoderConfig, encoder_config
-from skdim.network.config import ModelConfig
+from skdim.network.config import EncoderConfig, ModelConfig, encoder_config
 
 FLAT = {"decay": None, "difference": False}
 
