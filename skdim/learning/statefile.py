@@ -42,6 +42,7 @@ from skdim.learning.tensorfile import Arrays, Facts, digest_of, read_tensors, un
 from skdim.network.config import ModelConfig
 
 FORMAT = 5
+_FIRST_WITH_DIGEST = 4
 
 
 def write_state(path: str | os.PathLike[str], state: EmbedderState | RegressorState) -> None:
@@ -232,7 +233,7 @@ def _current(header: Facts, arrays: Arrays) -> tuple[Facts, Arrays]:
             f"format must be {choice(*_UPGRADES, FORMAT).words}, got {version!r} (skdim {writer}). This is "
             f"skdim {skdim.__version__}: a later one may read it; a model of an earlier format has to be trained again."
         )
-    if version == FORMAT and header["sha256"] != digest_of(header, arrays):
+    if version >= _FIRST_WITH_DIGEST and header["sha256"] != digest_of(header, arrays):
         raise ModelFileError("sha256 does not fit the content: the file is damaged or was changed.")
     while header["format"] != FORMAT:
         header, arrays = _UPGRADES[header["format"]](header, arrays)
