@@ -7,14 +7,21 @@ from functools import cache
 import numpy as np
 from pymatgen.core import Structure
 from scipy.spatial.transform import Rotation
+from sklearn.utils import Bunch
 
 from skdim.datasets import load_formation_energy
 
 
 @cache
+def formation_energy_set() -> Bunch:
+    """Return the whole set; only for tests that change nothing."""
+    return load_formation_energy()
+
+
+@cache
 def formation_energy() -> tuple[list[Structure], np.ndarray]:
     """Return the crystals of the formation-energy set, and which of them are in the test fold."""
-    bunch = load_formation_energy()
+    bunch = formation_energy_set()
     return list(bunch.data), bunch.test_mask
 
 

@@ -313,7 +313,9 @@ def _net(
 ) -> InfoMaxNet:
     """The net of one training."""
     place = {f"iterator_{part}__{name}": getattr(run, name) for part in _LOADERS for name in ("rank", "processes")}
-    place["iterator_train__workers"] = _workers(run.device)
+    if run.device.startswith("cuda"):
+        # They gather batches while the GPU works on the last ones; the processor would have nothing else to do itself.
+        place["iterator_train__workers"] = min(_MOST_WORKERS, (os.cpu_count() or 1) - 1)
     # The first one hears of every epoch: those behind KeepBest do not hear of the end of the last.
     kinds = {"tasks": TellTasks, "rate": LearningRate, "keep_best": KeepBest, "progress": ShowProgress}
     watching: list[tuple[str, Any]] = [(name, watch(config, run)) for name, watch in kinds.items()]
@@ -343,10 +345,3 @@ def _net(
         **more,
     )
     return net
-
-
-def _workers(device: str) -> int:
-    """Processes that gather batches while a GPU works on the last ones; the processor has nothing else to do itself."""
-    if not device.startswith("cuda"):
-        return 0
-    return max(0, min(_MOST_WORKERS, (os.cpu_count() or 1) - 1))

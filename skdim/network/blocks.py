@@ -44,11 +44,6 @@ def first_pairs(batch: Batch, features: torch.Tensor, hide_centre: bool) -> Pair
     return PairInputs(batch, left, right, True, None, alike)
 
 
-def later_pairs(batch: Batch) -> PairInputs:
-    """In later blocks every row has a state of its own."""
-    return PairInputs(batch, batch.row, batch.neighbor, False, None, None)
-
-
 def part_of(pairs: PairInputs, rows: slice, cut: slice) -> PairInputs:
     """The pairs of consecutive rows, whose pairs lie at ``cut``; their batch counts its rows from the first of them."""
     batch = pairs.batch

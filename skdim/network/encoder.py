@@ -23,7 +23,7 @@ import torch
 from torch import nn
 
 from skdim.network.batches import row_ranges
-from skdim.network.blocks import Outputs, PairInputs, SeparableBlock, SiteNetBlock, first_pairs, later_pairs, part_of
+from skdim.network.blocks import Outputs, PairInputs, SeparableBlock, SiteNetBlock, first_pairs, part_of
 from skdim.network.layers import Perceptron
 from skdim.network.segments import segment_softmax
 
@@ -134,7 +134,8 @@ class SiteNetEncoder(nn.Module):
         for number in range(len(self.blocks)):
             run = self._in_parts if self._is_large(number, batch) else self._whole
             state, edge, partition, scores = run(number, pairs, state, edge, prior)
-            pairs = later_pairs(batch)
+            # From here on every row has a state of its own.
+            pairs = PairInputs(batch, batch.row, batch.neighbor, False, None, None)
             outputs.append(state)
             partitions.append(partition)
         vector = outputs[0] if len(outputs) == 1 else torch.cat(outputs, 1)

@@ -6,18 +6,17 @@ has to happen where a test file is collected.
 
 import numpy as np
 import pytest
+from sklearn.utils import Bunch
 
 from tests.evaluation.toy import toy
 
 
 @pytest.fixture(scope="session")
 def energies():
-    from skdim.datasets import load_formation_energy
+    from tests.bundled import formation_energy_set
 
-    bunch = load_formation_energy()
-    for name in ("data", "target", "test_mask", "material_id"):
-        bunch[name] = bunch[name][:400]
-    return bunch
+    whole = formation_energy_set()
+    return Bunch(**{name: whole[name][:400] for name in ("data", "target", "test_mask", "material_id")})
 
 
 @pytest.fixture(scope="session")
