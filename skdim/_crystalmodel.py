@@ -9,10 +9,11 @@ import platform
 import tempfile
 import warnings
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import wraps
 from numbers import Integral
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
@@ -40,6 +41,22 @@ LEAST = 10
 FORMAT = 1
 _KEY = "skdim.model"
 _RUN_TIME = ("device", "n_jobs", "on_error", "verbose")
+
+
+_Fit = TypeVar("_Fit", bound=Callable[..., Any])
+
+
+def whole_or_not_at_all(fit: _Fit) -> _Fit:
+    """Decorate ``fit``: one that fails or is interrupted leaves an earlier one as it was."""
+
+    @wraps(fit)
+    def fitted(self: Any, *args: Any, **kwargs: Any) -> Any:
+        trial = copy.copy(self)
+        fit(trial, *args, **kwargs)
+        vars(self).update(vars(trial))
+        return self
+
+    return cast(_Fit, fitted)
 
 
 class CrystalModel(DocumentationLink, BaseEstimator):
@@ -120,6 +137,8 @@ class CrystalModel(DocumentationLink, BaseEstimator):
     def _of_state(cls, header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
         """Build the fitted estimator that a file describes."""
         given = {name: tuple(v) if isinstance(v, list) else v for name, v in header["parameters"].items()}
+        if foreign := sorted({"embedder", *_RUN_TIME} & set(given)):  # how and from where to run is not a file's to say
+            raise KeyError(f"parameters that no file keeps: {', '.join(foreign)}")
         if "transform" in given:  # as the parameter was called first: scikit-learn took it for a method
             given["scale"] = given.pop("transform")
         model = cls(**given)
@@ -179,17 +198,17 @@ class CrystalModel(DocumentationLink, BaseEstimator):
         if hasattr(given, "state_"):
             self.embedder_ = copy.copy(given)
             self.embedder_.set_params(device=self.device)
-            points = self._featurize(X)
+            points = self._featurize(X, 5)  # past the decorator of fit
         else:
             self.embedder_ = clone(given).set_params(device=self.device, verbose=self.verbose)
             if given.random_state is None:
                 self.embedder_.set_params(random_state=seed_of(self.random_state))
             self.embedder_.featurizer_ = self.embedder_.make_featurizer()
-            points = self._featurize(X)
+            points = self._featurize(X, 5)  # past the decorator of fit
             self.embedder_.fit(points[points.valid])
         return points, np.asarray(points.valid)
 
-    def _featurize(self, X: Any) -> PointSets:
+    def _featurize(self, X: Any, stacklevel: int = 4) -> PointSets:
         """Make point sets; rows that fail are an error or, with on_error="nan", a warning."""
         if isinstance(X, PointSets):
             return X
@@ -202,7 +221,7 @@ class CrystalModel(DocumentationLink, BaseEstimator):
             if self.on_error == "raise":
                 raise StructureError(failures, labels)
             said = f"{describe_failures(failures, labels)}\nThey are left out of fit, and predicted NaN."
-            warnings.warn(said, UserWarning, stacklevel=4)
+            warnings.warn(said, UserWarning, stacklevel=stacklevel)
         return points
 
     def _embed(self, X: Any) -> tuple[NDArray[np.float32], PointSets, NDArray[np.bool_]]:

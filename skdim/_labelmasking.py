@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator
 from numbers import Integral
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
+from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples, check_is_fitted, has_fit_parameter
@@ -125,10 +127,14 @@ class LabelMasking(BaseEstimator):
         # The first so many of one order of all rows: the draws are nested.
         drawn = np.random.default_rng(seed).permutation(np.flatnonzero(known))[: self.n_labels]
         labelled = np.sort(drawn)
+        interrupted = False
         if isinstance(embedder, FrozenEstimator):
             check_is_fitted(embedder)
         else:
-            embedder = fit_once(embedder, rows, self.memory)
+            try:
+                embedder = fit_once(embedder, rows, self.memory)
+            except KeyboardInterrupt:
+                interrupted = _keeps_something(embedder)
         # Frozen, so that it also survives the cloning of a search within the part.
         part.set_params(**dict.fromkeys(_slots(part), FrozenEstimator(thawed(embedder))))
         given = {} if weights is None else {"sample_weight": weights[labelled]}
@@ -137,10 +143,20 @@ class LabelMasking(BaseEstimator):
         except ValueError as error:
             mine = f"{self._part}={getattr(self, self._part)!r}"
             error.add_note(f"Raised by {mine}, given the {len(labelled)} labelled rows to use.")
+            self._explain(error, targets[labelled])
             raise
+        except KeyboardInterrupt:
+            interrupted = _keeps_something(part)
         # Only now, so that a fit that fails leaves an earlier one whole.
         self._take(embedder, part, labelled)
         self._target_shape = targets.shape[1:]
+        if interrupted:
+            said = "fit was interrupted: the model has what its parts had learned by then, and can predict."
+            warnings.warn(said, UserWarning, stacklevel=3)
+            raise KeyboardInterrupt
+
+    def _explain(self, error: ValueError, targets: NDArray[Any]) -> None:
+        """Add to an error of the part what it cannot know."""
 
     def _check_targets(self, targets: NDArray[Any]) -> None:
         """Refuse known targets from which nothing can be learned."""
@@ -189,6 +205,15 @@ def _clone(name: str, part: Any, method: str) -> Any:
     if isinstance(part, type) or not (hasattr(part, "fit") and hasattr(part, method)):
         raise InputError(f"{name} must be an estimator with fit and {method}, got {part!r}.")
     return clone(part)
+
+
+def _keeps_something(part: Any) -> bool:
+    """Pass an interrupt on, unless the part that it hit is fitted with what it had learned by then."""
+    try:
+        check_is_fitted(part)
+    except NotFittedError:
+        raise KeyboardInterrupt from None
+    return True
 
 
 def _slots(part: Any) -> list[str]:

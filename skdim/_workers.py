@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import tempfile
 import threading
 import time
@@ -21,6 +22,12 @@ from joblib.parallel import get_active_backend
 from skdim.exceptions import WorkerError
 
 _SECONDS = 0.5  # between two looks for the parent
+# As dask and Ray say it; each tries some times on other workers first.
+_DEATHS = (
+    ("distributed.scheduler", "KilledWorker"),
+    ("ray.exceptions", "RayActorError"),
+    ("ray.exceptions", "WorkerCrashedError"),
+)
 _KEPT = 31 * 2**20  # bytes; below the 32 MiB above which glibc never changes its mind
 
 
@@ -71,10 +78,16 @@ def run_jobs(jobs: Iterable[Job], n_jobs: int | None, **options: Any) -> list[An
         calls = (delayed(_work)(job.function, job.arguments, _note(job.rows), folder) for job in jobs)
         try:
             return list(Parallel(n_jobs=n_jobs, **options, **_keeper())(calls))
-        except BrokenProcessPool as error:
+        except _deaths() as error:
             rows = sorted((_rows(note.name) for note in Path(folder).iterdir()), key=lambda rows: rows.start)
             signals = re.search(r"\{.*\}", str(error))
-            raise WorkerError(rows, signals.group().strip("{}") if signals else "") from error
+            raise WorkerError(rows, signals.group().strip("{}") if signals else type(error).__name__) from error
+
+
+def _deaths() -> tuple[type[BaseException], ...]:
+    """The errors by which joblib's backends say that a worker died; a backend that is not in use raises none."""
+    modules = ((sys.modules.get(module), name) for module, name in _DEATHS)
+    return (BrokenProcessPool, *(getattr(module, name) for module, name in modules if hasattr(module, name)))
 
 
 def _work(function: Callable[..., Any], arguments: tuple[Any, ...], note: str, folder: str) -> Any:

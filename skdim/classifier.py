@@ -12,7 +12,7 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.utils.validation import check_is_fitted
 
 from skdim._classes import calibrator, indicators, read_classes, softmax, softmax_form
-from skdim._crystalmodel import LEAST, CrystalModel, n_rows, names_of, spread_out
+from skdim._crystalmodel import LEAST, CrystalModel, n_rows, names_of, spread_out, whole_or_not_at_all
 from skdim._parameters import check, choice, integer, seed_of
 from skdim.evaluation._applicability import Domain, Makeup
 from skdim.evaluation._readouts import READOUTS
@@ -101,6 +101,7 @@ class CrystalClassifier(ClassifierMixin, CrystalModel):
         self.random_state = random_state
         self.verbose = verbose
 
+    @whole_or_not_at_all
     def fit(self, X: Any, y: Any, groups: Any = None) -> CrystalClassifier:
         """Choose a regressor and train it on the labelled crystals.
 

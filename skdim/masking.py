@@ -66,6 +66,9 @@ class LabelMaskingRegressor(DocumentationLink, RegressorMixin, LabelMasking):
     ValueError
         If a parameter is not accepted, if y is infinite somewhere, the same in all labelled rows or known in none, if
         lengths differ, or if fewer rows are labelled than ``n_labels``.
+    KeyboardInterrupt
+        If the user interrupts ``fit``. Once the embedder has completed an epoch, the regressor is fitted on what it has
+        learned (a second interrupt stops that too), and a warning says so.
 
     References
     ----------
@@ -181,6 +184,11 @@ class LabelMaskingRegressor(DocumentationLink, RegressorMixin, LabelMasking):
         if hasattr(self.regressor, "__sklearn_tags__") and not isinstance(self.regressor, type):
             tags.target_tags.multi_output = get_tags(self.regressor).target_tags.multi_output
         return tags
+
+    def _explain(self, error: ValueError, targets: NDArray[Any]) -> None:
+        """Name labels that overflow in single precision."""
+        if (largest := np.abs(targets).max()) > np.finfo(np.float32).max:
+            error.add_note(f"y has values of up to {largest:g}: give it in a larger unit.")
 
     def _check_targets(self, targets: NDArray[Any]) -> None:
         """Refuse labels that are all the same."""

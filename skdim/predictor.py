@@ -11,7 +11,7 @@ from sklearn.base import RegressorMixin, clone
 from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted
 
-from skdim._crystalmodel import LEAST, CrystalModel, n_rows, names_of, spread_out
+from skdim._crystalmodel import LEAST, CrystalModel, n_rows, names_of, spread_out, whole_or_not_at_all
 from skdim._labels import read_targets, read_weights
 from skdim._parameters import check, choice, seed_of
 from skdim._targetmodel import TRANSFORMS, TargetModel, choose
@@ -114,6 +114,7 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         self.random_state = random_state
         self.verbose = verbose
 
+    @whole_or_not_at_all
     def fit(
         self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None, censored: Any = None
     ) -> CrystalRegressor:

@@ -106,6 +106,11 @@ def test_a_file_whose_parts_do_not_fit_together_is_refused_though_its_digest_is_
         save_file(broken, path, {_KEY: text, "sha256": _digest(text, broken)})
         with pytest.raises(ValueError, match=r"do(es)? not fit"):
             CrystalRegressor.load(path)
+    for name in ("n_jobs", "device", "embedder"):  # how to run is not for a file to say
+        text = json.dumps({**header, "parameters": {**header["parameters"], name: 64}})
+        save_file(arrays, path, {_KEY: text, "sha256": _digest(text, arrays)})
+        with pytest.raises(ValueError, match=f"does not fit together: .*{name}"):
+            CrystalRegressor.load(path)
 
 
 def test_clones_searches_and_cross_validation_take_it_as_any_other(embedder, points) -> None:
@@ -188,6 +193,19 @@ def test_a_bound_that_says_nothing_new_is_harmless_and_one_that_misleads_is_over
     assert errors[1] < 2 * errors[0]
     assert errors[2] > 5 * errors[1]
     assert len(bounded.targets_[0].conformal.scores_) == 90
+
+
+@pytest.mark.parametrize("scale", ["none", "log10", "yeo-johnson"])
+@pytest.mark.parametrize("unit", [2.0**990, 2.0**-990])
+def test_labels_of_any_size_have_predictions_and_intervals_of_that_size(embedder, points, scale, unit) -> None:
+    given = points[:60], MODULI[:60] / MODULI[:60].max()
+    usual = quick(embedder, scale=scale).fit(*given)
+    other = quick(embedder, scale=scale).fit(given[0], unit * given[1])
+    close = {"rtol": 0.05 if scale == "yeo-johnson" else 1e-6}  # which is another curve in other units
+    np.testing.assert_allclose(other.predict(points[60:90]) / unit, usual.predict(points[60:90]), **close)
+    ends = other.predict_interval(points[60:90], 0.5) / unit
+    np.testing.assert_allclose(ends, usual.predict_interval(points[60:90], 0.5), **close)
+    assert np.isfinite(ends).all()
 
 
 def test_rows_that_are_no_crystals_are_an_error_or_left_out(embedder) -> None:

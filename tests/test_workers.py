@@ -6,7 +6,9 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
+import joblib
 import pytest
 
 from skdim._workers import Job, run_jobs
@@ -35,6 +37,24 @@ def test_a_dead_worker_is_reported_with_its_rows():
         run_jobs((Job(die_at_three, (k,), range(10 * k, 10 * k + 10)) for k in range(8)), 2, batch_size=1)
     assert range(30, 40) in caught.value.rows
     assert run_jobs([Job(square, (k,), range(k, k + 1)) for k in range(4)], 2) == [0, 1, 4, 9]  # the next call works
+
+
+def end_with(error):
+    raise error
+
+
+@pytest.mark.parametrize("module", ["distributed.scheduler", "ray.exceptions"])
+def test_a_backend_that_gives_a_worker_up_is_reported_as_one_that_died(module):
+    """The errors are those of dask and Ray; their workers take too long to die to be killed here."""
+    kinds = pytest.importorskip(module, reason=f"needs {module.partition('.')[0]}")
+    error = (
+        kinds.KilledWorker("work", SimpleNamespace(address="tcp://w"), 3)
+        if module.startswith("dist")
+        else kinds.RayActorError()
+    )
+    jobs = (Job(end_with, (error,), range(10 * k, 10 * k + 10)) for k in range(1))
+    with joblib.parallel_config(backend="threading"), pytest.raises(WorkerError, match=type(error).__name__):
+        run_jobs(jobs, 2)
 
 
 def test_the_error_names_rows_and_survives_pickling():

@@ -11,6 +11,7 @@ from sklearn.model_selection import check_cv
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdim._parameters import check, choice
+from skdim.exceptions import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -56,8 +57,10 @@ def partition(cv: Any, X: NDArray[Any], y: NDArray[Any], groups: Any = None) -> 
     Raises
     ------
     ValueError
-        If the held-out rows overlap or leave some out, as those of ShuffleSplit do.
+        If there are fewer rows than folds, or the held-out rows overlap or leave some out, as those of ShuffleSplit do.
     """
+    if isinstance(cv, int | np.integer) and cv > len(y):
+        raise InputError(f"cv={cv} needs at least {cv} rows, got {len(y)}: give more rows, or a smaller cv.")
     folds = [np.asarray(held_out) for _, held_out in check_cv(cv).split(X, y, groups)]
     if not np.array_equal(np.sort(np.concatenate(folds)), np.arange(len(y))):
         raise ValueError(f"cv must hold out every row exactly once, as KFold and GroupKFold do, got {cv!r}.")

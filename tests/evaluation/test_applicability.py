@@ -44,6 +44,7 @@ def test_the_percentile_is_a_share_of_the_known_crystals(domain) -> None:
     between = np.abs(vectors[:, None].astype(float) - vectors).mean(2)
     np.fill_diagonal(between, np.inf)
     table = domain.assess(sample(5, seed=9))
+    assert len(table) == 5
     for found in table.itertuples():
         assert found.percentile == pytest.approx(100 * np.mean(between.min(1) < found.distance))
 
