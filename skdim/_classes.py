@@ -28,11 +28,8 @@ def read_classes(y: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     if len({isinstance(v, str) for v, use in zip(values, known, strict=True) if use}) > 1:
         raise InputError("y must hold texts only or no texts, got both.")
     kind = np.array([v for v, use in zip(values, known, strict=True) if use])
-    if kind.dtype.kind == "f" and not (kind == np.round(kind)).all():
-        raise InputError(
-            f"y is continuous, it has the value {kind[kind != np.round(kind)][0]:g}; classes are texts, integers or "
-            "booleans."
-        )
+    if kind.dtype.kind == "f" and len(wrong := kind[~np.isfinite(kind) | (kind != np.round(kind))]):
+        raise InputError(f"y is continuous, it has the value {wrong[0]:g}; classes are texts, integers or booleans.")
     return labels, known
 
 

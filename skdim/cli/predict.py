@@ -29,7 +29,9 @@ Predict crystals with a model that `skdim fit` wrote: one row for each input, in
   distance    to the nearest labelled crystal, in the model's own measure
   percentile  share of the labelled crystals, in percent, that have a nearer neighbour among themselves
   nearest_1   ids of the three nearest labelled crystals
-  flags       what no labelled crystal has: elements, so many sites, disorder
+  pretraining_percentile
+              as percentile, among the crystals that the model was pretrained on; empty where its file does not tell
+  flags       what no labelled crystal has, or none of the pretraining: elements, so many sites, disorder
 
 With --explain a second table says what adds to each prediction: one line for each kind of column of the vector
 (composition, density, environment, context), element and site. Start and all kinds make the sum, and so do start and
