@@ -234,7 +234,7 @@ def _featurized(
     featurizer = clone(featurizer).set_params(n_jobs=args.jobs, verbose=int(not args.quiet))
     points, failed = featurizer.try_transform(list(crystals))
     counts = Counts()
-    counts.count(list(crystals), failed)
+    counts.count([crystal.id for crystal in crystals], failed)
     return points, settle(counts, args.on_error, "They are left out."), counts.failures
 
 

@@ -76,15 +76,17 @@ def run(args: argparse.Namespace) -> int:
 
     import pandas as pd
 
-    from skdim.cli.streaming import Counts, featurized
+    from skdim.cli.streaming import Counts, featurized, reading_workers
     from skdim.predictor import CrystalRegressor
 
-    featurizer, counts = model.embedder_.featurizer_.set_params(n_jobs=args.jobs, verbose=0), Counts()
+    work, counts = model.embedder_.featurizer_.work(), Counts()
     model.set_params(device=args.device)
     model.embedder_.set_params(device=args.device)
     parts, explained = [], []
-    for ids, points in featurized(found, featurizer, args.batch, counts, progress=not args.quiet):
-        if not counts.failures or args.on_error == "nan":
+    with reading_workers(found, args.jobs) as workers:
+        for ids, points in featurized(found, work, workers, args.batch, counts, progress=not args.quiet):
+            if counts.failures and args.on_error != "nan":
+                continue
             frame = model.predict_frame(points, args.coverage)
             frame.insert(0, "id", ids)
             parts.append(frame)

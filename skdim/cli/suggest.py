@@ -56,19 +56,19 @@ def run(args: argparse.Namespace) -> int:
     model = load_model(args.model)
     found = find_crystals(args)
 
-    from skdim.cli.streaming import Counts, featurized
+    from skdim.cli.streaming import Counts, featurized, reading_workers
     from skdim.points.pointsets import PointSets
     from skdim.predictor import CrystalRegressor
 
     if not isinstance(model, CrystalRegressor):
         raise InputError(f"{str(args.model)!r} predicts classes; suggestions need a model of numbers")
     model.embedder_.set_params(device=args.device)
-    featurizer = model.embedder_.featurizer_.set_params(n_jobs=args.jobs, verbose=0)
-    counts, ids, parts = Counts(), [], []
-    for names, points in featurized(found, featurizer, 1024, counts, progress=not args.quiet):
-        use = points.valid
-        ids += [name for name, usable in zip(names, use, strict=True) if usable]
-        parts.append(points[use])
+    work, counts, ids, parts = model.embedder_.featurizer_.work(), Counts(), [], []
+    with reading_workers(found, args.jobs) as workers:
+        for names, points in featurized(found, work, workers, 1024, counts, progress=not args.quiet):
+            use = points.valid
+            ids += [name for name, usable in zip(names, use, strict=True) if usable]
+            parts.append(points[use])
     code = settle(counts, args.on_error, "They are left out.")
     points, wanted = PointSets.concatenate(parts), {"goal": args.goal, "maximize": not args.smallest}
     table = model.suggest(points, args.n, **wanted, ids=ids, target=args.target)
