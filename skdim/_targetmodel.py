@@ -10,7 +10,8 @@ import numpy as np
 from sklearn.base import clone
 
 from skdim.evaluation._intervals import CrossConformalRegressor, folds
-from skdim.evaluation._readouts import READOUTS, KernelRegressor
+from skdim.evaluation._kernel_ridge import KernelRidgeCV
+from skdim.evaluation._readouts import READOUTS
 from skdim.exceptions import InputError
 
 if TYPE_CHECKING:
@@ -252,7 +253,8 @@ def _beyond_bounds(
     for _ in range(2):  # the second round learns from the bounds too, as the first has filled them in
         guess = z.copy()
         for train, test in ((rows[known[rows]], test) for rows, test in splits if known[rows].any()):
-            guess[test] = KernelRegressor().fit(V[train], filled[train], weights[train]).predict(V[test])
+            model = KernelRidgeCV("laplacian", cv=None).fit(V[train], filled[train], weights[train])
+            guess[test] = model.predict(V[test])
         filled = np.where(sides < 0, np.minimum(z, guess), np.where(sides > 0, np.maximum(z, guess), z))
         known = np.ones(len(z), np.bool_)
     return filled

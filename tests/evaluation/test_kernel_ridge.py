@@ -76,7 +76,7 @@ def test_kernel_ridge_with_a_huge_penalty_predicts_the_mean():
 def test_groups_are_held_out_together():
     X, y = toy()
     groups = np.arange(60) % 6
-    model = LaplacianKernelRidge(cv=GroupKFold(3)).fit(X, y, groups)
+    model = LaplacianKernelRidge(cv=GroupKFold(3)).fit(X, y, groups=groups)
     single = LaplacianKernelRidge([model.alpha_], [model.gamma_], cv=3)
     anew = cross_val_predict(single, X, y, cv=GroupKFold(3), groups=groups)
     assert model.cv_error_ == pytest.approx(np.abs(anew - y).mean())
