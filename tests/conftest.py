@@ -29,6 +29,7 @@ _SLOW = {
     "test_regressor_in_sklearn.py",
     "test_regressor_inputs.py",
     "test_scaling_dask.py",
+    "test_scaling_ray.py",
     "test_scaling_devices.py",
     "test_scaling_stores.py",
     "test_sklearn_contract.py",
