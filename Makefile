@@ -73,7 +73,7 @@ fast: $(VENV)/.ready ## tests and doctests that are not marked slow; ARGS= for p
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 -m "not slow" $(ARGS)
 
 # The short form of these tests is part of `make test`.
-trust: $(VENV)/.ready ## the long form of the tests against damaged and hostile files
+trust: $(VENV)/.ready ## the long form of the tests against damaged and hostile files and of killed work
 	@test -n "$(TRUST)" || { echo 'there is no tests/trust and no benchmarks/trust*.py'; exit 1; }
 	@set -e; for place in $(TRUST); do echo "$$place"; case $$place in \
 		*.py) $(PY) $$place;; \

@@ -1,10 +1,13 @@
 """Whether the distance to the labelled crystals says when not to trust a prediction.
 
-    python benchmarks/applicability.py [--repeats 10] [--out benchmarks/applicability.json]
+    python benchmarks/applicability.py [--repeats 10] [--folds random system prototype]
+        [--out benchmarks/applicability.json]
+    python benchmarks/applicability.py --folds element --repeats 5 --out benchmarks/applicability_element.json
 
 250 labels are drawn from all crystals of a task and cut into ten folds: at random, or so that composition systems or
 prototypes stay together. Each label is predicted without its fold, with an interval of 90% that is made without it
-too. The labels are sorted by the distance to the nearest crystal of the other folds, and told by fifths: mean absolute
+too. Or all crystals with an element are predicted by those without it, for each of the four elements that most crystals
+hold. The labels are sorted by the distance to the nearest crystal of the other folds, and told by fifths: mean absolute
 error, and share inside the intervals. Regressor: Gaussian process. Means over the draws.
 """
 
@@ -20,7 +23,7 @@ import record
 from intervals import TASKS
 
 LABELS = 250
-GROUPINGS = ("random", "system", "prototype")
+GROUPINGS = ("random", "system", "prototype", "element")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -28,8 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Error and coverage by distance from the labelled crystals.")
     parser.add_argument("--repeats", type=int, default=10, help="draws of labels (default: 10)")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/applicability.json"), help="JSON file to write")
+    parser.add_argument("--folds", nargs="+", choices=GROUPINGS, default=GROUPINGS[:3], help="how to cut the labels")
     options = parser.parse_args(arguments)
-    rows = measured(options.repeats)
+    rows = measured(options.repeats, options.folds)
     for row in rows:
         errors = " ".join(f"{error:8.3g}" for error in row["errors"])
         held = " ".join(f"{share:6.1%}" for share in row["held"])
@@ -50,7 +54,7 @@ def table_of(rows: Sequence[dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def measured(repeats: int) -> list[dict[str, Any]]:
+def measured(repeats: int, groupings: Sequence[str]) -> list[dict[str, Any]]:
     """Error and coverage by fifths, for each task and way to cut the labels."""
     from skdim import datasets, load_pretrained
     from skdim.evaluation import composition_groups
@@ -60,13 +64,17 @@ def measured(repeats: int) -> list[dict[str, Any]]:
     for task, loader in TASKS.items():
         bunch = getattr(datasets, loader)()
         vectors = embedder.transform(embedder.featurizer_.transform(bunch.data))
-        groups = {by: composition_groups(bunch.data, by) for by in GROUPINGS[1:]}
-        for by in GROUPINGS:
+        groups = {by: composition_groups(bunch.data, by) for by in groupings if by in ("system", "prototype")}
+        for by in groupings:
             found = []
             for seed in range(repeats):
                 drawn = np.random.default_rng(seed).choice(len(vectors), LABELS, replace=False)
                 own = groups[by][drawn] if by in groups else None
-                found.append(fifths(vectors[drawn], bunch.target[drawn], own, seed))
+                if by == "element":
+                    crystals = [bunch.data[row] for row in drawn]
+                    found.append(element_fifths(crystals, vectors[drawn], bunch.target[drawn], seed))
+                else:
+                    found.append(fifths(vectors[drawn], bunch.target[drawn], own, seed))
             errors, held = np.mean(found, axis=0)
             rows.append({"task": task, "folds": by, "errors": errors.tolist(), "held": held.tolist()})
     return rows
@@ -83,6 +91,29 @@ def fifths(vectors: np.ndarray, target: np.ndarray, groups: Any, seed: int) -> t
     learned = choose(vectors, target, np.ones(n), groups, np.zeros(n, np.int64), candidates, "none", 10, seed)
     found = np.array(_by_distance(learned, vectors, np.abs(learned.conformal.held_out_ - target)))
     return found[:, 1], found[:, 2]
+
+
+def element_fifths(
+    crystals: list[Any], vectors: np.ndarray, target: np.ndarray, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The same of crystals with an element, predicted by those without it."""
+    from grouped import common_elements
+
+    from skdim.evaluation import CrossConformalRegressor, LeaveElementOut
+    from skdim.evaluation._applicability import nearest
+    from skdim.evaluation._readouts import READOUTS
+
+    told = []
+    for train, test in LeaveElementOut(common_elements(crystals)).split(crystals):
+        model = CrossConformalRegressor(READOUTS["gaussian"], cv=5, random_state=seed)
+        model.fit(vectors[train], target[train])
+        lower, upper = model.predict_interval(vectors[test], 0.9).T
+        inside = (lower <= target[test]) & (target[test] <= upper)
+        away = nearest(vectors[test], vectors[train], 1)[0][:, 0]
+        told.append(np.stack([away, np.abs(model.predict(vectors[test]) - target[test]), inside]))
+    away, errors, inside = np.concatenate(told, axis=1)
+    fifth = np.argsort(np.argsort(away)) * 5 // len(away)
+    return tuple(np.array([values[fifth == k].mean() for k in range(5)]) for values in (errors, inside))
 
 
 if __name__ == "__main__":

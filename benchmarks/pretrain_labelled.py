@@ -23,10 +23,12 @@ from torch import nn
 
 from skdim import DeepInfoMaxEmbedder, PointSets
 from skdim.learning.checkpoints import Checkpoint, fingerprint
+from skdim.learning.embedding import standardise_in_place
 from skdim.learning.loader import CrystalDataset
 from skdim.learning.presets import Run, TrainingConfig
 from skdim.learning.pretraining import column_scale, some_raw_vectors
 from skdim.learning.seeding import drawing_from
+from skdim.learning.seen import look_back
 from skdim.learning.states import EmbedderState, weights_of
 from skdim.learning.training import train_supervised
 from skdim.network.model import CrystalModel, SiteStatistics
@@ -87,6 +89,8 @@ def main() -> None:
     center, scale = column_scale(raw)
     columns = tuple(column_names(model.config))
     state = replace(start, config=model.config, weights=weights_of(model), center=center, scale=scale, columns=columns)
+    standardise_in_place(raw, state)
+    state = replace(state, seen=look_back(points, raw, start.seen))
     DeepInfoMaxEmbedder.from_state(state).save(options.out)
 
 

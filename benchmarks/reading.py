@@ -1,15 +1,22 @@
-"""Time to embed a folder of CIF files, beside the time that pymatgen needs only to parse it; one process each.
+"""Time to embed a folder of CIF files, beside the time that pymatgen needs to parse it; and `skdim embed` as a whole.
 
     python benchmarks/reading.py --out benchmarks/reading.json [--files 10000]
 
-The files are those of the bundled crystals, each once as listed (P1) and once with its symmetry. Times are those of the
-processor; the least of a few runs over parts of the folder, so that other work on the machine matters little.
+The files are those of the bundled crystals, each once as listed (P1) and once with its symmetry. Times of reading are
+those of the processor; the least of a few runs over parts of the folder, so that other work on the machine matters
+little. The command is measured by the clock, its start included, with one and two processes for 3,000 and more files:
+`seconds` are the least of two runs, `cpu_s` what all its processes took of the processor, `caller_cpu_s` what the
+calling one took, `peak_mib` the most memory of all together. The clock says something on a quiet machine only.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
+import resource
+import subprocess
+import sys
 import tempfile
 import time
 import warnings
@@ -66,6 +73,63 @@ def timed(work: Callable[[list[Path]], object], files: list[Path], parts: int) -
     return 1000 * total / len(files)
 
 
+def descendants(process: int) -> list[int]:
+    """List a process and those that it started; the process alone where /proc does not tell."""
+    found = [process]
+    for one in found:
+        for file in Path("/proc").glob(f"{one}/task/*/children"):
+            try:
+                found += map(int, file.read_text().split())
+            except OSError:  # it has just ended
+                continue
+    return found
+
+
+def state(process: int) -> tuple[float, float]:
+    """Memory of a process in MiB, and seconds of the processor that it took; zeros if it has ended."""
+    try:
+        resident = int(Path(f"/proc/{process}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
+        ticks = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[11:13]
+    except OSError:
+        return 0.0, 0.0
+    return resident / 2**20, sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+
+
+def run_command(folder: Path, out: Path, jobs: int) -> dict[str, float]:
+    """Run `skdim embed` over a folder."""
+    words = ["-m", "skdim", "embed", "default", str(folder), "--out", str(out), "--jobs", str(jobs), "--quiet"]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    start, peak, own = time.perf_counter(), 0.0, 0.0
+    with subprocess.Popen([sys.executable, *words]) as run:
+        while run.poll() is None:
+            peak = max(peak, sum(state(one)[0] for one in descendants(run.pid)))
+            own = max(own, state(run.pid)[1])
+            time.sleep(0.05)
+    seconds, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+    if run.returncode:
+        raise SystemExit(run.returncode)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return {"seconds": seconds, "cpu_s": cpu, "caller_cpu_s": own, "peak_mib": peak}
+
+
+def measure_command(files: list[Path], place: Path) -> dict[str, dict[str, dict[str, float]]]:
+    """Run `skdim embed` over the first so many files, in one process and in two, twice each."""
+    found = {}
+    for count in sorted({min(3000, len(files)), len(files)}):
+        folder = place / f"first-{count}"
+        folder.mkdir()
+        for file in files[:count]:
+            os.link(file, folder / file.name)
+        runs = [{jobs: run_command(folder, place / f"{jobs}.npy", jobs) for jobs in (1, 2)} for _ in range(2)]
+        if (place / "1.npy").read_bytes() != (place / "2.npy").read_bytes():
+            raise SystemExit("the vectors differ with the number of processes")
+        found[str(count)] = {
+            f"jobs {jobs}": {name: round(min(run[jobs][name] for run in runs), 2) for name in runs[0][jobs]}
+            for jobs in (1, 2)
+        }
+    return found
+
+
 def main() -> None:
     """Measure and record."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -78,12 +142,15 @@ def main() -> None:
         files = write_files(Path(name), options.files)
         model.transform(files[:50])
         parts = max(1, len(files) // 500)
+        command = measure_command(files, Path(name))
+        of_all = command[str(len(files))]
         record = {
             "files": len(files),
             "embed_ms": timed(model.transform, files, parts),
             "read_ms": timed(lambda some: [try_crystal(file) for file in some], files, parts),
             "pymatgen_parse_ms": timed(lambda some: [Structure.from_file(file) for file in some], files, parts),
         }
+        record["two_processes_faster"] = of_all["jobs 1"]["seconds"] / of_all["jobs 2"]["seconds"]
         record["embed_over_parse"] = record["embed_ms"] / record["pymatgen_parse_ms"]
         large = large_file(Path(name))
         start = time.process_time()
@@ -92,7 +159,8 @@ def main() -> None:
         record["large_s"] = time.process_time() - start
         if reason:
             raise SystemExit(reason)
-    options.out.write_text(json.dumps({key: round(value, 4) for key, value in record.items()}, indent=1) + "\n")
+    rounded = {key: round(value, 4) for key, value in record.items()}
+    options.out.write_text(json.dumps({**rounded, "command": command}, indent=1) + "\n")
     print(options.out.read_text())
 
 

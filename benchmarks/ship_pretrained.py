@@ -21,12 +21,14 @@ import numpy as np
 import pandas as pd
 
 import skdim
-from skdim import DeepInfoMaxEmbedder
+from skdim import DeepInfoMaxEmbedder, PointSets
 from skdim.datasets import load_formation_energy
 from skdim.evaluation import choose_regressor
+from skdim.learning.seen import look_back
 
 ROOT = Path(__file__).parent.parent
 PLACE = ROOT / "skdim" / "pretrained"
+SEEN = 8192  # crystals whose places are kept
 MOST_BYTES = 4_000_000
 PACKAGES = ("moyopy", "numpy", "pymatgen", "safetensors", "skorch", "torch", "vesin")
 # Rows of load_formation_energy whose vectors are recorded: few, but of many sizes.
@@ -62,12 +64,17 @@ def main() -> None:
     parser.add_argument("file", type=Path, help="model to ship")
     parser.add_argument("--name", choices=sorted(WHAT), required=True)
     parser.add_argument("--log", type=Path, required=True, help="commands that made it")
+    parser.add_argument("--points", type=Path, help="point sets of its crystals, if it does not tell what it has seen")
     parser.add_argument("--records", type=Path, default=ROOT / "benchmarks" / "shipped")
     options = parser.parse_args()
     embedder = DeepInfoMaxEmbedder.load(options.file)
     # How long the epochs took would make another file of the same training.
     history = tuple({**row, "dur": math.nan} for row in embedder.state_.record.history)
     embedder.state_ = replace(embedder.state_, record=replace(embedder.state_.record, history=history))
+    if embedder.state_.seen is None and options.points is not None:
+        points = PointSets.load(options.points, mmap_mode="r")
+        some = points[np.sort(np.random.default_rng(0).permutation(np.flatnonzero(points.valid))[:SEEN])]
+        embedder.state_ = replace(embedder.state_, seen=look_back(points, embedder.transform(some)))
     target = PLACE / f"{options.name}.safetensors"
     embedder.save(target)
     if target.stat().st_size > MOST_BYTES:

@@ -4,7 +4,7 @@
 
 From 20 random labels on, ten more are measured at a time, up to 100, out of a pool of 1000 crystals of the training
 fold (all of them where there are fewer): chosen by `skdim.evaluation.suggest`, or at random. Measured are the error of
-`KernelRegressor` (Gaussian process) on the test fold; how many labels it takes to reach the error that random choice
+a Gaussian process on the test fold; how many labels it takes to reach the error that random choice
 has at 100; and the best value found after 50, as the share of the pool that is better. The vectors are those of the
 model that comes with the package. Means over the draws, with the standard error of the mean.
 """
@@ -93,8 +93,7 @@ def one_draw(
     vectors: np.ndarray, target: np.ndarray, test: np.ndarray, seed: int
 ) -> dict[str, tuple[list[float], float]]:
     """Errors at each number of labels, and the share of the pool better than the best value found."""
-    from skdim.evaluation import suggest
-    from skdim.evaluation._readouts import KernelRegressor
+    from skdim.evaluation import KernelRidgeCV, suggest
 
     rng = np.random.default_rng(seed)
     train = np.flatnonzero(~test)
@@ -105,7 +104,7 @@ def one_draw(
     for way in WAYS:
         known, errors, left = start, [], 1.0
         while True:
-            model = KernelRegressor("matern", "likelihood").fit(V[known], y[known])
+            model = KernelRidgeCV("matern", cv=None, choice="likelihood").fit(V[known], y[known])
             errors.append(float(np.abs(model.predict(vectors[test]) - target[test]).mean()))
             if len(known) == FOUND_AT:
                 left = float(np.mean(y > y[known].max()))

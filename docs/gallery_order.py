@@ -1,4 +1,4 @@
-"""The order of the gallery: from the first steps to the special."""
+"""The order of the gallery: from first steps to the special."""
 
 from sphinx_gallery.sorting import FileNameSortKey
 
@@ -6,10 +6,13 @@ STORY = (
     "plot_quickstart.py",
     "plot_label_efficiency.py",
     "plot_intervals.py",
-    "plot_fine_tuning.py",
-    "plot_label_masking.py",
+    "plot_errors.py",
+    "plot_measure_next.py",
+    "plot_disordered.py",
     "plot_embedding_map.py",
     "plot_interpretation.py",
+    "plot_fine_tuning.py",
+    "plot_label_masking.py",
     "plot_matminer_workflow.py",
 )
 

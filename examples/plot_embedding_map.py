@@ -1,50 +1,46 @@
 """
-A map of crystals
-=================
+A map of 6,317 crystals
+=======================
 
-The vectors of a pretrained encoder put similar crystals close to each other. Laid out in a plane, they show what the
-encoder has made of the structures: it has seen no property, yet formation energies vary smoothly over the map.
+The vectors of a pretrained encoder put similar crystals close to each other. Laid out in a plane, all crystals that
+come with the package show what the encoder has made of them: it has seen no property, yet formation energies vary
+smoothly over the map.
 """
 
 # %%
-# Pretrain on eight hundred crystals. They come with formation energies, which are used for colours only.
-import numpy as np
+# Every bundled crystal, and its vector by the model that comes with the package.
+from skdim import load_pretrained
+from skdim.datasets import load_formation_energy, load_unlabelled
 
-from skdim import DeepInfoMaxEmbedder
-from skdim.datasets import load_formation_energy
-
-crystals = load_formation_energy()
-some = np.random.default_rng(0).permutation(len(crystals.data))[:800]
-structures, energies = crystals.data[some], crystals.target[some]
-vectors = DeepInfoMaxEmbedder(random_state=0).fit_transform(structures)
+crystals = load_unlabelled()
+vectors = load_pretrained().transform(crystals.data)
 print(vectors.shape)
 
 # %%
-# t-SNE lays them out, after principal components have removed most of the columns.
-from sklearn.decomposition import PCA
-from sklearn.manifold import TSNE
-from sklearn.pipeline import make_pipeline
+# t-SNE lays them out. The colour is the formation energy; the crystals for which it is not known are grey. Neither
+# axis means anything by itself; what counts is who is close to whom.
+import pandas as pd
 
-layout = make_pipeline(PCA(50, random_state=0), TSNE(init="pca", random_state=0))
-places = layout.fit_transform(vectors)
+from skdim.plotting import EmbeddingMapDisplay
 
-# %%
-# Neither axis means anything by itself; what counts is who is close to whom.
-from skdim.plotting import plot_embedding_map
-
-ax = plot_embedding_map(places, energies, label="formation energy (eV/atom)")
-ax.set_title("Crystals by their vectors")
+known = load_formation_energy(as_frame=True).frame.set_index("material_id")["formation_energy_per_atom"]
+energies = pd.Series(crystals.material_id).map(known)
+display = EmbeddingMapDisplay.from_vectors(vectors, energies, label="formation energy (eV/atom)")
 
 # %%
 # The same map, coloured by something the encoder could see: the share of oxygen.
-oxygen = [structure.composition.get_atomic_fraction("O") for structure in structures]
-ax = plot_embedding_map(places, oxygen, label="share of oxygen", cmap="cividis")
-ax.set_title("Crystals by their vectors")
+from skdim.plotting import plot_embedding_map
+
+oxygen = [structure.composition.get_atomic_fraction("O") for structure in crystals.data]
+_ = plot_embedding_map(display.coordinates, oxygen, label="share of oxygen", cmap="cividis")
 
 # %%
-# Neighbours in the space of vectors, of a crystal picked at random:
-from sklearn.neighbors import NearestNeighbors
+# Distances on a map are distorted; those of the vectors are not. The nearest neighbours of calcium oxide, itself first:
+from skdim.interpretation import nearest_neighbors
 
-search = NearestNeighbors(n_neighbors=6, metric="cosine").fit(vectors)
-for row in search.kneighbors(vectors[5:6], return_distance=False)[0]:
-    print(f"{structures[row].composition.reduced_formula:12} {energies[row]:6.2f} eV/atom")
+formulas = [structure.composition.reduced_formula for structure in crystals.data]
+near = nearest_neighbors(vectors, vectors[[formulas.index("CaO")]], n_neighbors=7)
+print(", ".join(formulas[row] for row in near["row"]))
+
+# %%
+# ``skdim map`` makes a page of such a map, to search and to explore: see :doc:`/map`.

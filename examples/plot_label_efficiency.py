@@ -57,11 +57,11 @@ print(format_table(records))
 # the mean.
 import pandas as pd
 
-from skdim.plotting import plot_label_efficiency
+from skdim.plotting import LabelEfficiencyDisplay
 
-chosen = choose_regressor(records[records["regressor"] != "median"])
-ax = plot_label_efficiency(pd.concat([chosen, records[records["regressor"] == "median"]]), unit="log10 GPa")
-ax.set_title("Bulk modulus")
+guess = records["regressor"] == "median"
+best = pd.concat([choose_regressor(records[~guess]), records[guess]])
+display = LabelEfficiencyDisplay.from_results(best, unit="log10 GPa")
 
 # %%
 # Since all draws are shared, ratios of errors are known better than the errors. A ratio below one is in favour of the

@@ -65,10 +65,10 @@ for name, fold_errors in results.items():
 # The lines show the spread over the folds.
 figure, axes = plt.subplots(figsize=(5, 2.4), layout="constrained")
 means, spreads = ([f(e) for e in results.values()] for f in (np.mean, np.std))
-axes.barh(list(results), means, xerr=spreads, color=["tab:gray", "tab:blue", "tab:green", "lightgray"])
+axes.barh(list(results), means, xerr=spreads, color=["#009E73", "#0072B2", "#56B4E9", "#cccccc"])
 axes.invert_yaxis()
 axes.set_xlabel("mean absolute error of the band gap (eV)")
-plt.show()
+axes.spines[["top", "right"]].set_visible(False)
 
 # %%
 # What to cite, as of every matminer featurizer.

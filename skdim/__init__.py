@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from skdim.classifier import CrystalClassifier as CrystalClassifier
+    from skdim.crystals.limits import Limits as Limits
+    from skdim.crystals.limits import reading_limits as reading_limits
     from skdim.crystals.reading import read_crystals as read_crystals
     from skdim.embedder import DeepInfoMaxEmbedder as DeepInfoMaxEmbedder
     from skdim.masking import LabelMaskingRegressor as LabelMaskingRegressor
@@ -32,11 +34,13 @@ _MODULE_OF = {
     "CrystalPointSetTransformer": "skdim.points.featurizer",
     "DeepInfoMaxEmbedder": "skdim.embedder",
     "LabelMaskingRegressor": "skdim.masking",
+    "Limits": "skdim.crystals.limits",
     "PointSets": "skdim.points.pointsets",
     "SiteNetRegressor": "skdim.regressor",
     "load_pretrained": "skdim.pretrained",
     "masked_scorer": "skdim.scoring",
     "read_crystals": "skdim.crystals.reading",
+    "reading_limits": "skdim.crystals.limits",
 }
 
 __all__ = ["__version__", *_MODULE_OF]

@@ -9,10 +9,11 @@ import platform
 import tempfile
 import warnings
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import wraps
 from numbers import Integral
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
@@ -22,11 +23,13 @@ import skdim
 from skdim._doclink import DocumentationLink
 from skdim._files import digest, replacing
 from skdim._parameters import as_json, check_effort, seed_of
+from skdim.crystals.reading import CrystalRow
 from skdim.crystals.rows import as_structures, row_labels
 from skdim.crystals.structures import check_on_error
 from skdim.embedder import DeepInfoMaxEmbedder
-from skdim.evaluation._applicability import N_NEAREST, Domain, Makeup, embedder_meant
+from skdim.evaluation._applicability import N_NEAREST, BesidePretraining, Domain, embedder_meant, joined
 from skdim.exceptions import InputError, StructureError, describe_failures
+from skdim.points.makeup import Makeup
 from skdim.points.pointsets import PointSets
 from skdim.points.sitetypes import N_ATOMIC_NUMBERS
 
@@ -40,6 +43,22 @@ LEAST = 10
 FORMAT = 1
 _KEY = "skdim.model"
 _RUN_TIME = ("device", "n_jobs", "on_error", "verbose")
+
+
+_Fit = TypeVar("_Fit", bound=Callable[..., Any])
+
+
+def whole_or_not_at_all(fit: _Fit) -> _Fit:
+    """Decorate ``fit``: one that fails or is interrupted leaves an earlier one as it was."""
+
+    @wraps(fit)
+    def fitted(self: Any, *args: Any, **kwargs: Any) -> Any:
+        trial = copy.copy(self)
+        fit(trial, *args, **kwargs)
+        vars(self).update(vars(trial))
+        return self
+
+    return cast(_Fit, fitted)
 
 
 class CrystalModel(DocumentationLink, BaseEstimator):
@@ -120,6 +139,8 @@ class CrystalModel(DocumentationLink, BaseEstimator):
     def _of_state(cls, header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
         """Build the fitted estimator that a file describes."""
         given = {name: tuple(v) if isinstance(v, list) else v for name, v in header["parameters"].items()}
+        if foreign := sorted({"embedder", *_RUN_TIME} & set(given)):  # how and from where to run is not a file's to say
+            raise KeyError(f"parameters that no file keeps: {', '.join(foreign)}")
         if "transform" in given:  # as the parameter was called first: scikit-learn took it for a method
             given["scale"] = given.pop("transform")
         model = cls(**given)
@@ -179,21 +200,21 @@ class CrystalModel(DocumentationLink, BaseEstimator):
         if hasattr(given, "state_"):
             self.embedder_ = copy.copy(given)
             self.embedder_.set_params(device=self.device)
-            points = self._featurize(X)
+            points = self._featurize(X, 5)  # past the decorator of fit
         else:
             self.embedder_ = clone(given).set_params(device=self.device, verbose=self.verbose)
             if given.random_state is None:
                 self.embedder_.set_params(random_state=seed_of(self.random_state))
             self.embedder_.featurizer_ = self.embedder_.make_featurizer()
-            points = self._featurize(X)
+            points = self._featurize(X, 5)  # past the decorator of fit
             self.embedder_.fit(points[points.valid])
         return points, np.asarray(points.valid)
 
-    def _featurize(self, X: Any) -> PointSets:
+    def _featurize(self, X: Any, stacklevel: int = 4) -> PointSets:
         """Make point sets; rows that fail are an error or, with on_error="nan", a warning."""
         if isinstance(X, PointSets):
             return X
-        X = list(X) if isinstance(X, Iterator) else X
+        X = listed(X)
         featurizer = clone(self.embedder_.featurizer_).set_params(n_jobs=self.n_jobs, verbose=self.verbose)
         points: PointSets
         points, failures = featurizer.try_transform(X)
@@ -202,7 +223,7 @@ class CrystalModel(DocumentationLink, BaseEstimator):
             if self.on_error == "raise":
                 raise StructureError(failures, labels)
             said = f"{describe_failures(failures, labels)}\nThey are left out of fit, and predicted NaN."
-            warnings.warn(said, UserWarning, stacklevel=4)
+            warnings.warn(said, UserWarning, stacklevel=stacklevel)
         return points
 
     def _embed(self, X: Any) -> tuple[NDArray[np.float32], PointSets, NDArray[np.bool_]]:
@@ -223,7 +244,9 @@ class CrystalModel(DocumentationLink, BaseEstimator):
         """Put behind the columns of a prediction how the usable crystals compare with the labelled ones."""
         import pandas as pd
 
-        found = self.domain_.assess(vectors, Makeup.of(points))
+        makeup = Makeup.of(points)
+        found = self.domain_.assess(vectors, makeup)
+        beside = BesidePretraining.of(self.embedder_.state_.seen, vectors, makeup)
         columns["distance"] = spread_out(found.distance, valid)
         columns["percentile"] = spread_out(found.percentile, valid)
         names = np.array(self.ids_ if self.ids_ is not None else self.labelled_.tolist(), dtype=object)
@@ -232,10 +255,11 @@ class CrystalModel(DocumentationLink, BaseEstimator):
             if rank < found.nearest.shape[1]:
                 column[valid] = names[found.nearest[:, rank]]
             columns[f"nearest_{rank + 1}"] = column
+        columns["pretraining_percentile"] = spread_out(beside.percentile, valid)
         flags = np.full(len(valid), "no usable crystal", dtype=object)
-        flags[valid] = found.flags()
+        flags[valid] = joined(found.flags(), beside.flags)
         columns["flags"] = flags
-        return pd.DataFrame(columns, index=X.index if isinstance(X, pd.Series | pd.DataFrame) else None)
+        return pd.DataFrame(columns, index=X.index if isinstance(X, pd.Series | pd.DataFrame) else names_of(X))
 
 
 def n_rows(X: Any) -> int:
@@ -243,13 +267,36 @@ def n_rows(X: Any) -> int:
     return len(X if isinstance(X, PointSets) else as_structures(X))
 
 
-def names_of(X: Any, rows: NDArray[np.int64]) -> list[str] | None:
-    """Names of crystals in the index of pandas; None where there is none."""
+def as_groups(groups: Any, n: int) -> NDArray[np.object_]:
+    """Groups of n rows as texts; a row without one stands alone.
+
+    Raises
+    ------
+    InputError
+        If there is not one group for each row.
+    """
+    given = list(groups)
+    if len(given) != n:
+        raise InputError(f"groups must have one group for each of the {n} rows, got {len(given)}.")
+    alone = [group is None or group != group or str(group) in ("", "<NA>") for group in given]
+    texts = [f"row {row}, alone" if alone[row] else str(group) for row, group in enumerate(given)]
+    return np.array(texts, dtype=object)
+
+
+def listed(X: Any) -> Any:
+    """Read an iterator, which can be read but once, into a list; other collections stay as they are."""
+    return list(X) if isinstance(X, Iterator) else X
+
+
+def names_of(X: Any) -> list[Any] | None:
+    """Names of crystals: the index of pandas, or the ids of what `skdim.read_crystals` reads; None of others."""
     import pandas as pd
 
-    if not isinstance(X, pd.Series | pd.DataFrame):
-        return None
-    return [str(X.index[row]) for row in rows]
+    if isinstance(X, pd.Series | pd.DataFrame):
+        return list(X.index)
+    if isinstance(X, list | tuple) and len(X) and all(isinstance(row, CrystalRow) for row in X):
+        return [row.id for row in X]
+    return None
 
 
 def spread_out(values: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[Any]:

@@ -1,7 +1,7 @@
 """A prediction in parts: what each site, element and kind of column adds to that for the mean of the labelled crystals.
 
 The prediction is followed on the straight way from the mean of the labelled vectors to the crystal's. What a column
-adds on it (`skdim.evaluation._slopes`) is split among sites as the column is (`skdim.network.readout.site_shares`). So
+adds on it (`skdim.evaluation._slopes`) is split among sites as the column is (`CrystalModel.site_shares`). So
 the parts sum to the prediction whichever way they are summed, and depend neither on the cell nor on the order of sites.
 """
 
@@ -17,7 +17,7 @@ import torch
 from skdim.exceptions import InputError
 from skdim.interpretation._sites import SYMBOLS, contents, encoder_of, site_by_site
 from skdim.learning.states import BOUND
-from skdim.network.readout import KINDS, column_kinds, site_shares
+from skdim.network.readout import KINDS, column_kinds
 from skdim.points.pointsets import PointSets
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def _site_rows(encoder: Encoder, points: PointSets, crystal: int, numbers: NDArr
     """What sits on each row of a crystal, and what it gives to the pooled columns."""
     batch = encoder.batch(points, np.array([crystal]))
     with torch.inference_mode():
-        shares = site_shares(batch, encoder.model.site_parts(batch), encoder.state.config).double().cpu().numpy()
+        shares = encoder.model.site_shares(batch).double().cpu().numpy()
     occupied = batch.fractions.double().cpu().numpy()
     fractions = occupied / occupied.sum(1, keepdims=True)
     return SiteRows(

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.utils import check_random_state
 
 from skdim.exceptions import InputError
 
@@ -152,6 +151,8 @@ def seed_of(random_state: Any) -> int:
     """Draw a seed from a random state without a trace in any global generator; None gives another seed each time."""
     if random_state is None:
         return int(np.random.default_rng().integers(2**31 - 1))
+    from sklearn.utils import check_random_state  # a second, which reading the header of a model does without
+
     try:
         return int(check_random_state(random_state).randint(2**31 - 1))
     except ValueError as error:

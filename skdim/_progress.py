@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from importlib.util import find_spec
 from typing import Any
 
 # In a log: the first line soon enough to see that something happens, then few enough to read.
@@ -47,9 +48,7 @@ class Progress:
         self._begun_at, self._started = done, time.monotonic()
         self._next_line, self._bar = self._started + _FIRST, None
         if enabled and _shows_bars():
-            from tqdm.auto import tqdm
-
-            self._bar = tqdm(desc=title, unit=f" {unit}", total=total, initial=done)
+            self._bar = _bar_class()(desc=title, unit=f" {unit}", total=total, initial=done)
 
     def update(self, n: int = 1, **shown: str) -> None:
         """Count steps.
@@ -127,6 +126,15 @@ class Progress:
 def _shows_bars() -> bool:
     """Whether a bar can be redrawn: in a terminal, or in a notebook."""
     return sys.stderr.isatty() or "ipykernel" in sys.modules
+
+
+def _bar_class() -> Any:
+    """Tqdm's bar of widgets in a notebook that has them, else its bar of text: without widgets, the first warns."""
+    if "ipykernel" in sys.modules and find_spec("ipywidgets") is None:
+        from tqdm import tqdm
+    else:
+        from tqdm.auto import tqdm
+    return tqdm
 
 
 def duration(seconds: float) -> str:

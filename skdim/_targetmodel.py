@@ -10,7 +10,8 @@ import numpy as np
 from sklearn.base import clone
 
 from skdim.evaluation._intervals import CrossConformalRegressor, folds
-from skdim.evaluation._readouts import READOUTS, KernelRegressor
+from skdim.evaluation._kernel_ridge import KernelRidgeCV
+from skdim.evaluation._readouts import READOUTS
 from skdim.exceptions import InputError
 
 if TYPE_CHECKING:
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 
 TRANSFORMS = ("auto", "none", "log10", "yeo-johnson")
 _DECADES = 2
+# Powers of two within which squares and sums of squares of labels are numbers of full precision.
+_PLAIN = range(-100, 100)
+# The same for the power transformation, which adds one to values.
+_NEAR_ONE = range(-20, 100)
 
 
 @dataclass(frozen=True)
@@ -30,10 +35,13 @@ class Scale:
         Of the transformation.
     power : float
         Parameter of the last.
+    exponent : int
+        Values are taken in units of 2 to this power first; 0 unless they are huge or tiny.
     """
 
     kind: str
     power: float = 1.0
+    exponent: int = 0
 
     @classmethod
     def of(cls, kind: str, values: NDArray[np.float64]) -> Scale:
@@ -41,7 +49,7 @@ class Scale:
         positive = bool((values > 0).all())
         if kind == "auto":
             wide = positive and values.max() >= 10**_DECADES * values.min()
-            return cls("log10" if wide else "none")
+            return cls.of("log10" if wide else "none", values)
         if kind == "log10" and not positive:
             raise InputError(
                 f"y must be positive with scale='log10', got {values.min():g}. Leave the row out, or "
@@ -50,11 +58,15 @@ class Scale:
         if kind == "yeo-johnson":
             from sklearn.preprocessing import PowerTransformer
 
-            return cls(kind, float(PowerTransformer(standardize=False).fit(values[:, None]).lambdas_[0]))
-        return cls(kind)
+            exponent = _exponent(values, _NEAR_ONE)
+            inside = np.ldexp(values, -exponent)[:, None]
+            return cls(kind, float(PowerTransformer(standardize=False).fit(inside).lambdas_[0]), exponent)
+        return cls(kind, exponent=_exponent(values, _PLAIN) if kind == "none" else 0)
 
     def forward(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Put values of the target on the scale."""
+        if self.exponent:
+            values = np.ldexp(values, -self.exponent)
         if self.kind == "none":
             return values
         scaled: NDArray[np.float64] = (
@@ -64,6 +76,8 @@ class Scale:
 
     def inverse(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Take values off the scale; it grows steadily, so the ends of intervals can be taken as they are."""
+        if self.exponent:
+            return np.ldexp(Scale(self.kind, self.power).inverse(values), self.exponent)
         if self.kind == "none":
             return values
         if self.kind == "log10":
@@ -82,6 +96,12 @@ class Scale:
         transformer = PowerTransformer(standardize=False)
         transformer.lambdas_, transformer.n_features_in_ = np.array([self.power]), 1
         return transformer
+
+
+def _exponent(values: NDArray[np.float64], plain: range) -> int:
+    """Power of two near the largest value, or 0 if that is an everyday one."""
+    exponent = int(np.frexp(np.abs(values).max())[1])
+    return 0 if exponent in plain or not values.any() else exponent
 
 
 @dataclass(frozen=True)
@@ -120,7 +140,7 @@ class TargetModel:
             arrays |= {f"{place}/{name}": array for name, array in model.to_arrays().items()}
         facts = {
             "name": self.name,
-            "scale": [self.scale.kind, self.scale.power],
+            "scale": [self.scale.kind, self.scale.power, self.scale.exponent],
             "errors": self.errors,
             "floor": conformal.floor_,
             "folds": len(conformal.fold_regressors_),
@@ -136,7 +156,7 @@ class TargetModel:
         KeyError, ValueError
             If they do not fit together.
         """
-        kind, power = said["scale"]
+        kind, power, exponent = (*said["scale"], 0)[:3]  # files of the first versions have two
         if kind not in TRANSFORMS[1:]:
             raise KeyError(f"scale {kind!r}")
         rows, fold = own["rows"], own["fold"]
@@ -154,7 +174,9 @@ class TargetModel:
             trained = vectors[rows if place == 0 else rows[fold != place - 1]]
             models.append(clone(READOUTS[said["name"]]).restore(arrays, trained))
         conformal.regressor_, conformal.fold_regressors_ = models[0], models[1:]
-        return cls(said["name"], Scale(kind, float(power)), rows, conformal, said["errors"], own["exact"])
+        return cls(
+            said["name"], Scale(kind, float(power), int(exponent)), rows, conformal, said["errors"], own["exact"]
+        )
 
 
 def choose(
@@ -231,7 +253,8 @@ def _beyond_bounds(
     for _ in range(2):  # the second round learns from the bounds too, as the first has filled them in
         guess = z.copy()
         for train, test in ((rows[known[rows]], test) for rows, test in splits if known[rows].any()):
-            guess[test] = KernelRegressor().fit(V[train], filled[train], weights[train]).predict(V[test])
+            model = KernelRidgeCV("laplacian", cv=None).fit(V[train], filled[train], weights[train])
+            guess[test] = model.predict(V[test])
         filled = np.where(sides < 0, np.minimum(z, guess), np.where(sides > 0, np.maximum(z, guess), z))
         known = np.ones(len(z), np.bool_)
     return filled

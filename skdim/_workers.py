@@ -2,26 +2,41 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
+import signal
+import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
-from joblib import Parallel, delayed
+from joblib import Parallel, delayed, effective_n_jobs
+from joblib.externals.loky import ProcessPoolExecutor
 from joblib.parallel import get_active_backend
 
 from skdim.exceptions import WorkerError
 
 _SECONDS = 0.5  # between two looks for the parent
+_AHEAD = 64  # jobs that are given out before the result of the first is taken
+# As dask and Ray say it; each tries some times on other workers first.
+_DEATHS = (
+    ("distributed.scheduler", "KilledWorker"),
+    ("ray.exceptions", "RayActorError"),
+    ("ray.exceptions", "WorkerCrashedError"),
+)
 _KEPT = 31 * 2**20  # bytes; below the 32 MiB above which glibc never changes its mind
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
 @dataclass(frozen=True)
@@ -71,10 +86,117 @@ def run_jobs(jobs: Iterable[Job], n_jobs: int | None, **options: Any) -> list[An
         calls = (delayed(_work)(job.function, job.arguments, _note(job.rows), folder) for job in jobs)
         try:
             return list(Parallel(n_jobs=n_jobs, **options, **_keeper())(calls))
+        except _deaths() as error:
+            raise _dead_worker(folder, error) from error
+
+
+def _deaths() -> tuple[type[BaseException], ...]:
+    """The errors by which joblib's backends say that a worker died; a backend that is not in use raises none."""
+    modules = ((sys.modules.get(module), name) for module, name in _DEATHS)
+    return (BrokenProcessPool, *(getattr(module, name) for module, name in modules if hasattr(module, name)))
+
+
+class Workers:
+    """Processes that are started at once and do jobs in order, while this process does something else.
+
+    Parameters
+    ----------
+    n_jobs : int
+        As joblib has it; with 1 there are none, and this process does each job when its result is taken.
+    modules : sequence of str
+        What the processes import before they are given work.
+    most : int, optional
+        More processes are of no use.
+
+    Examples
+    --------
+    >>> with Workers(1) as workers:
+    ...     print(list(workers.results(Job(abs, (k,), range(k, k + 1)) for k in (-1, -2))))
+    [1, 2]
+    """
+
+    def __init__(self, n_jobs: int, modules: Sequence[str] = (), most: int | None = None) -> None:
+        n = effective_n_jobs(n_jobs)
+        self.n = n if most is None else max(1, min(n, most))
+        self._executor: ProcessPoolExecutor | None = None
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        if self.n > 1:
+            self._folder = tempfile.TemporaryDirectory(prefix="skdim-", ignore_cleanup_errors=True)
+            start = (os.getpid(), tuple(modules))
+            threads = dict.fromkeys(_THREADS, "1")
+            self._executor = ProcessPoolExecutor(self.n, initializer=_start, initargs=start, env=threads)
+            self._executor.submit(_nothing)  # which starts all of them
+
+    def __enter__(self) -> Self:
+        """Return the processes."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """End them, whatever they are doing."""
+        if self._executor is not None:
+            self._executor.shutdown(kill_workers=True)
+        if self._folder is not None:
+            self._folder.cleanup()
+
+    def results(self, jobs: Iterable[Job]) -> Iterator[Any]:
+        """Give the first jobs out at once, the others as results are taken.
+
+        Parameters
+        ----------
+        jobs : iterable of Job
+            Up to 64 of them are in work or done and not taken, so memory does not grow with their number.
+
+        Returns
+        -------
+        iterator
+            What the functions returned, in the order of the jobs. It raises `WorkerError` if a process died.
+        """
+        if self._executor is None or self._folder is None:
+            return (job.function(*job.arguments) for job in jobs)
+        rest, folder = iter(jobs), self._folder.name
+        waiting = deque(_given(self._executor, job, folder) for job in islice(rest, _AHEAD))
+        return _taken(self._executor, rest, waiting, folder)
+
+
+def _given(executor: ProcessPoolExecutor, job: Job, folder: str) -> Future[Any]:
+    """Give a job out."""
+    try:
+        future: Future[Any] = executor.submit(_work, job.function, job.arguments, _note(job.rows), folder)
+    except BrokenProcessPool as error:
+        raise _dead_worker(folder, error) from error
+    return future
+
+
+def _taken(
+    executor: ProcessPoolExecutor, rest: Iterator[Job], waiting: deque[Future[Any]], folder: str
+) -> Iterator[Any]:
+    """Take results, and give out a job for each."""
+    while waiting:
+        try:
+            result = waiting.popleft().result()
         except BrokenProcessPool as error:
-            rows = sorted((_rows(note.name) for note in Path(folder).iterdir()), key=lambda rows: rows.start)
-            signals = re.search(r"\{.*\}", str(error))
-            raise WorkerError(rows, signals.group().strip("{}") if signals else "") from error
+            raise _dead_worker(folder, error) from error
+        waiting.extend(_given(executor, job, folder) for job in islice(rest, 1))
+        yield result
+
+
+def _dead_worker(folder: str, error: BaseException) -> WorkerError:
+    """Name the rows that were in work when a process died."""
+    rows = sorted((_rows(note.name) for note in Path(folder).iterdir()), key=lambda rows: rows.start)
+    signals = re.search(r"\{.*\}", str(error))
+    return WorkerError(rows, signals.group().strip("{}") if signals else type(error).__name__)
+
+
+def _nothing() -> None:
+    """Do nothing."""
+
+
+def _start(parent: int, modules: Sequence[str]) -> None:
+    """Prepare a worker: it ends with its parent, leaves interrupts to it, and imports what it will need."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    prepare(parent)
+    for module in modules:
+        importlib.import_module(module)
 
 
 def _work(function: Callable[..., Any], arguments: tuple[Any, ...], note: str, folder: str) -> Any:
@@ -105,7 +227,25 @@ def _keeper() -> dict[str, Any]:
     backend, _ = get_active_backend()
     if os.name != "posix" or type(backend).__name__ != "LokyBackend":
         return {}
-    return {"initializer": end_with_parent, "initargs": (os.getpid(),)}
+    return {"initializer": prepare, "initargs": (os.getpid(),)}
+
+
+def prepare(parent: int) -> None:
+    """Let this worker end when its parent has ended, and find neighbours without torch.
+
+    Parameters
+    ----------
+    parent : int
+        Number of the process that started this one.
+    """
+    if os.name == "posix":
+        end_with_parent(parent)
+    if "torch" not in sys.modules:
+        sys.modules["torch"] = None  # type: ignore[assignment]  # vesin would import it, a second and 200 MB for nothing
+        try:
+            importlib.import_module("vesin")
+        finally:
+            del sys.modules["torch"]
 
 
 def end_with_parent(parent: int) -> None:

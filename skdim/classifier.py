@@ -12,11 +12,21 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
-from skdim._crystalmodel import LEAST, CrystalModel, n_rows, names_of, spread_out
+from skdim._crystalmodel import (
+    LEAST,
+    CrystalModel,
+    as_groups,
+    listed,
+    n_rows,
+    names_of,
+    spread_out,
+    whole_or_not_at_all,
+)
 from skdim._parameters import check, choice, integer, seed_of
-from skdim.evaluation._applicability import Domain, Makeup
+from skdim.evaluation._applicability import Domain
 from skdim.evaluation._readouts import READOUTS
 from skdim.exceptions import InputError
+from skdim.points.makeup import Makeup
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,6 +111,7 @@ class CrystalClassifier(ClassifierMixin, CrystalModel):
         self.random_state = random_state
         self.verbose = verbose
 
+    @whole_or_not_at_all
     def fit(self, X: Any, y: Any, groups: Any = None) -> CrystalClassifier:
         """Choose a regressor and train it on the labelled crystals.
 
@@ -118,11 +129,11 @@ class CrystalClassifier(ClassifierMixin, CrystalModel):
         self
         """
         self._check()
+        X = listed(X)
         labels, known = _labels(y)
         if n_rows(X) != len(labels):
             raise InputError(f"y must have one label for each of the {n_rows(X)} rows of X, got {len(labels)}.")
-        if groups is not None and len(groups) != len(labels):
-            raise InputError(f"groups must have one group for each of the {len(labels)} rows, got {len(groups)}.")
+        own = None if groups is None else as_groups(groups, len(labels))
         points, valid = self._start(X)
         self.labelled_ = np.flatnonzero(valid & known)
         kinds = labels[self.labelled_]
@@ -131,9 +142,9 @@ class CrystalClassifier(ClassifierMixin, CrystalModel):
         labelled = points[self.labelled_]
         vectors = self.embedder_.transform(labelled)
         self.domain_ = Domain.of(vectors, Makeup.of(labelled))
-        self.ids_ = names_of(X, self.labelled_)
-        own = None if groups is None else np.array([str(groups[row]) for row in self.labelled_], dtype=object)
-        self._choose(vectors.astype(np.float64), target, own)
+        names = names_of(X)
+        self.ids_ = None if names is None else [str(names[row]) for row in self.labelled_]
+        self._choose(vectors.astype(np.float64), target, None if own is None else own[self.labelled_])
         held = np.full((len(labels), len(self.classes_)), np.nan)
         held[self.labelled_] = self._held_out
         self.held_out_ = held
@@ -194,6 +205,7 @@ class CrystalClassifier(ClassifierMixin, CrystalModel):
             ``prediction``, ``probability_`` of each class, then ``distance`` to ``flags`` as of `CrystalRegressor`.
         """
         check_is_fitted(self, "classes_")
+        X = listed(X)
         vectors, points, valid = self._embed(X)
         shares = self._probabilities(vectors)
         prediction = np.full(len(valid), None, dtype=object)
@@ -351,11 +363,8 @@ def _labels(y: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     if len({isinstance(v, str) for v, use in zip(values, known, strict=True) if use}) > 1:
         raise InputError("y must hold texts only or no texts, got both.")
     kind = np.array([v for v, use in zip(values, known, strict=True) if use])
-    if kind.dtype.kind == "f" and not (kind == np.round(kind)).all():
-        raise InputError(
-            f"y is continuous, it has the value {kind[kind != np.round(kind)][0]:g}; classes are texts, integers or "
-            "booleans."
-        )
+    if kind.dtype.kind == "f" and len(wrong := kind[~np.isfinite(kind) | (kind != np.round(kind))]):
+        raise InputError(f"y is continuous, it has the value {wrong[0]:g}; classes are texts, integers or booleans.")
     return labels, known
 
 

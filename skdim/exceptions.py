@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 _LISTED = 20
 
@@ -100,8 +100,8 @@ class WorkerError(RuntimeError):
         stopped with it.
     reason : str, default=""
         How the processes ended, such as "SIGKILL(-9)".
-    labels : sequence of str, optional
-        A name for each row of the input.
+    labels : sequence or mapping of int to str, optional
+        A name for each row of the input, or for those in work.
 
     Attributes
     ----------
@@ -115,8 +115,10 @@ class WorkerError(RuntimeError):
     fewer processes; if one crystal is to blame, featurize these rows alone to find it.
     """
 
-    def __init__(self, rows: Sequence[range], reason: str = "", labels: Sequence[str] | None = None) -> None:
-        self.rows, self.reason, self.labels = list(rows), reason, None if labels is None else list(labels)
+    def __init__(
+        self, rows: Sequence[range], reason: str = "", labels: Sequence[str] | Mapping[int, str] | None = None
+    ) -> None:
+        self.rows, self.reason, self.labels = list(rows), reason, labels
         how = f" ({reason})" if reason else ""
         named = "; ".join(self._named(part) for part in self.rows) or "not known"
         super().__init__(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import warnings
 from collections.abc import Iterator
 from numbers import Integral
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin, clone
+from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import _safe_indexing, get_tags
 from sklearn.utils.validation import _num_samples, check_is_fitted, has_fit_parameter
@@ -75,6 +77,9 @@ class LabelMaskingRegressor(DocumentationLink, RegressorMixin, BaseEstimator):
     ValueError
         If a parameter is not accepted, if y is infinite somewhere, the same in all labelled rows or known in none, if
         lengths differ, or if fewer rows are labelled than ``n_labels``.
+    KeyboardInterrupt
+        If the user interrupts ``fit``. Once the embedder has completed an epoch, the regressor is fitted on what it has
+        learned (a second interrupt stops that too), and a warning says so.
 
     References
     ----------
@@ -140,10 +145,14 @@ class LabelMaskingRegressor(DocumentationLink, RegressorMixin, BaseEstimator):
         # The first so many of one order of all rows: the draws are nested.
         drawn = np.random.default_rng(seed).permutation(np.flatnonzero(known))[: self.n_labels]
         labelled = np.sort(drawn)
+        interrupted = False
         if isinstance(embedder, FrozenEstimator):
             check_is_fitted(embedder)
         else:
-            embedder = fit_once(embedder, rows, self.memory)
+            try:
+                embedder = fit_once(embedder, rows, self.memory)
+            except KeyboardInterrupt:
+                interrupted = _keeps_something(embedder)
         # Frozen, so that it also survives the cloning of a search within the regressor.
         regressor.set_params(**dict.fromkeys(_slots(regressor), FrozenEstimator(_thawed(embedder))))
         given = {} if weights is None else {"sample_weight": weights[labelled]}
@@ -151,10 +160,18 @@ class LabelMaskingRegressor(DocumentationLink, RegressorMixin, BaseEstimator):
             regressor.fit(_inputs(embedder, regressor, _safe_indexing(rows, labelled)), targets[labelled], **given)
         except ValueError as error:
             error.add_note(f"Raised by regressor={self.regressor!r}, given the {len(labelled)} labelled rows to use.")
+            if (largest := np.abs(targets[labelled]).max()) > np.finfo(np.float32).max:
+                error.add_note(f"y has values of up to {largest:g}: give it in a larger unit.")
             raise
+        except KeyboardInterrupt:
+            interrupted = _keeps_something(regressor)
         # Only now, so that a fit that fails leaves an earlier one whole.
         self.embedder_, self.regressor_, self.labelled_ = embedder, regressor, labelled
         self._target_shape = targets.shape[1:]
+        if interrupted:
+            said = "fit was interrupted: the model has what its parts had learned by then, and can predict."
+            warnings.warn(said, UserWarning, stacklevel=2)
+            raise KeyboardInterrupt
         return self
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
@@ -312,6 +329,15 @@ def _clone(name: str, part: Any, method: str) -> Any:
     if isinstance(part, type) or not (hasattr(part, "fit") and hasattr(part, method)):
         raise InputError(f"{name} must be an estimator with fit and {method}, got {part!r}.")
     return clone(part)
+
+
+def _keeps_something(part: Any) -> bool:
+    """Pass an interrupt on, unless the part that it hit is fitted with what it had learned by then."""
+    try:
+        check_is_fitted(part)
+    except NotFittedError:
+        raise KeyboardInterrupt from None
+    return True
 
 
 def _slots(regressor: Any) -> list[str]:

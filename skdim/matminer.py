@@ -19,8 +19,9 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
+from skdim.crystals.notes import Note
 from skdim.crystals.rows import as_structures
-from skdim.crystals.structures import try_structure
+from skdim.crystals.structures import told_notes, try_structure
 from skdim.embedder import DeepInfoMaxEmbedder
 from skdim.exceptions import InputError, StructureError, describe_failures
 from skdim.points.features import resolve_site_features
@@ -263,15 +264,19 @@ class EmbeddingFeaturizer(BaseFeaturizer):
             torch.set_num_threads(1)
             points_of.set_params(n_jobs=1)
         vectors = np.empty((len(rows), len(embedder.get_feature_names_out())), np.float32)
-        failures = []
+        failures: list[tuple[int, str]] = []
+        decided: list[tuple[int, str | None, Note]] = []
         options = {"desc": type(self).__name__, "disable": not pbar, **(pbar if isinstance(pbar, dict) else {})}
         with tqdm(total=len(rows), **options) as bar:
             for start in range(0, len(rows), _CHUNK):
                 chunk = rows[start : start + _CHUNK]
-                points, failed = points_of.try_transform(chunk)
-                vectors[start : start + len(chunk)] = embedder.transform(points)
-                failures += [(start + row, reason) for row, reason in failed]
+                part = points_of.read(chunk)
+                vectors[start : start + len(chunk)] = embedder.transform(part.points)
+                failures += [(start + row, reason) for row, reason in part.failures]
+                decided += [(start + row, file, note) for row, file, note in part.decided]
                 bar.update(len(chunk))
+        if told := told_notes(decided, rows):
+            warnings.warn(told, UserWarning, stacklevel=3)
         return vectors, failures
 
     def _is_ready(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,15 +11,25 @@ from sklearn.base import RegressorMixin, clone
 from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted
 
-from skdim._crystalmodel import LEAST, CrystalModel, n_rows, names_of, spread_out
+from skdim._crystalmodel import (
+    LEAST,
+    CrystalModel,
+    as_groups,
+    listed,
+    n_rows,
+    names_of,
+    spread_out,
+    whole_or_not_at_all,
+)
 from skdim._labels import read_targets, read_weights
 from skdim._parameters import check, choice, seed_of
 from skdim._targetmodel import TRANSFORMS, TargetModel, choose
 from skdim.crystals.rows import as_structures
-from skdim.evaluation._applicability import Domain, Makeup, nearest
+from skdim.evaluation._applicability import Domain, nearest
 from skdim.evaluation._intervals import check_coverage
 from skdim.evaluation._readouts import READOUTS
 from skdim.exceptions import InputError
+from skdim.points.makeup import Makeup
 from skdim.points.pointsets import PointSets
 
 if TYPE_CHECKING:
@@ -73,6 +83,8 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         For each labelled row of ``fit`` the prediction of a model that has not seen it; NaN elsewhere.
     labelled_ : ndarray of int
         Rows of ``fit`` that have any label.
+    target_names_ : list of str
+        Columns of y, where it is a DataFrame; numbers otherwise.
 
     Raises
     ------
@@ -114,6 +126,7 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         self.random_state = random_state
         self.verbose = verbose
 
+    @whole_or_not_at_all
     def fit(
         self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None, censored: Any = None
     ) -> CrystalRegressor:
@@ -122,14 +135,15 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         Parameters
         ----------
         X : collection of crystals of length C, or PointSets
-            Structures of any accepted kind. The index of a Series or DataFrame names crystals in `predict_frame`.
+            Structures of any accepted kind. The index of a Series or DataFrame names crystals in `predict_frame`, and
+            so do the ids of rows of `skdim.read_crystals`, which reads folders and archives.
         y : array-like of shape (C,) or (C, T)
             One or several properties; NaN where one is not known.
         sample_weight : array-like of shape (C,) or None, default=None
             Of the rows in training and choice; rows of weight 0 are left out.
         groups : array-like of shape (C,) or None, default=None
-            Rows of one group are never on both sides of a fold. Errors and intervals are then those of crystals of new
-            groups. `skdim.evaluation.composition_groups` makes groups.
+            Rows of one group are never on both sides of a fold; a row without a group (None, NaN) stands alone. Errors
+            and intervals are then those of crystals of new groups. `skdim.evaluation.composition_groups` makes groups.
         censored : array-like of y's shape or None, default=None
             -1 where the true value is at or below the one in y, 1 where it is at or above, 0 where it is the one. Such
             a label is learned as the bound or, where a model that has not seen it predicts a value beyond the bound,
@@ -140,9 +154,10 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         self
         """
         self._check()
+        X = listed(X)
         table, weights, single = _partly_known(y, sample_weight, n_rows(X))
         sides = _sides(censored, table)
-        groups = None if groups is None else _as_groups(groups, len(table))
+        groups = None if groups is None else as_groups(groups, len(table))
         points, valid = self._start(X)
         seed = seed_of(self.random_state)
         usable = valid & (weights > 0) & np.isfinite(table).any(1)
@@ -153,6 +168,7 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         vectors = self.embedder_.transform(labelled)
         self.domain_ = Domain.of(vectors, Makeup.of(labelled))
         self.single_, self.seed_ = single, seed
+        self.target_names_ = _names_of_targets(y, table.shape[1])
         own = None if groups is None else groups[usable]
         choices = (self.candidates(seed), self.scale, self.cv, seed)
         self.targets_ = [
@@ -163,7 +179,8 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         for column, target in enumerate(self.targets_):
             self.held_out_[self.labelled_[target.rows], column] = target.scale.inverse(target.conformal.held_out_)
         self.held_out_ = self.held_out_[:, 0] if single else self.held_out_
-        self.ids_ = names_of(X, self.labelled_)
+        names = names_of(X)
+        self.ids_ = None if names is None else [str(names[row]) for row in self.labelled_]
         return self
 
     @property
@@ -237,17 +254,20 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         Returns
         -------
         DataFrame of C rows
-            ``prediction``, ``lower``, ``upper`` (with the number of the target behind, where there are several);
+            ``prediction``, ``lower``, ``upper`` (with the name or number of the target behind, if there are several);
             ``distance`` to the nearest labelled crystal; ``percentile`` of that distance among those between labelled
             crystals; ``nearest_1`` to ``nearest_3``, the nearest labelled crystals by their names in the index of
-            ``fit`` or else by their rows; ``flags``, what no labelled crystal has. Indexed like X.
+            ``fit`` or else by their rows; ``pretraining_percentile``, as ``percentile``, among the crystals that the
+            embedder was pretrained on; ``flags``, what no labelled crystal has, and what none of the pretraining has.
+            Indexed like X.
         """
         check_is_fitted(self, "targets_")
+        X = listed(X)
         vectors, points, valid = self._embed(X)
         mean, ends = self._mean(vectors), self._ends(vectors, coverage)
         columns: dict[str, Any] = {}
         for t in range(len(self.targets_)):
-            end = "" if self.single_ else f"_{t}"
+            end = "" if self.single_ else f"_{self.target_names_[t]}"
             parts = {"prediction": mean[:, t], "lower": ends[:, t, 0], "upper": ends[:, t, 1]}
             columns |= {name + end: spread_out(values, valid) for name, values in parts.items()}
         return self._trust_frame(columns, vectors, points, valid, X)
@@ -272,7 +292,7 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
             For each usable crystal and target one line for each part:
 
             - crystal : its name in the index of X, or its row
-            - target : number of the target, where there are several
+            - target : its name, or its number, where there are several
             - part : "start", "kind", "element", "site" or "sum"
             - name : of the part. Kinds are composition, density, environment (how elements surround each other) and
               context (how expected they are there). Sites have their numbers in the structure before what they hold;
@@ -306,14 +326,15 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         from skdim._explanation import explained
 
         check_is_fitted(self, "targets_")
-        X = list(X) if isinstance(X, Iterator) else X
+        X = listed(X)
         valid = np.flatnonzero(self._featurize(X).valid)
         usable = X[valid] if isinstance(X, PointSets) else [as_structures(X)[row] for row in valid]
-        names = list(X.index[valid]) if isinstance(X, pd.Series | pd.DataFrame) else valid.tolist()
+        known = names_of(X)
+        names = valid.tolist() if known is None else [known[row] for row in valid]
         vectors = self.domain_.vectors.astype(np.float64)
         learned = [(target.conformal.regressor_, vectors[target.rows].mean(0)) for target in self.targets_]
         lines = [
-            (names[crystal], target, *line)
+            (names[crystal], self.target_names_[target], *line)
             for crystal, target, parts in explained(self.embedder_, usable, learned)
             for line in parts
         ]
@@ -321,7 +342,13 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         return table.drop(columns="target") if self.single_ else table
 
     def suggest(
-        self, X: Any, n: int = 10, goal: str = "information", maximize: bool = True, ids: Any = None
+        self,
+        X: Any,
+        n: int = 10,
+        goal: str = "information",
+        maximize: bool = True,
+        ids: Any = None,
+        target: Any = None,
     ) -> pd.DataFrame:
         """Choose crystals to be measured next, as one batch; see `skdim.evaluation.suggest`.
 
@@ -332,11 +359,13 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         n : int, default=10
             Crystals in the batch; fewer, where the pool has fewer.
         goal : {"information", "best", "both"}, default="information"
-            What they are for. Of several targets the first counts.
+            What they are for.
         maximize : bool, default=True
             Whether the best value is the largest.
         ids : sequence of C str or None, default=None
             Names of the crystals; None takes the index of a Series or DataFrame, or else the rows.
+        target : str, int or None, default=None
+            Which of several targets counts, by its name in ``target_names_``; None is the first.
 
         Returns
         -------
@@ -346,18 +375,18 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         from skdim.evaluation._suggestion import suggest
 
         check_is_fitted(self, "targets_")
-        if ids is None:
-            ids = list(getattr(X, "index", range(n_rows(X)))) if hasattr(X, "iloc") else list(range(n_rows(X)))
+        X = listed(X)
+        ids = names_of(X) if ids is None else ids
+        ids = range(n_rows(X)) if ids is None else ids
         points = self._featurize(X)
         vectors = np.full((len(points), self.domain_.vectors.shape[1]), np.nan, np.float32)
         vectors[points.valid] = self.embedder_.transform(points[points.valid])
-        free = np.flatnonzero(points.valid)
-        free = free[nearest(vectors[free], self.domain_.vectors, 1)[0][:, 0] > _SAME]
+        learned = self.targets_[self._number_of(target)]
+        known, free = self.domain_.vectors[learned.rows], np.flatnonzero(points.valid)
+        free = free[nearest(vectors[free], known, 1)[0][:, 0] > _SAME]
         if not len(free):
             raise InputError("X holds no usable crystal that is not labelled already; at least 1 is needed.")
-        target = self.targets_[0]
-        known = self.domain_.vectors[target.rows]
-        chosen = free[suggest(known, target.exact, vectors[free], min(n, len(free)), goal, maximize)]
+        chosen = free[suggest(known, learned.exact, vectors[free], min(n, len(free)), goal, maximize)]
         frame = self.predict_frame(points[chosen])
         frame.insert(0, "id", [ids[row] for row in chosen])
         return frame
@@ -384,6 +413,8 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         scores = []
         for known, guess in zip(table.T, predicted.T, strict=True):
             use = np.isfinite(known) & ~failed
+            if use.sum() < 2:
+                raise InputError(f"y must be known in at least 2 usable rows to be scored, got {use.sum()}.")
             scores.append(r2_score(known[use], guess[use], sample_weight=weights[use]))
         return float(np.mean(scores))
 
@@ -414,6 +445,14 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
                 regressor.set_params(random_state=seed, n_jobs=self.n_jobs)
         return found
 
+    def _number_of(self, target: Any) -> int:
+        """Find a target by its name."""
+        if target is None:
+            return 0
+        if str(target) not in self.target_names_:
+            raise InputError(f"target must be one of {', '.join(self.target_names_)}, got {target!r}.")
+        return self.target_names_.index(str(target))
+
     def _mean(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
         """Predictions, (m, T)."""
         if not len(vectors):
@@ -440,6 +479,7 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
     def _state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Every target with its regressors as arrays."""
         facts: dict[str, Any] = {"own_embedder": self.embedder is not None, "single": self.single_, "targets": []}
+        facts["names"] = self.target_names_
         arrays: dict[str, NDArray[Any]] = {"held_out": self.held_out_}
         for number, target in enumerate(self.targets_):
             said, own = target.to_arrays()
@@ -450,6 +490,8 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
     def _restore(self, facts: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
         """Build the regressors of their arrays."""
         self.single_, self.held_out_ = bool(facts["single"]), arrays["held_out"]
+        numbers = map(str, range(len(facts["targets"])))
+        self.target_names_ = [str(name) for name in facts.get("names", numbers)]
         self.targets_ = []
         for number, said in enumerate(facts["targets"]):
             head = f"{number}/"
@@ -465,6 +507,12 @@ def _partly_known(
     return targets.reshape(len(targets), -1), read_weights(sample_weight, len(targets)), targets.ndim == 1
 
 
+def _names_of_targets(y: Any, n: int) -> list[str]:
+    """Columns of a DataFrame, or numbers."""
+    columns = getattr(y, "columns", None)
+    return [str(name) for name in (range(n) if columns is None else columns)]
+
+
 def _sides(censored: Any, table: NDArray[np.float64]) -> NDArray[np.int64]:
     """Check which labels are bounds, and in which direction."""
     if censored is None:
@@ -475,14 +523,6 @@ def _sides(censored: Any, table: NDArray[np.float64]) -> NDArray[np.int64]:
     if len(wrong := given[~np.isin(given, (-1, 0, 1))]):
         raise InputError(f"censored must hold -1, 0 and 1 only, got {wrong.flat[0]!r}.")
     return given.reshape(table.shape).astype(np.int64)
-
-
-def _as_groups(groups: Any, n: int) -> NDArray[Any]:
-    """Check that there is one group for each row."""
-    array: NDArray[Any] = np.array([str(group) for group in groups], dtype=object)
-    if array.shape != (n,):
-        raise InputError(f"groups must have one group for each of the {n} rows, got {len(array)}.")
-    return array
 
 
 def _check_enough(labels: NDArray[np.float64], sides: NDArray[np.int64], column: int, single: bool) -> None:

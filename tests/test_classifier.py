@@ -92,6 +92,8 @@ def test_rows_without_a_label_and_groups_and_clones(embedder, points) -> None:
         (["a", "b"] * 3 + [None] * 24, {}, "y has 6 labelled usable rows; at least 10"),
         (["a", "b"] * 14, {}, "for each of the 30 rows of X, got 28"),
         ([0.5, 1.0] * 15, {}, "y is continuous, it has the value 0.5"),
+        ([np.inf, 1.0] * 15, {}, "it has the value inf"),
+        ([None, np.nan, ""] * 10, {}, "y has 0 labelled usable rows; at least 10"),
         (["a", 1] * 15, {}, "y must hold texts only"),
         (["a", "b"] * 15, {"groups": ["g"] * 30}, "are of 1 group; at least 2 groups"),
         (["a"] * 20 + ["b"] * 10, {"groups": ["g", "h"] * 10 + ["i"] * 10}, "no label of the class 'b' is left"),

@@ -11,7 +11,7 @@ import pytest
 from skdim.cli import build_parser
 
 ROOT = Path(__file__).parent.parent
-PAGES = sorted((ROOT / "docs").glob("*.rst"))
+PAGES = sorted([*(ROOT / "docs").glob("*.rst"), *(ROOT / "docs" / "howto").glob("*.rst")])
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
@@ -73,6 +73,21 @@ def test_the_picture_of_the_house_shows_every_module_of_the_contracts(monkeypatc
     }
     for name in names - {"__init__"}:
         assert re.search(rf"\b{name}\b", shown), name
+
+
+@pytest.mark.parametrize(
+    ("page", "row"),
+    [
+        ("README.md", "best regressor"),
+        ("README.md", "fine tuned, 50, 100 and 250 labels"),
+        ("docs/howto/when_not.rst", "best regressor"),
+    ],
+)
+def test_what_pretraining_adds_is_said_as_it_was_measured(page, row):
+    pattern = rf"^\| default / default untrained, {row} +\| ([\d.]+) \(95%: ([\d.]+ to [\d.]+)\)"
+    ratio, interval = found(pattern, ROOT / "docs" / "results.md")[0]
+    told = " ".join((ROOT / page).read_text("utf-8").split())
+    assert re.search(rf"{ratio} times \((95%: )?{interval}\)", told)
 
 
 def test_the_headline_of_the_readme_is_what_its_command_prints(monkeypatch, capsys):

@@ -1,14 +1,19 @@
 """A prediction in parts: sums, and that neither the cell, nor the order of sites, nor symmetry matters."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from skdim import CrystalRegressor, DeepInfoMaxEmbedder, load_pretrained
 from skdim.datasets import load_elastic_moduli
 from skdim.evaluation._readouts import READOUTS
 from skdim.exceptions import StructureError
-from skdim.network.readout import KINDS, column_kinds, column_names, pool_sites, site_shares
+from skdim.learning.seeding import drawing_from
+from skdim.network.model import CrystalModel, SiteStatistics
+from skdim.network.readout import KINDS, column_kinds, column_names
 from tests.bundled import permuted
 from tests.handmade import salt
 from tests.small import handful, mixture
@@ -102,12 +107,19 @@ def test_each_kind_has_the_columns_it_names(embedder) -> None:
     assert kinds["surprise_0_maximum"] == kinds["context_3_covariance"] == "context"
 
 
-def test_shares_of_sites_sum_to_what_is_pooled(embedder) -> None:
+@pytest.mark.parametrize("widths", [{}, {"property_width": 5}])
+def test_shares_of_sites_sum_to_the_vector(embedder, widths) -> None:
     encoder = embedder.encoder_
+    if widths:
+        state = DeepInfoMaxEmbedder(preset="deep", max_epochs=0, random_state=0).fit(handful()).state_
+        n = len(state.config.feature_names)
+        statistics = SiteStatistics(torch.zeros(n), torch.ones(n), torch.ones(119))
+        with drawing_from(torch.Generator().manual_seed(0)):
+            model = CrystalModel(replace(state.config, **widths), statistics).eval()
+    else:
+        model = encoder.model
     batch = encoder.batch(embedder.featurizer_.transform(handful()), np.arange(6))
-    parts = encoder.model.site_parts(batch)
-    shares = site_shares(batch, parts, encoder.state.config).detach().numpy()
-    pooled = pool_sites(batch, parts, encoder.state.config).detach().numpy()
+    shares, pooled = model.site_shares(batch).detach().numpy(), model.vectors(batch).detach().numpy()
     summed = np.stack([shares[batch.crystal.numpy() == crystal].sum(0) for crystal in range(6)])
     np.testing.assert_allclose(summed, pooled, rtol=1e-4, atol=1e-4)
 

@@ -2,17 +2,19 @@
 
 import json
 import warnings
+import zipfile
 
 import numpy as np
 import pandas as pd
 import pytest
+from pymatgen.io.cif import CifWriter
 from safetensors.numpy import load_file, save_file
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 
-from skdim import CrystalPointSetTransformer, CrystalRegressor, DeepInfoMaxEmbedder, load_pretrained
+from skdim import CrystalPointSetTransformer, CrystalRegressor, DeepInfoMaxEmbedder, load_pretrained, read_crystals
 from skdim._crystalmodel import is_model
 from skdim.datasets import load_elastic_moduli
 from skdim.evaluation import composition_groups
@@ -106,6 +108,11 @@ def test_a_file_whose_parts_do_not_fit_together_is_refused_though_its_digest_is_
         save_file(broken, path, {_KEY: text, "sha256": _digest(text, broken)})
         with pytest.raises(ValueError, match=r"do(es)? not fit"):
             CrystalRegressor.load(path)
+    for name in ("n_jobs", "device", "embedder"):  # how to run is not for a file to say
+        text = json.dumps({**header, "parameters": {**header["parameters"], name: 64}})
+        save_file(arrays, path, {_KEY: text, "sha256": _digest(text, arrays)})
+        with pytest.raises(ValueError, match=f"does not fit together: .*{name}"):
+            CrystalRegressor.load(path)
 
 
 def test_clones_searches_and_cross_validation_take_it_as_any_other(embedder, points) -> None:
@@ -162,6 +169,23 @@ def test_groups_are_never_on_both_sides(embedder, points) -> None:
     assert all(len(set(fold[groups == group])) == 1 for group in groups)
 
 
+def test_rows_without_a_group_stand_alone_and_scores_need_known_values(embedder, points) -> None:
+    model = quick(embedder).fit(points[:30], MODULI[:30], groups=["a"] * 10 + [None] * 20)
+    fold = model.targets_[0].conformal.fold_
+    assert len(set(fold[:10])) == 1
+    assert len(set(fold)) == 5
+    with pytest.raises(ValueError, match="at least 2 usable rows to be scored, got 0"):
+        model.score(points[:3], [np.nan] * 3)
+
+
+def test_columns_of_a_frame_name_the_targets(embedder, points, tmp_path) -> None:
+    table = pd.DataFrame({"K": MODULI[:60], "log": np.log(MODULI[:60])})
+    model = quick(embedder).fit(points[:60], table)
+    assert {"prediction_K", "lower_log"} <= set(model.predict_frame(points[60:62]).columns)
+    model.save(tmp_path / "m.skdim")
+    assert CrystalRegressor.load(tmp_path / "m.skdim").target_names_ == ["K", "log"]
+
+
 @pytest.mark.parametrize(("labels", "kind"), [(MODULI, "log10"), (MODULI / 1000 + 1, "none"), (MODULI - 50, "none")])
 def test_a_logarithm_is_taken_where_labels_span_decades(embedder, points, labels, kind) -> None:
     spread = labels * 10.0 ** np.linspace(-2, 2, 120) if kind == "log10" else labels
@@ -190,6 +214,19 @@ def test_a_bound_that_says_nothing_new_is_harmless_and_one_that_misleads_is_over
     assert len(bounded.targets_[0].conformal.scores_) == 90
 
 
+@pytest.mark.parametrize("scale", ["none", "log10", "yeo-johnson"])
+@pytest.mark.parametrize("unit", [2.0**990, 2.0**-990])
+def test_labels_of_any_size_have_predictions_and_intervals_of_that_size(embedder, points, scale, unit) -> None:
+    given = points[:60], MODULI[:60] / MODULI[:60].max()
+    usual = quick(embedder, scale=scale).fit(*given)
+    other = quick(embedder, scale=scale).fit(given[0], unit * given[1])
+    close = {"rtol": 0.05 if scale == "yeo-johnson" else 1e-6}  # which is another curve in other units
+    np.testing.assert_allclose(other.predict(points[60:90]) / unit, usual.predict(points[60:90]), **close)
+    ends = other.predict_interval(points[60:90], 0.5) / unit
+    np.testing.assert_allclose(ends, usual.predict_interval(points[60:90], 0.5), **close)
+    assert np.isfinite(ends).all()
+
+
 def test_rows_that_are_no_crystals_are_an_error_or_left_out(embedder) -> None:
     crystals = [*CRYSTALS[:30], None]
     with pytest.raises(StructureError, match="row 30"):
@@ -215,6 +252,17 @@ def test_names_travel_in_the_index(embedder) -> None:
     assert frame["nearest_1"].tolist() == ["c4", "c5"]
 
 
+def test_crystals_of_an_archive_keep_their_ids(embedder, tmp_path) -> None:
+    with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
+        for k, crystal in enumerate(CRYSTALS[:12]):
+            archive.writestr(f"c{k:02}.cif", str(CifWriter(crystal)))
+    model = quick(embedder).fit(read_crystals(tmp_path / "set.zip"), MODULI[:12])
+    frame = model.predict_frame(read_crystals(tmp_path / "set.zip"))
+    assert frame.index[3].endswith("set.zip/c03.cif")
+    assert frame["nearest_1"].iloc[3] == frame.index[3]
+    assert set(model.explain(read_crystals(tmp_path / "set.zip"))["crystal"]) == set(frame.index)
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -222,6 +270,7 @@ def test_names_travel_in_the_index(embedder) -> None:
         ({"y": np.ones(30)}, "y is 1 in all 30 labelled rows"),
         ({"groups": ["a"] * 30}, "30 labelled rows are of 1 group; at least 2 groups"),
         ({"y": MODULI[:29]}, "X has 30 rows and y has 29"),
+        ({"groups": pd.Series(["a"] * 30, index=range(5, 35))}, "30 labelled rows are of 1 group; at least 2 groups"),
         ({"groups": ["a"] * 29}, "one group for each of the 30 rows, got 29"),
         ({"y": [None] * 30}, "y has 0 labelled"),
         ({"y": MODULI[:30] * np.inf}, "y must be finite, got inf at all 30 rows"),

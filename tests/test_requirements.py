@@ -32,13 +32,14 @@ def pins(name):
 
 def test_every_lower_bound_is_what_the_lowest_environment_installs():
     lowest = pins("lowest.txt")
-    for name, requirement in stated("accelerate", "ase", "dask", "test").items():
+    for name, requirement in stated("accelerate", "ase", "dask", "draw", "test").items():
         (bound,) = (Version(s.version) for s in requirement.specifier if s.operator == ">=")
         assert bound == lowest[name], name
 
 
 @pytest.mark.parametrize(
-    ("name", "extras"), [("constraints.txt", ("accelerate", "ase", "dask", "docs", "dev", "test")), ("lowest.txt", ())]
+    ("name", "extras"),
+    [("constraints.txt", ("accelerate", "ase", "dask", "docs", "draw", "dev", "test")), ("lowest.txt", ())],
 )
 def test_every_requirement_is_pinned_to_a_version_it_admits(name, extras):
     exact = pins(name)

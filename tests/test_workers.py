@@ -6,10 +6,12 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
+import joblib
 import pytest
 
-from skdim._workers import Job, run_jobs
+from skdim._workers import Job, Workers, run_jobs
 from skdim.exceptions import WorkerError
 
 
@@ -35,6 +37,61 @@ def test_a_dead_worker_is_reported_with_its_rows():
         run_jobs((Job(die_at_three, (k,), range(10 * k, 10 * k + 10)) for k in range(8)), 2, batch_size=1)
     assert range(30, 40) in caught.value.rows
     assert run_jobs([Job(square, (k,), range(k, k + 1)) for k in range(4)], 2) == [0, 1, 4, 9]  # the next call works
+
+
+def facts(_):
+    heavy = [name for name in ("torch", "sklearn", "pandas") if name in sys.modules]
+    return heavy, os.environ["OMP_NUM_THREADS"], signal.getsignal(signal.SIGINT)
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_workers_give_results_in_order_and_take_jobs_as_they_are_wanted(n_jobs):
+    given = []
+
+    def jobs():
+        for k in range(300):
+            given.append(k)
+            yield Job(square, (k,), range(k, k + 1))
+
+    with Workers(n_jobs) as workers:
+        results = workers.results(jobs())
+        assert next(results) == 0
+        assert len(given) == {1: 1, 2: 65}[n_jobs]
+        assert list(results) == [k**2 for k in range(1, 300)]
+
+
+def test_workers_that_read_crystals_load_nothing_heavy_and_leave_interrupts_to_their_parent():
+    with Workers(2, ("skdim.points.parts",)) as workers:
+        for heavy, threads, interrupt in workers.results(Job(facts, (k,), range(k, k + 1)) for k in range(4)):
+            assert heavy == []
+            assert threads == "1"
+            assert interrupt == signal.SIG_IGN
+
+
+@pytest.mark.skipif(os.name != "posix", reason="SIGKILL")
+def test_a_dead_worker_is_reported_with_its_rows_while_results_are_taken():
+    jobs = (Job(die_at_three, (k,), range(10 * k, 10 * k + 10)) for k in range(8))
+    with Workers(2) as workers, pytest.raises(WorkerError, match=r"SIGKILL") as caught:
+        list(workers.results(jobs))
+    assert range(30, 40) in caught.value.rows
+
+
+def end_with(error):
+    raise error
+
+
+@pytest.mark.parametrize("module", ["distributed.scheduler", "ray.exceptions"])
+def test_a_backend_that_gives_a_worker_up_is_reported_as_one_that_died(module):
+    """The errors are those of dask and Ray; their workers take too long to die to be killed here."""
+    kinds = pytest.importorskip(module, reason=f"needs {module.partition('.')[0]}")
+    error = (
+        kinds.KilledWorker("work", SimpleNamespace(address="tcp://w"), 3)
+        if module.startswith("dist")
+        else kinds.RayActorError()
+    )
+    jobs = (Job(end_with, (error,), range(10 * k, 10 * k + 10)) for k in range(1))
+    with joblib.parallel_config(backend="threading"), pytest.raises(WorkerError, match=type(error).__name__):
+        run_jobs(jobs, 2)
 
 
 def test_the_error_names_rows_and_survives_pickling():

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 from skdim.cli.names import BUNDLED_PREFIX
+from skdim.crystals.limits import Limits
 
 PATHS_HELP = f"""\
 PATHs may be mixed:
@@ -59,7 +61,34 @@ def add_reading(parser: argparse.ArgumentParser, outcome: str) -> None:
         "--jobs", type=jobs, default=1, metavar="N", help="processes for reading crystals, -1: all cores (1)"
     )
     parser.add_argument("--device", default="auto", help="where to compute: auto, cpu, cuda, ... (auto)")
+    limits = f"read larger crystals than usual, in the field NAME of skdim.Limits: {_bounds()}; may be repeated"
+    parser.add_argument("--limit", type=limit, action="append", default=[], metavar="NAME=N", help=limits)
     add_quiet(parser)
+
+
+def _bounds() -> str:
+    """List what `limit` accepts."""
+    return ", ".join(f"{field.name} ({field.default})" for field in fields(Limits))
+
+
+def limit(text: str) -> tuple[str, int]:
+    """Read a bound on what is read.
+
+    Parameters
+    ----------
+    text : str
+        Such as "rows=1000000".
+
+    Returns
+    -------
+    tuple of str and int
+        For `skdim.reading_limits`.
+    """
+    name, _, number = text.partition("=")
+    known = [field.name for field in fields(Limits)]
+    if name not in known or not number.isascii() or not number.isdigit() or int(number) < 1:
+        raise argparse.ArgumentTypeError(f"must be {', '.join(known)} with = and an integer >= 1, got {text!r}")
+    return name, int(number)
 
 
 def add_seed(parser: argparse.ArgumentParser) -> None:

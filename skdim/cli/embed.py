@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from skdim.cli.arguments import PATHS_HELP, add_paths, add_reading, at_least
 from skdim.cli.command import Command
 from skdim.cli.messages import say
 from skdim.cli.names import MODELS, load_embedder, model_file
 from skdim.cli.reading import find_crystals, settle
+
+if TYPE_CHECKING:
+    from skdim.points.chunks import Work
 
 _DESCRIPTION = f"""\
 Write one vector for each crystal: one row for each input, in order, with a column "id".
@@ -48,27 +53,49 @@ def run(args: argparse.Namespace) -> int:
     InputError, OSError
         If an argument or a crystal cannot be used; nothing is written then.
     """
+    from skdim._files import file_digest
     from skdim.cli.outputs import check_place, check_suffix, vector_writer
 
     check_suffix(args.out)
     found = find_crystals(args)
-
-    from skdim._files import file_digest
-    from skdim.cli.streaming import Counts, featurized
-
-    embedder = load_embedder(args.model, args.device)
+    file = model_file(args.model)
     check_place(args.out)
-    featurizer, counts = embedder.featurizer_.set_params(n_jobs=args.jobs, verbose=0), Counts()
-    facts = {"model": str(args.model), "sha256": file_digest(model_file(args.model))}
-    with vector_writer(args.out, list(embedder.get_feature_names_out()), facts) as writer:
-        for ids, points in featurized(found, featurizer, args.batch, counts, progress=not args.quiet):
-            # After a failure that ends in an error the rest is only checked, to name all failures at once.
-            if not counts.failures or args.on_error == "nan":
-                writer.write(ids, embedder.transform(points))
-        code = settle(counts, args.on_error, "Their rows are NaN.")
+
+    from skdim.cli.streaming import Counts, featurized, reading_workers
+
+    with reading_workers(found, args.jobs) as workers:
+        counts = Counts()
+        start = partial(featurized, found, size=args.batch, counts=counts, workers=workers, progress=not args.quiet)
+        # They read while this process imports torch and loads the model.
+        work = _work_of(file) if workers.n > 1 else None
+        batches = None if work is None else start(work=work)
+        embedder = load_embedder(args.model, args.device)
+        if batches is None:
+            batches = start(work=embedder.featurizer_.work())
+        facts = {"model": str(args.model), "sha256": file_digest(file)}
+        with vector_writer(args.out, list(embedder.get_feature_names_out()), facts) as writer:
+            for ids, points in batches:
+                # After a failure that ends in an error the rest is only checked, to name all failures at once.
+                if not counts.failures or args.on_error == "nan":
+                    writer.write(ids, embedder.transform(points))
+            code = settle(counts, args.on_error, "Their rows are NaN.")
     if not args.quiet:
         say(f"wrote {args.out}: {counts.n_rows} rows, {len(embedder.state_.columns)} columns")
     return code
+
+
+def _work_of(file: Path) -> Work | None:
+    """Read out of the header of a model how its point sets are made; None if the file is of an earlier format.
+
+    Whether the file is whole is checked when the model is loaded, which takes longer.
+    """
+    from skdim.learning.tensorfile import read_facts
+    from skdim.points.chunks import work_with
+
+    try:
+        return work_with(**read_facts(file)["featurizer"])
+    except (ValueError, LookupError, TypeError):
+        return None
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -10,6 +10,7 @@ BAD_INPUT = 2
 SOME_FAILED = 65
 FAULT = 70
 INTERRUPTED = 130
+PIPE_CLOSED = 141
 TERMINATED = 143
 
 
@@ -28,6 +29,7 @@ EXIT_CODES = (
     ExitCode(SOME_FAILED, "Done, but some crystals could not be used (only with --on-error nan). stderr names each."),
     ExitCode(FAULT, "An error in skdim itself, or a worker process that died. stderr shows where."),
     ExitCode(INTERRUPTED, "Interrupted from the keyboard (SIGINT)."),
+    ExitCode(PIPE_CLOSED, "Whoever read stdout or stderr has stopped reading (SIGPIPE). What was to come is missing."),
     ExitCode(TERMINATED, "Asked to end (SIGTERM). Unfinished files are removed."),
 )
 CRASH = "Any other code, 1 included, is a crash outside skdim's control."

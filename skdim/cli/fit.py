@@ -7,11 +7,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from skdim._progress import duration
 from skdim.cli.arguments import PATHS_HELP, add_paths, add_quiet, add_seed, jobs
 from skdim.cli.command import Command
 from skdim.cli.messages import printable, say
 from skdim.cli.names import MODELS, check_device, load_embedder
 from skdim.cli.reading import find_crystals, settle
+from skdim.exceptions import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
     from skdim.crystals.reading import CrystalRow
     from skdim.points.pointsets import PointSets
 
+# Processor seconds of one fit on 300 labels, and the power of their number with which they grow. Each regressor is
+# fitted on all labels and without each of ten folds, on vectors and on Magpie statistics.
+_FIT_SECONDS = {"ridge": (0.02, 2.4), "laplacian": (0.11, 2.4), "gaussian": (0.06, 2.4), "trees": (0.45, 1.05)}
+_FITS, _WORTH_SAYING = 24, 5.0
 COMPOSED = ("system", "formula", "prototype", "structure")
 
 _DESCRIPTION = f"""\
@@ -42,6 +48,8 @@ _EXAMPLES = """\
   skdim predict model.skdim new_cifs/ --out predictions.csv
   skdim fit cifs.zip --labels labels.tsv --id code --target gap --groups family --out gap.skdim
         tested on families that were left out
+  skdim fit cifs/ --labels labels.csv --target bulk,shear --out moduli.skdim
+        two properties, each from the crystals it is known of
   skdim fit cifs/ --labels labels.csv --target kind --task classification --out kind.skdim
   skdim fit cifs/ --labels labels.csv --target Tc --groups system --pretrain --out tc.skdim
         tested on composition systems that were left out; vectors trained on all the crystals in cifs/"""
@@ -83,10 +91,15 @@ def run(args: argparse.Namespace) -> int:
     column = None if args.groups in COMPOSED else args.groups
     ids = [crystal.id for crystal in crystals]
     classes = args.task == "classification"
-    labels = read_labels(args.labels, args.target, ids, key=args.id, groups=column, classes=classes)
+    labels = {
+        target: read_labels(args.labels, target, ids, key=args.id, groups=column, classes=classes)
+        for target in _targets(args.target, args.labels)
+    }
+    if classes and len(labels) > 1:
+        raise InputError(f"--task classification learns one target at a time, got {', '.join(labels)}")
     embedder = _embedder(args)
     points, code, failures = _featurized(crystals, embedder, args)
-    groups = _groups(args.groups, labels, crystals, points)
+    groups = _groups(args.groups, list(labels.values()), crystals, points)
 
     fit = _fit_classes if classes else _fit_numbers
     said = fit(args, labels, points, groups, embedder, ids, failures, page)
@@ -98,7 +111,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _fit_numbers(
     args: argparse.Namespace,
-    labels: LabelTable,
+    labels: dict[str, LabelTable],
     points: PointSets,
     groups: NDArray[Any] | None,
     embedder: Any,
@@ -107,13 +120,21 @@ def _fit_numbers(
     page: Path,
 ) -> str:
     """Fit a regressor, save it and its page, and return the report."""
-    from skdim.cli.fitpage import as_text, write_page
+    import numpy as np
+    import pandas as pd
+
+    from skdim.cli.fitpage import as_text, write_pages
     from skdim.cli.fitreport import make_report
     from skdim.predictor import CrystalRegressor
 
+    regressors = args.regressors.split(",")
+    if not args.quiet:
+        _say_how_long([int((known.known & points.valid).sum()) for known in labels.values()], regressors)
+    table = pd.DataFrame({target: known.values for target, known in labels.items()})
+    sides = np.stack([known.sides for known in labels.values()], 1)
     model = CrystalRegressor(
         embedder,
-        regressors=args.regressors.split(","),
+        regressors=regressors,
         scale=args.transform,
         device=args.device,
         on_error="nan",
@@ -121,29 +142,33 @@ def _fit_numbers(
         random_state=args.seed,
         verbose=int(not args.quiet and args.pretrain),
     )
-    model.fit(points, labels.values, groups=groups, censored=labels.sides)
+    model.fit(points, table if len(labels) > 1 else table.iloc[:, 0], groups=groups, censored=sides)
     model.ids_ = [ids[row] for row in model.labelled_]
     source = f"pretrained on these {int(points.valid.sum())} crystals" if args.pretrain else str(args.model)
-    report = make_report(
-        model,
-        points,
-        ids,
-        labels.values,
-        labels.sides,
-        groups,
-        target=args.target,
-        source=source,
-        notes=labels.notes,
-        failures=failures,
-    )
+    reports = [
+        make_report(
+            model,
+            points,
+            ids,
+            known.values,
+            known.sides,
+            groups,
+            number=number,
+            target=target,
+            source=source,
+            notes=known.notes,
+            failures=failures,
+        )
+        for number, (target, known) in enumerate(labels.items())
+    ]
     _save(model, args.out, page)
-    write_page(report, page)
-    return as_text(report)
+    write_pages(reports, page)
+    return "\n\n".join(as_text(report) for report in reports)
 
 
 def _fit_classes(
     args: argparse.Namespace,
-    labels: LabelTable,
+    labels: dict[str, LabelTable],
     points: PointSets,
     groups: NDArray[Any] | None,
     embedder: Any,
@@ -156,6 +181,7 @@ def _fit_classes(
     from skdim.cli.classreport import classes_text
     from skdim.cli.fitpage import write_classes_page
 
+    ((target, known),) = labels.items()
     model = CrystalClassifier(
         embedder,
         regressors=args.regressors.split(","),
@@ -163,12 +189,20 @@ def _fit_classes(
         on_error="nan",
         n_jobs=args.jobs,
         random_state=args.seed,
-    ).fit(points, labels.values, groups=groups)
+    ).fit(points, known.values, groups=groups)
     model.ids_ = [ids[row] for row in model.labelled_]
-    text = classes_text(model, args.target, labels.values, ids, labels.notes)
+    text = classes_text(model, target, known.values, ids, known.notes)
     _save(model, args.out, page)
-    write_classes_page(args.target, text, [f"{name}: {reason}" for name, reason in failures], page)
+    write_classes_page(target, text, [f"{name}: {reason}" for name, reason in failures], page)
     return text
+
+
+def _say_how_long(n_labels: Sequence[int], regressors: Sequence[str]) -> None:
+    """Say about how long the choice of regressors takes, where that is worth saying."""
+    known = [_FIT_SECONDS[name] for name in regressors if name in _FIT_SECONDS]
+    seconds = _FITS * sum(at_300 * (n / 300) ** power for n in n_labels for at_300, power in known)
+    if seconds >= _WORTH_SAYING:
+        say(f"choosing among {len(regressors)} regressors for {sum(n_labels)} labels: about {duration(seconds)}")
 
 
 def _save(model: CrystalModel, out: Path, page: Path) -> None:
@@ -197,14 +231,29 @@ def _featurized(
     from skdim.cli.streaming import Counts
 
     featurizer = embedder.featurizer_ if hasattr(embedder, "featurizer_") else embedder.make_featurizer()
-    points, failed = clone(featurizer).set_params(n_jobs=args.jobs, verbose=0).try_transform(list(crystals))
+    featurizer = clone(featurizer).set_params(n_jobs=args.jobs, verbose=int(not args.quiet))
+    points, failed = featurizer.try_transform(list(crystals))
     counts = Counts()
-    counts.count(list(crystals), failed)
+    counts.count([crystal.id for crystal in crystals], failed)
     return points, settle(counts, args.on_error, "They are left out."), counts.failures
 
 
+def _targets(given: Sequence[str], path: Path) -> list[str]:
+    """Targets that were named, each by an option of its own or with commas between; a column may have commas itself."""
+    from skdim.cli.matching import column_named, read_table
+
+    columns = [str(name) for name in read_table(path, "--labels").columns]
+    named = [
+        name.strip()
+        for text in given
+        for name in ([text] if column_named(text, columns) else text.split(","))
+        if name.strip()
+    ]
+    return list(dict.fromkeys(named))
+
+
 def _groups(
-    name: str | None, labels: LabelTable, crystals: Sequence[CrystalRow], points: PointSets
+    name: str | None, labels: Sequence[LabelTable], crystals: Sequence[CrystalRow], points: PointSets
 ) -> NDArray[Any] | None:
     """Return the groups of the crystals: of a column, or made of the crystals themselves."""
     import numpy as np
@@ -212,13 +261,11 @@ def _groups(
     if name is None:
         return None
     if name not in COMPOSED:
-        return np.array(labels.groups, dtype=object)
+        return np.array(labels[0].groups, dtype=object)
 
     from skdim.evaluation import composition_groups
 
-    values = labels.values
-    there = [bool(value) for value in values] if isinstance(values, list) else np.isfinite(values)
-    known = np.flatnonzero(points.valid & np.array(there))
+    known = np.flatnonzero(points.valid & np.any([one.known for one in labels], axis=0))
     groups = np.array([f"row {row}" for row in range(len(crystals))], dtype=object)
     groups[known] = composition_groups([crystals[int(row)] for row in known], name)
     return groups
@@ -228,7 +275,14 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of fit."""
     add_paths(parser, id_option="--structure-id")  # --id is that of the labels
     parser.add_argument("--labels", type=Path, required=True, metavar="TABLE", help="table with a row for each label")
-    parser.add_argument("--target", required=True, metavar="COLUMN", help="column of the labels")
+    parser.add_argument(
+        "--target",
+        required=True,
+        action="append",
+        metavar="COLUMN",
+        help="column of the labels; several are learned side by side, each from the crystals it is known of: give the "
+        "option again, or commas between",
+    )
     parser.add_argument("--id", metavar="COLUMN", help="column of names (id, name, file, ... or the first)")
     parser.add_argument(
         "--task",

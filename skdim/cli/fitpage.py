@@ -58,16 +58,21 @@ def as_text(report: Report) -> str:
     return "\n".join(lines)
 
 
-def write_page(report: Report, path: Path) -> None:
-    """Write the report as one page that opens without a network.
+def write_pages(reports: Sequence[Report], path: Path) -> None:
+    """Write the reports on all targets as one page that opens without a network.
 
     Parameters
     ----------
-    report : Report
+    reports : sequence of Report
         What was found.
     path : Path
         HTML file to write.
     """
+    _write(path, "fit.html", shown=[(report, _pictures(report)) for report in reports])
+
+
+def _pictures(report: Report) -> dict[str, str]:
+    """Draw predicted against measured values, and the learning curve, as they are put into a page."""
     from skdim.plotting import ParityDisplay, new_figure, plot_learning_curve, png
 
     parity, curve = new_figure(7.8, 4.6), new_figure(4.6, 4.2)
@@ -82,8 +87,7 @@ def write_page(report: Report, path: Path) -> None:
     guess = report.errors["median"]
     plot_learning_curve(counts, errors, expected=report.expected, guess=guess, ax=curve.subplots())
     drawn = {"parity": parity, "curve": curve}
-    pictures = {name: base64.b64encode(png(figure)).decode() for name, figure in drawn.items()}
-    _write(path, "fit.html", report=report, pictures=pictures)
+    return {name: base64.b64encode(png(figure)).decode() for name, figure in drawn.items()}
 
 
 def write_classes_page(target: str, text: str, failures: Sequence[str], path: Path) -> None:

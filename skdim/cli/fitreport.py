@@ -105,6 +105,7 @@ def make_report(
     sides: NDArray[np.int64],
     groups: NDArray[Any] | None,
     *,
+    number: int = 0,
     target: str,
     source: str,
     notes: Sequence[str],
@@ -124,6 +125,8 @@ def make_report(
         Labels, NaN where there is none; whether they are bounds.
     groups : ndarray of shape (C,) or None
         Groups that were given to the fit.
+    number : int, default=0
+        Of the target, where there are several.
     target, source : str
         Name of the property; where the vectors come from.
     notes : sequence of str
@@ -135,14 +138,14 @@ def make_report(
     -------
     Report
     """
-    (learned,) = model.targets_
-    labelled = model.labelled_
+    learned = model.targets_[number]
+    labelled, vectors = model.labelled_[learned.rows], model.domain_.vectors[learned.rows]
     y, side = values[labelled], sides[labelled]
     held = learned.scale.inverse(learned.conformal.held_out_)
     exact = side == 0
     own = None if groups is None else groups[labelled]
     magpie = _on_magpie(points[labelled], y, own, side, model)
-    learning = [*_smaller(learned, model, y, exact), (int(exact.sum()), learned.errors[learned.name])]
+    learning = [*_smaller(learned, model, vectors, y, exact), (int(exact.sum()), learned.errors[learned.name])]
     names = [ids[row] for row in labelled]
     return Report(
         target=target,
@@ -158,11 +161,11 @@ def make_report(
         magpie=magpie,
         r2=1 - float(np.sum((held - y)[exact] ** 2) / np.sum((y[exact] - y[exact].mean()) ** 2)),
         coverage=[(share, held_share(learned, share)) for share in COVERAGES],
-        fifths=_by_distance(learned, model.domain_.vectors, np.abs(held - y)),
+        fifths=_by_distance(learned, vectors, np.abs(held - y)),
         learning=learning,
         expected=_extrapolated(learning),
-        hardest=_hardest(names, y, held, exact, learned, model.domain_.vectors),
-        twins=_twins(names, y, points[labelled], model.domain_.vectors),
+        hardest=_hardest(names, y, held, exact, learned, vectors),
+        twins=_twins(names, y, points[labelled], vectors),
         notes=list(notes),
         failures=[f"{name}: {reason}" for name, reason in failures],
         measured=np.where(exact, y, np.nan),
@@ -239,11 +242,15 @@ def _folds_in_words(learned: TargetModel, groups: NDArray[Any] | None) -> str:
 
 
 def _smaller(
-    learned: TargetModel, model: CrystalRegressor, y: NDArray[np.float64], exact: NDArray[np.bool_]
+    learned: TargetModel,
+    model: CrystalRegressor,
+    vectors: NDArray[np.float32],
+    y: NDArray[np.float64],
+    exact: NDArray[np.bool_],
 ) -> list[tuple[int, float]]:
     """Errors of the chosen regressor with parts of the labels, on the same folds."""
     rng = np.random.default_rng(model.seed_)
-    vectors = model.domain_.vectors[learned.rows].astype(np.float64)
+    table = vectors.astype(np.float64)
     found = []
     for part in _PARTS:
         if part * exact.sum() < _LEAST_PART:
@@ -253,8 +260,8 @@ def _smaller(
             test = learned.conformal.fold_ == number
             train = np.flatnonzero(~test)
             fewer = rng.choice(train, max(2, round(part * len(train))), replace=False)
-            regressor = clone(learned.conformal.regressor).fit(vectors[fewer], learned.exact[fewer])
-            guess[test] = learned.scale.inverse(regressor.predict(vectors[test]))
+            regressor = clone(learned.conformal.regressor).fit(table[fewer], learned.exact[fewer])
+            guess[test] = learned.scale.inverse(regressor.predict(table[test]))
         found.append((round(part * int(exact.sum())), float(np.abs(guess - y)[exact].mean())))
     return found
 
@@ -275,11 +282,10 @@ def _by_distance(
 ) -> list[tuple[float, float, float]]:
     """Distance, error and coverage of each fifth of the labels, by the distance from those of other folds."""
     conformal = learned.conformal
-    own = vectors[learned.rows]
-    away = np.empty(len(own))
+    away = np.empty(len(vectors))
     for number in np.unique(conformal.fold_):
         here = conformal.fold_ == number
-        away[here] = nearest(own[here], own[~here], 1)[0][:, 0]
+        away[here] = nearest(vectors[here], vectors[~here], 1)[0][:, 0]
     away, errors = away[conformal.scored_], errors[conformal.scored_]
     if len(away) < 25:
         return []

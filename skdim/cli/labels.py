@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skdim.cli.matching import Matches, counted, match_names, read_table, some_of
+from skdim.cli.matching import Matches, column_named, counted, match_names, read_table, some_of
 from skdim.exceptions import InputError
 
 if TYPE_CHECKING:
@@ -20,8 +21,14 @@ if TYPE_CHECKING:
 
 ID_COLUMNS = ("id", "material_id", "entry_id", "name", "file", "filename", "path", "cif")
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
-# A bound, a number, and what some tables put behind it: its uncertainty in brackets or after a sign.
-_VALUE = re.compile(rf"\s*(<=|>=|<|>|≤|≥)?\s*({_NUMBER})\s*(?:\(\d+\)|(?:±|\+/-)\s*{_NUMBER})?\s*")
+# A bound, a number, a power of ten, and what some tables put behind it: its uncertainty in brackets or after a sign,
+# and its unit.
+_POWER = r"\s*[×x·*]\s*10\s*\^?\s*([+-]?\d+)"
+_WORD = r"[A-Za-zµμΩ°%Å/][^<>\s]*"
+_VALUE = re.compile(
+    rf"\s*(<=|>=|<|>|≤|≥)?\s*({_NUMBER})(?:{_POWER})?\s*(?:\(\d+\)|(?:±|\+/-)\s*{_NUMBER})?\s*({_WORD}(?:\s+{_WORD})*)?\s*"
+)
+_RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻−", "0123456789--")
 _BOUND = {"<": -1, "<=": -1, "≤": -1, ">": 1, ">=": 1, "≥": 1, None: 0}
 _MISSING = ("", "nan", "na", "n/a", "none", "null", "-", "?")
 
@@ -48,11 +55,10 @@ class LabelTable:
     notes: list[str] = field(default_factory=list)
 
     @property
-    def n_labelled(self) -> int:
-        """Crystals that have a label."""
-        if isinstance(self.values, list):
-            return sum(bool(value) for value in self.values)
-        return int(np.isfinite(self.values).sum())
+    def known(self) -> NDArray[np.bool_]:
+        """Which crystals have a label, (C,)."""
+        there = [bool(text) for text in self.values] if isinstance(self.values, list) else np.isfinite(self.values)
+        return np.array(there, np.bool_)
 
 
 def read_labels(
@@ -88,9 +94,9 @@ def read_labels(
     """
     table = read_table(path, "--labels")
     names = [str(name) for name in table.columns]
-    for flag, column in (("--target", target), ("--id", key), ("--groups", groups)):
-        if column is not None and column not in names:
-            raise InputError(f"{flag} {column!r} is no column of {str(path)!r}; its columns are {', '.join(names)}")
+    target = _column("--target", target, names, path)
+    key = None if key is None else _column("--id", key, names, path)
+    groups = None if groups is None else _column("--groups", groups, names, path)
     key = key or next((name for name in ID_COLUMNS if name in names and name != target), names[0])
     if key == target:
         raise InputError(f"{str(path)!r} has no column of ids beside {target!r}; --id names it")
@@ -103,7 +109,10 @@ def read_labels(
             f"{', '.join(map(repr, ids[:3]))}. A full path, the path within an archive, or the name of the file "
             "without its suffix is needed; --id names another column"
         )
-    taken = _classes(table[target], rows_of, len(ids)) if classes else _numbers(table[target], rows_of, len(ids))
+    if classes:
+        taken = _classes(table[target], rows_of, len(ids))
+    else:
+        taken = _numbers(table[target], rows_of, len(ids), comma=table.attrs.get("decimal") == ",")
     taken.notes = [*notes, *taken.notes]
     if groups is not None:
         own = [f"no row {place}" for place in range(len(ids))]
@@ -126,18 +135,53 @@ def _unmatched(matches: Matches, ids: Sequence[str]) -> list[str]:
     return notes
 
 
-def _numbers(column: pd.Series[str], rows_of: dict[int, list[int]], n: int) -> LabelTable:
+def _column(flag: str, given: str, names: Sequence[str], path: Path) -> str:
+    """Find the column that an argument names."""
+    found = column_named(given, names)
+    if found is None:
+        raise InputError(f"{flag} {given!r} is no column of {str(path)!r}; its columns are {', '.join(names)}")
+    return found
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of the labels: its value, whether that is a bound and on which side, and the unit behind it."""
+
+    value: float
+    side: int
+    unit: str
+
+    @classmethod
+    def read(cls, text: str, *, comma: bool) -> Cell | None:
+        """Read a cell, with decimal commas where these are usual; None where it holds no number.
+
+        Examples
+        --------
+        >>> Cell.read("<1.2×10^-4 S/cm", comma=False)
+        Cell(value=0.00012, side=-1, unit='S/cm')
+        """
+        plain = text.translate(_RAISED)
+        match = _VALUE.fullmatch(plain.replace(",", ".") if comma and "." not in plain else plain)
+        if match is None:
+            return None
+        value = float(f"{match[2]}e{match[3]}") if match[3] and "e" not in match[2].lower() else float(match[2])
+        return cls(value, _BOUND[match[1]], (match[4] or "").strip()) if math.isfinite(value) else None
+
+
+def _numbers(column: pd.Series[str], rows_of: dict[int, list[int]], n: int, *, comma: bool = False) -> LabelTable:
     """Read numbers and bounds; of several rows for one crystal the median."""
     taken = LabelTable(np.full(n, np.nan), np.zeros(n, np.int64))
+    cells = [Cell.read(str(text), comma=comma) for text in column]
+    units = Counter(cell.unit for cell in cells if cell is not None)
+    usual = next((unit for unit, _ in units.most_common() if unit), "")
     unread: list[str] = []
     several: list[int] = []
     for place, rows in rows_of.items():
         read = []
         for row in rows:
-            text = str(column.iloc[row]).strip()
-            match = _VALUE.fullmatch(text.replace("−", "-"))
-            if match and math.isfinite(float(match[2])):
-                read.append((float(match[2]), _BOUND[match[1]]))
+            text, cell = str(column.iloc[row]).strip(), cells[row]
+            if cell is not None and cell.unit in ("", usual):
+                read.append((cell.value, cell.side))
             elif text.lower() not in _MISSING:
                 unread.append(text)
         exact = [value for value, side in read if side == 0]
@@ -151,9 +195,12 @@ def _numbers(column: pd.Series[str], rows_of: dict[int, list[int]], n: int) -> L
             taken.values[place] = float(np.mean(ends))
             taken.sides[place] = 0 if len(ends) > 1 else (-1 if upper else 1)
         several += [place] * (len(read) > 1)
+    if usual:
+        taken.notes.append(f"numbers are taken to be in {usual}, as most that have a unit say")
     if unread:
         taken.notes.append(
-            f"{counted(unread, 'label')} that cannot be read as a number, taken as missing: {some_of(unread)}"
+            f"{counted(unread, 'label')} that cannot be read as a number{f' in {usual}' if usual else ''}, taken as "
+            f"missing: {some_of(unread)}"
         )
     if several:
         taken.notes.append(f"{counted(several, 'crystal')} with several labels, of which the median is used")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -16,6 +19,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _SUFFIXES = (".cif", ".mcif", ".vasp", ".poscar", ".contcar", ".json", ".xyz", ".res", ".gz", ".bz2", ".xz")
+_WORKBOOKS = (".xls", ".xlsx", ".xlsm", ".ods", ".numbers")
+_UNIT = re.compile(r"\s*(\([^()]*\)|\[[^][]*\])$")
+_PLAIN = re.compile(r"\s*[+-]?\d+(\.\d*)?([eE][+-]?\d+)?\s*")
 _LISTED = 10
 
 
@@ -25,13 +31,15 @@ def read_table(path: Path, option: str) -> pd.DataFrame:
     Parameters
     ----------
     path : Path
-        .csv, .tsv or .txt (comma, semicolon or tab, whichever the first line has most of), or .parquet.
+        .csv, .tsv or .txt (comma, semicolon or tab, whichever the first line has most of; UTF-8, UTF-16 or Windows;
+        lines with # at the head come before the names of the columns), or .parquet.
     option : str
         The argument that named it, for messages.
 
     Returns
     -------
     DataFrame of str
+        Its attrs say in "decimal" whether numbers are written with a comma, as they are between semicolons.
 
     Raises
     ------
@@ -42,17 +50,65 @@ def read_table(path: Path, option: str) -> pd.DataFrame:
 
     if not path.is_file():
         raise InputError(f"{option} {str(path)!r} is not a file; a table with one row for each crystal is needed")
+    if path.suffix.lower() in _WORKBOOKS:
+        raise InputError(f"{option} {str(path)!r} is a workbook; save its sheet as .csv")
     try:
         if path.suffix.lower() == ".parquet":
             return pd.read_parquet(path).astype(str)
-        with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-            first = file.readline()
-        mark = max(",;\t", key=first.count)
-        return pd.read_csv(
-            path, sep=mark, dtype=str, keep_default_na=False, encoding="utf-8-sig", skipinitialspace=True
-        )
+        lines = _without_remarks(_decoded(path.read_bytes()).splitlines(keepends=True))
+        mark = max(",;\t", key=(lines or [""])[0].count)
+        table = pd.read_csv(StringIO("".join(lines)), sep=mark, dtype=str, keep_default_na=False, skipinitialspace=True)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError, ValueError) as error:
         raise InputError(f"{option} {str(path)!r} cannot be read as a table: {error}") from error
+    table.columns = table.columns.str.strip()
+    table.attrs["decimal"] = "," if mark == ";" else "."
+    return table
+
+
+def _without_remarks(lines: list[str]) -> list[str]:
+    """Leave out lines with # at the head of a table, but for one that names the columns of the numbers below it."""
+    start = next((place for place, line in enumerate(lines) if line.strip() and not line.startswith("#")), len(lines))
+    if 0 < start < len(lines):
+        above, cells = lines[start - 1].lstrip("# "), re.split(r"[,;\t]", lines[start])
+        if len(re.split(r"[,;\t]", above)) == len(cells) > 1 and any(_PLAIN.fullmatch(cell) for cell in cells):
+            return [above, *lines[start:]]
+    return lines[start:]
+
+
+def _decoded(content: bytes) -> str:
+    """Decode a table; what is no Unicode is from Windows, as spreadsheets write there."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("cp1252", errors="replace")
+
+
+def column_named(name: str, columns: Sequence[str]) -> str | None:
+    """Find a column by its name, with or without the unit that stands behind it in brackets.
+
+    Parameters
+    ----------
+    name : str
+        As it was given.
+    columns : sequence of str
+        Those of a table.
+
+    Returns
+    -------
+    str or None
+        None where none has this name, or several have.
+
+    Examples
+    --------
+    >>> column_named("Tc", ["id", "Tc (K)"]), column_named("Tc", ["Tc [K]", "Tc (mK)"])
+    ('Tc (K)', None)
+    """
+    if name in columns:
+        return name
+    bare = [column for column in columns if _UNIT.sub("", column) == name]
+    return bare[0] if len(bare) == 1 else None
 
 
 def stem(name: str) -> str:
@@ -69,9 +125,15 @@ def stem(name: str) -> str:
 
     Examples
     --------
-    >>> stem("cifs.zip/measured/jqc.cif.gz"), stem("jqc"), stem("Li7La3Zr2O12.v2")
-    ('jqc', 'jqc', 'Li7La3Zr2O12.v2')
+    >>> stem("cifs.zip/measured/jqc.cif.gz"), stem("two.cif#alpha"), stem("Li7La3Zr2O12.v2")
+    ('jqc', 'two#alpha', 'Li7La3Zr2O12.v2')
     """
+    name, hash_, block = name.partition("#")
+    return _file_stem(name) + hash_ + block
+
+
+def _file_stem(name: str) -> str:
+    """Stem of the name of a file."""
     last = PurePosixPath(name.replace("\\", "/")).name
     while last.lower().endswith((*_SUFFIXES, *ARCHIVES)):
         last = last[: last.rindex(".")]
@@ -99,7 +161,8 @@ def match_names(names: Sequence[str], ids: Sequence[str]) -> Matches:
     """Find the crystals that names mean.
 
     A name means the crystal whose id it is; or else the one crystal whose id ends with it after a slash; or else the
-    one crystal whose file name, without its suffixes, is that name without its suffixes.
+    one crystal whose file name, without its suffixes, is that name without its suffixes; or else the one crystal that
+    is the block of this name in its file.
 
     Parameters
     ----------
@@ -118,17 +181,22 @@ def match_names(names: Sequence[str], ids: Sequence[str]) -> Matches:
     Matches(rows={1: [0], 0: [1]}, missing=['c'], unclear=[])
     """
     by_id = {name: place for place, name in enumerate(ids)}
-    by_end, by_stem = defaultdict(set), defaultdict(set)
+    by_end, by_stem, by_block = (defaultdict[str, set[int]](set) for _ in range(3))
     for place, name in enumerate(ids):
         parts = PurePosixPath(name).parts
         for start in range(1, len(parts)):
             by_end["/".join(parts[start:])].add(place)
         by_stem[stem(name)].add(place)
+        if "#" in name:
+            by_block[name.rpartition("#")[2]].add(place)
     found: dict[int, list[int]] = defaultdict(list)
     missing: list[str] = []
     unclear: list[str] = []
     for row, name in enumerate(names):
-        fits = {by_id[name]} if name in by_id else by_end.get(name.removeprefix("./")) or by_stem.get(stem(name), set())
+        end = name.replace("\\", "/").removeprefix("./")
+        fits = (
+            {by_id[name]} if name in by_id else by_end.get(end) or by_stem.get(stem(name)) or by_block.get(name, set())
+        )
         if len(fits) == 1:
             found[next(iter(fits))].append(row)
         else:

@@ -29,7 +29,9 @@ Predict crystals with a model that `skdim fit` wrote: one row for each input, in
   distance    to the nearest labelled crystal, in the model's own measure
   percentile  share of the labelled crystals, in percent, that have a nearer neighbour among themselves
   nearest_1   ids of the three nearest labelled crystals
-  flags       what no labelled crystal has: elements, so many sites, disorder
+  pretraining_percentile
+              as percentile, among the crystals that the model was pretrained on; empty where its file does not tell
+  flags       what no labelled crystal has, or none of the pretraining: elements, so many sites, disorder
 
 With --explain a second table says what adds to each prediction: one line for each kind of column of the vector
 (composition, density, environment, context), element and site. Start and all kinds make the sum, and so do start and
@@ -74,15 +76,17 @@ def run(args: argparse.Namespace) -> int:
 
     import pandas as pd
 
-    from skdim.cli.streaming import Counts, featurized
+    from skdim.cli.streaming import Counts, featurized, reading_workers
     from skdim.predictor import CrystalRegressor
 
-    featurizer, counts = model.embedder_.featurizer_.set_params(n_jobs=args.jobs, verbose=0), Counts()
+    work, counts = model.embedder_.featurizer_.work(), Counts()
     model.set_params(device=args.device)
     model.embedder_.set_params(device=args.device)
     parts, explained = [], []
-    for ids, points in featurized(found, featurizer, args.batch, counts, progress=not args.quiet):
-        if not counts.failures or args.on_error == "nan":
+    with reading_workers(found, args.jobs) as workers:
+        for ids, points in featurized(found, work, workers, args.batch, counts, progress=not args.quiet):
+            if counts.failures and args.on_error != "nan":
+                continue
             frame = model.predict_frame(points, args.coverage)
             frame.insert(0, "id", ids)
             parts.append(frame)

@@ -60,17 +60,18 @@ def run(args: argparse.Namespace) -> int:
     found = find_crystals(args)
     check_place(args.out)
 
-    from skdim.cli.streaming import Counts, featurized
+    from skdim.cli.streaming import Counts, featurized, reading_workers
     from skdim.points.pointsets import PointSets
     from skdim.points.pointstore import save_parts
 
     embedder, counts = _embedder(args), Counts()
-    featurizer = _featurizer(embedder).set_params(n_jobs=args.jobs, verbose=0)
+    work = _featurizer(embedder).work()
     # Through a file, so that neither reading nor training holds all crystals in memory. Beside --out, as the folder
     # for temporary files is in memory on many machines; mapped files cannot be removed on Windows.
     with TemporaryDirectory(prefix=".skdim-", dir=_existing(args.out), ignore_cleanup_errors=True) as folder:
-        parts = featurized(found, featurizer, _CHUNK, counts, progress=not args.quiet)
-        save_parts(f"{folder}/points", (points for _, points in parts))
+        with reading_workers(found, args.jobs) as workers:
+            parts = featurized(found, work, workers, _CHUNK, counts, progress=not args.quiet)
+            save_parts(f"{folder}/points", (points for _, points in parts))
         code = settle(counts, args.on_error, "They are left out.")
         n = check_enough(counts, 1 if args.max_epochs == 0 else 2, "to pretrain on")
         embedder.fit(PointSets.load(f"{folder}/points", mmap_mode="r"))

@@ -16,8 +16,9 @@ from typing import NoReturn
 import skdim
 from skdim.cli import benchmark, demo, embed, fit, info, map, predict, pretrain, suggest
 from skdim.cli.command import Command
-from skdim.cli.exits import BAD_INPUT, FAULT, INTERRUPTED, OK, TERMINATED, exit_codes_text
+from skdim.cli.exits import BAD_INPUT, FAULT, INTERRUPTED, PIPE_CLOSED, TERMINATED, exit_codes_text
 from skdim.cli.messages import plain_warnings, say
+from skdim.crystals.limits import reading_limits
 from skdim.exceptions import InputError, WorkerError
 
 COMMANDS: tuple[Command, ...] = (
@@ -72,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     args.words = list(sys.argv[1:] if argv is None else argv)
     try:
-        with plain_warnings(), _ending_on_sigterm():
+        with plain_warnings(), _ending_on_sigterm(), reading_limits(**dict(getattr(args, "limit", []))):
             code: int = args.run(args)
         sys.stdout.flush()
     except KeyboardInterrupt:
@@ -81,9 +82,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except _Terminated:
         say("terminated")
         return TERMINATED
-    except BrokenPipeError:  # the reader of a pipe has seen enough; Python would flush again at its end
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return OK
+    except BrokenPipeError:  # also in the middle of the work, by a message: that is no success
+        for stream in (sys.stdout, sys.stderr):  # Python would flush them again at its end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        return PIPE_CLOSED
     except WorkerError as error:  # where it happened says nothing; what was in work does
         say(f"error: {error}")
         return FAULT

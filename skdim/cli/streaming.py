@@ -1,21 +1,28 @@
-"""Point sets of the crystals of files, a chunk at a time, and what is to be said of those that failed."""
+"""From files to the point sets of their crystals, so many at a time, and to what is to be said of those that failed."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from skdim._progress import Progress
+from skdim._workers import Job, Workers
 from skdim.cli.messages import one_line
+from skdim.crystals.notes import Note, NoteTally
 from skdim.crystals.paths import Found, holds_many
-from skdim.crystals.reading import CrystalRow, read_files
+from skdim.crystals.pieces import Piece, grouped, pieces_of
+from skdim.crystals.sources import UniqueIds
 from skdim.exceptions import WorkerError
 
 if TYPE_CHECKING:
-    from skdim.points.featurizer import CrystalPointSetTransformer
+    from skdim.points.chunks import Work
+    from skdim.points.parts import Part
     from skdim.points.pointsets import PointSets
+
+_PIECES = 64  # that a process reads at once: enough to spread the cost of a call
+_MODULES = ("skdim.points.parts",)
 
 
 @dataclass
@@ -28,27 +35,53 @@ class Counts:
         Crystals read.
     failures : list of (str, str)
         Id and reason of each that cannot be used.
+    notes : NoteTally
+        What was decided in reading the others.
     """
 
     n_rows: int = 0
     failures: list[tuple[str, str]] = field(default_factory=list)
+    notes: NoteTally = field(default_factory=NoteTally)
 
-    def count(self, crystals: list[CrystalRow], failures: list[tuple[int, str]]) -> None:
+    def count(self, ids: list[str], failures: list[tuple[int, str]]) -> None:
         """Add crystals, some of which failed: by row, with the featurizer's reasons."""
-        self.n_rows += len(crystals)
+        self.n_rows += len(ids)
         for row, reason in failures:
-            name = crystals[row].id
             # The reason names the file as the id does.
-            self.failures.append((name, reason.removeprefix(f"file {name!r}: ")))
+            self.failures.append((ids[row], reason.removeprefix(f"file {ids[row]!r}: ")))
 
     def describe(self) -> str:
         """Name every crystal that failed, one a line, with its reason."""
         lines = (f"  {one_line(name)}: {reason}" for name, reason in self.failures)
         return "\n".join([f"{len(self.failures)} of {self.n_rows} crystals cannot be used", *lines])
 
+    def warn(self) -> None:
+        """Warn once of what was decided in reading."""
+        if told := self.notes.describe():
+            warnings.warn(told, UserWarning, stacklevel=2)
+
+
+def reading_workers(found: Found, jobs: int) -> Workers:
+    """Start the processes that read crystals: best before this process imports torch, so that they are soon at work.
+
+    Parameters
+    ----------
+    found : Found
+        What they will read.
+    jobs : int
+        How many, as joblib has it.
+
+    Returns
+    -------
+    Workers
+        To be used in a ``with`` statement, which ends them.
+    """
+    most = None if any(map(holds_many, found.files)) else len(found.files)
+    return Workers(jobs, _MODULES, most)
+
 
 def featurized(
-    found: Found, featurizer: CrystalPointSetTransformer, size: int, counts: Counts, *, progress: bool
+    found: Found, work: Work, workers: Workers, size: int, counts: Counts, *, progress: bool
 ) -> Iterator[tuple[list[str], PointSets]]:
     """Read and featurize crystals, so many at a time, and forget them.
 
@@ -56,31 +89,94 @@ def featurized(
     ----------
     found : Found
         What to read.
-    featurizer : CrystalPointSetTransformer
-        Its ``on_error`` does not matter.
+    work : Work
+        Of a featurizer.
+    workers : Workers
+        From `reading_workers`. They have their first crystals when this function returns.
     size : int
-        Crystals in a chunk.
+        Crystals in a batch.
     counts : Counts
-        Is kept up to date.
+        Is kept up to date; when all is read, one warning tells its notes.
     progress : bool
         Whether to show progress on stderr.
 
-    Yields
-    ------
-    ids : list of str
-        Of up to ``size`` crystals, in order.
-    points : PointSets
-        The same crystals; those that failed have no sites.
+    Returns
+    -------
+    iterator of (list of str, PointSets)
+        Ids of ``size`` crystals, in order, and their point sets; those that failed have no sites.
     """
-    crystals = read_files(found.files, column=found.column, id_column=found.id_column)
+    from skdim.points.parts import read_part
+
     # How many crystals are in archives and lists is only known when they have been read.
-    total = None if any(holds_many(file) for file in found.files) else len(found.files)
+    total = None if any(map(holds_many, found.files)) else len(found.files)
+    most = _PIECES if total is None else min(_PIECES, -(-total // (4 * workers.n)))
+    given: dict[int, list[Piece]] = {}  # by their first number, to name them
+
+    def jobs() -> Iterator[Job]:
+        first = 0
+        for group in grouped(pieces_of(found.files, found.column, found.id_column), max(1, most)):
+            given[first] = group
+            yield Job(read_part, (group, work), range(first, first + len(group)))
+            first += len(group)
+
+    parts = _named_parts(workers.results(jobs()), given, counts)
+    return _shown(_batches(parts, size), total, counts, progress=progress)
+
+
+def _named_parts(
+    parts: Iterable[Part], given: dict[int, list[Piece]], counts: Counts
+) -> Iterator[tuple[list[str], PointSets]]:
+    """Give crystals ids of their own, and count them."""
+    unique = UniqueIds().unique
+    try:
+        for part in parts:
+            group = given.pop(min(given))
+            # The names that are kept already, where they are the same: of many files names are what takes memory.
+            known = {piece: piece for piece in group if isinstance(piece, str)}
+            ids = [unique(known.get(name, name)) for name in part.ids]
+            counts.count(ids, part.failures)
+            noted: dict[int, list[Note]] = {}
+            for row, note in part.decided:
+                noted.setdefault(row, []).append(note)
+            for row, notes in noted.items():
+                counts.notes.add(ids[row], notes)
+            yield ids, part.points
+    except WorkerError as error:
+        names = {first + k: _name(piece) for first, group in given.items() for k, piece in enumerate(group)}
+        raise WorkerError(error.rows, error.reason, names) from error
+
+
+def _name(piece: Piece) -> str:
+    """Name a file or crystal."""
+    return piece if isinstance(piece, str) else piece.id
+
+
+def _batches(parts: Iterable[tuple[list[str], PointSets]], size: int) -> Iterator[tuple[list[str], PointSets]]:
+    """Put crystals together anew, so many at a time: vectors do not depend on how the reading was divided."""
+    from skdim.points.pointsets import PointSets
+
+    ids: list[str] = []
+    held: list[PointSets] = []
+    for names, points in parts:
+        ids += names
+        held.append(points)
+        if len(ids) < size:
+            continue
+        joined = PointSets.concatenate(held)
+        while len(ids) >= size:
+            yield ids[:size], joined[:size]
+            ids, joined = ids[size:], joined[size:]
+        held = [joined]
+    if ids:
+        yield ids, PointSets.concatenate(held)
+
+
+def _shown(
+    batches: Iterable[tuple[list[str], PointSets]], total: int | None, counts: Counts, *, progress: bool
+) -> Iterator[tuple[list[str], PointSets]]:
+    """Show how far the reading is, and tell at its end what was decided."""
     with Progress("reading crystals", "crystals", total, enabled=progress) as bar:
-        while chunk := list(itertools.islice(crystals, size)):
-            try:
-                points, failures = featurizer.try_transform(chunk)
-            except WorkerError as error:
-                raise WorkerError(error.rows, error.reason, [crystal.id for crystal in chunk]) from error
-            counts.count(chunk, failures)
-            yield [crystal.id for crystal in chunk], points
-            bar.update(len(chunk))
+        for ids, points in batches:
+            yield ids, points
+            bar.update(len(ids))
+    counts.warn()

@@ -56,21 +56,22 @@ def run(args: argparse.Namespace) -> int:
     model = load_model(args.model)
     found = find_crystals(args)
 
-    from skdim.cli.streaming import Counts, featurized
+    from skdim.cli.streaming import Counts, featurized, reading_workers
     from skdim.points.pointsets import PointSets
     from skdim.predictor import CrystalRegressor
 
     if not isinstance(model, CrystalRegressor):
         raise InputError(f"{str(args.model)!r} predicts classes; suggestions need a model of numbers")
     model.embedder_.set_params(device=args.device)
-    featurizer = model.embedder_.featurizer_.set_params(n_jobs=args.jobs, verbose=0)
-    counts, ids, parts = Counts(), [], []
-    for names, points in featurized(found, featurizer, 1024, counts, progress=not args.quiet):
-        use = points.valid
-        ids += [name for name, usable in zip(names, use, strict=True) if usable]
-        parts.append(points[use])
+    work, counts, ids, parts = model.embedder_.featurizer_.work(), Counts(), [], []
+    with reading_workers(found, args.jobs) as workers:
+        for names, points in featurized(found, work, workers, 1024, counts, progress=not args.quiet):
+            use = points.valid
+            ids += [name for name, usable in zip(names, use, strict=True) if usable]
+            parts.append(points[use])
     code = settle(counts, args.on_error, "They are left out.")
-    table = model.suggest(PointSets.concatenate(parts), args.n, goal=args.goal, maximize=not args.smallest, ids=ids)
+    points, wanted = PointSets.concatenate(parts), {"goal": args.goal, "maximize": not args.smallest}
+    table = model.suggest(points, args.n, **wanted, ids=ids, target=args.target)
     if args.out is None:
         print(printable(table.to_string(index=False, float_format=lambda value: f"{value:.4g}")))
     else:
@@ -87,6 +88,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--n", type=at_least(1), default=10, metavar="N", help="crystals to choose (10)")
     parser.add_argument("--goal", choices=GOALS, default="information", help="what they are for (information)")
     parser.add_argument("--smallest", action="store_true", help="the best value is the smallest, not the largest")
+    parser.add_argument("--target", metavar="NAME", help="which of several targets counts (the first)")
     parser.add_argument("--out", type=Path, metavar="TABLE", help="table to write, .csv or .parquet (print it)")
     add_reading(parser, "no candidates")
 

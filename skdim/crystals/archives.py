@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from skdim.crystals.streams import CRYSTAL_BYTES, READ_ERRORS, open_bounded, read_whole
+from skdim.crystals.limits import current_limits, megabytes
+from skdim.crystals.streams import READ_ERRORS, open_bounded, read_whole
 
 __all__ = ["ARCHIVE_ERRORS", "Member", "members"]
 
@@ -107,9 +108,10 @@ def _name_problem(name: str) -> str | None:
 
 def _size_problem(size: int) -> str | None:
     """Say that a member is too large for a crystal."""
-    if size <= CRYSTAL_BYTES:
+    most = current_limits().n_bytes
+    if size <= most:
         return None
-    return f"a member of {size >> 20} MiB; up to {CRYSTAL_BYTES >> 20} MiB are read of one file in an archive"
+    return f"a member of {megabytes(size)}; up to {megabytes(most)} are read of one file in an archive (limit n_bytes)"
 
 
 def _zip_link_problem(entry: zipfile.ZipInfo) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,13 +10,14 @@ from typing import Any
 
 from gemmi import cif
 
-from skdim.crystals.limits import Limits, check_size
+from skdim.crystals.limits import check_size, current_limits
 
-__all__ = ["Tags", "chosen_block", "document", "is_crystal", "tags_of"]
+__all__ = ["Tags", "chosen_block", "document", "is_crystal", "number", "tags_of"]
 
 _MINUS = {ord(sign): "-" for sign in "\u2212\u2010\u2011\u2012\u2013\u2014\ufe63\uff0d"} | {
     ord(space): " " for space in "\u00a0\u2007\u2009\u202f\u3000\ufeff"
 }
+_FRACTION = re.compile(r"([+-]?\d{1,20}(?:\.\d{0,20})?)/(\d{1,20})")
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 _CRYSTAL_TAGS = ("_atom_site_", "_atom_site.", "_cell_length_", "_cell.length_")
 
@@ -47,16 +49,20 @@ class Tags:
         if isinstance(found, str):
             return [found]
         loop, place = found
+        n_values, most = loop.length() * loop.width(), current_limits().values
+        if n_values > most:  # each would take memory
+            raise ValueError(f"a loop of {n_values} values with {tag}; up to {most} are read (limit values)")
         return list(loop.values[place :: loop.width()])
 
 
-def document(text: str, limits: Limits) -> list[cif.Block]:
+def document(text: str) -> list[cif.Block]:
     """Parse a CIF."""
-    check_size(len(text), limits)
+    check_size(len(text))
+    text = text.rstrip("\0\x1a \t\r\n") + "\n"  # what old systems put at the end
     if not text.isascii():
         text = _NOT_ASCII.sub("_", text.translate(_MINUS))
     text = text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
-    if not text.lstrip().lower().startswith(("data_", "#", "global_")) and text.lstrip()[:1] in {"_", "l"}:
+    if text.lstrip()[:1] in {"_", "l"}:
         text = "data_\n" + text
     try:
         return list(cif.read_string(text, 0))
@@ -68,7 +74,7 @@ def _syntax(words: str, text: str) -> str:
     """Say in plain words what gemmi found wrong: "string:3:4(20): Wrong number of values in loop _x"."""
     found = re.match(r"string:(\d+)(?::\d+\(\d+\))?:?\s*(.*)", words, re.DOTALL)
     line, reason = (int(found[1]), found[2]) if found else (0, words)
-    lines = text.splitlines()
+    lines = text.split("\n", line) if 0 < line < 100_000 else []  # far down, as many lines would take memory
     shown = lines[line - 1].strip()[:60] if 0 < line <= len(lines) else ""
     if "Wrong number of values" in reason:
         return (
@@ -132,3 +138,16 @@ def _items(block: cif.Block) -> Iterator[tuple[str, Any]]:
         elif (loop := item.loop) is not None:
             for place, tag in enumerate(loop.tags):
                 yield tag, (loop, place)
+
+
+def number(word: str, what: str) -> float:
+    """Read a number, without its uncertainty; fractions such as 1/3 too."""
+    value = cif.as_number(word)
+    if math.isnan(value):
+        text = cif.as_string(word).strip()
+        value = cif.as_number(text)
+        if math.isnan(value) and (found := _FRACTION.fullmatch(text)) and int(found[2]):
+            value = float(found[1]) / int(found[2])
+    if not math.isfinite(value):
+        raise ValueError(f"{what} is {word[:40]}; a number is needed")
+    return value

@@ -8,8 +8,9 @@ from typing import Any
 
 from pymatgen.core.structure import IStructure
 
+from skdim.crystals.dialects import DIALECT_FIELDS
 from skdim.crystals.optional import is_a
-from skdim.crystals.records import DIALECT_FIELDS, is_record, unwrap
+from skdim.crystals.records import is_record, unwrap
 from skdim.crystals.sources import ID_FIELDS, Source
 from skdim.crystals.textformats import is_crystal_text
 from skdim.crystals.uploads import is_upload

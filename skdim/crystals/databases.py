@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skdim.crystals.limits import current_limits
 from skdim.crystals.sources import Source, own_id
-from skdim.crystals.streams import CRYSTAL_BYTES, READ_ERRORS, Bounded, check_regular
+from skdim.crystals.streams import READ_ERRORS, Bounded, check_regular
 from skdim.crystals.textformats import mistaken_for
 
 __all__ = ["sources_of_database", "sources_of_trajectory"]
@@ -69,7 +70,7 @@ def _rows(path: str, name: str, id_field: str | None) -> Iterator[Source]:
         # Views and triggers in the file are code; without a bound a view could compute for ever.
         connection.execute("PRAGMA trusted_schema=OFF")
         connection.execute("PRAGMA query_only=ON")
-        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, CRYSTAL_BYTES)
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, min(current_limits().n_bytes, 2**31 - 1))
         kinds = [kind for (kind,) in connection.execute("SELECT type FROM sqlite_master WHERE name='systems'")]
         if kinds != ["table"]:
             raise ValueError("there is no table 'systems'")

@@ -11,6 +11,7 @@ from scipy.sparse.csgraph import connected_components
 
 from skdim.crystals.closeness import MOST_CLOSE, close_pairs, plane_spacing
 from skdim.crystals.crystal import Crystal, SiteSpecies
+from skdim.crystals.limits import current_limits
 from skdim.crystals.notes import Note
 from skdim.crystals.sharing import FULL, OVERLAP
 
@@ -18,8 +19,6 @@ __all__ = ["MOST_SHARED", "without_crowding"]
 
 MOST_SHARED = 1.5
 """Partly occupied positions of one element, closer than 0.5 Angstrom, may add to this much; they are scaled to 1."""
-
-_STEPS = 2000  # of the search for positions that are too full together; measured structures need a handful
 
 
 def without_crowding(crystal: Crystal) -> Crystal:
@@ -101,7 +100,7 @@ def _fullest(
     for i, j in zip(site[inside].tolist(), other[inside].tolist(), strict=True):
         near[i].add(j)
     best: tuple[float, list[int]] = (0.0, [])
-    steps = 0
+    steps, most = 0, current_limits().steps
     # Each entry: positions taken, what they hold, positions that may be added.
     stack: list[tuple[list[int], float, list[int]]] = [([], 0.0, sorted(near, key=lambda k: -occupancy[k]))]
     while stack:
@@ -111,10 +110,10 @@ def _fullest(
         bounds = _bounds(left, near, occupancy)
         if not left or held + bounds[0] <= max(best[0] + 1e-9, FULL):
             continue
-        if (steps := steps + 1) > _STEPS:
+        if (steps := steps + 1) > most:  # measured structures need a handful
             raise ValueError(
                 f"{len(group)} positions are linked by distances below 0.5 Angstrom, too many to tell whether those "
-                "that exclude one another hold more than one atom"
+                "that exclude one another hold more than one atom (limit steps)"
             )
         first, rest = left[0], left[1:]
         stack.append((taken, held, rest))

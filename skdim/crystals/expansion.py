@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from skdim.crystals.symmetry import Operations
+from skdim.crystals.operations import Operations
 
 __all__ = ["SAME_ATOM", "Images", "expand"]
 

@@ -10,15 +10,23 @@ from typing import Any
 
 import numpy as np
 
-from skdim.crystals.records import number_of
+from skdim.crystals.limits import current_limits
 from skdim.crystals.sources import Source, own_id
+from skdim.crystals.species import number_of
 from skdim.crystals.streams import READ_ERRORS, Bounded, text_lines
 from skdim.crystals.textformats import mistaken_for
 
 __all__ = ["sources_of_extxyz"]
 
-_MOST_SITES = 200_000
-_PAIR = re.compile(r"""([^\s=]+)\s*=\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\{[^}]*\}|\[[^\]]*\]|\S+)""")
+_KEY = re.compile(r"[^\s=]+")
+_EQUALS = re.compile(r"\s*=\s*")
+_PLAIN = re.compile(r"\S+")
+_ENCLOSED = {
+    '"': re.compile(r'"((?:[^"\\]|\\.)*)"'),
+    "'": re.compile(r"'((?:[^'\\]|\\.)*)'"),
+    "{": re.compile(r"\{([^}]*)\}"),
+    "[": re.compile(r"\[([^\]]*)\]"),
+}
 _DEFAULT = "species:S:1:pos:R:3"
 _PLACES = ("pos", "positions")
 _TRUE = frozenset(("T", "True", "true", "1"))
@@ -74,8 +82,8 @@ def _frames(lines: Iterator[str], name: str, id_field: str | None) -> Iterator[S
         if not line.strip().isdigit():
             raise ValueError(mistaken_for(line) or f"the number of atoms is needed, not {line.strip()[:40]!r}")
         n_sites = int(line[:12])
-        if n_sites > _MOST_SITES:
-            raise ValueError(f"{n_sites} atoms; up to {_MOST_SITES} are read")
+        if n_sites > (most := current_limits().rows):
+            raise ValueError(f"{n_sites} atoms; up to {most} are read (limit rows)")
         pairs = _pairs(next(lines, ""))
         rows = [line.split() for line in itertools.islice(lines, n_sites)]
         if len(rows) < n_sites:
@@ -85,8 +93,24 @@ def _frames(lines: Iterator[str], name: str, id_field: str | None) -> Iterator[S
 
 
 def _pairs(line: str) -> dict[str, str]:
-    """Read the keys and values of the second line of a frame."""
-    return {key: value[1:-1] if value[0] in "\"'{[" else value for key, value in _PAIR.findall(line)}
+    """Read the keys and values of the second line of a frame, in one pass however long it is."""
+    pairs: dict[str, str] = {}
+    never_closed: set[str] = set()
+    end = 0
+    while key := _KEY.search(line, end):
+        equals = _EQUALS.match(line, key.end())
+        end = key.end() if equals is None else equals.end()
+        if equals is None or end == len(line):
+            continue
+        mark = line[end]
+        enclosed = _ENCLOSED[mark].match(line, end) if mark in _ENCLOSED and mark not in never_closed else None
+        if enclosed is None:
+            never_closed.add(mark)
+            word = _PLAIN.match(line, end)
+            pairs[key[0]], end = (word[0], word.end()) if word else ("", end)
+        else:
+            pairs[key[0]], end = enclosed[1], enclosed.end()
+    return pairs
 
 
 def _source(fallback: str, pairs: dict[str, str], rows: list[list[str]], id_field: str | None) -> Source:

@@ -14,9 +14,13 @@ from skdim.crystals.labels import NUMBERS
 
 __all__ = ["Difference", "compare", "parse_formula"]
 
-_PART = re.compile(r"([A-Z][a-z]?)\s*(\d+\.?\d*|\.\d+)?")
-_WHOLE = re.compile(r"[\s,]*(?:[A-Z][a-z]?\s*(?:\d+\.?\d*|\.\d+)?[\s,]*)+")
-_GROUP = re.compile(r"\(([^()]*)\)(\d+\.?\d*|\.\d+)?")
+# Each text fits in one way, so that one that does not fit is soon found out.
+_NUMBER = r"(?:\d+(?:\.\d*)?|\.\d+)"
+_PART = re.compile(rf"([A-Z][a-z]?)(?: ?({_NUMBER}))?")
+_WHOLE = re.compile(rf" ?(?:[A-Z][a-z]?(?: ?{_NUMBER})? ?)+")
+_GROUP = re.compile(rf"\(([^()]*)\)({_NUMBER})?")
+_BETWEEN = re.compile(r" ?[,;*_] ?| \. ")  # a salt and its water
+_FACTOR = re.compile(rf"({_NUMBER})? ?(.*)")
 _RELATIVE = 0.02  # of the atoms of an element: formulas are rounded
 _ABSOLUTE = 0.01  # of all atoms of a formula unit,
 _MOST = 0.45  # but less than an atom
@@ -46,7 +50,8 @@ def parse_formula(text: str) -> Mapping[int, float] | None:
     Parameters
     ----------
     text : str
-        Symbols, each followed by its number, if it is not one; groups in brackets. D and T are hydrogen.
+        Symbols, each followed by its number, if it is not one; groups in brackets; parts behind a comma or a star,
+        perhaps with a factor. D and T are hydrogen.
 
     Returns
     -------
@@ -55,12 +60,24 @@ def parse_formula(text: str) -> Mapping[int, float] | None:
 
     Examples
     --------
-    >>> dict(parse_formula("Ca(NO3)2")), parse_formula("?")
-    ({20: 1.0, 7: 2.0, 8: 6.0}, None)
+    >>> dict(parse_formula("Ca(NO3)2")), parse_formula("?"), dict(parse_formula("Cs Cl, 2H2 O"))
+    ({20: 1.0, 7: 2.0, 8: 6.0}, None, {55: 1.0, 17: 1.0, 1: 4.0, 8: 2.0})
     """
     if len(text) > _LONGEST:
         return None
-    text = text.replace("[", "(").replace("]", ")")
+    atoms: dict[int, float] = {}
+    for part in _BETWEEN.split(" ".join(text.replace("[", "(").replace("]", ")").split())):
+        factor, formula = _FACTOR.fullmatch(part).groups()  # type: ignore[union-attr]  # everything fits
+        inner = _without_groups(formula) if formula else {}
+        if inner is None:
+            return None
+        for number, count in inner.items():
+            atoms[number] = atoms.get(number, 0.0) + count * float(factor or 1)
+    return MappingProxyType({number: n for number, n in atoms.items() if n > 0}) or None
+
+
+def _without_groups(text: str) -> dict[int, float] | None:
+    """Read one part of a formula."""
     while found := _GROUP.search(text):  # innermost first
         inner = _counted(found[1])
         if inner is None:
@@ -75,7 +92,7 @@ def parse_formula(text: str) -> Mapping[int, float] | None:
         if number is None:
             return None
         atoms[number] = atoms.get(number, 0.0) + count
-    return MappingProxyType({number: n for number, n in atoms.items() if n > 0}) or None
+    return atoms or None
 
 
 def _counted(text: str) -> list[tuple[str, float]] | None:

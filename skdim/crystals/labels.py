@@ -16,7 +16,7 @@ NUMBERS: dict[str, int] = {Element.from_Z(number).symbol: number for number in r
 
 _HEAVY_HYDROGEN = {"D": 1, "T": 1}
 # A symbol, perhaps behind a mass number, and what form factor tables and databases put behind it: a charge, "val".
-_TYPE = re.compile(r"(?:\d{1,3})?([A-Za-z]{1,2}?)(?:val|iso|ani|[+-]\d*(?:\.\d+)?[+-]?|\d*(?:\.\d+)?[+-]*)?")
+_TYPE = re.compile(r"(?:\d{1,3})?([A-Za-z]{1,2}?)(?:val|[+-]\d*(?:\.\d+)?[+-]?|\d*(?:\.\d+)?[+-]*)?")
 # Groups that are named by one site: the heavy atom has the position, its hydrogens have none.
 _GROUP = re.compile(r"(?:[HD][23](?=O))?([OCN])(?:[HD][1-4]?|(?<=O)W)?(?:\d*[+-]\d*)?")
 # Labels of groups of atoms, of which the one that is meant is not said.
@@ -24,13 +24,30 @@ _MOLECULES = re.compile(r"(?:[HD][23]?O[HD]?|SO[34]|C[Ll]O[34]|N[HD][34]|NO[23]|
 _LABEL = re.compile(r"[^A-Za-z]*([A-Za-z]+)(.*)", re.DOTALL)
 # Words that name a place or what has no element, and that begin like one.
 _NO_ELEMENTS = frozenset(
-    {"anion", "atom", "cat", "cation", "cent", "centroid", "cog", "dum", "dummy", "ghost", "hal", "hole", "host", "int"}
+    {
+        "anion",
+        "atom",
+        "cat",
+        "cation",
+        "cent",
+        "centroid",
+        "cog",
+        "du",
+        "dum",
+        "dummy",
+        "ghost",
+        "hal",
+        "hole",
+        "host",
+        "int",
+    }
     | {"ion", "lig", "lone", "lp", "met", "metal", "none", "oct", "pos", "sit", "site", "sol", "solv", "tet", "unk"}
     | {"va", "vac", "vacancy", "void", "wat", "water", "xx"}
 )
 # Labels of one capital and one of these are those of a second atom of an element, in the naming of molecules.
 _SERIES = frozenset("ABCDEFGHMNOPSZ")
 _MOLECULAR = frozenset("CHNOPS")
+_ATOM_WISE = 103  # heavier elements make no crystals: "CN" and "NH" in capitals are groups, "Cn1" is a centre
 _METALS = frozenset("KUVY")  # behind another symbol these are no names of sites: "NaK"
 
 
@@ -69,6 +86,8 @@ def element_of_type(symbol: str) -> NamedElement | None:
     found = _TYPE.fullmatch(symbol)
     name = found[1].capitalize() if found else ""
     number = NUMBERS.get(name) or _HEAVY_HYDROGEN.get(name)
+    if number is not None and number > _ATOM_WISE and symbol != name:
+        number = None
     if name == "T" and re.search(r"T\d+$", symbol):  # a tetrahedral site
         return None
     group = _GROUP.fullmatch(symbol)
@@ -129,6 +148,10 @@ def _readings(letters: str) -> list[NamedElement]:
     head, tail = letters[0].upper(), letters[1:]
     single = NUMBERS.get(head) or (1 if head == "D" else None)
     pair = NUMBERS.get(letters[:2].capitalize()) if tail else None
+    if pair is not None and pair > _ATOM_WISE:
+        if letters[:2].istitle():
+            return []
+        pair = None
     if not tail:
         return [NamedElement(single)] if single else []
     if letters[:2].istitle() or letters.islower():  # the second letter is small, as in a symbol

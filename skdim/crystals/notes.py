@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-__all__ = ["Note", "describe_notes"]
+__all__ = ["Note", "NoteTally", "describe_notes"]
 
 _LISTED = 3  # rows that are named for each kind of note
 
@@ -19,8 +20,49 @@ class Note(NamedTuple):
     """What is said of this one crystal, such as the labels of its sites."""
 
 
+class NoteTally:
+    """What was decided in reading many crystals: counts and the first few names, in little memory.
+
+    Examples
+    --------
+    >>> tally = NoteTally()
+    >>> tally.add("row 0", [Note("hydrogens are left out", "OH1")])
+    >>> tally.add("row 4", [Note("moments are ignored")])
+    >>> print(tally.describe())
+    2 structures were read with notes:
+      hydrogens are left out (1 structure): row 0: OH1
+      moments are ignored (1 structure): row 4
+    """
+
+    def __init__(self) -> None:
+        self._n_crystals = 0
+        self._counts: Counter[str] = Counter()
+        self._shown: dict[str, list[str]] = {}
+
+    def add(self, name: str, notes: Sequence[Note]) -> None:
+        """Count the notes of one crystal, once for each kind."""
+        self._n_crystals += bool(notes)
+        for kind in dict.fromkeys(note.kind for note in notes):
+            self._counts[kind] += 1
+            shown = self._shown.setdefault(kind, [])
+            if len(shown) < _LISTED:
+                detail = next(note.detail for note in notes if note.kind == kind)
+                shown.append(f"{name}: {detail}" if detail else name)
+
+    def describe(self) -> str | None:
+        """Say what was decided, one line for each kind; None if nothing was."""
+        if not self._n_crystals:
+            return None
+        lines = [f"{self._n_crystals} structure{'s were' if self._n_crystals != 1 else ' was'} read with notes:"]
+        for kind, shown in self._shown.items():
+            count = self._counts[kind]
+            more = f"; and {count - _LISTED} more" if count > _LISTED else ""
+            lines.append(f"  {kind} ({count} structure{'s' if count != 1 else ''}): {'; '.join(shown)}{more}")
+        return "\n".join(lines)
+
+
 def describe_notes(notes: Sequence[tuple[str, Note]]) -> str:
-    """Say once what was decided in reading many crystals.
+    """Say once what was decided in reading some crystals.
 
     Parameters
     ----------
@@ -30,23 +72,12 @@ def describe_notes(notes: Sequence[tuple[str, Note]]) -> str:
     Returns
     -------
     str
-        One line for each kind: how many crystals, and the first three of them with their details.
-
-    Examples
-    --------
-    >>> notes = [("row 0", Note("hydrogens are left out", "OH1")), ("row 4", Note("moments are ignored"))]
-    >>> print(describe_notes(notes))
-    2 structures were read with notes:
-      hydrogens are left out (1 structure): row 0: OH1
-      moments are ignored (1 structure): row 4
+        As `NoteTally.describe` has it.
     """
-    by_kind: dict[str, dict[str, str]] = {}
+    by_name: dict[str, list[Note]] = {}
     for name, note in notes:
-        by_kind.setdefault(note.kind, {}).setdefault(name, note.detail)
-    count = len({name for name, _ in notes})
-    lines = [f"{count} structure{'s were' if count != 1 else ' was'} read with notes:"]
-    for kind, of in by_kind.items():
-        shown = "; ".join(f"{name}: {detail}" if detail else name for name, detail in list(of.items())[:_LISTED])
-        more = f"; and {len(of) - _LISTED} more" if len(of) > _LISTED else ""
-        lines.append(f"  {kind} ({len(of)} structure{'s' if len(of) != 1 else ''}): {shown}{more}")
-    return "\n".join(lines)
+        by_name.setdefault(name, []).append(note)
+    tally = NoteTally()
+    for name, some in by_name.items():
+        tally.add(name, some)
+    return tally.describe() or ""

@@ -8,15 +8,16 @@ import threading
 import warnings
 import zlib
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from pymatgen.core.composition import CompositionError
 from pymatgen.core.structure import IStructure, Structure
 from pymatgen.core.structure import StructureError as PymatgenStructureError
 
+from skdim.crystals.castep import is_castep, structure_from_castep
 from skdim.crystals.cif import read_cif
-from skdim.crystals.codeinputs import is_code_input, structure_from_code_input
 from skdim.crystals.crystal import Crystal, crystal_of
+from skdim.crystals.espresso import is_espresso, structure_from_espresso
 from skdim.crystals.limits import check_size, read_bounded
 from skdim.crystals.notes import Note, describe_notes
 from skdim.crystals.poscar import read_poscar
@@ -26,10 +27,13 @@ from skdim.crystals.uploads import decoded
 
 __all__ = [
     "PARSER_ERRORS",
+    "Opened",
     "crystal_from_file",
+    "crystal_from_opened",
     "crystal_from_record",
     "crystal_from_text",
     "noted",
+    "read_text",
     "structure_from_dict",
     "structure_from_file",
     "structure_from_record",
@@ -37,6 +41,7 @@ __all__ = [
     "text_format",
 ]
 
+_OF_CIF = ("data_", "#\\#CIF", "# generated using pymatgen\ndata_")  # what most of them begin with
 # What the parsers of pymatgen and the standard library raise for files that are damaged or not what they seem.
 PARSER_ERRORS = (
     ValueError,  # most; also undecodable text, invalid JSON, a singular matrix, a species that is no element
@@ -84,12 +89,14 @@ def crystal_from_text(text: str, kind: TextFormat | None = None, block: str | No
     >>> crystal_from_text("Fe\n1\n2.87 0 0\n0 2.87 0\n0 0 2.87\nFe\n2\ndirect\n0 0 0\n.5 .5 .5").frac.tolist()
     [[0.0, 0.0, 0.0], [0.5, 0.5, 0.5]]
     """
+    check_size(len(text))
+    if kind is None and is_castep(text):
+        return noted(structure_from_castep, text)
+    if kind is None and is_espresso(text):
+        return noted(structure_from_espresso, text)
+    kind = kind or text_format(text)
     if mistaken := mistaken_for(text):
         raise ValueError(mistaken)
-    check_size(len(text))
-    if kind is None and is_code_input(text):
-        return noted(structure_from_code_input, text)
-    kind = kind or text_format(text)
     if kind == "cif":
         return read_cif(text, block)
     if kind == "json":
@@ -116,18 +123,47 @@ def crystal_from_file(path: str | os.PathLike[str]) -> Crystal:
     OSError
         If the file cannot be read. A damaged file raises any of ``PARSER_ERRORS``.
     """
+    return crystal_from_opened(read_text(path))
+
+
+class Opened(NamedTuple):
+    """A file that was read."""
+
+    path: str
+    text: str
+
+
+def read_text(path: str | os.PathLike[str]) -> Opened:
+    """Read the text of a file, decompressed and decoded; see `crystal_from_file` for the errors."""
     path = os.path.expanduser(os.fspath(path))
-    text = decoded(read_bounded(path))
+    return Opened(path, decoded(read_bounded(path)))
+
+
+def crystal_from_opened(file: Opened) -> Crystal:
+    """Read a crystal from a file that was read; see `crystal_from_file`."""
+    path, text = file
     if not text.strip("\0 \t\r\n"):
         raise ValueError("an empty file")
-    if is_code_input(text):
+    if text.startswith(_OF_CIF) and ".cif" in path.lower():  # most files, told at once
+        return read_cif(text)
+    if is_castep(text) or is_espresso(text):
         return crystal_from_text(text)
     kind = text_format(text) or _format_of_name(os.path.basename(path))
     if kind is not None or mistaken_for(text):
         return crystal_from_text(text, kind)
     if path.lower().endswith((".yaml", ".yml")):  # not by pymatgen, which imports the classes that such a file names
         return crystal_from_record(load_yaml(text))
-    return noted(Structure.from_file, path)
+    return noted(_by_pymatgen, path)
+
+
+def _by_pymatgen(path: str) -> IStructure:
+    """Read a file of a format that pymatgen knows by its name."""
+    try:
+        return Structure.from_file(path)
+    except ValueError as error:
+        if "Unrecognized extension" not in str(error):
+            raise
+        raise ValueError("neither CIF nor POSCAR nor JSON, and not of a format that its name tells") from error
 
 
 def structure_from_text(text: str, kind: TextFormat | None = None) -> IStructure:
@@ -184,6 +220,9 @@ def _format_of_name(name: str) -> TextFormat | None:
 def _from_json(text: str) -> Crystal:
     """Read JSON that holds one crystal."""
     record = load_json(text)
+    for _ in range(2):  # JSON in a text that was written as JSON again
+        if isinstance(record, str) and text_format(record) == "json":
+            record = load_json(record)
     if not isinstance(record, dict):
         raise ValueError(f"JSON that holds a {type(record).__name__}; one crystal, a dict, is accepted")
     return crystal_from_record(record)

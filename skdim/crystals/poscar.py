@@ -5,18 +5,22 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skdim.crystals.crystal import WHOLE, Crystal
-from skdim.crystals.labels import NUMBERS
-from skdim.crystals.limits import LIMITS
+from skdim.crystals.limits import current_limits
+from skdim.crystals.notes import Note
+from skdim.crystals.species import ELEMENTS
+from skdim.crystals.textformats import fortran
 
 __all__ = ["read_poscar"]
 
 # A name of VASP's potentials: "Ti", "Ti_sv", "Ti_pv/4f2a8c".
 _NAME = re.compile(r"([A-Z][a-z]?)(?:_\w*)?(?:/\w*)?")
+_COMMENT = re.compile(r"[!#].*")
 _NO_NAMES = "a POSCAR that does not name its elements; they belong in the line above the numbers of atoms"
 
 
@@ -42,7 +46,8 @@ def read_poscar(text: str) -> Crystal:
     >>> read_poscar("Fe\n1\n2.87 0 0\n0 2.87 0\n0 0 2.87\nFe\n2\ndirect\n0 0 0\n.5 .5 .5").frac.tolist()
     [[0.0, 0.0, 0.0], [0.5, 0.5, 0.5]]
     """
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    lines = text.split("\n", 3 * current_limits().rows)  # of a text of line ends alone each would take memory
     if len(lines) < 8:
         raise ValueError(
             f"a POSCAR of {len(lines)} lines; lattice, elements, numbers of atoms and coordinates are needed"
@@ -60,21 +65,29 @@ def read_poscar(text: str) -> Crystal:
     lattice = lattice * factor
     names, counts, start = _contents(lines)
     n_sites = sum(counts)
-    if n_sites > LIMITS.rows:
-        raise ValueError(f"a POSCAR of {n_sites} atoms; up to {LIMITS.rows} are read")
+    if n_sites > (most := current_limits().rows):
+        raise ValueError(f"a POSCAR of {n_sites} atoms; up to {most} are read (limit rows)")
     mode, start = _mode(lines, start)
-    if len(lines) - start < n_sites:
-        raise ValueError(f"a POSCAR of {n_sites} atoms with {len(lines) - start} lines of coordinates: it is cut off")
+    if len(lines) - start < n_sites or not all(map(str.strip, lines[start : start + n_sites])):
+        raise ValueError(f"a POSCAR of {n_sites} atoms with too few lines of coordinates: it is cut off")
     rows = range(start, start + n_sites)
     coords = np.array([_numbers(lines[k], k + 1, "three coordinates", 3) for k in rows]).reshape(-1, 3)
+    behind = _names_behind(lines[start : start + n_sites])
     if names is None:
-        names, counts = _names_behind(lines[start : start + n_sites]), [1] * n_sites
+        if behind is None:
+            raise ValueError(_NO_NAMES)
+        names, counts = behind, [1] * n_sites
+    elif behind and behind != [name for name, count in zip(names, counts, strict=True) for _ in range(count)]:
+        raise ValueError("the POSCAR names other elements in its line 6 than behind the coordinates")
     if mode in "ck":
         try:
             coords = (coords * factor) @ np.linalg.inv(lattice)
         except np.linalg.LinAlgError as error:
             raise ValueError("the lattice vectors of the POSCAR span no volume") from error
-    return _crystal(lattice, coords, names, counts)
+    crystal = _crystal(lattice, coords, names, counts)
+    if mode == "d" and text.count("irect configuration") > 1:
+        return replace(crystal, notes=(Note("a trajectory (XDATCAR), of which the first frame is taken"),))
+    return crystal
 
 
 def _crystal(
@@ -84,7 +97,7 @@ def _crystal(
     symbols = list(dict.fromkeys(names))
     every = np.repeat([symbols.index(name) for name in names], counts)
     used, kind = np.unique(every, return_inverse=True)  # not those of which there are 0 atoms
-    species = tuple(WHOLE[NUMBERS[symbols[k]]] for k in used.tolist())
+    species = tuple(WHOLE[ELEMENTS[symbols[k]]] for k in used.tolist())
     return Crystal(lattice, frac, species, kind.astype(np.int32))
 
 
@@ -92,10 +105,10 @@ def _numbers(line: str, number: int, what: str, count: int | None = None) -> lis
     """Read the numbers at the beginning of a line, all of them or so many."""
     words = line.split()[: count or 3]
     try:
-        values = [float(word) for word in words]
+        values = [fortran(word) for word in words]
     except ValueError:
         # Behind one factor there may be a comment.
-        values = [float(words[0])] if count is None and words and _is_number(words[0]) else []
+        values = [fortran(words[0])] if count is None and words and _is_number(words[0]) else []
     if len(values) < (count or 1) or not all(map(math.isfinite, values)):
         raise ValueError(f"line {number} ({line.strip()[:40]!r}) of the POSCAR: {what} are needed")
     return values if count or len(values) == 3 else values[:1]
@@ -104,7 +117,7 @@ def _numbers(line: str, number: int, what: str, count: int | None = None) -> lis
 def _is_number(word: str) -> bool:
     """Tell whether a word is a number."""
     try:
-        float(word)
+        fortran(word)
     except ValueError:
         return False
     return True
@@ -112,14 +125,14 @@ def _is_number(word: str) -> bool:
 
 def _contents(lines: Sequence[str]) -> tuple[list[str] | None, list[int], int]:
     """Read elements and numbers of atoms; of files of old versions of VASP the numbers alone."""
-    names = lines[5].split()
+    names = _COMMENT.sub("", lines[5]).split()
     if names and names[0].isdigit():
         return None, _counts(lines[5], 6), 6
     counts = _counts(lines[6], 7)
     found = [_NAME.fullmatch(name) for name in names]
-    symbols = [match[1] for match in found if match is not None and match[1] in NUMBERS]
+    symbols = [match[1] for match in found if match is not None and match[1] in ELEMENTS]
     if len(symbols) < len(names) or not names:
-        wrong = next((n for n, m in zip(names, found, strict=True) if m is None or m[1] not in NUMBERS), "")
+        wrong = next((n for n, m in zip(names, found, strict=True) if m is None or m[1] not in ELEMENTS), "")
         raise ValueError(f"line 6 of the POSCAR names {wrong[:20]!r}, which is no element")
     if len(symbols) != len(counts):
         raise ValueError(f"the POSCAR names {len(symbols)} elements and has {len(counts)} numbers of atoms")
@@ -151,13 +164,13 @@ def _mode(lines: Sequence[str], start: int) -> tuple[str, int]:
     return first, start + 1
 
 
-def _names_behind(lines: Sequence[str]) -> list[str]:
-    """Read the elements that some programs write behind the coordinates."""
+def _names_behind(lines: Sequence[str]) -> list[str] | None:
+    """Read the elements that some programs write behind the coordinates; None if not every line has one."""
     names = []
     for line in lines:
         words = [word for word in line.split()[3:] if word not in {"T", "F", ".TRUE.", ".FALSE."}]
         found = _NAME.fullmatch(words[0]) if words else None
-        if found is None or found[1] not in NUMBERS:
-            raise ValueError(_NO_NAMES)
+        if found is None or found[1] not in ELEMENTS:
+            return None
         names.append(found[1])
     return names

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -18,16 +17,17 @@ from skdim.crystals.databases import sources_of_database, sources_of_trajectory
 from skdim.crystals.extxyz import sources_of_extxyz
 from skdim.crystals.frames import is_frame, sources_of_frame
 from skdim.crystals.jsonfiles import sources_of_json, sources_of_json_lines
+from skdim.crystals.parsing import PARSER_ERRORS, read_text
 from skdim.crystals.paths import find_files, format_of, is_archive, is_hidden, is_searched
-from skdim.crystals.sources import Source, as_text
+from skdim.crystals.sources import Source, UniqueIds, as_text
 from skdim.crystals.streams import READ_ERRORS, Bounded, bounded_bytes, check_regular, open_bounded, read_whole
 from skdim.crystals.structures import coerce_structure
 from skdim.crystals.tables import sources_of_arrow, sources_of_csv
 from skdim.crystals.uploads import decoded
 
-__all__ = ["CrystalRow", "read_crystals", "read_files"]
+__all__ = ["CrystalRow", "read_crystals", "read_files", "sources_of_file", "sources_of_piece"]
 
-_MORE_THAN_ONE_BLOCK = re.compile(rb"^\s*data_.*^\s*data_", re.IGNORECASE | re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(r"^[ \t]*data_", re.IGNORECASE | re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -140,18 +140,12 @@ def read_files(
 
 
 def _unique(sources: Iterable[tuple[str | None, Source]]) -> Iterator[CrystalRow]:
-    """Give each crystal an id of its own: one that was given out before gets "#2", "#3", ... at its end."""
-    taken: Counter[str] = Counter()
+    """Give each crystal an id of its own."""
+    ids = UniqueIds()
     for file, source in sources:
         # The name that is kept already, where it is the same: of many files names are all that takes memory.
         name = file if file is not None and source.id == file else source.id
-        # Names that are no UTF-8 could not be written to any table.
-        name = unique = name if name.isascii() else name.encode("utf-8", "replace").decode()
-        while taken[unique]:
-            taken[name] += 1
-            unique = f"{name}#{taken[name]}"
-        taken[unique] += 1
-        yield CrystalRow(unique, source.content, source.problem)
+        yield CrystalRow(ids.unique(name), source.content, source.problem)
 
 
 def _of_places(places: Iterable[Any], column: str | None, id_column: str | None) -> Iterator[tuple[str | None, Source]]:
@@ -160,11 +154,49 @@ def _of_places(places: Iterable[Any], column: str | None, id_column: str | None)
         if is_frame(place):
             yield from ((None, source) for source in sources_of_frame(place, column, id_column))
         else:
-            yield from ((place, source) for source in _of_file(place, column, id_column))
+            yield from ((place, source) for source in sources_of_file(place, column, id_column))
 
 
-def _of_file(file: str, column: str | None, id_column: str | None) -> Iterator[Source]:
-    """Yield the crystals of one file or archive."""
+def sources_of_piece(piece: str | Source) -> Iterator[Source]:
+    """Yield the crystals of a file that `skdim.crystals.pieces.pieces_of` left closed, or a crystal that it found.
+
+    Parameters
+    ----------
+    piece : str or Source
+        The path of a file whose name is not of a kind that holds many crystals; or a crystal.
+
+    Yields
+    ------
+    Source
+        With the text of the file, which is read only once.
+    """
+    if isinstance(piece, Source):
+        yield piece
+        return
+    name = PurePosixPath(piece).as_posix()
+    try:
+        opened = read_text(piece)
+    except PARSER_ERRORS:
+        yield Source(name, piece)  # reading it will say what is wrong
+        return
+    yield from _of_text(name, opened.text, opened)
+
+
+def sources_of_file(file: str, column: str | None = None, id_column: str | None = None) -> Iterator[Source]:
+    """Yield the crystals of one file or archive.
+
+    Parameters
+    ----------
+    file : str
+        Its path.
+    column, id_column : str, optional
+        As for `read_crystals`.
+
+    Yields
+    ------
+    Source
+        Nothing but names is held in memory of those that were yielded before. What cannot be read is a problem.
+    """
     name = PurePosixPath(file).as_posix()
     kind = format_of(name)
     try:
@@ -217,16 +249,13 @@ def _of_text_file(file: str, name: str) -> Iterator[Source]:
             data = read_whole(stream, "a CIF")
     except READ_ERRORS as error:
         yield Source(name, problem=_words(error))
-        return
-    if _MORE_THAN_ONE_BLOCK.search(data):
-        yield from _of_cif(name, decoded(data), file)
     else:
-        yield Source(name, file)
+        yield from _of_text(name, decoded(data), file)
 
 
-def _of_cif(name: str, text: str, whole: str) -> Iterator[Source]:
-    """Yield the crystals of a CIF of several blocks: one by the file's name, more by their blocks' too."""
-    blocks = split_blocks(text)
+def _of_text(name: str, text: str, whole: Any) -> Iterator[Source]:
+    """Yield the crystals of a text: of a CIF of several blocks one by the file's name, more by their blocks' too."""
+    blocks = split_blocks(text) if len(_BLOCK.findall(text)) > 1 else []
     if len(blocks) < 2:
         yield Source(name, whole)
         return
@@ -274,7 +303,5 @@ def _of_bytes(name: str, data: bytes, column: str | None, id_column: str | None)
         return
     if not text.strip():
         yield Source(name, problem="an empty file")
-    elif _MORE_THAN_ONE_BLOCK.search(text.encode()):
-        yield from _of_cif(name, text, as_text(text))
     else:
-        yield Source(name, as_text(text))
+        yield from _of_text(name, text, as_text(text))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["ID_FIELDS", "Source", "as_text", "own_id"]
+__all__ = ["ID_FIELDS", "Source", "UniqueIds", "as_text", "own_id"]
 
 ID_FIELDS = ("material_id", "id", "entry_id", "jid", "mat_id", "task_id", "immutable_id", "cod_id", "icsd_id", "mpid")
 """Fields that are taken for the id of a record or of the rows of a table, the first one that is there."""
@@ -29,6 +30,30 @@ class Source:
     id: str
     content: Any = None
     problem: str | None = None
+
+
+class UniqueIds:
+    """Ids that were given out: one that comes again gets "#2", "#3", ... at its end.
+
+    Examples
+    --------
+    >>> ids = UniqueIds()
+    >>> [ids.unique(name) for name in ("mp-1", "mp-2", "mp-1")]
+    ['mp-1', 'mp-2', 'mp-1#2']
+    """
+
+    def __init__(self) -> None:
+        self._taken: Counter[str] = Counter()
+
+    def unique(self, name: str) -> str:
+        """Return an id that was not given out before."""
+        # Names that are no UTF-8 could not be written to any table.
+        name = unique = name if name.isascii() else name.encode("utf-8", "replace").decode()
+        while self._taken[unique]:
+            self._taken[name] += 1
+            unique = f"{name}#{self._taken[name]}"
+        self._taken[unique] += 1
+        return unique
 
 
 def as_text(text: str) -> str:

@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO, cast
 
+from skdim.crystals.limits import current_limits, megabytes
+
 __all__ = [
-    "CRYSTAL_BYTES",
     "READ_ERRORS",
     "Bounded",
     "as_text_file",
@@ -25,10 +26,7 @@ __all__ = [
     "text_lines",
 ]
 
-CRYSTAL_BYTES = 64 << 20
-"""The most that is read of one crystal, one record or one row, unpacked."""
-_FREE_BYTES = 256 << 20  # that any file may unpack to
-_RATIO = 200  # bytes unpacked for each on disk, beyond that; crystals as text are compressed by 5 to 30
+_RATIO = 200  # bytes unpacked for each on disk, beyond what any file may; crystals as text are compressed by 5 to 30
 _STEP = 1 << 20
 
 READ_ERRORS = (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError)
@@ -55,7 +53,7 @@ class Bounded(io.BufferedIOBase):
 
     def __init__(self, file: Any, packed: int | None = None) -> None:
         self._file = file
-        self._most = None if packed is None else max(_FREE_BYTES, _RATIO * packed)
+        self._most = None if packed is None else max(current_limits().unpacked, _RATIO * packed)
 
     def readable(self) -> bool:
         """Return True."""
@@ -83,11 +81,14 @@ class Bounded(io.BufferedIOBase):
 
     def read(self, size: int | None = -1) -> bytes:
         """Read so many bytes."""
-        if size is None or size < 0 or size > CRYSTAL_BYTES + 1:
-            raise ValueError(f"a part of more than {CRYSTAL_BYTES >> 20} MiB")
+        most = current_limits().n_bytes
+        if size is None or size < 0 or size > most + 1:
+            raise ValueError(f"a part of more than {megabytes(most)} (limit n_bytes)")
         data: bytes = self._file.read(size)
         if self._most is not None and self.tell() > self._most:
-            raise ValueError(f"it unpacks to more than {self._most >> 20} MiB, as no sound file of its size does")
+            raise ValueError(
+                f"it unpacks to more than {megabytes(self._most)}, as no sound file of its size does (limit unpacked)"
+            )
         return data
 
     def read1(self, size: int = -1) -> bytes:
@@ -201,12 +202,14 @@ def read_whole(file: Any, what: str) -> bytes:
     ValueError
         If there is more than one crystal takes.
     """
-    parts, size = [], 0
+    parts, size, most = [], 0, current_limits().n_bytes
     while part := file.read(_STEP):  # asked for more, some files would take that much memory at once
         parts.append(part)
         size += len(part)
-        if size > CRYSTAL_BYTES:
-            raise ValueError(f"{what} of more than {CRYSTAL_BYTES >> 20} MiB; up to that is read of one crystal")
+        if size > most:
+            raise ValueError(
+                f"{what} of more than {megabytes(most)}; up to that is read of one crystal (limit n_bytes)"
+            )
     return b"".join(parts)
 
 
@@ -228,9 +231,10 @@ def text_lines(file: Bounded) -> Iterator[str]:
         If a line is too long, or the file unpacks to too much.
     """
     with as_text_file(file) as text:
-        while line := text.readline(CRYSTAL_BYTES + 1):
-            if len(line) > CRYSTAL_BYTES:
-                raise ValueError(f"a line of more than {CRYSTAL_BYTES >> 20} MiB")
+        most = current_limits().n_bytes
+        while line := text.readline(most + 1):
+            if len(line) > most:
+                raise ValueError(f"a line of more than {megabytes(most)} (limit n_bytes)")
             yield line
 
 

@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from skdim.crystals.columns import LOOKED_AT, choose_column, choose_ids
+from skdim.crystals.limits import current_limits
 from skdim.crystals.records import unwrap
 from skdim.crystals.sources import Source, as_text
-from skdim.crystals.streams import CRYSTAL_BYTES, READ_ERRORS, Bounded, check_regular, text_lines
+from skdim.crystals.streams import READ_ERRORS, Bounded, check_regular, text_lines
 from skdim.crystals.textformats import mistaken_for
 from skdim.crystals.uploads import decoded
 
@@ -58,7 +59,7 @@ def sources_of_csv(
 def _long_fields() -> Iterator[None]:
     """Let a field be as long as a crystal; the csv module has one bound for all."""
     before = csv.field_size_limit()
-    csv.field_size_limit(max(before, CRYSTAL_BYTES))
+    csv.field_size_limit(max(before, current_limits().n_bytes))
     try:
         yield
     finally:
@@ -172,7 +173,7 @@ def _check_unpacked(metadata: Any, names: set[str]) -> None:
     for group in range(metadata.num_row_groups):
         for place in range(metadata.num_columns):
             chunk = metadata.row_group(group).column(place)
-            large = chunk.total_uncompressed_size > CRYSTAL_BYTES
+            large = chunk.total_uncompressed_size > current_limits().n_bytes
             if (
                 large
                 and chunk.total_uncompressed_size > 200 * chunk.total_compressed_size

@@ -7,15 +7,30 @@ import math
 import re
 from typing import Any, Literal
 
-__all__ = ["TextFormat", "is_crystal_text", "load_json", "load_yaml", "mistaken_for", "text_format"]
+from skdim.crystals.limits import check_values
+
+__all__ = ["TextFormat", "fortran", "is_crystal_text", "load_json", "load_yaml", "mistaken_for", "text_format"]
 
 TextFormat = Literal["cif", "json", "poscar"]
 
-_CIF = re.compile(r"^\s*(data_|loop_\s|_cell_length_a\s)", re.IGNORECASE | re.MULTILINE)
-_WEB_PAGE = re.compile(r"\s*<(?:!doctype html|html|head|body)\b", re.IGNORECASE)
+# Of blanks no line end: each of many empty lines would be searched to the last of them.
+_CIF = re.compile(r"^[ \t]*(?:data_|loop_\s|_cell_length_a\s)", re.IGNORECASE | re.MULTILINE)
+_WEB_PAGE = ("<!doctype html", "<html", "<head", "<body", "<error")
 _YAML_BYTES = 1 << 20  # its parser takes seconds for more
 _PRINTED_DICT = re.compile(r"\s*\{\s*'")
-_LFS_POINTER = "version https://git-lfs.github.com/spec/"
+_OTHERS = {
+    "version https://git-lfs.github.com/spec/": (
+        "a Git LFS pointer, not the file it stands for; `git lfs pull` in the repository fetches that"
+    ),
+    "/annex/objects/": "a git-annex pointer, not the file it stands for; `git annex get` fetches that",
+    "outs:\n- md5:": "a DVC pointer, not the file it stands for; `dvc pull` fetches that",
+    "%PDF-": "a PDF, not data; a CIF is needed",
+    "PK\3\4": "a zip archive (or a spreadsheet); an archive is read under a name that ends in .zip",
+    "(\xb5/\xfd": "compressed by Zstandard, which is not read; decompress it",
+    "Full Formula (": "a printed pymatgen Structure, with rounded numbers; write it as CIF or JSON (Structure.to)",
+    "Structure Summary": "a printed pymatgen Structure, with rounded numbers; write it as CIF or JSON (Structure.to)",
+}
+"""What some texts begin with, and what they are."""
 
 
 def text_format(text: str) -> TextFormat | None:
@@ -38,21 +53,35 @@ def text_format(text: str) -> TextFormat | None:
     >>> text_format("data_nacl.cif") is None
     True
     """
+    if "\n" not in text[:100_000] and "\r" in text:  # line ends of the first Macintosh
+        text = text.replace("\r", "\n")
     # POSCAR first: its comment line may begin like one of the others.
     if _is_poscar(text):
         return "poscar"
-    if text.lstrip()[:1] in {"{", "["}:
+    if text[:1000].lstrip("\ufeff \t\r\n").startswith(("{", "[", '"{')):
         return "json"
     return "cif" if "\n" in text and _CIF.search(text) else None
 
 
 def _is_poscar(text: str) -> bool:
     """Tell whether the third to the fifth line hold three numbers."""
+    head = text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text[:10_000] else text
     try:
-        vectors = [[float(word) for word in line.split()[:3]] for line in text.splitlines()[2:5]]
+        vectors = [[fortran(word) for word in line.split(maxsplit=3)[:3]] for line in head.split("\n", 5)[2:5]]
     except ValueError:
         return False
     return [len(vector) for vector in vectors] == [3, 3, 3]
+
+
+def fortran(word: str) -> float:
+    """Read a number, also with the exponent of double precision.
+
+    Examples
+    --------
+    >>> fortran("5.0D-1"), fortran("2")
+    (0.5, 2.0)
+    """
+    return float(word.replace("D", "e").replace("d", "e"))
 
 
 def is_crystal_text(text: str) -> bool:
@@ -94,15 +123,14 @@ def mistaken_for(text: str) -> str | None:
     >>> print(mistaken_for("<!DOCTYPE html><html>"))
     a web page, not data; open the link it was downloaded from in a browser to see what it says
     """
-    if _WEB_PAGE.match(text.removeprefix("\ufeff")):
+    head = text[:5000].lstrip("\ufeff \t\r\n")
+    while head.startswith(("<!--", "<?xml")):  # comments before a page, and the first line of XML
+        head = head.partition("-->" if head.startswith("<!--") else "?>")[2].lstrip()
+    if head.lower().startswith(_WEB_PAGE):
         return "a web page, not data; open the link it was downloaded from in a browser to see what it says"
-    if text.startswith(_LFS_POINTER):
-        return "a Git LFS pointer, not the file it stands for; `git lfs pull` in the repository fetches that"
-    if _PRINTED_DICT.match(text):
+    if _PRINTED_DICT.match(head):
         return "a Python dict printed as text; write it as JSON (json.dumps), or the structure as CIF"
-    if text.startswith(("Full Formula (", "Structure Summary")):
-        return "a printed pymatgen Structure, with rounded numbers; write it as CIF or JSON (Structure.to)"
-    return None
+    return next((what for start, what in _OTHERS.items() if head.startswith(start)), None)
 
 
 def load_json(text: str) -> Any:
@@ -129,6 +157,7 @@ def load_json(text: str) -> Any:
     Traceback (most recent call last):
     ValueError: JSON that is nested too deeply
     """
+    check_values(text)
     try:
         return json.loads(text.removeprefix("\ufeff"))
     except RecursionError as error:  # Python's own bound, which its parser keeps before the stack is exhausted

@@ -10,13 +10,12 @@ import zlib
 from collections.abc import Callable
 from typing import Any
 
-from skdim.crystals.limits import LIMITS
+from skdim.crystals.limits import current_limits, megabytes
 
 __all__ = ["decoded", "is_upload", "text_of"]
 
-_MOST_BYTES = LIMITS.n_bytes  # of one crystal, unpacked
 _OPENERS: dict[bytes, Callable[[Any], Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
-_BYTE_ORDERS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+_BYTE_ORDERS = {b"\xff\xfe\0\0": "utf-32", b"\0\0\xfe\xff": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 
 
 def is_upload(obj: object) -> bool:
@@ -45,7 +44,7 @@ def text_of(obj: Any) -> str:
     Raises
     ------
     ValueError
-        If there is nothing, or more than 64 MiB.
+        If there is nothing, or more than a crystal may take.
     OSError
         If the file cannot be read.
 
@@ -61,15 +60,13 @@ def text_of(obj: Any) -> str:
     return text
 
 
-def decoded(data: bytes, limit: int = _MOST_BYTES) -> str:
+def decoded(data: bytes) -> str:
     """Decompress and decode the content of a file.
 
     Parameters
     ----------
     data : bytes
         UTF-8 or UTF-16 text, or what gzip, bzip2 or xz made of it.
-    limit : int
-        Bytes that are accepted, unpacked.
 
     Returns
     -------
@@ -85,12 +82,11 @@ def decoded(data: bytes, limit: int = _MOST_BYTES) -> str:
     if opener is not None:
         try:
             with opener(io.BytesIO(data)) as file:
-                data = file.read(limit + 1)
+                data = file.read(current_limits().n_bytes + 1)
         except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
             raise ValueError(f"wrongly compressed: {error}") from error
-    if len(data) > limit:
-        raise ValueError(f"more than {limit >> 20} MiB; a crystal may take up to {limit >> 20} MiB")
-    if encoding := _BYTE_ORDERS.get(data[:2]) or _without_mark(data[:64]):
+    _check_size(data)
+    if encoding := _BYTE_ORDERS.get(data[:4]) or _BYTE_ORDERS.get(data[:2]) or _without_mark(data[:64]):
         return data.decode(encoding, errors="replace")
     try:
         return data.decode("utf-8-sig")
@@ -110,11 +106,16 @@ def _read(file: Any) -> str | bytes:
     """Read an open file and go back to where it was, so that it can be read again."""
     seekable = getattr(file, "seekable", None)
     start = file.tell() if callable(seekable) and seekable() else None
-    data = file.read(_MOST_BYTES + 1)
+    data = file.read(current_limits().n_bytes + 1)
     if start is not None:
         file.seek(start)
     if not isinstance(data, str | bytes):
         raise ValueError(f"read() of a {type(file).__name__} gives a {type(data).__name__}; text or bytes are accepted")
-    if len(data) > _MOST_BYTES:
-        raise ValueError(f"more than {_MOST_BYTES >> 20} MiB; a crystal may take up to {_MOST_BYTES >> 20} MiB")
+    _check_size(data)
     return data
+
+
+def _check_size(data: str | bytes) -> None:
+    """Refuse more than a crystal may take."""
+    if len(data) > (most := current_limits().n_bytes):
+        raise ValueError(f"more than {megabytes(most)}; a crystal may take up to that (limit n_bytes)")

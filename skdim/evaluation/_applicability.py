@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -13,54 +14,17 @@ from sklearn.utils.validation import check_is_fitted
 from skdim._parameters import check, integer
 from skdim.crystals.rows import row_labels
 from skdim.exceptions import InputError, StructureError
-from skdim.points.sitetypes import N_ELEMENTS
+from skdim.points.makeup import Makeup
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from skdim.learning.seen import Seen
     from skdim.points.pointsets import PointSets
 
 _ROWS = 512  # compared at once
 N_NEAREST = 3
-
-
-@dataclass(frozen=True)
-class Makeup:
-    """What C crystals are made of.
-
-    Attributes
-    ----------
-    elements : ndarray of bool, shape (C, 119)
-        Whether each holds the element of an atomic number.
-    sites : ndarray of int, shape (C,)
-        Sites of the smallest unit, in the ratio of their multiplicities: the choice of the cell does not matter.
-    disordered : ndarray of bool, shape (C,)
-        Whether any site is shared or partly empty.
-    """
-
-    elements: NDArray[np.bool_]
-    sites: NDArray[np.int64]
-    disordered: NDArray[np.bool_]
-
-    @classmethod
-    def of(cls, points: PointSets) -> Makeup:
-        """Look at crystals.
-
-        Parameters
-        ----------
-        points : PointSets
-            C crystals, all usable.
-        """
-        fractions = np.asarray(points.site_types.fractions)
-        mixed: NDArray[np.bool_] = np.any((fractions > 0) & (np.abs(fractions - 1) > 1e-6), axis=1)
-        start = np.asarray(points.site_offsets)[:-1]
-        holds: NDArray[np.bool_] = fractions > 0
-        return cls(
-            np.logical_or.reduceat(holds[points.site_type], start, axis=0),
-            np.add.reduceat(np.asarray(points.multiplicity, dtype=np.int64), start),
-            np.logical_or.reduceat(mixed[points.site_type], start),
-        )
 
 
 @dataclass(frozen=True)
@@ -142,18 +106,68 @@ class Assessment:
 
     def flags(self) -> list[str]:
         """Say of each crystal what none of the known ones has; empty where there is nothing to say."""
-        from pymatgen.core.periodic_table import Element
-
-        symbols = ["", *(Element.from_Z(z).symbol for z in range(1, N_ELEMENTS + 1))]
         found = []
         for row in range(len(self.distance)):
-            new = [symbols[z] for z in np.flatnonzero(self.new_elements[row])]
+            new = symbols_of(self.new_elements[row])
             said = [f"new element{'s' * (len(new) > 1)} {' '.join(new)}"] * bool(new)
             said += [f"{self.sites[row]} sites where at most {self.largest} were seen"] * bool(self.larger[row])
             said += ["disorder, where none was seen"] * bool(self.new_disorder[row])
             said += ["far from all that is labelled"] * bool(self.percentile[row] >= 100)
             found.append("; ".join(said))
         return found
+
+
+@dataclass(frozen=True)
+class BesidePretraining:
+    """How m crystals compare with those that a model was pretrained on.
+
+    Attributes
+    ----------
+    percentile : ndarray of shape (m,)
+        Share of the pretraining's crystals, in percent, that have a nearer neighbour among themselves; NaN where the
+        model's file does not tell.
+    flags : list of m str
+        What no crystal of the pretraining has; empty where there is nothing to say.
+    """
+
+    percentile: NDArray[np.float64]
+    flags: list[str]
+
+    @classmethod
+    def of(cls, seen: Seen | None, vectors: NDArray[np.float32], makeup: Makeup) -> BesidePretraining:
+        """Compare crystals with what a pretraining has seen.
+
+        Parameters
+        ----------
+        seen : Seen or None
+            Of the model.
+        vectors : ndarray of shape (m, d)
+            Their vectors.
+        makeup : Makeup
+            What they are made of.
+        """
+        if seen is None:
+            return cls(np.full(len(vectors), np.nan), [""] * len(vectors))
+        new = makeup.elements & (seen.elements == 0)
+        flags = []
+        for row in range(len(vectors)):
+            said = [*symbols_of(new[row])]
+            said += [f"{makeup.sites[row]} sites (at most {seen.sites})"] * bool(makeup.sites[row] > seen.sites)
+            said += ["disorder"] * bool(makeup.disordered[row] and not seen.disordered)
+            flags.append(f"not in the pretraining: {', '.join(said)}" if said else "")
+        return cls(seen.percentile(vectors), flags)
+
+
+def symbols_of(elements: NDArray[np.bool_]) -> list[str]:
+    """List the symbols of the elements that are marked, by atomic number (119,)."""
+    from pymatgen.core.periodic_table import Element
+
+    return [Element.from_Z(int(z)).symbol for z in np.flatnonzero(elements)]
+
+
+def joined(flags: Sequence[str], others: Sequence[str]) -> list[str]:
+    """Join what two comparisons say of the same crystals."""
+    return ["; ".join(said for said in pair if said) for pair in zip(flags, others, strict=True)]
 
 
 class ApplicabilityDomain(BaseEstimator):
@@ -224,7 +238,9 @@ class ApplicabilityDomain(BaseEstimator):
             - new_elements : symbols of elements that no known crystal holds, with spaces between
             - larger_cell : whether it has more sites, up to symmetry of translation, than any known crystal
             - new_disorder : whether it is disordered and no known crystal is
-            - flags : the last three in words
+            - pretraining_percentile : the same share among the crystals that the model was pretrained on, NaN where its
+              file does not tell
+            - flags : the last ones in words, and what no crystal of the pretraining has
 
         Raises
         ------
@@ -235,10 +251,10 @@ class ApplicabilityDomain(BaseEstimator):
 
         check_is_fitted(self, "domain_")
         points = usable_points(self.embedder_, X)
-        found = self.domain_.assess(self.embedder_.transform(points), Makeup.of(points))
-        from pymatgen.core.periodic_table import Element
-
-        new = [" ".join(Element.from_Z(int(z)).symbol for z in np.flatnonzero(row)) for row in found.new_elements]
+        vectors, makeup = self.embedder_.transform(points), Makeup.of(points)
+        found = self.domain_.assess(vectors, makeup)
+        beside = BesidePretraining.of(self.embedder_.state_.seen, vectors, makeup)
+        new = [" ".join(symbols_of(row)) for row in found.new_elements]
         columns = {
             "distance": found.distance,
             "percentile": found.percentile,
@@ -246,7 +262,8 @@ class ApplicabilityDomain(BaseEstimator):
             "new_elements": new,
             "larger_cell": found.larger,
             "new_disorder": found.new_disorder,
-            "flags": found.flags(),
+            "pretraining_percentile": beside.percentile,
+            "flags": joined(found.flags(), beside.flags),
         }
         return pd.DataFrame(columns, index=getattr(X, "index", None) if hasattr(X, "iloc") else None)
 

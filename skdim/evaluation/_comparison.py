@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from skdim._notebook import html_table
 from skdim.evaluation._records import BEST, check_metric, choose_regressor, of_features
 from skdim.evaluation._significance import corrected_t_test, holm
 
@@ -42,6 +43,13 @@ class ErrorRatio:
         if math.isnan(self.low):
             return f"{self.ratio:.3f}"
         return f"{self.ratio:.3f} (95%: {self.low:.3f} to {self.high:.3f})"
+
+    def _repr_html_(self) -> str:
+        """Write the ratio and those of the cells as a table, for notebooks."""
+        cells = {
+            f"{task}, {labels} labels".lstrip(", "): f"{ratio:.3f}" for (task, labels), ratio in self.cells.items()
+        }
+        return html_table("Ratio of errors; below 1 the first is better", {"all": str(self), **cells})
 
 
 def compare(

@@ -251,7 +251,7 @@ def folds(cv: Any, X: Any, y: NDArray[np.float64], groups: Any, random_state: An
     ValueError
         If there is but one row or one group.
     """
-    if hasattr(cv, "split"):
+    if hasattr(cv, "split") and not isinstance(cv, str):  # which has a method of that name
         return cv.split(X, y, groups)
     check("cv", cv, integer(2))
     what, n = ("rows", len(y)) if groups is None else ("groups", len(np.unique(np.asarray(groups, dtype=str))))

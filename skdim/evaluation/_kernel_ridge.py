@@ -1,20 +1,27 @@
-"""Kernel ridge regression whose penalty and length scale are chosen by exact cross-validation."""
+"""Kernel ridge regression that chooses its penalty and length scale, and tells how unsure it is."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
+from scipy.linalg import cho_factor, cho_solve
+from scipy.spatial.distance import cdist
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.model_selection import check_cv
+from sklearn.model_selection import KFold, check_cv
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from skdim._labels import check_labels
 from skdim._parameters import check, choice
+from skdim.evaluation._slopes import Slopes, kernel_slopes
+from skdim.exceptions import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+KERNELS = ("linear", "laplacian", "matern")
+_FOLDS = 5
 ALPHAS = tuple(float(f"{a:.3g}") for a in np.geomspace(1e-5, 1e2, 15))
 GAMMAS = (0.1, 0.2, 0.4, 0.8, 1.5, 3.0)
 
@@ -56,8 +63,10 @@ def partition(cv: Any, X: NDArray[Any], y: NDArray[Any], groups: Any = None) -> 
     Raises
     ------
     ValueError
-        If the held-out rows overlap or leave some out, as those of ShuffleSplit do.
+        If there are fewer rows than folds, or the held-out rows overlap or leave some out, as those of ShuffleSplit do.
     """
+    if isinstance(cv, int | np.integer) and cv > len(y):
+        raise InputError(f"cv={cv} needs at least {cv} rows, got {len(y)}: give more rows, or a smaller cv.")
     folds = [np.asarray(held_out) for _, held_out in check_cv(cv).split(X, y, groups)]
     if not np.array_equal(np.sort(np.concatenate(folds)), np.arange(len(y))):
         raise ValueError(f"cv must hold out every row exactly once, as KFold and GroupKFold do, got {cv!r}.")
@@ -83,8 +92,6 @@ def mean_distances(X: NDArray[Any], Y: NDArray[Any]) -> NDArray[np.float64]:
     >>> mean_distances(np.array([[0.0, 0.0]]), np.array([[1.0, 3.0]]))
     array([[2.]])
     """
-    from scipy.spatial.distance import cdist
-
     distances: NDArray[np.float64] = cdist(X, Y, "cityblock") / X.shape[1]
     return distances
 
@@ -153,37 +160,45 @@ def held_out_residuals(
 
 
 class KernelRidgeCV(RegressorMixin, BaseEstimator):
-    r"""Kernel ridge regression with an intercept; penalty and length scale are chosen by exact cross-validation.
+    r"""Kernel ridge regression with an intercept, sample weights and a standard deviation, which chooses its strength.
 
-    The choice has the lowest mean absolute error over the folds. One eigendecomposition for each length scale serves
-    every fold and every penalty, so trying all of them costs little more than one fit.
+    The prediction is :math:`k(x)^T G (y - b)` with :math:`G = (K + \alpha W^{-1})^{-1}`, the variance
+    :math:`\sigma^2 (\alpha + k(x, x) - k(x)^T G k(x))`: that of a Gaussian process with this kernel. One
+    eigendecomposition for each length scale serves every fold and every penalty, so trying all of them costs little
+    more than one fit.
 
     Parameters
     ----------
-    kernel : {"linear", "laplacian"}, default="linear"
+    kernel : {"linear", "laplacian", "matern"}, default="linear"
         "linear": the mean product over the columns, which is ridge regression with alpha divided by the number of
-        columns. "laplacian": :math:`e^{-\gamma d}` with d the mean absolute difference over the columns.
+        columns. "laplacian": :math:`e^{-\gamma d}` with d the mean absolute difference over the columns. "matern":
+        :math:`(1 + r) e^{-r}`, with r the root mean square difference over the columns times :math:`\gamma`; smoother.
     alphas : sequence of float
         Penalties to choose from.
     gammas : sequence of float
-        Inverse length scales to choose from (laplacian only).
-    cv : int, cross-validation splitter or iterable of splits, default=5
-        Folds. An int takes consecutive rows for a fold: shuffle rows that have an order.
+        Inverse length scales to choose from; a linear kernel has none.
+    cv : int, cross-validation splitter, iterable of splits or None, default=5
+        Folds. An int takes consecutive rows for a fold: shuffle rows that have an order. None shuffles them into five.
     precomputed : bool, default=False
         Whether X holds the distances d between the rows and the training rows instead (laplacian only).
+    choice : {"error", "likelihood"}, default="error"
+        How :math:`\alpha` and :math:`\gamma` are chosen: by the mean absolute error over the folds, or by the
+        likelihood of the labels, as a Gaussian process does.
 
     Attributes
     ----------
-    alpha_ : float
-        The chosen penalty.
-    gamma_ : float or None
-        The chosen inverse length scale; None for a linear kernel.
+    alpha_, gamma_ : float
+        The chosen penalty and inverse length scale; the latter is 1 for a linear kernel.
     cv_error_ : float
-        Mean absolute error of the choice over the folds, in the units of y.
-    dual_coef_ : ndarray of shape (n_samples,)
-        Weight of each training row.
-    intercept_ : float
-        Constant.
+        Mean absolute error of the choice over the folds, in the units of y; NaN if the likelihood has chosen.
+    dual_coef_ : ndarray of shape (n,)
+        Weight of each training row in a prediction.
+    intercept_, scale_ : float
+        Constant b and :math:`\sigma`.
+    rows_ : ndarray of shape (n, d), or None
+        Training rows, but for those of weight 0; None if precomputed.
+    weights_ : ndarray of shape (n,)
+        Sample weights, of mean 1.
     n_features_in_ : int
         Number of columns seen in `fit`.
 
@@ -191,12 +206,17 @@ class KernelRidgeCV(RegressorMixin, BaseEstimator):
     --------
     LaplacianKernelRidge : The same with the Laplacian kernel, usually the best choice on crystal vectors.
 
+    References
+    ----------
+    O. Dubrule, "Cross validation of kriging in a unique neighborhood", J. Int. Assoc. Math. Geol. 15 (1983) 687.
+
     Examples
     --------
     >>> X = np.linspace(0, 1, 40)[np.random.default_rng(0).permutation(40), None]
     >>> model = KernelRidgeCV("laplacian").fit(X, X[:, 0] ** 2)
-    >>> bool(abs(model.predict([[0.5]])[0] - 0.25) < 0.01)
-    True
+    >>> mean, std = model.predict([[0.5], [5.0]], return_std=True)
+    >>> bool(abs(mean[0] - 0.25) < 0.01), bool(std[1] > 3 * std[0])
+    (True, True)
     """
 
     def __init__(
@@ -206,23 +226,27 @@ class KernelRidgeCV(RegressorMixin, BaseEstimator):
         gammas: Sequence[float] = GAMMAS,
         cv: Any = 5,
         precomputed: bool = False,
+        choice: str = "error",
     ) -> None:
         self.kernel = kernel
         self.alphas = alphas
         self.gammas = gammas
         self.cv = cv
         self.precomputed = precomputed
+        self.choice = choice
 
-    def fit(self, X: Any, y: Any, groups: Any = None) -> KernelRidgeCV:
-        """Choose by cross-validation and train on every row.
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
+        """Choose the strength and train on every row.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows, or their distances, (n_samples, n_samples), if precomputed.
-        y : array-like of shape (n_samples,)
+        X : array-like of shape (n, d)
+            Rows, or their distances, (n, n), if precomputed.
+        y : array-like of shape (n,)
             Targets.
-        groups : array-like of shape (n_samples,), optional
+        sample_weight : array-like of shape (n,) or None, default=None
+            Weight of each row; rows of weight 0 are left out.
+        groups : array-like of shape (n,) or None, default=None
             Labels of groups, for a splitter that keeps groups together.
 
         Returns
@@ -236,39 +260,105 @@ class KernelRidgeCV(RegressorMixin, BaseEstimator):
         """
         self._check_parameters()
         X, y = validate_data(self, X, y, dtype=np.float64, y_numeric=True, ensure_min_samples=2)
-        y = y.astype(np.float64)
         if self.precomputed and X.shape[1] != len(X):
             raise ValueError(f"X must hold the distances of n rows from each other, shape (n, n), got {X.shape}.")
-        self._rows = None if self.precomputed else X
-        pairs = self._pairs(X)
-        folds = partition(self.cv, X, y, groups)
-        tried = [
-            (np.abs(residuals).mean(), gamma, alpha)
-            for gamma in (self.gammas if self.kernel == "laplacian" else (None,))
-            for alpha, residuals in zip(
-                self.alphas, held_out_residuals(_kernel(pairs, gamma), y, self.alphas, folds), strict=True
-            )
-        ]
-        self.cv_error_, self.gamma_, self.alpha_ = min(tried, key=lambda t: t[0])
-        self._solve(_kernel(pairs, self.gamma_), y)
+        weights = check_labels(y, sample_weight).weights
+        used = weights > 0
+        if self.precomputed and not used.all():
+            raise InputError("sample_weight must be > 0 in every row if precomputed=True; leave the others out.")
+        rows, target = X[used], y[used].astype(np.float64)
+        self.rows_ = None if self.precomputed else rows
+        self.weights_ = weights[used] / weights[used].mean()
+        splits = self._folds(rows, target, None if groups is None else np.asarray(groups)[used])
+        pairs, root, tried = self._pairs(rows), np.sqrt(self.weights_), []
+        for gamma in (1.0,) if self.kernel == "linear" else self.gammas:
+            spectrum = Spectrum.of(root[:, None] * self._of_pairs(pairs, gamma) * root)
+            if self.choice == "error":
+                residuals = np.abs(held_out_residuals(spectrum, root * target, self.alphas, splits, root))
+                losses = residuals @ root / len(target)
+            else:
+                losses = _likelihoods(spectrum, root, root * target, self.alphas)
+            tried += [(loss, gamma, alpha) for loss, alpha in zip(losses, self.alphas, strict=True)]
+        loss, self.gamma_, self.alpha_ = min(tried, key=lambda one: one[0])
+        self.cv_error_ = float(loss) if self.choice == "error" else np.nan
+        self._solve(target, self._of_pairs(pairs, self.gamma_))
         return self
 
-    def predict(self, X: Any) -> NDArray[np.float64]:
+    def predict(self, X: Any, return_std: bool = False) -> Any:
         """Predict the targets of rows.
 
         Parameters
         ----------
-        X : array-like of shape (m, n_features)
-            Rows, or their distances from the training rows, (m, n_samples), if precomputed.
+        X : array-like of shape (m, d)
+            Rows, or their distances from the training rows, (m, n), if precomputed.
+        return_std : bool, default=False
+            Whether to return standard deviations too.
 
         Returns
         -------
-        ndarray of shape (m,)
+        ndarray of shape (m,), or a pair of them
         """
         check_is_fitted(self, "dual_coef_")
         X = validate_data(self, X, dtype=np.float64, reset=False)
-        predicted: NDArray[np.float64] = _kernel(self._pairs(X), self.gamma_) @ self.dual_coef_ + self.intercept_
-        return predicted
+        kernel = self._kernel(X, self.gamma_)
+        mean = kernel @ self.dual_coef_ + self.intercept_
+        if not return_std:
+            return mean
+        own = np.einsum("ij,ij->i", X, X) / X.shape[1] if self.kernel == "linear" else 1.0
+        known = np.einsum("ij,ij->i", kernel, cho_solve(self._factor(), kernel.T, check_finite=False).T)
+        return mean, self.scale_ * np.sqrt(self.alpha_ + np.maximum(own - known, 0.0))
+
+    def slopes(self, X: NDArray[Any], start: NDArray[Any]) -> Slopes:
+        """Say what each column adds to predictions, see `skdim.evaluation._slopes`.
+
+        Parameters
+        ----------
+        X : ndarray of shape (m, d)
+            Rows.
+        start : ndarray of shape (d,)
+            A row to compare them with.
+
+        Returns
+        -------
+        Slopes
+        """
+        if self.rows_ is None:
+            raise InputError("a model on precomputed distances knows no columns.")
+        ends, begin = np.asarray(X, np.float64), np.asarray(start, np.float64)
+        return kernel_slopes(ends, begin, self.rows_, self.dual_coef_, self.kernel, self.gamma_)
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """Return what was learned, but for the training rows."""
+        numbers = np.array([self.alpha_, self.gamma_, self.intercept_, self.scale_])
+        return {"dual": self.dual_coef_, "weights": self.weights_, "numbers": numbers}
+
+    def restore(self, arrays: dict[str, NDArray[Any]], rows: NDArray[Any]) -> Self:
+        """Take back what `to_arrays` gave, with the training rows.
+
+        Parameters
+        ----------
+        arrays : dict of ndarray
+            By name.
+        rows : ndarray of shape (n, d)
+            Training rows.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If they do not fit together.
+        """
+        if any(arrays[name].shape != (len(rows),) for name in ("dual", "weights")) or arrays["numbers"].shape != (4,):
+            raise ValueError("the arrays of a kernel regressor do not fit its training rows")
+        if not all(np.isfinite(array).all() for array in arrays.values()) or not (arrays["weights"] > 0).all():
+            raise ValueError("the arrays of a kernel regressor are not finite")
+        self.alpha_, self.gamma_, self.intercept_, self.scale_ = (float(number) for number in arrays["numbers"])
+        self.rows_, self.dual_coef_, self.weights_ = np.asarray(rows, np.float64), arrays["dual"], arrays["weights"]
+        self.n_features_in_ = rows.shape[1]
+        return self
 
     def __sklearn_tags__(self) -> Any:
         """Say that cross-validation has to take columns as well as rows of precomputed distances."""
@@ -278,30 +368,70 @@ class KernelRidgeCV(RegressorMixin, BaseEstimator):
 
     def _check_parameters(self) -> None:
         """Refuse what cannot be fitted."""
-        check("kernel", self.kernel, choice("linear", "laplacian"))
-        if self.precomputed and self.kernel == "linear":
-            raise ValueError("precomputed=True needs kernel='laplacian'; a linear kernel is not made of distances.")
+        check("kernel", self.kernel, choice(*KERNELS))
+        check("choice", self.choice, choice("error", "likelihood"))
+        if self.precomputed and self.kernel != "laplacian":
+            raise ValueError(f"precomputed=True needs kernel='laplacian', got {self.kernel!r}.")
         check_positive("alphas", self.alphas)
         check_positive("gammas", self.gammas)
 
+    def _folds(self, X: NDArray[np.float64], y: NDArray[np.float64], groups: Any) -> list[NDArray[np.int64]]:
+        """Rows of each fold."""
+        if self.cv is not None:
+            return partition(self.cv, X, y, groups)
+        return partition(KFold(min(_FOLDS, len(y)), shuffle=True, random_state=0), X, y)
+
+    def _kernel(self, X: NDArray[np.float64], gamma: float) -> NDArray[np.float64]:
+        """Compare rows with those of the training, (m, n)."""
+        return self._of_pairs(self._pairs(X), gamma)
+
     def _pairs(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
-        """What the kernel is made of: mean products with the training rows, or mean distances from them."""
-        if self._rows is None:
+        """What the kernel is made of, (m, n): mean products with the training rows, or distances from them."""
+        if self.rows_ is None:
             return X
+        pairs: NDArray[np.float64]
         if self.kernel == "linear":
-            products: NDArray[np.float64] = X @ self._rows.T / X.shape[1]
-            return products
-        return mean_distances(X, self._rows)
+            pairs = X @ self.rows_.T / X.shape[1]
+        elif self.kernel == "laplacian":
+            pairs = mean_distances(X, self.rows_)
+        else:
+            pairs = cdist(X, self.rows_) / np.sqrt(X.shape[1])
+        return pairs
 
-    def _solve(self, kernel: NDArray[np.float64], y: NDArray[np.float64]) -> None:
-        """Train on every row with the chosen penalty."""
-        from scipy.linalg import solve
+    def _of_pairs(self, pairs: NDArray[np.float64], gamma: float) -> NDArray[np.float64]:
+        """Kernel of what it is made of."""
+        if self.kernel == "linear":
+            return pairs
+        scaled = gamma * pairs
+        kernel: NDArray[np.float64] = np.exp(-scaled)
+        return kernel if self.kernel == "laplacian" else (1 + scaled) * kernel
 
-        both = solve(
-            kernel + self.alpha_ * np.eye(len(y)), np.stack([np.ones(len(y)), y], 1), assume_a="pos", check_finite=False
-        )
-        self.intercept_ = float(both[:, 1].sum() / both[:, 0].sum())
-        self.dual_coef_ = both[:, 1] - self.intercept_ * both[:, 0]
+    def _solve(self, y: NDArray[np.float64], kernel: NDArray[np.float64]) -> None:
+        """Train on every row, of which this is the kernel, with the chosen strength."""
+        self._factored = self._factor_of(kernel)
+        of_one, of_y = cho_solve(self._factored, np.stack([np.ones(len(y)), y], 1), check_finite=False).T
+        self.intercept_ = float(of_y.sum() / of_one.sum())
+        self.dual_coef_ = of_y - self.intercept_ * of_one
+        self.scale_ = float(np.sqrt(max((y - self.intercept_) @ self.dual_coef_, 0.0) / len(y)))
+
+    def _factor_of(self, kernel: NDArray[np.float64]) -> Any:
+        """Cholesky factor of a kernel with its penalty."""
+        return cho_factor(kernel + np.diag(self.alpha_ / self.weights_), check_finite=False)
+
+    def _factor(self) -> Any:
+        """Cholesky factor of the training kernel; a restored or copied model makes it when it is first needed."""
+        if getattr(self, "_factored", None) is None:
+            if self.rows_ is None:
+                raise InputError("a copy of a model on precomputed distances cannot tell deviations; fit it again.")
+            self._factored = self._factor_of(self._kernel(self.rows_, self.gamma_))
+        return self._factored
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what can be made again."""
+        state: dict[str, Any] = dict(super().__getstate__())
+        if not self.precomputed:
+            state.pop("_factored", None)
+        return state
 
 
 class LaplacianKernelRidge(KernelRidgeCV):
@@ -355,7 +485,18 @@ class LaplacianKernelRidge(KernelRidgeCV):
         super().__init__(kernel="laplacian", alphas=alphas, gammas=gammas, cv=cv, precomputed=precomputed)
 
 
-def _kernel(pairs: NDArray[np.float64], gamma: float | None) -> NDArray[np.float64]:
-    """Kernel of mean products, or of mean distances with an inverse length scale."""
-    kernel: NDArray[np.float64] = pairs if gamma is None else np.exp(-gamma * pairs)
-    return kernel
+def _likelihoods(
+    spectrum: Spectrum, root: NDArray[np.float64], target: NDArray[np.float64], alphas: Sequence[float]
+) -> list[float]:
+    """Minus two log likelihoods of the labels for each penalty, less constants, intercept and amplitude at their best.
+
+    ``root`` (n,) are the roots of the sample weights; the spectrum is that of the weighted kernel, and the target
+    (n,) is multiplied by the roots.
+    """
+    one, y, found = spectrum.vectors.T @ root, spectrum.vectors.T @ target, []
+    for alpha in alphas:
+        inverse = 1 / (spectrum.values + alpha)
+        rest = y - one * (one @ (inverse * y)) / (one @ (inverse * one))
+        variance = max(float(rest @ (inverse * rest)) / len(y), 1e-300)
+        found.append(len(y) * np.log(variance) + float(np.log(spectrum.values + alpha).sum()))
+    return found

@@ -12,6 +12,7 @@ from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from skdim._labels import check_labels
+from skdim._progress import Progress
 from skdim.evaluation._features import compute_features, standardise
 from skdim.evaluation._kernel_ridge import mean_distances
 from skdim.evaluation._records import COLUMNS, NO_FEATURES
@@ -278,8 +279,6 @@ def _record(
     return {**names, "labels": repeat.labels, "repeat": repeat.number, **scores}
 
 
-def progress_bar(total: int, verbose: int) -> Any:
-    """Progress bar over so many trainings, on stderr."""
-    from tqdm.auto import tqdm
-
-    return tqdm(total=total, desc="training", unit="regressor", disable=not verbose)
+def progress_bar(total: int, verbose: int) -> Progress:
+    """Progress over so many trainings, on stderr."""
+    return Progress("training", "regressors", total, enabled=bool(verbose))

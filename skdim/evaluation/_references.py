@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from skdim._files import digest
 from skdim._parameters import check, choice
+from skdim._progress import Progress
 from skdim.crystals.prechecks import site_species
 from skdim.crystals.rows import row_labels
 from skdim.crystals.structures import load_structures
@@ -200,7 +201,6 @@ def reference_features(
     ((1, 84), [3.0])
     """
     import pandas as pd
-    from tqdm.auto import tqdm
 
     reference = _find(name)
     loaded, unusable = load_structures(structures, on_error=on_error)
@@ -209,14 +209,11 @@ def reference_features(
     keys = [None if one is None else _key(reference, one) for one in loaded]
     distinct = {key: one for key, one in zip(keys, loaded, strict=True) if key is not None}
     jobs = (delayed(describe)(name, key, structure) for key, structure in distinct.items())
-    rows = tqdm(
-        Parallel(n_jobs=n_jobs, return_as="generator")(jobs),
-        total=len(distinct),
-        desc=name,
-        unit="crystal",
-        disable=not verbose,
-    )
-    described: dict[str | None, Described] = dict(zip(distinct, rows, strict=True))
+    described: dict[str | None, Described] = {}
+    with Progress(name, "crystals", len(distinct), enabled=bool(verbose)) as progress:
+        for key, row in zip(distinct, Parallel(n_jobs=n_jobs, return_as="generator")(jobs), strict=True):
+            described[key] = row
+            progress.update()
     reasons = dict(unusable)
     outcomes = [Described(reasons[row]) if key is None else described[key] for row, key in enumerate(keys)]
     columns = list(_featurizer(name).columns)

@@ -66,7 +66,7 @@ def kernel_slopes(
     dual : ndarray of shape (n,)
         Their weights.
     kernel, gamma
-        As for `skdim.evaluation._readouts.KernelRegressor`.
+        As for `skdim.evaluation.KernelRidgeCV`.
 
     Returns
     -------

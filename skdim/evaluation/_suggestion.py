@@ -15,7 +15,7 @@ from scipy.stats import norm
 from sklearn.metrics.pairwise import euclidean_distances
 
 from skdim._parameters import check, choice, integer
-from skdim.evaluation._readouts import KernelRegressor
+from skdim.evaluation._kernel_ridge import KernelRidgeCV
 from skdim.exceptions import InputError
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def suggest(
     rest = np.asarray(pool, dtype=np.float64)
     if n > len(rest):
         raise InputError(f"n={n}, but the pool has {len(rest)} crystals; at most as many can be chosen.")
-    model = KernelRegressor("matern", "likelihood").fit(known, y if maximize else -y)
+    model = KernelRidgeCV("matern", cv=None, choice="likelihood").fit(known, y if maximize else -y)
     mean, std = model.predict(rest, return_std=True)
     best = float(model.predict(known).max())
     rows = np.arange(len(rest))
@@ -95,10 +95,11 @@ def suggest(
     return found
 
 
-def _covariance(model: KernelRegressor, pool: NDArray[np.float64]) -> NDArray[np.float64]:
+def _covariance(model: KernelRidgeCV, pool: NDArray[np.float64]) -> NDArray[np.float64]:
     """Covariance of the values of a pool, given the labels, without their noise, (m, m)."""
-    lower = np.linalg.cholesky(_matern(model.rows_, model.rows_, model.gamma_) + np.diag(model.alpha_ / model.weights_))
-    known = solve_triangular(lower, _matern(model.rows_, pool, model.gamma_), lower=True, check_finite=False)
+    rows = np.asarray(model.rows_)
+    lower = np.linalg.cholesky(_matern(rows, rows, model.gamma_) + np.diag(model.alpha_ / model.weights_))
+    known = solve_triangular(lower, _matern(rows, pool, model.gamma_), lower=True, check_finite=False)
     covariance: NDArray[np.float64] = _matern(pool, pool, model.gamma_) - known.T @ known
     return model.scale_**2 * covariance
 
@@ -114,7 +115,7 @@ def _greedy(
     covariance: NDArray[np.float64],  # (m, m), changed in place
     mean: NDArray[np.float64],  # (m,)
     best: float,
-    model: KernelRegressor,
+    model: KernelRidgeCV,
     n: int,
     goal: str,
 ) -> list[int]:

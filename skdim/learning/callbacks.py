@@ -143,12 +143,24 @@ class KeepBest(_Callback):
         """Restore the best weights; those of a training that only diverged are an error."""
         if self.weights_ is None:
             return
-        if self.best_ > _DIVERGED * max(1.0, self.first_):
+        loss = self._loss_of_kept(net)
+        if loss > _DIVERGED * max(1.0, self.first_):
             raise FloatingPointError(
-                f"the training diverged: the lowest loss of an epoch is {self.best_:.3g}, that of the first step was "
+                f"the training diverged: the loss of the best epoch is {loss:.3g}, that of the first step was "
                 f"{self.first_:.3g}. {self._cure()}"
             )
         net.module_.load_state_dict(self.weights_)
+
+    def _loss_of_kept(self, net: NeuralNet) -> float:
+        """Loss of the weights that are kept.
+
+        A loss of training is that of the weights before each step of an epoch: the next epoch tells what the last step
+        has done.
+        """
+        if net.train_split is not None:
+            return self.best_
+        losses = [row["train_loss"] for row in history_rows(net.history)]
+        return max([self.best_, *losses[losses.index(self.best_) + 1 :][:1]]) if self.best_ in losses else self.best_
 
     def _cure(self) -> str:
         """What to change when a training diverges."""

@@ -101,10 +101,16 @@ def embed(state: EmbedderState, model: CrystalModel, points: PointSets, device: 
     vectors[~valid] = np.nan
     for crystals, raw in raw_vectors(model, points, np.flatnonzero(valid), device):
         standardise_in_place(raw, state)
-        if state.components is not None and state.offset is not None:
-            raw = np.clip(raw @ state.components.T - state.offset, -BOUND, BOUND)
-        vectors[crystals] = raw
+        vectors[crystals] = projected(raw, state)
     return vectors
+
+
+def projected(standard: NDArray[np.float32], state: EmbedderState) -> NDArray[np.float32]:
+    """Project standardised columns (N, D) on the axes of a shorter vector, where one was asked for."""
+    if state.components is None or state.offset is None:
+        return standard
+    short: NDArray[np.float32] = np.clip(standard @ state.components.T - state.offset, -BOUND, BOUND)
+    return short
 
 
 def raw_vectors(

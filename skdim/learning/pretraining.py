@@ -10,9 +10,10 @@ import torch
 
 from skdim.exceptions import InputError
 from skdim.learning.checkpoints import Checkpoint, fingerprint
-from skdim.learning.embedding import raw_vectors, standardise_in_place
+from skdim.learning.embedding import projected, raw_vectors, standardise_in_place
 from skdim.learning.presets import Preset, Run, model_config
 from skdim.learning.seeding import drawing_from
+from skdim.learning.seen import look_back
 from skdim.learning.states import EmbedderState, FeaturizerSettings, TrainingRecord, weights_of, with_weights
 from skdim.network.model import CrystalModel, SiteStatistics
 from skdim.network.readout import column_names
@@ -117,10 +118,12 @@ def pretrain(
         featurizer=featurizer,
         record=record,
     )
+    standardise_in_place(raw, state)
     if embedding_dim is not None and embedding_dim != len(columns):
-        standardise_in_place(raw, state)
         state = _shortened(state, raw, embedding_dim)
-    return Pretraining(state, interrupted)
+        raw = projected(raw, state)
+    seen = look_back(points, raw, None if start is None else start.seen)
+    return Pretraining(replace(state, seen=seen), interrupted)
 
 
 def some_raw_vectors(model: CrystalModel, points: PointSets, valid: NDArray[np.int64], run: Run) -> NDArray[np.float32]:

@@ -11,7 +11,9 @@ from skdim._parameters import integer
 from skdim.exceptions import ModelFileError
 from skdim.learning.regression import RegressionHead
 from skdim.learning.seeding import without_drawing
+from skdim.learning.seen import N_QUANTILES, Seen
 from skdim.learning.states import EmbedderState, RegressorState, TrainingRecord, Weights, bare_model
+from skdim.points.sitetypes import N_ATOMIC_NUMBERS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,6 +30,8 @@ def check_state(state: EmbedderState | RegressorState) -> None:
     _check_tensors("weights", start.weights, shapes)
     _check_vectors(start)
     _check_facts(start)
+    if start.seen is not None:
+        _check_seen(start.seen, len(start.columns))
     if isinstance(state, RegressorState):
         _check_regressor(state, shapes)
 
@@ -106,6 +110,20 @@ def _check_vectors(state: EmbedderState) -> None:
         _check_tensor("offset", state.offset, (n_columns,))
         return
     _need(n_columns == width, "columns", f"{width} names, as many as center has numbers", n_columns)
+
+
+def _check_seen(seen: Seen, n_columns: int) -> None:
+    """Refuse what no pretraining can have seen."""
+    for name in ("crystals", "sites", "disordered"):
+        accepted = integer(0)
+        _need(accepted.test(getattr(seen, name)), f"seen.{name}", accepted.words, getattr(seen, name))
+    fits = seen.elements.shape == (N_ATOMIC_NUMBERS,) and seen.elements.dtype == np.int64
+    _need(fits and bool((seen.elements >= 0).all()), "tensor seen/elements", "counts of the elements", seen.elements)
+    width = len(seen.axes)
+    _check_tensor("seen/axes", seen.axes, (width, n_columns))
+    fits = seen.places.shape[1:] == (width,) and len(seen.places) > 0 and seen.places.dtype == np.int8
+    _need(fits, "tensor seen/places", f"of int8 and shape (n, {width})", (seen.places.shape, str(seen.places.dtype)))
+    _check_tensor("seen/spacing", seen.spacing, (N_QUANTILES,))
 
 
 def _check_facts(state: EmbedderState) -> None:

@@ -4,8 +4,8 @@ A file is safetensors: arrays, and JSON in the header. It holds no pickle, names
 digest is checked before anything is built from it. Files of earlier formats are read through `_UPGRADES`, one step for
 each format; what they lacked is checked all the same.
 
-Format 4, tensors: ``weights/...``, ``center``, ``scale`` and perhaps ``components`` and ``offset`` of the encoder; of a
-regressor also ``members/0/encoder/...`` and ``members/0/head/...`` for each member. Facts: see `_header`.
+Format 4, tensors: ``weights/...``, ``center``, ``scale`` and perhaps ``components``, ``offset`` and ``seen/...`` of the
+encoder; of a regressor also ``members/0/encoder/...`` and ``members/0/head/...`` for each member. Facts: see `_header`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import numpy as np
 
 import skdim
 from skdim.exceptions import InputError, ModelFileError
+from skdim.learning.seen import Seen
 from skdim.learning.statechecks import check_state
 from skdim.learning.states import (
     RUN_TIME,
@@ -92,6 +93,8 @@ def _header(state: EmbedderState | RegressorState) -> Facts:
         "parameters": dict(start.parameters),
         "record": _record_as_json(start.record),
     }
+    if start.seen is not None:
+        header["seen"] = {name: getattr(start.seen, name) for name in _SEEN_NUMBERS}
     if isinstance(state, RegressorState):
         scale = state.target_scale
         header["regressor"] = {
@@ -110,6 +113,8 @@ def _arrays(state: EmbedderState | RegressorState) -> Arrays:
     arrays = {"center": start.center, "scale": start.scale, **_named("weights/", start.weights)}
     if start.components is not None and start.offset is not None:
         arrays |= {"components": start.components, "offset": start.offset}
+    if start.seen is not None:
+        arrays |= {f"seen/{name}": getattr(start.seen, name) for name in _SEEN_ARRAYS}
     if isinstance(state, RegressorState):
         for number, member in enumerate(state.members):
             arrays |= _named(f"members/{number}/encoder/", member.encoder)
@@ -131,8 +136,9 @@ def _state(header: Facts, arrays: Arrays) -> EmbedderState | RegressorState:
         offset=arrays.get("offset"),
         parameters=header["parameters"],
         record=_record_of_json(header["record"]),
+        seen=_seen(header, arrays),
     )
-    known = {"center", "scale", "components", "offset"}
+    known = {"center", "scale", "components", "offset", *(f"seen/{name}" for name in _SEEN_ARRAYS if start.seen)}
     surplus = {name for name in arrays if name not in known and not name.startswith(("weights/", "members/"))}
     if header["kind"] == "embedder":
         _refuse_surplus(surplus | {name for name in arrays if name.startswith("members/")})
@@ -149,6 +155,14 @@ def _state(header: Facts, arrays: Arrays) -> EmbedderState | RegressorState:
         parameters=facts["parameters"],
         record=_record_of_json(facts["record"]),
     )
+
+
+def _seen(header: Facts, arrays: Arrays) -> Seen | None:
+    """What the pretraining has seen; files that were written before this was kept do not say."""
+    if "seen" not in header:
+        return None
+    facts: dict[str, Any] = {**header["seen"], **under("seen/", arrays)}
+    return Seen(**facts)
 
 
 def _a_list(name: str, value: Any) -> list[Any]:
@@ -252,5 +266,8 @@ def _without_run_time_choices(parameters: Mapping[str, Any]) -> dict[str, Any]:
         kept["featurizer"] = {f.name: kept["featurizer"][f.name] for f in fields(FeaturizerSettings)}
     return kept
 
+
+_SEEN_NUMBERS = ("crystals", "sites", "disordered")
+_SEEN_ARRAYS = ("elements", "axes", "places", "spacing")
 
 _UPGRADES: dict[int, Callable[[Facts, Arrays], tuple[Facts, Arrays]]] = {3: _from_3}

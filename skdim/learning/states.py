@@ -13,6 +13,7 @@ import torch
 
 import skdim
 from skdim.learning.seeding import without_drawing
+from skdim.learning.seen import Seen
 from skdim.network.config import ModelConfig
 from skdim.network.model import CrystalModel, SiteStatistics
 from skdim.points.featurizer import CrystalPointSetTransformer
@@ -115,6 +116,8 @@ class EmbedderState:
         Those of the embedder's constructor that say what it is, JSON-able.
     record : TrainingRecord
         How the training went.
+    seen : Seen or None
+        What the pretraining has seen; None of a file that was written before this was kept.
     """
 
     config: ModelConfig
@@ -128,6 +131,7 @@ class EmbedderState:
     offset: NDArray[np.float32] | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
     record: TrainingRecord = field(default_factory=TrainingRecord)
+    seen: Seen | None = None
 
     def model(self) -> CrystalModel:
         """Build the model, ready to embed."""
@@ -180,7 +184,7 @@ class RegressorState:
 
     def encoder(self) -> EmbedderState:
         """The fine-tuned encoder of the first member, as the state of an embedder."""
-        return replace(self.start, weights=self.members[0].encoder, record=TrainingRecord())
+        return replace(self.start, weights=self.members[0].encoder, record=TrainingRecord(), seen=None)
 
 
 def plain_parameters(estimator: Any) -> dict[str, Any]:

@@ -38,15 +38,24 @@ def read_tensors(path: str | os.PathLike[str]) -> tuple[Facts, Arrays]:
 
     Whether "sha256" among the facts fits is left to the caller, see `digest_of`.
     """
+    facts = read_facts(path)
+    try:
+        with safe_open(path, "np") as file:
+            return facts, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+    except SafetensorError as error:
+        raise ValueError(f"{type(error).__name__} {error}") from error
+
+
+def read_facts(path: str | os.PathLike[str]) -> Facts:
+    """Read the facts alone of a file that `write_tensors` wrote; see `read_tensors`."""
     try:
         with safe_open(path, "np") as file:
             facts = json.loads((file.metadata() or {})["skdim"])
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
     except (SafetensorError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"{type(error).__name__} {error}") from error
     if not isinstance(facts, dict):
         raise ValueError("its header holds no dict")
-    return facts, arrays
+    return facts
 
 
 def under(prefix: str, arrays: Mapping[str, T]) -> dict[str, T]:

@@ -12,7 +12,7 @@ from skdim.network.infomax import ContextObjective
 from skdim.network.layers import Perceptron
 from skdim.network.noise import crystal_noise, pair_noise
 from skdim.network.properties import PropertyLayer
-from skdim.network.readout import pool_sites
+from skdim.network.readout import pool_sites, site_shares
 from skdim.network.restoration import DeepTower
 from skdim.network.threads import use_one_thread_after_fork
 from skdim.network.two_level import TwoLevelObjective
@@ -154,6 +154,13 @@ class CrystalModel(nn.Module):
             return self.two_level.vectors(batch, self.encoder(batch, self.features(batch), batch.distance).vector)
         pooled = pool_sites(batch, self.site_parts(batch), self.config)
         return pooled if self.properties is None else torch.cat([pooled, self.properties(batch, self.hops(batch))], 1)
+
+    def site_shares(self, batch: Batch) -> torch.Tensor:
+        """What each site (S) gives to the columns of `vectors`, of a model that pools sites; a crystal's sum to it."""
+        shares = site_shares(batch, self.site_parts(batch), self.config)
+        if self.properties is None:
+            return shares
+        return torch.cat([shares, self.properties.shares(batch, self.hops(batch))], 1)
 
 
 def disturbed(batch: Batch, objective: ObjectiveConfig, noise: Noise) -> torch.Tensor:

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from skdim.network.segments import runs_of, weighted_sum
+from skdim.network.segments import runs_of, segment_sum, weighted_sum
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +42,18 @@ class PropertyLayer(nn.Module):
     def forward(self, batch: Batch, states: Sequence[torch.Tensor]) -> torch.Tensor:
         """The layer (B, width) of the states (S, w) after each hop."""
         sites = runs_of(batch.crystal, len(batch))
-        normed = torch.cat([norm(state) for norm, state in zip(self.norms, states, strict=True)], 1)  # (S, H w)
-        mean = weighted_sum(normed, batch.site_weight, sites)
-        apart = (normed - mean.index_select(0, batch.crystal)).abs()
-        return F.silu(self.hidden(torch.cat([mean, weighted_sum(apart, batch.site_weight, sites)], 1)))
+        pooled = [weighted_sum(part, batch.site_weight, sites) for part in self._parts(batch, states)]
+        return F.silu(self.hidden(torch.cat(pooled, 1)))
+
+    def shares(self, batch: Batch, states: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Split the layer among the sites (S, width): in proportion to what each adds before the nonlinearity."""
+        weight = batch.site_weight.unsqueeze(1)
+        added = F.linear(torch.cat(self._parts(batch, states), 1) * weight, self.hidden.weight)
+        added = added + weight * self.hidden.bias
+        return added * segment_sum(added, batch.crystal, len(batch)).sigmoid().index_select(0, batch.crystal)
+
+    def _parts(self, batch: Batch, states: Sequence[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        """What is averaged over sites: their states after all hops (S, H w), and how far each is from the mean."""
+        normed = torch.cat([norm(state) for norm, state in zip(self.norms, states, strict=True)], 1)
+        mean = weighted_sum(normed, batch.site_weight, runs_of(batch.crystal, len(batch)))
+        return normed, (normed - mean.index_select(0, batch.crystal)).abs()

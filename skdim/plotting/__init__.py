@@ -1,7 +1,10 @@
 """Pictures of tidy data frames and vectors, as matplotlib Axes or pages; matplotlib is imported when one is drawn."""
 
+from skdim.plotting._attention import AttentionDisplay
 from skdim.plotting._boxes import plot_error_boxes
+from skdim.plotting._crystals import CrystalDisplay
 from skdim.plotting._curves import plot_label_efficiency, plot_learning_curve
+from skdim.plotting._elements import PeriodicTableDisplay
 from skdim.plotting._figures import label_efficiency_figure, new_figure, png
 from skdim.plotting._history import TrainingHistoryDisplay
 from skdim.plotting._label_efficiency import LabelEfficiencyDisplay
@@ -14,9 +17,12 @@ from skdim.plotting._styles import COLOURS, Style, feature_styles
 __all__ = [
     "COLOURS",
     "MOST_STRUCTURES",
+    "AttentionDisplay",
+    "CrystalDisplay",
     "EmbeddingMapDisplay",
     "LabelEfficiencyDisplay",
     "ParityDisplay",
+    "PeriodicTableDisplay",
     "Style",
     "TrainingHistoryDisplay",
     "feature_styles",

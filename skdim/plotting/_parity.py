@@ -189,7 +189,7 @@ class ParityDisplay:
         -------
         self
         """
-        self.ax_ = new_axes(7.8, 4.6) if ax is None else ax
+        self.ax_ = new_axes(7.2, 4.6) if ax is None else ax
         self.figure_ = self.ax_.figure  # type: ignore[assignment]
         self._draw_points(self.ax_)
         self.histogram_ax_ = self.ax_.inset_axes((1.14, 0.0, 0.42, 1.0))
@@ -213,7 +213,7 @@ class ParityDisplay:
             ax.set(xscale="log", yscale="log")
         ax.set(xlim=limits, ylim=limits, xlabel=self._label(self.target or "true value"))
         ax.set_ylabel(self._label(f"predicted {self.target}".strip() if self.target else "prediction"))
-        ax.set_aspect("equal")
+        ax.set_aspect("equal", anchor="W")  # room for the histogram on the right
         ax.spines[["top", "right"]].set_visible(False)
         lines = [f"MAE {self.mae:.3g} {self.unit}".strip(), f"{len(self.y_true):,} rows"]
         if self.interval is not None:

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from pymatgen.core.structure import IStructure
 
 from skdim._workers import keep_freed_memory
+from skdim.crystals.limits import Limits, applied, current_limits
 from skdim.crystals.structures import Crystal, source_of, try_crystal
 from skdim.points.assembly import PointSetConfig, assemble
 from skdim.points.elements import ElementTable
-from skdim.points.features import SiteFeaturizer, site_types_from_sites, site_types_from_species
+from skdim.points.features import (
+    SiteFeaturizer,
+    check_interaction_features,
+    resolve_site_features,
+    site_types_from_sites,
+    site_types_from_species,
+)
 from skdim.points.neighbors import Cell
 from skdim.points.pointsets import PointSets
 from skdim.points.sitetypes import N_ATOMIC_NUMBERS, SiteTypes
@@ -48,13 +55,51 @@ _FEATURIZER_ERRORS = (
 
 @dataclass(frozen=True)
 class Work:
-    """What is to be done with every chunk."""
+    """What is to be done with every chunk, in whatever process."""
 
     config: PointSetConfig
     features: ElementTable | SiteFeaturizer
     max_sites: int
     cache: Cache | None = None
     folder: str | None = None
+    limits: Limits = field(default_factory=current_limits)
+
+
+def work_with(
+    *,
+    neighborhood: str,
+    n_neighbors: int,
+    supercell_size: int,
+    site_features: Any,
+    interaction_features: Sequence[str],
+    tolerance: float,
+    max_sites: int,
+    **others: Any,
+) -> Work:
+    """Resolve the parameters of a `CrystalPointSetTransformer`, which are those of a model in its file too.
+
+    Parameters
+    ----------
+    neighborhood, n_neighbors, supercell_size, site_features, interaction_features, tolerance, max_sites
+        As there, and checked but for the features.
+    **others
+        What says how to run, or what to do with rows that fail; not used.
+
+    Returns
+    -------
+    Work
+        Without a cache.
+    """
+    check_interaction_features(interaction_features)
+    features = resolve_site_features(site_features)
+    settings = {"neighborhood": neighborhood, "tolerance": float(tolerance)}
+    if neighborhood == "shell":
+        settings["n_neighbors"] = int(n_neighbors)
+    else:
+        settings["supercell_size"] = int(supercell_size)
+    names, pairs = features.feature_names, tuple(interaction_features)
+    config = PointSetConfig(neighborhood, n_neighbors, supercell_size, tolerance, pairs, names, settings)
+    return Work(config, features, max_sites)
 
 
 class Featurized(NamedTuple):
@@ -121,9 +166,15 @@ def featurize(rows: Sequence[object] | Prepared, work: Work) -> Featurized:
     cache, and for any division into chunks.
     """
     keep_freed_memory()
+    with applied(work.limits):
+        return _featurize(rows, work)
+
+
+def _featurize(rows: Sequence[object] | Prepared, work: Work) -> Featurized:
+    """Do what `featurize` does, within the limits in use."""
     if isinstance(rows, Prepared):
-        points = _point_sets(rows.cells(), rows.site_types, work.config)
-        return Featurized(_spread(points, rows.usable, rows.n_rows), sorted(rows.failures), [], rows.decided)
+        points, usable, failures = _point_sets(rows.usable, rows.cells(), rows.site_types, work.config)
+        return Featurized(_spread(points, usable, rows.n_rows), sorted(rows.failures + failures), [], rows.decided)
     # Worker processes live on between calls, while their caller may have gone elsewhere; other machines may lack it.
     if work.folder is not None and os.getcwd() != work.folder and os.path.isdir(work.folder):
         os.chdir(work.folder)
@@ -172,11 +223,30 @@ def _assembled(crystals: Mapping[int, Crystal], work: Work) -> tuple[PointSets, 
     crystals, values, failures = _describe(crystals, work.features)
     if not crystals:
         return no_crystals(0, work.config), [], failures
-    points = _point_sets(*cells_and_site_types(list(crystals.values()), values), work.config)
-    return points, list(crystals), failures
+    cells, site_types = cells_and_site_types(list(crystals.values()), values)
+    points, usable, too_large = _point_sets(list(crystals), cells, site_types, work.config)
+    return points, usable, failures + too_large
 
 
-def _point_sets(cells: Sequence[Cell], site_types: SiteTypes, config: PointSetConfig) -> PointSets:
+def _point_sets(
+    rows: Sequence[int], cells: Sequence[Cell], site_types: SiteTypes, config: PointSetConfig
+) -> tuple[PointSets, list[int], list[tuple[int, str]]]:
+    """The point sets of cells, their rows, and the reasons of rows for which there is not enough memory."""
+    try:
+        return _divided(cells, site_types, config), list(rows), []
+    except MemoryError:  # of a large crystal; the others go on
+        pass
+    found: dict[int, PointSets] = {}
+    failures = []
+    for row, cell in zip(rows, cells, strict=True):
+        try:
+            found[row] = _divided([cell], site_types, config)
+        except MemoryError:
+            failures.append((row, f"{len(cell.frac)} sites, for whose neighbours there is not enough memory"))
+    return PointSets.concatenate(list(found.values()) or [no_crystals(0, config)]), list(found), failures
+
+
+def _divided(cells: Sequence[Cell], site_types: SiteTypes, config: PointSetConfig) -> PointSets:
     """The point sets of cells, not too many at once."""
     sizes = np.array([len(cell.frac) for cell in cells])
     around = np.maximum(sizes, _PAIRS_OF_SITE) if config.neighborhood == "supercell" else _PAIRS_OF_SITE

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence, Sized
+from dataclasses import dataclass, replace
 from itertools import count, islice
 from typing import Any, ClassVar
 
@@ -15,19 +16,49 @@ from skdim._doclink import DocumentationLink
 from skdim._parameters import N_JOBS, ON_ERROR, VERBOSE, Accepted, check_parameters, choice, integer, number
 from skdim._progress import Progress
 from skdim._workers import Job, run_jobs
+from skdim.crystals.notes import Note
 from skdim.crystals.rows import as_structures, row_labels
 from skdim.crystals.structures import told_notes
+from skdim.crystals.uploads import is_upload
 from skdim.exceptions import StructureError, describe_failures
 from skdim.points.assembly import PointSetConfig
-from skdim.points.chunks import Work, featurize, no_crystals, prepare, sends_arrays
+from skdim.points.chunks import Work, featurize, no_crystals, prepare, sends_arrays, work_with
 from skdim.points.elements import ElementTable
-from skdim.points.features import SiteFeaturizer, check_interaction_features, resolve_site_features
+from skdim.points.features import SiteFeaturizer
 from skdim.points.pointcache import open_cache
 from skdim.points.pointsets import PointSets
 
 # Crystals that are reduced together: enough to spread the cost of numpy's calls, few enough to stay in the cache.
 _CHUNK = 64
 NEIGHBORHOODS = ("shell", "supercell")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of crystals.
+
+    Attributes
+    ----------
+    points : PointSets
+        C crystals in the order of the rows; those that failed have no sites.
+    failures : list of (int, str)
+        Row number and reason of each failing row.
+    about_cache : list of str
+        What is wrong with the cache.
+    decided : list of (int, str or None, Note)
+        Row number, file, and what was decided in reading it.
+    """
+
+    points: PointSets
+    failures: list[tuple[int, str]]
+    about_cache: list[str]
+    decided: list[tuple[int, str | None, Note]]
+
+    def warn(self, X: Any, stacklevel: int = 3) -> None:
+        """Warn of what is wrong with the cache, and once of what was decided in reading the rows of X."""
+        told = told_notes(self.decided, X)
+        for note in [*(f"cache_dir: {note}." for note in self.about_cache), *([told] if told else [])]:
+            warnings.warn(note, UserWarning, stacklevel=stacklevel)
 
 
 class CrystalPointSetTransformer(
@@ -173,10 +204,9 @@ class CrystalPointSetTransformer(
         failures : list of (int, str)
             Row number and reason of each failing row.
         """
-        points, failures, notes = self._run(X)
-        for note in notes:
-            warnings.warn(note, UserWarning, stacklevel=2)
-        return points, failures
+        outcome = self.read(X)
+        outcome.warn(X)
+        return outcome.points, outcome.failures
 
     def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> PointSets:
         """Check the parameters and featurize.
@@ -199,22 +229,31 @@ class CrystalPointSetTransformer(
         """Featurize crystals, raise or warn of rows that fail; the caller of the method that calls this is warned."""
         if isinstance(X, PointSets):
             return X
-        points, failures, notes = self._run(X)
-        for note in notes:
-            warnings.warn(note, UserWarning, stacklevel=3)
-        if failures:
+        outcome = self.read(X)
+        outcome.warn(X, 4)
+        if failures := outcome.failures:
             labels = row_labels(X, [row for row, _ in failures])
             if self.on_error == "raise":
                 raise StructureError(failures, labels)
             warnings.warn(f"{describe_failures(failures, labels)}\nThey become rows of NaN.", UserWarning, stacklevel=3)
-        return points
+        return outcome.points
 
-    def _run(self, X: Any) -> tuple[PointSets, list[tuple[int, str]], list[str]]:
-        """Point sets, the rows that failed with their reasons, and what there is to warn of."""
+    def read(self, X: Any) -> Outcome:
+        """Featurize crystals, and warn of nothing yet: for callers that do so a part at a time.
+
+        Parameters
+        ----------
+        X : collection of crystals of length C
+            As for `try_transform`.
+
+        Returns
+        -------
+        Outcome
+        """
         n_jobs = self.n_jobs if effective_n_jobs(self.n_jobs) > 1 else 1
-        work = self._work(None if n_jobs == 1 else os.getcwd())
+        work = self.work(None if n_jobs == 1 else os.getcwd())
         # What gives one crystal after the other may give more than memory holds.
-        rows = X if isinstance(X, Iterator) else as_structures(X)
+        rows = X if isinstance(X, Iterator) and not is_upload(X) else as_structures(X)
         chunks = self._chunks(rows)
         jobs = (
             Job(featurize, (chunk if n_jobs == 1 else prepare(chunk, work), work), range(first, first + len(chunk)))
@@ -225,11 +264,11 @@ class CrystalPointSetTransformer(
         done = run_jobs(jobs, n_jobs, batch_size=4 if quick else "auto", pre_dispatch="8*n_jobs")
         failures = [(k * _CHUNK + row, reason) for k, chunk in enumerate(done) for row, reason in chunk.failures]
         points = [chunk.points for chunk in done] or [no_crystals(0, work.config)]
-        notes = [f"cache_dir: {note}." for note in dict.fromkeys(note for chunk in done for note in chunk.notes)]
-        decided = [(k * _CHUNK + row, *what) for k, chunk in enumerate(done) for row, *what in chunk.decided]
-        if told := told_notes(decided, X):
-            notes.append(told)
-        return PointSets.concatenate(points), failures, notes
+        about_cache = list(dict.fromkeys(note for chunk in done for note in chunk.notes))
+        decided = [
+            (k * _CHUNK + row, source, note) for k, chunk in enumerate(done) for row, source, note in chunk.decided
+        ]
+        return Outcome(PointSets.concatenate(points), failures, about_cache, decided)
 
     def set_output(self, *, transform: str | None = None) -> CrystalPointSetTransformer:
         """Accept any output setting; point sets are no table and stay `PointSets`.
@@ -264,25 +303,17 @@ class CrystalPointSetTransformer(
         "verbose": VERBOSE,
     }
 
-    def _work(self, folder: str | None = None) -> Work:
-        """Gather what the chunks need; relative paths begin in the folder."""
-        config, features = self.config()
-        cache = None if self.cache_dir is None else open_cache(self.cache_dir, config, features)
-        return Work(config, features, self.max_sites, cache, folder)
-
     def config(self) -> tuple[PointSetConfig, ElementTable | SiteFeaturizer]:
         """Check the parameters and resolve them."""
+        work = self.work()
+        return work.config, work.features
+
+    def work(self, folder: str | None = None) -> Work:
+        """Check the parameters, and gather what the work on each chunk needs; relative paths begin in the folder."""
         check_parameters(self, self._accepted)
-        check_interaction_features(self.interaction_features)
-        features = resolve_site_features(self.site_features)
-        names, pairs = features.feature_names, tuple(self.interaction_features)
-        settings = {"neighborhood": self.neighborhood, "tolerance": float(self.tolerance)}
-        size = "n_neighbors" if self.neighborhood == "shell" else "supercell_size"
-        settings[size] = int(getattr(self, size))
-        config = PointSetConfig(
-            self.neighborhood, self.n_neighbors, self.supercell_size, self.tolerance, pairs, names, settings
-        )
-        return config, features
+        work = work_with(**self.get_params(deep=False))
+        cache = None if self.cache_dir is None else open_cache(self.cache_dir, work.config, work.features)
+        return replace(work, cache=cache, folder=folder)
 
     def _chunks(self, rows: Iterable[object]) -> Iterator[list[object]]:
         """Yield the crystals in chunks, behind a progress bar that counts them if one is wanted."""

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from vesin import NeighborList
 
 from skdim.points.reduction import sort_by_distance
 
@@ -96,6 +95,8 @@ def compact_lattices(lattices: NDArray[np.float64], volumes: NDArray[np.float64]
 
 def _half_pairs(cell: Cell, box: NDArray[np.float64], cutoff: float) -> Pairs:
     """Every pair of the crystal up to the cutoff, in one direction; the box spans the same lattice as the cell."""
+    from vesin import NeighborList  # imports torch, and what only prepares work for others does without
+
     points = cell.frac @ cell.lattice
     # One thread: featurizing is parallel over crystals, and nested threads would fight for the processors.
     search = NeighborList(cutoff=cutoff, full_list=False, n_threads=1)

@@ -12,6 +12,7 @@ from typing import Any, Literal, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from skdim._notebook import html_table
 from skdim.points import storage
 from skdim.points.pointchecks import LAYOUT, SHARED, check_joinable, check_layout, check_values, differences, same
 from skdim.points.sitetypes import SiteTypes, merge_site_types
@@ -313,6 +314,19 @@ class PointSets:
         if "neighborhood" in self.settings:
             sizes.append(f"{self.settings['neighborhood']} neighborhood")
         return f"PointSets({', '.join(sizes)})"
+
+    def _repr_html_(self) -> str:
+        """Return the sizes as a table, for notebooks."""
+        failed = int((~self.valid).sum())
+        rows = {
+            "crystals": f"{len(self):,}" + (f", {failed:,} of them failed" if failed else ""),
+            "site rows": f"{len(self.site_type):,}, equal sites merged",
+            "pairs": f"{len(self.neighbor):,}",
+            "site features": ", ".join(self.feature_names),
+            "interaction features": ", ".join(self.interaction_names),
+            "neighborhood": str(self.settings.get("neighborhood", "not known")),
+        }
+        return html_table("PointSets", rows)
 
 
 def _warn_of_former(name: str) -> None:

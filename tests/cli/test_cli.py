@@ -22,7 +22,7 @@ import skdim
 from skdim import DeepInfoMaxEmbedder, pretrained
 from skdim.cli import build_parser, main, program
 from skdim.cli.command import Command
-from skdim.cli.exits import BAD_INPUT, EXIT_CODES, FAULT, OK, SOME_FAILED, TERMINATED, exit_codes_text
+from skdim.cli.exits import BAD_INPUT, EXIT_CODES, FAULT, OK, PIPE_CLOSED, SOME_FAILED, TERMINATED, exit_codes_text
 from skdim.cli.modelfile import as_text, facts_of
 from skdim.cli.names import BUNDLED, MODELS
 from skdim.datasets import _bundled
@@ -359,6 +359,18 @@ sys.exit(main(["crash"]))
 def test_a_crash_has_none_of_our_codes(end):
     done = subprocess.run([sys.executable, "-c", CRASH.format(end=end)], timeout=60, capture_output=True)
     assert done.returncode not in [row.code for row in EXIT_CODES]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes")
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_work_whose_reader_has_left_is_no_success(stream):
+    reader, writer = os.pipe()
+    os.close(reader)
+    speak = f"print('x', file=sys.{stream}, flush=True)"
+    words = [sys.executable, "-c", CRASH.format(end=speak)]
+    done = subprocess.run(words, timeout=60, check=False, **{"stdout": subprocess.PIPE, stream: writer})
+    os.close(writer)
+    assert done.returncode == PIPE_CLOSED
 
 
 def test_the_help_lists_every_exit_code():

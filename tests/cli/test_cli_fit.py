@@ -81,7 +81,8 @@ def test_predict_writes_a_row_for_each_input_that_no_spreadsheet_obeys(place, fi
     assert main([*words, "--on-error", "nan"]) == SOME_FAILED
     found = pd.read_csv(table)
     assert found.columns.tolist() == [
-        "id", "prediction", "lower", "upper", "distance", "percentile", "nearest_1", "nearest_2", "nearest_3", "flags",
+        "id", "prediction", "lower", "upper", "distance", "percentile", "nearest_1", "nearest_2", "nearest_3",
+        "pretraining_percentile", "flags",
     ]  # fmt: skip
     assert len(found) == N + 12
     usable = found[found["prediction"].notna()]
@@ -104,6 +105,33 @@ def test_members_of_an_archive_and_groups_of_a_column(place, tmp_path, capsys) -
     words += ["--groups", "family", "--regressors", "ridge", "--out", str(tmp_path / "m.skdim")]
     assert main(words) != BAD_INPUT
     assert "7 folds of whole groups (7 groups)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("given", [["--target", "K,log K"], ["--target", "K", "--target", "log K (GPa)"]])
+def test_two_targets_are_learned_each_from_the_crystals_it_is_known_of(place, tmp_path, capsys, given) -> None:
+    table = pd.read_csv(place / "labels.csv", dtype=str)
+    table["log K (GPa)"] = np.log10(pd.to_numeric(table["K"], errors="coerce")).where(table.index % 3 > 0)
+    table.to_csv(tmp_path / "both.csv", index=False)
+    out = tmp_path / "both.skdim"
+    words = ["fit", str(place / "cifs"), "--labels", str(tmp_path / "both.csv"), *given, "--regressors", "ridge"]
+    assert main([*words, "--out", str(out), "--quiet"]) == SOME_FAILED
+    said = capsys.readouterr().out
+    second = given[-1].split(",")[-1]
+    assert f"{second}: " in said
+    model = CrystalRegressor.load(out)
+    assert model.target_names_ == ["K", second]
+    assert len(model.targets_[1].rows) < len(model.targets_[0].rows)
+    assert Path(f"{out}.html").read_text().count("<h1>") == 2
+    words = ["predict", str(out), str(place / "new"), "--quiet", "--out", str(tmp_path / "p.csv")]
+    assert main([*words, "--explain", str(tmp_path / "e.csv")]) == 0
+    assert {"prediction_K", f"lower_{second}"} <= set(pd.read_csv(tmp_path / "p.csv").columns)
+    assert set(pd.read_csv(tmp_path / "e.csv")["target"]) == {"K", second}
+    words = ["suggest", str(out), str(place / "new"), "--quiet", "--n", "2", "--goal", "best", "--target"]
+    assert main([*words, second]) == 0
+    assert main([*words, "none"]) == BAD_INPUT
+    words = ["fit", str(place / "cifs"), "--labels", str(tmp_path / "both.csv"), *given, "--task", "classification"]
+    assert main([*words, "--out", str(tmp_path / "c.skdim")]) == BAD_INPUT
+    assert "learns one target at a time" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,11 @@ def test_what_fits_nothing_or_too_much_is_listed(tmp_path) -> None:
         ("1.2 ± 0.3", 1.2, 0),
         ("1.2+/-0.3", 1.2, 0),
         ("−3", -3.0, 0),
+        ("<1.2×10^-4", 1.2e-4, -1),
+        ("3 x 10⁻²", 0.03, 0),
+        ("4.5 GPa", 4.5, 0),
+        ("2 to 3", np.nan, 0),
+        ("12-15", np.nan, 0),
         ("", np.nan, 0),
         ("n/a", np.nan, 0),
         ("-", np.nan, 0),
@@ -73,7 +78,7 @@ def test_a_cell_is_read_as_it_is_meant(tmp_path, cell: str, value: float, side: 
     assert found.values[0] == value or (np.isnan(found.values[0]) and np.isnan(value))
     assert found.sides[0] == side
     unread = [note for note in found.notes if "cannot be read" in note]
-    assert bool(unread) == (cell in ("about 3", "inf", "1e999", "1,5"))
+    assert bool(unread) == (cell in ("about 3", "inf", "1e999", "1,5", "2 to 3", "12-15"))
 
 
 def test_of_several_rows_for_one_crystal_the_median_counts_and_bounds_only_where_there_is_no_value(tmp_path) -> None:
@@ -90,6 +95,44 @@ def test_commas_semicolons_and_tabs_and_a_byte_order_mark(tmp_path, mark: str) -
     assert found.values[0] == 1.0
 
 
+def test_between_semicolons_commas_are_decimal(tmp_path) -> None:
+    found = labels(tmp_path, "id;gap\na;1,5\nb;<2,5E-3\nc;1.234,5\nmp-1;7\n")
+    assert found.values[:4].tolist() == [1.5, 2.5e-3, pytest.approx(np.nan, nan_ok=True), 7.0]
+    assert "cannot be read as a number, taken as missing: 1.234,5" in " ".join(found.notes)
+
+
+def test_cells_in_another_unit_than_most_are_no_numbers(tmp_path) -> None:
+    found = labels(tmp_path, "id,gap\na,1.5 eV\nb,900 meV\nc,2 eV\nmp-1,3\n")
+    assert np.isfinite(found.values[:4]).tolist() == [True, False, True, True]
+    assert "numbers are taken to be in eV" in " ".join(found.notes)
+    assert "cannot be read as a number in eV, taken as missing: 900 meV" in " ".join(found.notes)
+
+
+@pytest.mark.parametrize("header", ["gap (eV)", "gap [eV]", " gap "])
+def test_a_column_is_found_without_the_unit_in_its_header(tmp_path, header: str) -> None:
+    assert labels(tmp_path, f"id,{header}\na,1\n").values[0] == 1.0
+    with pytest.raises(InputError, match="no column"):
+        labels(tmp_path, "id,gap (eV),gap (meV)\na,1,2\n")
+
+
+@pytest.mark.parametrize("coding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_tables_as_spreadsheets_write_them(tmp_path, coding: str) -> None:
+    (tmp_path / "t.csv").write_bytes("# exported\n\nid;größe\na;1,5 °C\n".encode(coding))
+    found = read_labels(tmp_path / "t.csv", "größe", IDS, key=None, groups=None)
+    assert found.values[0] == 1.5
+    (tmp_path / "t.xlsx").write_bytes(b"PK")
+    with pytest.raises(InputError, match=r"a workbook; save its sheet as .csv"):
+        read_labels(tmp_path / "t.xlsx", "gap", IDS, key=None, groups=None)
+
+
+def test_blocks_are_named_with_or_without_their_file() -> None:
+    ids = ["cifs/two.cif#alpha", "cifs/two.cif#beta", "other/one.cif#gamma", "cifs/three.cif#beta"]
+    names = ["two#alpha", "two.cif#beta", "gamma", "beta", "cifs\\three.cif#beta", "alpha"]
+    matches = match_names(names, ids)
+    assert matches.rows == {0: [0, 5], 1: [1], 2: [2], 3: [4]}
+    assert matches.unclear == ["beta"]
+
+
 def test_groups_come_from_a_column_and_crystals_without_a_row_stand_alone(tmp_path) -> None:
     found = labels(tmp_path, "id,gap,family\na,1,f\nb,2,f\nc,3,\n", groups="family")
     assert found.groups[:2] == ["f", "f"]
@@ -99,7 +142,7 @@ def test_groups_come_from_a_column_and_crystals_without_a_row_stand_alone(tmp_pa
 def test_classes_are_texts_and_rows_that_disagree_count_as_missing(tmp_path) -> None:
     found = labels(tmp_path, "id,gap\na,metal\nb,insulator\nc,metal\nc.cif,insulator\n", classes=True)
     assert found.values[:3] == ["metal", "insulator", ""]
-    assert found.n_labelled == 2
+    assert found.known.sum() == 2
 
 
 @pytest.mark.parametrize(

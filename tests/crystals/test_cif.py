@@ -10,7 +10,8 @@ from pymatgen.core import Element
 from skdim.crystals.blocks import split_blocks
 from skdim.crystals.cif import read_cif
 from skdim.crystals.ciftags import document, is_crystal
-from skdim.crystals.limits import LIMITS
+from skdim.crystals.formula import parse_formula
+from skdim.crystals.labels import element_of_label, element_of_type
 from skdim.crystals.prechecks import check_crystal
 
 P1 = "_symmetry_equiv_pos_as_xyz 'x,y,z'"
@@ -385,7 +386,7 @@ def test_the_first_block_with_a_crystal_or_none():
     assert read_cif(bad + good, block="Y").species == (((19, 1.0),),)
     publication = "data_global\n_journal_year 2026\n" + bad + good
     assert [block.name for block in split_blocks(publication)] == ["X", "Y"]
-    assert [block.name for block in document(publication, LIMITS) if is_crystal(block)] == ["X", "Y"]
+    assert [block.name for block in document(publication) if is_crystal(block)] == ["X", "Y"]
     assert "several crystals" in kinds_of_notes(good + bad)
     with pytest.raises(ValueError, match="0 data blocks are called 'Z'; those with crystals are X, Y"):
         read_cif(bad + good, block="Z")
@@ -467,3 +468,39 @@ def test_many_rows_under_all_operations_of_a_cubic_group():
     rows = [f"O{k} O {x:.4f} {y:.4f} {z:.4f} 1" for k, (x, y, z) in enumerate(random.random((100, 3)))]
     text = cif(*rows, symmetry="_space_group_name_H-M_alt 'F m -3 m'", head=(90, 90, 90, 90, 90, 90))
     assert 18000 < len(read_cif(text)) <= 19200  # few are on special positions
+
+
+# ---------------------------------------------------------------- words that are no elements, and formulas with water
+
+
+@pytest.mark.parametrize("word", ["CN", "CN-", "NH", "HS", "Uiso", "Uani", "Cnt"])
+def test_groups_and_other_columns_are_no_type_symbols(word):
+    found = element_of_type(word)
+    assert found is None or found.hydrogens  # "NH" is a nitrogen
+
+
+@pytest.mark.parametrize("label", ["Du", "Du1", "DU", "Cn1", "Nh1", "Og2"])
+def test_dummies_and_elements_that_make_no_crystals_are_no_labels(label):
+    assert element_of_label(label) is None
+
+
+def test_number_1_alone_means_the_cell_as_it_is():
+    assert atoms(cif(*SALT, symmetry="_space_group_IT_number 1\n")) == {"Cs": 1, "Cl": 1}
+
+
+@pytest.mark.parametrize("formula", ["Cs Cl, 2H2 O", "CsCl * 2(H2O)", "Cs Cl . 2H2 O"])
+def test_water_behind_a_salt_counts(formula):
+    assert dict(parse_formula(formula)) == {55: 1.0, 17: 1.0, 1: 4.0, 8: 2.0}
+    text = cif(*SALT) + f"_chemical_formula_sum '{formula}'\n_cell_formula_units_Z 1\n"
+    with pytest.raises(ValueError, match="do not agree with the formula"):
+        read_cif(text)
+
+
+@pytest.mark.parametrize("formula", ["C  " * 300 + "!", "C11" * 300 + "!", "(" * 900, "C1" + "1" * 1500 + "!"])
+def test_what_is_no_formula_is_soon_found_out(formula):
+    assert parse_formula(formula) is None
+
+
+@pytest.mark.parametrize("end", ["\x1a", "\0\0\0", "\n\x1a\0\n"])
+def test_what_old_systems_put_at_the_end_is_left_out(end):
+    assert atoms(cif(*SALT) + end) == {"Cs": 1, "Cl": 1}

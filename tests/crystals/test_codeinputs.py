@@ -5,6 +5,8 @@ import io
 import numpy as np
 import pytest
 from ase.io.espresso import write_espresso_in
+from pymatgen.analysis.structure_matcher import StructureMatcher
+from pymatgen.core import Lattice, Structure
 from pymatgen.io.ase import AseAtomsAdaptor
 
 from skdim import read_crystals
@@ -63,7 +65,7 @@ def test_lattice_by_lengths_and_angles():
     ("change", "reason"),
     [
         (("%endblock positions_frac", ""), "without POSITIONS_FRAC"),
-        (("SPIN=1.0", "MIXTURE:(1 0.5)"), "MIXTURE"),
+        (("SPIN=1.0", "MIXTURE:(1 0.5)"), "not at one place"),
         (("Sr ", "Qq "), "which is no element"),
         (("LATTICE_CART\n", "LATTICE_CART\nmiles\n"), "got 'miles'"),
     ],
@@ -72,6 +74,67 @@ def test_what_is_wrong_is_said(change, reason):
     assert reason in try_structure(castep(perovskite()).replace(*change))[1]
 
 
-def test_a_lattice_by_ibrav_is_refused():
-    text = espresso(salt()).replace("ibrav            = 0", "ibrav            = 2")
-    assert "ibrav" in try_structure(text)[1]
+def test_atoms_of_a_mixture_are_one_site():
+    text = "%block lattice_abc\n4 4 4\n90 90 90\n%endblock lattice_abc\n%block positions_frac\n"
+    text += "Na 0 0 0 MIXTURE:( 1 0.25)\nK 1 0 0 MIXTURE=(1, 0.5) SPIN=0\nCl .5 .5 .5\n%endblock positions_frac\n"
+    mixed, chlorine = coerce_structure(text)
+    assert mixed.species.get_el_amt_dict() == {"Na": 0.25, "K": 0.5}
+    assert chlorine.specie.symbol == "Cl"
+    assert "MIXTURE:(number weight)" in try_structure(text.replace("=(1, 0.5)", ""))[1]
+
+
+CENTRED = {
+    "P": [],
+    "A": [[0, 0.5, 0.5]],
+    "B": [[0.5, 0, 0.5]],
+    "C": [[0.5, 0.5, 0]],
+    "I": [[0.5, 0.5, 0.5]],
+    "F": [[0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]],
+}
+# ibrav, centring, a, b, c, alpha, beta, gamma of the conventional cell
+LATTICES = [
+    *[(1, "P", 3, 3, 3, 90, 90, 90), (2, "F", 4, 4, 4, 90, 90, 90), (3, "I", 3, 3, 3, 90, 90, 90)],
+    *[(-3, "I", 3, 3, 3, 90, 90, 90), (4, "P", 3, 3, 5, 90, 90, 120), (5, "P", 4, 4, 4, 70, 70, 70)],
+    *[(-5, "P", 4, 4, 4, 70, 70, 70), (6, "P", 3, 3, 5, 90, 90, 90), (7, "I", 3, 3, 5, 90, 90, 90)],
+    *[(8, "P", 3, 4, 5, 90, 90, 90), (9, "C", 4, 5, 6, 90, 90, 90), (-9, "C", 4, 5, 6, 90, 90, 90)],
+    *[(91, "A", 4, 5, 6, 90, 90, 90), (10, "F", 4, 5, 6, 90, 90, 90), (11, "I", 4, 5, 6, 90, 90, 90)],
+    *[(12, "P", 3, 4, 5, 90, 90, 100), (-12, "P", 3, 4, 5, 90, 100, 90), (13, "B", 4, 4, 5, 90, 90, 100)],
+    (14, "P", 3, 4, 5, 80, 95, 100),
+]
+
+
+@pytest.mark.parametrize("by_celldm", [True, False])
+@pytest.mark.parametrize("lattice", LATTICES, ids=lambda lattice: f"ibrav {lattice[0]}")
+def test_lattices_by_ibrav_are_those_of_their_conventional_cells(lattice, by_celldm):
+    number, centring, *parameters = lattice
+    a, b, c = parameters[:3]
+    bc, ac, ab = np.cos(np.radians(parameters[3:]))
+    if by_celldm:
+        cosines = {14: (bc, ac, ab), -12: (0, ac, 0)}.get(number, (ab, 0, 0))
+        values = dict(zip(range(1, 7), (a / 0.529177210903, b / a, c / a, *cosines), strict=True))
+        settings = ", ".join(f"celldm({k}) = {value:.12f}" for k, value in values.items())
+    else:
+        settings = f"A={a}, B={b}d0\n C={c}\n cosAB={ab:.12f}, cosAC={ac:.12f}, cosBC={bc:.12f}"
+    text = f"&control\n/\n&SYSTEM\n ibrav={number}, nat=1, ntyp=1 ! a comment\n {settings}\n/\n&electrons /\n"
+    text += "ATOMIC_SPECIES\nPo1 209 Po.UPF\nATOMIC_POSITIONS crystal\nPo1 0.1 1/5 0.3 0 0 0\nK_POINTS gamma\n"
+    whole = Structure(Lattice.from_parameters(*parameters), ["Po"], [[0, 0, 0]])
+    for shift in CENTRED[centring]:
+        whole.append("Po", shift)
+    assert StructureMatcher(scale=False, ltol=1e-3, stol=1e-3, angle_tol=0.01).fit(coerce_structure(text), whole)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (("ibrav            = 0", "ibrav            = -13"), "write it with ibrav=0 and CELL_PARAMETERS"),
+        (("ibrav            = 0", "ibrav            = 2"), "without celldm(1) or A"),
+        (("nat              = 8", "nat              = 9"), "nat=9 and 8 lines"),
+        (("&SYSTEM", "&SYSTEM\n space_group = 225"), "by space_group, which is not read"),
+        (("ATOMIC_POSITIONS angstrom", "ATOMIC_POSITIONS crystal_sg"), "in 'crystal_sg'"),
+        (("CELL_PARAMETERS", "#"), "without CELL_PARAMETERS"),
+    ],
+)
+def test_what_is_not_read_of_pw_is_said_with_the_cure(change, reason):
+    text = espresso(salt())
+    assert change[0] in text
+    assert reason in try_structure(text.replace(*change))[1]

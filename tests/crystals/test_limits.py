@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
 
-from skdim.crystals.limits import LIMITS, Limits, check_size, read_bounded
+import skdim
+from skdim.crystals.limits import Limits, check_size, current_limits, read_bounded
 from skdim.crystals.structures import load_structures, try_crystal
+from skdim.exceptions import InputError
 from tests.handmade import DATA, salt
 
 SALT = (DATA / "nacl.cif").read_text()
@@ -29,16 +31,59 @@ def test_devices_and_pipes_are_not_opened(tmp_path):
 
 def test_a_file_beyond_the_bound_is_not_read(tmp_path):
     with open(tmp_path / "large.cif", "wb") as file:
-        file.truncate(LIMITS.n_bytes + 1)
+        file.truncate(Limits().n_bytes + 1)
     assert "files and texts of up to 64 MiB are read" in reason(tmp_path / "large.cif")
-    with pytest.raises(ValueError, match="up to 0 MiB"):
-        read_bounded(str(DATA / "nacl.cif"), Limits(n_bytes=10))
-    check_size(LIMITS.n_bytes)
+    with skdim.reading_limits(n_bytes=10), pytest.raises(ValueError, match="limit n_bytes"):
+        read_bounded(str(DATA / "nacl.cif"))
+    check_size(Limits().n_bytes)
 
 
 def test_what_unpacks_beyond_the_bound_is_refused(tmp_path):
-    (tmp_path / "bomb.cif.gz").write_bytes(gzip.compress(b"#" * (LIMITS.n_bytes + 10), 1))
+    (tmp_path / "bomb.cif.gz").write_bytes(gzip.compress(b"#" * (Limits().n_bytes + 10), 1))
     assert "64 MiB" in reason(tmp_path / "bomb.cif.gz")
+
+
+def test_limits_are_raised_for_what_is_read_in_the_statement_alone():
+    with skdim.reading_limits(rows=1):
+        assert "limit rows" in reason(SALT)
+        with skdim.reading_limits(operations=1):
+            assert current_limits() == Limits(rows=1, operations=1)
+    assert try_crystal(SALT)[1] is None
+    assert current_limits() == Limits()
+
+
+def test_limits_hold_in_worker_processes_too():
+    with skdim.reading_limits(rows=1):
+        _, failures = skdim.CrystalPointSetTransformer(n_jobs=2).try_transform([SALT] * 70)
+    assert len(failures) == 70
+    assert all("limit rows" in why for _, why in failures)
+
+
+@pytest.mark.parametrize(("bounds", "words"), [({"row": 1}, "no bound; .*rows"), ({"rows": 0}, "rows must be an")])
+def test_what_is_no_limit_is_refused(bounds, words):
+    with pytest.raises(InputError, match=words), skdim.reading_limits(**bounds):
+        pass
+
+
+# Each was searched from every line to the end, for hours.
+SLOW = {
+    "blank lines": "\n" * 2_000_000 + "x",
+    "blank lines and a percent sign": "%\n" + "\n" * 2_000_000,
+    "blanks": " " * 2_000_000 + "x\n",
+    "blocks that do not end": "%block lattice_cart\n" * 100_000,
+    "a long second line": "1\n" + "a" * 1_000_000 + "\nH 0 0 0\n",
+}
+
+
+@pytest.mark.parametrize("name", SLOW)
+@pytest.mark.parametrize("suffix", [".txt", ".cif", ".extxyz", ".json", ".vasp"])
+def test_long_texts_are_told_apart_in_one_pass(name, suffix, tmp_path):
+    (tmp_path / f"a{suffix}").write_text(SLOW[name])
+    assert all(row.problem or reason(row) for row in skdim.read_crystals(tmp_path / f"a{suffix}"))
+
+
+def test_json_with_more_values_than_a_crystal_has_is_not_loaded():
+    assert "JSON of 3000002 values" in reason('{"lattice": [' + "[]," * 1_500_000 + "0]}")
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "latin-1"])

@@ -5,7 +5,8 @@ import warnings
 import pandas as pd
 import pytest
 
-from skdim import CrystalPointSetTransformer
+from skdim import CrystalPointSetTransformer, load_pretrained, matminer
+from skdim.cli import main
 from skdim.crystals.notes import Note, describe_notes
 from skdim.crystals.structures import coerce_structure, load_structures
 from tests.handmade import DATA, salt
@@ -54,3 +55,20 @@ def test_each_kind_has_its_line_and_count():
     assert lines[0] == "6 structures were read with notes:"
     assert lines[1] == "  one kind (5 structures): row 0: O0; row 1: O1; row 2: O2; and 2 more"
     assert lines[2] == "  another (1 structure): row 9"
+
+
+def test_the_matminer_featurizer_warns_once_with_the_numbers_of_the_rows(folder, monkeypatch):
+    monkeypatch.setattr(matminer, "_CHUNK", 15)
+    with pytest.warns(UserWarning, match="read with notes") as told:
+        matminer.EmbeddingFeaturizer(load_pretrained()).featurize_many([SALT, *folder], pbar=False)
+    assert len(told) == 1
+    assert "40 structures were read with notes" in str(told[0].message)
+    assert "row 1 (" in str(told[0].message)
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_commands_warn_once_of_all_their_crystals(folder, jobs, tmp_path):
+    words = ["embed", "default", *map(str, folder), "--out", str(tmp_path / "v.npy"), "--batch", "15", "--quiet"]
+    with pytest.warns(UserWarning, match=r"(?s)40 structures were read with notes.*00\.cif.*and 37 more") as told:
+        assert main([*words, "--jobs", jobs]) == 0
+    assert len(told) == 1

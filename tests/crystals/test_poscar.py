@@ -8,6 +8,7 @@ from pymatgen.core import Lattice, Structure
 from pymatgen.io.vasp import Poscar
 
 from skdim.crystals.poscar import read_poscar
+from skdim.crystals.structures import try_crystal
 from tests.handmade import DATA
 
 TEXT = (DATA / "POSCAR_SrTiO3").read_text()
@@ -57,3 +58,32 @@ def test_refused_with_the_line(case):
     text, pattern = REFUSED[case]
     with pytest.raises(ValueError, match=pattern):
         read_poscar(text)
+
+
+PLAIN = "salt\n1\n4 0 0\n0 4 0\n0 0 4\nCs Cl\n1 1\nDirect\n0 0 0\n.5 .5 .5\n"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [("4 0 0", "4.0D0 0 0"), ("Cs Cl", "Cs Cl ! a comment"), ("0 0 0\n.5 .5 .5", "0 0 0 Cs\n.5 .5 .5 Cl")],
+)
+def test_other_spellings_of_the_same(change):
+    crystal = try_crystal(PLAIN.replace(*change))[0]
+    assert crystal.species == (((55, 1.0),), ((17, 1.0),))
+    assert np.allclose(crystal.lattice, 4 * np.eye(3))
+
+
+def test_heavy_hydrogen_is_hydrogen():
+    assert read_poscar(PLAIN.replace("Cs", "D")).species[0] == ((1, 1.0),)
+
+
+def test_elements_behind_the_coordinates_do_not_contradict_those_above():
+    with pytest.raises(ValueError, match="other elements in its line 6"):
+        read_poscar(PLAIN.replace("0 0 0\n.5 .5 .5", "0 0 0 K\n.5 .5 .5 Cl"))
+
+
+def test_of_a_trajectory_it_is_said_that_one_frame_is_taken():
+    frame = "Direct configuration=     1\n0 0 0\n.5 .5 .5\n"
+    text = PLAIN[: PLAIN.index("Direct")] + frame + frame.replace("1", "2", 1)
+    assert "the first frame" in read_poscar(text).notes[0].kind
+    assert not read_poscar(PLAIN).notes

@@ -869,3 +869,24 @@ def test_memory_is_flat():
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert peak < 4 << 20, name
+
+
+def test_a_table_of_pandas_by_columns_is_read():
+    frame = pd.DataFrame({"structure": [flat(iron()), flat(salt())], "id": ["a", "b"]})
+    write("t.json", frame.to_json())
+    assert ids("t.json") == ["a", "b"]
+    write("labelled.json", frame[["structure"]].set_axis(["p", "q"]).to_json())
+    assert ids("labelled.json") == ["p", "q"]
+    assert formulas("t.json") == formulas("labelled.json")
+
+
+def test_json_that_is_cut_off_says_so():
+    write("t.json", json.dumps([flat(iron()), flat(salt())])[:-30])
+    first, rest = read("t.json")
+    assert first.problem is None
+    assert "cut off" in rest.problem
+
+
+def test_an_open_file_is_one_crystal_and_no_list():
+    with open(write("a.cif", CIF)) as file, pytest.raises(TypeError, match=r"put it in a list: \[X\]"):
+        CrystalPointSetTransformer().fit_transform(file)

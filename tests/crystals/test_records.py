@@ -18,7 +18,8 @@ from pymatgen.io.ase import AseAtomsAdaptor
 
 from skdim.crystals.parsing import PARSER_ERRORS, structure_from_dict, structure_from_record, structure_from_text
 from skdim.crystals.prechecks import site_species
-from skdim.crystals.records import symbol_of, unwrap
+from skdim.crystals.records import unwrap
+from skdim.crystals.species import symbol_of
 from skdim.crystals.structures import coerce_structure, try_structure
 from tests.handmade import flat, iron, perovskite, salt, silicon
 

@@ -166,7 +166,7 @@ DAMAGED = {
     "binary.cssr": (bytes(range(256)), "could not convert"),
     "vasprun.xml": (b"<modeling><unclosed>", "Error"),
     "broken.yaml": (b"a: [1, 2", "expected ',' or ']'"),
-    "what.xyz": (b"1\n\nH 0 0 0\n", "extension"),
+    "what.xyz": (b"1\n\nH 0 0 0\n", "not of a format that its name tells"),
     "empty.json": (b"", "an empty file"),
     "words.cif": (b"some\nwords", "a CIF begins with data_"),
     "words.json": (b"words", "Expecting value"),

@@ -1,11 +1,13 @@
-"""YAML is plain data of a bounded size."""
+"""Formats are told apart by content, mistakes named; YAML is plain data of a bounded size."""
+
+import json
 
 import pytest
 from ruamel.yaml import YAML
 
-from skdim.crystals.structures import coerce_structure
+from skdim.crystals.structures import coerce_structure, try_crystal
 from skdim.crystals.textformats import load_yaml
-from tests.handmade import perovskite
+from tests.handmade import DATA, perovskite
 
 
 def test_a_structure_in_yaml_is_read(tmp_path):
@@ -29,3 +31,40 @@ def test_a_structure_in_yaml_is_read(tmp_path):
 def test_yaml_that_unfolds_without_end_or_names_code_is_refused(text):
     with pytest.raises(ValueError, match="YAML"):
         load_yaml(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("\ufeff\n<!-- a comment -->\n<HTML lang='en'>", "a web page"),
+        ('<?xml version="1.0"?>\n<Error><Code>NoSuchKey</Code></Error>', "a web page"),
+        ("<html><body>one line</body></html>", "a web page"),
+        ("version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 1\n", "a Git LFS pointer"),
+        ("/annex/objects/MD5E-s1--x.cif\n", "a git-annex pointer"),
+        ("outs:\n- md5: ab\n  path: a.cif\n", "a DVC pointer"),
+        ("%PDF-1.7\n", "a PDF"),
+        ("PK\3\4\n", "a zip archive"),
+        ("{'lattice': 1}", "a Python dict printed as text"),
+        ("Full Formula (Na1 Cl1)\n", "a printed pymatgen Structure"),
+        ("https://example.org/a.cif", "nothing is downloaded"),
+    ],
+)
+def test_common_mistakes_are_named(text, words, tmp_path):
+    assert words in try_crystal(text)[1]
+    if "\n" in text:
+        (tmp_path / "a.cif").write_text(text)
+        assert words in try_crystal(tmp_path / "a.cif")[1]
+        assert words in try_crystal(text.encode())[1]
+
+
+def test_json_with_a_mark_or_written_twice_is_read():
+    text = json.dumps(perovskite().as_dict())
+    for written in ("\ufeff" + text, json.dumps(text)):
+        assert coerce_structure(written).matches(perovskite())
+
+
+@pytest.mark.parametrize("encoding", ["utf-32", "utf-16-be", "utf-8-sig"])
+def test_line_ends_of_the_first_macintosh_in_any_encoding(encoding):
+    text = (DATA / "nacl.cif").read_text().replace("\n", "\r")
+    assert coerce_structure(text.encode(encoding)).reduced_formula == "NaCl"
+    assert coerce_structure(text).reduced_formula == "NaCl"

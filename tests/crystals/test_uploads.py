@@ -72,7 +72,7 @@ def test_an_upload_is_one_row_and_goes_to_other_processes():
         (b"<!DOCTYPE html>\n<html>", "a web page"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a", "Git LFS"),
         (gzip.compress(b" " * (65 << 20)), "more than 64 MiB"),
-        (b"PK\x03\x04" + bytes(100), "neither CIF"),
+        (b"PK\x03\x04" + bytes(100), "a zip archive"),
     ],
 )
 def test_bad_uploads_have_a_reason(upload, reason):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
 
+from skdim import DeepInfoMaxEmbedder
 from skdim.evaluation import ApplicabilityDomain
 from skdim.evaluation._applicability import nearest
 from skdim.exceptions import StructureError
@@ -39,11 +40,24 @@ def test_what_no_known_crystal_has_is_said() -> None:
     assert (table["distance"] > 1e-6).tolist() == [True, True, False]
 
 
+def test_what_the_pretraining_has_not_seen_is_said_too() -> None:
+    embedder = DeepInfoMaxEmbedder(max_epochs=0, random_state=0).fit([salt(), silicon()])
+    halves = {"Na": 0.5, "K": 0.5}
+    mixed = Structure.from_spacegroup("Fm-3m", Lattice.cubic(6), [halves, "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    table = ApplicabilityDomain(embedder).fit([mixed, perovskite()]).assess([mixed, perovskite(), silicon()])
+    assert table["flags"][0] == "not in the pretraining: K, disorder"
+    assert table["flags"][1] == "not in the pretraining: O, Ti, Sr, 5 sites (at most 2)"
+    assert table["flags"][2].startswith("new element Si")
+    assert "pretraining" not in table["flags"][2]
+    assert table["pretraining_percentile"][2] == 0
+
+
 def test_the_percentile_is_a_share_of_the_known_crystals(domain) -> None:
     vectors = domain.domain_.vectors
     between = np.abs(vectors[:, None].astype(float) - vectors).mean(2)
     np.fill_diagonal(between, np.inf)
     table = domain.assess(sample(5, seed=9))
+    assert len(table) == 5
     for found in table.itertuples():
         assert found.percentile == pytest.approx(100 * np.mean(between.min(1) < found.distance))
 

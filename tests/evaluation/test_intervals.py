@@ -7,9 +7,8 @@ from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.model_selection import KFold, LeaveOneGroupOut, ShuffleSplit
 from sklearn.neighbors import KNeighborsRegressor
 
-from skdim.evaluation import CrossConformalRegressor
+from skdim.evaluation import CrossConformalRegressor, KernelRidgeCV
 from skdim.evaluation._intervals import mean_and_doubt
-from skdim.evaluation._readouts import KernelRegressor
 
 
 def noisy(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -22,7 +21,7 @@ def noisy(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 FOREST = RandomForestRegressor(10, random_state=0)
 
 
-@pytest.mark.parametrize("regressor", [LinearRegression(), KernelRegressor(), FOREST])
+@pytest.mark.parametrize("regressor", [LinearRegression(), KernelRidgeCV("laplacian", cv=None), FOREST])
 def test_the_ends_are_quantiles_of_what_each_fold_says(regressor) -> None:
     X, y = noisy(40)
     new, _ = noisy(7, seed=1)
@@ -41,7 +40,7 @@ def test_the_ends_are_quantiles_of_what_each_fold_says(regressor) -> None:
         np.testing.assert_allclose(found[place], [sorted(low, reverse=True)[32], sorted(high)[32]])
 
 
-class Padded(KernelRegressor):
+class Padded(KernelRidgeCV):
     """Tells its doubt with the floor added, as the intervals here do."""
 
     floor = 0.0
@@ -58,9 +57,11 @@ def test_they_are_those_of_mapie() -> None:
     X, y = noisy(60)
     new, _ = noisy(20, seed=1)
     folds = KFold(5, shuffle=True, random_state=0)
-    ours = CrossConformalRegressor(KernelRegressor(), cv=folds).fit(X, y)
+    ours = CrossConformalRegressor(KernelRidgeCV("laplacian", cv=None), cv=folds).fit(X, y)
     Padded.floor = ours.floor_
-    theirs = Theirs(Padded(), confidence_level=0.9, cv=folds, conformity_score=scores.StdConformityScore())
+    theirs = Theirs(
+        Padded("laplacian", cv=None), confidence_level=0.9, cv=folds, conformity_score=scores.StdConformityScore()
+    )
     _, ends = theirs.fit_conformalize(X, y).predict_interval(new)
     np.testing.assert_allclose(ours.predict_interval(new, coverage=0.9), ends[:, :, 0], rtol=1e-9)
 
@@ -82,7 +83,7 @@ def test_on_average_they_hold_what_they_say_and_are_wide_where_the_noise_is() ->
 
 def test_more_coverage_makes_wider_intervals_that_hold_the_narrower() -> None:
     X, y = noisy(60)
-    model = CrossConformalRegressor(KernelRegressor()).fit(X, y)
+    model = CrossConformalRegressor(KernelRidgeCV("laplacian", cv=None)).fit(X, y)
     ends = model.predict_intervals(X, [0.5, 0.8, 0.95])
     assert (np.diff(ends[..., 0], axis=0) <= 0).all()
     assert (np.diff(ends[..., 1], axis=0) >= 0).all()

@@ -76,7 +76,7 @@ def test_kernel_ridge_with_a_huge_penalty_predicts_the_mean():
 def test_groups_are_held_out_together():
     X, y = toy()
     groups = np.arange(60) % 6
-    model = LaplacianKernelRidge(cv=GroupKFold(3)).fit(X, y, groups)
+    model = LaplacianKernelRidge(cv=GroupKFold(3)).fit(X, y, groups=groups)
     single = LaplacianKernelRidge([model.alpha_], [model.gamma_], cv=3)
     anew = cross_val_predict(single, X, y, cv=GroupKFold(3), groups=groups)
     assert model.cv_error_ == pytest.approx(np.abs(anew - y).mean())
@@ -97,6 +97,7 @@ def test_laplacian_kernel_ridge_is_kernel_ridge_with_that_kernel_and_no_other():
         ({"alphas": [0.0]}, r"alphas must be a sequence of positive numbers, got \[0.0\]"),
         ({"kernel": "laplacian", "gammas": []}, r"gammas must be .* got \[\]"),
         ({"cv": ShuffleSplit(3)}, "cv must hold out every row exactly once"),
+        ({"cv": 1000}, "cv=1000 needs at least 1000 rows, got"),
     ],
 )
 def test_kernel_ridge_refuses_parameters_by_name_and_value(parameters, message):

@@ -8,15 +8,16 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 from sklearn.model_selection import KFold
 
-from skdim.evaluation._kernel_ridge import ALPHAS, GAMMAS, Spectrum
-from skdim.evaluation._readouts import KERNELS as NAMES
-from skdim.evaluation._readouts import READOUTS, KernelRegressor, TreesRegressor, _likelihoods
+from skdim.evaluation import KernelRidgeCV
+from skdim.evaluation._kernel_ridge import ALPHAS, GAMMAS, Spectrum, _likelihoods
+from skdim.evaluation._kernel_ridge import KERNELS as NAMES
+from skdim.evaluation._readouts import READOUTS, TreesRegressor
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(60, 5)).astype(np.float32)
 Y = X[:, 0] + 0.5 * X[:, 1] ** 2 + 0.1 * RNG.normal(size=60)
 NEW = RNG.normal(size=(20, 5)).astype(np.float32)
-KERNELS = [KernelRegressor(kernel, choice) for kernel in NAMES for choice in ("error", "likelihood")]
+KERNELS = [KernelRidgeCV(kernel, cv=None, choice=choice) for kernel in NAMES for choice in ("error", "likelihood")]
 
 
 @pytest.mark.parametrize("model", KERNELS, ids=repr)
@@ -37,16 +38,16 @@ def test_mean_and_variance_are_those_of_a_gaussian_process_with_an_intercept(mod
 
 @pytest.mark.parametrize("kernel", NAMES)
 def test_the_strength_has_the_lowest_error_of_all_by_plain_refits(kernel: str) -> None:
-    model = KernelRegressor(kernel).fit(X, Y)
+    model = KernelRidgeCV(kernel, cv=None).fit(X, Y)
     errors = {}
     for gamma in (1.0,) if kernel == "linear" else GAMMAS:
         for alpha in ALPHAS:
             lost = np.empty(60)
             for train, test in KFold(5, shuffle=True, random_state=0).split(X):
-                part = KernelRegressor(kernel)
+                part = KernelRidgeCV(kernel)
                 part.rows_, part.weights_ = X[train].astype(float), np.ones(len(train))
                 part.alpha_, part.gamma_ = alpha, gamma
-                part._solve(Y[train])
+                part._solve(Y[train], part._kernel(part.rows_, gamma))
                 guess = part._kernel(X[test].astype(float), gamma) @ part.dual_coef_ + part.intercept_
                 lost[test] = np.abs(guess - Y[test])
             errors[gamma, alpha] = lost.mean()
@@ -54,12 +55,12 @@ def test_the_strength_has_the_lowest_error_of_all_by_plain_refits(kernel: str) -
 
 
 def test_the_likelihood_is_scikit_learns_up_to_a_constant() -> None:
-    model = KernelRegressor("matern", "likelihood").fit(X, Y)
+    model = KernelRidgeCV("matern", cv=None, choice="likelihood").fit(X, Y)
     differences = []
     for gamma in (0.4, 1.5):
-        part = KernelRegressor("matern")
+        part = KernelRidgeCV("matern")
         part.rows_ = X.astype(float)
-        ours = _likelihoods(Spectrum.of(part._kernel(part.rows_, gamma)), np.ones(60), Y)
+        ours = _likelihoods(Spectrum.of(part._kernel(part.rows_, gamma)), np.ones(60), Y, ALPHAS)
         for alpha, value in list(zip(ALPHAS, ours, strict=True))[4:12]:
             inverse = np.linalg.inv(part._kernel(part.rows_, gamma) + alpha * np.eye(60))
             center = inverse.sum(0) @ Y / inverse.sum()
@@ -83,7 +84,7 @@ def test_a_row_twice_is_a_row_of_weight_two(model) -> None:
     # With the same strength: which strength is best depends on how the folds fall.
     other.alpha_, other.gamma_ = one.alpha_ / one.weights_[20], one.gamma_
     other.rows_, other.weights_ = twice.astype(float), np.ones(70)
-    other._solve(np.concatenate([Y, Y[:10]]))
+    other._solve(np.concatenate([Y, Y[:10]]), other._kernel(other.rows_, other.gamma_))
     np.testing.assert_allclose(one.predict(NEW), other.predict(NEW), rtol=1e-6, atol=1e-8)
 
 
@@ -127,8 +128,8 @@ def test_damaged_trees_are_refused(change: str) -> None:
 
 
 def test_damaged_kernels_are_refused() -> None:
-    arrays = KernelRegressor().fit(X, Y).to_arrays()
+    arrays = KernelRidgeCV("laplacian").fit(X, Y).to_arrays()
     with pytest.raises(ValueError, match="do not fit"):
-        KernelRegressor().restore(arrays, X[1:])
+        KernelRidgeCV("laplacian").restore(arrays, X[1:])
     with pytest.raises(ValueError, match="not finite"):
-        KernelRegressor().restore({**arrays, "dual": arrays["dual"] * np.nan}, X)
+        KernelRidgeCV("laplacian").restore({**arrays, "dual": arrays["dual"] * np.nan}, X)

@@ -20,6 +20,12 @@ from skdim.evaluation import (
 )
 from skdim.evaluation._regressors import resolve_regressors
 
+# A row twice is not a row of weight two where rows are cut into folds.
+FOLDS_DIFFER = {
+    "check_sample_weight_equivalence_on_dense_data": "the strength is chosen by folds of rows",
+    "check_sample_weight_equivalence_on_sparse_data": "the strength is chosen by folds of rows",
+}
+
 
 def toy(n=80, d=30, seed=0, noise=0.1):
     rng = np.random.default_rng(seed)
@@ -224,7 +230,8 @@ def test_the_best_regressor_keeps_groups_together():
         ForestCV(ExtraTreesRegressor(5, random_state=0)),
         FixedStepsMLP(steps=20, alpha=0.1),
         BestRegressor(["ridge", "linear"]),
-    ]
+    ],
+    expected_failed_checks=lambda estimator: FOLDS_DIFFER if isinstance(estimator, KernelRidgeCV) else {},
 )
 def test_they_pass_the_checks_of_scikit_learn(estimator, check):
     check(estimator)

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from skdim.evaluation import suggest
-from skdim.evaluation._readouts import KernelRegressor
+from skdim.evaluation import KernelRidgeCV, suggest
 from skdim.evaluation._suggestion import _covariance, expected_improvement
 from skdim.exceptions import InputError
 
@@ -16,8 +15,8 @@ POOL = RNG.normal(size=(30, 3))
 
 def variances(rows: np.ndarray) -> np.ndarray:
     """Variances over the pool once some of it are measured, by a fit with the same strength."""
-    model = KernelRegressor("matern", "likelihood").fit(KNOWN, Y)
-    more = KernelRegressor("matern")
+    model = KernelRidgeCV("matern", cv=None, choice="likelihood").fit(KNOWN, Y)
+    more = KernelRidgeCV("matern")
     more.rows_ = np.concatenate([KNOWN, POOL[rows]])
     more.weights_, more.alpha_, more.gamma_ = np.ones(len(more.rows_)), model.alpha_, model.gamma_
     more.scale_ = model.scale_
@@ -33,7 +32,7 @@ def test_each_pick_lowers_the_variances_of_the_pool_by_most() -> None:
 
 
 def test_the_first_for_the_best_value_has_the_highest_expected_improvement() -> None:
-    model = KernelRegressor("matern", "likelihood").fit(KNOWN, Y)
+    model = KernelRidgeCV("matern", cv=None, choice="likelihood").fit(KNOWN, Y)
     mean = model.predict(POOL)
     gain = expected_improvement(mean, np.sqrt(variances(np.array([], int))), model.predict(KNOWN).max())
     assert suggest(KNOWN, Y, POOL, n=1, goal="best")[0] == np.argmax(gain)

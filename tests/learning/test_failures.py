@@ -13,7 +13,7 @@ import pytest
 import torch
 from sklearn.linear_model import BayesianRidge, Ridge
 
-from skdim import DeepInfoMaxEmbedder, LabelMaskingRegressor, SiteNetRegressor
+from skdim import CrystalClassifier, CrystalRegressor, DeepInfoMaxEmbedder, LabelMaskingRegressor, SiteNetRegressor
 from tests.handmade import salt
 from tests.learning.test_training import Stopped, stop
 from tests.small import bundled, bundled_points
@@ -115,8 +115,18 @@ def test_a_masking_regressor_gives_both_of_its_parts_checkpoints(tmp_path: Path)
 
 
 def test_a_training_that_ends_far_above_its_start_is_an_error() -> None:
-    with pytest.raises(FloatingPointError, match=r"the training diverged: the lowest loss .*lower learning_rate"):
+    with pytest.raises(FloatingPointError, match=r"the training diverged: the loss of the best .*lower learning_rate"):
         embedder(learning_rate=1e3, max_epochs=2, validation_fraction=0.0).fit(bundled_points(N))
+
+
+@pytest.mark.parametrize("params", [{}, {"preset": "deep", "encoder_params": None}])
+def test_a_step_that_ruins_the_weights_is_an_error_though_the_loss_before_it_was_low(params: dict[str, Any]) -> None:
+    """All crystals are one batch, and so the loss of the first epoch is that of the start."""
+    given = {"learning_rate": 1e3, "max_epochs": 3, "validation_fraction": 0.0, "batch_pairs": 10**6, **params}
+    with pytest.raises(FloatingPointError, match="lower learning_rate"):
+        embedder(**given).fit(bundled_points(N))
+    with pytest.raises(FloatingPointError, match="lower learning_rate"):
+        regressor(learning_rate=1e5, batch_pairs=10**6).fit(bundled_points(N), labels())
 
 
 def test_equal_crystals_have_equal_finite_vectors_however_short_they_are() -> None:
@@ -170,3 +180,38 @@ def test_deviations_come_from_a_regressor_that_has_them() -> None:
     assert len(LabelMaskingRegressor(embedder(), tuned).fit(points, y).predict(points, return_std=True)) == 2
     with pytest.raises(ValueError, match=r"return_std=True needs a regressor whose predict .*Ridge\(\)"):
         LabelMaskingRegressor(embedder(), Ridge()).fit(points, y).predict(points, return_std=True)
+
+
+def test_an_interrupt_of_a_masking_regressor_keeps_what_its_parts_have_learned(monkeypatch: pytest.MonkeyPatch) -> None:
+    points, y = bundled_points(N), labels()
+    model = LabelMaskingRegressor(embedder(max_epochs=4, validation_fraction=0.0), Ridge(10.0))
+    with monkeypatch.context() as patch:
+        stop(patch, KeyboardInterrupt, epoch=3, batch=1)
+        with (
+            pytest.warns(UserWarning, match="after 2 epochs: the embedder has the weights of the best"),
+            pytest.warns(UserWarning, match="interrupted: the model has what"),
+            pytest.raises(KeyboardInterrupt),
+        ):
+            model.fit(points, y)
+    assert len(model.embedder_.history_) == 2
+    assert np.array_equal(model.predict(points), Ridge(10.0).fit(v := model.embedder_.transform(points), y).predict(v))
+    before = answers(model)
+    with monkeypatch.context() as patch:  # nothing learned yet: the earlier fit stays
+        stop(patch, KeyboardInterrupt, epoch=1, batch=1)
+        with pytest.raises(KeyboardInterrupt):
+            model.fit(points[:12], y[:12])
+    assert np.array_equal(answers(model), before)
+
+
+@pytest.mark.parametrize("kind", [CrystalRegressor, CrystalClassifier])
+def test_a_model_of_labelled_crystals_whose_next_fit_fails_is_as_it_was(kind: Any) -> None:
+    start = embedder(max_epochs=0).fit(bundled_points(N))
+    y = labels() if kind is CrystalRegressor else labels() > np.median(labels())
+    model = kind(start, regressors=("ridge",), cv=3, random_state=0).fit(bundled_points(N), y)
+    before, state = model.predict_frame(bundled_points(N)), set(vars(model))
+    for wrong, rows, words in (({}, 5, "at least"), ({"cv": "folds"}, N - 4, "cv"), ({"regressors": ()}, N, "regr")):
+        other = copy.copy(model).set_params(**wrong)
+        with pytest.raises((ValueError, TypeError), match=words):
+            other.fit(bundled_points(N)[:rows], y[:rows])
+        assert set(vars(other)) == state
+        assert before.equals(other.predict_frame(bundled_points(N)))

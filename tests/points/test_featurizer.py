@@ -17,6 +17,7 @@ from pymatgen.core import Lattice, Structure
 
 from skdim import CrystalPointSetTransformer, PointSets
 from skdim.exceptions import StructureError
+from skdim.points import chunks
 from skdim.points.chunks import Prepared, featurize, prepare, sends_arrays
 from tests.bundled import jolted, sample
 from tests.crystals.test_structures import BAD, kinds
@@ -188,7 +189,7 @@ def test_processes_change_nothing_whether_new_or_used_again() -> None:
 
 @pytest.mark.parametrize("neighborhood", ["shell", "supercell"])
 def test_what_is_sent_to_processes_gives_the_same_point_sets(neighborhood: str) -> None:
-    work = CrystalPointSetTransformer(neighborhood=neighborhood, max_sites=8)._work()
+    work = CrystalPointSetTransformer(neighborhood=neighborhood, max_sites=8).work()
     broken = Structure(Lattice.cubic(3), [], [])
     crystals = [salt(), mixture(), broken, perovskite() * (2, 1, 1), iron(), rutile()]
     sent = prepare(crystals, work)
@@ -200,7 +201,7 @@ def test_what_is_sent_to_processes_gives_the_same_point_sets(neighborhood: str) 
 
 
 def test_what_is_no_structure_in_memory_is_sent_as_it_is() -> None:
-    work = CrystalPointSetTransformer()._work()
+    work = CrystalPointSetTransformer().work()
     for rows in ([salt(), "a.cif"], [salt().as_dict()], [Structure(Lattice.cubic(3), [], [])]):
         assert prepare(rows, work) is rows
 
@@ -208,10 +209,10 @@ def test_what_is_no_structure_in_memory_is_sent_as_it_is() -> None:
 def test_slow_site_featurizers_and_caches_are_not_sent_in_large_batches(tmp_path: Path) -> None:
     crystals = [salt(), iron()]
     slow = featurizer(site_features=CoordinationNumber.from_preset("VoronoiNN"))
-    assert sends_arrays(crystals, featurizer()._work())
-    assert not sends_arrays(crystals, slow._work())
-    assert not sends_arrays(crystals, featurizer(cache_dir=tmp_path)._work())
-    assert not sends_arrays([*crystals, "a.cif"], featurizer()._work())
+    assert sends_arrays(crystals, featurizer().work())
+    assert not sends_arrays(crystals, slow.work())
+    assert not sends_arrays(crystals, featurizer(cache_dir=tmp_path).work())
+    assert not sends_arrays([*crystals, "a.cif"], featurizer().work())
 
 
 @pytest.mark.slow
@@ -277,3 +278,19 @@ def test_the_tolerance_is_as_asked_for() -> None:
     fine, coarse = featurized([rough], tolerance=1e-4), featurized([rough], tolerance=0.1)
     assert fine.n_sites[0] == 6
     assert len(coarse.neighbor) < len(fine.neighbor)
+
+
+def test_a_crystal_without_enough_memory_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    assemble = chunks.assemble
+
+    def sparing(cells: Any, *others: Any) -> Any:
+        if max(len(cell.frac) for cell in cells) > 2:
+            raise MemoryError
+        return assemble(cells, *others)
+
+    monkeypatch.setattr(chunks, "assemble", sparing)
+    points, failures = CrystalPointSetTransformer().try_transform([iron(), perovskite(), iron()])
+    assert [row for row, _ in failures] == [1]
+    assert "not enough memory" in failures[0][1]
+    assert points.n_sites.tolist()[1] == 0
+    assert points[[0, 2]].equals(CrystalPointSetTransformer().transform([iron(), iron()]))

@@ -1,6 +1,7 @@
-"""Damaged JSON, tables, archives, trajectories, databases: each gives crystals or reasons, in little time and memory.
+"""Damaged files of every format: each crystal in them gives a vector or a reason, in little time and memory.
 
-The short form runs with the other tests; ``SKDIM_TRUST=long`` (``make trust``) runs 20 times as many cases.
+The short form runs with the other tests; ``SKDIM_TRUST=long`` (``make trust``) runs 30 times as many cases and prints
+what became of them.
 """
 
 import csv
@@ -23,12 +24,14 @@ from ase.io import write as ase_write
 from pyarrow import feather, parquet
 from pymatgen.io.ase import AseAtomsAdaptor
 
-from skdim import read_crystals
-from skdim.crystals.structures import try_structure
+from skdim import load_pretrained, read_crystals
+from skdim.crystals.structures import try_crystal
+from tests.crystals.test_codeinputs import castep, espresso
 from tests.crystals.test_records import as_jarvis, as_optimade
+from tests.crystals.test_written import with_symmetry
 from tests.handmade import DATA, flat, iron, perovskite, salt, silicon
 
-CASES = 150 * (20 if os.environ.get("SKDIM_TRUST") == "long" else 1)  # of each kind
+CASES = 40 * (30 if os.environ.get("SKDIM_TRUST") == "long" else 1)  # of each kind
 SECONDS = 2.0  # of the processor
 MEGABYTES = 500
 CRYSTALS = [salt(), iron(), perovskite(), silicon()]
@@ -76,7 +79,62 @@ def write_database(name: str) -> None:
             database.write(one)
 
 
+MAGNETIC = """data_m
+_cell_length_a 4
+_cell_length_b 4
+_cell_length_c 4
+_cell_angle_alpha 90
+_cell_angle_beta 90
+_cell_angle_gamma 90
+loop_
+_space_group_symop_magn_operation.id
+_space_group_symop_magn_operation.xyz
+1 x,y,z,+1
+2 -x,-y,-z,+1
+loop_
+_space_group_symop_magn_centering.id
+_space_group_symop_magn_centering.xyz
+1 x,y,z,+1
+2 x+1/2,y+1/2,z+1/2,-1
+loop_
+_atom_site_label
+_atom_site_type_symbol
+_atom_site_fract_x
+_atom_site_fract_y
+_atom_site_fract_z
+_atom_site_occupancy
+Fe1 Fe 0 0 0 1
+O1 O 0.5 0 0 0.9
+loop_
+_atom_site_moment.label
+_atom_site_moment.crystalaxis_x
+_atom_site_moment.crystalaxis_y
+_atom_site_moment.crystalaxis_z
+Fe1 0 0 2.2(1)
+"""
+
+
+def poscar(structure, *, old: bool) -> bytes:
+    """A POSCAR; of an old version of VASP with the elements behind the coordinates alone."""
+    names = list(dict.fromkeys(site.specie.symbol for site in structure))
+    rows = sorted(structure, key=lambda site: names.index(site.specie.symbol))
+    lines = ["a comment", "1.0", *(" ".join(map(repr, row)) for row in structure.lattice.matrix.tolist())]
+    lines += [] if old else [" ".join(names)]
+    lines += [" ".join(str(sum(site.specie.symbol == name for site in rows)) for name in names), "Direct"]
+    lines += [" ".join(map(repr, site.frac_coords.tolist())) + f" {site.specie.symbol}" * old for site in rows]
+    return "\n".join(lines).encode()
+
+
 SEEDS = {
+    "p1.cif": lambda: CIF,
+    "symmetry.cif": lambda: with_symmetry(perovskite()).encode(),
+    "disorder.cif": lambda: (DATA / "li_la_ti_o3_split.cif").read_bytes(),
+    "blocks.cif": lambda: CIF + b"\n" + with_symmetry(silicon()).encode(),
+    "magnetic.mcif": lambda: MAGNETIC.encode(),
+    "f.vasp": lambda: poscar(perovskite(), old=False),
+    "POSCAR_old": lambda: poscar(salt(), old=True),
+    "f.in": lambda: espresso(salt()).encode(),
+    "f.cell": lambda: castep(salt()).encode(),
     "f.json": lambda: json.dumps({"entries": [{"data": {"mat_id": "x"}, "structure": one} for one in DICTS]}).encode(),
     "f.jsonl": lambda: "\n".join(map(json.dumps, DICTS)).encode(),
     "f.json.gz": lambda: gzip.compress(json.dumps(DICTS).encode()),
@@ -90,6 +148,22 @@ SEEDS = {
     "f.traj": lambda: written("s.traj", lambda name: ase_write(name, atoms(), format="traj")),
     "f.db": lambda: written("s.db", write_database),
 }
+TEXT = ("cif", "mcif", "vasp", "POSCAR_old", "in", "cell", "json", "jsonl", "csv", "extxyz")
+LONG = b"1" * 2000
+WORDS = [b"?", b".", b"0", b"1", b"-1", b"0.5", b"1e308", b"nan", b"x,y,z", b"'-y,x,z+1/4'", LONG, b"x,y,z" + LONG]
+WORDS += [
+    b"300000000",
+    b"data_",
+    b"loop_",
+    b"_cell_length_a",
+    b"Na",
+    b"OH",
+    b"T1",
+    b"'",
+    b";",
+    b"[" * 2000,
+    b"\xff\xfe",
+]
 NUMBERS = [b"1e999", b"-1", b"NaN", b"0", b"null", b"99999999999999999999", b'"x"', b"[]", b"{}", b"\0", b"\xff"]
 
 
@@ -115,30 +189,70 @@ def damaged(data: bytes, rng: np.random.Generator) -> bytes:
     return bytes(changed)
 
 
+def rewritten(data: bytes, rng: np.random.Generator) -> bytes:
+    """Change lines and words of a text."""
+    lines = data.split(b"\n")
+    for _ in range(rng.integers(1, 4)):
+        k, other = (int(place) for place in rng.integers(len(lines), size=2))
+        kind, words = rng.integers(6), lines[k].split(b" ")
+        if kind == 0 and len(lines) > 1:
+            del lines[k]
+        elif kind == 1:
+            lines[k:k] = [lines[other]] * int(rng.choice([1, 2, 300]))
+        elif kind == 2:
+            lines[k], lines[other] = lines[other], lines[k]
+        elif kind == 3:
+            words[int(rng.integers(len(words)))] = WORDS[rng.integers(len(WORDS))]
+            lines[k] = b" ".join(words)
+        elif kind == 4:
+            lines[k] = lines[k].replace(b"0", NUMBERS[rng.integers(len(NUMBERS))], 1)
+        else:
+            lines[k] += b" " + WORDS[rng.integers(len(WORDS))]
+    return b"\n".join(lines)
+
+
+@pytest.fixture(scope="module")
+def figures():
+    """What became of all cases, printed at the end."""
+    found = {"cases": 0, "vectors": 0, "reasons": 0, "slowest": 0.0, "grown": 0.0}
+    yield found
+    print("\nall formats: {cases} cases, {vectors} vectors and {reasons} reasons, ".format(**found), end="")
+    print("slowest {slowest:.2f} s, {grown:.0f} MiB more than at the start".format(**found))
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", SEEDS)
-def test_damaged_files_give_crystals_or_reasons(name, tmp_path, monkeypatch):
+def test_damaged_files_give_vectors_or_reasons(name, tmp_path, monkeypatch, figures):
     monkeypatch.chdir(tmp_path)
-    seed = SEEDS[name]()
+    model, seed = load_pretrained(), SEEDS[name]()
     Path(name).write_bytes(seed)
-    assert all(try_structure(row)[1] is None for row in read_crystals(name))
+    assert all(try_crystal(row)[1] is None for row in read_crystals(name))
+    model.transform(CRYSTALS)
     rng = np.random.default_rng(0)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    slowest, outcomes = 0.0, {"crystals": 0, "reasons": 0}
-    for _ in range(CASES):
-        data = damaged(seed, rng)
+    slowest, outcomes = 0.0, {"vectors": 0, "reasons": 0}
+    for case in range(CASES):
+        data = (rewritten if name.rpartition(".")[2] in TEXT and case % 2 else damaged)(seed, rng)
         Path(name).write_bytes(data)
         start = time.process_time()
         rows = list(read_crystals(name))
         assert rows  # never nothing at all
-        for row in rows:
-            structure, reason = try_structure(row)
-            assert (structure is None) == (reason is not None)
-            outcomes["crystals" if reason is None else "reasons"] += 1
+        points, failures = model.featurizer_.try_transform(rows)
+        vectors = model.transform(points)
+        failed = np.zeros(len(rows), bool)
+        failed[[row for row, _ in failures]] = True
+        assert all(reason for _, reason in failures)
+        assert (np.isfinite(vectors).all(axis=1) == ~failed).all()
+        assert np.isnan(vectors[failed]).all()
+        outcomes["reasons"] += len(failures)
+        outcomes["vectors"] += len(rows) - len(failures)
         slowest = max(slowest, time.process_time() - start)
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     print(f"{name}: {CASES} cases, {outcomes}, slowest {slowest:.2f} s, {grown:.0f} MiB more")
+    for key, value in {"cases": CASES, **outcomes, "grown": grown}.items():
+        figures[key] += value
+    figures["slowest"] = max(figures["slowest"], slowest)
     assert slowest < SECONDS
     assert grown < MEGABYTES
 
@@ -149,5 +263,5 @@ def test_fields_of_csv_are_as_long_as_crystals_while_they_are_read(tmp_path):
     long = json.dumps({**DICTS[0], "note": "x" * 300_000})
     pd.DataFrame({"structure": [long]}).to_csv(tmp_path / "t.csv", index=False)
     (row,) = read_crystals(tmp_path / "t.csv")
-    assert try_structure(row)[1] is None
+    assert try_crystal(row)[1] is None
     assert csv.field_size_limit() == before

@@ -1,0 +1,29 @@
+"""What objects show in a notebook."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+
+
+def html_table(title: str, rows: Mapping[str, str]) -> str:
+    """Write a small table in HTML, for ``_repr_html_``.
+
+    Parameters
+    ----------
+    title : str
+        Above the table.
+    rows : mapping of str to str
+        Name and value of each row.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> html_table("Fruit", {"apples & pears": "3"})
+    '<table><caption>Fruit</caption><tr><th>apples &amp; pears</th><td>3</td></tr></table>'
+    """
+    lines = "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in rows.items())
+    return f"<table><caption>{escape(title)}</caption>{lines}</table>"

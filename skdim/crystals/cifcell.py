@@ -1,0 +1,42 @@
+"""The lattice of a CIF."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from gemmi import cif
+from numpy.typing import NDArray
+
+from skdim.crystals.ciftags import Tags, number
+
+__all__ = ["lattice_of"]
+
+
+_CELL = ("length_a", "length_b", "length_c", "angle_alpha", "angle_beta", "angle_gamma")
+
+
+def lattice_of(tags: Tags) -> NDArray[np.float64]:
+    """Make lattice vectors of the cell lengths and angles, the first along x, the second in the plane of x and y."""
+    values = []
+    for name in _CELL:
+        word = (tags.column(f"_cell_{name}") or ["?"])[0]
+        if cif.is_null(word):
+            raise ValueError(f"_cell_{name} is missing; all three lengths and angles of the cell are needed")
+        values.append(number(word, f"_cell_{name}"))
+    a, b, c, alpha, beta, gamma = values
+    if min(a, b, c) <= 0 or not all(0 < angle < 180 for angle in (alpha, beta, gamma)):
+        raise ValueError(
+            f"the cell {', '.join(f'{v:g}' for v in values)} is none: lengths above 0 and angles up to 180 are needed"
+        )
+    # Exact for right angles and 60 and 120 degrees, of which cosines are rounded.
+    cos_a, cos_b, cos_g = (_COSINES.get(angle, math.cos(math.radians(angle))) for angle in (alpha, beta, gamma))
+    sin_g = math.sqrt(1 - cos_g**2)
+    y = (cos_a - cos_b * cos_g) / sin_g
+    height = 1 - cos_b**2 - y**2
+    if height <= 1e-8:
+        raise ValueError(f"the cell angles {alpha:g}, {beta:g} and {gamma:g} span no volume")
+    return np.array([[a, 0, 0], [b * cos_g, b * sin_g, 0], [c * cos_b, c * y, c * math.sqrt(height)]])
+
+
+_COSINES = {90.0: 0.0, 60.0: 0.5, 120.0: -0.5}

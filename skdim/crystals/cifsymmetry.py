@@ -1,0 +1,97 @@
+"""What a CIF says of its symmetry: the operations that it lists, or the settings that it may mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from gemmi import cif
+from numpy.typing import NDArray
+
+from skdim.crystals.ciftags import Tags, number
+from skdim.crystals.limits import current_limits
+from skdim.crystals.operations import fits_cell, listed_operations
+from skdim.crystals.settings import Setting, contradiction, named_settings, standard_short_symbol
+
+__all__ = ["Symmetry", "symmetry_of"]
+
+
+_SYMBOLS = (
+    "_space_group_name_h-m_alt",
+    "_symmetry_space_group_name_h-m",
+    "_space_group_name_h-m",
+    "_space_group_name_h-m_full",
+)
+_HALLS = ("_space_group_name_hall", "_symmetry_space_group_name_hall")
+_NUMBERS = ("_space_group_it_number", "_symmetry_int_tables_number")
+_LISTS = (
+    "_space_group_symop_operation_xyz",
+    "_symmetry_equiv_pos_as_xyz",
+    "_space_group_symop_magn_operation_xyz",
+    "_space_group_symop_magn_operation_algebraic",
+)
+_CENTERINGS = "_space_group_symop_magn_centering_xyz"
+
+
+@dataclass(frozen=True, eq=False)
+class Symmetry:
+    """What a file says of its symmetry."""
+
+    settings: Sequence[Setting]  # one, or those that it may mean
+    said: str = ""  # in the words of the file
+    doubt: str = ""  # how the file contradicts itself
+    named: Sequence[Setting] = ()  # what the space group says, where the operations contradict it
+
+
+def symmetry_of(tags: Tags, lattice: NDArray[np.float64]) -> Symmetry:
+    """Read the operations that a file lists, or else find the settings that it may mean."""
+    symbol, hall, code = tags.text(*_SYMBOLS), tags.text(*_HALLS), tags.text("_space_group_it_coordinate_system_code")
+    number = _group_number(tags)
+    for tag in _LISTS:
+        if words := [word for word in tags.column(tag) if not cif.is_null(word)]:
+            return _listed(tags, tag, words, (symbol, hall, number), lattice)
+    said = ", ".join([repr(name) for name in (symbol, hall) if name] + [f"number {number}"] * (number is not None))
+    settings = list(named_settings(symbol, hall, number, code))
+    if not settings and (symbol or hall):
+        raise ValueError(f"the space group {said} is not known, and no symmetry operations are listed")
+    if not settings:
+        raise ValueError(
+            "neither symmetry operations nor a space group are given; _space_group_symop_operation_xyz 'x,y,z' says "
+            "that all atoms of the cell are listed"
+        )
+    if symbol and not hall and not code and (group := standard_short_symbol(symbol)):
+        # "P 21/c" is the standard setting, but databases use it for any setting of the space group; centred cells have
+        # a symbol of their own only where the standard one is centred.
+        settings = [s for s in named_settings("", "", group, "") if symbol[0].upper() != "P" or s[1][0] == "P"]
+    fitting = [setting for setting in settings if fits_cell(setting[2], lattice)]
+    if not fitting:
+        raise ValueError(f"the cell lengths and angles are not those of the space group {said}")
+    return Symmetry(fitting, said)
+
+
+def _group_number(tags: Tags) -> int | None:
+    """Read the number of the space group."""
+    word = tags.text(*_NUMBERS)
+    if not word:
+        return None
+    value = number(word[: current_limits().word], "the number of the space group")
+    if value != int(value) or not 1 <= value <= 230:
+        raise ValueError(f"the number of the space group is {word[:20]}; 1 to 230 are accepted")
+    return int(value)
+
+
+def _listed(
+    tags: Tags, tag: str, words: list[str], named: tuple[str, str, int | None], lattice: NDArray[np.float64]
+) -> Symmetry:
+    """Read the operations that a file lists."""
+    magnetic = "magn" in tag
+    centerings = tuple(cif.as_string(word) for word in tags.column(_CENTERINGS)) if magnetic else ()
+    listed = tuple(cif.as_string(word) for word in words)
+    operations = listed_operations(listed, centerings)
+    if not fits_cell(operations, lattice):
+        raise ValueError("the cell lengths and angles do not have the symmetry of the operations that are listed")
+    # What magnetic structures call their space group may be that of the structure without moments.
+    doubt = "" if magnetic else contradiction(listed, *named)
+    others = named_settings(*named, "") if doubt else ()
+    return Symmetry([(0, "listed", operations)], doubt=doubt, named=[s for s in others if fits_cell(s[2], lattice)])

@@ -1,0 +1,269 @@
+"""The settings of space groups that a symbol, a Hall symbol or a number may mean, with their operations."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+import gemmi
+import numpy as np
+
+from skdim.crystals.limits import current_limits
+from skdim.crystals.operations import GRID, Operations, listed_operations, sorted_group
+
+__all__ = ["Setting", "contradiction", "named_settings", "standard_short_symbol"]
+
+
+Setting = tuple[int, str, Operations]
+"""Number of the space group, a name of the setting, its operations."""
+
+_EXTENSION = re.compile(
+    r"^(?P<symbol>.*?)(?:\s*[:(]\s*(?P<choice>[^()]*)\)?|\s+(?P<old>[SZHR]|O[12]|[12]))?\s*(?:\(?\s*(?:no\.?\s*|#\s*)\d+\)?)?$",
+    re.IGNORECASE,
+)
+
+
+# One of the directions of a symbol without spaces.
+_TOKEN = re.compile(r"-[1346]|(?:21|3[12]|4[123]|6[1-5]|[12346])(?:/[a-z])?|[a-z]")
+
+
+@lru_cache(maxsize=1)
+def _settings() -> tuple[gemmi.SpaceGroup, ...]:
+    """All settings that gemmi knows."""
+    return tuple(gemmi.spacegroup_table())
+
+
+@lru_cache(maxsize=1)
+def _by_symbol() -> dict[str, list[gemmi.SpaceGroup]]:
+    """Settings by each spelling of their symbols."""
+    found: dict[str, list[gemmi.SpaceGroup]] = {}
+    for setting in _settings():
+        for name in _spellings(setting):
+            group = found.setdefault(name, [])
+            if setting not in group:
+                group.append(setting)
+    return found
+
+
+def _spellings(setting: gemmi.SpaceGroup) -> set[str]:
+    """Spellings of the symbol of a setting, without spaces, in small letters."""
+    full = setting.hm.replace(" ", "").lower()
+    names = {full}
+    tokens = setting.hm.split()
+    # "P 21/c" of "P 1 21/c 1"; "C 2" is never the primitive group No. 3 in a doubled cell.
+    if (
+        len(tokens) == 4
+        and tokens.count("1") == 2
+        and 3 <= setting.number <= 15
+        and (setting.number, tokens[0])
+        not in (
+            (3, "B"),
+            (3, "C"),
+        )
+    ):
+        names.add("".join(token for token in tokens if token != "1").lower())
+    if setting.number >= 195:  # "Fd3m" of "F d -3 m"
+        names.add(full.replace("-3", "3"))
+    if setting.number in {39, 41, 64, 67, 68}:  # "C m c e" of "C m c a": the glide of two directions
+        letters = list(full)
+        letters["abc".index(full[0]) + 1] = "e"
+        names.add("".join(letters))
+    if setting.ext == "H":  # "H 3 2"
+        names.add("h" + full[1:])
+    return names
+
+
+@lru_cache(maxsize=1024)
+def _operations(hall: str) -> Operations:
+    """Operations of a Hall symbol; a ValueError if it is none."""
+    if len(hall) > (most := current_limits().word):
+        raise ValueError(f"a Hall symbol of {len(hall)} characters; {most} are accepted")
+    try:
+        group = gemmi.symops_from_hall(hall)
+    except RuntimeError as error:
+        raise ValueError(f"{hall!r} is no Hall symbol") from error
+    operations = list(group)
+    rotation = np.array([operation.rot for operation in operations], np.int64) // gemmi.Op.DEN
+    shift = np.array([operation.tran for operation in operations], np.int64) * (GRID // gemmi.Op.DEN)
+    return sorted_group(rotation, shift % GRID)
+
+
+@lru_cache(maxsize=1024)
+def named_settings(symbol: str, hall: str, number: int | None, code: str) -> tuple[Setting, ...]:
+    """List the settings that a CIF may mean by what it says of its space group.
+
+    Parameters
+    ----------
+    symbol : str
+        Hermann-Mauguin symbol, perhaps with an origin or axes choice: "F d -3 m :2", "R -3 m H". Empty if not given.
+    hall : str
+        Hall symbol, which stands for one setting. Empty if not given.
+    number : int or None
+        Number of the space group.
+    code : str
+        Code of the setting in International Tables, such as "b1" or "2". Empty if not given.
+
+    Returns
+    -------
+    tuple of (int, str, Operations)
+        Number, name and operations of each; several if what is said does not tell them apart, none if nothing is said
+        that is known.
+
+    Raises
+    ------
+    ValueError
+        If what is said contradicts itself.
+
+    Examples
+    --------
+    >>> [name for _, name, _ in named_settings("F d -3 m", "", None, "")]
+    ['F d -3 m:1', 'F d -3 m:2']
+    >>> [name for _, name, _ in named_settings("F d -3 m Z", "", 227, "")]
+    ['F d -3 m:2']
+    """
+    by_name = _from_symbol(symbol)
+    if hall:
+        operations = _operations(hall)
+        known = [s for s in _settings() if _operations(s.hall).same_as(operations)]
+        numbers = {s.number for s in known}
+        if by_name and known and not numbers & {s.number for s in by_name}:
+            raise ValueError(f"the Hall symbol {hall!r} and the space group {symbol!r} contradict one another")
+        if number and known and number not in numbers:
+            raise ValueError(f"the Hall symbol {hall!r} and the space group number {number} contradict one another")
+        return ((known[0].number if known else 0, f"Hall {hall}", operations),)
+    if number and by_name:
+        if number not in {s.number for s in by_name}:
+            raise ValueError(f"the space group {symbol!r} and the number {number} contradict one another")
+        by_name = [s for s in by_name if s.number == number]
+    if not by_name and not symbol and number:
+        # A number without a symbol never means a triclinic cell that is enlarged by a centring.
+        by_name = [s for s in _settings() if s.number == number and (number > 2 or s.hm[0] == "P")]
+        if not by_name:
+            raise ValueError(f"space group number {number}; 1 to 230 are accepted")
+    if code:
+        by_name = _with_code(by_name, code)
+    distinct: list[Setting] = []
+    for s in by_name:
+        operations = _operations(s.hall)
+        if not any(operations.same_as(other) for _, _, other in distinct):
+            distinct.append((s.number, s.xhm(), operations))
+    return tuple(distinct)
+
+
+def _from_symbol(symbol: str) -> list[gemmi.SpaceGroup]:
+    """Settings with a Hermann-Mauguin symbol."""
+    if not symbol or len(symbol) > current_limits().word:
+        return []
+    symbol = re.sub(r"\((\d)\)", r"\1", symbol.replace("_", "").strip())  # "P2(1)/c"
+    if found := _spelled(symbol):
+        return found
+    parts = _EXTENSION.match(symbol)
+    found = _spelled(parts["symbol"]) if parts else []
+    if parts and found:
+        choice = (parts["choice"] or parts["old"] or "").strip()
+        return _with_code(found, choice) if choice else found
+    known = gemmi.find_spacegroup_by_name(symbol.split(":")[0])
+    if known is None:
+        return []
+    return [s for s in _settings() if s.hm == known.hm and s.number == known.number]
+
+
+@lru_cache(maxsize=1024)
+def standard_short_symbol(symbol: str) -> int | None:
+    """Return the number of the monoclinic space group whose standard setting has a short symbol, or else None.
+
+    Parameters
+    ----------
+    symbol : str
+        Hermann-Mauguin symbol, without an origin or axes choice.
+
+    Returns
+    -------
+    int or None
+
+    Examples
+    --------
+    >>> standard_short_symbol("P 21/c"), standard_short_symbol("P 1 21/c 1"), standard_short_symbol("P 21/n")
+    (14, None, None)
+    """
+    plain = re.sub(r"[\s_()]", "", symbol).lower()
+    for setting in _settings():
+        if 3 <= setting.number <= 15 and setting.is_reference_setting() and setting.short_name().lower() == plain:
+            return int(setting.number)
+    return None
+
+
+def _spelled(symbol: str) -> list[gemmi.SpaceGroup]:
+    """Settings with a symbol without extension, short or in full: "P 21/n 21/m 21/a" is "P n m a"."""
+    table, plain = _by_symbol(), symbol.replace(" ", "").lower()
+    if plain in table or "/" not in plain:
+        return table.get(plain, [])
+    first, *others = _TOKEN.findall(plain[1:]) or [""]
+    short = "".join(token.split("/")[-1] for token in others)
+    for axis in (first, first.split("/")[-1]):  # the axis stays in "P 4/m m m", and not in "P m m m" and "F m -3 m"
+        if found := table.get(plain[0] + axis + short):
+            return found
+    return []
+
+
+def _with_code(found: list[gemmi.SpaceGroup], code: str) -> list[gemmi.SpaceGroup]:
+    """Settings with a code among those found, or else among all of their space groups, whose symbol may be short."""
+    chosen = [s for s in found if _has_code(s, code)]
+    numbers = {s.number for s in found}
+    if not chosen or max(numbers) <= 15:  # databases use the short symbol of a monoclinic group for any of its settings
+        chosen = [s for s in _settings() if s.number in numbers and _has_code(s, code)]
+    # A code that none of several has says nothing; with one setting there is nothing to choose.
+    return chosen or found
+
+
+def _has_code(setting: gemmi.SpaceGroup, code: str) -> bool:
+    """Tell whether a setting has an origin or axes choice, in one of the ways to say so."""
+    code = re.sub(r"(origin|choice|setting|cell|axes|o)", "", code.strip().lower()).strip()
+    code = {"s": "1", "z": "2", "hexagonal": "h", "rhombohedral": "r"}.get(code, code)
+    own = {setting.ext.lower().strip("\0"), setting.qualifier.lower()}
+    return code in own - {""} or f"{setting.ext}{setting.qualifier}".lower().strip("\0") == code
+
+
+@lru_cache(maxsize=1024)
+def contradiction(words: tuple[str, ...], symbol: str, hall: str, number: int | None) -> str:
+    """Say how listed operations contradict the space group that is named beside them; empty if they do not.
+
+    Another setting of the same space group is no contradiction: authors change coordinates and operations, and forget
+    the symbol. Another crystal class is one, and a centring of which the translations are missing.
+
+    Parameters
+    ----------
+    words : tuple of str
+        Listed operations.
+    symbol, hall, number
+        As for `named_settings`.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> contradiction(("x,y,z",), "P -1", "", 2)
+    "the 1 listed symmetry operations and the space group 'P -1' contradict one another"
+    """
+    operations = listed_operations(words)
+    plain = hall.replace(" ", "").replace("_", "").lower()
+    same = [s for s in _settings() if s.hall.replace(" ", "").lower() == plain]
+    said = [(f"the space group {symbol!r}", _from_symbol(symbol)), (f"the Hall symbol {hall!r}", same)]
+    said.append((f"the space group number {number}", [s for s in _settings() if s.number == number]))
+    for name, settings in said:
+        if settings and not _may_be(operations, settings):
+            return f"the {len(words)} listed symmetry operations and {name} contradict one another"
+    return ""
+
+
+def _may_be(operations: Operations, named: list[gemmi.SpaceGroup]) -> bool:
+    """Tell whether operations may be those of one of some settings, or of another setting of the same space group."""
+    numbers = {s.number for s in named}
+    others = [s for s in _settings() if s.number in numbers]
+    for some in (named, others):
+        settings = [_operations(s.hall) for s in some]
+        if alike := [setting for setting in settings if setting.rotations == operations.rotations]:
+            return any(setting.centerings <= operations.centerings for setting in alike)
+    return any(setting.crystal_class == operations.crystal_class for setting in settings)

@@ -1,0 +1,63 @@
+"""Crystals that are read and featurized together, in this process or another one: all that comes back of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from skdim.crystals.limits import applied
+from skdim.crystals.notes import Note
+from skdim.crystals.pieces import Piece
+from skdim.crystals.reading import sources_of_piece
+from skdim.points.chunks import Work, featurize, no_crystals
+from skdim.points.pointsets import PointSets
+
+_CHUNK = 64  # crystals that are reduced together
+
+
+@dataclass(frozen=True)
+class Part:
+    """What is known of some crystals once they are featurized.
+
+    Attributes
+    ----------
+    ids : list of str
+        Those of the n crystals, not yet unlike those of other parts.
+    points : PointSets
+        One crystal a row, those that failed without sites.
+    failures : list of (int, str)
+        Row within the part, and reason.
+    decided : list of (int, Note)
+        Row within the part, and what was decided in reading it.
+    """
+
+    ids: list[str]
+    points: PointSets
+    failures: list[tuple[int, str]]
+    decided: list[tuple[int, Note]]
+
+
+def read_part(pieces: Sequence[Piece], work: Work) -> Part:
+    """Read and featurize the crystals of some files.
+
+    Parameters
+    ----------
+    pieces : sequence of (str or Source)
+        From `skdim.crystals.pieces.pieces_of`.
+    work : Work
+        What to do.
+
+    Returns
+    -------
+    Part
+    """
+    with applied(work.limits):
+        sources = [source for piece in pieces for source in sources_of_piece(piece)]
+    starts = range(0, len(sources), _CHUNK)
+    chunks = [featurize(sources[start : start + _CHUNK], work) for start in starts]
+    return Part(
+        [source.id for source in sources],
+        PointSets.concatenate([chunk.points for chunk in chunks] or [no_crystals(0, work.config)]),
+        [(start + row, why) for start, chunk in zip(starts, chunks, strict=True) for row, why in chunk.failures],
+        [(start + row, note) for start, chunk in zip(starts, chunks, strict=True) for row, _, note in chunk.decided],
+    )

@@ -1,0 +1,78 @@
+"""The walk of a newcomer: the README and the start page, followed line by line in an empty folder."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from skdim.cli import main
+from skdim.datasets import load_elastic_moduli
+
+ROOT = Path(__file__).parent.parent
+INSTALLING = ("pip ", "make ")  # not in a test
+
+
+def steps(page):
+    """The code blocks of a page in order: ("python", code) and ("console", a command line)."""
+    text = page.read_text("utf-8")
+    if page.suffix == ".md":
+        blocks = re.findall(r"^```(python|console)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    else:
+        blocks = re.findall(r"^\.\. code-block:: (python|console)\n\n((?:   .*\n|\n)+)", text, re.MULTILINE)
+    for kind, body in blocks:
+        if kind == "python":
+            yield kind, re.sub(r"^   ", "", body, flags=re.MULTILINE) if page.suffix == ".rst" else body
+        else:
+            yield from ((kind, line) for line in re.findall(r"^ *\$ (.*?) *(?:#.*)?$", body, re.MULTILINE))
+
+
+def walk(page):
+    """Follow a page in the current folder: Python in one session, as one types it, and each command."""
+    names, done = {}, []
+    for kind, text in steps(page):
+        if kind == "console" and text.startswith(INSTALLING):
+            continue
+        if kind == "python":
+            exec(compile(text, str(page), "exec"), names)
+        else:
+            program, *rest = shlex.split(text)
+            assert program == "skdim", text
+            assert main(rest) == 0, text
+        done.append(text)
+    return done
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_blocks_are_found_in_both_kinds_of_page():
+    for page in (ROOT / "README.md", ROOT / "docs" / "start.rst"):
+        kinds = [kind for kind, _ in steps(page)]
+        assert {"python", "console"} == set(kinds)
+        assert len(kinds) >= 5
+
+
+@pytest.mark.slow
+def test_the_start_page_can_be_followed(folder):
+    done = walk(ROOT / "docs" / "start.rst")
+    assert sum(text.startswith("skdim ") for text in done) >= 4
+    for name in ("model.skdim", "model.skdim.html", "predictions.csv", "vectors.parquet", "map.html"):
+        assert (folder / name).stat().st_size
+
+
+@pytest.mark.slow
+def test_the_readme_can_be_followed_by_who_has_files_and_labels(folder):
+    crystals = load_elastic_moduli(as_frame=True, target="K_VRH").frame
+    for name, rows in {"cifs": crystals[:40], "new_cifs": crystals[40:45]}.items():
+        (folder / name).mkdir()
+        for material, structure in zip(rows["material_id"], rows["structure"], strict=True):
+            structure.to(str(folder / name / f"{material}.cif"))
+    labels = crystals[:40].rename(columns={"material_id": "id", "K_VRH": "conductivity"})
+    labels[["id", "conductivity"]].to_csv(folder / "labels.csv", index=False)
+    done = walk(ROOT / "README.md")
+    assert sum(text.startswith("skdim ") for text in done) >= 2
+    assert (folder / "predictions.csv").read_text("utf-8").count("\n") == 6
