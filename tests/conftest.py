@@ -25,6 +25,7 @@ _SLOW = {
     "test_maskingfile.py",
     "test_matminer.py",
     "test_predictor.py",
+    "test_references.py",
     "test_regressor.py",
     "test_regressor_in_sklearn.py",
     "test_regressor_inputs.py",
