@@ -3,7 +3,8 @@
     python benchmarks/headline.py [--study benchmarks/results] [--shipped benchmarks/shipped]
 
 The first folder holds the records of ``skdim benchmark``, the second those of ``benchmarks/shipped.py``. In every
-column the regressor is the one with the lowest cross-validated error on the given labels, ridge or Laplacian kernel ridge.
+column the regressor is the one with the lowest cross-validated error on the given labels, ridge or Laplacian kernel
+ridge.
 """
 
 from __future__ import annotations
