@@ -48,17 +48,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     lines = options.out.with_suffix(".jsonl")
     draws = on_file(lines) if options.report else measured(options.repeats, options.first, lines)
     rows = summary(draws)
-    settings = {"repeats": options.repeats, "first": options.first, "tested": MOST_TESTED}
+    settings = {"seeds": sorted({draw["seed"] for draw in draws}), "tested": MOST_TESTED}
     report = {**record.surroundings(), "settings": settings, "rows": rows, "means": means(rows), "draws": draws}
     head = (
         f"{'task':30} labels {'fold':8} draws {'fine-tuned / ridge':>20} {'all the way':>11} {'Laplacian':>9} strength"
     )
     print(head + "  CPU s")
     for row in rows:
+        error = "" if row["ratio_error"] is None else f"+- {row['ratio_error']:.3f}"
         print(
-            f"{row['task']:30} {row['labels']:6} {row['split']:8} {row['draws']:5} {row['ratio']:11.3f} +- "
-            f"{row['ratio_error']:5.3f} {row['all_the_way']:11.3f} {row['laplacian']:9.3f} {row['strength']:8.2f} "
-            f"{row['seconds']:6.0f}"
+            f"{row['task']:30} {row['labels']:6} {row['split']:8} {row['draws']:5} {row['ratio']:11.3f} {error:8} "
+            f"{row['all_the_way']:11.3f} {row['laplacian']:9.3f} {row['strength']:8.2f} {row['seconds']:6.0f}"
         )
     print(json.dumps(report["means"]))
     for file in record.write(report, options.out, "finetuning"):
@@ -156,7 +156,7 @@ def summary(draws: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
                 "draws": len(own),
                 "ridge": mean["ridge"],
                 "ratio": mean["fine_tuned"] / mean["ridge"],
-                "ratio_error": float(away.std(ddof=1) / np.sqrt(len(own))) if len(own) > 1 else 0.0,
+                "ratio_error": float(away.std(ddof=1) / np.sqrt(len(own))) if len(own) > 1 else None,
                 **ratios,
                 **{name: mean[name] for name in ("strength", "held", "seconds", "wall")},
             }
