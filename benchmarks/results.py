@@ -218,8 +218,8 @@ def grouped_folds(record: Path) -> Iterator[Block]:
     report = json.loads(record.read_text(encoding="utf-8"))
     settings = report["settings"]
     yield Text(
-        "The tables above have neighbours in both halves, which flatters every feature set: bundled crystals come in "
-        f"series. Here {settings['labels']} labels are cut into five folds at random, or so that crystals of one "
+        "Drawn at random, labels may hold relatives of the crystals that are predicted, which would flatter every "
+        f"feature set. Here {settings['labels']} labels are cut into five folds at random, or so that crystals of one "
         "formula, composition system or prototype stay together; or all crystals with one of the four commonest "
         "elements are predicted by those without it. Mean absolute errors of Laplacian kernel ridge regression, on the "
         "vectors of the model that comes with the package (it has seen the structures, no label) and on Magpie "

@@ -7,8 +7,8 @@ Tasks: formation energies, band gaps and bulk moduli of the bundled sets, on the
 energies and gaps, metals included, of the compositions of the large set that no model has learned from, half of which
 give the labels and half the test fold (see `materials_project.py`). Every feature set is treated alike: columns
 standardised on the training fold, ridge and Laplacian kernel ridge, the better of the two chosen by cross-validation
-on the given labels. ``--models`` takes names of shipped models and files of others. Records of SevenNet-0 on the same
-draws of the bundled tasks are in ``benchmarks/rivals``.
+on the given labels. ``--models`` takes names of shipped models, and NAME=FILE for those to ship. SevenNet-0 on the
+same draws of the bundled tasks comes from the record in ``benchmarks/rivals``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from materials_project import composition_keys, held_out, read_labels, read_stru
 
 from skdim import DeepInfoMaxEmbedder, datasets
 from skdim._files import replacing
-from skdim.evaluation import choose_regressor, label_efficiency, magpie_statistics
+from skdim.evaluation import choose_regressor, compare, label_efficiency, magpie_statistics
 from skdim.pretrained import MODELS, load_pretrained
 
 if TYPE_CHECKING:
@@ -58,13 +58,13 @@ def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--table", type=Path, help="parquet file of the large set")
-    parser.add_argument("--models", nargs="+", default=list(MODELS), help="names or files")
+    parser.add_argument("--models", nargs="+", default=list(MODELS), help="names, or NAME=FILE")
     parser.add_argument("--repeats", type=int, default=20, help="draws of labels (default: 20)")
     parser.add_argument("--out", type=Path, default=_HERE / "shipped", help="folder of the record and its table")
     options = parser.parse_args()
-    embedders = {name: load(name) for name in options.models}
+    embedders = dict(map(load, options.models))
     found = [measured(task, embedders, options.repeats) for task in tasks(options.table)]
-    records = pd.concat(found, ignore_index=True)
+    records = pd.concat([*found, *of_sevennet(pd.concat(found))], ignore_index=True)
     options.out.mkdir(parents=True, exist_ok=True)
     records.to_parquet(options.out / "results.parquet", index=False)
     table = text(records, options.repeats)
@@ -73,9 +73,10 @@ def main() -> None:
         draft.write_text(table + "\n", encoding="utf-8")
 
 
-def load(name: str) -> DeepInfoMaxEmbedder:
-    """A shipped model, or that of a file."""
-    return load_pretrained(name) if name in MODELS else DeepInfoMaxEmbedder.load(name)
+def load(model: str) -> tuple[str, DeepInfoMaxEmbedder]:
+    """A shipped model, or one to be shipped, and its name."""
+    name, _, file = model.partition("=")
+    return name, DeepInfoMaxEmbedder.load(file) if file else load_pretrained(name)
 
 
 def tasks(table: Path | None) -> Iterator[Task]:
@@ -110,19 +111,47 @@ def measured(task: Task, embedders: dict[str, DeepInfoMaxEmbedder], repeats: int
     )
 
 
+def of_sevennet(records: pd.DataFrame) -> list[pd.DataFrame]:
+    """Records of SevenNet-0, if they are of the same draws: then Magpie's errors are the same in both."""
+    recorded = pd.read_parquet(_HERE / "rivals" / "results.parquet")
+    both = ["task", "features", "regressor", "labels", "repeat"]
+    joined = records.merge(recorded, on=both, suffixes=("", "_recorded"))
+    joined = joined[joined["features"] == "magpie"]
+    if joined.empty or not np.allclose(joined["mae"], joined["mae_recorded"], rtol=1e-3):
+        return []
+    return [recorded[recorded["features"] == "sevennet"].merge(records[["task", "labels", "repeat"]].drop_duplicates())]
+
+
 def text(records: pd.DataFrame, repeats: int) -> str:
-    """Mean absolute errors of the better regressor, and ratios to Magpie statistics, as Markdown."""
+    """Mean absolute errors of the better regressor, and ratios of them, as Markdown."""
     best = choose_regressor(records, REGRESSORS)
     lines = [f"Mean absolute error ± standard error over {repeats} draws of labels.", ""]
     lines += ["| task | vectors | " + " | ".join(f"{n} labels" for n in LARGE_COUNTS) + " |"]
     lines += ["| --- " * (2 + len(LARGE_COUNTS)) + "|"]
     for (task, features), own in best.groupby(["task", "features"], sort=False):
         cells = own.groupby("labels")["mae"].agg(["mean", "sem"])
-        told = [
-            f"{cells.loc[n, 'mean']:.3f} ± {cells.loc[n, 'sem']:.3f}" if n in cells.index else "" for n in LARGE_COUNTS
-        ]
+        told = [f"{cells['mean'][n]:.3f} ± {cells['sem'][n]:.3f}" if n in cells.index else "" for n in LARGE_COUNTS]
         lines.append(f"| {task} | {features} | " + " | ".join(told) + " |")
+    lines += ["", "Ratios of errors, geometric means over the cells, with 95% intervals from resampling the draws.", ""]
+    lines += ["| vectors | baseline | tasks | ratio |", "| --- | --- | --- | --- |"]
+    large = records["task"].str.endswith("large set")
+    for group in (*BUNDLED, "bundled", *dict.fromkeys(records["task"][large])):
+        own = records[~large if group == "bundled" else records["task"] == group]
+        lines += [f"| {a} | {b} | {group} | {ratio(own, a, b)} |" for a, b in pairs(own)]
     return "\n".join(lines)
+
+
+def pairs(records: pd.DataFrame) -> list[tuple[str, str]]:
+    """Each model beside what there was before."""
+    names = list(dict.fromkeys(records["features"]))
+    baselines = [name for name in ("magpie", "sevennet", "default") if name in names]
+    return [(a, b) for b in baselines for a in names if a != b and a not in ("magpie", "sevennet")]
+
+
+def ratio(records: pd.DataFrame, features: str, baseline: str) -> str:
+    """Ratio of errors with its interval."""
+    found = compare(records, features, baseline, regressors=REGRESSORS)
+    return f"{found.ratio:.3f} ({found.low:.3f} to {found.high:.3f})"
 
 
 if __name__ == "__main__":

@@ -35,11 +35,14 @@ grid = {
     "model__embedder__max_epochs": [0, None],
 }
 folds = KFold(2, shuffle=True, random_state=0)
-search = GridSearchCV(model, grid, cv=folds, scoring="neg_mean_absolute_error", refit=False).fit(crystals, moduli)
+search = GridSearchCV(model, grid, cv=folds, scoring="neg_mean_absolute_error", refit=False, error_score="raise").fit(
+    crystals, moduli
+)
 
 # %%
 # The results as a learning curve. The draws are nested: with one ``random_state``, the 50 are among the 100. Bands are
-# 95% intervals of the mean over the draws, so they are wide with three.
+# 95% intervals of the mean over the draws, so they are wide with three. On bulk moduli the pretraining gains nothing;
+# it does on formation energies with few labels.
 import pandas as pd
 
 from skdim.plotting import LabelEfficiencyDisplay

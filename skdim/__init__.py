@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from skdim.crystals.reading import read_crystals as read_crystals
     from skdim.embedder import DeepInfoMaxEmbedder as DeepInfoMaxEmbedder
     from skdim.masking import LabelMaskingRegressor as LabelMaskingRegressor
+    from skdim.masking_classifier import LabelMaskingClassifier as LabelMaskingClassifier
     from skdim.points.featurizer import CrystalPointSetTransformer as CrystalPointSetTransformer
     from skdim.points.pointsets import PointSets as PointSets
     from skdim.predictor import CrystalRegressor as CrystalRegressor
     from skdim.pretrained import load_pretrained as load_pretrained
     from skdim.regressor import SiteNetRegressor as SiteNetRegressor
     from skdim.scoring import masked_scorer as masked_scorer
+    from skdim.sitenet_classifier import SiteNetClassifier as SiteNetClassifier
 
 __version__ = "0.1.0"
 
@@ -33,9 +35,11 @@ _MODULE_OF = {
     "CrystalRegressor": "skdim.predictor",
     "CrystalPointSetTransformer": "skdim.points.featurizer",
     "DeepInfoMaxEmbedder": "skdim.embedder",
+    "LabelMaskingClassifier": "skdim.masking_classifier",
     "LabelMaskingRegressor": "skdim.masking",
     "Limits": "skdim.crystals.limits",
     "PointSets": "skdim.points.pointsets",
+    "SiteNetClassifier": "skdim.sitenet_classifier",
     "SiteNetRegressor": "skdim.regressor",
     "load_pretrained": "skdim.pretrained",
     "masked_scorer": "skdim.scoring",

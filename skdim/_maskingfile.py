@@ -1,4 +1,4 @@
-"""The file of a fitted label-masking regressor: a zip archive of facts as JSON and of the files of its parts.
+"""The file of a fitted label-masking estimator: a zip archive of facts as JSON and of the files of its parts.
 
 Format 2 keeps parts without a file format of their own by skops, which names every type in the file before it builds
 one. Format 1 kept them as a pickle; such files are read on request.
@@ -24,6 +24,7 @@ from skdim._parameters import as_json, integer, optional
 from skdim.embedder import DeepInfoMaxEmbedder
 from skdim.exceptions import ModelFileError
 from skdim.regressor import SiteNetRegressor
+from skdim.sitenet_classifier import SiteNetClassifier
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,16 +33,22 @@ FORMAT = 2
 _FACTS, _PICKLED = "model.json", "estimators.joblib"
 _PLAIN = ("frozen", "n_labels", "random_state", "labelled", "target_shape")
 # Parts that have a file format of their own.
-_OWN: dict[str, type[Any]] = {"embedder": DeepInfoMaxEmbedder, "regressor": SiteNetRegressor}
+_OWN: dict[str, type[Any]] = {
+    "embedder": DeepInfoMaxEmbedder,
+    "regressor": SiteNetRegressor,
+    "classifier": SiteNetClassifier,
+}
 
 
 @dataclass(frozen=True)
 class SavedMasking:
-    """What a file holds of a `LabelMaskingRegressor`.
+    """What a file holds of a `LabelMaskingRegressor` or `LabelMaskingClassifier`.
 
     Attributes
     ----------
-    embedder, regressor : estimator
+    kind : {"regressor", "classifier"}
+        Of the part.
+    embedder, part : estimator
         Fitted.
     frozen : bool
         Whether the embedder was given as a frozen one.
@@ -53,8 +60,9 @@ class SavedMasking:
         () of one target, (T,) of several.
     """
 
+    kind: str
     embedder: Any
-    regressor: Any
+    part: Any
     frozen: bool
     n_labels: int | None
     random_state: int | None
@@ -63,7 +71,7 @@ class SavedMasking:
 
 
 def write_masking(path: str | os.PathLike[str], saved: SavedMasking) -> None:
-    """Write a fitted regressor to one file at exactly this path.
+    """Write a fitted estimator to one file at exactly this path.
 
     Parameters
     ----------
@@ -73,14 +81,12 @@ def write_masking(path: str | os.PathLike[str], saved: SavedMasking) -> None:
         What to write.
     """
     with replacing(path) as draft, tempfile.TemporaryDirectory() as folder:
-        parts = {
-            "embedder": _written("embedder", saved.embedder, Path(folder)),
-            "regressor": _written("regressor", saved.regressor, Path(folder)),
-        }
+        fitted = {"embedder": saved.embedder, saved.kind: saved.part}
+        parts = {name: _written(name, part, Path(folder)) for name, part in fitted.items()}
         facts = {
             "format": FORMAT,
             "skdim": skdim.__version__,
-            "parts": {name: "skdim" if type(getattr(saved, name)) is _OWN[name] else "skops" for name in parts},
+            "parts": {name: "skdim" if type(part) is _OWN[name] else "skops" for name, part in fitted.items()},
             **{
                 name: getattr(saved, name)
                 for name in ("frozen", "n_labels", "random_state", "labelled", "target_shape")
@@ -93,13 +99,17 @@ def write_masking(path: str | os.PathLike[str], saved: SavedMasking) -> None:
                 archive.writestr(name, content)
 
 
-def read_masking(path: str | os.PathLike[str], trusted: bool) -> SavedMasking:
+def read_masking(path: str | os.PathLike[str], owner: str, kind: str, trusted: bool) -> SavedMasking:
     """Read what `write_masking` wrote, in this format or an earlier one.
 
     Parameters
     ----------
     path : str or path
         The file.
+    owner : str
+        The class that reads it.
+    kind : {"regressor", "classifier"}
+        Of its part.
     trusted : bool
         Whether to build types that are not known to be safe, and to read pickles.
 
@@ -115,18 +125,16 @@ def read_masking(path: str | os.PathLike[str], trusted: bool) -> SavedMasking:
         If it is none of these, is damaged, has a later format, or needs to be trusted.
     """
     if not Path(path).is_file():
-        raise FileNotFoundError(
-            f"{os.fspath(path)!r} is not a file; the path of what LabelMaskingRegressor.save wrote is needed."
-        )
+        raise FileNotFoundError(f"{os.fspath(path)!r} is not a file; the path of what {owner}.save wrote is needed.")
     try:
         with zipfile.ZipFile(path) as archive:
             facts = json.loads(archive.read(_FACTS))
-            return _READERS[_format(facts)](archive, facts, trusted)
+            return _READERS[_format(facts)](archive, facts, kind, trusted)
     except ModelFileError as error:
         raise ModelFileError(f"{os.fspath(path)!r}: {error}") from error
     except (zipfile.BadZipFile, KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
         raise ModelFileError(
-            f"{os.fspath(path)!r} is not a LabelMaskingRegressor saved by skdim, or it is damaged: {error}"
+            f"{os.fspath(path)!r} is not a {owner} saved by skdim, or it is damaged: {error}"
         ) from error
 
 
@@ -152,9 +160,9 @@ def _written(name: str, part: Any, folder: Path) -> bytes:
     return kept
 
 
-def _read_2(archive: zipfile.ZipFile, facts: dict[str, Any], trusted: bool) -> SavedMasking:
+def _read_2(archive: zipfile.ZipFile, facts: dict[str, Any], kind: str, trusted: bool) -> SavedMasking:
     """Read the current format."""
-    contents = {name: archive.read(name) for name in _OWN}
+    contents = {name: archive.read(name) for name in ("embedder", kind)}
     if facts["sha256"] != digest(*contents.values()):
         raise ModelFileError("sha256 does not fit the content: the file is damaged or was changed.")
     with tempfile.TemporaryDirectory() as folder:
@@ -164,7 +172,7 @@ def _read_2(archive: zipfile.ZipFile, facts: dict[str, Any], trusted: bool) -> S
             else _loaded_by_skops(name, content, trusted)
             for name, content in contents.items()
         }
-    return _saved(facts, found)
+    return _saved(facts, kind, found)
 
 
 def _loaded_own(name: str, content: bytes, folder: Path) -> Any:
@@ -186,7 +194,7 @@ def _loaded_by_skops(name: str, content: bytes, trusted: bool) -> Any:
     return skops.io.loads(content, trusted=unknown)
 
 
-def _read_1(archive: zipfile.ZipFile, facts: dict[str, Any], trusted: bool) -> SavedMasking:
+def _read_1(archive: zipfile.ZipFile, facts: dict[str, Any], kind: str, trusted: bool) -> SavedMasking:
     """Read format 1, which kept parts without a file format of their own as a pickle."""
     pickled = facts["pickled"]
     if pickled and not trusted:
@@ -197,12 +205,12 @@ def _read_1(archive: zipfile.ZipFile, facts: dict[str, Any], trusted: bool) -> S
     attributes = joblib.load(io.BytesIO(archive.read(_PICKLED))) if pickled else {}
     found = {name.removesuffix("_"): part for name, part in attributes.items()}
     with tempfile.TemporaryDirectory() as folder:
-        for name in sorted(set(_OWN) - set(found)):
+        for name in sorted({"embedder", kind} - set(found)):
             found[name] = _loaded_own(name, archive.read(f"{name}_"), Path(folder))
-    return _saved(facts, found)
+    return _saved(facts, kind, found)
 
 
-def _saved(facts: dict[str, Any], found: dict[str, Any]) -> SavedMasking:
+def _saved(facts: dict[str, Any], kind: str, found: dict[str, Any]) -> SavedMasking:
     """Facts and parts as one record."""
     for name in ("labelled", "target_shape"):
         numbers = facts[name]
@@ -212,7 +220,9 @@ def _saved(facts: dict[str, Any], found: dict[str, Any]) -> SavedMasking:
         if not optional(integer(0)).test(facts[name]):
             raise ModelFileError(f"{name} must be {optional(integer(0)).words}, got {facts[name]!r}.")
     return SavedMasking(
-        **found,
+        kind=kind,
+        embedder=found["embedder"],
+        part=found[kind],
         frozen=bool(facts["frozen"]),
         n_labels=facts["n_labels"],
         random_state=facts["random_state"],

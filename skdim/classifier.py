@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import ClassifierMixin, clone
-from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
-from sklearn.utils.validation import check_is_fitted, column_or_1d
+from sklearn.utils.validation import check_is_fitted
 
+from skdim._classes import calibrator, indicators, read_classes, softmax, softmax_form
 from skdim._crystalmodel import (
     LEAST,
     CrystalModel,
@@ -130,7 +130,7 @@ class CrystalClassifier(ClassifierMixin, CrystalModel):
         """
         self._check()
         X = listed(X)
-        labels, known = _labels(y)
+        labels, known = read_classes(y)
         if n_rows(X) != len(labels):
             raise InputError(f"y must have one label for each of the {n_rows(X)} rows of X, got {len(labels)}.")
         own = None if groups is None else as_groups(groups, len(labels))
@@ -229,7 +229,7 @@ class CrystalClassifier(ClassifierMixin, CrystalModel):
         -------
         float
         """
-        labels, known = _labels(y)
+        labels, known = read_classes(y)
         predicted = self.predict(X)
         use = known & np.array([kind is not None for kind in predicted])
         weights = None if sample_weight is None else np.asarray(sample_weight)[use]
@@ -249,7 +249,7 @@ class CrystalClassifier(ClassifierMixin, CrystalModel):
         seed, counts = seed_of(self.random_state), np.bincount(target)
         self.shares_ = counts / counts.sum()
         weights = len(target) / (len(counts) * counts[target]) if self.class_weight else np.ones(len(target))
-        indicators = _indicators(target, len(counts))
+        table = indicators(target, len(counts))
         splits = list(_folds(target, groups, min(self.cv, int(counts.min())), seed))
         for train, _ in splits:
             absent = np.setdiff1d(np.arange(len(counts)), target[train])
@@ -261,20 +261,20 @@ class CrystalClassifier(ClassifierMixin, CrystalModel):
         self.losses_ = {"shares": float(log_loss(target, np.tile(self.shares_, (len(target), 1))))}
         tried = {}
         for name in self.regressors:
-            held = np.empty(indicators.shape)
+            held = np.empty(table.shape)
             for train, test in splits:
-                models = self._trained(name, V[train], indicators[train], weights[train], seed)
+                models = self._trained(name, V[train], table[train], weights[train], seed)
                 held[test] = np.stack([model.predict(V[test]) for model in models], 1)
             shares = np.zeros((len(target), len(counts)))
             for train, test in splits:  # a calibrator that has seen a label would flatter its probability
-                part = _calibrator(held[train], target[train])
+                part = calibrator(held[train], target[train])
                 shares[np.ix_(test, part.classes_)] = part.predict_proba(held[test])
             self.losses_[name] = float(log_loss(target, shares, labels=np.arange(len(counts))))
-            tried[name] = _calibrator(held, target), shares
+            tried[name] = calibrator(held, target), shares
         self.chosen_ = min(self.regressors, key=lambda name: self.losses_[name])
-        calibrator, self._held_out = tried[self.chosen_]
-        self.slopes_, self.offsets_ = _softmax_form(calibrator)
-        self.models_ = self._trained(self.chosen_, V, indicators, weights, seed)
+        fitted, self._held_out = tried[self.chosen_]
+        self.slopes_, self.offsets_ = softmax_form(fitted)
+        self.models_ = self._trained(self.chosen_, V, table, weights, seed)
 
     def _trained(
         self,
@@ -298,9 +298,7 @@ class CrystalClassifier(ClassifierMixin, CrystalModel):
         if not len(vectors):
             return np.empty((0, len(self.classes_)))
         scores = np.stack([model.predict(vectors) for model in self.models_], 1) @ self.slopes_ + self.offsets_
-        grown = np.exp(scores - scores.max(1, keepdims=True))
-        shares: NDArray[np.float64] = grown / grown.sum(1, keepdims=True)
-        return shares
+        return softmax(scores)
 
     def decided(self, shares: NDArray[np.float64]) -> NDArray[np.int64]:
         """Decide for classes by their probabilities.
@@ -350,24 +348,6 @@ class CrystalClassifier(ClassifierMixin, CrystalModel):
             self.models_.append(clone(READOUTS[self.chosen_]).restore(own, self.domain_.vectors))
 
 
-def _labels(y: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Return labels as objects, and which of them are known."""
-    if y is None:
-        raise InputError("y=None: the classifier requires y to be passed, but the target y is None.")
-    if not isinstance(y, Iterable) or getattr(y, "ndim", 1) > 1:  # one column of a table is taken, with a warning
-        y = column_or_1d(np.asarray(y), warn=True)
-    values = list(y)
-    known = np.array([not (v is None or v != v or str(v) in ("", "<NA>")) for v in values], dtype=np.bool_)
-    labels = np.empty(len(values), dtype=object)
-    labels[:] = values
-    if len({isinstance(v, str) for v, use in zip(values, known, strict=True) if use}) > 1:
-        raise InputError("y must hold texts only or no texts, got both.")
-    kind = np.array([v for v, use in zip(values, known, strict=True) if use])
-    if kind.dtype.kind == "f" and len(wrong := kind[~np.isfinite(kind) | (kind != np.round(kind))]):
-        raise InputError(f"y is continuous, it has the value {wrong[0]:g}; classes are texts, integers or booleans.")
-    return labels, known
-
-
 def _check_enough(kinds: NDArray[Any]) -> None:
     """Refuse labels from which nothing can be chosen and tested."""
     names, counts = np.unique(kinds.astype(str), return_counts=True)
@@ -391,22 +371,3 @@ def _folds(target: NDArray[np.int64], groups: NDArray[Any] | None, n: int, seed:
     if found < 2:
         raise InputError(f"{len(target)} labelled rows are of {found} group; at least 2 groups are needed.")
     return StratifiedGroupKFold(min(n, found), shuffle=True, random_state=seed).split(target, target, groups)
-
-
-def _indicators(target: NDArray[np.int64], n: int) -> NDArray[np.float64]:
-    """Whether each row belongs to each class; of two classes to the second."""
-    table: NDArray[np.float64] = (target[:, None] == np.arange(n)).astype(np.float64)
-    return table[:, 1:] if n == 2 else table
-
-
-def _calibrator(held: NDArray[np.float64], target: NDArray[np.int64]) -> LogisticRegression:
-    """Train what makes probabilities of held-out predictions (n, K or 1)."""
-    return LogisticRegression(C=10.0, max_iter=1000).fit(held, target)
-
-
-def _softmax_form(calibrator: LogisticRegression) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Slopes and offsets of the exponents of the classes; of two classes the first has none."""
-    slopes, offsets = calibrator.coef_.T, calibrator.intercept_
-    if len(calibrator.classes_) == 2:
-        return np.hstack([np.zeros_like(slopes), slopes]), np.r_[0.0, offsets]
-    return slopes, offsets

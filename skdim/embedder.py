@@ -307,7 +307,8 @@ class DeepInfoMaxEmbedder(DocumentationLink, CallbackSupportMixin, TransformerMi
         """
         state = read_state(path)
         if isinstance(state, RegressorState):
-            raise ModelFileError(f"{os.fspath(path)!r} is a saved SiteNetRegressor; SiteNetRegressor.load reads it.")
+            other = "SiteNetRegressor" if state.classes is None else "SiteNetClassifier"
+            raise ModelFileError(f"{os.fspath(path)!r} is a saved {other}; {other}.load reads it.")
         try:
             return cls.from_state(state)
         except (AttributeError, InputError, KeyError, TypeError) as error:

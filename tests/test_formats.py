@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from sklearn.linear_model import Ridge
 
 from skdim import DeepInfoMaxEmbedder, LabelMaskingRegressor, SiteNetRegressor
 from skdim.exceptions import ModelFileError
-from skdim.learning.statefile import FORMAT
+from skdim.learning.statefile import FORMAT, write_state
 from skdim.learning.tensorfile import read_tensors, write_tensors
 from tests.handmade import iron, perovskite, salt, silicon
 from tests.masked import data, embedder, model
@@ -71,9 +72,11 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("saved") / "regressor"
     start = DeepInfoMaxEmbedder(encoder_params={"width": 8}, max_epochs=1, embedding_dim=4, random_state=0)
     start.fit(bundled_points(12))
-    SiteNetRegressor(start, max_epochs=1, n_ensemble=2, head_width=3, random_state=0).fit(
-        bundled_points(12), bundled(12)[1]
-    ).save(path)
+    given = {"max_epochs": 1, "n_ensemble": 2, "head_width": 3, "random_state": 0}
+    free, held = (
+        SiteNetRegressor(start, cv=cv, **given).fit(bundled_points(12), bundled(12)[1]).state_ for cv in (None, 2)
+    )
+    write_state(path, replace(free, anchor=held.anchor))
     return path
 
 
@@ -109,6 +112,11 @@ def changed(tensor: np.ndarray, value: float) -> np.ndarray:
         ("members/2/head/linear.bias", np.zeros(1, np.float32), "belongs to no part"),
         ("weights/other", np.zeros(1, np.float32), "weights/other belongs to no part"),
         ("other", np.zeros(1, np.float32), "'other' belongs to no part"),
+        ("anchor/weight", lambda x: x.T.copy(), r"anchor/weight must be of shape \(1, 4\)"),
+        ("anchor/factor", lambda x: changed(x, np.inf), "anchor/factor must be finite"),
+        ("anchor/strength", lambda x: x + 2, "anchor/strength must be 1 numbers from 0 to 1"),
+        ("anchor/noise", None, "noise"),
+        ("anchor/other", np.zeros(1, np.float32), "'other' belongs to no part"),
     ],
 )
 def test_a_tensor_that_no_fit_can_have_left_is_named(
@@ -153,7 +161,7 @@ def test_a_tensor_that_no_fit_can_have_left_is_named(
         (("regressor", "parameters"), [], "regressor.parameters must be a dict"),
         (("regressor", "parameters", "widht"), 3, "parameters: .*widht"),
         (("parameters", "featurizer"), {"memory": "x"}, "parameters: "),
-        (("format",), 99, "format must be 3 or 4, got 99"),
+        (("format",), 99, "format must be 3, 4 or 5, got 99"),
         (("format",), "4", "format must be"),
         (("kind",), "embedder", "belongs to no part"),
     ],

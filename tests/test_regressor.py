@@ -40,7 +40,7 @@ def energies() -> np.ndarray:
 
 
 def regressor(embedder: Any = None, **params: Any) -> SiteNetRegressor:
-    given = {"max_epochs": 2, "random_state": 0, **params}
+    given = {"max_epochs": 2, "learning_rate": 1e-3, "cv": None, "random_state": 0, **params}
     return SiteNetRegressor(pretrained() if embedder is None else embedder, **given)
 
 
@@ -96,7 +96,9 @@ def test_training_lowers_the_loss_and_the_best_epoch_is_kept() -> None:
     model.fit(bundled_points(N), energies())
     losses = [row["train_loss"] for row in model.history_]
     assert losses[-1] < 0.8 * losses[0]
-    held = regressor(max_epochs=3, learning_rate=0.3, validation_fraction=0.3).fit(bundled_points(N), energies())
+    held = regressor(max_epochs=2, learning_rate=3.0, loss="mse", validation_fraction=0.3).fit(
+        bundled_points(N), energies()
+    )
     # At this rate every epoch is worse than the start, so the start is what is kept.
     assert moved(held) == set()
     assert all(np.isfinite(row["valid_loss"]) for row in held.history_)
@@ -151,14 +153,86 @@ def test_rows_of_no_weight_are_as_good_as_absent() -> None:
     assert np.allclose(one.predict(bundled_points(N)), doubled.predict(bundled_points(N)), atol=1e-5)
 
 
-def test_an_ensemble_tells_how_sure_it_is() -> None:
+def test_an_ensemble_is_averaged() -> None:
     model = regressor(n_ensemble=3, max_epochs=1).fit(bundled_points(N), energies())
-    mean, spread = model.predict(bundled_points(N), return_std=True)
-    assert np.array_equal(mean, model.predict(bundled_points(N)))
-    assert (spread > 0).all()
     assert [row["member"] for row in model.history_] == [0, 1, 2]
-    with pytest.raises(ValueError, match="n_ensemble must be an integer >= 2, got 1"):
-        regressor(max_epochs=0).fit(bundled_points(N), energies()).predict(bundled_points(N), return_std=True)
+    each = [regressor(max_epochs=1).fit(bundled_points(N), energies()).predict(bundled_points(N))]
+    assert not np.array_equal(model.predict(bundled_points(N)), each[0])
+
+
+def test_deviations_are_those_of_a_gaussian_process_and_as_large_as_the_held_out_errors() -> None:
+    y = energies()
+    model = regressor(max_epochs=0, cv=5).fit(bundled_points(N), y)
+    mean, deviation = model.predict(bundled_points(N + 20), return_std=True)
+    assert np.array_equal(mean, model.predict(bundled_points(N + 20)))
+    # The slow twin: the variance of a Gaussian process with a linear kernel, from the inverse of all.
+    vectors = pretrained().transform(bundled_points(N + 20)).astype(float)
+    ridge = model.state_.anchor.ridge
+    center = vectors[:N].mean(0)
+    scatter = (vectors[:N] - center).T @ (vectors[:N] - center)
+    inverse = np.linalg.inv(scatter + ridge.penalty * np.eye(len(center)))
+    variance = 1 + np.einsum("ij,jk,ik->i", vectors - center, inverse, vectors - center)
+    assert np.allclose((deviation / deviation[0]) ** 2, variance / variance[0], rtol=1e-3)
+    assert deviation[:N].mean() < deviation[N:].mean()
+    errors = model.held_out_ - y
+    assert deviation[:N].mean() == pytest.approx(np.sqrt((errors**2).mean()), rel=0.5)
+    with pytest.raises(ValueError, match=r"cv must be an integer >= 2, .* got cv=None"):
+        regressor(max_epochs=0).fit(bundled_points(N), y).predict(bundled_points(N), return_std=True)
+
+
+def test_a_training_from_which_nothing_is_gained_changes_no_bit_of_the_ridge() -> None:
+    y = energies()
+    ridge = regressor(max_epochs=0, cv=3).fit(bundled_points(N), y)
+    # At this rate every model is far worse than the ridge.
+    model = regressor(cv=3, learning_rate=1.0).fit(bundled_points(N), y)
+    assert model.strength_ == 0
+    assert model.history_ == []
+    assert model.state_.members == ()
+    for one, other in zip(*(m.predict(bundled_points(N), return_std=True) for m in (model, ridge)), strict=True):
+        assert np.array_equal(one, other)
+    assert np.array_equal(model.held_out_, ridge.held_out_)
+    few = regressor(cv=3).fit(bundled_points(N)[:19], y[:19])
+    assert few.strength_ == 0
+    assert np.isfinite(few.held_out_).all()
+
+
+def test_the_prediction_is_between_the_ridge_and_the_trained_model() -> None:
+    y, points = energies(), bundled_points(N)
+    given = {"max_epochs": 8, "learning_rate": 3e-3, "head_width": 8}
+    model = regressor(cv=3, **given).fit(points, y)
+    assert 0 < model.strength_ <= 1
+    ridge = regressor(max_epochs=0).fit(points, y).predict(points)
+    tuned = regressor(**given).fit(points, y).predict(points)
+    assert np.allclose(model.predict(points), ridge + model.strength_ * (tuned - ridge), atol=1e-4)
+    assert model.held_out_.shape == (N,)
+    assert not np.allclose(model.held_out_, model.predict(points))
+
+
+def test_rows_of_a_group_are_held_out_together() -> None:
+    y, points = energies(), bundled_points(N)
+    twice = np.concatenate([np.arange(N // 2)] * 2)
+    seen = regressor(max_epochs=0, cv=5).fit(points[twice], y[twice])
+    apart = regressor(max_epochs=0, cv=5).fit(points[twice], y[twice], groups=twice)
+    errors = [np.abs(model.held_out_ - y[twice]).mean() for model in (seen, apart)]
+    assert errors[0] < 0.7 * errors[1]
+    with pytest.raises(ValueError, match="groups must be of two kinds or more, got the same in all 30 labelled rows"):
+        regressor(cv=5).fit(points, y, groups=["a"] * N)
+    with pytest.raises(ValueError, match="groups must have one group for each of the 30 rows, got 2"):
+        regressor(cv=5).fit(points, y, groups=["a"] * 2)
+
+
+def test_large_crystals_get_fewer_epochs_or_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    from skdim import _sitenet
+
+    points, given = bundled_points(N), {"max_epochs": None, "cv": 3, "head_width": 0}
+    epochs = []
+    for visits in (3 * points.n_pairs.sum() * 4, 3 * points.n_pairs.sum()):
+        monkeypatch.setattr(_sitenet, "_VISITS", visits)
+        model = regressor(**given)
+        config, folds = model._affordable(points, model._checked(), 3)
+        epochs.append((config.max_epochs, folds))
+    assert epochs == [(6, 2), (0, 3)]
+    assert regressor(**given).fit(points, energies()).strength_ == 0
 
 
 def test_clamp_bounds_the_prediction_from_below() -> None:
@@ -206,7 +280,8 @@ def test_another_property_is_a_start_in_one_line(tmp_path: Path) -> None:
 
 
 def test_saving_and_pickling_keep_every_bit_and_no_network(tmp_path: Path) -> None:
-    model = regressor(n_ensemble=2, max_epochs=1).fit(bundled_points(N), energies())
+    model = regressor(n_ensemble=2, max_epochs=4, cv=3, learning_rate=3e-3).fit(bundled_points(N), energies())
+    assert model.strength_ > 0
     wanted = model.predict(bundled_points(N), return_std=True)
     model.save(tmp_path / "model")
     assert [p.name for p in tmp_path.iterdir()] == ["model"]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skdim.cli.matching import Matches, column_named, counted, match_names, read_table, some_of
+from skdim.cli.matching import Matches, column_named, counted, header_without_unit, match_names, read_table, some_of
 from skdim.exceptions import InputError
 
 if TYPE_CHECKING:
@@ -143,6 +143,15 @@ def _column(flag: str, given: str, names: Sequence[str], path: Path) -> str:
     return found
 
 
+def _unit_of(header: str, units: Sequence[str]) -> tuple[str, bool]:
+    """Tell the unit of a column: that of its header, or that of most cells; and whether the cells tell it."""
+    bare = header_without_unit(header)
+    if bare != header:
+        return header[len(bare) :].strip(" ()[]"), False
+    found, n = next(iter(Counter(unit for unit in units if unit).most_common(1)), ("", 0))
+    return (found, True) if n and 2 * n >= len(units) else ("", False)
+
+
 @dataclass(frozen=True)
 class Cell:
     """A cell of the labels: its value, whether that is a bound and on which side, and the unit behind it."""
@@ -172,8 +181,7 @@ def _numbers(column: pd.Series[str], rows_of: dict[int, list[int]], n: int, *, c
     """Read numbers and bounds; of several rows for one crystal the median."""
     taken = LabelTable(np.full(n, np.nan), np.zeros(n, np.int64))
     cells = [Cell.read(str(text), comma=comma) for text in column]
-    units = Counter(cell.unit for cell in cells if cell is not None)
-    usual = next((unit for unit, _ in units.most_common() if unit), "")
+    usual, stated = _unit_of(str(column.name), [cell.unit for cell in cells if cell is not None])
     unread: list[str] = []
     several: list[int] = []
     for place, rows in rows_of.items():
@@ -195,8 +203,8 @@ def _numbers(column: pd.Series[str], rows_of: dict[int, list[int]], n: int, *, c
             taken.values[place] = float(np.mean(ends))
             taken.sides[place] = 0 if len(ends) > 1 else (-1 if upper else 1)
         several += [place] * (len(read) > 1)
-    if usual:
-        taken.notes.append(f"numbers are taken to be in {usual}, as most that have a unit say")
+    if stated:
+        taken.notes.append(f"numbers are taken to be in {usual}, as half of them or more say")
     if unread:
         taken.notes.append(
             f"{counted(unread, 'label')} that cannot be read as a number{f' in {usual}' if usual else ''}, taken as "

@@ -107,8 +107,19 @@ def column_named(name: str, columns: Sequence[str]) -> str | None:
     """
     if name in columns:
         return name
-    bare = [column for column in columns if _UNIT.sub("", column) == name]
+    bare = [column for column in columns if header_without_unit(column) == name]
     return bare[0] if len(bare) == 1 else None
+
+
+def header_without_unit(header: str) -> str:
+    """Leave out the unit that stands in brackets behind the name of a column.
+
+    Examples
+    --------
+    >>> header_without_unit("Tc [K]"), header_without_unit("gap")
+    ('Tc', 'gap')
+    """
+    return _UNIT.sub("", header)
 
 
 def stem(name: str) -> str:

@@ -17,6 +17,7 @@ from skdim._files import file_digest
 from skdim.exceptions import InputError
 
 if TYPE_CHECKING:
+    from skdim._sitenet import SiteNetModel
     from skdim.learning.states import TrainingRecord
 
 Facts = dict[str, Any]
@@ -92,6 +93,7 @@ def _tensors_kind(path: Path) -> tuple[str, Callable[[Path], Facts]]:
         return {
             "embedder": ("embedder", _embedder),
             "regressor": ("fine-tuned regressor", _regressor),
+            "classifier": ("fine-tuned classifier", _classifier),
             "checkpoint": ("checkpoint of a training", _checkpoint),
         }[kind]
     except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
@@ -128,16 +130,32 @@ def _regressor(path: Path) -> Facts:
     """Read a saved `SiteNetRegressor`."""
     from skdim.regressor import SiteNetRegressor
 
-    state = SiteNetRegressor.load(path).state_
-    parameters = dict(state.parameters)
+    model = SiteNetRegressor.load(path)
+    scale = model.state_.target_scale
+    own = {"targets": {"mean": scale.center.tolist(), "deviation": scale.scale.tolist()}}
+    return {**_fine_tuned(model, SiteNetRegressor()), **own, **_training(model.state_.record)}
+
+
+def _classifier(path: Path) -> Facts:
+    """Read a saved `SiteNetClassifier`."""
+    from skdim.sitenet_classifier import SiteNetClassifier
+
+    model = SiteNetClassifier.load(path)
+    own = {"classes": model.classes_.tolist()}
+    return {**_fine_tuned(model, SiteNetClassifier()), **own, **_training(model.state_.record)}
+
+
+def _fine_tuned(model: SiteNetModel, default: SiteNetModel) -> Facts:
+    """Tell what fine-tuned models of both kinds have."""
+    state = model.state_
+    parameters, strength = dict(state.parameters), None if state.anchor is None else state.anchor.strength.tolist()
     return {
         "parameters": parameters,
-        "changed": _changed(parameters, SiteNetRegressor().get_params(deep=False)),
+        "changed": _changed(parameters, default.get_params(deep=False)),
         "featurizer": asdict(state.start.featurizer),
         "model": state.start.config.as_dict(),
         "members": len(state.members),
-        "targets": {"mean": state.target_scale.center.tolist(), "deviation": state.target_scale.scale.tolist()},
-        **_training(state.record),
+        "strength": strength,
     }
 
 

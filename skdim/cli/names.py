@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from skdim.embedder import DeepInfoMaxEmbedder
 
 # Repeated here because `skdim --help` lists them and must not import the packages that define them; a test compares.
-MODELS = ("default",)
+MODELS = ("default", "materials_project", "materials_project_labels")
 BUNDLED = {
     "formation_energy": "flla_formation_energy.json.gz",
     "band_gap": "dielectric_band_gap.json.gz",

@@ -99,8 +99,8 @@ def run(args: argparse.Namespace) -> int:
     if args.explain is not None:
         write_table(pd.concat(explained, ignore_index=True).rename(columns={"crystal": "id"}), args.explain)
     if not args.quiet:
-        flagged = int((table["prediction"].notna() & (table["flags"] != "")).sum())
-        say(f"wrote {args.out}: {len(table)} rows, {flagged} with something that no labelled crystal has")
+        flagged = int((table["distance"].notna() & (table["flags"] != "")).sum())
+        say(f"wrote {args.out}: {len(table)} rows, {flagged} with something that is new to the model, see flags")
     return code
 
 

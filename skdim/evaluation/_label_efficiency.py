@@ -150,7 +150,7 @@ def label_efficiency(
     >>> from skdim.datasets import load_band_gap
     >>> gaps = load_band_gap()
     >>> records = label_efficiency(
-    ...     {"Magpie": magpie_statistics(gaps.data[:200])}, gaps.target[:200], gaps.test_mask[:200],
+    ...     {"Magpie": magpie_statistics(gaps.data[:100])}, gaps.target[:100], gaps.test_mask[:100],
     ...     label_counts=[50], regressors=["median", "ridge"], n_repeats=2,
     ... )
     >>> records[["features", "regressor", "labels", "repeat"]].values.tolist()

@@ -59,7 +59,9 @@ class LearningRate(_Callback):
     """Warm up over the first three tenths of the training, then cool down along a cosine."""
 
     def on_train_begin(self, net: NeuralNet, X: Any = None, **kwargs: Any) -> None:
-        """Count the batches of an epoch."""
+        """Count the batches of an epoch; groups of weights without a highest rate of their own have that of all."""
+        for group in net.optimizer_.param_groups:
+            group.setdefault("peak", self.config.learning_rate)
         pairs = int(X.points.n_pairs[X.crystals].sum())
         self.n_batches_ = math.ceil(pairs / (self.config.batch_pairs * self.run.processes))
 
@@ -73,9 +75,9 @@ class LearningRate(_Callback):
             return
         epoch = len(net.history) - 1 + min(self.batch_ / self.n_batches_, 1.0)
         self.batch_ += 1
-        rate = self.config.learning_rate * one_cycle(epoch / self.config.max_epochs)
+        share = one_cycle(epoch / self.config.max_epochs)
         for group in net.optimizer_.param_groups:
-            group["lr"] = rate
+            group["lr"] = group["peak"] * share
 
 
 def one_cycle(done: float) -> float:

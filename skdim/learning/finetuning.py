@@ -1,12 +1,12 @@
-"""Fine-tuning on labels: encoders with regression heads, trained from one start, and their predictions.
+"""Fine-tuning on labels: encoders with regression heads, trained from the ridge on frozen vectors, and held to it.
 
 A head starts as the ridge regression on the encoder's vectors, and from there everything that is not frozen is trained
-together. Several members, each with weights and held-out labels of its own, share one start.
+together. How far predictions then go from that ridge to the trained members is chosen on labels that were held out, so
+that a training from which nothing is gained changes nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,23 +17,26 @@ from skdim.learning.checkpoints import Checkpoint, fingerprint
 from skdim.learning.embedding import embed, on_device
 from skdim.learning.loader import CrystalDataset
 from skdim.learning.regression import RegressionModel, WeightedLoss
-from skdim.learning.states import weights_of
+from skdim.learning.ridge import fit_ridge
+from skdim.learning.states import Anchor, weights_of
+from skdim.learning.strength import choose_strength
 from skdim.network.batches import collate, pair_budget_batches
 from skdim.network.threads import use_one_thread_after_fork
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from skdim.learning.presets import Run, TrainingConfig
-    from skdim.learning.states import EmbedderState, Epoch, Member, RegressorState
+    from skdim.learning.states import EmbedderState, Epoch, Member, RegressorState, Ridge
     from skdim.points.pointsets import PointSets
 
 # Pairs of a batch of predictions: what a head adds is small, and batches of this size keep the pair states of any
 # encoder in the processor's cache. Sums over other batches would differ in their last bits.
 _PREDICT_PAIRS = 5_000
-# Of fewer labels the share that would be held out says nothing.
+# Of fewer labels those that would be held out say nothing.
 FEW = 20
 
 
@@ -49,11 +52,14 @@ class FineTuning:
         Hidden units of the head; 0 leaves it linear.
     loss : str
         One of `LOSSES`, of standardised targets.
+    members : int
+        Models that are averaged.
     """
 
     freeze: str
     head_width: int
     loss: str
+    members: int = 1
 
 
 class LabelledPoints(NamedTuple):
@@ -62,13 +68,56 @@ class LabelledPoints(NamedTuple):
     points: PointSets  # N
     targets: NDArray[np.float32]  # (N, T), standardised
     weights: NDArray[np.float32]  # (N,), positive, one on average
+    fold: NDArray[np.int64] | None = None  # (N,) in which each is held out; None where nothing is chosen
+
+    def rows(self, rows: NDArray[np.int64]) -> LabelledPoints:
+        """Some of them."""
+        return LabelledPoints(self.points[rows], self.targets[rows], self.weights[rows])
 
 
 class FineTuned(NamedTuple):
-    """What the fine-tuning of one member ended with."""
+    """What a fine-tuning ended with."""
 
-    member: Member
+    members: tuple[Member, ...]
+    anchor: Anchor | None
+    held_out: NDArray[np.float64] | None  # (N, T) by models that have not seen the row, standardised
+    history: list[Epoch]  # of the members
+    interrupted: bool
+
+
+class _Trained(NamedTuple):
+    """What the training of one member ended with."""
+
+    module: RegressionModel
     history: list[Epoch]
+    interrupted: bool
+
+
+@dataclass(frozen=True)
+class _Task:
+    """All that the trainings of one fine-tuning have in common."""
+
+    start: EmbedderState
+    choices: FineTuning
+    config: TrainingConfig
+    run: Run
+    checkpoint: Path | None
+
+    def of(self, kind: str, place: int) -> _Task:
+        """The task of one of several trainings, with a seed and a checkpoint of its own."""
+        key = [self.run.seed, place, *([] if kind == "member" else [1])]
+        run = replace(self.run, seed=int(np.random.SeedSequence(key).generate_state(1)[0]))
+        path = None if self.checkpoint is None else self.checkpoint.with_stem(f"{kind}_{place}")
+        return replace(self, run=run, checkpoint=path)
+
+
+class _HeldOut(NamedTuple):
+    """Predictions of rows by models that have not seen them."""
+
+    base: NDArray[np.float64]  # (N, T) of the ridge
+    tuned: NDArray[np.float64]  # (N, T) of the fine-tuned; those of the ridge where nothing was gained before
+    doubt: NDArray[np.float64]  # (N,) as of `Ridge.doubt`
+    strength: NDArray[np.float64]  # (T,)
     interrupted: bool
 
 
@@ -78,10 +127,10 @@ def fine_tune(
     choices: FineTuning,
     config: TrainingConfig,
     run: Run,
-    previous: Member | None = None,
+    previous: Sequence[Member] = (),
     checkpoint: Path | None = None,
 ) -> FineTuned:
-    """Train one encoder with its head.
+    """Choose how far to go, and train the members on every label.
 
     Parameters
     ----------
@@ -94,40 +143,117 @@ def fine_tune(
     config : TrainingConfig
         How to train.
     run : Run
-        Its seed also draws the held-out labels.
-    previous : Member or None
-        Weights to go on from, in place of the encoder's and a ridge.
+        Its seed also draws the held-out labels of the members.
+    previous : sequence of Member
+        Weights for the members to go on from, in place of the encoder's and a ridge.
     checkpoint : Path or None
-        File of the training's checkpoint.
+        In whose folder the checkpoints of the trainings are.
 
     Returns
     -------
     FineTuned
     """
-    points, targets, weights = labelled
+    task = _Task(start, choices, config, run, checkpoint)
+    vectors = embed(start, on_device(start.model(), run.device), labelled.points, run.device)
+    ridge = fit_ridge(vectors, labelled.targets, labelled.weights)
+    anchor, held_out = None, None
+    if labelled.fold is not None:
+        found = _hold_out(task, labelled, vectors)
+        held_out = found.base + found.strength * (found.tuned - found.base)
+        anchor = Anchor(ridge, found.strength, _noise(labelled, held_out, found.doubt))
+        if found.interrupted or not found.strength.any():
+            return FineTuned((), anchor, held_out, [], found.interrupted)
+    members, history, interrupted = _train_members(task, labelled, ridge, vectors, previous)
+    return FineTuned(members, anchor, held_out, history, interrupted)
+
+
+def _hold_out(task: _Task, labelled: LabelledPoints, vectors: NDArray[np.float32]) -> _HeldOut:
+    """Predict every row by models that have not seen it; stop to train where half of the rows show no gain."""
+    points, targets, weights, fold = labelled
+    assert fold is not None  # the caller has looked
+    base, doubt = np.empty(targets.shape), np.empty(len(targets))
+    tuned, strength = np.full(targets.shape, np.nan), np.zeros(targets.shape[1])
+    going, interrupted = bool(task.config.max_epochs) and len(targets) >= FEW, False
+    task = replace(task, config=replace(task.config, validation_fraction=0.0))
+    for place in range(fold.max() + 1):
+        held, learned = np.flatnonzero(fold == place), np.flatnonzero(fold != place)
+        ridge = fit_ridge(vectors[learned], targets[learned], weights[learned])
+        base[held], doubt[held] = ridge.predict(vectors[held]), ridge.doubt(vectors[held])
+        if going:
+            try:
+                trained = _train(task.of("fold", place), labelled.rows(learned), ridge, vectors[learned])
+            except KeyboardInterrupt:  # before anything was learned in this fold
+                going, interrupted = False, True
+                continue
+            tuned[held] = predict([trained.module], points[held], targets.shape[1], task.run.device)[0]
+            seen = np.isfinite(tuned).all(1)
+            power = 2 if task.choices.loss == "mse" else 1
+            strength = choose_strength(targets[seen], base[seen], tuned[seen], weights[seen], power)
+            interrupted = trained.interrupted
+            going = not interrupted and bool(strength.any() or 2 * seen.sum() < len(seen))
+    if interrupted:
+        strength = np.zeros_like(strength)
+    return _HeldOut(base, np.where(np.isnan(tuned), base, tuned), doubt, strength, interrupted)
+
+
+def _noise(labelled: LabelledPoints, held_out: NDArray[np.float64], doubt: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Deviation (T,) of a label with which deviations of predictions are those of the held-out errors."""
+    squares = (labelled.targets - held_out) ** 2 / doubt[:, None]
+    noise: NDArray[np.float64] = np.sqrt(np.average(squares, 0, labelled.weights))
+    return noise
+
+
+def _train_members(
+    task: _Task, labelled: LabelledPoints, ridge: Ridge, vectors: NDArray[np.float32], previous: Sequence[Member]
+) -> tuple[tuple[Member, ...], list[Epoch], bool]:
+    """Train the members; an interrupt leaves those so far."""
+    members: list[Member] = []
+    history: list[Epoch] = []
+    for place in range(task.choices.members):
+        before = previous[place] if previous else None
+        try:
+            trained = _train(task.of("member", place), labelled, ridge, vectors, before)
+        except KeyboardInterrupt:  # before anything was learned of this one
+            if not members:
+                raise
+            return tuple(members), history, True
+        members.append(trained.module.weights())
+        history += [{**epoch, "member": place} for epoch in trained.history]
+        if trained.interrupted:
+            return tuple(members), history, True
+    return tuple(members), history, False
+
+
+def _train(
+    task: _Task, labelled: LabelledPoints, ridge: Ridge, vectors: NDArray[np.float32], previous: Member | None = None
+) -> _Trained:
+    """Train one encoder with its head, from weights of its own or the ridge."""
+    points, targets, weights, _ = labelled
+    choices, config, run = task.choices, task.config, task.run
     held_out, learned = _split(len(points), config, run.seed)
-    module = RegressionModel(start, targets.shape[1], choices.head_width, run.seed)
+    module = RegressionModel(task.start, targets.shape[1], choices.head_width, run.seed)
     if previous is None:
-        vectors = embed(start, module.model.to(run.device), points, run.device)
-        module.head.start_as_ridge(vectors[learned], targets[learned], weights[learned])
+        fitting = fit_ridge(vectors[learned], targets[learned], weights[learned]) if len(held_out) else ridge
+        module.head.start_as(fitting)
     else:
         module.load(previous)
     module.freeze(choices.freeze)
     if not config.max_epochs:
-        return FineTuned(module.weights(), [], False)
+        return _Trained(module, [], False)
     from skdim.learning.training import train_supervised  # and with it skorch, which prediction does without
 
     # A ridge that passes through its few labels has no training loss to lower: that is no reason to stop.
     config = config if len(held_out) else replace(config, patience=config.max_epochs)
-    if checkpoint is not None:
+    if task.checkpoint is not None:
         said = [asdict(choices), asdict(config), run.seed]
         initial = weights_of(module).values()
-        run = replace(run, checkpoint=Checkpoint(checkpoint, fingerprint(said, points, targets, weights, *initial)))
+        checkpoint = Checkpoint(task.checkpoint, fingerprint(said, points, targets, weights, *initial))
+        run = replace(run, checkpoint=checkpoint)
     sets = [CrystalDataset(points, rows, targets[rows], weights[rows]) for rows in (learned, held_out)]
     outcome = train_supervised(
-        module, WeightedLoss(choices.loss), config, run, sets[0], sets[1] if len(held_out) else None
+        module.to(run.device), WeightedLoss(choices.loss), config, run, sets[0], sets[1] if len(held_out) else None
     )
-    return FineTuned(module.weights(), *outcome)
+    return _Trained(module.eval(), *outcome)
 
 
 def _split(n: int, config: TrainingConfig, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -137,10 +263,57 @@ def _split(n: int, config: TrainingConfig, seed: int) -> tuple[NDArray[np.int64]
     return np.sort(order[:n_held_out]), np.sort(order[n_held_out:])
 
 
-def build_members(state: RegressorState) -> list[RegressionModel]:
-    """Build the modules of an ensemble, ready to predict."""
-    shape = len(state.target_scale.center), state.head_width
-    return [RegressionModel(state.start, *shape).load(member).eval() for member in state.members]
+class Ensemble:
+    """The modules of a fine-tuned state, ready to predict.
+
+    Parameters
+    ----------
+    state : RegressorState
+        What was learned.
+    """
+
+    def __init__(self, state: RegressorState) -> None:
+        shape = len(state.target_scale.center), state.head_width
+        self.state = state
+        self.members = [RegressionModel(state.start, *shape).load(member).eval() for member in state.members]
+        self.frozen = None if state.anchor is None else state.start.model()
+
+    def predict(self, points: PointSets, device: str, least: float = -np.inf) -> NDArray[np.float64]:
+        """Predict targets in their own units.
+
+        Parameters
+        ----------
+        points : PointSets
+            C crystals; those without sites get NaN.
+        device : str
+            Where to compute.
+        least : float
+            Lower predictions are raised to this.
+
+        Returns
+        -------
+        ndarray of shape (C, T)
+        """
+        scale, anchor = self.state.target_scale, self.state.anchor
+        each = predict(self.members, points, len(scale.center), device) * scale.scale + scale.center
+        tuned: NDArray[np.float64] = np.maximum(each, least).mean(0) if self.members else each
+        if anchor is None or (self.members and (anchor.strength == 1).all()):
+            return tuned
+        base = np.maximum(anchor.ridge.predict(self._vectors(points, device)) * scale.scale + scale.center, least)
+        return base if not self.members else base + anchor.strength * (tuned - base)
+
+    def deviation(self, points: PointSets, device: str) -> NDArray[np.float64]:
+        """Standard deviations (C, T) of predictions, in the units of the targets; there must be an anchor."""
+        anchor = self.state.anchor
+        assert anchor is not None  # the caller has looked
+        doubt = np.sqrt(anchor.ridge.doubt(self._vectors(points, device)))
+        deviation: NDArray[np.float64] = doubt[:, None] * anchor.noise * self.state.target_scale.scale
+        return deviation
+
+    def _vectors(self, points: PointSets, device: str) -> NDArray[np.float32]:
+        """Vectors (C, d) of the encoder that the fine-tuning started from."""
+        assert self.frozen is not None
+        return embed(self.state.start, on_device(self.frozen, device), points, device)
 
 
 def predict(modules: Sequence[RegressionModel], points: PointSets, n_targets: int, device: str) -> NDArray[np.float64]:

@@ -9,12 +9,10 @@ import torch
 from torch import nn
 
 from skdim.learning.seeding import drawing_from
-from skdim.learning.states import BOUND, EmbedderState, Member, weights_of, with_weights
+from skdim.learning.states import BOUND, EmbedderState, Member, Ridge, weights_of, with_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from numpy.typing import NDArray
 
     from skdim.network.batches import Batch
     from skdim.network.model import CrystalModel
@@ -25,9 +23,6 @@ LOSSES: dict[str, Callable[..., torch.Tensor]] = {
     "mae": nn.functional.l1_loss,
     "huber": nn.functional.huber_loss,
 }
-# Penalties a ridge on columns of unit variance chooses from. Smaller ones let it pass through a few labels, which
-# leaves the training nothing to lower.
-_ALPHAS = np.logspace(1.5, 6, 19)
 
 
 class WeightedLoss(nn.Module):
@@ -72,16 +67,11 @@ class RegressionHead(nn.Module):
         predicted: torch.Tensor = self.linear(vectors)
         return predicted if self.curved is None else predicted + self.curved(vectors)
 
-    def start_as_ridge(
-        self, vectors: NDArray[np.float32], targets: NDArray[np.float32], weights: NDArray[np.float32]
-    ) -> None:
-        """Set the linear path to the ridge regression whose penalty leave-one-out cross-validation prefers."""
-        from sklearn.linear_model import RidgeCV  # embedding imports this module and does without
-
-        ridge = RidgeCV(_ALPHAS).fit(vectors.astype(np.float64), targets.astype(np.float64), weights)
+    def start_as(self, ridge: Ridge) -> None:
+        """Set the linear path to a ridge regression."""
         with torch.no_grad():
-            self.linear.weight.copy_(torch.from_numpy(np.atleast_2d(ridge.coef_)))
-            self.linear.bias.copy_(torch.from_numpy(np.atleast_1d(ridge.intercept_)))
+            self.linear.weight.copy_(torch.from_numpy(ridge.weight))
+            self.linear.bias.copy_(torch.from_numpy(ridge.bias))
 
 
 class RegressionModel(nn.Module):

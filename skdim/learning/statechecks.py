@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skdim._parameters import integer
+from skdim._parameters import integer, number
 from skdim.exceptions import ModelFileError
 from skdim.learning.regression import RegressionHead
 from skdim.learning.seeding import without_drawing
 from skdim.learning.seen import N_QUANTILES, Seen
-from skdim.learning.states import EmbedderState, RegressorState, TrainingRecord, Weights, bare_model
+from skdim.learning.states import Anchor, Classes, EmbedderState, RegressorState, TrainingRecord, Weights, bare_model
 from skdim.points.sitetypes import N_ATOMIC_NUMBERS
 
 if TYPE_CHECKING:
@@ -159,12 +159,44 @@ def _check_regressor(state: RegressorState, shapes: Mapping[str, tuple[int, ...]
         _need(fits, f"targets.{name}", f"{n_targets} finite numbers", values.tolist())
     _need(bool((scale.scale > 0).all()), "targets.scale", "> 0", scale.scale.tolist())
     _need_integer("head_width", state.head_width, 0, _WIDEST)
-    _need(len(state.members) >= 1, "members", "an integer >= 1", len(state.members))
+    if state.anchor is not None:
+        _check_anchor(state.anchor, len(state.start.columns), n_targets)
+    if state.classes is not None:
+        _check_classes(state.classes, n_targets)
+    least = int(state.anchor is None)
+    _need(len(state.members) >= least, "members", f"an integer >= {least}", len(state.members))
     with without_drawing():
         head = RegressionHead(len(state.start.columns), n_targets, state.head_width)
     heads = {name: tuple(tensor.shape) for name, tensor in head.state_dict().items()}
-    for number, member in enumerate(state.members):
-        _check_tensors(f"members/{number}/encoder", member.encoder, shapes)
-        _check_tensors(f"members/{number}/head", member.head, heads)
+    for place, member in enumerate(state.members):
+        _check_tensors(f"members/{place}/encoder", member.encoder, shapes)
+        _check_tensors(f"members/{place}/head", member.head, heads)
     _need(isinstance(state.parameters, Mapping), "regressor.parameters", "a dict", state.parameters)
     _check_record("regressor.record", state.record)
+
+
+def _check_anchor(anchor: Anchor, n_columns: int, n_targets: int) -> None:
+    """Refuse a ridge that does not fit the vectors and the targets, and a strength that is none."""
+    ridge, n = anchor.ridge, anchor.ridge.factor.shape[-1]
+    shapes = {"weight": (n_targets, n_columns), "bias": (n_targets,), "center": (n_columns,), "factor": (n_columns, n)}
+    for name, shape in shapes.items():
+        _check_tensor(f"anchor/{name}", getattr(ridge, name), shape)
+    accepted = number(above=0)
+    _need(accepted.test(ridge.penalty), "penalty", accepted.words, ridge.penalty)
+    for name, values, most in (("strength", anchor.strength, 1.0), ("noise", anchor.noise, np.inf)):
+        fits = values.dtype == np.float64 and values.shape == (n_targets,) and bool(np.isfinite(values).all())
+        fits = fits and bool(((values >= 0) & (values <= most)).all())
+        _need(fits, f"tensor anchor/{name}", f"{n_targets} numbers from 0 to {most}", values.tolist())
+
+
+def _check_classes(classes: Classes, n_targets: int) -> None:
+    """Refuse classes that are no names of one type, and numbers that do not belong to them."""
+    names, n = classes.names, len(classes.names)
+    plain = all(isinstance(name, str | int | float) for name in names) and len({type(name) for name in names}) == 1
+    _need(plain and n >= 2 and len(set(names)) == n, "classes.names", "two or more names of one type", names)
+    shapes = {"shares": (n,), "slopes": (n_targets, n), "offsets": (n,)}
+    for name, shape in shapes.items():
+        values = getattr(classes, name)
+        fits = values.shape == shape and bool(np.isfinite(values).all())
+        _need(fits, f"classes.{name}", f"finite numbers of shape {shape}", values.tolist())
+    _need(bool((classes.shares > 0).all()), "classes.shares", "> 0", classes.shares.tolist())

@@ -4,8 +4,9 @@ A file is safetensors: arrays, and JSON in the header. It holds no pickle, names
 digest is checked before anything is built from it. Files of earlier formats are read through `_UPGRADES`, one step for
 each format; what they lacked is checked all the same.
 
-Format 4, tensors: ``weights/...``, ``center``, ``scale`` and perhaps ``components``, ``offset`` and ``seen/...`` of the
-encoder; of a regressor also ``members/0/encoder/...`` and ``members/0/head/...`` for each member. Facts: see `_header`.
+Format 5, tensors: ``weights/...``, ``center``, ``scale`` and perhaps ``components``, ``offset`` and ``seen/...`` of the
+encoder; of a regressor or classifier also ``members/0/encoder/...`` and ``members/0/head/...`` for each member, and
+perhaps ``anchor/...``. Facts: see `_header`.
 """
 
 from __future__ import annotations
@@ -20,16 +21,20 @@ from typing import Any
 import numpy as np
 
 import skdim
+from skdim._parameters import choice
 from skdim.exceptions import InputError, ModelFileError
 from skdim.learning.seen import Seen
 from skdim.learning.statechecks import check_state
 from skdim.learning.states import (
     RUN_TIME,
+    Anchor,
+    Classes,
     EmbedderState,
     Epoch,
     FeaturizerSettings,
     Member,
     RegressorState,
+    Ridge,
     TargetScale,
     TrainingRecord,
     Weights,
@@ -37,7 +42,8 @@ from skdim.learning.states import (
 from skdim.learning.tensorfile import Arrays, Facts, digest_of, read_tensors, under, write_tensors
 from skdim.network.config import ModelConfig
 
-FORMAT = 4
+FORMAT = 5
+_FIRST_WITH_DIGEST = 4
 
 
 def write_state(path: str | os.PathLike[str], state: EmbedderState | RegressorState) -> None:
@@ -84,7 +90,7 @@ def _header(state: EmbedderState | RegressorState) -> Facts:
         )
     header: Facts = {
         "format": FORMAT,
-        "kind": "regressor" if isinstance(state, RegressorState) else "embedder",
+        "kind": _kind(state),
         "skdim": skdim.__version__,
         "config": start.config.as_dict(),
         "columns": list(start.columns),
@@ -102,9 +108,20 @@ def _header(state: EmbedderState | RegressorState) -> Facts:
             "record": _record_as_json(state.record),
             "head_width": state.head_width,
             "members": len(state.members),
+            "penalty": None if state.anchor is None else state.anchor.ridge.penalty,
             "targets": {"center": scale.center.tolist(), "scale": scale.scale.tolist(), "single": scale.single},
         }
+        if state.classes is not None:
+            values = {name: getattr(state.classes, name).tolist() for name in _OF_CLASSES}
+            header["regressor"]["classes"] = {"names": list(state.classes.names), **values}
     return header
+
+
+def _kind(state: EmbedderState | RegressorState) -> str:
+    """The kind of a state's file."""
+    if isinstance(state, EmbedderState):
+        return "embedder"
+    return "regressor" if state.classes is None else "classifier"
 
 
 def _arrays(state: EmbedderState | RegressorState) -> Arrays:
@@ -116,6 +133,10 @@ def _arrays(state: EmbedderState | RegressorState) -> Arrays:
     if start.seen is not None:
         arrays |= {f"seen/{name}": getattr(start.seen, name) for name in _SEEN_ARRAYS}
     if isinstance(state, RegressorState):
+        if state.anchor is not None:
+            ridge = state.anchor.ridge
+            arrays |= {f"anchor/{name}": getattr(ridge, name) for name in _RIDGE}
+            arrays |= {"anchor/strength": state.anchor.strength, "anchor/noise": state.anchor.noise}
         for number, member in enumerate(state.members):
             arrays |= _named(f"members/{number}/encoder/", member.encoder)
             arrays |= _named(f"members/{number}/head/", member.head)
@@ -139,9 +160,10 @@ def _state(header: Facts, arrays: Arrays) -> EmbedderState | RegressorState:
         seen=_seen(header, arrays),
     )
     known = {"center", "scale", "components", "offset", *(f"seen/{name}" for name in _SEEN_ARRAYS if start.seen)}
-    surplus = {name for name in arrays if name not in known and not name.startswith(("weights/", "members/"))}
+    of_regressor = ("members/", "anchor/")
+    surplus = {name for name in arrays if name not in known and not name.startswith(("weights/", *of_regressor))}
     if header["kind"] == "embedder":
-        _refuse_surplus(surplus | {name for name in arrays if name.startswith("members/")})
+        _refuse_surplus(surplus | {name for name in arrays if name.startswith(of_regressor)})
         return start
     facts, targets = header["regressor"], header["regressor"]["targets"]
     n_members = facts["members"]
@@ -149,12 +171,29 @@ def _state(header: Facts, arrays: Arrays) -> EmbedderState | RegressorState:
     _refuse_surplus(surplus | {n for n in arrays if n.startswith("members/") and not n.startswith(prefixes)})
     return RegressorState(
         start=start,
+        anchor=_anchor(under("anchor/", arrays), facts["penalty"]),
         members=tuple(Member(*(under(p, arrays) for p in prefixes[k : k + 2])) for k in range(0, len(prefixes), 2)),
         target_scale=TargetScale(np.array(targets["center"]), np.array(targets["scale"]), targets["single"]),
         head_width=facts["head_width"],
         parameters=facts["parameters"],
         record=_record_of_json(facts["record"]),
+        classes=_classes(facts["classes"]) if header["kind"] == "classifier" else None,
     )
+
+
+def _classes(facts: Mapping[str, Any]) -> Classes:
+    """The classes of a classifier."""
+    names = tuple(_a_list("classes.names", facts["names"]))
+    return Classes(names, *(np.array(facts[name], dtype=np.float64) for name in _OF_CLASSES))
+
+
+def _anchor(arrays: Arrays, penalty: Any) -> Anchor | None:
+    """The anchor of a regressor, if it has one."""
+    _refuse_surplus(arrays.keys() - {*_RIDGE, "strength", "noise"} if penalty is not None else arrays.keys())
+    if penalty is None:
+        return None
+    ridge = Ridge(**{name: arrays[name] for name in _RIDGE}, penalty=penalty)
+    return Anchor(ridge, arrays["strength"], arrays["noise"])
 
 
 def _seen(header: Facts, arrays: Arrays) -> Seen | None:
@@ -205,10 +244,10 @@ def _current(header: Facts, arrays: Arrays) -> tuple[Facts, Arrays]:
     )
     if version != FORMAT and version not in _UPGRADES:
         raise ModelFileError(
-            f"format must be {' or '.join(map(str, [*_UPGRADES, FORMAT]))}, got {version!r} (skdim {writer}). This is "
+            f"format must be {choice(*_UPGRADES, FORMAT).words}, got {version!r} (skdim {writer}). This is "
             f"skdim {skdim.__version__}: a later one may read it; a model of an earlier format has to be trained again."
         )
-    if version == FORMAT and header["sha256"] != digest_of(header, arrays):
+    if version >= _FIRST_WITH_DIGEST and header["sha256"] != digest_of(header, arrays):
         raise ModelFileError("sha256 does not fit the content: the file is damaged or was changed.")
     while header["format"] != FORMAT:
         header, arrays = _UPGRADES[header["format"]](header, arrays)
@@ -246,6 +285,15 @@ def _from_3(header: Facts, arrays: Arrays) -> tuple[Facts, Arrays]:
     return upgraded, {_name_from_3(name, "regressor" in extra): value for name, value in arrays.items()}
 
 
+def _from_4(header: Facts, arrays: Arrays) -> tuple[Facts, Arrays]:
+    """Bring format 4 to format 5: the predictions of a regressor were those of its members alone."""
+    upgraded = {**header, "format": 5}
+    if header["kind"] == "regressor":
+        facts = header["regressor"]
+        upgraded["regressor"] = {**facts, "parameters": {**facts["parameters"], "cv": None}, "penalty": None}
+    return upgraded, arrays
+
+
 def _name_from_3(name: str, of_regressor: bool) -> str:
     """The name of a tensor of format 3 in format 4."""
     group, _, rest = name.partition("/")
@@ -270,4 +318,6 @@ def _without_run_time_choices(parameters: Mapping[str, Any]) -> dict[str, Any]:
 _SEEN_NUMBERS = ("crystals", "sites", "disordered")
 _SEEN_ARRAYS = ("elements", "axes", "places", "spacing")
 
-_UPGRADES: dict[int, Callable[[Facts, Arrays], tuple[Facts, Arrays]]] = {3: _from_3}
+_OF_CLASSES = ("shares", "slopes", "offsets")
+_RIDGE = ("weight", "bias", "center", "factor")
+_UPGRADES: dict[int, Callable[[Facts, Arrays], tuple[Facts, Arrays]]] = {3: _from_3, 4: _from_4}

@@ -156,6 +156,84 @@ class TargetScale:
 
 
 @dataclass(frozen=True)
+class Ridge:
+    """A ridge regression of T standardised targets on vectors of d columns, from n labelled crystals.
+
+    Attributes
+    ----------
+    weight, bias : ndarray of shape (T, d) and (T,)
+        Of the prediction.
+    center : ndarray of shape (d,)
+        Mean of the labelled vectors.
+    factor : ndarray of shape (d, n)
+        F with F F^T = C (C + penalty)^-1, where C is the scatter of the labelled vectors.
+    penalty : float
+        Of the regression.
+    """
+
+    weight: NDArray[np.float32]
+    bias: NDArray[np.float32]
+    center: NDArray[np.float32]
+    factor: NDArray[np.float32]
+    penalty: float
+
+    def predict(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Predict standardised targets (N, T) from vectors (N, d)."""
+        predicted: NDArray[np.float64] = vectors.astype(np.float64) @ self.weight.T + self.bias
+        return predicted
+
+    def doubt(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Variance (N,) of a prediction for vectors (N, d) in units of that of a label, the label's own included.
+
+        It is 1 + v^T (C + penalty)^-1 v, with v the vector less the mean of the labelled ones: what a Gaussian process
+        with a linear kernel says.
+        """
+        away = vectors.astype(np.float64) - self.center
+        unknown = np.einsum("ij,ij->i", away, away) - ((away @ self.factor) ** 2).sum(1)
+        doubt: NDArray[np.float64] = 1.0 + np.maximum(unknown, 0.0) / self.penalty
+        return doubt
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """What holds a fine-tuning to the ridge regression on the vectors of its start.
+
+    Attributes
+    ----------
+    ridge : Ridge
+        The regression.
+    strength : ndarray of shape (T,)
+        How far predictions go from the ridge (0) to the mean of the members (1), as held-out labels preferred.
+    noise : ndarray of shape (T,)
+        Deviation of a label that makes the deviations of predictions those of the held-out errors, standardised.
+    """
+
+    ridge: Ridge
+    strength: NDArray[np.float64]
+    noise: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Classes:
+    """Classes that the targets of a fine-tuning are indicators of, and what makes probabilities of predictions.
+
+    Attributes
+    ----------
+    names : tuple of str, int, float or bool
+        The K classes, sorted.
+    shares : ndarray of shape (K,)
+        Of the classes among the labels.
+    slopes, offsets : ndarray of shape (T, K) and (K,)
+        From predictions to exponents of the classes.
+    """
+
+    names: tuple[Any, ...]
+    shares: NDArray[np.float64]
+    slopes: NDArray[np.float64]
+    offsets: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
 class RegressorState:
     """What a fine-tuning has learned.
 
@@ -164,7 +242,7 @@ class RegressorState:
     start : EmbedderState
         The encoder that every member started from; its scale of the vectors is theirs.
     members : tuple of Member
-        The ensemble.
+        The ensemble; none where held-out labels preferred the ridge.
     target_scale : TargetScale
         Of the labels of the first fit.
     head_width : int
@@ -173,6 +251,10 @@ class RegressorState:
         Those of the regressor's constructor that say what it is, JSON-able; ``embedder`` is whether there was one.
     record : TrainingRecord
         How the training went; its history names the ``member``.
+    anchor : Anchor or None
+        None where predictions are those of the members alone.
+    classes : Classes or None
+        Of a classifier.
     """
 
     start: EmbedderState
@@ -181,10 +263,13 @@ class RegressorState:
     head_width: int
     parameters: Mapping[str, Any] = field(default_factory=dict)
     record: TrainingRecord = field(default_factory=TrainingRecord)
+    anchor: Anchor | None = None
+    classes: Classes | None = None
 
     def encoder(self) -> EmbedderState:
-        """The fine-tuned encoder of the first member, as the state of an embedder."""
-        return replace(self.start, weights=self.members[0].encoder, record=TrainingRecord(), seen=None)
+        """The encoder of the first member, or of the start where there is none, as the state of an embedder."""
+        weights = self.members[0].encoder if self.members else self.start.weights
+        return replace(self.start, weights=weights, record=TrainingRecord(), seen=None)
 
 
 def plain_parameters(estimator: Any) -> dict[str, Any]:

@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from skdim.points.pointsets import PointSets
 
 _LOADERS = ("train", "valid")
+# Share of the learning rate that the linear path of a head gets, which starts as a ridge regression. A step changes
+# each of a thousand weights alike, and together they would change the prediction much more than those of the encoder
+# do: the loss would rise before it falls.
+_SLOW = 0.1
 _MOST_WORKERS = 6
 # What every launcher of torch sets: torchrun, and accelerate launch through it.
 _LAUNCHED = ("RANK", "WORLD_SIZE", "MASTER_ADDR")
@@ -233,7 +237,9 @@ def train_supervised(
     learned, held_out : CrystalDataset
         Crystals with targets.
     """
-    net: Any = _net(SupervisedNet, module, criterion, config, run, held_out).initialize()
+    rate = _SLOW * config.learning_rate
+    slow = [("head.linear.*", {"lr": rate, "peak": rate})]
+    net: Any = _net(SupervisedNet, module, criterion, config, run, held_out, optimizer__param_groups=slow).initialize()
     if held_out is not None:
         net.kept.start_from(net.loss_of(held_out), net)
     return _carried_out(net, learned)

@@ -241,7 +241,7 @@ class ModelConfig:
         Widths of the environment and crystal vectors that the local and global objectives use.
     property_width : int
         Width of the hidden layer over a whole crystal that was learned from labels of other crystals, and is read in
-        place of the hops' own columns, see `skdim.network.properties`; 0 where no labels were used.
+        place of environments, context and hops, see `skdim.network.properties`; 0 where no labels were used.
     """
 
     feature_names: tuple[str, ...]

@@ -169,12 +169,12 @@ class SiteNetEncoder(nn.Module):
         assert whole is not None  # a large batch has rows
         return whole
 
-    def surroundings(self, batch: Batch, geometry: Geometry, environments: Environments) -> torch.Tensor:
+    def surroundings(self, batch: Batch, geometry: Geometry, environments: Environments | None = None) -> torch.Tensor:
         """Logarithm of the sum of exponentials of the prior, (S, H): how much there is around a site.
 
         What attention learns is left out: it has no bound, and sums of powers of the distance are amounts.
         """
-        if len(self.blocks) == 1 and environments.scores is geometry.prior:
+        if environments is not None and len(self.blocks) == 1 and environments.scores is geometry.prior:
             return environments.log_partition
         return segment_softmax(geometry.prior, batch.row, len(batch.site_type))[1]
 

@@ -120,8 +120,10 @@ class CrystalModel(nn.Module):
         """Return what the readout pools, by name, each with one row a site (S, ...)."""
         features = self.features(batch)
         geometry = self.encoder.geometry(batch, batch.distance)
-        environments = self.encoder(batch, features, batch.distance, geometry)
         parts = {"raw": features.index_select(0, batch.site_type)}
+        if self.properties is not None:
+            return parts | {"density": self.encoder.surroundings(batch, geometry)}
+        environments = self.encoder(batch, features, batch.distance, geometry)
         parts["density"] = self.encoder.surroundings(batch, geometry, environments)
         parts["environment"] = environments.vector
         if self.context is not None:
@@ -130,7 +132,7 @@ class CrystalModel(nn.Module):
             objective = self.context.objective
             parts["context"] = context
             parts["surprise"] = objective.surprise(batch, objective.log_probabilities(context)).unsqueeze(1)
-        if self.deep is not None and self.properties is None:
+        if self.deep is not None:
             parts.update({f"hop{k}": state for k, state in enumerate(self.hops(batch), 1)})
         return parts
 

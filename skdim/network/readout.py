@@ -36,10 +36,12 @@ _DENSITIES = {"per_volume": 3, "per_length": 1}
 def part_columns(config: ModelConfig) -> dict[str, tuple[str, ...]]:
     """Names of the columns of each part of a site, in the order in which they are pooled."""
     encoder = config.encoder
-    widths = {"density": encoder.heads, "environment": encoder.blocks * encoder.width}
-    if config.context_encoder is not None:
-        widths |= {"context": config.context_encoder.width, "surprise": 1}
+    widths = {"density": encoder.heads}
+    # What was learned without labels says less than the property layer, and a few columns are found with fewer labels.
     if not config.property_width:
+        widths["environment"] = encoder.blocks * encoder.width
+        if config.context_encoder is not None:
+            widths |= {"context": config.context_encoder.width, "surprise": 1}
         widths |= {f"hop{k}": encoder.hop_width for k in range(1, encoder.hops + 1)}
     numbered = {part: tuple(map(str, range(width))) for part, width in widths.items()}
     return {"raw": config.feature_names, **numbered}

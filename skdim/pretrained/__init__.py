@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MODELS", "load_pretrained", "pretrained_card"]
 
-MODELS = ("default",)
+MODELS = ("default", "materials_project", "materials_project_labels")
 """Names of the models."""
 
 

@@ -90,7 +90,8 @@ class OtherProperty:
 
         points, target = self.labelled(dataset)
         start = self.encoders.path("default untrained")
-        bare = clone(self.regressor).set_params(random_state=self.seed)
+        # All the way, as published: an encoder that stayed at the start would be no other start.
+        bare = clone(self.regressor).set_params(random_state=self.seed, cv=None)
         key = basis_of(pretraining_key(bare, points), target, file_digest(start))
         path = self.encoders.folder / f"{dataset.replace('_', '-')}-{key[:12]}.safetensors"
         if not path.exists():

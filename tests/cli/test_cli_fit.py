@@ -122,7 +122,7 @@ def test_two_targets_are_learned_each_from_the_crystals_it_is_known_of(place, tm
     assert model.target_names_ == ["K", second]
     assert len(model.targets_[1].rows) < len(model.targets_[0].rows)
     assert Path(f"{out}.html").read_text().count("<h1>") == 2
-    words = ["predict", str(out), str(place / "new"), "--quiet", "--out", str(tmp_path / "p.csv")]
+    words = ["predict", str(out), str(place / "new"), "--out", str(tmp_path / "p.csv")]
     assert main([*words, "--explain", str(tmp_path / "e.csv")]) == 0
     assert {"prediction_K", f"lower_{second}"} <= set(pd.read_csv(tmp_path / "p.csv").columns)
     assert set(pd.read_csv(tmp_path / "e.csv")["target"]) == {"K", second}

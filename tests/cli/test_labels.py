@@ -108,6 +108,14 @@ def test_cells_in_another_unit_than_most_are_no_numbers(tmp_path) -> None:
     assert "cannot be read as a number in eV, taken as missing: 900 meV" in " ".join(found.notes)
 
 
+def test_the_header_and_the_most_cells_say_the_unit(tmp_path) -> None:
+    few = labels(tmp_path, "id,gap\na,1.5\nb,900 meV\nc,2\n")  # one unit of three numbers says nothing of the others
+    assert np.isfinite(few.values[:3]).tolist() == [True, False, True]
+    assert not any("taken to be in" in note for note in few.notes)
+    headed = labels(tmp_path, "id,gap (eV)\na,1.5 eV\nb,900 meV\nc,800 meV\n")
+    assert np.isfinite(headed.values[:3]).tolist() == [True, False, False]
+
+
 @pytest.mark.parametrize("header", ["gap (eV)", "gap [eV]", " gap "])
 def test_a_column_is_found_without_the_unit_in_its_header(tmp_path, header: str) -> None:
     assert labels(tmp_path, f"id,{header}\na,1\n").values[0] == 1.0

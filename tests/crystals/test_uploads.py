@@ -53,6 +53,7 @@ def test_uploads_give_the_crystal_again_and_again(form):
         upload.close()
 
 
+@pytest.mark.slow
 def test_an_upload_is_one_row_and_goes_to_other_processes():
     with pytest.raises(TypeError, match="put it in a list"):
         load_structures(io.BytesIO(SALT))

@@ -93,6 +93,7 @@ def twin(text):
 EXPLAINED: dict[str, str] = {}
 
 
+@pytest.mark.slow
 def test_files_of_installed_packages_are_read_as_by_pymatgen():
     files = [
         file for kind in ("*.cif", "*.mcif") for file in sorted(PACKAGES.rglob(kind)) if file.stat().st_size < 10**6
@@ -159,6 +160,7 @@ def compare_mutations(count, seed):
     return outcomes, differing
 
 
+@pytest.mark.slow
 def test_damaged_files_give_no_other_crystal():
     outcomes, differing = compare_mutations(100, seed=0)
     assert not differing

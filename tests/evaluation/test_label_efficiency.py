@@ -225,6 +225,7 @@ def test_magpie_statistics_depend_on_the_composition_alone(energies):
     assert not (table[2] == table[3]).all()
 
 
+@pytest.mark.slow
 def test_magpie_statistics_are_the_same_in_several_processes(energies, magpie):
     pd.testing.assert_frame_equal(magpie_statistics(energies.data[:40], n_jobs=2), magpie.iloc[:40])
 

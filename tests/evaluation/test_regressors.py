@@ -101,6 +101,7 @@ def test_with_as_many_trees_the_error_is_that_of_cross_validation():
     assert model.predict(X) == pytest.approx(forest.fit(X, y).predict(X))
 
 
+@pytest.mark.slow
 def test_a_forest_takes_the_choice_with_the_lowest_error():
     X, y = toy(100, 40)
     model = ForestCV(ExtraTreesRegressor(30, random_state=0), max_features=(0.05, 1.0), min_samples_leaf=(1, 20)).fit(

@@ -17,6 +17,7 @@ from tests.learning.test_training import PUBLISHED, Stopped, config, fit, fresh,
 from tests.small import bundled_points
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", [None, 2])
 @pytest.mark.parametrize("params", [{"learning_rate": 0.05}, PUBLISHED, {"preset": "paper", "patience": 2}])
 def test_a_stopped_training_goes_on_as_if_it_had_not_been(

@@ -28,7 +28,7 @@ def embedder(**params: Any) -> DeepInfoMaxEmbedder:
 
 def regressor(**params: Any) -> SiteNetRegressor:
     start = embedder().fit(bundled_points(N))
-    return SiteNetRegressor(start, **{"max_epochs": 3, "batch_pairs": 300, "random_state": 0, **params})
+    return SiteNetRegressor(start, **{"max_epochs": 3, "batch_pairs": 300, "cv": None, "random_state": 0, **params})
 
 
 def labels() -> np.ndarray:
@@ -86,11 +86,20 @@ def test_an_interrupt_of_a_fine_tuning_keeps_the_members_so_far(monkeypatch: pyt
     assert np.isfinite(answers(model)).all()
 
 
+def test_an_interrupt_of_the_choice_leaves_the_ridge(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, ridge = regressor(cv=3), regressor(cv=3, max_epochs=0).fit(bundled_points(N), labels())
+    stop(monkeypatch, KeyboardInterrupt, epoch=3, batch=1)
+    with pytest.warns(UserWarning, match="it is the ridge on the vectors"), pytest.raises(KeyboardInterrupt):
+        model.fit(bundled_points(N), labels())
+    assert np.array_equal(answers(model), answers(ridge))
+
+
 @pytest.mark.parametrize("n_ensemble", [1, 2])
 def test_a_stopped_fine_tuning_goes_on_as_if_it_had_not_been(
     n_ensemble: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given = {"n_ensemble": n_ensemble, "validation_fraction": 0.2, "learning_rate": 3e-3}
+    cv = None if n_ensemble == 2 else 2
+    given = {"n_ensemble": n_ensemble, "validation_fraction": 0.2, "learning_rate": 3e-3, "cv": cv}
     whole = regressor(**given).fit(bundled_points(N), labels())
     with monkeypatch.context() as patch:
         stop(patch, Stopped, epoch=2, batch=2)

@@ -17,6 +17,7 @@ from tests.masked import MAE, data, embedder, model, pretrainings
 from tests.small import bundled, bundled_points
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["str", "path", "Memory"])
 def test_a_search_over_labels_pretrains_once_a_fold(tmp_path: Path, kind: str) -> None:
     memory = {"str": str(tmp_path), "path": tmp_path, "Memory": joblib.Memory(tmp_path, verbose=0)}[kind]

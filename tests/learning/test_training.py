@@ -52,6 +52,7 @@ def losses(embedder: DeepInfoMaxEmbedder) -> list[tuple[float, ...]]:
     return [(row["epoch"], row["train_loss"], row["valid_loss"]) for row in embedder.history_]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("params", [{}, PUBLISHED, {"preset": "paper", "encoder_params": {"width": 8}}])
 def test_the_same_random_state_gives_the_same_bits_and_another_does_not(params: dict[str, Any]) -> None:
     points = bundled_points(40) if params.get("preset") is None else bundled(40)[0]

@@ -17,6 +17,7 @@ from skdim.network.config import ModelConfig, ObjectiveConfig
 from skdim.network.model import CrystalModel, SiteStatistics
 from skdim.network.properties import PropertyLayer
 from skdim.network.readout import column_names
+from skdim.network.segments import segment_sum
 from tests.small import batch_of, bundled, handful, handful_points
 
 WIDTH = 5
@@ -36,7 +37,7 @@ def with_properties(width: int = WIDTH) -> DeepInfoMaxEmbedder:
     columns = tuple(column_names(model.config))
     center, scale = np.zeros(len(columns), np.float32), np.ones(len(columns), np.float32)
     state: EmbedderState = replace(
-        start, config=model.config, weights=weights_of(model), center=center, scale=scale, columns=columns
+        start, config=model.config, weights=weights_of(model), center=center, scale=scale, columns=columns, seen=None
     )
     return DeepInfoMaxEmbedder.from_state(state)
 
@@ -57,11 +58,19 @@ def test_layer_is_that_of_a_loop_over_sites() -> None:
         torch.testing.assert_close(fast[crystal], F.silu(layer.hidden(torch.cat([mean, apart]))))
 
 
-def test_columns_are_read_in_place_of_those_of_the_hops_and_do_not_depend_on_the_cell() -> None:
+def test_shares_of_sites_sum_to_the_vector() -> None:
+    embedder = with_properties()
+    model, batch = embedder.state_.model().double(), batch_of(embedder.featurizer_.transform(handful()))
+    with torch.inference_mode():
+        shares, vectors = model.site_shares(batch), model.vectors(batch)
+    torch.testing.assert_close(segment_sum(shares, batch.crystal, len(batch)), vectors, atol=1e-4, rtol=1e-4)
+
+
+def test_columns_are_read_in_place_of_what_was_learned_without_labels_and_do_not_depend_on_the_cell() -> None:
     embedder = with_properties()
     names = embedder.get_feature_names_out().tolist()
     assert names[-WIDTH:] == [f"dim_property_{k}" for k in range(WIDTH)]
-    assert not any(name.startswith("dim_hop") for name in names)
+    assert not any(name.startswith(("dim_hop", "dim_environment", "dim_context")) for name in names)
     crystals = handful()
     vectors = embedder.transform(crystals)
     assert np.ptp(vectors[:, -WIDTH:], axis=0).min() > 0

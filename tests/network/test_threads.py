@@ -81,6 +81,7 @@ def test_a_forked_process_works_though_it_lacks_the_threads_of_torch() -> None:
     assert done.stdout.split() == ["embed", "pretrain", "predict", "interpret", "fine-tune"], done.stderr
 
 
+@pytest.mark.slow
 def test_vectors_do_not_depend_on_the_number_of_threads_or_on_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     points = bundled_points(200)
     embedder = DeepInfoMaxEmbedder(max_epochs=1, random_state=0).fit(points)

@@ -215,6 +215,7 @@ def test_slow_site_featurizers_and_caches_are_not_sent_in_large_batches(tmp_path
     assert not sends_arrays([*crystals, "a.cif"], featurizer().work())
 
 
+@pytest.mark.slow
 def test_processes_find_relative_paths_where_the_caller_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     featurized(sample(70), n_jobs=2)  # starts processes here, which the next call finds again
     salt().to(str(tmp_path / "salt.cif"))

@@ -100,6 +100,7 @@ def test_cross_validation_never_makes_structures_rows_of_sites(as_array: bool) -
     np.testing.assert_allclose(pipe.fit(X, y).predict(X), SiteCounter().fit(points, y).predict(points))
 
 
+@pytest.mark.slow
 def test_grid_search_over_its_parameters_with_a_memory(tmp_path: Any) -> None:
     crystals, y = equally_long()
     pipe = Pipeline([("points", featurizer()), ("model", SiteCounter())], memory=str(tmp_path))

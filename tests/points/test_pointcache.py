@@ -197,6 +197,7 @@ def test_a_folder_that_cannot_be_is_an_error(tmp_path: Path) -> None:
         through(tmp_path / "folder", [salt()])
 
 
+@pytest.mark.slow
 def test_processes_and_threads_that_write_at_once_lose_nothing(tmp_path: Path) -> None:
     crystals = sample(200)
     expected = without(crystals)

@@ -226,6 +226,7 @@ def test_scikit_learn_indexes_rows_and_keeps_the_type() -> None:
     assert isinstance(resample(sets, random_state=0), PointSets)
 
 
+@pytest.mark.slow
 def test_it_passes_through_pipelines_and_searches(tmp_path: Path) -> None:
     sets = make_sets([[2] * (1 + i % 3) for i in range(30)])
     y = np.arange(30.0)

@@ -1,0 +1,327 @@
+"""What estimators that fine-tune Site-Net have in common: where they start, how they train, what they keep."""
+
+from __future__ import annotations
+
+import copy
+import os
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from skdim._labels import Labels
+from skdim._parameters import N_JOBS, ON_ERROR, VERBOSE, Accepted, choice, integer, optional, seed_of
+from skdim.crystals.rows import as_structures
+from skdim.embedder import DeepInfoMaxEmbedder
+from skdim.exceptions import InputError, ModelFileError
+from skdim.learning.embedding import check_same_kind, resolve_device, run_with
+from skdim.learning.finetuning import Ensemble, FineTuned, FineTuning, LabelledPoints, fine_tune
+from skdim.learning.presets import Run, TrainingConfig, resolve_preset
+from skdim.learning.pretraining import pretrain
+from skdim.learning.regression import FREEZE
+from skdim.learning.statefile import read_state, write_state
+from skdim.learning.states import (
+    Anchor,
+    EmbedderState,
+    FeaturizerSettings,
+    Member,
+    RegressorState,
+    TargetScale,
+    TrainingRecord,
+    plain_parameters,
+)
+from skdim.points.featurizer import CrystalPointSetTransformer
+from skdim.points.pointsets import PointSets
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_STARTS = (
+    "a fitted DeepInfoMaxEmbedder, SiteNetRegressor or SiteNetClassifier, the path of a saved one, or None for an "
+    "untrained start"
+)
+EPOCHS = 30
+# Pairs of sites that a fit visits at most, about, unless it is told how many epochs to take: less than a minute on two
+# processors. Crystals of the bundled sets stay well below it.
+_VISITS = 16_000_000
+_LEAST_EPOCHS = 2
+# Fewer labels give no held-out error.
+_LEAST_LABELS = 4
+
+ACCEPTED: dict[str, Accepted] = {
+    "freeze": choice(*FREEZE),
+    "head_width": integer(0),
+    "max_epochs": optional(integer(0)),
+    "cv": optional(integer(2)),
+    "n_ensemble": integer(1),
+    "on_error": ON_ERROR,
+    "n_jobs": N_JOBS,
+    "verbose": VERBOSE,
+}
+"""What the parameters accept that all of these estimators have."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a fit begins."""
+
+    state: EmbedderState | None  # None for an encoder that is still to be initialised
+    featurizer: CrystalPointSetTransformer
+    members: tuple[Member, ...] = ()  # weights to go on from
+    target_scale: TargetScale | None = None  # that of the labels they were trained on
+    anchor: Anchor | None = None  # of the fit to go on from
+
+
+class Labelled(NamedTuple):
+    """The usable rows of a fit."""
+
+    points: PointSets  # N
+    labels: Labels
+    rows: NDArray[np.int64]  # (N,) among those given
+    groups: NDArray[Any] | None  # (N,)
+
+
+class SiteNetModel(BaseEstimator):
+    """Base of estimators that fine-tune Site-Net; their constructors have the parameters in `ACCEPTED`, and more."""
+
+    state_: RegressorState
+    featurizer_: CrystalPointSetTransformer
+    history_: list[dict[str, float]]
+
+    _of_classes: ClassVar[bool] = False
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted estimator to one file at exactly this path.
+
+        Parameters
+        ----------
+        path : str or path
+            The file: safetensors, with parameters, history and versions as JSON in its header, and a digest of all of
+            it. No pickle. What says where and how to run is left out: ``checkpoint_dir``, ``device``, ``n_jobs`` and
+            ``verbose``.
+        """
+        check_is_fitted(self, "state_")
+        write_state(path, replace(self.state_, parameters=plain_parameters(self)))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read an estimator that `save` wrote, ready to predict, or to be fitted again from the same start.
+
+        Parameters
+        ----------
+        path : str or path
+            The file.
+
+        Returns
+        -------
+        estimator
+            Fitted. Parameters that say where and how to run have their defaults.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        ModelFileError
+            If it is no saved estimator of this class, is damaged, or comes from a later version.
+        """
+        state = read_state(path)
+        if isinstance(state, EmbedderState):
+            raise ModelFileError(f"{os.fspath(path)!r} is a saved embedder; DeepInfoMaxEmbedder.load reads it.")
+        if (state.classes is not None) != cls._of_classes:
+            other = "SiteNetRegressor" if cls._of_classes else "SiteNetClassifier"
+            raise ModelFileError(f"{os.fspath(path)!r} is a saved {other}; {other}.load reads it.")
+        params = dict(state.parameters)
+        try:
+            embedder = DeepInfoMaxEmbedder.from_state(state.start) if params.pop("embedder") else None
+            estimator = cls(embedder, **params)
+            estimator._take(state, run_with(state.start.featurizer.build().fit(), **estimator._running()))
+        except (AttributeError, InputError, KeyError, TypeError) as error:
+            raise ModelFileError(f"{os.fspath(path)!r}: parameters: {error}.") from error
+        return estimator
+
+    def __sklearn_clone__(self) -> Self:
+        """Clone the parameters but for a fitted embedder, of which a copy shares the weights."""
+        bare = copy.copy(self)
+        bare.embedder = None
+        fresh: Self = BaseEstimator.__sklearn_clone__(bare)
+        fresh.embedder = (
+            copy.copy(self.embedder) if hasattr(self.embedder, "state_") else clone(self.embedder, safe=False)
+        )
+        return fresh
+
+    def __sklearn_tags__(self) -> Any:
+        """Crystals are no two-dimensional array."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        return tags
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the networks out: the arrays of the state rebuild them, on whatever device is there."""
+        state: dict[str, Any] = dict(super().__getstate__())
+        state.pop("_networks", None)
+        return state
+
+    def _running(self) -> dict[str, Any]:
+        """How a featurizer is to treat failing rows and processes."""
+        return {"on_error": self.on_error, "n_jobs": self.n_jobs, "verbose": self.verbose}
+
+    def _start(self) -> Start:
+        """Begin from what ``embedder`` is."""
+        given = self.embedder.estimator if isinstance(self.embedder, FrozenEstimator) else self.embedder
+        if given is None:
+            featurizer = CrystalPointSetTransformer(**resolve_preset(self.preset).featurizer, **self._running())
+            return Start(None, featurizer.fit())
+        if isinstance(given, str | os.PathLike):
+            state = read_state(given)
+            featurizer = (state if isinstance(state, EmbedderState) else state.start).featurizer.build().fit()
+        elif isinstance(given, DeepInfoMaxEmbedder | SiteNetModel) and hasattr(given, "state_"):
+            state, featurizer = given.state_, given.featurizer_
+        else:
+            fitted = " not fitted" * isinstance(given, DeepInfoMaxEmbedder | SiteNetModel)
+            raise InputError(f"embedder must be {_STARTS}, got {given!r}{fitted and ','}{fitted}.")
+        encoder = state if isinstance(state, EmbedderState) else state.encoder()
+        n_jobs = featurizer.n_jobs if self.n_jobs is None else self.n_jobs
+        return Start(encoder, run_with(featurizer, **{**self._running(), "n_jobs": n_jobs}))
+
+    def _labelled(self, X: Any, labels: Labels, groups: Any, start: Start) -> Labelled:
+        """Featurize, and leave out the rows that failed or weigh nothing."""
+        X = list(X) if isinstance(X, Iterator) else X
+        # Before anything is featurized.
+        check_lengths(len(X if isinstance(X, PointSets) else as_structures(X)), len(labels.values))
+        if groups is not None and len(groups) != len(labels.values):
+            raise InputError(
+                f"groups must have one group for each of the {len(labels.values)} rows, got {len(groups)}."
+            )
+        points = start.featurizer.transform(X)
+        use = points.valid & (labels.weights > 0)
+        if use.sum() < 2:
+            raise InputError(f"X holds {use.sum()} usable labelled crystals of {len(use)} rows; at least 2 are needed.")
+        kept = Labels(labels.values[use], labels.weights[use], labels.single)
+        of_group = None if groups is None else np.array([str(group) for group in groups], dtype=object)[use]
+        return Labelled(points if use.all() else points[use], kept, np.flatnonzero(use), of_group)
+
+    def _fine_tune(
+        self,
+        labelled: Labelled,
+        start: Start,
+        choices: FineTuning,
+        config: TrainingConfig,
+        checkpoint: Any = None,
+        kinds: NDArray[np.int64] | None = None,
+        once: bool = False,
+    ) -> tuple[RegressorState, FineTuned]:
+        """Train; what is learned is not taken over yet.
+
+        Of ``kinds`` (N,) each fold has its share; ``once``, nothing is chosen.
+        """
+        run = Run(seed_of(self.random_state), resolve_device(self.device), None, bool(self.verbose), "fine-tuning")
+        points, labels = labelled.points, labelled.labels
+        encoder = start.state or self._untrained(points, start.featurizer, run)
+        check_same_kind(encoder, points)
+        scale = start.target_scale or scale_of(labels)
+        chooses = self.cv is not None and not start.members and not once
+        n_folds = self.cv if chooses else 0
+        if self.max_epochs is None and not once:
+            config, n_folds = self._affordable(points, config, n_folds)
+        fold = _folds(n_folds, labelled, kinds, run.seed) if chooses and len(points) >= _LEAST_LABELS else None
+        if chooses and fold is None:
+            config = replace(config, max_epochs=0)
+        targets = ((labels.values - scale.center) / scale.scale).astype(np.float32)
+        weights = (labels.weights / labels.weights.mean()).astype(np.float32)
+        given = LabelledPoints(points, targets, weights, fold)
+        found = fine_tune(encoder, given, choices, config, run, start.members, checkpoint)
+        record = TrainingRecord(tuple(found.history), len(points), 0)
+        parameters = plain_parameters(self)
+        anchor = found.anchor or start.anchor
+        return RegressorState(encoder, found.members, scale, int(self.head_width), parameters, record, anchor), found
+
+    def _affordable(self, points: PointSets, config: TrainingConfig, folds: int) -> tuple[TrainingConfig, int]:
+        """Epochs and folds, fewer where the crystals are so large that a fit would take long."""
+        pairs = int(points.n_pairs.sum())
+        # In each fold all the others are learned from.
+        tried = [(k, _VISITS // (pairs * (max(k - 1, 0) + self.n_ensemble))) for k in sorted({folds, min(folds, 2)})]
+        folds, epochs = max(tried, key=lambda one: (min(one[1], EPOCHS // 3), one[0]))
+        return replace(config, max_epochs=min(EPOCHS, epochs) if epochs >= _LEAST_EPOCHS else 0), folds
+
+    def _warn_of_interrupt(self, found: FineTuned) -> None:
+        """Say what an interrupted fit has left, and pass the interrupt on."""
+        if found.members:
+            epochs = sum(row["member"] == len(found.members) - 1 for row in found.history)
+            left = (
+                f"it has {len(found.members)} of {self.n_ensemble} members, and the last one has the weights of the "
+                f"best of {epochs} epochs"
+            )
+        else:
+            left = "it is the ridge on the vectors of the embedder"
+        warnings.warn(f"fit was interrupted: {left}.", UserWarning, stacklevel=4)
+        raise KeyboardInterrupt
+
+    def _untrained(self, points: PointSets, featurizer: CrystalPointSetTransformer, run: Run) -> EmbedderState:
+        """The encoder of the preset as it is initialised, with the scale of its vectors on these crystals."""
+        preset = resolve_preset(self.preset, training={"max_epochs": 0})
+        bare = DeepInfoMaxEmbedder(preset=self.preset, max_epochs=0)
+        state = pretrain(points, preset, replace(run, device="cpu"), featurizer=FeaturizerSettings.of(featurizer)).state
+        return replace(state, parameters=plain_parameters(bare))
+
+    def _take(self, state: RegressorState, featurizer: CrystalPointSetTransformer) -> None:
+        """Take over what was learned."""
+        # The networks at once, and not when they are first needed: predict changes no attribute.
+        self._networks = Ensemble(state)
+        self.state_, self.featurizer_ = state, featurizer
+        self.history_ = [dict(epoch) for epoch in state.record.history]
+
+    def _ensemble(self) -> Ensemble:
+        """The networks; of a pickle or a copy they are built now."""
+        if "_networks" not in self.__dict__:
+            self._networks = Ensemble(self.state_)
+        return self._networks
+
+    def _points(self, X: Any) -> PointSets:
+        """Point sets to predict, of the kind that was trained on."""
+        check_is_fitted(self, "state_")
+        points = run_with(self.featurizer_, **self._running()).transform(X)
+        check_same_kind(self.state_.start, points)
+        return points
+
+
+def check_lengths(n_rows: int, n_labels: int) -> None:
+    """Refuse labels that are not one for each row."""
+    if n_rows != n_labels:
+        raise InputError(f"y must have one label for each row of X: X has {n_rows} rows and y has {n_labels}.")
+
+
+def scale_of(labels: Labels) -> TargetScale:
+    """Weighted mean and deviation of each target; a constant target has scale one."""
+    # In units of a power of two near the largest value, which changes no bit but keeps squares from overflowing.
+    _, exponent = np.frexp(np.abs(labels.values).max(0))
+    values = np.ldexp(labels.values, -exponent)
+    center = np.average(values, 0, labels.weights)
+    scale = np.sqrt(np.average((values - center) ** 2, 0, labels.weights))
+    center, scale = np.ldexp(center, exponent), np.ldexp(scale, exponent)
+    scale[scale <= 1e-10 * np.abs(center)] = 1.0
+    return TargetScale(center, scale, labels.single)
+
+
+def _folds(most: int, labelled: Labelled, kinds: NDArray[np.int64] | None, seed: int) -> NDArray[np.int64]:
+    """Fold (N,) in which each row is held out; groups stay together, and each fold has its share of the kinds."""
+    from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
+
+    groups, n = labelled.groups, len(labelled.points)
+    units = n if groups is None else len(np.unique(groups.astype(str)))
+    if units < 2:
+        raise InputError(f"groups must be of two kinds or more, got the same in all {n} labelled rows.")
+    if kinds is None:
+        splitter = KFold if groups is None else GroupKFold
+    else:
+        splitter = StratifiedKFold if groups is None else StratifiedGroupKFold
+        units = min(units, max(2, int(np.bincount(kinds).min())))
+    fold = np.empty(n, np.int64)
+    splits = splitter(min(most, units), shuffle=True, random_state=seed).split(np.empty(n), kinds, groups)
+    for place, (_, held) in enumerate(splits):
+        fold[held] = place
+    return fold

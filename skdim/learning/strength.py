@@ -1,0 +1,51 @@
+"""How far to go from one prediction to another that may be better, by rows that neither has seen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_STEPS = np.linspace(0.0, 1.0, 21)
+# Models that have not seen a fold have seen fewer labels than those that are kept, from which training gains less. So
+# half way is preferred where the held-out error there is at most so much larger, as a share, than at the base.
+_IN_FAVOUR = 0.01
+
+
+def choose_strength(
+    targets: NDArray[np.floating],
+    base: NDArray[np.float64],
+    tuned: NDArray[np.float64],
+    weights: NDArray[np.floating],
+    power: int = 1,
+) -> NDArray[np.float64]:
+    """Choose for each target where between two predictions the held-out error is lowest, half way a little favoured.
+
+    Parameters
+    ----------
+    targets, base, tuned : ndarray of shape (n, T)
+        True values, and predictions to go from and to.
+    weights : ndarray of shape (n,)
+        Of the rows.
+    power : int
+        Of the error: 1 for absolute, 2 for squared errors.
+
+    Returns
+    -------
+    ndarray of shape (T,)
+        From 0, which stays at the base, to 1.
+
+    Examples
+    --------
+    >>> truth = np.array([[1.0], [2.0], [3.0]])
+    >>> choose_strength(truth, truth - 1, truth + 1, np.ones(3)), choose_strength(truth, truth, truth + 1, np.ones(3))
+    (array([0.5]), array([0.]))
+    """
+    moved = base + _STEPS[:, None, None] * (tuned - base)  # (S, n, T)
+    errors = np.average(np.abs(targets - moved) ** power, axis=1, weights=weights)
+    errors += 4 * _IN_FAVOUR * errors[:1] * (_STEPS[:, None] - 0.5) ** 2
+    chosen: NDArray[np.float64] = _STEPS[errors.argmin(0)]
+    return chosen

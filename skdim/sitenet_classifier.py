@@ -1,0 +1,290 @@
+"""`SiteNetClassifier`: classes of crystals from Site-Net, fine-tuned on labels."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from sklearn.base import ClassifierMixin
+from sklearn.metrics import accuracy_score, balanced_accuracy_score
+
+from skdim._classes import calibrator, indicators, read_classes, softmax, softmax_form
+from skdim._doclink import DocumentationLink
+from skdim._labels import Labels, read_weights
+from skdim._parameters import check_parameters, choice, integer
+from skdim._sitenet import ACCEPTED, EPOCHS, SiteNetModel
+from skdim.exceptions import InputError
+from skdim.learning.checkpoints import checkpoint_file
+from skdim.learning.embedding import resolve_device
+from skdim.learning.finetuning import FineTuning
+from skdim.learning.presets import TrainingConfig
+from skdim.learning.states import Classes
+from skdim.scoring import have_prediction
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from skdim.learning.states import RegressorState
+    from skdim.points.featurizer import CrystalPointSetTransformer
+
+_LEAST_OF_A_CLASS = 2
+
+
+class SiteNetClassifier(DocumentationLink, ClassifierMixin, SiteNetModel):
+    """Classes of crystals from a Site-Net encoder with a head, trained together on few labels.
+
+    The targets are indicators of the classes, the loss is the squared error [2]_, and the training is that of
+    `SiteNetRegressor`: it starts at the ridge on the encoder's vectors and goes as far from there as held-out labels
+    say. Held-out predictions also make probabilities of predictions, by logistic regression (Platt scaling, for several
+    classes at once).
+
+    Parameters
+    ----------
+    embedder : fitted DeepInfoMaxEmbedder or SiteNetRegressor, path of a saved one, or None, default=None
+        Encoder to start from, as for `SiteNetRegressor`.
+    freeze : {"none", "local", "global", "both"}, default="none"
+        What the training leaves as it is, as for `SiteNetRegressor`.
+    head_width : int, default=64
+        Hidden units of the head's curved path; 0 leaves the head linear.
+    max_epochs : int or None, default=None
+        Most passes over the labels, as for `SiteNetRegressor`.
+    batch_pairs, learning_rate, weight_decay, n_ensemble, preset
+        As for `SiteNetRegressor`.
+    cv : int, default=5
+        Most folds of the labels, over which each class is spread.
+    class_weight : {"balanced"} or None, default="balanced"
+        "balanced": classes count alike in training, and ``predict`` gives the class whose probability exceeds its share
+        among the labels by most, so that rare classes are found. None: rows count alike, and ``predict`` gives the most
+        probable class. Probabilities are calibrated to the shares among the labels in both cases.
+    checkpoint_dir, device, on_error, n_jobs, random_state, verbose
+        As for `SiteNetRegressor`.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (K,)
+        The classes, sorted.
+    featurizer_ : CrystalPointSetTransformer
+        The featurizer in use.
+    state_ : RegressorState
+        What was learned, as arrays and plain values.
+    history_ : list of dict
+        As of `SiteNetRegressor`.
+
+    Raises
+    ------
+    StructureError
+        For rows that are no usable crystals, all at once.
+    ValueError
+        If a parameter is not accepted, there is but one class, or a class has fewer than 2 labels.
+    FloatingPointError
+        If the training diverges; the message says what to change.
+    KeyboardInterrupt
+        If the user interrupts ``fit``, as for `SiteNetRegressor`.
+
+    References
+    ----------
+    .. [1] Moran, Gusev, Gaultois, Antypov, Rosseinsky, "Establishing Deep InfoMax as an effective self-supervised
+       learning methodology in materials informatics", arXiv 2407.00671.
+    .. [2] L. Hui, M. Belkin, "Evaluation of neural architectures trained with square loss vs cross-entropy in
+       classification tasks", arXiv 2006.07322.
+
+    Examples
+    --------
+    >>> from skdim import DeepInfoMaxEmbedder, SiteNetClassifier
+    >>> from skdim.datasets import load_band_gap
+    >>> structures, gaps = load_band_gap(return_X_y=True)
+    >>> kinds = ["wide" if gap > 3 else "narrow" for gap in gaps]
+    >>> embedder = DeepInfoMaxEmbedder(max_epochs=1, random_state=0).fit(structures[:60])
+    >>> classifier = SiteNetClassifier(embedder, max_epochs=1, random_state=0).fit(structures[:40], kinds[:40])
+    >>> classifier.classes_.tolist(), classifier.predict_proba(structures[60:62]).shape
+    (['narrow', 'wide'], (2, 2))
+    """
+
+    _of_classes = True
+
+    def __init__(
+        self,
+        embedder: Any = None,
+        freeze: str = "none",
+        head_width: int = 64,
+        max_epochs: int | None = None,
+        batch_pairs: int = 4_000,
+        learning_rate: float = 3e-4,
+        weight_decay: float = 1e-2,
+        cv: int = 5,
+        class_weight: str | None = "balanced",
+        n_ensemble: int = 1,
+        preset: str = "default",
+        checkpoint_dir: Any = None,
+        device: str = "auto",
+        on_error: str = "raise",
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.embedder = embedder
+        self.freeze = freeze
+        self.head_width = head_width
+        self.max_epochs = max_epochs
+        self.batch_pairs = batch_pairs
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.cv = cv
+        self.class_weight = class_weight
+        self.n_ensemble = n_ensemble
+        self.preset = preset
+        self.checkpoint_dir = checkpoint_dir
+        self.device = device
+        self.on_error = on_error
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
+        """Train on labelled crystals.
+
+        Parameters
+        ----------
+        X : collection of crystals of length C, or PointSets
+            Structures of any accepted kind, or point sets, which are used as they come.
+        y : array-like of shape (C,)
+            Class of each: texts, integers or booleans.
+        sample_weight : array-like of shape (C,) or None
+            Of the rows in the loss; rows of weight 0 are left out.
+        groups : array-like of shape (C,) or None
+            Rows of one group are held out together.
+
+        Returns
+        -------
+        self
+        """
+        config = self._checked()
+        checkpoint = checkpoint_file(self.checkpoint_dir, self.random_state, "member")
+        kinds, start = _known_classes(y), self._start()
+        weights = read_weights(sample_weight, len(kinds))
+        names, target = np.unique(kinds, return_inverse=True)
+        whole = Labels(indicators(target, len(names)), weights, False)
+        labelled = self._labelled(X, whole, groups, start)
+        target = target[labelled.rows]
+        counts = np.bincount(target, minlength=len(names))
+        _check_counts(names, counts)
+        if self.class_weight:
+            own = labelled.labels
+            shares = np.bincount(target, own.weights)
+            labelled = labelled._replace(labels=own._replace(weights=own.weights / shares[target]))
+        choices = FineTuning(self.freeze, int(self.head_width), "mse", int(self.n_ensemble))
+        state, found = self._fine_tune(labelled, start, choices, config, checkpoint, target)
+        assert found.held_out is not None  # there are two labels of two classes at least
+        held = found.held_out * state.target_scale.scale + state.target_scale.center
+        slopes, offsets = softmax_form(calibrator(held, target))
+        classes = Classes(tuple(names.tolist()), counts / counts.sum(), slopes, offsets)
+        # Only now, so that a fit that fails leaves an earlier one whole.
+        self._take(replace(state, classes=classes), start.featurizer)
+        if found.interrupted:
+            self._warn_of_interrupt(found)
+        return self
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Predict the probabilities of the classes.
+
+        Parameters
+        ----------
+        X : collection of crystals of length C, or PointSets
+            As for `fit`.
+
+        Returns
+        -------
+        ndarray of shape (C, K)
+            In the order of ``classes_``; NaN for rows that failed with on_error="nan".
+        """
+        points = self._points(X)
+        classes = self.state_.classes
+        assert classes is not None  # fit and load have seen to it
+        scores = self._ensemble().predict(points, resolve_device(self.device))
+        return softmax(scores @ classes.slopes + classes.offsets)
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Predict the classes of crystals.
+
+        Parameters
+        ----------
+        X : collection of crystals of length C, or PointSets
+            As for `fit`.
+
+        Returns
+        -------
+        ndarray of shape (C,)
+            None for rows that failed with on_error="nan".
+        """
+        shares = self.predict_proba(X)
+        assert self.state_.classes is not None
+        valid = ~np.isnan(shares).any(1)
+        known = shares[valid] / self.state_.classes.shares if self.class_weight else shares[valid]
+        found: NDArray[Any] = self.classes_[known.argmax(1)]
+        if valid.all():
+            return found
+        spread = np.full(len(shares), None, dtype=object)
+        spread[valid] = found
+        return spread
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Give the accuracy; with class_weight="balanced" the mean over the classes.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As for `fit`; rows that failed under on_error="nan" are left out with a warning.
+
+        Returns
+        -------
+        float
+        """
+        kinds, predicted = _known_classes(y), self.predict(X)
+        usable = np.array([np.nan if kind is None else 0.0 for kind in predicted])
+        use = have_prediction(usable, np.arange(len(usable)))
+        weights = None if sample_weight is None else read_weights(sample_weight, len(kinds))[use]
+        measure = balanced_accuracy_score if self.class_weight else accuracy_score
+        return float(measure(kinds[use].astype(str), predicted[use].astype(str), sample_weight=weights))
+
+    def _checked(self) -> TrainingConfig:
+        """Check the parameters, and return those of the training."""
+        check_parameters(self, ACCEPTED | {"cv": integer(2), "class_weight": choice("balanced", None)})
+        return TrainingConfig(
+            max_epochs=EPOCHS if self.max_epochs is None else self.max_epochs,
+            patience=EPOCHS,
+            batch_pairs=self.batch_pairs,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            validation_fraction=0.0,
+        )
+
+    def _take(self, state: RegressorState, featurizer: CrystalPointSetTransformer) -> None:
+        """Take over what was learned, and the classes."""
+        assert state.classes is not None
+        super()._take(state, featurizer)
+        self.classes_ = np.array(state.classes.names)
+
+
+def _known_classes(y: Any) -> NDArray[Any]:
+    """Classes of rows, none of which may be unknown."""
+    kinds, known = read_classes(y)
+    unknown = np.flatnonzero(~known)
+    if len(unknown):
+        raise InputError(
+            f"y must be a class in every row, got NaN, None or an empty text at rows "
+            f"{', '.join(map(str, unknown[:10]))}. Leave these rows out."
+        )
+    return np.array(kinds.tolist())
+
+
+def _check_counts(names: NDArray[Any], counts: NDArray[np.int64]) -> None:
+    """Refuse labels of one class, and classes of which none could be held out."""
+    if len(names) < 2:
+        raise InputError(f"y is '{names[0]}' in all {counts.sum()} labelled rows; at least two classes are needed.")
+    few = [f"'{name}' ({n})" for name, n in zip(names, counts, strict=True) if n < _LEAST_OF_A_CLASS]
+    if few:
+        raise InputError(
+            f"y must have {_LEAST_OF_A_CLASS} labels of each class at least, got fewer of {', '.join(few)}. Leave "
+            "these rows out, or join classes."
+        )
