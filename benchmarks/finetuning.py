@@ -1,6 +1,6 @@
 """What fine-tuning is worth beside the ridge it starts from, for every bundled task, number of labels and kind of fold.
 
-    python benchmarks/finetuning.py [--repeats 10] [--first 0] [--out benchmarks/finetuning.json]
+    python benchmarks/finetuning.py [--repeats 10] [--first 0] [--report] [--out benchmarks/finetuning.json]
 
 Labels are drawn from the training fold and the test fold is predicted ("random"); or a quarter of the prototypes is
 held out, labels are drawn from the others, and the groups are given to ``fit`` ("grouped"). Beside the ridge it starts
@@ -8,8 +8,8 @@ from: the ridge and the Laplacian kernel ridge of `skdim.evaluation`, and the fi
 far to go. The vectors are those of the model that comes with the package, which has seen the structures, but no label.
 
 Each draw is written to a file of lines beside ``--out`` as soon as it is done, and a run that was stopped goes on from
-there. Ratios are those of mean absolute errors averaged over the draws; their standard error is that of the mean of
-paired differences.
+there; ``--report`` measures nothing more. Ratios are those of mean absolute errors averaged over the draws; their
+standard error is that of the mean of paired differences.
 """
 
 from __future__ import annotations
@@ -42,22 +42,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Fine-tuning beside the ridge it starts from.")
     parser.add_argument("--repeats", type=int, default=10, help="draws of labels (default: 10)")
     parser.add_argument("--first", type=int, default=0, help="seed of the first draw (default: 0)")
+    parser.add_argument("--report", action="store_true", help="report the draws on file, and measure no more")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/finetuning.json"), help="JSON file to write")
     options = parser.parse_args(arguments)
     lines = options.out.with_suffix(".jsonl")
-    draws = measured(options.repeats, options.first, lines)
+    draws = on_file(lines) if options.report else measured(options.repeats, options.first, lines)
     rows = summary(draws)
-    settings = {"repeats": options.repeats, "first": options.first, "tested": MOST_TESTED}
+    settings = {"seeds": sorted({draw["seed"] for draw in draws}), "tested": MOST_TESTED}
     report = {**record.surroundings(), "settings": settings, "rows": rows, "means": means(rows), "draws": draws}
     head = (
         f"{'task':30} labels {'fold':8} draws {'fine-tuned / ridge':>20} {'all the way':>11} {'Laplacian':>9} strength"
     )
     print(head + "  CPU s")
     for row in rows:
+        error = "" if row["ratio_error"] is None else f"+- {row['ratio_error']:.3f}"
         print(
-            f"{row['task']:30} {row['labels']:6} {row['split']:8} {row['draws']:5} {row['ratio']:11.3f} +- "
-            f"{row['ratio_error']:5.3f} {row['all_the_way']:11.3f} {row['laplacian']:9.3f} {row['strength']:8.2f} "
-            f"{row['seconds']:6.0f}"
+            f"{row['task']:30} {row['labels']:6} {row['split']:8} {row['draws']:5} {row['ratio']:11.3f} {error:8} "
+            f"{row['all_the_way']:11.3f} {row['laplacian']:9.3f} {row['strength']:8.2f} {row['seconds']:6.0f}"
         )
     print(json.dumps(report["means"]))
     for file in record.write(report, options.out, "finetuning"):
@@ -69,7 +70,7 @@ def measured(repeats: int, first: int, lines: Path) -> list[dict[str, Any]]:
     from skdim import datasets, load_pretrained
     from skdim.evaluation import composition_groups
 
-    done = [json.loads(line) for line in lines.read_text("utf-8").splitlines()] if lines.exists() else []
+    done = on_file(lines)
     known = {(d["task"], d["labels"], d["split"], d["seed"]) for d in done}
     embedder = load_pretrained()
     sets: dict[str, tuple[Any, Any, Any, Any]] = {}
@@ -86,6 +87,11 @@ def measured(repeats: int, first: int, lines: Path) -> list[dict[str, Any]]:
             file.write(json.dumps(done[-1]) + "\n")
     wanted = range(first, first + repeats)
     return [draw for draw in done if draw["seed"] in wanted]
+
+
+def on_file(lines: Path) -> list[dict[str, Any]]:
+    """Draws that were measured before."""
+    return [json.loads(line) for line in lines.read_text("utf-8").splitlines()] if lines.exists() else []
 
 
 def one_draw(
@@ -150,7 +156,7 @@ def summary(draws: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
                 "draws": len(own),
                 "ridge": mean["ridge"],
                 "ratio": mean["fine_tuned"] / mean["ridge"],
-                "ratio_error": float(away.std(ddof=1) / np.sqrt(len(own))) if len(own) > 1 else 0.0,
+                "ratio_error": float(away.std(ddof=1) / np.sqrt(len(own))) if len(own) > 1 else None,
                 **ratios,
                 **{name: mean[name] for name in ("strength", "held", "seconds", "wall")},
             }

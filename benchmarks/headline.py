@@ -1,25 +1,23 @@
 """Print the table at the top of the README: how many labels the vectors save, and errors with 100 labels.
 
-    python benchmarks/headline.py [--study benchmarks/results] [--rivals benchmarks/rivals]
+    python benchmarks/headline.py [--study benchmarks/results] [--shipped benchmarks/shipped]
 
-Both folders hold records of ``skdim benchmark``; the second is that of the potentials. In every column the regressor is
-the one with the lowest cross-validated error on the given labels, ridge or Laplacian kernel ridge.
+The first folder holds the records of ``skdim benchmark``, the second those of ``benchmarks/shipped.py``. In every
+column the regressor is the one with the lowest cross-validated error on the given labels, ridge or Laplacian kernel
+ridge.
 """
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from skdim.evaluation import ErrorRatio, choose_regressor, compare
 from skdim.evaluation._records import BEST, markdown_table
 from skdim.study.recording import read_recording
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _HERE = Path(__file__).parent
 LABELS = 100
@@ -55,26 +53,27 @@ def main(arguments: list[str] | None = None) -> None:
     """Print the table and the ratios."""
     parser = argparse.ArgumentParser(description="Print the table at the top of the README.")
     parser.add_argument("--study", type=Path, default=_HERE / "results")
-    parser.add_argument("--rivals", type=Path, default=_HERE / "rivals")
+    parser.add_argument("--shipped", type=Path, default=_HERE / "shipped")
     options = parser.parse_args(arguments)
-    study, rivals = read_recording(options.study), read_recording(options.rivals)
-    lines = [["property", "skdim", "Magpie", "labels Magpie needs", "SevenNet-0"]]
+    study, shipped = read_recording(options.study), pd.read_parquet(options.shipped / "results.parquet")
+    lines = [["property", "skdim", "skdim, structures alone", "Magpie", "labels Magpie needs", "SevenNet-0"]]
     for task in study.tasks:
-        error = mean_errors(study.records, task, "default")[LABELS]
-        magpie = mean_errors(study.records, task, "magpie")
-        sevennet = mean_errors(rivals.records, task, "sevennet")[LABELS]
-        name = f"{task} ({study.unit(task)})"
-        lines.append([name, f"{error:.3f}", f"{magpie[LABELS]:.3f}", labels_needed(magpie, error), f"{sevennet:.3f}"])
+        names = ("materials_project_labels", "materials_project", "magpie", "sevennet")
+        labelled, alone, magpie, sevennet = (f"{mean_errors(shipped, task, name)[LABELS]:.3f}" for name in names)
+        needed = labels_needed(mean_errors(study.records, task, "magpie"), float(labelled))
+        lines.append([f"{task} ({study.unit(task)})", labelled, alone, magpie, needed, sevennet])
     print(markdown_table(lines))
-    for baseline in ("magpie", "sevennet", "default untrained"):
-        print(f"\ndefault / {baseline}, 50 to 250 labels: {_ratio(rivals.records, baseline)}")
-        for task in study.tasks:
-            print(f"  {task}: {_ratio(rivals.records[rivals.records['task'] == task], baseline)}")
+    bundled = shipped[shipped["task"].isin(study.tasks)]
+    for features in ("materials_project_labels", "materials_project"):
+        for baseline in ("magpie", "sevennet"):
+            print(f"\n{features} / {baseline}, 50 to 250 labels: {_ratio(bundled, features, baseline)}")
+            for task in study.tasks:
+                print(f"  {task}: {_ratio(bundled[bundled['task'] == task], features, baseline)}")
 
 
-def _ratio(records: pd.DataFrame, baseline: str) -> ErrorRatio:
-    """Errors of the default divided by those of a baseline, each with its best regressor."""
-    return compare(records, "default", baseline, regressor=BEST, regressors=_REGRESSORS)
+def _ratio(records: pd.DataFrame, features: str, baseline: str) -> ErrorRatio:
+    """Errors of vectors divided by those of a baseline, each with its best regressor."""
+    return compare(records, features, baseline, regressor=BEST, regressors=_REGRESSORS)
 
 
 if __name__ == "__main__":
