@@ -169,7 +169,9 @@ def test_weights_of_another_size_are_damaged(tmp_path: Path) -> None:
 def test_a_file_of_a_later_version_says_so(tmp_path: Path) -> None:
     path = saved(tmp_path)
     rewrite(path, format=99, config=None, skdim="9.0")
-    with pytest.raises(ModelFileError, match=r"format must be 3 or 4, got 99 \(skdim 9.0\).* a later one may read it"):
+    with pytest.raises(
+        ModelFileError, match=r"format must be 3, 4 or 5, got 99 \(skdim 9.0\).* a later one may read it"
+    ):
         DeepInfoMaxEmbedder.load(path)
 
 

@@ -76,9 +76,11 @@ def _without_remarks(lines: list[str]) -> list[str]:
 
 
 def _decoded(content: bytes) -> str:
-    """Decode a table; what is no Unicode is from Windows, as spreadsheets write there."""
+    """Decode a table; what is no Unicode is from Windows, as spreadsheets write there, if it is text at all."""
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return content.decode("utf-16")
+    if b"\0" in content:
+        raise ValueError("it is no text; save the table as .csv or .parquet.")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _AXES = 16
 _PLACES = 8192  # crystals whose places are kept
-_CHUNK = 4096
+_CHUNK = 512  # crystals of a set larger than memory that are looked at together
 N_QUANTILES = 101
 
 

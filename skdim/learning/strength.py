@@ -13,6 +13,7 @@ _STEPS = np.linspace(0.0, 1.0, 21)
 # Models that have not seen a fold have seen fewer labels than those that are kept, from which training gains less. So
 # half way is preferred where the held-out error there is at most so much larger, as a share, than at the base.
 _IN_FAVOUR = 0.01
+_ROUNDING = 1e-5  # predictions that differ by less, in deviations of the targets, are the same, and the base remains
 
 
 def choose_strength(
@@ -47,5 +48,5 @@ def choose_strength(
     moved = base + _STEPS[:, None, None] * (tuned - base)  # (S, n, T)
     errors = np.average(np.abs(targets - moved) ** power, axis=1, weights=weights)
     errors += 4 * _IN_FAVOUR * errors[:1] * (_STEPS[:, None] - 0.5) ** 2
-    chosen: NDArray[np.float64] = _STEPS[errors.argmin(0)]
-    return chosen
+    moves: NDArray[np.bool_] = np.any(np.abs(tuned - base) > _ROUNDING, axis=0)
+    return np.where(moves, _STEPS[errors.argmin(0)], 0.0)

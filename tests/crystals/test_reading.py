@@ -316,7 +316,7 @@ def test_json_does_not_depend_on_the_parts_it_is_read_in(dialect, size, monkeypa
     content = DIALECTS[dialect][0]() if dialect in DIALECTS else COLLECTIONS[dialect][0]
     write("f.json", json.dumps(content, indent=1))
     whole = [(row.id, row.structure) for row in read("f.json")]
-    monkeypatch.setattr("skdim.crystals.jsonfiles._STEP", size)
+    monkeypatch.setattr("skdim.crystals.jsonvalues._STEP", size)
     assert [(row.id, row.structure) for row in read("f.json")] == whole
 
 
