@@ -125,12 +125,18 @@ class Progress:
 
 def _shows_bars() -> bool:
     """Whether a bar can be redrawn: in a terminal, or in a notebook."""
-    return sys.stderr.isatty() or "ipykernel" in sys.modules
+    return sys.stderr.isatty() or _in_notebook()
+
+
+def _in_notebook() -> bool:
+    """Whether a kernel runs the code; that its package is imported, as a test or a library may do, does not say so."""
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and getattr(ipython.get_ipython(), "kernel", None) is not None
 
 
 def _bar_class() -> Any:
     """Tqdm's bar of widgets in a notebook that has them, else its bar of text: without widgets, the first warns."""
-    if "ipykernel" in sys.modules and find_spec("ipywidgets") is None:
+    if _in_notebook() and find_spec("ipywidgets") is None:
         from tqdm import tqdm
     else:
         from tqdm.auto import tqdm

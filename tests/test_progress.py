@@ -51,6 +51,12 @@ def test_long_work_is_announced_after_its_first_step(clock, capsys):
     assert first == "working: at most about 1 min 21 s more, for 9 steps of 9 s each"
 
 
+def test_an_imported_kernel_is_no_notebook(clock, capsys):
+    pytest.importorskip("ipykernel", reason="the extra docs is not installed")
+    run(clock, 0.5, enabled=True, announce=True)
+    assert capsys.readouterr() == ("", "working: 10 of 10 steps in 5 s, loss=0.5\n")
+
+
 def test_a_terminal_gets_a_bar(clock, monkeypatch):
     class Terminal(io.StringIO):
         def isatty(self):

@@ -69,7 +69,7 @@ def test_large_logits_of_one_segment_change_no_other_segment(moderate: bool) -> 
 
 @pytest.mark.parametrize("level", [-55.0, 0.0, 55.0])
 def test_gradients_of_a_softmax_do_not_depend_on_the_level_of_its_logits(level: float) -> None:
-    """A site far from all others has small exponentials, whose sum squared is beyond single precision."""
+    """Where all neighbours have tiny weights, single precision cannot hold the square of their sum."""
     values, index, weight = random(4).float()[:, None], index_of([3, 1]), random(4, seed=1).float()[:, None]
 
     def gradient(moved: float) -> torch.Tensor:
