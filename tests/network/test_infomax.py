@@ -135,8 +135,10 @@ def test_losses_do_not_depend_on_the_symmetry_reduction(estimator: str) -> None:
     both = [batch_of(assemble(cells, site_types, config, reduce=reduce)) for reduce in (True, False)]
     cells, site_types = cells_and_site_types([crystal_of(iron()), crystal_of(silicon())], table)
     alike = [batch_of(assemble(cells, site_types, config, reduce=reduce)) for reduce in (True, False)]
-    level = GlobalObjective(4, 9, estimator).double()
-    local = LocalObjective(9, 9, estimator).double()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        level = GlobalObjective(4, 9, estimator).double()
+        local = LocalObjective(9, 9, estimator).double()
     partner, losses = torch.tensor([1, 0]), []
     with torch.no_grad():
         for whole, single in zip(both, alike, strict=True):
@@ -144,7 +146,8 @@ def test_losses_do_not_depend_on_the_symmetry_reduction(estimator: str) -> None:
             wide = level(whole, random(2, 4), vectors, [(vectors, partner[whole.crystal])])
             features = unit_scale(single)
             losses.append((float(wide), float(local(single, features, features[single.site_type], partner, seeded()))))
-    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+    # The features are of single precision, and a loss may be a small difference of larger numbers.
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6, abs=1e-7)
 
 
 def unit_scale(batch: Batch) -> torch.Tensor:
