@@ -1,7 +1,7 @@
 """Go on from a deep model with labels of a large set: how the shipped model that has learned from labels was made.
 
     python benchmarks/pretrain_labelled.py materials_project.parquet --start model.safetensors --points POINTS
-        --out labelled.safetensors [--width 512] [--max-epochs 8] [--checkpoint FOLDER] [--rows N]
+        --out labelled.safetensors [--width 512] [--max-epochs 4] [--checkpoint FOLDER] [--rows N]
 
 ``--points`` is the folder that `pretrain_large.py --points` wrote: point sets of every row. Compositions that judge the
 model are left out (see `materials_project.py`). Energies and gaps are learned together, and whether there is a gap;
@@ -74,7 +74,7 @@ def main() -> None:
     parser.add_argument("--points", type=Path, required=True, help="point sets of every row")
     parser.add_argument("--out", type=Path, required=True, help="file of the model")
     parser.add_argument("--width", type=int, default=512)
-    parser.add_argument("--max-epochs", type=int, default=8)
+    parser.add_argument("--max-epochs", type=int, default=4)
     parser.add_argument("--batch-pairs", type=int, default=24_000)
     parser.add_argument("--learning-rate", type=float, default=1.5e-3)
     parser.add_argument("--seed", type=int, default=0)

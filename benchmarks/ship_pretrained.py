@@ -35,7 +35,10 @@ PACKAGES = ("moyopy", "numpy", "pymatgen", "safetensors", "skorch", "torch", "ve
 RECORDED = (0, 1000, 2000, 3000, 3500)
 WHAT = {
     "materials_project": "DeepInfoMaxEmbedder, preset='deep', pretrained without labels",
-    "materials_project_labels": "the same, gone on with labels: formation energies and PBE band gaps",
+    "materials_project_labels": (
+        "DeepInfoMaxEmbedder, preset='deep', pretrained without labels, "
+        "then trained on formation energies and PBE band gaps"
+    ),
 }
 SOURCE = (
     "Structures: Materials Project, CC BY 4.0, as in the repository of doi 10.26434/chemrxiv-2024-gsk41. A. Jain "
@@ -94,7 +97,7 @@ def main() -> None:
         "seed": embedder.random_state,
         "versions": {"skdim": skdim.__version__, "python": platform.python_version()}
         | {name: version(name) for name in PACKAGES},
-        "training": {
+        ("pretraining" if labelled else "training"): {
             "epochs": len(history),
             "valid_loss": [round(row["valid_loss"], 4) for row in history],
         },

@@ -34,8 +34,8 @@ def load_pretrained(name: str = "default") -> DeepInfoMaxEmbedder:
         none with the composition of a bundled one.
 
         "materials_project_labels": the same, which has also learned from 36,000 computed formation energies and band
-        gaps. By far the best start where few labels are known of such or related properties; compare it with models
-        that have learned from labels too.
+        gaps. On energies and gaps by far the best start with few labels, on bulk moduli no worse than the
+        others; compare it with models that have learned from labels too.
 
     Returns
     -------
