@@ -112,7 +112,7 @@ class Preset:
         What is learned.
     training : TrainingConfig
         How it is learned.
-    readout, negatives, kl_weight
+    readout, negatives, kl_weight, environments
         As in `ModelConfig`.
     """
 
@@ -123,6 +123,7 @@ class Preset:
     readout: str
     negatives: tuple[str, ...] = NEGATIVES
     kl_weight: float = 0.1
+    environments: bool = True
 
     def checked(self) -> Preset:
         """Return the preset, if it can be built and trained."""
@@ -148,9 +149,10 @@ PRESETS = {
     "deep": Preset(
         featurizer={},
         encoder=EncoderConfig(hops=3),
-        objective=ObjectiveConfig(masked=1.0, noise=1.0),
+        objective=ObjectiveConfig(masked=0.3, noise=1.0, composition=1.0),
         training=TrainingConfig(max_epochs=15, patience=5, batch_pairs=16_000, learning_rate=2e-3, gradient_norm=5.0),
         readout="moments",
+        environments=False,
     ),
     "paper": Preset(
         featurizer={"neighborhood": "supercell", "site_features": "paper"},
@@ -247,5 +249,6 @@ def model_config(
         readout=preset.readout,
         negatives=tuple(preset.negatives),
         kl_weight=preset.kl_weight,
+        environments=preset.environments,
         **dim,
     )

@@ -66,8 +66,8 @@ class EncoderConfig:
     difference: bool = True
     activation: str = "silu"
     hops: int = 0
-    hop_width: int = 96
-    reach: float = 6.5
+    hop_width: int = 72
+    reach: float = 6.0
 
     ACCEPTED: ClassVar[dict[str, Accepted]] = {
         "width": integer(1),
@@ -168,9 +168,10 @@ class ObjectiveConfig:
 
     Attributes
     ----------
-    local, global_, context, prior, masked, noise : float
+    local, global_, context, prior, masked, noise, composition : float
         Weights of the local, global and context objectives, of adversarial prior matching, and of what the deep encoder
-        restores: masked elements and disturbed distances; 0 leaves one out.
+        restores: masked elements site by site, disturbed distances, and the masked part of the composition; 0 leaves one
+        out.
     estimator : str
         "jsd", "infonce" or "dv", for the local and global objectives.
     jitter : float
@@ -179,7 +180,7 @@ class ObjectiveConfig:
     strain : float
         The same for all distances of a crystal at once.
     masked_share : float
-        Share of the sites that are hidden from the deep encoder while it learns.
+        Probability with which an element of a crystal is hidden from the deep encoder while it learns.
     """
 
     local: float = 0.0
@@ -188,14 +189,16 @@ class ObjectiveConfig:
     prior: float = 0.0
     masked: float = 0.0
     noise: float = 0.0
+    composition: float = 0.0
     estimator: str = "jsd"
     jitter: float = 0.03
     strain: float = 0.05
-    masked_share: float = 0.2
+    masked_share: float = 0.5
 
     ACCEPTED: ClassVar[dict[str, Accepted]] = {
         **dict.fromkeys(
-            ("local", "global_", "context", "prior", "masked", "noise", "jitter", "strain"), number(least=0)
+            ("local", "global_", "context", "prior", "masked", "noise", "composition", "jitter", "strain"),
+            number(least=0),
         ),
         "estimator": choice(*ESTIMATORS),
         "masked_share": number(above=0, below=1),
@@ -210,7 +213,7 @@ class ObjectiveConfig:
     @property
     def restored(self) -> float:
         """Sum of the weights of what the deep encoder learns."""
-        return self.masked + self.noise
+        return self.masked + self.noise + self.composition
 
     @property
     def total(self) -> float:
@@ -239,6 +242,9 @@ class ModelConfig:
         Weight of the divergence of environments and vectors from the unit Gaussian.
     local_dim, global_dim : int
         Widths of the environment and crystal vectors that the local and global objectives use.
+    environments : bool
+        Whether the environments of the encoder that sees the centre are read. Beside hops they add little, being random
+        features unless the local or the global objective is learned.
     property_width : int
         Width of the hidden layer over a whole crystal that was learned from labels of other crystals, and is read in
         place of environments, context and hops, see `skdim.network.properties`; 0 where no labels were used.
@@ -254,6 +260,7 @@ class ModelConfig:
     kl_weight: float = 0.1
     local_dim: int = 32
     global_dim: int = 64
+    environments: bool = True
     property_width: int = 0
 
     def __post_init__(self) -> None:
@@ -270,9 +277,10 @@ class ModelConfig:
             )
         if self.objective.restored > 0 and not self.encoder.hops:
             raise InputError(
-                f"objective_params gives masked={self.objective.masked} and noise={self.objective.noise}, which the "
-                "deep encoder learns: give encoder_params={'hops': 3} with them, or preset='deep'."
+                "objective_params gives masked, noise or composition a weight, which the deep encoder learns: give "
+                "encoder_params={'hops': 3} with them, or preset='deep'."
             )
+        check("environments", self.environments, FLAG)
         check("property_width", self.property_width, integer(0))
         if self.property_width and not self.encoder.hops:
             raise InputError(f"property_width={self.property_width} needs hops, which it reads.")

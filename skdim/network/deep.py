@@ -30,6 +30,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from skdim.network.layers import activate_, scale_
 from skdim.network.segments import segment_sum
 from skdim.points.sitetypes import N_ATOMIC_NUMBERS
 
@@ -76,8 +77,8 @@ class Hop(nn.Module):
         """Next states (S, w) from states (S, w)."""
         normed = self.norm(state)
         message = self.neighbor(normed).index_select(0, pairs.neighbor)  # (N, w)
-        message = message + self.centre(normed).index_select(0, pairs.row)
-        message = F.silu(message) * self.filter(pairs.radial)
+        message += self.centre(normed).index_select(0, pairs.row)
+        message = scale_(activate_("silu", message), self.filter(pairs.radial))
         summed = self.message_norm(sum_by_slice(message, pairs, len(state)))
         return state + self.update(torch.cat([normed, summed], 1))  # type: ignore[no-any-return]
 

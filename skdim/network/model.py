@@ -85,7 +85,7 @@ class CrystalModel(nn.Module):
         self.context: ContextTower | None = None
         if config.context_encoder is not None:
             self.context = ContextTower(n_features, n_extra, config.context_encoder, statistics.share)
-        self.deep = DeepTower(n_features, config.encoder) if config.encoder.hops else None
+        self.deep = DeepTower(n_features, config.encoder, config.objective) if config.encoder.hops else None
         self.properties: PropertyLayer | None = None
         if config.property_width:
             self.properties = PropertyLayer(config.encoder.hops, config.encoder.hop_width, config.property_width)
@@ -123,9 +123,12 @@ class CrystalModel(nn.Module):
         parts = {"raw": features.index_select(0, batch.site_type)}
         if self.properties is not None:
             return parts | {"density": self.encoder.surroundings(batch, geometry)}
-        environments = self.encoder(batch, features, batch.distance, geometry)
-        parts["density"] = self.encoder.surroundings(batch, geometry, environments)
-        parts["environment"] = environments.vector
+        if self.config.environments:
+            environments = self.encoder(batch, features, batch.distance, geometry)
+            parts["density"] = self.encoder.surroundings(batch, geometry, environments)
+            parts["environment"] = environments.vector
+        else:
+            parts["density"] = self.encoder.surroundings(batch, geometry)
         if self.context is not None:
             shared = geometry if self.context.encoder.same_geometry(self.encoder) else None
             context = self.context(batch, features, batch.distance, shared)

@@ -39,7 +39,8 @@ def part_columns(config: ModelConfig) -> dict[str, tuple[str, ...]]:
     widths = {"density": encoder.heads}
     # What was learned without labels says less than the property layer, and a few columns are found with fewer labels.
     if not config.property_width:
-        widths["environment"] = encoder.blocks * encoder.width
+        if config.environments:
+            widths["environment"] = encoder.blocks * encoder.width
         if config.context_encoder is not None:
             widths |= {"context": config.context_encoder.width, "surprise": 1}
         widths |= {f"hop{k}": encoder.hop_width for k in range(1, encoder.hops + 1)}
