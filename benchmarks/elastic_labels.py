@@ -3,10 +3,11 @@
     python benchmarks/elastic_labels.py materials_project.parquet --out stiffness.parquet [--crystals 16000]
         [--most-atoms 20]
 
-needs the extra ``chgnet`` (https://doi.org/10.1038/s42256-023-00716-3; trained on energies, forces, stresses and magnetic
-moments of the Materials Project). Nine energies a crystal give, as second differences: the response to a change of volume,
-which is the bulk modulus but for the crystal's own relaxation; to two random strains that keep the volume; and to random
-displacements of the atoms. The mean magnetic moment comes with the first energy. Nothing is relaxed.
+needs the extra ``chgnet`` (https://doi.org/10.1038/s42256-023-00716-3), a potential trained on energies, forces,
+stresses and magnetic moments of the Materials Project. Second differences of nine energies a crystal give its response
+to a change of volume, which is the bulk modulus but for the crystal's own relaxation, to two random strains that keep
+the volume, and to random displacements of the atoms. The mean magnetic moment comes with the first energy. Nothing is
+relaxed.
 
 The crystals are drawn from the labelled ones that do not judge a model (see `materials_project.py`). Finished parts are
 kept in the folder ``OUT.parts``, and a run that was interrupted goes on from them.

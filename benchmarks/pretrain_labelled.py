@@ -1,11 +1,13 @@
 """Go on from a deep model with labels of a large set: how the shipped model that has learned from labels was made.
 
     python benchmarks/pretrain_labelled.py materials_project.parquet --start model.safetensors --points POINTS
-        --out labelled.safetensors [--width 512] [--max-epochs 4] [--checkpoint FOLDER] [--rows N]
+        --stiffness stiffness.parquet --out labelled.safetensors [--width 512] [--max-epochs 4] [--checkpoint FOLDER]
+        [--rows N]
 
 ``--points`` is the folder that `pretrain_large.py --points` wrote: point sets of every row. Compositions that judge the
-model are left out (see `materials_project.py`). Energies and gaps are learned together, and whether there is a gap;
-the hidden layer that tells them becomes columns of the vector, in place of the averages over the hops' states.
+model are left out (see `materials_project.py`). Energies and gaps are learned together, and whether there is a gap, and
+for the crystals of ``--stiffness``, which `elastic_labels.py` writes, how they resist being deformed; the hidden layer
+that tells all this becomes columns of the vector, in place of the averages over the hops' states.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import torch
 import torch.nn.functional as F
 from materials_project import composition_keys, left_out, read_labels
@@ -40,6 +43,8 @@ if TYPE_CHECKING:
     from skdim.network.batches import Batch
 
 _METAL = 0.05  # eV: no gap below it
+# Of what is told in logarithms, as the potential makes some crystals too soft: GPa, GPa, eV/Angstrom^2.
+_LEAST = {"volume": 3.0, "shear": 1.0, "force": 0.1}
 
 
 class PropertyModel(nn.Module):
@@ -57,13 +62,15 @@ class PropertyModel(nn.Module):
 
 
 class PropertyLoss(nn.Module):
-    """Huber losses of the standardised energy and gap, and the cross entropy of there being a gap."""
+    """Huber losses of the standardised labels that are known, and the cross entropy of there being a gap."""
 
     def forward(self, told: torch.Tensor, known: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
-        """Loss of predictions (B, 3)."""
+        """Loss of predictions (B, T), of which the first is whether there is a gap."""
         labels, _ = known
-        values = F.huber_loss(told[:, :2], labels[:, :2], delta=0.3) / 0.3
-        return values + 0.3 * F.binary_cross_entropy_with_logits(told[:, 2], labels[:, 2])
+        given = torch.isfinite(labels)
+        labels = torch.where(given, labels, told.detach())
+        values = F.huber_loss(told[:, 1:], labels[:, 1:], delta=0.3, reduction="none") / 0.3
+        return values.sum(1).mean() + 0.6 * F.binary_cross_entropy_with_logits(told[:, 0], labels[:, 0])
 
 
 def main() -> None:
@@ -72,6 +79,7 @@ def main() -> None:
     parser.add_argument("table", type=Path, help="parquet file")
     parser.add_argument("--start", type=Path, required=True, help="file of a deep model")
     parser.add_argument("--points", type=Path, required=True, help="point sets of every row")
+    parser.add_argument("--stiffness", type=Path, help="parquet file of elastic_labels.py")
     parser.add_argument("--out", type=Path, required=True, help="file of the model")
     parser.add_argument("--width", type=int, default=512)
     parser.add_argument("--max-epochs", type=int, default=4)
@@ -95,7 +103,7 @@ def main() -> None:
 
 
 def labelled(options: argparse.Namespace) -> tuple[PointSets, NDArray[np.float32]]:
-    """Crystals that have both labels and do not judge; the labels (N, 3)."""
+    """Crystals that have both labels and do not judge, and their labels (N, T), NaN where one is not known."""
     found = read_labels(options.table)
     energy, gap = found["formation_energy"], found["band_gap"]
     points = PointSets.load(options.points, mmap_mode="r")
@@ -103,9 +111,15 @@ def labelled(options: argparse.Namespace) -> tuple[PointSets, NDArray[np.float32
     rows = np.flatnonzero(usable)
     if options.rows:
         rows = np.sort(np.random.default_rng(0).choice(rows, options.rows, replace=False))
-    labels = np.stack([energy[rows], np.sqrt(np.maximum(gap[rows], 0.0)), gap[rows] > _METAL], 1)
-    labels[:, :2] = (labels[:, :2] - labels[:, :2].mean(0)) / labels[:, :2].std(0)
-    return points[rows], labels.astype(np.float32)
+    values = {"energy": energy[rows], "root of the gap": np.sqrt(np.maximum(gap[rows], 0.0))}
+    if options.stiffness is not None:
+        table = pd.read_parquet(options.stiffness).set_index("row").reindex(rows)
+        values |= {f"log {name}": np.log10(table[name].clip(lower=least)) for name, least in _LEAST.items()}
+        values["root of the moment"] = np.sqrt(table["moment"])
+    labels = np.stack([np.asarray(value, np.float64) for value in values.values()], 1)
+    labels = (labels - np.nanmean(labels, 0)) / np.nanstd(labels, 0)
+    print({name: int(n) for name, n in zip(values, np.isfinite(labels).sum(0), strict=True)}, flush=True)
+    return points[rows], np.column_stack([gap[rows] > _METAL, labels]).astype(np.float32)
 
 
 def with_property_layer(start: EmbedderState, width: int, seed: int) -> CrystalModel:
@@ -152,10 +166,10 @@ def errors(module: PropertyModel, points: PointSets, labels: NDArray[np.float32]
         for some in np.array_split(rows, max(1, len(rows) // 64)):
             batch, _ = CrystalDataset(points, some).__getitems__(list(range(len(some))))
             told.append(module(batch).numpy())
-    both = np.concatenate(told)
-    energy, gap = np.abs(both[:, :2] - labels[rows, :2]).mean(0)
-    right = ((both[:, 2] > 0) == (labels[rows, 2] > 0.5)).mean()
-    print(f"held out: energy {energy:.3f}, root of the gap {gap:.3f} deviations, gap or none {right:.3f} right")
+    predicted, true = np.concatenate(told), labels[rows]
+    right = ((predicted[:, 0] > 0) == (true[:, 0] > 0.5)).mean()
+    deviations = np.nanmean(np.abs(predicted - true)[:, 1:], 0).round(3).tolist()
+    print(f"held out: {deviations} deviations, gap or none {right:.3f} right")
 
 
 if __name__ == "__main__":

@@ -169,9 +169,9 @@ class ObjectiveConfig:
     Attributes
     ----------
     local, global_, context, prior, masked, noise, composition : float
-        Weights of the local, global and context objectives, of adversarial prior matching, and of what the deep encoder
-        restores: masked elements site by site, disturbed distances, and the masked part of the composition; 0 leaves one
-        out.
+        Weights of the local, global and context objectives, of adversarial prior matching, and of what the deep
+        encoder restores: masked elements site by site, disturbed distances, and the masked part of the composition;
+        0 leaves one out.
     estimator : str
         "jsd", "infonce" or "dv", for the local and global objectives.
     jitter : float

@@ -3,8 +3,8 @@
 Some elements are masked, on all of their sites, and every distance is disturbed. The encoder tells
 
 - the element of each masked site, as in masked language models;
-- the noise on each distance, as in denoising pretraining [1]_: real structures are minima of their energy, so what pulls
-  a distance back is what energies are made of;
+- the noise on each distance, as in denoising pretraining [1]_: real structures are minima of their energy, so what
+  pulls a distance back is what energies are made of;
 - from the crystal as a whole, what was masked, among what was masked in the other crystals of the batch. This is Deep
   InfoMax between two views of a crystal: what is left of it, and the part of its composition that was taken.
 
@@ -171,7 +171,8 @@ def masked_part(batch: Batch, masked: torch.Tensor) -> torch.Tensor:
 def choose_elements(batch: Batch, share: float, noise: Noise) -> torch.Tensor:
     """Which rows (S,) are masked: each site type of a crystal with this probability, on all of its sites.
 
-    Where one of many equal sites is masked the others give it away. It is drawn for the crystal, whatever batch it is in.
+    If one of many equal sites were masked alone, the others would give it away. The choice is drawn for the crystal,
+    whatever batch it is in.
     """
     n_types = len(batch.fractions)
     _, kind = torch.unique(batch.crystal * n_types + batch.site_type, return_inverse=True)
