@@ -256,7 +256,7 @@ def test_scikit_learn_s_checks_pass_on_crystals_made_of_rows() -> None:
     weights = "check_sample_weight_equivalence_on_dense_data"
     expected = {**ROUNDING, weights: "crystals of weight zero are pretrained on all the same"}
     # Of rows that stretch one and the same crystal a ridge on its vectors scores poorly, as the tags say: that is why
-    # check_regressors_train does not ask for a good score. set_callbacks is not among the checks; no estimator has it.
+    # check_regressors_train does not ask for a good score.
     featurizer = CrystalPointSetTransformer(site_features="paper", n_neighbors=6)
     toy = Toy(embedder(featurizer=featurizer, max_epochs=0), Ridge(1.0), random_state=0)
     results = estimator_checks.check_estimator(toy, expected_failed_checks=expected, on_skip=None, on_fail=None)
