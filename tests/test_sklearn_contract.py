@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from sklearn import config_context
 from sklearn.base import BaseEstimator, clone
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import cross_validate
 from sklearn.utils import estimator_checks, get_tags
@@ -159,3 +160,17 @@ def test_groups_are_routed_and_asked_for_in_a_clone_too(kind: type) -> None:
     with config_context(enable_metadata_routing=True):
         asked = clone(kind().set_fit_request(groups=True))
         assert get_routing_for_object(asked).consumes("fit", ["groups", "sample_weight"]) == {"groups"}
+
+
+@pytest.mark.parametrize("estimator", estimators()[3:5], ids=named)
+def test_a_weight_stands_for_so_many_equal_labels_of_crystals_that_are_embedded_alike(estimator: Any) -> None:
+    # Vectors of single precision differ in their last bits between batches, and predictions by as much.
+    rng = np.random.default_rng(0)
+    X, weights = rng.normal(size=(24, 3)), rng.integers(1, 4, 24)
+    y, copies = X[:, 0] > 0, np.repeat(np.arange(24), weights)
+    frozen = FrozenEstimator(embedder().fit([crystal(row) for row in X]))
+    ask = "predict_proba" if hasattr(estimator, "predict_proba") else "predict"
+    given = clone(estimator).set_params(embedder=frozen)
+    weighted = clone(given).fit(X, y.astype(int), weights)
+    repeated = clone(given).fit(X[copies], y[copies].astype(int))
+    assert np.allclose(getattr(weighted, ask)(X), getattr(repeated, ask)(X), atol=1e-4)
