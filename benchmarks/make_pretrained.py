@@ -1,8 +1,8 @@
-"""Train the model that comes with the package, and write its card and the record of its vectors for the tests.
+"""Train the small model that comes with the package, and write its card and the record of its vectors for the tests.
 
 ``python benchmarks/make_pretrained.py`` trains on every distinct bundled crystal and writes
-``skdim/pretrained/default.safetensors`` and ``default.json``, and ``tests/data/pretrained_vectors.json``. One thread,
-so that the same versions write the same file again.
+``skdim/pretrained/bundled.safetensors`` and ``bundled.json``, and ``tests/data/pretrained_vectors_bundled.json``. One
+thread, so that the same versions write the same file again.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from skdim.datasets import load_band_gap, load_elastic_moduli, load_formation_en
 from skdim.evaluation import label_efficiency
 
 ROOT = Path(__file__).parent.parent
-MODEL = ROOT / "skdim" / "pretrained" / "default.safetensors"
-VECTORS = ROOT / "tests" / "data" / "pretrained_vectors.json"
+MODEL = ROOT / "skdim" / "pretrained" / "bundled.safetensors"
+VECTORS = ROOT / "tests" / "data" / "pretrained_vectors_bundled.json"
 MOST_BYTES = 2_000_000
 PACKAGES = ("matminer", "moyopy", "numpy", "pymatgen", "safetensors", "scikit-learn", "skorch", "torch", "vesin")
 # Rows of load_formation_energy whose vectors are recorded: few, but of many sizes.
@@ -69,7 +69,7 @@ def main() -> None:
     # From the file, as users have it.
     loaded = DeepInfoMaxEmbedder.load(MODEL)
     card = {
-        "name": "default",
+        "name": "bundled",
         "sha256": digest,
         "bytes": MODEL.stat().st_size,
         "what": "DeepInfoMaxEmbedder, preset='default', pretrained without labels",
@@ -108,7 +108,7 @@ def scores(embedder: DeepInfoMaxEmbedder, draws: int) -> dict[str, Any]:
     for task, (load, given, unit) in TASKS.items():
         bunch = load(**given)
         records = label_efficiency(
-            {"default": embedder.transform(bunch.data)},
+            {"bundled": embedder.transform(bunch.data)},
             bunch.target,
             bunch.test_mask,
             label_counts=(100, 500),

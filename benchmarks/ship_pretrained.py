@@ -37,17 +37,20 @@ WHAT = {
     "materials_project": "DeepInfoMaxEmbedder, preset='deep', pretrained without labels",
     "materials_project_labels": (
         "DeepInfoMaxEmbedder, preset='deep', pretrained without labels, "
-        "then trained on formation energies and PBE band gaps"
+        "then trained on formation energies, PBE band gaps, and stiffness by a universal potential"
     ),
 }
 SOURCE = (
     "Structures: Materials Project, CC BY 4.0, as in the repository of doi 10.26434/chemrxiv-2024-gsk41. A. Jain "
     "et al., APL Materials 1 (2013) 011002."
 )
-LABELS = (
-    "Labels: formation energies and PBE band gaps of the 2018 release of the Materials Project, CC BY 4.0, as in the "
-    "MEGNet set of the JARVIS leaderboard."
-)
+LABELS = [
+    "Formation energies and PBE band gaps of the 2018 release of the Materials Project, CC BY 4.0, as in the MEGNet "
+    "set of the JARVIS leaderboard.",
+    "Stiffness and magnetic moments of some of the crystals, computed with CHGNet 0.3.0, which was trained on "
+    "energies, forces, stresses and magnetic moments of the Materials Project: B. Deng et al., Nature Machine "
+    "Intelligence 5 (2023) 1031.",
+]
 LIMITS = [
     "Left out of the training were all compositions of the bundled sets and a twentieth of all others, chosen by "
     "digest: scores are of compositions that it has not seen. Elements and structure types it has seen.",
@@ -56,8 +59,8 @@ LIMITS = [
     "Vectors of this model cannot be compared with those of another one, nor with those of another file of it.",
 ]
 OPENLY = (
-    "It has learned from computed energies and gaps. Compare it with models that have, such as universal potentials, "
-    "and not with those that learn from structures alone."
+    "It has learned from computed energies and gaps, and from a universal potential. Compare it with models that have "
+    "learned from such labels, and not with those that learn from structures alone."
 )
 
 

@@ -47,14 +47,14 @@ class DeepInfoMaxEmbedder(DocumentationLink, CallbackSupportMixin, TransformerMi
     preset : {"default", "deep", "paper"}, default="default"
         "default": the best configuration measured. A first encoder, whose attention decays with distance, stays as it
         is initialised unless the local or global objective is given a weight; a second one, which never sees the
-        centre, learns which element sits there; statistics over sites. "deep": the same and a third encoder, of several
-        hops, which learns to restore masked elements and disturbed distances; slower, and better for energies alone,
-        see the method page. "paper": the published configuration.
+        centre, learns which element sits there; statistics over sites. "deep": an encoder of several hops, which
+        learns to restore masked elements and disturbed distances, is read in place of the first one; it is slower, and
+        worth it from some ten thousand crystals on, see the method page. "paper": the published configuration.
     encoder_params : dict or None, default=None
         Fields of `skdim.network.config.EncoderConfig` that replace the preset's: heads, blocks, width, ...
     objective_params : dict or None, default=None
         Fields of `skdim.network.config.ObjectiveConfig` that replace the preset's: local, global, context, prior,
-        masked, noise (weights), estimator ("jsd", "infonce", "dv"), jitter, strain.
+        masked, noise, composition (weights), estimator ("jsd", "infonce", "dv"), jitter, strain.
     embedding_dim : int or None, default=None
         Columns of the vector. None leaves them to the readout; a number gives the width of the paper's vector, or
         that many principal components of the moments.

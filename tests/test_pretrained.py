@@ -1,4 +1,4 @@
-"""The shipped model: the file is the one its card describes, and its vectors are those that were recorded."""
+"""The shipped models: a file is the one its card describes, and its vectors are those that were recorded."""
 
 from __future__ import annotations
 
@@ -30,8 +30,7 @@ def test_the_file_is_small_and_is_the_one_that_its_card_describes(name: str) -> 
 
 @pytest.mark.parametrize("name", pretrained.MODELS)
 def test_its_vectors_are_those_that_were_recorded(name: str) -> None:
-    file = "pretrained_vectors.json" if name == "default" else f"pretrained_vectors_{name}.json"
-    recorded = json.loads((DATA / file).read_text())
+    recorded = json.loads((DATA / f"pretrained_vectors_{name}.json").read_text())
     structures = load_formation_energy().data
     vectors = load_pretrained(name).transform([structures[int(row)] for row in recorded["rows"]])
     assert np.abs(vectors - np.array(list(recorded["rows"].values()))).max() < 1e-4
@@ -39,7 +38,7 @@ def test_its_vectors_are_those_that_were_recorded(name: str) -> None:
 
 @pytest.mark.slow
 def test_the_card_says_what_went_in_and_what_came_out() -> None:
-    card, embedder = pretrained_card(), load_pretrained()
+    card, embedder = pretrained_card("bundled"), load_pretrained("bundled")
     assert card["data"]["crystals"] == len(load_unlabelled().data) == embedder.state_.record.rows
     assert card["seed"] == embedder.random_state
     assert card["training"]["epochs"] == len(embedder.history_)
@@ -52,7 +51,7 @@ def test_the_card_says_what_went_in_and_what_came_out() -> None:
     )
 
 
-@pytest.mark.parametrize("name", [name for name in pretrained.MODELS if name != "default"])
+@pytest.mark.parametrize("name", [name for name in pretrained.MODELS if name != "bundled"])
 def test_cards_of_the_large_set_give_attribution_and_say_what_was_left_out(name: str) -> None:
     card, embedder = pretrained_card(name), load_pretrained(name)
     assert card["data"]["crystals"] == embedder.state_.record.rows > 100_000
@@ -64,11 +63,26 @@ def test_cards_of_the_large_set_give_attribution_and_say_what_was_left_out(name:
 
 def test_it_is_the_default_preset_as_it_is_now() -> None:
     untrained = DeepInfoMaxEmbedder(max_epochs=0).fit(bundled(3)[0])
-    shipped = load_pretrained()
+    shipped = load_pretrained("bundled")
     assert shipped.state_.config == untrained.state_.config
     assert shipped.state_.settings == untrained.state_.settings
     assert list(shipped.get_feature_names_out()) == list(untrained.get_feature_names_out())
     assert shipped.get_params() == DeepInfoMaxEmbedder(random_state=shipped.random_state).get_params()
+
+
+def test_what_is_given_without_a_name_has_learned_from_structures_of_the_materials_project_alone() -> None:
+    untrained = DeepInfoMaxEmbedder(preset="deep", max_epochs=0).fit(bundled(3)[0])
+    shipped = load_pretrained()
+    assert np.array_equal(shipped.transform([salt()]), load_pretrained("materials_project").transform([salt()]))
+    assert shipped.state_.config == untrained.state_.config
+    assert shipped.state_.settings == untrained.state_.settings
+    assert list(shipped.get_feature_names_out()) == list(untrained.get_feature_names_out())
+
+
+def test_the_former_name_of_the_small_model_is_understood() -> None:
+    for ask in (load_pretrained, pretrained_card):
+        with pytest.warns(FutureWarning, match="'default' is now called 'bundled'"):
+            ask("default")
 
 
 def test_it_is_fitted_and_serves_whatever_takes_an_embedder() -> None:
@@ -81,7 +95,7 @@ def test_it_is_fitted_and_serves_whatever_takes_an_embedder() -> None:
 
 def test_a_file_that_was_changed_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(SHIPPED, tmp_path / "pretrained")
-    with (tmp_path / "pretrained" / "default.safetensors").open("ab") as file:
+    with (tmp_path / "pretrained" / "materials_project.safetensors").open("ab") as file:
         file.write(b"x")
     monkeypatch.setattr(pretrained, "files", lambda package: tmp_path / "pretrained")
     with pytest.raises(ValueError, match=r"has the sha256 .*, but its card says .*Install the package again"):
@@ -90,5 +104,5 @@ def test_a_file_that_was_changed_is_refused(tmp_path: Path, monkeypatch: pytest.
 
 def test_unknown_models_are_refused() -> None:
     for ask in (load_pretrained, pretrained_card):
-        with pytest.raises(ValueError, match=r"name must be 'default'.* got 'paper'"):
+        with pytest.raises(ValueError, match=r"name must be 'materials_project'.* got 'paper'"):
             ask("paper")

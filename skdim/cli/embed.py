@@ -28,7 +28,7 @@ dict), or else the path and its number from 0 ("mp.json/0", "mp.csv/0"; rows of 
 """
 
 _EXAMPLES = """\
-  skdim embed default cifs/ --out vectors.parquet
+  skdim embed materials_project cifs/ --out vectors.parquet
         with the model that comes with the package
   skdim embed model.safetensors new.zip POSCAR --out vectors.csv --on-error nan
   skdim embed model.safetensors 'cifs/*.cif' --out vectors.npy --jobs -1

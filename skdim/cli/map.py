@@ -29,7 +29,7 @@ or by the stem of a file name: "NaCl" is the row "cifs/NaCl.cif".
 """
 
 _EXAMPLES = """\
-  skdim embed default cifs/ --out vectors.parquet
+  skdim embed materials_project cifs/ --out vectors.parquet
   skdim map vectors.parquet --structures cifs/ --out map.html
   skdim map vectors.parquet --table gaps.csv --color gap --method umap --out map.html"""
 

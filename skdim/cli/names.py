@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from skdim.embedder import DeepInfoMaxEmbedder
 
 # Repeated here because `skdim --help` lists them and must not import the packages that define them; a test compares.
-MODELS = ("default", "materials_project", "materials_project_labels")
+MODELS = ("materials_project", "materials_project_labels", "bundled")
+_FORMER = "default"  # what "bundled" was called
 BUNDLED = {
     "formation_energy": "flla_formation_energy.json.gz",
     "band_gap": "dielectric_band_gap.json.gz",
@@ -52,9 +53,13 @@ def model_file(model: str | os.PathLike[str]) -> Path:
     """Find the file of a model that is given by its name or its path.
 
     A name in `MODELS` is the model that comes with the package, also where a file has that name: for the file write
-    "./default".
+    "./bundled".
     """
     text = os.fspath(model)
+    if text == _FORMER and not Path(text).is_file():
+        from skdim.pretrained import current_name
+
+        text = current_name(text)
     if text in MODELS:
         with as_file(files("skdim.pretrained") / f"{text}.safetensors") as file:
             return file

@@ -31,7 +31,7 @@ _EXAMPLES = """\
   skdim pretrain cifs/ --out model.safetensors
   skdim pretrain bundled:formation_energy --out model.safetensors --max-epochs 10
   skdim pretrain mp.json.gz 'runs/**/CONTCAR' --out model.safetensors --max-epochs 30 --jobs 4
-  skdim pretrain cifs/ --start default --max-epochs 5 --out mine.safetensors
+  skdim pretrain cifs/ --start materials_project --max-epochs 5 --out mine.safetensors
         continues the pretraining of the model that comes with the package, on your own crystals
   skdim pretrain big.tar.gz --out model.safetensors --checkpoint state/ --on-error nan
         After an interrupt, the same command continues where it stopped."""

@@ -40,7 +40,7 @@ scikit-learn estimator, also where only a few labels are known.
 Start with
   skdim demo                                          # what this is worth, on crystals that come with the package
 or with your own crystals and the model that comes with the package
-  skdim embed default cifs/ --out vectors.parquet
+  skdim embed materials_project cifs/ --out vectors.parquet
   skdim info default
 or train on every structure you have; no labels are needed
   skdim pretrain cifs/ --out model.safetensors

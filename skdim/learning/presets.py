@@ -249,6 +249,7 @@ def model_config(
         readout=preset.readout,
         negatives=tuple(preset.negatives),
         kl_weight=preset.kl_weight,
-        environments=preset.environments,
+        # Where they are learned they are read.
+        environments=preset.environments or preset.objective.local + preset.objective.global_ > 0,
         **dim,
     )

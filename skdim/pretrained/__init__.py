@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from importlib.resources import as_file, files
 from typing import TYPE_CHECKING, Any
 
@@ -15,27 +16,30 @@ if TYPE_CHECKING:
 
 __all__ = ["MODELS", "load_pretrained", "pretrained_card"]
 
-MODELS = ("default", "materials_project", "materials_project_labels")
+MODELS = ("materials_project", "materials_project_labels", "bundled")
 """Names of the models."""
 
+_FORMER = {"default": "bundled"}
 
-def load_pretrained(name: str = "default") -> DeepInfoMaxEmbedder:
+
+def load_pretrained(name: str = "materials_project") -> DeepInfoMaxEmbedder:
     """Load an embedder that comes with the package.
 
     What it was trained on, how, its scores and where its limits are is in `pretrained_card`.
 
     Parameters
     ----------
-    name : {"default", "materials_project", "materials_project_labels"}, default="default"
-        "default": preset="default", pretrained without labels on all bundled crystals; small and fast. It has seen
-        every bundled structure, though no property: of the bundled tasks its scores are transductive.
-
+    name : {"materials_project", "materials_project_labels", "bundled"}, default="materials_project"
         "materials_project": preset="deep", pretrained without labels on 120,000 crystals of the Materials Project,
         none with the composition of a bundled one.
 
-        "materials_project_labels": the same, which has also learned from 36,000 computed formation energies and band
-        gaps. On energies and gaps by far the best start with few labels, on bulk moduli no worse than the
-        others; compare it with models that have learned from labels too.
+        "materials_project_labels": the same, which has also learned from computed formation energies and band gaps of
+        36,000 of them, and from the stiffness of some. Where few labels are to go far this is the best start; compare
+        it with models that have learned from labels too.
+
+        "bundled": preset="default", pretrained without labels on all bundled crystals; small, and three times as fast.
+        It has seen every bundled structure, though no property: of the bundled tasks its scores are transductive. Up
+        to version 0.1 it was called "default".
 
     Returns
     -------
@@ -60,6 +64,7 @@ def load_pretrained(name: str = "default") -> DeepInfoMaxEmbedder:
     """
     from skdim.embedder import DeepInfoMaxEmbedder  # and with it torch, which the names do without
 
+    name = current_name(name)
     card = pretrained_card(name)
     with as_file(files(__name__) / f"{name}.safetensors") as path:
         found = file_digest(path)
@@ -71,12 +76,12 @@ def load_pretrained(name: str = "default") -> DeepInfoMaxEmbedder:
         return DeepInfoMaxEmbedder.load(path)
 
 
-def pretrained_card(name: str = "default") -> dict[str, Any]:
+def pretrained_card(name: str = "materials_project") -> dict[str, Any]:
     """Read the card of a model that comes with the package.
 
     Parameters
     ----------
-    name : {"default", "materials_project", "materials_project_labels"}, default="default"
+    name : {"materials_project", "materials_project_labels", "bundled"}, default="materials_project"
         The model.
 
     Returns
@@ -96,6 +101,30 @@ def pretrained_card(name: str = "default") -> dict[str, Any]:
     >>> len(pretrained_card()["sha256"])
     64
     """
+    name = current_name(name)
     check("name", name, choice(*MODELS))
     card: dict[str, Any] = json.loads((files(__name__) / f"{name}.json").read_text(encoding="utf-8"))
     return card
+
+
+def current_name(name: str) -> str:
+    """Return the name of a model, with a warning where it is a former one.
+
+    Parameters
+    ----------
+    name : str
+        As given.
+
+    Returns
+    -------
+    str
+    """
+    if name not in _FORMER:
+        return name
+    now = _FORMER[name]
+    warnings.warn(
+        f"The model {name!r} is now called {now!r}. The one that load_pretrained() gives is {MODELS[0]!r}.",
+        FutureWarning,
+        stacklevel=3,
+    )
+    return now

@@ -216,7 +216,7 @@ WRONG = {
         "1 of 1 crystals can be used; at least 2",
     ),
     "bundled set": (
-        ["embed", "default", "bundled:bandgap", "--out", "v.csv"],
+        ["embed", "materials_project", "bundled:bandgap", "--out", "v.csv"],
         "'bundled:bandgap' is unknown; bundled sets are bundled:formation_energy, bundled:band_gap",
     ),
     "start and preset": (
@@ -300,8 +300,8 @@ def test_names_are_those_of_what_comes_with_the_package():
 
 
 def test_what_comes_with_the_package_is_used_by_name(here, capsys):
-    assert main(["embed", "default", "in/nacl.cif", "--out", "shipped.csv", "--quiet"]) == OK
-    expected = pretrained.load_pretrained("default").transform(["in/nacl.cif"])
+    assert main(["embed", "materials_project", "in/nacl.cif", "--out", "shipped.csv", "--quiet"]) == OK
+    expected = pretrained.load_pretrained().transform(["in/nacl.cif"])
     np.testing.assert_allclose(pd.read_csv("shipped.csv").drop(columns="id"), expected, rtol=1e-6)
     words = ["pretrain", "bundled:piezoelectric", "in", "--max-epochs", "0", "--out", "bundled.safetensors"]
     assert main(words) == OK

@@ -68,7 +68,7 @@ def test_the_matminer_featurizer_warns_once_with_the_numbers_of_the_rows(folder,
 
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_commands_warn_once_of_all_their_crystals(folder, jobs, tmp_path):
-    words = ["embed", "default", *map(str, folder), "--out", str(tmp_path / "v.npy"), "--batch", "15", "--quiet"]
+    words = ["embed", "bundled", *map(str, folder), "--out", str(tmp_path / "v.npy"), "--batch", "15", "--quiet"]
     with pytest.warns(UserWarning, match=r"(?s)40 structures were read with notes.*00\.cif.*and 37 more") as told:
         assert main([*words, "--jobs", jobs]) == 0
     assert len(told) == 1

@@ -69,7 +69,7 @@ def embed(folder: Path, data: Path) -> None:
     from skdim.cli import main
 
     out = str(folder / "end.parquet")
-    assert main(["embed", "default", str(data / "crystals"), "--out", out, "--batch", "2", "--quiet"]) == 0
+    assert main(["embed", "bundled", str(data / "crystals"), "--out", out, "--batch", "2", "--quiet"]) == 0
 
 
 def benchmark(folder: Path, data: Path) -> None:
