@@ -38,8 +38,8 @@ def load_pretrained(name: str = "materials_project") -> DeepInfoMaxEmbedder:
         it with models that have learned from labels too.
 
         "bundled": preset="default", pretrained without labels on all bundled crystals; small, and three times as fast.
-        It has seen every bundled structure, though no property: of the bundled tasks its scores are transductive. Up
-        to version 0.1 it was called "default".
+        It has seen every bundled structure, though no property: of the bundled tasks its scores are transductive.
+        Earlier it was called "default".
 
     Returns
     -------
