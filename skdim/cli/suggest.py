@@ -14,11 +14,12 @@ from skdim.cli.reading import find_crystals, settle
 from skdim.exceptions import InputError
 
 GOALS = ("information", "best", "both")
+_ONLY_WRITTEN = ("distance", "nearest_", "pretraining_")  # columns that make lines too long for a terminal
 
 _DESCRIPTION = f"""\
 Choose the crystals to measure next, as one batch, with a model that `skdim fit` wrote: those that teach most about all
 crystals that are given (information), those that may have the best value (best), or by turns (both). Crystals that are
-labelled already are left out.
+labelled already are left out. The table of --out has the columns of `skdim predict`; what is printed has fewer.
 
 {PATHS_HELP}"""
 
@@ -73,7 +74,8 @@ def run(args: argparse.Namespace) -> int:
     points, wanted = PointSets.concatenate(parts), {"goal": args.goal, "maximize": not args.smallest}
     table = model.suggest(points, args.n, **wanted, ids=ids, target=args.target)
     if args.out is None:
-        print(printable(table.to_string(index=False, float_format=lambda value: f"{value:.4g}")))
+        narrow = table.drop(columns=[name for name in table if str(name).startswith(_ONLY_WRITTEN)])
+        print(printable(narrow.to_string(index=False, float_format=lambda value: f"{value:.4g}")))
     else:
         write_table(table, args.out)
         if not args.quiet:
@@ -90,7 +92,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--smallest", action="store_true", help="the best value is the smallest, not the largest")
     parser.add_argument("--target", metavar="NAME", help="which of several targets counts (the first)")
     parser.add_argument("--out", type=Path, metavar="TABLE", help="table to write, .csv or .parquet (print it)")
-    add_reading(parser, "no candidates")
+    add_reading(parser, "leaves them out")
 
 
 COMMAND = Command("suggest", "choose what to measure next", _DESCRIPTION, _EXAMPLES, _add_arguments, run)
