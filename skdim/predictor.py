@@ -12,7 +12,6 @@ from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted
 
 from skdim._crystalmodel import (
-    LEAST,
     CrystalModel,
     as_groups,
     listed,
@@ -21,9 +20,9 @@ from skdim._crystalmodel import (
     spread_out,
     whole_or_not_at_all,
 )
-from skdim._labels import read_targets, read_weights
 from skdim._parameters import check, choice, seed_of
 from skdim._targetmodel import TRANSFORMS, TargetModel, choose
+from skdim._targets import check_enough, names_of_targets, partly_known, read_sides
 from skdim.crystals.rows import as_structures
 from skdim.evaluation._applicability import Domain, nearest
 from skdim.evaluation._intervals import check_coverage
@@ -155,20 +154,20 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         """
         self._check()
         X = listed(X)
-        table, weights, single = _partly_known(y, sample_weight, n_rows(X))
-        sides = _sides(censored, table)
+        table, weights, single = partly_known(y, sample_weight, n_rows(X))
+        sides = read_sides(censored, table)
         groups = None if groups is None else as_groups(groups, len(table))
         points, valid = self._start(X)
         seed = seed_of(self.random_state)
         usable = valid & (weights > 0) & np.isfinite(table).any(1)
         for column in range(table.shape[1]):
-            _check_enough(table[usable, column], sides[usable, column], column, single)
+            check_enough(table[usable, column], sides[usable, column], column, single)
         self.labelled_ = np.flatnonzero(usable)
         labelled = points[self.labelled_]
         vectors = self.embedder_.transform(labelled)
         self.domain_ = Domain.of(vectors, Makeup.of(labelled))
         self.single_, self.seed_ = single, seed
-        self.target_names_ = _names_of_targets(y, table.shape[1])
+        self.target_names_ = names_of_targets(y, table.shape[1])
         own = None if groups is None else groups[usable]
         choices = (self.candidates(seed), self.scale, self.cv, seed)
         self.targets_ = [
@@ -403,7 +402,7 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         -------
         float
         """
-        table, weights, _ = _partly_known(y, sample_weight)
+        table, weights, _ = partly_known(y, sample_weight)
         predicted = np.asarray(self.predict(X)).reshape(len(table), -1)
         if predicted.shape != table.shape:
             raise InputError(f"y has {table.shape[1]} targets, but the model has {predicted.shape[1]}.")
@@ -497,47 +496,3 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
             head = f"{number}/"
             own = {name.removeprefix(head): array for name, array in arrays.items() if name.startswith(head)}
             self.targets_.append(TargetModel.of_arrays(said, own, self.domain_.vectors))
-
-
-def _partly_known(
-    y: Any, sample_weight: Any, n: int | None = None
-) -> tuple[NDArray[np.float64], NDArray[np.float64], bool]:
-    """Read targets that may be missing, and weights: (C, T), (C,), and whether y has one dimension."""
-    targets = read_targets(y, n)
-    return targets.reshape(len(targets), -1), read_weights(sample_weight, len(targets)), targets.ndim == 1
-
-
-def _names_of_targets(y: Any, n: int) -> list[str]:
-    """Columns of a DataFrame, or numbers."""
-    columns = getattr(y, "columns", None)
-    return [str(name) for name in (range(n) if columns is None else columns)]
-
-
-def _sides(censored: Any, table: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Check which labels are bounds, and in which direction."""
-    if censored is None:
-        return np.zeros(table.shape, np.int64)
-    given = np.asarray(censored)
-    if given.size != table.size:
-        raise InputError(f"censored must have the shape of y, with {table.size} entries, got shape {given.shape}.")
-    if len(wrong := given[~np.isin(given, (-1, 0, 1))]):
-        raise InputError(f"censored must hold -1, 0 and 1 only, got {wrong.flat[0]!r}.")
-    return given.reshape(table.shape).astype(np.int64)
-
-
-def _check_enough(labels: NDArray[np.float64], sides: NDArray[np.int64], column: int, single: bool) -> None:
-    """Refuse targets of which too little is known to choose and to test."""
-    known = labels[np.isfinite(labels) & (sides == 0)]
-    which = "y" if single else f"target {column} of y"
-    if len(known) < LEAST:
-        bounds = int((np.isfinite(labels) & (sides != 0)).sum())
-        beside = f" beside {bounds} that are bounds only" if bounds else ""
-        raise InputError(
-            f"{which} has {len(known)} labelled usable rows{beside}; at least {LEAST} are needed to choose a regressor "
-            "and to test it by cross-validation. Below that, take the median of the labels."
-        )
-    if (known == known[0]).all():
-        raise InputError(
-            f"{which} is {known[0]:g} in all {len(known)} labelled rows; labels of at least two different values are "
-            "needed."
-        )
