@@ -11,7 +11,7 @@ from skdim.cli.arguments import PATHS_HELP, add_paths, add_reading, at_least
 from skdim.cli.command import Command
 from skdim.cli.messages import one_line, printable, say
 from skdim.cli.names import check_device
-from skdim.cli.predict import SUFFIXES, load_model, write_table
+from skdim.cli.predict import check_table, load_model, write_table
 from skdim.cli.reading import find_crystals, settle
 from skdim.exceptions import InputError
 
@@ -52,12 +52,8 @@ def run(args: argparse.Namespace) -> int:
     InputError, OSError
         If an argument or a crystal cannot be used.
     """
-    from skdim.cli.outputs import check_place
-
     if args.out is not None:
-        if args.out.suffix.lower() not in SUFFIXES:
-            raise InputError(f"--out {str(args.out)!r} must end in {' or '.join(SUFFIXES)}")
-        check_place(args.out)
+        check_table(args.out, "--out")
     check_device(args.device)
     model = load_model(args.model)
     found = find_crystals(args)
