@@ -26,23 +26,10 @@ _SHOWN = 6  # items of a list that the text shows
 
 
 def facts_of(path: str | os.PathLike[str]) -> Facts:
-    """Read what there is to know about a file that skdim wrote.
+    """Read what there is to know about a file that skdim wrote: a saved model, a checkpoint, point sets, vectors.
 
-    Parameters
-    ----------
-    path : str or path
-        A saved embedder, regressor, classifier or label-masking model, a checkpoint, a folder of point sets, or a table
-        of vectors.
-
-    Returns
-    -------
-    dict
-        JSON-able: ``kind``, ``path``, ``bytes``, ``sha256`` (of files), and what belongs to the kind.
-
-    Raises
-    ------
-    InputError
-        If the file is none of these, or is damaged.
+    The facts are JSON-able: ``kind``, ``path``, ``bytes``, ``sha256`` (of files), and what belongs to the kind. Any
+    other file, or a damaged one, is an InputError.
     """
     place = Path(path)
     kind, read = _kind(place)
@@ -273,32 +260,12 @@ def _decisive_loss(row: Mapping[str, float | None]) -> float:
 
 
 def as_json(facts: Mapping[str, Any]) -> str:
-    """Write facts as JSON.
-
-    Parameters
-    ----------
-    facts : mapping
-        What `facts_of` gives.
-
-    Returns
-    -------
-    str
-    """
+    """Write facts as JSON."""
     return json.dumps(facts, indent=2, allow_nan=False)
 
 
 def as_text(facts: Mapping[str, Any]) -> str:
-    """Write facts for people, one a line.
-
-    Parameters
-    ----------
-    facts : mapping
-        What `facts_of` gives.
-
-    Returns
-    -------
-    str
-    """
+    """Write facts for people, one a line."""
     lines = {"file": f"{facts['path']} ({_size(facts['bytes'])})", "kind": facts["kind"]}
     for name, value in facts.items():
         if name in _LINES:
