@@ -1,4 +1,4 @@
-"""What a pretraining has seen, in little: elements, sizes, disorder, and where its crystals lie among vectors.
+"""A summary of what a pretraining has seen: elements, sizes, disorder, and where its crystals lie among vectors.
 
 The file of a model keeps this so that a new crystal can be compared with those of the pretraining, which are not there.
 A vector's place is its projection on a few principal axes, rounded to a byte each: for 4,700 crystals the rank
@@ -54,7 +54,7 @@ def look_back(
     # vectors have changed.
     before: Seen | None = None,
 ) -> Seen:
-    """Put down what a pretraining has seen."""
+    """Summarise what a pretraining has seen."""
     from sklearn.decomposition import PCA
 
     elements, crystals, sites, disordered = _made_of(points)

@@ -100,7 +100,7 @@ class EmbedderState:
     # Those of the embedder's constructor that say what it is, JSON-able.
     parameters: Mapping[str, Any] = field(default_factory=dict)
     record: TrainingRecord = field(default_factory=TrainingRecord)  # how the training went
-    seen: Seen | None = None  # what the pretraining has seen; None of a file that was written before this was kept
+    seen: Seen | None = None  # what the pretraining has seen; None in files written before this was kept
 
     def model(self) -> CrystalModel:
         """Build the model, ready to embed."""

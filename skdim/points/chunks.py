@@ -99,7 +99,7 @@ class Featurized(NamedTuple):
 
 
 class Prepared(NamedTuple):
-    """A chunk of which nothing but a few arrays is left, as each array costs something on its way."""
+    """Crystals of a chunk after reading, in few arrays: each one takes time on its way to another process."""
 
     lattice: NDArray[np.float64]  # (U, 3, 3)
     frac: NDArray[np.float64]  # (S, 3), crystal after crystal
@@ -169,7 +169,7 @@ def featurize(rows: Sequence[object] | Prepared, work: Work) -> Featurized:
 
 
 def _through_cache(rows: Sequence[object], work: Work, entries: Entries) -> Featurized:
-    """Take from the cache what it has, and leave there what it has not."""
+    """Look crystals up in the cache; featurize those that it lacks, and keep them there."""
     keys = entries.source_keys(rows, work.max_sites)
     known = entries.load(keys)
     crystals, failures = _read({row: source for row, source in enumerate(rows) if row not in known}, work)
@@ -237,7 +237,7 @@ def _divided(cells: Sequence[Cell], site_types: SiteTypes, config: PointSetConfi
     around = np.maximum(sizes, _PAIRS_OF_SITE) if config.neighborhood == "supercell" else _PAIRS_OF_SITE
     starts = np.flatnonzero(np.diff(np.cumsum(sizes * around) // _PAIRS, prepend=-1)).tolist()
     parts = [assemble(cells[i:j], site_types, config) for i, j in pairwise([*starts, len(cells)])]
-    return parts[0] if len(parts) == 1 else PointSets.concatenate(parts)
+    return PointSets.concatenate(parts)
 
 
 def _describe(

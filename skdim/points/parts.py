@@ -19,7 +19,7 @@ _CHUNK = 64  # crystals that are reduced together
 class Part:
     """What is known of some crystals once they are featurized."""
 
-    ids: list[str]  # those of the n crystals, not yet unlike those of other parts
+    ids: list[str]  # of the n crystals; another part may have the same
     points: PointSets  # one crystal a row, those that failed without sites
     failures: list[tuple[int, str]]  # row within the part, and reason
     decided: list[tuple[int, Note]]  # row within the part, and what was decided in reading it

@@ -57,7 +57,10 @@ def model_facts(path: Path, history: Sequence[Mapping[str, float]], crystals: in
 
 
 class Encoders:
-    """The encoders of a study and the point sets of its crystals; each is made when it is first needed."""
+    """The encoders of a study and the point sets of its crystals; each is made when it is first needed.
+
+    ``facts`` holds what there is to say about each encoder, for ``study.json``.
+    """
 
     def __init__(
         self,

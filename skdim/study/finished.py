@@ -46,7 +46,7 @@ class Finished:
         return record
 
     def _once(self) -> Any:
-        """`_call`, but for what is kept."""
+        """`_call` behind joblib's cache."""
         return joblib.Memory(self.folder, verbose=0).cache(_call, ignore=["train", "arguments"])
 
     def _key(self, regressor: Any, repeat: Repeat) -> str:
