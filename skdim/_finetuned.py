@@ -24,6 +24,10 @@ NAME = "fine-tuning"
 START = "ridge"
 """The regressor on frozen vectors that fine-tuning starts from."""
 
+# Seconds for each pair of sites that is visited, with the deep preset; passes over the labels, in all folds and at the
+# end, and visits that a fit is limited to, see `skdim._sitenet`.
+_SECONDS, _PASSES, _MOST = 5.5e-6, 150, 16e6
+
 
 @dataclass(frozen=True)
 class FineTuned:
@@ -117,10 +121,5 @@ class FineTuned:
 
 
 def seconds(points: PointSets) -> float:
-    """Say about how long a fit on these crystals takes on one processor."""
+    """Tell about how many seconds a fit on these crystals takes on one processor."""
     return _SECONDS * min(_PASSES * float(points.n_pairs.sum()), _MOST)
-
-
-# Seconds for each pair of sites that is visited, with the deep preset; passes over the labels, in all folds and at the
-# end, and visits that a fit is limited to, see `skdim._sitenet`.
-_SECONDS, _PASSES, _MOST = 5.5e-6, 150, 16e6

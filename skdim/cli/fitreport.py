@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.base import clone
 
+from skdim._finetuned import START
 from skdim._targetmodel import TargetModel, choose
 from skdim.evaluation._applicability import nearest
+from skdim.evaluation._readouts import READOUTS
 from skdim.evaluation._splitters import close, label_alike
 
 if TYPE_CHECKING:
@@ -239,7 +241,8 @@ def _on_magpie(
     scaled = (table - table.mean(0)) / np.where(spread > 0, spread, 1.0)
     weights = np.ones(len(y))
     seed = model.seed_
-    return choose(scaled, y, weights, groups, sides, model.candidates(seed), model.scale, model.cv, seed).errors
+    candidates = model.candidates(seed) or {START: clone(READOUTS[START])}
+    return choose(scaled, y, weights, groups, sides, candidates, model.scale, model.cv, seed).errors
 
 
 def _folds_in_words(learned: TargetModel, groups: NDArray[Any] | None) -> str:
