@@ -259,7 +259,7 @@ class CrystalPointSetTransformer(
             for first, chunk in zip(count(0, _CHUNK), chunks, strict=False)
         )
         # Arrays take so little time that processes would wait for their next chunk; files and site featurizers do not.
-        quick = isinstance(rows, list) and sends_arrays(rows[:_CHUNK], work)
+        quick = n_jobs != 1 and isinstance(rows, list) and sends_arrays(rows[:_CHUNK], work)
         done = run_jobs(jobs, n_jobs, batch_size=4 if quick else "auto", pre_dispatch="8*n_jobs")
         failures = [(k * _CHUNK + row, reason) for k, chunk in enumerate(done) for row, reason in chunk.failures]
         points = [chunk.points for chunk in done] or [no_crystals(0, work.config)]
