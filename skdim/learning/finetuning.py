@@ -16,8 +16,7 @@ import torch
 from skdim.learning.checkpoints import Checkpoint, fingerprint
 from skdim.learning.embedding import embed, on_device
 from skdim.learning.loader import CrystalDataset
-from skdim.learning.regression import RegressionModel, WeightedLoss
-from skdim.learning.ridge import fit_ridge
+from skdim.learning.regression import RegressionModel, WeightedLoss, fit_ridge
 from skdim.learning.states import Anchor, weights_of
 from skdim.learning.strength import choose_strength
 from skdim.network.batches import collate, pair_budget_batches
