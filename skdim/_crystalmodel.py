@@ -20,8 +20,8 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted
 
 import skdim
-from skdim._doclink import DocumentationLink
 from skdim._files import digest, replacing
+from skdim._notebook import LearnedTable
 from skdim._parameters import as_json, check_effort, seed_of
 from skdim.crystals.reading import CrystalRow
 from skdim.crystals.rows import as_structures, row_labels
@@ -62,7 +62,7 @@ def whole_or_not_at_all(fit: _Fit) -> _Fit:
     return cast(_Fit, fitted)
 
 
-class CrystalModel(DocumentationLink, BaseEstimator):
+class CrystalModel(LearnedTable, BaseEstimator):
     """Base of `CrystalRegressor` and `CrystalClassifier`: all but what is learned from the labels."""
 
     embedder: Any

@@ -489,6 +489,14 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         """One row for each crystal, and no axis of targets where y had none."""
         return spread_out(values[:, 0] if self.single_ else values, valid)
 
+    def _learned(self) -> dict[str, str]:
+        """What a notebook shows of a fitted one: each target with its regressor and errors by cross-validation."""
+        return {
+            f"target {name}": f"{len(target.rows)} labels; {target.name}, error {target.errors[target.name]:.3g}, "
+            f"guess of the median {target.errors['median']:.3g}"
+            for name, target in zip(getattr(self, "target_names_", []), getattr(self, "targets_", []), strict=True)
+        }
+
     def _state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Every target with its regressors as arrays."""
         facts: dict[str, Any] = {"own_embedder": self.embedder is not None, "single": self.single_, "targets": []}
