@@ -1,8 +1,8 @@
 """Pretrain on the structures of a large table given by path, and write a model: how the larger shipped model was made.
 
     python benchmarks/pretrain_large.py materials_project.parquet --out model.safetensors [--hold-out]
-        [--checkpoint FOLDER] [--start model.safetensors] [--preset deep] [--max-epochs 4] [--batch-pairs 96000]
-        [--device auto] [--jobs 1] [--seconds S]
+        [--checkpoint FOLDER] [--start model.safetensors] [--objective JSON] [--preset deep] [--max-epochs 4]
+        [--batch-pairs 96000] [--device auto] [--jobs 1] [--seconds S]
 
 ``--hold-out`` leaves out the compositions that judge the model (see `materials_project.py`, which describes the table).
 With ``--seconds`` a first short training measures the rate, and as many epochs are trained as fit, two at least.
@@ -11,6 +11,7 @@ With ``--seconds`` a first short training measures the rate, and as many epochs 
 from __future__ import annotations
 
 import argparse
+import json
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -44,6 +45,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--hold-out", action="store_true", help="leave out what judges, see materials_project.py")
     parser.add_argument("--checkpoint", type=Path, help="folder to continue from and to write to after each epoch")
     parser.add_argument("--start", type=Path, help="file of a model of the same preset to go on from")
+    parser.add_argument("--objective", type=json.loads, help="as objective_params, such as '{\"noise\": 0}'")
     parser.add_argument("--rows", type=int, help="first rows alone, for a trial")
     parser.add_argument("--preset", default="deep")
     parser.add_argument("--max-epochs", type=int, default=4)
@@ -122,6 +124,7 @@ def fit(options: argparse.Namespace, points: Any, epochs: int) -> Any:
 
     embedder = DeepInfoMaxEmbedder(
         preset=options.preset,
+        objective_params=options.objective,
         max_epochs=epochs,
         learning_rate=options.learning_rate,
         batch_pairs=options.batch_pairs,

@@ -141,7 +141,8 @@ def _initialised(
         model = CrystalModel(config, site_statistics(points)).float()
     if start is None:
         return model
-    if start.config != config:
+    # Objectives may be weighed anew, as long as what they learn is the same.
+    if replace(start.config, objective=config.objective) != config or set(start.weights) != set(weights_of(model)):
         raise InputError(
             "warm_start=True needs the features and parameters that shape the model to be those of the last fit; they "
             "have changed. Set them back, or warm_start=False."

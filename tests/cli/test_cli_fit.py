@@ -138,14 +138,14 @@ def test_of_several_models_that_with_the_lower_error_is_kept_and_the_report_says
     words = ["fit", str(place / "cifs"), "--labels", str(place / "labels.csv"), "--target", "K", "--id", "code"]
     words += ["--regressors", "ridge"]
     errors = {}
-    for names in ("default", "materials_project_labels", "default,materials_project_labels"):
+    for names in ("bundled", "materials_project_labels", "bundled,materials_project_labels"):
         out = tmp_path / "m.skdim"
         assert main([*words, "--model", names, "--out", str(out)]) == SOME_FAILED
         errors[names] = CrystalRegressor.load(out).errors_[0]["ridge"]
     *single, both = errors.values()
     assert both == min(single)
     said, page = capsys.readouterr().out, Path(f"{out}.html").read_text()
-    for words in ("chosen by its error by cross-validation", "default 0."):
+    for words in ("chosen by its error by cross-validation", "bundled 0."):
         assert words in said
         assert words in page
     if both == errors["materials_project_labels"]:
