@@ -215,6 +215,17 @@ def test_a_warm_start_goes_on_and_a_cold_one_begins_anew() -> None:
     assert same_weights(went_on.set_params(warm_start=False).fit(points), learned)
 
 
+def test_a_warm_start_may_weigh_its_objectives_anew_but_learn_no_others() -> None:
+    points = bundled_points(20)
+    embedder = fit(points, preset="deep", max_epochs=0, warm_start=True)
+    began = copy.deepcopy(embedder)
+    embedder.set_params(objective_params={"noise": 0.0}).fit(points)
+    assert same_weights(embedder, began)
+    assert embedder.state_.config.objective.noise == 0.0
+    with pytest.raises(ValueError, match="warm_start=True needs the features and parameters"):
+        embedder.set_params(objective_params={"composition": 0.0}).fit(points)
+
+
 def test_a_warm_start_with_another_shape_is_refused() -> None:
     embedder = fit(bundled_points(20), max_epochs=0, warm_start=True)
     with pytest.raises(ValueError, match="warm_start=True needs the features and parameters"):
