@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -74,7 +75,9 @@ def test_what_is_given_without_a_name_has_learned_from_structures_of_the_materia
     untrained = DeepInfoMaxEmbedder(preset="deep", max_epochs=0).fit(bundled(3)[0])
     shipped = load_pretrained()
     assert np.array_equal(shipped.transform([salt()]), load_pretrained("materials_project").transform([salt()]))
-    assert shipped.state_.config == untrained.state_.config
+    # Its last epochs were without noise to be told, see its card.
+    objective = untrained.state_.config.objective
+    assert replace(shipped.state_.config, objective=objective) == untrained.state_.config
     assert shipped.state_.settings == untrained.state_.settings
     assert list(shipped.get_feature_names_out()) == list(untrained.get_feature_names_out())
 
