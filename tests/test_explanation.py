@@ -121,7 +121,7 @@ def test_each_kind_has_the_columns_it_names(embedder) -> None:
     assert set(kinds.values()) == set(KINDS)
     assert kinds["raw_Electronegativity_mean"] == "composition"
     assert kinds["Electronegativity_per_volume"] == kinds["density_0_mean"] == "density"
-    assert kinds["environment_0_mean"] == "environment"
+    assert kinds["hop1_0_mean"] == "environment"
     assert kinds["surprise_0_maximum"] == kinds["context_3_covariance"] == "context"
 
 

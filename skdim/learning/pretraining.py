@@ -141,13 +141,15 @@ def _initialised(
         model = CrystalModel(config, site_statistics(points)).float()
     if start is None:
         return model
-    # Objectives may be weighed anew, as long as what they learn is the same.
-    if replace(start.config, objective=config.objective) != config or set(start.weights) != set(weights_of(model)):
+    # Other objectives may follow, and what serves a new one alone starts anew; it may be read or not.
+    own = weights_of(model)
+    followed = replace(start.config, objective=config.objective, environments=config.environments)
+    if followed != config or not set(start.weights) <= set(own):
         raise InputError(
             "warm_start=True needs the features and parameters that shape the model to be those of the last fit; they "
             "have changed. Set them back, or warm_start=False."
         )
-    return with_weights(model, start.weights)
+    return with_weights(model, own | start.weights)
 
 
 def _check_dimension(embedding_dim: int | None, n_crystals: int, n_columns: int) -> None:
