@@ -66,8 +66,8 @@ class EncoderConfig:
     difference: bool = True
     activation: str = "silu"
     hops: int = 0
-    hop_width: int = 96
-    reach: float = 6.5
+    hop_width: int = 72
+    reach: float = 6.0
 
     ACCEPTED: ClassVar[dict[str, Accepted]] = {
         "width": integer(1),
