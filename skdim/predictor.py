@@ -493,6 +493,8 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         numbers = map(str, range(len(facts["targets"])))
         self.target_names_ = [str(name) for name in facts.get("names", numbers)]
         self.targets_ = []
+        if not facts["targets"]:
+            raise KeyError("targets must be one at least")
         for number, said in enumerate(facts["targets"]):
             head = f"{number}/"
             own = {name.removeprefix(head): array for name, array in arrays.items() if name.startswith(head)}
