@@ -48,7 +48,7 @@ _EXAMPLES = """\
   skdim fit cifs/ --labels labels.csv --target gap --model default,materials_project_labels --out gap.skdim
         with the vectors of whichever model has the lower error by cross-validation
   skdim fit cifs/ --labels labels.csv --target bulk,shear --out moduli.skdim
-        two properties, each from the crystals it is known of
+        two properties, each learned from the crystals that have a value for it
   skdim fit cifs/ --labels labels.csv --target kind --task classification --out kind.skdim
   skdim fit cifs/ --labels labels.csv --target Tc --groups system --pretrain --out tc.skdim
         tested on composition systems that were left out; vectors trained on all the crystals in cifs/"""
@@ -240,8 +240,8 @@ def _add_table(parser: argparse.ArgumentParser) -> None:
         required=True,
         action="append",
         metavar="COLUMN",
-        help="column of the labels; several are learned side by side, each from the crystals it is known of: give the "
-        "option again, or commas between",
+        help="column of the labels; several are learned side by side, each from the crystals that have a value for it: "
+        "give the option again, or commas between",
     )
     parser.add_argument("--id", metavar="COLUMN", help="column of names (id, name, file, ... or the first)")
     parser.add_argument(

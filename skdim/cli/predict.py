@@ -190,7 +190,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--batch", type=at_least(1), default=1024, metavar="N", help="crystals in memory at once (1024)"
     )
-    add_reading(parser, "rows without a prediction")
+    add_reading(parser, "makes them rows without a prediction")
 
 
 def share(text: str) -> float:

@@ -138,7 +138,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--smallest", action="store_true", help="the best value is the smallest, not the largest")
     parser.add_argument("--target", metavar="NAME", help="which of several targets counts (the first)")
     parser.add_argument("--out", type=Path, metavar="TABLE", help="table to write, .csv or .parquet (print it)")
-    add_reading(parser, "no candidates")
+    add_reading(parser, "leaves them out")
 
 
 COMMAND = Command("suggest", "choose what to measure next", _DESCRIPTION, _EXAMPLES, _add_arguments, run)
