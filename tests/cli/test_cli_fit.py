@@ -185,7 +185,7 @@ def test_too_few_labels_are_said_with_the_least_that_is_needed(place, tmp_path, 
     words = ["fit", str(place / "cifs"), "--labels", str(tmp_path / "few.csv"), "--target", "K"]
     assert main([*words, "--out", str(tmp_path / "m.skdim")]) == BAD_INPUT
     said = capsys.readouterr().err
-    assert "y has 3 labelled usable rows beside 1 that are bounds only; at least 10 are needed" in said
+    assert "'K' has 3 labelled usable rows beside 1 that are bounds only; at least 10 are needed" in said
 
 
 def test_what_is_no_model_is_refused(place, tmp_path, capsys) -> None:
