@@ -146,7 +146,7 @@ def _decided(rows: Rows, symmetry: Symmetry, lattice: NDArray[np.float64], tags:
     names = ", ".join(name for _, name, _ in symmetry.settings[:6])
     raise ValueError(
         f"the space group {symmetry.said} has {len(symmetry.settings)} settings ({names}), and the file does not say "
-        "which: list the symmetry operations, or add the origin or axes choice or the Hall symbol"
+        "which: list the symmetry operations, or name one of these settings or its Hall symbol"
     )
 
 

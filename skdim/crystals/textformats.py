@@ -124,6 +124,8 @@ def mistaken_for(text: str) -> str | None:
     a web page, not data; open the link it was downloaded from in a browser to see what it says
     """
     head = text[:5000].lstrip("\ufeff \t\r\n")
+    if not head:
+        return "nothing, where a crystal is needed"
     while head.startswith(("<!--", "<?xml")):  # comments before a page, and the first line of XML
         head = head.partition("-->" if head.startswith("<!--") else "?>")[2].lstrip()
     if head.lower().startswith(_WEB_PAGE):
