@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Collection
 from functools import lru_cache
 from typing import NamedTuple
@@ -92,8 +91,8 @@ def element_of_type(symbol: str) -> NamedElement | None:
     >>> element_of_type("M") is None
     True
     """
-    if not symbol.isalnum() or not symbol.isascii():
-        symbol = _DECORATION.sub("", unicodedata.normalize("NFKC", symbol).replace("\N{MINUS SIGN}", "-"))
+    if not symbol.isalnum():
+        symbol = _DECORATION.sub("", symbol)
     if symbol.rstrip("0123456789+-") in CLASSES:
         return None
     found = _TYPE.fullmatch(symbol)

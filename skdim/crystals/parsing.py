@@ -20,6 +20,7 @@ from skdim.crystals.crystal import Crystal, crystal_of
 from skdim.crystals.espresso import is_espresso, structure_from_espresso
 from skdim.crystals.limits import check_size, read_bounded
 from skdim.crystals.notes import Note, describe_notes
+from skdim.crystals.paths import block_of
 from skdim.crystals.poscar import read_poscar
 from skdim.crystals.records import structure_from_dict, unwrap
 from skdim.crystals.textformats import TextFormat, load_json, load_yaml, mistaken_for, text_format
@@ -112,7 +113,8 @@ def crystal_from_file(path: str | os.PathLike[str]) -> Crystal:
     Parameters
     ----------
     path : str or PathLike
-        CIF, POSCAR and JSON are told by their content; the name counts where that is not clear.
+        CIF, POSCAR and JSON are told by their content; the name counts where that is not clear. A data block of a
+        CIF may be named, as in "all.cif#NaCl".
 
     Returns
     -------
@@ -123,6 +125,9 @@ def crystal_from_file(path: str | os.PathLike[str]) -> Crystal:
     OSError
         If the file cannot be read. A damaged file raises any of ``PARSER_ERRORS``.
     """
+    if named := block_of(os.path.expanduser(os.fspath(path))):
+        file, block = named
+        return crystal_from_text(read_text(file).text, "cif", block)
     return crystal_from_opened(read_text(path))
 
 

@@ -51,7 +51,8 @@ def find_files(paths: Iterable[str | os.PathLike[str]]) -> Found:
     Parameters
     ----------
     paths : iterable of str or path
-        Files are taken whatever their name, and those that a glob matches too. Folders are searched, with the folders
+        Files are taken whatever their name, and those that a glob matches too; of a CIF also one data block, as in
+        "all.cif#NaCl". Folders are searched, with the folders
         in them, for files whose names are those of a CIF, POSCAR or JSON file or of an archive, in sorted order;
         hidden ones are left out.
 
@@ -85,6 +86,23 @@ def find_files(paths: Iterable[str | os.PathLike[str]]) -> Found:
     return found
 
 
+def block_of(path: str) -> tuple[str, str] | None:
+    """Split the name of a data block of a CIF, as "all.cif#NaCl", which is what rows are called.
+
+    Parameters
+    ----------
+    path : str
+        Any path.
+
+    Returns
+    -------
+    tuple of str, or None
+        The file and the block; None if there is a file of the whole name, or none of the first part of it.
+    """
+    file, _, block = path.partition("#")
+    return (file, block) if block and os.path.isfile(file) and not os.path.exists(path) else None
+
+
 def _missing(path: str) -> str:
     """Say that a path is not there, and what it was perhaps meant for."""
     from skdim.crystals.structures import meant_by_missing
@@ -95,7 +113,7 @@ def _missing(path: str) -> str:
 def _expand(path: str) -> list[Path]:
     """Places that a path stands for: itself if it exists, else what it matches as a glob."""
     given = Path(path).expanduser()
-    if given.exists():
+    if given.exists() or block_of(str(given)):
         return [given]
     return [Path(match) for match in sorted(glob.glob(str(given), recursive=True))]
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from pymatgen.core import DummySpecies, IStructure, Lattice, Molecule, Structure
+from pymatgen.entries.computed_entries import ComputedStructureEntry
 
 from skdim.crystals.structures import check_on_error, coerce_structure, load_structures, site_species, try_structure
 from skdim.exceptions import StructureError
@@ -30,6 +31,7 @@ def kinds():
         "JSON": structure.to_json(),
         "dict": structure.as_dict(),
         "flat dict": flat(structure),
+        "entry": ComputedStructureEntry(structure, -1.0),
     }
 
 
