@@ -23,13 +23,9 @@ class DocumentationLink:
 
 @cache
 def documentation_address() -> str:
-    """Return where the documentation is.
+    """Return where the documentation is: the address that the distribution names as its "Documentation".
 
-    Returns
-    -------
-    str
-        The address that the distribution names as its "Documentation", or else that of the pages that ``make docs``
-        has built beside the package; empty where there are neither.
+    Else it is that of the pages that ``make docs`` has built beside the package; empty where there are neither.
     """
     try:
         named = metadata("skdim-crystals").get_all("Project-URL") or []

@@ -1,8 +1,9 @@
-"""The epochs of a fit as tasks of scikit-learn's callbacks, which it has from version 1.9 on (``set_callbacks``)."""
+"""Epochs and parts of a fit as tasks of scikit-learn's callbacks (``set_callbacks``, from its version 1.9 on)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, TypeVar, cast
 
 try:
@@ -18,7 +19,7 @@ except ImportError:  # earlier versions: estimators have no set_callbacks, and t
         return method
 
 
-__all__ = ["CallbackSupportMixin", "FitTasks", "fit_tasks", "with_callbacks"]
+__all__ = ["CallbackSupportMixin", "FitTasks", "fit_tasks", "part_of", "with_callbacks"]
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 
@@ -54,6 +55,15 @@ class FitTasks:
         """An epoch is complete; tell whether a callback asks to stop."""
         return bool(self._epoch.call_on_fit_task_end(**self._given))
 
+    @contextmanager
+    def part(self, name: str, estimator: Any) -> Iterator[None]:
+        """Another estimator is fitted meanwhile, which hears of the callbacks too."""
+        task = self._fit.subcontext(task_name=name)
+        with task.propagate_callback_context(estimator):
+            task.call_on_fit_task_begin(**self._given)
+            yield
+            task.call_on_fit_task_end(**self._given)
+
     def end(self) -> None:
         """The estimator is fitted."""
         estimator = self._given["estimator"]
@@ -77,3 +87,22 @@ def fit_tasks(estimator: Any, X: Any, y: Any = None) -> FitTasks | None:
     """
     watched = hasattr(estimator, "_skl_callbacks") or hasattr(estimator, "_parent_callback_ctx")
     return FitTasks(estimator, X, y) if watched else None
+
+
+def part_of(tasks: FitTasks | None, name: str, estimator: Any) -> AbstractContextManager[None]:
+    """Fit another estimator within a fit, as the task of this name if anybody wants to know.
+
+    Parameters
+    ----------
+    tasks : FitTasks or None
+        Of the fit.
+    name : str
+        Of the task.
+    estimator : estimator
+        About to be fitted.
+
+    Returns
+    -------
+    context manager
+    """
+    return nullcontext() if tasks is None else tasks.part(name, estimator)

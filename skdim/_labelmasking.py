@@ -16,6 +16,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples, check_is_fitted, has_fit_parameter
 
+from skdim._fittasks import CallbackSupportMixin, fit_tasks, part_of, with_callbacks
 from skdim._labels import check_n_labels, read_weights
 from skdim._maskingfile import SavedMasking, read_masking, write_masking
 from skdim._parameters import FOLDER, check, seed_of
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class LabelMasking(BaseEstimator):
+class LabelMasking(CallbackSupportMixin, BaseEstimator):
     """Base of estimators that train a part, named ``_part``, on the vectors of the labelled rows.
 
     Their constructors have the parameters ``embedder``, the part, ``n_labels``, ``random_state``, ``memory`` and
@@ -113,6 +114,7 @@ class LabelMasking(BaseEstimator):
         self.embedder_, self.labelled_ = embedder, labelled
         setattr(self, f"{self._part}_", part)
 
+    @with_callbacks
     def _fit_labelled(
         self, X: Any, targets: NDArray[Any], known: NDArray[np.bool_], sample_weight: Any, embedder: Any, part: Any
     ) -> None:
@@ -127,19 +129,21 @@ class LabelMasking(BaseEstimator):
         # The first so many of one order of all rows: the draws are nested.
         drawn = np.random.default_rng(seed).permutation(np.flatnonzero(known))[: self.n_labels]
         labelled = np.sort(drawn)
-        interrupted = False
+        interrupted, tasks = False, fit_tasks(self, X, targets)
         if isinstance(embedder, FrozenEstimator):
             check_is_fitted(embedder)
         else:
             try:
-                embedder = fit_once(embedder, rows, self.memory)
+                embedder = fit_once(embedder, rows, self.memory, part_of(tasks, "pretrain", embedder))
             except KeyboardInterrupt:
                 interrupted = _keeps_something(embedder)
         # Frozen, so that it also survives the cloning of a search within the part.
         part.set_params(**dict.fromkeys(_slots(part), FrozenEstimator(thawed(embedder))))
         given = {} if weights is None else {"sample_weight": weights[labelled]}
         try:
-            part.fit(_inputs(embedder, part, _safe_indexing(rows, labelled)), targets[labelled], **given)
+            inputs = _inputs(embedder, part, _safe_indexing(rows, labelled))
+            with part_of(tasks, f"fit-{self._part}", part):
+                part.fit(inputs, targets[labelled], **given)
         except ValueError as error:
             mine = f"{self._part}={getattr(self, self._part)!r}"
             error.add_note(f"Raised by {mine}, given the {len(labelled)} labelled rows to use.")
@@ -154,6 +158,8 @@ class LabelMasking(BaseEstimator):
             said = "fit was interrupted: the model has what its parts had learned by then, and can predict."
             warnings.warn(said, UserWarning, stacklevel=3)
             raise KeyboardInterrupt
+        if tasks is not None:
+            tasks.end()
 
     def _explain(self, error: ValueError, targets: NDArray[Any]) -> None:
         """Add to an error of the part what it cannot know."""

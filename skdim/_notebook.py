@@ -9,17 +9,6 @@ from html import escape
 def html_table(title: str, rows: Mapping[str, str]) -> str:
     """Write a small table in HTML, for ``_repr_html_``.
 
-    Parameters
-    ----------
-    title : str
-        Above the table.
-    rows : mapping of str to str
-        Name and value of each row.
-
-    Returns
-    -------
-    str
-
     Examples
     --------
     >>> html_table("Fruit", {"apples & pears": "3"})

@@ -20,18 +20,10 @@ from skdim.exceptions import InputError
 
 @dataclass(frozen=True)
 class Accepted:
-    """What a parameter accepts.
+    """What a parameter accepts."""
 
-    Attributes
-    ----------
-    words : str
-        For the message, after "must be".
-    test : callable
-        Whether a value is accepted; it takes a value of any type.
-    """
-
-    words: str
-    test: Callable[[Any], bool]
+    words: str  # for the message, after "must be"
+    test: Callable[[Any], bool]  # whether a value is accepted; it takes a value of any type
 
 
 def integer(least: int, most: float = math.inf, why: str = "") -> Accepted:

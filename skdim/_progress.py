@@ -16,21 +16,6 @@ _WORTH_SAYING = 20.0
 class Progress:
     """How far some work is, on stderr.
 
-    Parameters
-    ----------
-    title : str
-        What is going on, such as "pretraining".
-    unit : str
-        What is counted, in the plural, such as "epochs".
-    total : int or None
-        How many there are; None if unknown.
-    enabled : bool
-        Whether to show anything.
-    done : int, default=0
-        How many are done already, for work that continues.
-    announce : bool, default=False
-        Whether to say after the first step how long all of it takes at most, where that is more than some seconds.
-
     Examples
     --------
     >>> progress = Progress("counting", "numbers", 3, enabled=False)
@@ -40,7 +25,15 @@ class Progress:
     """
 
     def __init__(
-        self, title: str, unit: str, total: int | None, *, enabled: bool, done: int = 0, announce: bool = False
+        self,
+        title: str,  # what is going on, such as "pretraining"
+        unit: str,  # what is counted, in the plural, such as "epochs"
+        total: int | None,  # how many there are; None if unknown
+        *,
+        enabled: bool,  # whether to show anything
+        done: int = 0,  # how many are done already, for work that continues
+        # Whether to say after the first step how long all of it takes at most, where that is more than some seconds.
+        announce: bool = False,
     ) -> None:
         self.title, self.unit, self.total = title, unit, total
         self.enabled, self.done, self.announce = enabled, done, announce
@@ -51,15 +44,7 @@ class Progress:
             self._bar = _bar_class()(desc=title, unit=f" {unit}", total=total, initial=done)
 
     def update(self, n: int = 1, **shown: str) -> None:
-        """Count steps.
-
-        Parameters
-        ----------
-        n : int, default=1
-            How many more are done.
-        **shown : str
-            What to show beside, such as ``train="0.123"``.
-        """
+        """Count steps."""
         first = self.done == self._begun_at
         self.done += n
         self._shown = shown
@@ -153,15 +138,6 @@ def _bar_class() -> Any:
 
 def duration(seconds: float) -> str:
     """Write a duration as a person would.
-
-    Parameters
-    ----------
-    seconds : float
-        Not negative.
-
-    Returns
-    -------
-    str
 
     Examples
     --------

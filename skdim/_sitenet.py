@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from skdim._fittasks import CallbackSupportMixin, FitTasks
 from skdim._labels import Labels
 from skdim._parameters import N_JOBS, ON_ERROR, VERBOSE, Accepted, choice, integer, optional, seed_of
 from skdim.crystals.rows import as_structures
@@ -86,7 +87,7 @@ class Labelled(NamedTuple):
     groups: NDArray[Any] | None  # (N,)
 
 
-class SiteNetModel(BaseEstimator):
+class SiteNetModel(CallbackSupportMixin, BaseEstimator):
     """Base of estimators that fine-tune Site-Net; their constructors have the parameters in `ACCEPTED`, and more."""
 
     state_: RegressorState
@@ -214,12 +215,14 @@ class SiteNetModel(BaseEstimator):
         checkpoint: Any = None,
         kinds: NDArray[np.int64] | None = None,
         once: bool = False,
+        tasks: FitTasks | None = None,
     ) -> tuple[RegressorState, FineTuned]:
         """Train; what is learned is not taken over yet.
 
         Of ``kinds`` (N,) each fold has its share; ``once``, nothing is chosen.
         """
-        run = Run(seed_of(self.random_state), resolve_device(self.device), None, bool(self.verbose), "fine-tuning")
+        seed, device = seed_of(self.random_state), resolve_device(self.device)
+        run = Run(seed, device, progress=bool(self.verbose), title="fine-tuning", tasks=tasks)
         points, labels = labelled.points, labelled.labels
         encoder = start.state or self._untrained(points, start.featurizer, run)
         check_same_kind(encoder, points)
@@ -248,8 +251,12 @@ class SiteNetModel(BaseEstimator):
         folds, epochs = max(tried, key=lambda one: (min(one[1], EPOCHS // 3), one[0]))
         return replace(config, max_epochs=min(EPOCHS, epochs) if epochs >= _LEAST_EPOCHS else 0), folds
 
-    def _warn_of_interrupt(self, found: FineTuned) -> None:
-        """Say what an interrupted fit has left, and pass the interrupt on."""
+    def _end(self, found: FineTuned, tasks: FitTasks | None) -> None:
+        """End a fit, whose result is taken over; of an interrupted one, say what it has left, and pass it on."""
+        if not found.interrupted:
+            if tasks is not None:
+                tasks.end()
+            return
         if found.members:
             epochs = sum(row["member"] == len(found.members) - 1 for row in found.history)
             left = (

@@ -25,24 +25,12 @@ _UNIT = "eV/atom"
 
 @dataclass(frozen=True)
 class Size:
-    """How much a demo does.
+    """How much a demo does."""
 
-    Attributes
-    ----------
-    crystals : int or None
-        Crystals to take, drawn at random; None takes all.
-    max_epochs : int or None
-        Of the pretraining; None leaves it to the preset.
-    repeats : dict of int to int
-        Draws for each number of labels.
-    trees : int
-        In a forest.
-    """
-
-    crystals: int | None
-    max_epochs: int | None
-    repeats: dict[int, int]
-    trees: int
+    crystals: int | None  # crystals to take, drawn at random; None takes all
+    max_epochs: int | None  # of the pretraining; None leaves it to the preset
+    repeats: dict[int, int]  # draws for each number of labels
+    trees: int  # in a forest
 
 
 # Forests on a thousand columns and a thousand labels take most of the time: fewer draws there, and 50 trees, which are
@@ -124,13 +112,7 @@ the pretraining is worth. The demo without --quick does."""
 
 
 class Steps:
-    """Prints what is done, why, and how long it took.
-
-    Parameters
-    ----------
-    verbose : int
-        0 prints nothing.
-    """
+    """Prints what is done, why, and how long it took; with verbose=0 nothing."""
 
     def __init__(self, verbose: int) -> None:
         self.verbose = verbose

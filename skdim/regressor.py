@@ -10,6 +10,7 @@ from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skdim._doclink import DocumentationLink
+from skdim._fittasks import FitTasks, fit_tasks, with_callbacks
 from skdim._labels import Known, Labels, check_labels, check_varied
 from skdim._parameters import FLAG, check_parameters, choice, number, optional
 from skdim._sitenet import ACCEPTED, EPOCHS, SiteNetModel, Start, check_lengths
@@ -178,6 +179,7 @@ class SiteNetRegressor(DocumentationLink, RegressorMixin, SiteNetModel):
         self.random_state = random_state
         self.verbose = verbose
 
+    @with_callbacks
     def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
         """Train on labelled crystals.
 
@@ -201,8 +203,9 @@ class SiteNetRegressor(DocumentationLink, RegressorMixin, SiteNetModel):
         labels = check_labels(y, sample_weight)
         goes_on = self.warm_start and hasattr(self, "state_")
         start = self._where_it_ended(labels) if goes_on else self._start()
-        return self._learn(X, labels, groups, start, config, checkpoint)
+        return self._learn(X, labels, groups, start, config, checkpoint, tasks=fit_tasks(self, X, y))
 
+    @with_callbacks
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train for one more epoch at a constant learning rate, on these rows; the first call starts as `fit` does.
 
@@ -218,7 +221,7 @@ class SiteNetRegressor(DocumentationLink, RegressorMixin, SiteNetModel):
         config = replace(self._checked(), max_epochs=1, schedule="constant", validation_fraction=0.0)
         labels = check_labels(y, sample_weight)
         start = self._where_it_ended(labels) if hasattr(self, "state_") else self._start()
-        return self._learn(X, labels, None, start, config, once=True)
+        return self._learn(X, labels, None, start, config, once=True, tasks=fit_tasks(self, X, y))
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
         """Predict the properties of crystals.
@@ -325,18 +328,18 @@ class SiteNetRegressor(DocumentationLink, RegressorMixin, SiteNetModel):
         config: TrainingConfig,
         checkpoint: Any = None,
         once: bool = False,
+        tasks: FitTasks | None = None,
     ) -> Self:
         """Train on the usable rows; ``once``, nothing is chosen."""
         labelled = self._labelled(X, labels, groups, start)
         if start.target_scale is None:
             check_varied(labelled.labels.values)
         choices = FineTuning(self.freeze, int(self.head_width), self.loss, int(self.n_ensemble))
-        state, found = self._fine_tune(labelled, start, choices, config, checkpoint, once=once)
+        state, found = self._fine_tune(labelled, start, choices, config, checkpoint, once=once, tasks=tasks)
         # Only now, so that a fit that fails leaves an earlier one whole.
         self._take(state, start.featurizer)
         self.held_out_ = self._in_rows(found.held_out, labelled.rows, labels)
-        if found.interrupted:
-            self._warn_of_interrupt(found)
+        self._end(found, tasks)
         return self
 
     def _in_rows(self, held_out: Any, rows: NDArray[np.int64], labels: Labels) -> NDArray[np.float64]:

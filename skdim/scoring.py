@@ -79,25 +79,11 @@ class _MaskedScorer:
         return f"masked_scorer({self._scorer!r})"
 
 
-def have_prediction(predicted: NDArray[np.floating], rows: NDArray[np.intp]) -> NDArray[np.bool_]:
-    """Tell which rows have a prediction, and warn of those that have none.
-
-    Parameters
-    ----------
-    predicted : ndarray of shape (n,) or (n, T)
-        NaN for crystals that failed under on_error="nan".
-    rows : ndarray of int, shape (n,)
-        What the warning calls them.
-
-    Returns
-    -------
-    ndarray of bool, shape (n,)
-
-    Raises
-    ------
-    ValueError
-        If none has.
-    """
+def have_prediction(
+    predicted: NDArray[np.floating],  # (n,) or (n, T) NaN for crystals that failed under on_error="nan"
+    rows: NDArray[np.intp],  # (n,) what the warning calls them
+) -> NDArray[np.bool_]:
+    """Tell which rows have a prediction, and warn of those that have none; that none has is a ValueError."""
     missing: NDArray[np.bool_] = np.isnan(predicted.reshape(len(rows), -1)).any(1)
     failed = rows[missing]
     if len(failed):
@@ -118,20 +104,7 @@ def have_prediction(predicted: NDArray[np.floating], rows: NDArray[np.intp]) -> 
 
 
 def r2_of_predicted(predicted: NDArray[np.floating], known: Known) -> float:
-    """R2 over the rows that have a prediction; a warning names the others.
-
-    Parameters
-    ----------
-    predicted : ndarray of shape (n,) or (n, T)
-        For the rows of ``known``.
-    known : Known
-        Targets and weights; its X is not looked at.
-
-    Returns
-    -------
-    float
-        Mean over the targets.
-    """
+    """R2, mean over the targets, of the rows that have a prediction; a warning names the others."""
     use = have_prediction(predicted, known.rows)
     weights = None if known.weights is None else known.weights[use]
     return float(r2_score(known.y[use], predicted[use], sample_weight=weights))

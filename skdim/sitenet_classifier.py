@@ -11,6 +11,7 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score
 
 from skdim._classes import calibrator, indicators, read_classes, softmax, softmax_form
 from skdim._doclink import DocumentationLink
+from skdim._fittasks import fit_tasks, with_callbacks
 from skdim._labels import Labels, read_weights
 from skdim._parameters import check_parameters, choice, integer
 from skdim._sitenet import ACCEPTED, EPOCHS, SiteNetModel
@@ -141,6 +142,7 @@ class SiteNetClassifier(DocumentationLink, ClassifierMixin, SiteNetModel):
         self.random_state = random_state
         self.verbose = verbose
 
+    @with_callbacks
     def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
         """Train on labelled crystals.
 
@@ -174,15 +176,15 @@ class SiteNetClassifier(DocumentationLink, ClassifierMixin, SiteNetModel):
             shares = np.bincount(target, own.weights)
             labelled = labelled._replace(labels=own._replace(weights=own.weights / shares[target]))
         choices = FineTuning(self.freeze, int(self.head_width), "mse", int(self.n_ensemble))
-        state, found = self._fine_tune(labelled, start, choices, config, checkpoint, target)
+        tasks = fit_tasks(self, X, y)
+        state, found = self._fine_tune(labelled, start, choices, config, checkpoint, target, tasks=tasks)
         assert found.held_out is not None  # there are two labels of two classes at least
         held = found.held_out * state.target_scale.scale + state.target_scale.center
         slopes, offsets = softmax_form(calibrator(held, target))
         classes = Classes(tuple(names.tolist()), counts / counts.sum(), slopes, offsets)
         # Only now, so that a fit that fails leaves an earlier one whole.
         self._take(replace(state, classes=classes), start.featurizer)
-        if found.interrupted:
-            self._warn_of_interrupt(found)
+        self._end(found, tasks)
         return self
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:

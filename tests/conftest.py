@@ -33,7 +33,6 @@ _SLOW = {
     "test_scaling_ray.py",
     "test_scaling_devices.py",
     "test_scaling_stores.py",
-    "test_sklearn_contract.py",
     "test_cold_start.py",
 }
 

@@ -114,7 +114,7 @@ def changed(tensor: np.ndarray, value: float) -> np.ndarray:
         ("other", np.zeros(1, np.float32), "'other' belongs to no part"),
         ("anchor/weight", lambda x: x.T.copy(), r"anchor/weight must be of shape \(1, 4\)"),
         ("anchor/factor", lambda x: changed(x, np.inf), "anchor/factor must be finite"),
-        ("anchor/strength", lambda x: x + 2, "anchor/strength must be 1 numbers from 0 to 1"),
+        ("anchor/strength", lambda x: x + 2, "anchor/strength must be from 0 to 1"),
         ("anchor/noise", None, "noise"),
         ("anchor/other", np.zeros(1, np.float32), "'other' belongs to no part"),
     ],

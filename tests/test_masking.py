@@ -18,13 +18,11 @@ from sklearn.model_selection import GridSearchCV, KFold, cross_val_score, cross_
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import estimator_checks
-from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skdim import CrystalPointSetTransformer, LabelMaskingRegressor, SiteNetRegressor, masked_scorer
+from skdim import LabelMaskingRegressor, SiteNetRegressor, masked_scorer
+from tests.array_rows import crystals
 from tests.masked import MAE, data, embedder, model, pretrainings
 from tests.small import bundled
-from tests.test_sklearn_contract import ROUNDING, crystals
 
 
 class Embedding(RegressorMixin, BaseEstimator):
@@ -234,36 +232,6 @@ def test_it_is_pickled_and_shown() -> None:
         assert "Ridge" in html
     assert clone(fitted).get_params()["embedder__max_epochs"] == 1
     assert not hasattr(clone(fitted), "labelled_")
-
-
-class Toy(LabelMaskingRegressor):
-    """The regressor behind a door for arrays: crystals are made of their rows."""
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = tags.regressor_tags.poor_score = True
-        return tags
-
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
-        return super().fit(crystals(validate_data(self, X, dtype=np.float64, ensure_min_samples=2)), y, sample_weight)
-
-    def predict(self, X: Any) -> Any:
-        check_is_fitted(self)
-        return super().predict(crystals(validate_data(self, X, reset=False, dtype=np.float64)))
-
-
-def test_scikit_learn_s_checks_pass_on_crystals_made_of_rows() -> None:
-    weights = "check_sample_weight_equivalence_on_dense_data"
-    expected = {**ROUNDING, weights: "crystals of weight zero are pretrained on all the same"}
-    # Of rows that stretch one and the same crystal a ridge on its vectors scores poorly, as the tags say: that is why
-    # check_regressors_train does not ask for a good score. set_callbacks is not among the checks; no estimator has it.
-    featurizer = CrystalPointSetTransformer(site_features="paper", n_neighbors=6)
-    toy = Toy(embedder(featurizer=featurizer, max_epochs=0), Ridge(1.0), random_state=0)
-    results = estimator_checks.check_estimator(toy, expected_failed_checks=expected, on_skip=None, on_fail=None)
-    assert [(r["check_name"], repr(r["exception"])) for r in results if r["status"] == "failed"] == []
-    # Skipped where array_api_compat is not installed.
-    assert {r["check_name"] for r in results if r["status"] != "passed"} <= {*expected, "check_array_api_input"}
-    assert len([r for r in results if r["status"] == "passed"]) >= 50
 
 
 def test_toy_crystals_end_in_predictions() -> None:

@@ -11,13 +11,11 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.model_selection import GridSearchCV
-from sklearn.utils import estimator_checks
 
 from skdim import LabelMaskingClassifier, LabelMaskingRegressor, SiteNetClassifier
 from tests.masked import data, embedder
 from tests.masked import model as regressor
 from tests.small import bundled
-from tests.test_sklearn_contract import WITHOUT_X
 
 N = 40
 
@@ -109,8 +107,3 @@ def test_rows_that_fail_have_no_class() -> None:
 def test_labels_that_cannot_be_used_are_named(y: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         model().fit(data(N)[0], y)
-
-
-@pytest.mark.parametrize("name", [name for name in WITHOUT_X if not name.endswith("default_constructible")])
-def test_scikit_learn_s_checks_without_crystals_pass(name: str) -> None:
-    getattr(estimator_checks, name)("LabelMaskingClassifier", model())

@@ -10,13 +10,11 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.metrics import log_loss
-from sklearn.utils import estimator_checks, get_tags
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils import get_tags
 
 from skdim import DeepInfoMaxEmbedder, SiteNetClassifier, SiteNetRegressor
 from tests.small import bundled, bundled_points
 from tests.test_regressor import N, energies, pretrained
-from tests.test_sklearn_contract import ROUNDING, WITHOUT_X, crystals
 
 
 def classifier(**params: Any) -> SiteNetClassifier:
@@ -111,46 +109,6 @@ def test_files_of_other_estimators_are_refused(tmp_path: Path) -> None:
         SiteNetClassifier.load(tmp_path / "regressor")
     with pytest.raises(ValueError, match=r"SiteNetClassifier\.load reads it"):
         DeepInfoMaxEmbedder.load(tmp_path / "classifier")
-
-
-@pytest.mark.parametrize("name", WITHOUT_X)
-def test_scikit_learn_s_checks_without_crystals_pass(name: str) -> None:
-    getattr(estimator_checks, name)("SiteNetClassifier", SiteNetClassifier())
-
-
-class ToyClassifier(SiteNetClassifier):
-    """The classifier behind a door for arrays, as ToyEmbedder is the embedder."""
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = True
-        tags.classifier_tags.poor_score = True  # rows make crystals that differ little
-        return tags
-
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> ToyClassifier:
-        return super().fit(crystals(validate_data(self, X, dtype=np.float64, ensure_min_samples=2)), y, sample_weight)
-
-    def predict(self, X: Any) -> Any:
-        return super().predict(X)
-
-    def predict_proba(self, X: Any) -> Any:
-        check_is_fitted(self)
-        return super().predict_proba(crystals(validate_data(self, X, dtype=np.float64, reset=False)))
-
-
-@pytest.mark.slow
-def test_scikit_learn_s_other_checks_pass_on_crystals_made_of_rows() -> None:
-    other = "a row that is repeated is drawn into other folds"
-    known = "class_weight is None or 'balanced': probabilities are calibrated to the shares among the labels"
-    expected = {
-        **ROUNDING,
-        "check_sample_weight_equivalence_on_dense_data": other,
-        "check_class_weight_classifiers": known,
-    }
-    toy = ToyClassifier(max_epochs=0, head_width=4, cv=2, random_state=0)
-    results = estimator_checks.check_estimator(toy, expected_failed_checks=expected, on_skip=None, on_fail=None)
-    assert not [(r["check_name"], repr(r["exception"])) for r in results if r["status"] == "failed"]
-    assert sum(r["status"] == "passed" for r in results) >= 45
 
 
 def test_tags_say_that_crystals_are_no_array() -> None:

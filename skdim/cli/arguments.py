@@ -28,16 +28,12 @@ Disordered crystals are accepted.
 """
 
 
-def add_paths(parser: argparse.ArgumentParser, id_option: str = "--id") -> None:
-    """Add the crystals to read, as ``args.paths``, ``args.column`` and ``args.id_column``.
-
-    Parameters
-    ----------
-    parser : ArgumentParser
-        Of a command.
-    id_option : str
-        What the option for the column of the ids is called, where the command has another ``--id``.
-    """
+def add_paths(
+    parser: argparse.ArgumentParser,
+    # What the option for the column of the ids is called, where the command has another ``--id``.
+    id_option: str = "--id",
+) -> None:
+    """Add the crystals to read, as ``args.paths``, ``args.column`` and ``args.id_column``."""
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="where the crystals are, see above")
     column = 'column of tables, or field of JSON records, that holds the crystals ("structure", or the only one)'
     parser.add_argument("--column", metavar="NAME", help=column)
@@ -45,16 +41,11 @@ def add_paths(parser: argparse.ArgumentParser, id_option: str = "--id") -> None:
     parser.add_argument(id_option, dest="id_column", metavar="NAME", help=ids)
 
 
-def add_reading(parser: argparse.ArgumentParser, outcome: str) -> None:
-    """Add what every command that reads crystals accepts: --on-error, --jobs, --device, --quiet.
-
-    Parameters
-    ----------
-    parser : ArgumentParser
-        Of a command.
-    outcome : str
-        What happens to unusable crystals with ``--on-error nan``, such as "rows of NaN".
-    """
+def add_reading(
+    parser: argparse.ArgumentParser,
+    outcome: str,  # what happens to unusable crystals with ``--on-error nan``, such as "rows of NaN"
+) -> None:
+    """Add what every command that reads crystals accepts: --on-error, --jobs, --device, --quiet."""
     on_error = f"how to treat unusable crystals: raise is an error that names all of them, nan makes them {outcome}"
     parser.add_argument("--on-error", choices=("raise", "nan"), default="raise", help=f"{on_error} (raise)")
     parser.add_argument(
@@ -72,18 +63,7 @@ def _bounds() -> str:
 
 
 def limit(text: str) -> tuple[str, int]:
-    """Read a bound on what is read.
-
-    Parameters
-    ----------
-    text : str
-        Such as "rows=1000000".
-
-    Returns
-    -------
-    tuple of str and int
-        For `skdim.reading_limits`.
-    """
+    """Read a bound on what is read, such as "rows=1000000"."""
     name, _, number = text.partition("=")
     known = [field.name for field in fields(Limits)]
     if name not in known or not number.isascii() or not number.isdigit() or int(number) < 1:
@@ -92,42 +72,19 @@ def limit(text: str) -> tuple[str, int]:
 
 
 def add_seed(parser: argparse.ArgumentParser) -> None:
-    """Add --seed.
-
-    Parameters
-    ----------
-    parser : ArgumentParser
-        Of a command.
-    """
+    """Add --seed."""
     parser.add_argument(
         "--seed", type=at_least(0), default=0, metavar="N", help="the same seed gives the same result (0)"
     )
 
 
 def add_quiet(parser: argparse.ArgumentParser) -> None:
-    """Add --quiet.
-
-    Parameters
-    ----------
-    parser : ArgumentParser
-        Of a command.
-    """
+    """Add --quiet."""
     parser.add_argument("--quiet", action="store_true", help="no progress, only problems")
 
 
 def at_least(least: int) -> Callable[[str], int]:
-    """Make an argument type: integers from a smallest one on.
-
-    Parameters
-    ----------
-    least : int
-        The smallest.
-
-    Returns
-    -------
-    callable
-        Turns text into the number.
-    """
+    """Make an argument type: integers from a smallest one on."""
 
     def number(text: str) -> int:
         if not text.isascii() or not text.isdigit() or int(text) < least:
@@ -138,17 +95,7 @@ def at_least(least: int) -> Callable[[str], int]:
 
 
 def jobs(text: str) -> int:
-    """Read a number of processes: an integer other than 0, as joblib counts them.
-
-    Parameters
-    ----------
-    text : str
-        -1 means all cores, -2 all but one.
-
-    Returns
-    -------
-    int
-    """
+    """Read a number of processes: an integer other than 0, as joblib counts them."""
     try:
         number = int(text)
     except ValueError:

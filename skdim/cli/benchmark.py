@@ -70,13 +70,7 @@ _QUICK_NOTE = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of benchmark.
-
-    Parameters
-    ----------
-    parser : ArgumentParser
-        Of the command.
-    """
+    """Add the arguments of benchmark."""
     add, several = parser.add_argument, partial(parser.add_argument, nargs="+", metavar="NAME")
     add("--out", type=Path, required=True, metavar="DIR", help="folder to write to; what is finished there is kept")
     data = parser.add_mutually_exclusive_group()
@@ -111,23 +105,7 @@ def _fewer(text: str) -> tuple[str, int]:
 
 
 def benchmark(args: argparse.Namespace) -> int:
-    """Run a study, or what is missing of it.
-
-    Parameters
-    ----------
-    args : Namespace
-        See `add_arguments`; ``words`` are those of the command line.
-
-    Returns
-    -------
-    int
-        Exit code.
-
-    Raises
-    ------
-    InputError, OSError
-        If an argument cannot be used; nothing was computed then.
-    """
+    """Run a study, or what is missing of it; arguments that cannot be used are refused before anything is computed."""
     from skdim.study.plan import check_folder
     from skdim.study.run import run_study
     from skdim.study.tasks import load_matbench_task

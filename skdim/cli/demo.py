@@ -22,23 +22,7 @@ _EXAMPLES = """\
 
 
 def run(args: argparse.Namespace) -> int:
-    """Pretrain on bundled crystals and show what the vectors are worth.
-
-    Parameters
-    ----------
-    args : Namespace
-        See `_add_arguments`.
-
-    Returns
-    -------
-    int
-        Exit code.
-
-    Raises
-    ------
-    InputError
-        If --out is a file.
-    """
+    """Pretrain on bundled crystals and show what the vectors are worth."""
     if args.out.exists() and not args.out.is_dir():
         raise InputError(f"{str(args.out)!r} is a file; --out takes the name of a folder")
 

@@ -36,13 +36,7 @@ CRASH = "Any other code, 1 included, is a crash outside skdim's control."
 
 
 def exit_codes_text() -> str:
-    """Write the table for a help text.
-
-    Returns
-    -------
-    str
-        A heading, then one code a line.
-    """
+    """Write the table for a help text: a heading, then one code a line."""
     rows = [(str(row.code), row.meaning) for row in EXIT_CODES] + [("else", CRASH)]
     lines = [line for code, meaning in rows for line in _row(code, meaning)]
     return "\n".join(["exit codes:", *lines])

@@ -23,23 +23,7 @@ _EXAMPLES = """\
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print what a file holds.
-
-    Parameters
-    ----------
-    args : Namespace
-        See `_add_arguments`.
-
-    Returns
-    -------
-    int
-        Exit code.
-
-    Raises
-    ------
-    InputError, OSError
-        If skdim did not write the file, or it is damaged.
-    """
+    """Print what a file holds."""
     from skdim.cli.modelfile import as_json, as_text, facts_of
 
     facts = facts_of(args.model if Path(args.model).is_dir() else model_file(args.model))

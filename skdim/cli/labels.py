@@ -35,24 +35,13 @@ _MISSING = ("", "nan", "na", "n/a", "none", "null", "-", "?")
 
 @dataclass
 class LabelTable:
-    """What a table says of C crystals.
+    """What a table says of C crystals."""
 
-    Attributes
-    ----------
-    values : ndarray of shape (C,), or list of C texts
-        NaN, or an empty text, where nothing is known.
-    sides : ndarray of int, shape (C,)
-        -1 where the value is an upper bound of the true one, 1 where it is a lower bound, else 0.
-    groups : list of C texts or None
-        Of the column of groups; crystals without a row are groups of their own.
-    notes : list of str
-        What was noticed, in sentences, each with the names it is about.
-    """
-
-    values: Any
+    values: Any  # (C,) NaN, or an empty text, where nothing is known
+    # (C,) -1 where the value is an upper bound of the true one, 1 where it is a lower bound, else 0.
     sides: NDArray[np.int64]
-    groups: list[str] | None = None
-    notes: list[str] = field(default_factory=list)
+    groups: list[str] | None = None  # of the column of groups; crystals without a row are groups of their own
+    notes: list[str] = field(default_factory=list)  # what was noticed, in sentences, each with the names it is about
 
     @property
     def known(self) -> NDArray[np.bool_]:
@@ -62,36 +51,16 @@ class LabelTable:
 
 
 def read_labels(
-    path: Path, target: str, ids: Sequence[str], *, key: str | None, groups: str | None, classes: bool = False
+    path: Path,  # see `skdim.cli.matching.read_table`
+    target: str,  # column of the labels
+    ids: Sequence[str],  # of the crystals
+    *,
+    # Column of the names; None takes the first of `ID_COLUMNS` that is there, or else the first column.
+    key: str | None,
+    groups: str | None,  # column of the groups
+    classes: bool = False,  # whether labels are names of classes rather than numbers
 ) -> LabelTable:
-    """Read the labels of crystals from a table.
-
-    `skdim.cli.matching.match_names` says which crystal a row belongs to.
-
-    Parameters
-    ----------
-    path : Path
-        See `skdim.cli.matching.read_table`.
-    target : str
-        Column of the labels.
-    ids : sequence of C str
-        Of the crystals.
-    key : str or None
-        Column of the names; None takes the first of `ID_COLUMNS` that is there, or else the first column.
-    groups : str or None
-        Column of the groups.
-    classes : bool, default=False
-        Whether labels are names of classes rather than numbers.
-
-    Returns
-    -------
-    LabelTable
-
-    Raises
-    ------
-    InputError
-        If a column is missing, or no row fits a crystal.
-    """
+    """Read the labels of crystals from a table; `skdim.cli.matching.match_names` says which row is of which."""
     table = read_table(path, "--labels")
     names = [str(name) for name in table.columns]
     target = _column("--target", target, names, path)

@@ -26,25 +26,11 @@ _LISTED = 10
 
 
 def read_table(path: Path, option: str) -> pd.DataFrame:
-    """Read a table as text, cell by cell.
+    """Read a table as text, cell by cell; ``option`` is the argument that named it, for messages.
 
-    Parameters
-    ----------
-    path : Path
-        .csv, .tsv or .txt (comma, semicolon or tab, whichever the first line has most of; UTF-8, UTF-16 or Windows;
-        lines with # at the head come before the names of the columns), or .parquet.
-    option : str
-        The argument that named it, for messages.
-
-    Returns
-    -------
-    DataFrame of str
-        Its attrs say in "decimal" whether numbers are written with a comma, as they are between semicolons.
-
-    Raises
-    ------
-    InputError
-        If there is no such file, or it is no table.
+    Files are .parquet, or .csv, .tsv and .txt: comma, semicolon or tab, whichever the first line has most of; UTF-8,
+    UTF-16 or Windows; lines with # at the head come before the names of the columns. The table's attrs say in "decimal"
+    whether numbers are written with a comma, as they are between semicolons.
     """
     import pandas as pd
 
@@ -88,19 +74,7 @@ def _decoded(content: bytes) -> str:
 
 
 def column_named(name: str, columns: Sequence[str]) -> str | None:
-    """Find a column by its name, with or without the unit that stands behind it in brackets.
-
-    Parameters
-    ----------
-    name : str
-        As it was given.
-    columns : sequence of str
-        Those of a table.
-
-    Returns
-    -------
-    str or None
-        None where none has this name, or several have.
+    """Find a column by its name, with or without the unit behind it in brackets; None if none or several have it.
 
     Examples
     --------
@@ -127,15 +101,6 @@ def header_without_unit(header: str) -> str:
 def stem(name: str) -> str:
     """Return the name of a file without folders and suffixes.
 
-    Parameters
-    ----------
-    name : str
-        An id, or what a table has in its place.
-
-    Returns
-    -------
-    str
-
     Examples
     --------
     >>> stem("cifs.zip/measured/jqc.cif.gz"), stem("two.cif#alpha"), stem("Li7La3Zr2O12.v2")
@@ -155,19 +120,11 @@ def _file_stem(name: str) -> str:
 
 @dataclass(frozen=True)
 class Matches:
-    """Which crystals the rows of a table name.
+    """Which crystals the rows of a table name."""
 
-    Attributes
-    ----------
-    rows : dict of int to list of int
-        For each crystal that is named, by its place, the rows that name it.
-    missing, unclear : list of str
-        Names that fit no crystal, and names that would fit several.
-    """
-
-    rows: dict[int, list[int]]
-    missing: list[str]
-    unclear: list[str]
+    rows: dict[int, list[int]]  # for each crystal that is named, by its place, the rows that name it
+    missing: list[str]  # names that fit no crystal
+    unclear: list[str]  # names that would fit several
 
 
 def match_names(names: Sequence[str], ids: Sequence[str]) -> Matches:
@@ -176,17 +133,6 @@ def match_names(names: Sequence[str], ids: Sequence[str]) -> Matches:
     A name means the crystal whose id it is; or else the one crystal whose id ends with it after a slash; or else the
     one crystal whose file name, without its suffixes, is that name without its suffixes; or else the one crystal that
     is the block of this name in its file.
-
-    Parameters
-    ----------
-    names : sequence of str
-        Of the rows of a table, or of other crystals.
-    ids : sequence of str
-        Of the crystals.
-
-    Returns
-    -------
-    Matches
 
     Examples
     --------

@@ -10,28 +10,15 @@ from contextlib import contextmanager
 
 
 def say(message: str) -> None:
-    """Write a message to stderr.
-
-    Parameters
-    ----------
-    message : str
-        May have several lines; other control characters are written as escapes.
-    """
+    """Write a message to stderr."""
     print(f"skdim: {printable(message)}", file=sys.stderr, flush=True)
 
 
 def printable(text: str) -> str:
     r"""Replace what a terminal would obey rather than show, so that a file name cannot recolour or rewrite the screen.
 
-    Parameters
-    ----------
-    text : str
-        Line feeds and tabs are kept.
-
-    Returns
-    -------
-    str
-        Other control characters, marks that reorder text, and halves of surrogate pairs as Python escapes.
+    Line feeds and tabs stay; other control characters, marks that reorder text, and halves of surrogate pairs become
+    Python escapes.
 
     Examples
     --------

@@ -8,6 +8,7 @@ import os
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,6 @@ from skdim._files import file_digest
 from skdim.exceptions import InputError
 
 if TYPE_CHECKING:
-    from skdim._sitenet import SiteNetModel
     from skdim.learning.states import TrainingRecord
 
 Facts = dict[str, Any]
@@ -26,23 +26,10 @@ _SHOWN = 6  # items of a list that the text shows
 
 
 def facts_of(path: str | os.PathLike[str]) -> Facts:
-    """Read what there is to know about a file that skdim wrote.
+    """Read what there is to know about a file that skdim wrote: a saved model, a checkpoint, point sets, vectors.
 
-    Parameters
-    ----------
-    path : str or path
-        A saved embedder, regressor, classifier or label-masking model, a checkpoint, a folder of point sets, or a table
-        of vectors.
-
-    Returns
-    -------
-    dict
-        JSON-able: ``kind``, ``path``, ``bytes``, ``sha256`` (of files), and what belongs to the kind.
-
-    Raises
-    ------
-    InputError
-        If the file is none of these, or is damaged.
+    The facts are JSON-able: ``kind``, ``path``, ``bytes``, ``sha256`` (of files), and what belongs to the kind. Any
+    other file, or a damaged one, is an InputError.
     """
     place = Path(path)
     kind, read = _kind(place)
@@ -90,12 +77,13 @@ def _tensors_kind(path: Path) -> tuple[str, Callable[[Path], Facts]]:
             return json.loads(metadata["skdim.model"])["kind"], _predictor
         facts = json.loads(metadata["skdim"])
         kind = facts.get("kind") or ("regressor" if "regressor" in facts.get("extra", {}) else "embedder")
-        return {
+        known: dict[str, tuple[str, Callable[[Path], Facts]]] = {
             "embedder": ("embedder", _embedder),
-            "regressor": ("fine-tuned regressor", _regressor),
-            "classifier": ("fine-tuned classifier", _classifier),
+            "regressor": ("fine-tuned regressor", partial(_fine_tuned, of_classes=False)),
+            "classifier": ("fine-tuned classifier", partial(_fine_tuned, of_classes=True)),
             "checkpoint": ("checkpoint of a training", _checkpoint),
-        }[kind]
+        }
+        return known[kind]
     except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise InputError(
             f"{os.fspath(path)!r} is a safetensors file that skdim did not write, or it is damaged: "
@@ -126,36 +114,24 @@ def _embedder(path: Path) -> Facts:
     }
 
 
-def _regressor(path: Path) -> Facts:
-    """Read a saved `SiteNetRegressor`."""
+def _fine_tuned(path: Path, *, of_classes: bool) -> Facts:
+    """Read a saved `SiteNetRegressor` or `SiteNetClassifier`."""
     from skdim.regressor import SiteNetRegressor
-
-    model = SiteNetRegressor.load(path)
-    scale = model.state_.target_scale
-    own = {"targets": {"mean": scale.center.tolist(), "deviation": scale.scale.tolist()}}
-    return {**_fine_tuned(model, SiteNetRegressor()), **own, **_training(model.state_.record)}
-
-
-def _classifier(path: Path) -> Facts:
-    """Read a saved `SiteNetClassifier`."""
     from skdim.sitenet_classifier import SiteNetClassifier
 
-    model = SiteNetClassifier.load(path)
-    own = {"classes": model.classes_.tolist()}
-    return {**_fine_tuned(model, SiteNetClassifier()), **own, **_training(model.state_.record)}
-
-
-def _fine_tuned(model: SiteNetModel, default: SiteNetModel) -> Facts:
-    """Tell what fine-tuned models of both kinds have."""
-    state = model.state_
-    parameters, strength = dict(state.parameters), None if state.anchor is None else state.anchor.strength.tolist()
+    kind: Any = SiteNetClassifier if of_classes else SiteNetRegressor
+    state = kind.load(path).state_
+    parameters, scale = dict(state.parameters), state.target_scale
+    targets = {"targets": {"mean": scale.center.tolist(), "deviation": scale.scale.tolist()}}
     return {
         "parameters": parameters,
-        "changed": _changed(parameters, default.get_params(deep=False)),
+        "changed": _changed(parameters, kind().get_params(deep=False)),
         "featurizer": asdict(state.start.featurizer),
         "model": state.start.config.as_dict(),
         "members": len(state.members),
-        "strength": strength,
+        "strength": None if state.anchor is None else state.anchor.strength.tolist(),
+        **({"classes": list(state.classes.names)} if of_classes else targets),
+        **_training(state.record),
     }
 
 
@@ -273,32 +249,12 @@ def _decisive_loss(row: Mapping[str, float | None]) -> float:
 
 
 def as_json(facts: Mapping[str, Any]) -> str:
-    """Write facts as JSON.
-
-    Parameters
-    ----------
-    facts : mapping
-        What `facts_of` gives.
-
-    Returns
-    -------
-    str
-    """
+    """Write facts as JSON."""
     return json.dumps(facts, indent=2, allow_nan=False)
 
 
 def as_text(facts: Mapping[str, Any]) -> str:
-    """Write facts for people, one a line.
-
-    Parameters
-    ----------
-    facts : mapping
-        What `facts_of` gives.
-
-    Returns
-    -------
-    str
-    """
+    """Write facts for people, one a line."""
     lines = {"file": f"{facts['path']} ({_size(facts['bytes'])})", "kind": facts["kind"]}
     for name, value in facts.items():
         if name in _LINES:

@@ -25,21 +25,7 @@ BUNDLED_PREFIX = "bundled:"
 
 
 def with_bundled(paths: Iterable[str | os.PathLike[str]]) -> list[str]:
-    """Replace names of bundled sets by the paths of their files.
-
-    Parameters
-    ----------
-    paths : iterable of str or path
-        Such as "cifs/" and "bundled:band_gap".
-
-    Returns
-    -------
-    list of str
-
-    Raises
-    ------
-    InputError
-        If a name after "bundled:" is unknown.
+    """Replace names of bundled sets, such as "bundled:band_gap", by the paths of their files.
 
     Examples
     --------
@@ -65,20 +51,8 @@ def _bundled_file(path: str) -> str:
 def model_file(model: str | os.PathLike[str]) -> Path:
     """Find the file of a model that is given by its name or its path.
 
-    Parameters
-    ----------
-    model : str or path
-        A name in `MODELS` is the model that comes with the package, also where a file has that name: for the file
-        write "./default".
-
-    Returns
-    -------
-    Path
-
-    Raises
-    ------
-    InputError
-        If there is neither a model of that name nor a file.
+    A name in `MODELS` is the model that comes with the package, also where a file has that name: for the file write
+    "./default".
     """
     text = os.fspath(model)
     if text in MODELS:
@@ -90,25 +64,7 @@ def model_file(model: str | os.PathLike[str]) -> Path:
 
 
 def load_embedder(model: str | os.PathLike[str], device: str = "auto") -> DeepInfoMaxEmbedder:
-    """Load an embedder by its name or its path, for use by a command.
-
-    Parameters
-    ----------
-    model : str or path
-        See `model_file`.
-    device : str
-        Where to compute.
-
-    Returns
-    -------
-    DeepInfoMaxEmbedder
-        Fitted, silent, in one process, and with no folder of an earlier run.
-
-    Raises
-    ------
-    InputError
-        If there is no such model, its file is not a saved embedder, or torch cannot use the device.
-    """
+    """Load an embedder by its name or its path, silent, in one process, and with no folder of an earlier run."""
     file = model_file(model)
     check_device(device)
 
@@ -123,18 +79,7 @@ def load_embedder(model: str | os.PathLike[str], device: str = "auto") -> DeepIn
 
 
 def check_device(name: str) -> None:
-    """Refuse a device that torch does not know or cannot use here.
-
-    Parameters
-    ----------
-    name : str
-        "auto", or a device of torch.
-
-    Raises
-    ------
-    InputError
-        Naming the device and the reason.
-    """
+    """Refuse a device that torch does not know or cannot use here."""
     import torch
 
     try:

@@ -26,17 +26,7 @@ _GROUP = 8192  # rows of a Parquet file that are written together
 
 
 def check_suffix(path: Path) -> None:
-    """Refuse names whose suffix says no format that can be written.
-
-    Parameters
-    ----------
-    path : Path
-        The file to be written.
-
-    Raises
-    ------
-    InputError
-        If its suffix is none of `SUFFIXES`.
+    """Refuse names whose suffix is none of `SUFFIXES`.
 
     Examples
     --------
@@ -49,20 +39,7 @@ def check_suffix(path: Path) -> None:
 
 
 def check_place(path: Path) -> None:
-    """Make sure that a file can be written at a path, in folders that may have to be made; nothing is made yet.
-
-    Parameters
-    ----------
-    path : Path
-        The file to be written; one that is there already will be replaced.
-
-    Raises
-    ------
-    InputError
-        If the path is a folder, or goes through a file.
-    OSError
-        If its folder cannot be written to.
-    """
+    """Make sure that a file can be written at a path, in folders that may have to be made; nothing is made yet."""
     if path.is_dir():
         raise InputError(f"{str(path)!r} is a folder; the name of a file is needed")
     existing = next(place for place in path.absolute().parents if place.exists())
@@ -73,31 +50,15 @@ def check_place(path: Path) -> None:
 
 
 @contextmanager
-def vector_writer(path: Path, columns: Sequence[str], facts: Mapping[str, str]) -> Iterator[VectorTable]:
+def vector_writer(
+    path: Path,  # with one of `SUFFIXES`; its folder is made if need be
+    columns: Sequence[str],  # names of the d columns of the vectors
+    facts: Mapping[str, str],  # where the vectors come from; only Parquet keeps them, in its metadata under "skdim"
+) -> Iterator[VectorTable]:
     """Open a table that grows by chunks and appears under its name when the block ends well.
 
     Each writer has drafts of its own: of two that write the same file at the same time, the one that ends last leaves
     its whole table.
-
-    Parameters
-    ----------
-    path : Path
-        With one of `SUFFIXES`; its folder is made if need be.
-    columns : sequence of str
-        Names of the d columns of the vectors.
-    facts : mapping of str to str
-        Where the vectors come from; only Parquet keeps them, in its metadata under "skdim".
-
-    Yields
-    ------
-    VectorTable
-
-    Raises
-    ------
-    InputError
-        If the suffix is not one of `SUFFIXES`.
-    OSError
-        If the file cannot be written; no draft is left then.
     """
     check_suffix(path)
     tables: dict[str, type[VectorTable]] = {".parquet": _Parquet, ".csv": _Csv, ".npy": _Npy}
@@ -115,19 +76,14 @@ def vector_writer(path: Path, columns: Sequence[str], facts: Mapping[str, str]) 
 
 
 class VectorTable(ABC):
-    """A table of ids and vectors that is being written.
+    """A table of ids and vectors that is being written."""
 
-    Parameters
-    ----------
-    drafts : sequence of Path
-        The file to write, and those of `companions`.
-    columns : sequence of str
-        Names of the d columns.
-    facts : mapping of str to str
-        See `vector_writer`.
-    """
-
-    def __init__(self, drafts: Sequence[Path], columns: Sequence[str], facts: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        drafts: Sequence[Path],  # the file to write, and those of `companions`
+        columns: Sequence[str],  # names of the d columns
+        facts: Mapping[str, str],  # see `vector_writer`
+    ) -> None:
         self.drafts, self.columns, self.facts = list(drafts), list(columns), dict(facts)
         self._open()
 
@@ -254,16 +210,8 @@ class _Npy(VectorTable):
 def spreadsheet_text(text: str) -> str:
     r"""Write a name so that a spreadsheet or a terminal shows it and does nothing else with it.
 
-    Parameters
-    ----------
-    text : str
-        A name from a file of anybody.
-
-    Returns
-    -------
-    str
-        With an apostrophe in front of what a spreadsheet would take for a formula (names that begin with =, +, - or @
-        and are not numbers), and with control characters other than line ends as Python escapes.
+    What a spreadsheet would take for a formula (names that begin with =, +, - or @ and are not numbers) gets an
+    apostrophe in front; control characters other than line ends become Python escapes.
 
     Examples
     --------

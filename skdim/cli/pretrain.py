@@ -38,23 +38,7 @@ _EXAMPLES = """\
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train an embedder on crystals and save it.
-
-    Parameters
-    ----------
-    args : Namespace
-        See `_add_arguments`.
-
-    Returns
-    -------
-    int
-        Exit code.
-
-    Raises
-    ------
-    InputError, OSError
-        If an argument or a crystal cannot be used; nothing is written then.
-    """
+    """Train an embedder on crystals and save it."""
     from skdim.cli.outputs import check_place
 
     found = find_crystals(args)

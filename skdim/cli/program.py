@@ -53,23 +53,7 @@ _STREAMS = "Messages and progress go to stderr, the result to stdout or to the f
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command.
-
-    Parameters
-    ----------
-    argv : sequence of str, optional
-        The words after "skdim"; by default those the program was called with.
-
-    Returns
-    -------
-    int
-        The exit code, see `skdim.cli.exits`.
-
-    Raises
-    ------
-    SystemExit
-        With --help, --version, or words that are not understood.
-    """
+    """Run the command; return its exit code, see `skdim.cli.exits`."""
     args = build_parser().parse_args(argv)
     args.words = list(sys.argv[1:] if argv is None else argv)
     try:
@@ -140,12 +124,7 @@ def _terminate(number: int, frame: FrameType | None) -> NoReturn:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """Describe the command line.
-
-    Returns
-    -------
-    ArgumentParser
-    """
+    """Describe the command line."""
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser("skdim", description=_ABOUT, formatter_class=raw)
     parser.add_argument("--version", action="version", version=f"skdim {skdim.__version__}")

@@ -17,23 +17,7 @@ if TYPE_CHECKING:
 
 
 def find_crystals(args: argparse.Namespace) -> Found:
-    """Find the files of ``args.paths``, and say which files in folders are skipped.
-
-    Parameters
-    ----------
-    args : Namespace
-        paths, column, id_column, quiet.
-
-    Returns
-    -------
-    Found
-        For `skdim.cli.streaming.featurized`.
-
-    Raises
-    ------
-    InputError
-        If a path does not exist, a glob matches nothing, a folder holds no crystals, or a bundled set is unknown.
-    """
+    """Find the files of ``args.paths``, and say which files in folders are skipped."""
     found = replace(find_files(with_bundled(args.paths)), column=args.column, id_column=args.id_column)
     if found.skipped and not args.quiet:
         names = ", ".join(found.skipped[:3]) + (", ..." if len(found.skipped) > 3 else "")
@@ -41,28 +25,12 @@ def find_crystals(args: argparse.Namespace) -> Found:
     return found
 
 
-def settle(counts: Counts, on_error: str, outcome: str) -> int:
-    """Report the crystals that failed: as an error, or as a message and an exit code.
-
-    Parameters
-    ----------
-    counts : Counts
-        What was read.
-    on_error : {"raise", "nan"}
-        Of the command line.
-    outcome : str
-        What happened to them with "nan", a sentence.
-
-    Returns
-    -------
-    int
-        `OK` or `SOME_FAILED`.
-
-    Raises
-    ------
-    InputError
-        Naming all of them, with "raise".
-    """
+def settle(
+    counts: Counts,
+    on_error: str,
+    outcome: str,  # what happened to them with "nan", a sentence
+) -> int:
+    """Report the crystals that failed: as an error that names them all, or as a message and an exit code."""
     if not counts.failures:
         return OK
     if on_error == "raise":
@@ -71,28 +39,12 @@ def settle(counts: Counts, on_error: str, outcome: str) -> int:
     return SOME_FAILED
 
 
-def check_enough(counts: Counts, least: int, purpose: str) -> int:
-    """Count the usable crystals, and refuse too few.
-
-    Parameters
-    ----------
-    counts : Counts
-        What was read.
-    least : int
-        How many are needed.
-    purpose : str
-        What for, as "to pretrain on".
-
-    Returns
-    -------
-    int
-        How many can be used.
-
-    Raises
-    ------
-    InputError
-        If there are fewer.
-    """
+def check_enough(
+    counts: Counts,
+    least: int,
+    purpose: str,  # what they are needed for, as "to pretrain on"
+) -> int:
+    """Count the usable crystals, and refuse fewer than the least."""
     n = counts.n_rows - len(counts.failures)
     if n < least:
         verb = "is" if least == 1 else "are"

@@ -28,24 +28,12 @@ _ROUNDING = 1e-12
 
 @dataclass(frozen=True, eq=False)
 class Bonds:
-    """Directed bonds of the supercell, those of an atom side by side.
+    """Directed bonds of the supercell, those of an atom side by side."""
 
-    Attributes
-    ----------
-    start : ndarray of int, shape (n + 1,)
-        Bonds of atom i are start[i]:start[i + 1].
-    other : ndarray of int, shape (B,)
-        Neighbour.
-    vector : ndarray of shape (B, 3)
-        In Angstrom.
-    length : ndarray of shape (B,)
-        In Angstrom.
-    """
-
-    start: NDArray[np.int64]
-    other: NDArray[np.int64]
-    vector: NDArray[np.float64]
-    length: NDArray[np.float64]
+    start: NDArray[np.int64]  # (n + 1,) bonds of atom i are start[i]:start[i + 1]
+    other: NDArray[np.int64]  # (B,) neighbour
+    vector: NDArray[np.float64]  # (B, 3) in Angstrom
+    length: NDArray[np.float64]  # (B,) in Angstrom
 
     def within(self, cutoff: float) -> Bonds:
         """Keep those shorter than a cutoff."""
@@ -71,24 +59,12 @@ class ArrayCFID(JarvisCFID):
     """
 
     def get_distributions(
-        self, structure: Structure, c_size: float = _FAR, max_cut: float = 5.0
+        self,
+        structure: Structure,  # ordered
+        c_size: float = _FAR,  # smallest size of the supercell, in Angstrom
+        max_cut: float = 5.0,  # where the search for a gap between shells ends, in Angstrom
     ) -> tuple[NDArray[np.float64], ...]:
-        """Distributions of angles to two cutoffs, of dihedral angles, of distances and of neighbours.
-
-        Parameters
-        ----------
-        structure : pymatgen Structure
-            Ordered.
-        c_size : float, default=10.0
-            Smallest size of the supercell in Angstrom.
-        max_cut : float, default=5.0
-            Where the search for a gap between shells ends, in Angstrom.
-
-        Returns
-        -------
-        tuple of five ndarrays
-            As in the class it derives from.
-        """
+        """Distributions of angles to two cutoffs, of dihedral angles, of distances and of neighbours."""
         center, other, _, distance = structure.get_neighbor_list(_FAR)
         starts, radial, neighbours = _radial(structure, distance)
         first, second = _gaps(starts[neighbours > 0].tolist(), max_cut)

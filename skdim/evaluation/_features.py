@@ -19,20 +19,14 @@ _BOUND = 3.0
 
 
 def compute_features(
-    features: Mapping[str, Any], structures: Any, pool: NDArray[np.int64], n_rows: int
+    features: Mapping[str, Any],
+    structures: Any,  # n crystals, PointSets or None, for the transformers
+    pool: NDArray[np.int64],  # rows that may be learned from
+    n_rows: int,  # n, the number of targets
 ) -> dict[str, NDArray[np.float64]]:
-    """Make an array (n, d) of each feature set: an array or a transformer, which is cloned and fitted on the pool.
+    """Make an array (n, d) of each feature set: an array, or a transformer, which is cloned and fitted on the pool.
 
-    Parameters
-    ----------
-    features : mapping of str to array-like of shape (n, d) or transformer
-        One in scikit-learn's FrozenEstimator is used as it is.
-    structures : collection of n crystals, PointSets or None
-        For the transformers.
-    pool : ndarray of int
-        Rows of the crystals that may be learned from.
-    n_rows : int
-        n, the number of targets.
+    A transformer in scikit-learn's FrozenEstimator is used as it is.
     """
     if not isinstance(features, Mapping):
         raise TypeError(

@@ -29,44 +29,23 @@ _ROWS = 256  # of a block of distances
 
 @dataclass(frozen=True)
 class Targets:
-    """What the regressors have to predict.
+    """What the regressors have to predict."""
 
-    Attributes
-    ----------
-    name : str
-        Of the task, in the records.
-    y : ndarray of shape (n,)
-        Targets.
-    pool, test : ndarray of int
-        Rows that may be learned from, and rows of the test fold.
-    """
-
-    name: str
-    y: NDArray[np.float64]
-    pool: NDArray[np.int64]
-    test: NDArray[np.int64]
+    name: str  # of the task, in the records
+    y: NDArray[np.float64]  # (n,) targets
+    pool: NDArray[np.int64]  # rows that may be learned from
+    test: NDArray[np.int64]  # rows of the test fold
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """One feature set as the regressors take it.
+    """One feature set as the regressors take it."""
 
-    Attributes
-    ----------
-    name : str
-        In the records.
-    columns : ndarray of shape (n, d)
-        Standardised.
-    distances : ndarray of shape (n, l), or None
-        Mean absolute differences from the l rows that are ever labelled; filled for these and the test fold.
-    place : ndarray of int, shape (n,), or None
-        Column of ``distances`` of a row.
-    """
-
-    name: str
-    columns: NDArray[np.float64]
+    name: str  # in the records
+    columns: NDArray[np.float64]  # (n, d) standardised
+    # (n, l) mean absolute differences from the l rows that are ever labelled; filled for these and the test fold.
     distances: NDArray[np.float32] | None = None
-    place: NDArray[np.int64] | None = None
+    place: NDArray[np.int64] | None = None  # (n,) column of ``distances`` of a row
 
     def of(
         self, regressor: NamedRegressor, rows: NDArray[np.int64], labelled: NDArray[np.int64]

@@ -26,17 +26,10 @@ _SEVENNET_LAYERS, _SEVENNET_SCALARS = 5, 128
 
 @dataclass(frozen=True)
 class Featurizer:
-    """The columns of a reference set and what fills them.
+    """The columns of a reference set and what fills them."""
 
-    Attributes
-    ----------
-    columns : sequence of str
-        Names of the d columns.
-    featurize : callable
-        Takes a structure of neutral elements and returns its features, shape (d,); raises an error where it cannot.
-    """
-
-    columns: Sequence[str]
+    columns: Sequence[str]  # names of the d columns
+    # Takes a structure of neutral elements and returns its features, shape (d,); raises an error where it cannot.
     featurize: Callable[[Structure], NDArray[np.float64]]
 
 

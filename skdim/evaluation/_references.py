@@ -40,36 +40,16 @@ _OF_THE_CODE = (DeprecationWarning, PendingDeprecationWarning, FutureWarning)
 
 @dataclass(frozen=True)
 class ReferenceSet:
-    """A named feature set to compare learned vectors with.
+    """A named feature set to compare learned vectors with."""
 
-    Attributes
-    ----------
-    name : str
-        Key in `REFERENCE_FEATURES`.
-    summary : str
-        What it is, for readers of reports.
-    make : callable
-        Makes the `Featurizer`.
-    packages : tuple of str
-        Distributions whose versions decide the numbers.
-    max_sites : int or None
-        Most sites of a crystal; larger ones take too long and count as failures.
-    ordered : bool
-        Whether only crystals with one whole atom on each site can be described.
-    revision : int
-        Raised when the same packages give other numbers.
-    extra : str or None
-        Extra of skdim-crystals that installs its package, where it needs one of its own.
-    """
-
-    name: str
-    summary: str
-    make: Callable[[], sets.Featurizer]
-    packages: tuple[str, ...]
-    max_sites: int | None = None
-    ordered: bool = False
-    revision: int = 1
-    extra: str | None = None
+    name: str  # key in `REFERENCE_FEATURES`
+    summary: str  # what it is, for readers of reports
+    make: Callable[[], sets.Featurizer]  # makes the `Featurizer`
+    packages: tuple[str, ...]  # distributions whose versions decide the numbers
+    max_sites: int | None = None  # most sites of a crystal; larger ones take too long and count as failures
+    ordered: bool = False  # whether only crystals with one whole atom on each site can be described
+    revision: int = 1  # raised when the same packages give other numbers
+    extra: str | None = None  # extra of skdim-crystals that installs its package, where it needs one of its own
 
     @property
     def is_available(self) -> bool:

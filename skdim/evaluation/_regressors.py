@@ -157,18 +157,10 @@ class BestRegressor(RegressorMixin, BaseEstimator):
 
 @dataclass(frozen=True)
 class NamedRegressor:
-    """A regressor by the name it has in the records.
+    """A regressor by the name it has in the records."""
 
-    Attributes
-    ----------
-    name : str
-        Name in the records.
-    regressor : scikit-learn regressor
-        Not fitted; a clone is.
-    """
-
-    name: str
-    regressor: Any
+    name: str  # name in the records
+    regressor: Any  # not fitted; a clone is
 
     @property
     def pairwise(self) -> bool:

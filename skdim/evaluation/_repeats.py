@@ -17,45 +17,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Repeat:
-    """Labels drawn at random.
+    """Labels drawn at random."""
 
-    Attributes
-    ----------
-    labels, number : int
-        How many labels, and which draw of that many.
-    rows : ndarray of int, shape (labels,)
-        The labelled rows, in random order, so that consecutive ones serve as folds.
-    seed : int
-        For the regressors.
-    """
-
-    labels: int
-    number: int
-    rows: NDArray[np.int64]
-    seed: int
+    labels: int  # how many
+    number: int  # which draw of that many
+    rows: NDArray[np.int64]  # (labels,) the labelled rows, in random order, so that consecutive ones serve as folds
+    seed: int  # for the regressors
 
 
 def draw_repeats(
-    pool: NDArray[np.int64],
-    label_counts: Sequence[int],
-    n_repeats: int | Mapping[int, int],
-    random_state: Any,
-    cv: int | None = None,
+    pool: NDArray[np.int64],  # (p,) rows that may be labelled
+    label_counts: Sequence[int],  # numbers of labels
+    n_repeats: int | Mapping[int, int],  # draws for each number of labels, or for all of them
+    random_state: Any,  # with an int, a draw depends on it, the number of labels and the number of the draw alone
+    cv: int | None = None,  # folds for which there must be enough labels
 ) -> list[Repeat]:
     """Draw labels from the pool, again and again.
-
-    Parameters
-    ----------
-    pool : ndarray of int, shape (p,)
-        Rows that may be labelled.
-    label_counts : sequence of int
-        Numbers of labels.
-    n_repeats : int or mapping of int to int
-        Draws for each number of labels, or for all of them.
-    random_state : int, RandomState instance or None
-        With an int, a draw depends on it, the number of labels and the number of the draw alone.
-    cv : int or None
-        Folds for which there must be enough labels.
 
     Examples
     --------

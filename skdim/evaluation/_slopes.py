@@ -31,46 +31,24 @@ class Slopes:
     """How m predictions differ from that at the start.
 
     The difference is the sum over the columns of slope times the way in the column, plus rest.
-
-    Attributes
-    ----------
-    slope, rest : ndarray of shape (m, d)
-        The second is zero but for trees.
     """
 
-    slope: NDArray[np.float64]
-    rest: NDArray[np.float64]
+    slope: NDArray[np.float64]  # (m, d)
+    rest: NDArray[np.float64]  # (m, d) zero but for trees
 
 
 def kernel_slopes(
-    X: NDArray[np.float64],
-    start: NDArray[np.float64],
-    rows: NDArray[np.float64],
-    dual: NDArray[np.float64],
-    kernel: str,
+    X: NDArray[np.float64],  # (m, d) ends of the ways
+    start: NDArray[np.float64],  # (d,) where they begin
+    rows: NDArray[np.float64],  # (n, d) training rows
+    dual: NDArray[np.float64],  # (n,) their weights
+    kernel: str,  # as for `skdim.evaluation.KernelRidgeCV`
     gamma: float,
 ) -> Slopes:
     """Slopes of a kernel regressor.
 
     A kernel is a function of a sum over the columns: of products, of distances or of squared distances. Its change in a
     step is split in proportion to the changes of what is summed.
-
-    Parameters
-    ----------
-    X : ndarray of shape (m, d)
-        Ends of the ways.
-    start : ndarray of shape (d,)
-        Where they begin.
-    rows : ndarray of shape (n, d)
-        Training rows.
-    dual : ndarray of shape (n,)
-        Their weights.
-    kernel, gamma
-        As for `skdim.evaluation.KernelRidgeCV`.
-
-    Returns
-    -------
-    Slopes
     """
     if kernel == "linear":
         slope = np.broadcast_to(dual @ rows / rows.shape[1], X.shape)
@@ -108,22 +86,13 @@ def _step_of_squares(
     return secant * gamma**2 / here.shape[1], here + there
 
 
-def tree_slopes(X: NDArray[np.float32], start: NDArray[np.float32], trees: Mapping[str, NDArray[Any]]) -> Slopes:
-    """Slopes of a forest: each jump of the prediction on the way belongs to the column whose threshold is passed.
-
-    Parameters
-    ----------
-    X : ndarray of float32, shape (m, d)
-        Ends of the ways.
-    start : ndarray of float32, shape (d,)
-        Where they begin.
-    trees : mapping of str to ndarray of shape (T, N)
-        feature, threshold, left, right and value of `skdim.evaluation._readouts.TreesRegressor`.
-
-    Returns
-    -------
-    Slopes
-    """
+def tree_slopes(
+    X: NDArray[np.float32],  # (m, d) ends of the ways
+    start: NDArray[np.float32],  # (d,) where they begin
+    # (T, N) feature, threshold, left, right and value of `skdim.evaluation._readouts.TreesRegressor`.
+    trees: Mapping[str, NDArray[Any]],
+) -> Slopes:
+    """Slopes of a forest: each jump of the prediction on the way belongs to the column whose threshold is passed."""
     jumps = np.zeros(X.shape)
     value, event, column = _leaf(X, start, np.full((len(trees["left"]), len(X)), -1.0), trees)
     while (going := column >= 0).any():

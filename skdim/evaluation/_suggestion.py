@@ -137,19 +137,12 @@ def _greedy(
     return chosen
 
 
-def expected_improvement(mean: NDArray[np.float64], std: NDArray[np.float64], best: float) -> NDArray[np.float64]:
+def expected_improvement(
+    mean: NDArray[np.float64],  # (m,) of the values
+    std: NDArray[np.float64],  # (m,)
+    best: float,  # the largest so far
+) -> NDArray[np.float64]:
     """By how much normally distributed values are expected to exceed the best one, counting only those that do.
-
-    Parameters
-    ----------
-    mean, std : ndarray of shape (m,)
-        Of the values.
-    best : float
-        The largest so far.
-
-    Returns
-    -------
-    ndarray of shape (m,)
 
     Examples
     --------

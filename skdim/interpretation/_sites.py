@@ -52,8 +52,8 @@ def encoder_of(embedder: Any) -> Encoder:
 
 def site_by_site(encoder: Encoder, X: Any) -> SiteBySite:
     """Featurize crystals, all of them usable, as the embedder does, but keep every site as a row."""
-    config, features = encoder.featurizer.config()
-    most = encoder.featurizer.max_sites
+    work = encoder.featurizer.work()
+    config, features, most = work.config, work.features, work.max_sites
     # on_error="raise", so none is missing.
     loaded, _ = load_structures(X, max_sites=most, max_atomic_number=features.atomic_numbers)
     structures = [structure for structure in loaded if structure is not None]

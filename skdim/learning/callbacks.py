@@ -211,17 +211,17 @@ class TellTasks(_Callback):
     """Report epochs to scikit-learn's callbacks, and end the training before the next one where one asks for it."""
 
     def initialize(self) -> TellTasks:
-        """Nobody has asked yet."""
+        """No callback has asked to stop yet."""
         self.stop_ = False
         return self
 
     def on_epoch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
-        """Say so, unless the last one was to be the last."""
+        """Report the start of an epoch, or end the training if a callback has asked for that."""
         if self.stop_:
             raise EndOfTraining
         if self.run.tasks is not None:
             self.run.tasks.begin_epoch()
 
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
-        """Say so."""
+        """Report the end of an epoch, and remember whether a callback asks to stop."""
         self.stop_ = self.run.tasks is not None and self.run.tasks.end_epoch()

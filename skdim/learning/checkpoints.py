@@ -28,44 +28,23 @@ _PLAIN = ("first", "best", "misses", "history")
 
 @dataclass(frozen=True)
 class TrainingState:
-    """What a training needs to go on as if it had never stopped.
+    """What a training needs to go on as if it had never stopped."""
 
-    Attributes
-    ----------
-    weights, best_weights : dict of Tensor
-        Of the last epoch, and of the best.
-    optimizer : dict
-        What the optimiser's ``state_dict`` gives.
-    first, best : float
-        Loss of the first step, and the lowest watched loss.
-    misses : int
-        Epochs since then.
-    history : list of dict
-        One row for each epoch.
-    """
-
-    weights: dict[str, torch.Tensor]
-    best_weights: dict[str, torch.Tensor]
-    optimizer: dict[str, Any]
-    first: float
-    best: float
-    misses: int
-    history: list[dict[str, float]]
+    weights: dict[str, torch.Tensor]  # of the last epoch
+    best_weights: dict[str, torch.Tensor]  # of the epoch with the lowest watched loss
+    optimizer: dict[str, Any]  # what the optimiser's ``state_dict`` gives
+    first: float  # loss of the first step
+    best: float  # lowest watched loss
+    misses: int  # epochs since then
+    history: list[dict[str, float]]  # one row for each epoch
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The file of one training, and that of the epoch before it, which is used where the last one is damaged.
-
-    Attributes
-    ----------
-    path : Path
-        The file.
-    fingerprint : str
-        Digest of data, configuration, initial weights and seed: only the same training goes on from the file.
-    """
+    """The file of one training, and that of the epoch before it, which is used where the last one is damaged."""
 
     path: Path
+    # Digest of data, configuration, initial weights and seed: only the same training goes on from the file.
     fingerprint: str
 
     def write(self, state: TrainingState) -> None:

@@ -36,24 +36,12 @@ M = TypeVar("M", bound=torch.nn.Module)
 
 @dataclass(frozen=True)
 class Encoder:
-    """A fitted embedder at work on one device: all that interpretation, masking and scripts need of it.
+    """A fitted embedder at work on one device: all that interpretation, masking and scripts need of it."""
 
-    Attributes
-    ----------
-    state : EmbedderState
-        What was learned.
-    model : CrystalModel
-        Built from the state, on the device, ready to embed.
-    featurizer : CrystalPointSetTransformer
-        Makes point sets of crystals.
-    device : str
-        Where the model is.
-    """
-
-    state: EmbedderState
-    model: CrystalModel
-    featurizer: CrystalPointSetTransformer
-    device: str
+    state: EmbedderState  # what was learned
+    model: CrystalModel  # built from the state, on the device, ready to embed
+    featurizer: CrystalPointSetTransformer  # makes point sets of crystals
+    device: str  # where the model is
 
     def featurize(self, X: Any) -> PointSets:
         """Make point sets of crystals; refuse point sets of another kind than the model was trained on."""
@@ -78,24 +66,13 @@ def run_with(featurizer: CrystalPointSetTransformer, **choices: Any) -> CrystalP
     return fresh.fit()
 
 
-def embed(state: EmbedderState, model: CrystalModel, points: PointSets, device: str = "cpu") -> NDArray[np.float32]:
-    """Vectors of crystals, within 3 standard deviations of the pretraining set.
-
-    Parameters
-    ----------
-    state : EmbedderState
-        Of the model.
-    model : CrystalModel
-        Built from the state, on the device.
-    points : PointSets
-        C crystals; those without sites get rows of NaN.
-    device : str
-        Where the model is.
-
-    Returns
-    -------
-    ndarray of float32, shape (C, d)
-    """
+def embed(
+    state: EmbedderState,
+    model: CrystalModel,  # built from the state, on the device
+    points: PointSets,  # C crystals; those without sites get rows of NaN
+    device: str = "cpu",
+) -> NDArray[np.float32]:
+    """Vectors of crystals (C, d), within 3 standard deviations of the pretraining set."""
     keep_freed_memory()
     vectors, valid = np.empty((len(points), len(state.columns)), np.float32), points.valid
     vectors[~valid] = np.nan

@@ -102,22 +102,13 @@ def _as_is(batch: Any) -> Any:
     return batch
 
 
-def share_of(batch: NDArray[np.int64], n_pairs: NDArray[np.int64], rank: int, processes: int) -> NDArray[np.int64]:
-    """Part of a global batch that one process works on: about as many pairs in each, and at least two crystals.
-
-    Parameters
-    ----------
-    batch : ndarray of shape (B,)
-        Crystals; with fewer than two for each process the first one gets all.
-    n_pairs : ndarray of shape (C,)
-        Pairs of each crystal.
-    rank, processes : int
-        Which part of how many.
-
-    Returns
-    -------
-    ndarray
-        Of no crystal, perhaps.
+def share_of(
+    batch: NDArray[np.int64],  # (B,) crystals; with fewer than two for each process the first one gets all
+    n_pairs: NDArray[np.int64],  # (C,) pairs of each crystal
+    rank: int,  # which part of how many
+    processes: int,
+) -> NDArray[np.int64]:
+    """Part of a global batch that one process works on: about as many pairs in each, and two crystals or more, or none.
 
     Examples
     --------

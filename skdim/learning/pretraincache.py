@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import os
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +22,36 @@ from skdim.points.pointsets import PointSets
 __all__ = ["fit_once", "pretraining_key"]
 
 
-def fit_once(embedder: Any, X: Any, memory: Any = None) -> Any:
-    """Fit an embedder on crystals, or find the result of an earlier such fit in a path or joblib.Memory."""
+def fit_once(embedder: Any, X: Any, memory: Any = None, within: AbstractContextManager[Any] | None = None) -> Any:
+    """Fit an embedder on crystals, or find the result of an earlier such fit in a path or joblib.Memory.
+
+    Parameters
+    ----------
+    embedder : transformer
+        Not fitted.
+    X : collection of crystals, or PointSets
+        What to fit it on.
+    memory : str, path, joblib.Memory or None
+        Where results are kept.
+    within : context manager or None
+        Entered around a fit, and left before its result is kept.
+
+    Returns
+    -------
+    transformer
+        Fitted.
+    """
     store = check_memory(os.fspath(memory) if isinstance(memory, os.PathLike) else memory)
+    within = nullcontext() if within is None else within
     if memory is None:
-        return embedder.fit(X)
-    return store.cache(_fit, ignore=["embedder", "X"])(pretraining_key(embedder, X), embedder, X)
+        return _fit("", embedder, X, within)
+    return store.cache(_fit, ignore=["embedder", "X", "within"])(pretraining_key(embedder, X), embedder, X, within)
 
 
-def _fit(key: str, embedder: Any, X: Any) -> Any:
+def _fit(key: str, embedder: Any, X: Any, within: AbstractContextManager[Any]) -> Any:
     """Fit an embedder; the key stands for it and the crystals where the result is kept."""
-    return embedder.fit(X)
+    with within:
+        return embedder.fit(X)
 
 
 def pretraining_key(embedder: Any, X: Any) -> str:
@@ -45,7 +66,9 @@ def pretraining_key(embedder: Any, X: Any) -> str:
         parts = [joblib.hash([_content(row) for row in as_structures(X)])]
     else:
         parts = [joblib.hash(X)]
-    return digest(skdim.__version__, joblib.hash(embedder), *parts)
+    watched = copy.copy(embedder)
+    vars(watched).pop("_skl_callbacks", None)  # who watches a fit changes nothing
+    return digest(skdim.__version__, joblib.hash(watched), *parts)
 
 
 def _content(row: Any) -> Any:

@@ -65,34 +65,16 @@ def _site_type_shares(points: PointSets) -> NDArray[np.float64]:
 
 
 def pretrain(
-    points: PointSets,
-    preset: Preset,
-    run: Run,
+    points: PointSets,  # the crystals, at least one of them valid. They may be larger than memory, see `PointSets.load`
+    preset: Preset,  # all choices
+    run: Run,  # seed, device and progress bar; the global generators are not touched
     *,
-    featurizer: FeaturizerSettings,
-    embedding_dim: int | None = None,
-    start: EmbedderState | None = None,
-    checkpoint: Path | None = None,
+    featurizer: FeaturizerSettings,  # of the featurizer that made the point sets, for the state
+    embedding_dim: int | None = None,  # width of the vectors; None leaves it to the preset
+    start: EmbedderState | None = None,  # weights to go on from
+    checkpoint: Path | None = None,  # file of the training's checkpoint
 ) -> Pretraining:
-    """Train a model on crystals without labels.
-
-    Parameters
-    ----------
-    points : PointSets
-        The crystals, at least one of them valid. They may be larger than memory, see `PointSets.load`.
-    preset : Preset
-        All choices.
-    run : Run
-        Seed, device and progress bar; the global generators are not touched.
-    featurizer : FeaturizerSettings
-        Of the featurizer that made the point sets, for the state.
-    embedding_dim : int or None
-        Width of the vectors; None leaves it to the preset.
-    start : EmbedderState or None
-        Weights to go on from.
-    checkpoint : Path or None
-        File of the training's checkpoint.
-    """
+    """Train a model on crystals without labels."""
     valid = np.flatnonzero(points.valid)
     model = _initialised(points, preset, run.seed, embedding_dim, start)
     columns = tuple(column_names(model.config))

@@ -40,19 +40,14 @@ class WeightedLoss(nn.Module):
 
 
 class RegressionHead(nn.Module):
-    """A linear path, and a curved one that starts at zero.
+    """A linear path, and a curved one that starts at zero."""
 
-    Parameters
-    ----------
-    n_columns : int
-        Columns d of the vector.
-    n_targets : int
-        Targets T.
-    width : int
-        Hidden units of the curved path; 0 leaves it out.
-    """
-
-    def __init__(self, n_columns: int, n_targets: int, width: int) -> None:
+    def __init__(
+        self,
+        n_columns: int,
+        n_targets: int,
+        width: int,  # hidden units of the curved path; 0 leaves it out
+    ) -> None:
         super().__init__()
         self.linear = nn.Linear(n_columns, n_targets)
         self.curved: nn.Sequential | None = None
@@ -75,26 +70,20 @@ class RegressionHead(nn.Module):
 
 
 class RegressionModel(nn.Module):
-    """A crystal model, the scale of its vectors, and a head on them.
-
-    Parameters
-    ----------
-    state : EmbedderState
-        Of the encoder.
-    n_targets : int
-        Targets T.
-    head_width : int
-        Hidden units of the head's curved path; 0 leaves it out.
-    seed : int
-        Of the head's weights.
-    """
+    """A crystal model, the scale of its vectors, and a head on them."""
 
     center: torch.Tensor
     scale: torch.Tensor
     components: torch.Tensor | None
     offset: torch.Tensor | None
 
-    def __init__(self, state: EmbedderState, n_targets: int, head_width: int, seed: int = 0) -> None:
+    def __init__(
+        self,
+        state: EmbedderState,  # of the encoder
+        n_targets: int,
+        head_width: int,  # hidden units of the head's curved path; 0 leaves it out
+        seed: int = 0,  # of the head's weights
+    ) -> None:
         super().__init__()
         self.model: CrystalModel = state.model()
         for name in ("center", "scale", "components", "offset"):

@@ -16,22 +16,12 @@ if TYPE_CHECKING:
 _PENALTIES = np.logspace(1.5, 6, 19)
 
 
-def fit_ridge(vectors: NDArray[np.float32], targets: NDArray[np.float32], weights: NDArray[np.float32]) -> Ridge:
-    """Fit the ridge regression whose penalty leave-one-out cross-validation prefers.
-
-    Parameters
-    ----------
-    vectors : ndarray of shape (n, d)
-        Of the labelled crystals.
-    targets : ndarray of shape (n, T)
-        Standardised.
-    weights : ndarray of shape (n,)
-        Of the rows, positive.
-
-    Returns
-    -------
-    Ridge
-    """
+def fit_ridge(
+    vectors: NDArray[np.float32],  # (n, d) of the labelled crystals
+    targets: NDArray[np.float32],  # (n, T) standardised
+    weights: NDArray[np.float32],  # (n,) of the rows, positive
+) -> Ridge:
+    """Fit the ridge regression whose penalty leave-one-out cross-validation prefers."""
     from sklearn.linear_model import RidgeCV  # embedding imports modules that import this one, and does without
 
     found = RidgeCV(_PENALTIES).fit(vectors.astype(np.float64), targets.astype(np.float64), weights)

@@ -1,4 +1,4 @@
-"""What a pretraining has seen, in little: elements, sizes, disorder, and where its crystals lie among vectors.
+"""A summary of what a pretraining has seen: elements, sizes, disorder, and where its crystals lie among vectors.
 
 The file of a model keeps this so that a new crystal can be compared with those of the pretraining, which are not there.
 A vector's place is its projection on a few principal axes, rounded to a byte each: for 4,700 crystals the rank
@@ -28,29 +28,15 @@ N_QUANTILES = 101
 
 @dataclass(frozen=True)
 class Seen:
-    """What a pretraining has seen.
+    """What a pretraining has seen."""
 
-    Attributes
-    ----------
-    elements : ndarray of int64, shape (119,)
-        Crystals that hold the element of an atomic number.
-    crystals, sites, disordered : int
-        How many crystals; sites of the largest; how many are disordered.
-    axes : ndarray of float32, shape (k, d)
-        Axes to project a vector on, in steps of a place.
-    places : ndarray of int8, shape (n, k)
-        Where crystals lie: all, or as many as say enough.
-    spacing : ndarray of float32, shape (101,)
-        Percentiles of the distance of a place from the nearest other.
-    """
-
-    elements: NDArray[np.int64]
-    crystals: int
-    sites: int
-    disordered: int
-    axes: NDArray[np.float32]
-    places: NDArray[np.int8]
-    spacing: NDArray[np.float32]
+    elements: NDArray[np.int64]  # (119,) crystals that hold the element of an atomic number
+    crystals: int  # how many
+    sites: int  # of the largest
+    disordered: int  # how many are
+    axes: NDArray[np.float32]  # (k, d) axes to project a vector on, in steps of a place
+    places: NDArray[np.int8]  # (n, k) where crystals lie: all, or as many as say enough
+    spacing: NDArray[np.float32]  # (101,) percentiles of the distance of a place from the nearest other
 
     def percentile(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
         """Share of the pretraining's crystals, in percent, that have a nearer neighbour than vectors (m, d) have."""
@@ -61,23 +47,14 @@ class Seen:
         return np.where(away <= self.spacing[0], 0.0, share)
 
 
-def look_back(points: PointSets, vectors: NDArray[np.float32], before: Seen | None = None) -> Seen:
-    """Put down what a pretraining has seen.
-
-    Parameters
-    ----------
-    points : PointSets
-        Its crystals; those without sites do not count.
-    vectors : ndarray of shape (n, d)
-        Of some or all of them.
-    before : Seen or None
-        Of the pretraining that this one continued: its elements, sizes and disorder count too. Its places do not, as
-        vectors have changed.
-
-    Returns
-    -------
-    Seen
-    """
+def look_back(
+    points: PointSets,  # its crystals; those without sites do not count
+    vectors: NDArray[np.float32],  # (n, d) of some or all of them
+    # Of the pretraining that this one continued: its elements, sizes and disorder count too. Its places do not, as
+    # vectors have changed.
+    before: Seen | None = None,
+) -> Seen:
+    """Summarise what a pretraining has seen."""
     from sklearn.decomposition import PCA
 
     elements, crystals, sites, disordered = _made_of(points)

@@ -96,6 +96,12 @@ def _check_tensor(name: str, tensor: NDArray[Any], shape: tuple[int, ...]) -> No
     _need(bool(np.isfinite(tensor).all()), f"tensor {name}", "finite", "NaN or infinity")
 
 
+def _check_numbers(name: str, values: NDArray[Any], shape: tuple[int, ...]) -> None:
+    """Refuse what are no finite numbers in double precision, so many."""
+    fits = values.dtype == np.float64 and values.shape == shape and bool(np.isfinite(values).all())
+    _need(fits, name, f"finite numbers of shape {shape}", values.tolist())
+
+
 def _check_vectors(state: EmbedderState) -> None:
     """Refuse a scale that does not fit the columns of the vector."""
     width, n_columns = state.center.size, len(state.columns)
@@ -155,8 +161,7 @@ def _check_regressor(state: RegressorState, shapes: Mapping[str, tuple[int, ...]
     _need(isinstance(scale.single, bool), "targets.single", "true or false", scale.single)
     _need(n_targets >= 1 and (n_targets == 1 or not scale.single), "targets.center", "one number a target", n_targets)
     for name, values in (("center", scale.center), ("scale", scale.scale)):
-        fits = values.dtype == np.float64 and values.shape == (n_targets,) and bool(np.isfinite(values).all())
-        _need(fits, f"targets.{name}", f"{n_targets} finite numbers", values.tolist())
+        _check_numbers(f"targets.{name}", values, (n_targets,))
     _need(bool((scale.scale > 0).all()), "targets.scale", "> 0", scale.scale.tolist())
     _need_integer("head_width", state.head_width, 0, _WIDEST)
     if state.anchor is not None:
@@ -184,9 +189,13 @@ def _check_anchor(anchor: Anchor, n_columns: int, n_targets: int) -> None:
     accepted = number(above=0)
     _need(accepted.test(ridge.penalty), "penalty", accepted.words, ridge.penalty)
     for name, values, most in (("strength", anchor.strength, 1.0), ("noise", anchor.noise, np.inf)):
-        fits = values.dtype == np.float64 and values.shape == (n_targets,) and bool(np.isfinite(values).all())
-        fits = fits and bool(((values >= 0) & (values <= most)).all())
-        _need(fits, f"tensor anchor/{name}", f"{n_targets} numbers from 0 to {most}", values.tolist())
+        _check_numbers(f"tensor anchor/{name}", values, (n_targets,))
+        _need(
+            bool(((values >= 0) & (values <= most)).all()),
+            f"tensor anchor/{name}",
+            f"from 0 to {most}",
+            values.tolist(),
+        )
 
 
 def _check_classes(classes: Classes, n_targets: int) -> None:
@@ -196,7 +205,5 @@ def _check_classes(classes: Classes, n_targets: int) -> None:
     _need(plain and n >= 2 and len(set(names)) == n, "classes.names", "two or more names of one type", names)
     shapes = {"shares": (n,), "slopes": (n_targets, n), "offsets": (n,)}
     for name, shape in shapes.items():
-        values = getattr(classes, name)
-        fits = values.shape == shape and bool(np.isfinite(values).all())
-        _need(fits, f"classes.{name}", f"finite numbers of shape {shape}", values.tolist())
+        _check_numbers(f"classes.{name}", getattr(classes, name), shape)
     _need(bool((classes.shares > 0).all()), "classes.shares", "> 0", classes.shares.tolist())

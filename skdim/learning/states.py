@@ -68,22 +68,13 @@ class FeaturizerSettings:
 
 @dataclass(frozen=True)
 class TrainingRecord:
-    """How a training went.
+    """How a training went."""
 
-    Attributes
-    ----------
-    history : tuple of dict
-        For each epoch ``epoch``, ``train_loss``, ``valid_loss`` and ``dur``.
-    rows, failed : int or None
-        Rows that were given, and how many of them were no usable crystals; None where it is not known.
-    versions : dict
-        Of skdim, torch and Python.
-    """
-
-    history: tuple[Epoch, ...] = ()
+    history: tuple[Epoch, ...] = ()  # for each epoch ``epoch``, ``train_loss``, ``valid_loss`` and ``dur``
+    # Rows that were given, and how many of them were no usable crystals; None where it is not known.
     rows: int | None = None
     failed: int | None = None
-    versions: Mapping[str, str] = field(default_factory=lambda: versions_now())
+    versions: Mapping[str, str] = field(default_factory=lambda: versions_now())  # of skdim, torch and Python
 
 
 def versions_now() -> dict[str, str]:
@@ -93,45 +84,23 @@ def versions_now() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class EmbedderState:
-    """A trained model and the scale of its vectors.
+    """A trained model and the scale of its vectors."""
 
-    Attributes
-    ----------
-    config : ModelConfig
-        Shape of the model.
-    weights : dict of ndarray
-        Its weights and buffers by name.
-    center, scale : ndarray of shape (D,)
-        Mean and standard deviation of each column over the pretraining set.
-    columns : tuple of str
-        Names of the d columns of the vector.
-    settings : dict
-        Settings of the point sets it was trained on.
-    components, offset : ndarray of shape (d, D) and (d,), or None
-        Principal axes the standardised columns are projected on, where a shorter vector was asked for, and the
-        projection of their mean.
-    featurizer : FeaturizerSettings
-        Of the featurizer that made the point sets.
-    parameters : dict
-        Those of the embedder's constructor that say what it is, JSON-able.
-    record : TrainingRecord
-        How the training went.
-    seen : Seen or None
-        What the pretraining has seen; None of a file that was written before this was kept.
-    """
-
-    config: ModelConfig
-    weights: Weights
-    center: NDArray[np.float32]
-    scale: NDArray[np.float32]
-    columns: tuple[str, ...]
-    settings: Mapping[str, Any]
-    featurizer: FeaturizerSettings
+    config: ModelConfig  # shape of the model
+    weights: Weights  # its weights and buffers by name
+    center: NDArray[np.float32]  # (D,) mean and standard deviation of each column over the pretraining set
+    scale: NDArray[np.float32]  # (D,)
+    columns: tuple[str, ...]  # names of the d columns of the vector
+    settings: Mapping[str, Any]  # settings of the point sets it was trained on
+    featurizer: FeaturizerSettings  # of the featurizer that made the point sets
+    # (d, D) principal axes the standardised columns are projected on, where a shorter vector was asked for, and the
+    # projection of their mean.
     components: NDArray[np.float32] | None = None
-    offset: NDArray[np.float32] | None = None
+    offset: NDArray[np.float32] | None = None  # (d,)
+    # Those of the embedder's constructor that say what it is, JSON-able.
     parameters: Mapping[str, Any] = field(default_factory=dict)
-    record: TrainingRecord = field(default_factory=TrainingRecord)
-    seen: Seen | None = None
+    record: TrainingRecord = field(default_factory=TrainingRecord)  # how the training went
+    seen: Seen | None = None  # what the pretraining has seen; None in files written before this was kept
 
     def model(self) -> CrystalModel:
         """Build the model, ready to embed."""
@@ -157,25 +126,14 @@ class TargetScale:
 
 @dataclass(frozen=True)
 class Ridge:
-    """A ridge regression of T standardised targets on vectors of d columns, from n labelled crystals.
+    """A ridge regression of T standardised targets on vectors of d columns, from n labelled crystals."""
 
-    Attributes
-    ----------
-    weight, bias : ndarray of shape (T, d) and (T,)
-        Of the prediction.
-    center : ndarray of shape (d,)
-        Mean of the labelled vectors.
-    factor : ndarray of shape (d, n)
-        F with F F^T = C (C + penalty)^-1, where C is the scatter of the labelled vectors.
-    penalty : float
-        Of the regression.
-    """
-
-    weight: NDArray[np.float32]
-    bias: NDArray[np.float32]
-    center: NDArray[np.float32]
+    weight: NDArray[np.float32]  # (T, d) of the prediction
+    bias: NDArray[np.float32]  # (T,)
+    center: NDArray[np.float32]  # (d,) mean of the labelled vectors
+    # (d, n) F with F F^T = C (C + penalty)^-1, where C is the scatter of the labelled vectors.
     factor: NDArray[np.float32]
-    penalty: float
+    penalty: float  # of the regression
 
     def predict(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
         """Predict standardised targets (N, T) from vectors (N, d)."""
@@ -196,75 +154,39 @@ class Ridge:
 
 @dataclass(frozen=True)
 class Anchor:
-    """What holds a fine-tuning to the ridge regression on the vectors of its start.
+    """What holds a fine-tuning to the ridge regression on the vectors of its start."""
 
-    Attributes
-    ----------
-    ridge : Ridge
-        The regression.
-    strength : ndarray of shape (T,)
-        How far predictions go from the ridge (0) to the mean of the members (1), as held-out labels preferred.
-    noise : ndarray of shape (T,)
-        Deviation of a label that makes the deviations of predictions those of the held-out errors, standardised.
-    """
-
-    ridge: Ridge
+    ridge: Ridge  # the regression
+    # (T,) how far predictions go from the ridge (0) to the mean of the members (1), as held-out labels preferred.
     strength: NDArray[np.float64]
+    # (T,) deviation of a label that makes the deviations of predictions those of the held-out errors, standardised.
     noise: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Classes:
-    """Classes that the targets of a fine-tuning are indicators of, and what makes probabilities of predictions.
+    """Classes that the targets of a fine-tuning are indicators of, and what makes probabilities of predictions."""
 
-    Attributes
-    ----------
-    names : tuple of str, int, float or bool
-        The K classes, sorted.
-    shares : ndarray of shape (K,)
-        Of the classes among the labels.
-    slopes, offsets : ndarray of shape (T, K) and (K,)
-        From predictions to exponents of the classes.
-    """
-
-    names: tuple[Any, ...]
-    shares: NDArray[np.float64]
-    slopes: NDArray[np.float64]
-    offsets: NDArray[np.float64]
+    names: tuple[Any, ...]  # the K classes, sorted
+    shares: NDArray[np.float64]  # (K,) of the classes among the labels
+    slopes: NDArray[np.float64]  # (T, K) from predictions to exponents of the classes
+    offsets: NDArray[np.float64]  # (K,)
 
 
 @dataclass(frozen=True)
 class RegressorState:
-    """What a fine-tuning has learned.
+    """What a fine-tuning has learned."""
 
-    Attributes
-    ----------
-    start : EmbedderState
-        The encoder that every member started from; its scale of the vectors is theirs.
-    members : tuple of Member
-        The ensemble; none where held-out labels preferred the ridge.
-    target_scale : TargetScale
-        Of the labels of the first fit.
-    head_width : int
-        Hidden units of the heads; 0 where they are linear.
-    parameters : dict
-        Those of the regressor's constructor that say what it is, JSON-able; ``embedder`` is whether there was one.
-    record : TrainingRecord
-        How the training went; its history names the ``member``.
-    anchor : Anchor or None
-        None where predictions are those of the members alone.
-    classes : Classes or None
-        Of a classifier.
-    """
-
-    start: EmbedderState
-    members: tuple[Member, ...]
-    target_scale: TargetScale
-    head_width: int
+    start: EmbedderState  # the encoder that every member started from; its scale of the vectors is theirs
+    members: tuple[Member, ...]  # the ensemble; none where held-out labels preferred the ridge
+    target_scale: TargetScale  # of the labels of the first fit
+    head_width: int  # hidden units of the heads; 0 where they are linear
+    # Those of the regressor's constructor that say what it is, JSON-able; ``embedder`` is whether there was one.
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    # How the training went; its history names the ``member``.
     record: TrainingRecord = field(default_factory=TrainingRecord)
-    anchor: Anchor | None = None
-    classes: Classes | None = None
+    anchor: Anchor | None = None  # None where predictions are those of the members alone
+    classes: Classes | None = None  # of a classifier
 
     def encoder(self) -> EmbedderState:
         """The encoder of the first member, or of the start where there is none, as the state of an embedder."""

@@ -187,27 +187,14 @@ class SupervisedNet(InfoMaxNet):
 
 
 def train(
-    model: CrystalModel,
-    points: PointSets,
+    model: CrystalModel,  # to be trained
+    points: PointSets,  # where the crystals are
+    # How to train. Where fewer than two crystals would be held out, none is, and the training loss decides instead.
     config: TrainingConfig,
-    run: Run,
-    crystals: NDArray[np.int64] | None = None,
+    run: Run,  # seed, device, checkpoint and progress bar
+    crystals: NDArray[np.int64] | None = None,  # those to use, at least two, all valid; None takes all
 ) -> Outcome:
-    """Train a model in place; it ends with the weights of the epoch with the lowest held-out loss.
-
-    Parameters
-    ----------
-    model : CrystalModel
-        To be trained.
-    points : PointSets
-        Where the crystals are.
-    config : TrainingConfig
-        How to train. Where fewer than two crystals would be held out, none is, and the training loss decides instead.
-    run : Run
-        Seed, device, checkpoint and progress bar.
-    crystals : ndarray of int64 or None
-        Those to use, at least two, all valid; None takes all.
-    """
+    """Train a model in place; it ends with the weights of the epoch with the lowest held-out loss."""
     crystals = np.arange(len(points)) if crystals is None else crystals
     learned, held_out = _split(len(crystals), run.seed, config.validation_fraction)
     validation = CrystalDataset(points, crystals[held_out], numbers=held_out) if len(held_out) else None
@@ -216,26 +203,17 @@ def train(
 
 
 def train_supervised(
-    module: nn.Module,
-    criterion: nn.Module,
+    module: nn.Module,  # gives predictions (B, T) of a batch
+    criterion: nn.Module,  # loss of predictions and a pair of targets (B, T) and weights (B,)
     config: TrainingConfig,
     run: Run,
-    learned: CrystalDataset,
+    learned: CrystalDataset,  # crystals with targets
     held_out: CrystalDataset | None = None,
 ) -> Outcome:
     """Train a module on targets, in place.
 
-    Parameters
-    ----------
-    module : Module
-        Gives predictions (B, T) of a batch. Ends with the weights of the lowest held-out loss, those it came with
-        included; without held-out crystals, with those of the lowest training loss.
-    criterion : Module
-        Loss of predictions and a pair of targets (B, T) and weights (B,).
-    config, run : TrainingConfig, Run
-        As for `train`; what is held out is given.
-    learned, held_out : CrystalDataset
-        Crystals with targets.
+    It ends with the weights of the lowest held-out loss, those it came with included; without held-out crystals, with
+    those of the lowest training loss.
     """
     rate = _SLOW * config.learning_rate
     slow = [("head.linear.*", {"lr": rate, "peak": rate})]

@@ -28,71 +28,37 @@ _WINDOW, _BLOCK = 65_536, 1024
 
 @dataclass(frozen=True)
 class Batch:
-    """Some crystals as tensors. Shapes: B crystals, S rows, P pairs, K site types, U pair types, F, E features.
+    """Some crystals as tensors. Shapes: B crystals, S rows, P pairs, K site types, U pair types, F, E features."""
 
-    Attributes
-    ----------
-    crystal : LongTensor of shape (S,)
-        Crystal of each row, ascending.
-    site_type : LongTensor of shape (S,)
-        Site type of each row.
-    site_weight : Tensor of shape (S,)
-        Share of the crystal's atoms that the row stands for (sites by occupancy); sums to one over a crystal.
-    sites : Tensor of shape (B,)
-        Number of atoms that the rows of a crystal stand for. Multiplicities have no common divisor, so it does not
-        depend on a cell.
-    row, neighbor : LongTensor of shape (P,)
-        The two rows of each pair; ``row`` ascends.
-    distance : Tensor of shape (P,)
-        In Angstrom.
-    count : LongTensor of shape (P,)
-        Number of equal pairs that are merged.
-    log_count : Tensor of shape (P,)
-        Logarithm of the count times the cutoff weight times the neighbour's occupancy: a half-occupied neighbour
-        counts half.
-    extra : Tensor of shape (P, E)
-        Interaction features other than the distance.
-    pair_type : LongTensor of shape (P,)
-        Index of the two site types in ``pair_types``.
-    pair_types : LongTensor of shape (U, 2)
-        The distinct pairs of site types (row, neighbour), so that what depends on types alone is computed once.
-    by_group : LongTensor of shape (P,)
-        The pairs, those side by side that have the row and the site type of the neighbour in common.
-    group_start, group_row, group_pair_type : LongTensor of shape (G,)
-        Where each group begins in ``by_group``, its row, ascending, and its type as an index in ``pair_types``.
-    volume : Tensor of shape (B,)
-        Cubic Angstrom per atom.
-    features : Tensor of shape (K, F)
-        Site features of each site type.
-    fractions : Tensor of shape (K, 119)
-        Occupancy by atomic number.
-    index : LongTensor of shape (B,)
-        Number of each crystal: its noise is drawn from it, whatever batch the crystal is in.
-    self_pairs : bool
-        Whether there may be pairs of a site with itself, at distance zero; supercells have them.
-    """
-
-    crystal: torch.Tensor
-    site_type: torch.Tensor
+    crystal: torch.Tensor  # (S,) crystal of each row, ascending
+    site_type: torch.Tensor  # (S,) site type of each row
+    # (S,) share of the crystal's atoms that the row stands for (sites by occupancy); sums to one over a crystal.
     site_weight: torch.Tensor
+    # (B,) number of atoms that the rows of a crystal stand for. Multiplicities have no common divisor, so it does not
+    # depend on a cell.
     sites: torch.Tensor
-    row: torch.Tensor
-    neighbor: torch.Tensor
-    distance: torch.Tensor
-    count: torch.Tensor
+    row: torch.Tensor  # (P,) the two rows of each pair; ``row`` ascends
+    neighbor: torch.Tensor  # (P,)
+    distance: torch.Tensor  # (P,) in Angstrom
+    count: torch.Tensor  # (P,) number of equal pairs that are merged
+    # (P,) logarithm of the count times the cutoff weight times the neighbour's occupancy: a half-occupied neighbour
+    # counts half.
     log_count: torch.Tensor
-    extra: torch.Tensor
-    pair_type: torch.Tensor
+    extra: torch.Tensor  # (P, E) interaction features other than the distance
+    pair_type: torch.Tensor  # (P,) index of the two site types in ``pair_types``
+    # (U, 2) the distinct pairs of site types (row, neighbour), so that what depends on types alone is computed once.
     pair_types: torch.Tensor
+    # (P,) the pairs, those side by side that have the row and the site type of the neighbour in common.
     by_group: torch.Tensor
+    # (G,) where each group begins in ``by_group``, its row, ascending, and its type as an index in ``pair_types``.
     group_start: torch.Tensor
-    group_row: torch.Tensor
-    group_pair_type: torch.Tensor
-    volume: torch.Tensor
-    features: torch.Tensor
-    fractions: torch.Tensor
-    index: torch.Tensor
-    self_pairs: bool
+    group_row: torch.Tensor  # (G,)
+    group_pair_type: torch.Tensor  # (G,)
+    volume: torch.Tensor  # (B,) cubic Angstrom per atom
+    features: torch.Tensor  # (K, F) site features of each site type
+    fractions: torch.Tensor  # (K, 119) occupancy by atomic number
+    index: torch.Tensor  # (B,) number of each crystal: its noise is drawn from it, whatever batch the crystal is in
+    self_pairs: bool  # whether there may be pairs of a site with itself, at distance zero; supercells have them
 
     def __len__(self) -> int:
         """Return the number of crystals."""
@@ -105,23 +71,12 @@ class Batch:
         return Batch(**moved)
 
 
-def collate(points: PointSets, crystals: NDArray[np.int64], index: NDArray[np.int64] | None = None) -> Batch:
-    """Gather crystals of the point sets into one batch.
-
-    Parameters
-    ----------
-    points : PointSets
-        C crystals.
-    crystals : ndarray of shape (B,)
-        Which of them; each must be valid (have rows).
-    index : ndarray of shape (B,) or None
-        Their numbers for noise; None takes the crystals themselves.
-
-    Returns
-    -------
-    Batch
-        The crystals in the given order.
-    """
+def collate(
+    points: PointSets,  # C crystals
+    crystals: NDArray[np.int64],  # (B,) which of them; each must be valid (have rows)
+    index: NDArray[np.int64] | None = None,  # (B,) their numbers for noise; None takes the crystals themselves
+) -> Batch:
+    """Gather crystals of the point sets into one batch, in the given order."""
     own = points[crystals]  # without copies where crystals lie side by side
     per_row = np.diff(own.pair_offsets)
     crystal = np.repeat(np.arange(len(own)), np.diff(own.site_offsets))
@@ -203,25 +158,13 @@ def _float(values: NDArray[np.floating]) -> torch.Tensor:
 
 
 def pair_budget_batches(
-    n_pairs: NDArray[np.int64], budget: int, crystals: NDArray[np.int64], at_least: int = 1
+    n_pairs: NDArray[np.int64],  # (C,) pairs of each crystal
+    budget: int,  # most pairs in a batch; only the crystals that ``at_least`` asks for can exceed it
+    crystals: NDArray[np.int64],  # (N,) the crystals in the order to serve
+    # Fewest crystals in a batch, where there are as many: training needs two, so that each has another.
+    at_least: int = 1,
 ) -> Iterator[NDArray[np.int64]]:
-    """Cut a sequence of crystals into batches of at most ``budget`` pairs.
-
-    Parameters
-    ----------
-    n_pairs : ndarray of shape (C,)
-        Pairs of each crystal.
-    budget : int
-        Most pairs in a batch; only the crystals that ``at_least`` asks for can exceed it.
-    crystals : ndarray of shape (N,)
-        The crystals in the order to serve.
-    at_least : int, default=1
-        Fewest crystals in a batch, where there are as many: training needs two, so that each has another.
-
-    Yields
-    ------
-    ndarray
-        Crystals of one batch.
+    """Cut a sequence of crystals into batches of at most ``budget`` pairs; yield the crystals (B,) of each.
 
     Examples
     --------
@@ -250,25 +193,16 @@ def row_ranges(batch: Batch, most: int) -> Iterator[tuple[slice, slice]]:
         yield slice(start, stop), slice(edges[start], edges[stop])
 
 
-def shuffled(n: int, rng: np.random.Generator, window: int = _WINDOW, block: int = _BLOCK) -> NDArray[np.int64]:
+def shuffled(
+    n: int,
+    rng: np.random.Generator,
+    window: int = _WINDOW,  # positions that are shuffled with one another, and that stay in one window
+    block: int = _BLOCK,
+) -> NDArray[np.int64]:
     """Positions 0 to n - 1 in random order; of more than a window by blocks, so that few parts of a file are read.
 
     The positions are cut into blocks, at other places each time; the blocks are shuffled, and so are the positions of
     each run of blocks that fills a window.
-
-    Parameters
-    ----------
-    n : int
-        How many.
-    rng : Generator
-        Source of randomness.
-    window, block : int
-        Positions that are shuffled with one another, and that stay in one window.
-
-    Returns
-    -------
-    ndarray of int64, shape (n,)
-        A permutation.
 
     Examples
     --------

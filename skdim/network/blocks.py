@@ -78,21 +78,17 @@ class Outputs(NamedTuple):
 
 
 class _Block(nn.Module):
-    """What both forms share: projections of the two sites of a pair.
+    """What both forms share: projections of the two sites of a pair."""
 
-    Parameters
-    ----------
-    n_site, n_difference : int
-        Widths of a site's state and of the differences of site features; 0 leaves the latter out.
-    wide : int
-        Width of the hidden layer.
-    config : EncoderConfig
-        Shape of the network.
-    hide_centre : bool
-        Whether only the neighbour is seen, and not even that where it holds an element of the centre.
-    """
-
-    def __init__(self, n_site: int, n_difference: int, wide: int, config: EncoderConfig, hide_centre: bool) -> None:
+    def __init__(
+        self,
+        n_site: int,  # width of a site's state
+        n_difference: int,  # width of the differences of site features; 0 leaves them out
+        wide: int,  # width of the hidden layer
+        config: EncoderConfig,
+        # Whether only the neighbour is seen, and not even that where it holds an element of the centre.
+        hide_centre: bool,
+    ) -> None:
         super().__init__()
         self.config = config
         self.centre = None if hide_centre else nn.Linear(n_site, wide, bias=False)

@@ -60,25 +60,20 @@ class Environments(NamedTuple):
 
 
 class SiteNetEncoder(nn.Module):
-    """Site-Net's attention blocks over ragged neighbourhoods.
-
-    Parameters
-    ----------
-    n_features : int
-        Site features F.
-    n_extra : int
-        Interaction features beside the distance, E.
-    config : EncoderConfig
-        Shape of the network.
-    hide_centre : bool, default=False
-        True gives the context encoder: it sees neither the centre nor what is in neighbours that hold one of the
-        centre's elements, so what it knows of the centre it has from the surroundings. One block only: deeper pairs
-        have seen their centre. Interaction features beside the distance are left out, as they contain the centre.
-    """
+    """Site-Net's attention blocks over ragged neighbourhoods."""
 
     exponents: torch.Tensor
 
-    def __init__(self, n_features: int, n_extra: int, config: EncoderConfig, hide_centre: bool = False) -> None:
+    def __init__(
+        self,
+        n_features: int,  # site features F
+        n_extra: int,  # interaction features beside the distance, E
+        config: EncoderConfig,
+        # True gives the context encoder: it sees neither the centre nor what is in neighbours that hold one of the
+        # centre's elements, so what it knows of the centre it has from the surroundings. One block only: deeper pairs
+        # have seen their centre. Interaction features beside the distance are left out, as they contain the centre.
+        hide_centre: bool = False,
+    ) -> None:
         super().__init__()
         if hide_centre and config.blocks != 1:
             raise ValueError(f"blocks={config.blocks} must be 1 for an encoder that hides the centre.")
@@ -108,25 +103,14 @@ class SiteNetEncoder(nn.Module):
         return self.config.blocks * self.config.width
 
     def forward(
-        self, batch: Batch, features: torch.Tensor, distance: torch.Tensor, geometry: Geometry | None = None
+        self,
+        batch: Batch,  # S rows, P pairs
+        features: torch.Tensor,  # (K, F) standardised features of the batch's site types
+        distance: torch.Tensor,  # (P,) distances in Angstrom, the batch's own or disturbed ones
+        # Of the same distances, from this encoder or another that has the same (see `same_geometry`).
+        geometry: Geometry | None = None,
     ) -> Environments:
-        """Encode every site.
-
-        Parameters
-        ----------
-        batch : Batch
-            S rows, P pairs.
-        features : Tensor of shape (K, F)
-            Standardised features of the batch's site types.
-        distance : Tensor of shape (P,)
-            Distances in Angstrom, the batch's own or disturbed ones.
-        geometry : Geometry, optional
-            Of the same distances, from this encoder or another that has the same (see `same_geometry`).
-
-        Returns
-        -------
-        Environments
-        """
+        """Encode every site."""
         prior, edge = self.geometry(batch, distance) if geometry is None else geometry
         state = features if self.embed_site is None else self.embed_site(features)
         pairs = first_pairs(batch, features, self.hide_centre)

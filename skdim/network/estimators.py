@@ -24,21 +24,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Scores:
-    """Scores of samples that belong to anchors.
+    """Scores of samples that belong to anchors."""
 
-    Attributes
-    ----------
-    value : Tensor of shape (N,)
-        Critic scores T.
-    weight : Tensor of shape (N,)
-        Sums to one over each anchor.
-    anchor : LongTensor of shape (N,)
-        Index of the anchor.
-    """
-
-    value: torch.Tensor
-    weight: torch.Tensor
-    anchor: torch.Tensor
+    value: torch.Tensor  # (N,) critic scores T
+    weight: torch.Tensor  # (N,) sums to one over each anchor
+    anchor: torch.Tensor  # (N,) index of the anchor
 
 
 def jensen_shannon(positives: Scores, negatives: Scores, n_anchors: int, n_negatives: torch.Tensor) -> torch.Tensor:

@@ -27,13 +27,7 @@ if TYPE_CHECKING:
 
 
 class Gaussian(nn.Module):
-    """A vector as a Gaussian: its mean, and in training a draw from it.
-
-    Parameters
-    ----------
-    n_in, n_out : int
-        Widths of the input and of the vector.
-    """
+    """A vector as a Gaussian: its mean, and in training a draw from it."""
 
     def __init__(self, n_in: int, n_out: int) -> None:
         super().__init__()
@@ -56,13 +50,6 @@ class Critic(nn.Module):
 
     The last layer of h is applied to f(a) instead, q . (V h + c) = (V'q) . h + q . c, so no wide vector is made for
     each sample.
-
-    Parameters
-    ----------
-    n_anchor, n_sample : int
-        Widths of anchors and samples.
-    n_dot : int, default=128
-        Width of the scalar product.
     """
 
     def __init__(self, n_anchor: int, n_sample: int, n_dot: int = 128) -> None:
@@ -88,44 +75,27 @@ def site_pair_weights(batch: Batch) -> torch.Tensor:
 
 
 class LocalObjective(nn.Module):
-    """Information between an environment and the pairs [x_j, d_ij] it was made from.
+    """Information between an environment and the pairs [x_j, d_ij] it was made from."""
 
-    Parameters
-    ----------
-    n_local, n_features : int
-        Widths of an environment and of the site features.
-    estimator : str
-        One of `ESTIMATORS`.
-    """
-
-    def __init__(self, n_local: int, n_features: int, estimator: str) -> None:
+    def __init__(
+        self,
+        n_local: int,  # width of an environment
+        n_features: int,
+        estimator: str,  # one of `ESTIMATORS`
+    ) -> None:
         super().__init__()
         self.critic = Critic(n_local, n_features + 1)
         self.estimator = estimator
 
     def forward(
         self,
-        batch: Batch,
-        features: torch.Tensor,
-        local: torch.Tensor,
-        partner: torch.Tensor,
-        generator: torch.Generator,
+        batch: Batch,  # B crystals, S rows, P pairs
+        features: torch.Tensor,  # (K, F) standardised site features
+        local: torch.Tensor,  # (S, n_local) environments
+        partner: torch.Tensor,  # (B,) another crystal for each, whose pairs are the negatives
+        generator: torch.Generator,  # draws the site of the other crystal
     ) -> torch.Tensor:
-        """Return the loss: mean over crystals of the mean over their sites.
-
-        Parameters
-        ----------
-        batch : Batch
-            B crystals, S rows, P pairs.
-        features : Tensor of shape (K, F)
-            Standardised site features.
-        local : Tensor of shape (S, n_local)
-            Environments.
-        partner : LongTensor of shape (B,)
-            Another crystal for each, whose pairs are the negatives.
-        generator : torch.Generator
-            Draws the site of the other crystal.
-        """
+        """Return the loss: mean over crystals of the mean over their sites."""
         n_rows = len(batch.site_type)
         sampled = features.index_select(0, batch.site_type).index_select(0, batch.neighbor)
         samples = self.critic.samples(torch.cat([sampled, batch.distance.unsqueeze(1)], 1))
@@ -141,41 +111,27 @@ class LocalObjective(nn.Module):
 
 
 class GlobalObjective(nn.Module):
-    """Information between a crystal's vector and its environments.
+    """Information between a crystal's vector and its environments."""
 
-    Parameters
-    ----------
-    n_global, n_local : int
-        Widths of a crystal's vector and of an environment.
-    estimator : str
-        One of `ESTIMATORS`.
-    """
-
-    def __init__(self, n_global: int, n_local: int, estimator: str) -> None:
+    def __init__(
+        self,
+        n_global: int,  # width of a crystal's vector
+        n_local: int,  # width of an environment
+        estimator: str,  # one of `ESTIMATORS`
+    ) -> None:
         super().__init__()
         self.critic = Critic(n_global, n_local)
         self.estimator = estimator
 
     def forward(
         self,
-        batch: Batch,
-        vector: torch.Tensor,
-        local: torch.Tensor,
+        batch: Batch,  # B crystals, S rows
+        vector: torch.Tensor,  # (B, n_global) crystal vectors
+        local: torch.Tensor,  # (S, n_local) true environments
+        # (S, n_local) for each kind of negative its environments and the crystal each is compared with.
         negatives: list[tuple[torch.Tensor, torch.Tensor]],
     ) -> torch.Tensor:
-        """Return the loss, the mean over the kinds of negatives.
-
-        Parameters
-        ----------
-        batch : Batch
-            B crystals, S rows.
-        vector : Tensor of shape (B, n_global)
-            Crystal vectors.
-        local : Tensor of shape (S, n_local)
-            True environments.
-        negatives : list of (Tensor of shape (S, n_local), LongTensor of shape (S,))
-            For each kind of negative its environments and the crystal each is compared with.
-        """
+        """Return the loss, the mean over the kinds of negatives."""
         anchors = self.critic.anchors(vector)
         samples = self.critic.samples(local)
         own = (samples * anchors.index_select(0, batch.crystal)).sum(1)
@@ -200,18 +156,16 @@ class ContextObjective(nn.Module):
     InfoNCE with every element of the pretraining set as a sample, in proportion to its share of the sites: the critic
     q(l_i) . h(z) is the log ratio of the element's probability here to that share, and the loss is the cross entropy
     of the true element.
-
-    Parameters
-    ----------
-    n_local : int
-        Width of a context environment.
-    share : Tensor of shape (119,)
-        Share of the pretraining set's sites by atomic number; an element without any gets a floor.
     """
 
     log_share: torch.Tensor
 
-    def __init__(self, n_local: int, share: torch.Tensor) -> None:
+    def __init__(
+        self,
+        n_local: int,  # width of a context environment
+        # (119,) share of the pretraining set's sites by atomic number; an element without any gets a floor.
+        share: torch.Tensor,
+    ) -> None:
         super().__init__()
         self.query = nn.Linear(n_local, 64)
         self.key = nn.Parameter(torch.randn(len(share), 64) / 8.0)
@@ -233,13 +187,7 @@ class ContextObjective(nn.Module):
 
 
 class PriorMatching(nn.Module):
-    """Adversarial matching of crystal vectors to unit Gaussian ones (Hjelm et al., arXiv 1808.06670).
-
-    Parameters
-    ----------
-    n_global : int
-        Width of a crystal's vector.
-    """
+    """Adversarial matching of crystal vectors to unit Gaussian ones (Hjelm et al., arXiv 1808.06670)."""
 
     def __init__(self, n_global: int) -> None:
         super().__init__()

@@ -28,17 +28,13 @@ def scale_(values: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
 
 
 class Perceptron(nn.Sequential):
-    """Linear layers, each followed by an activation and a layer norm.
+    """Linear layers, each followed by an activation and a layer norm."""
 
-    Parameters
-    ----------
-    *widths : int
-        Of the input and of each layer's output.
-    activation : str
-        One of `ACTIVATIONS`.
-    """
-
-    def __init__(self, *widths: int, activation: str) -> None:
+    def __init__(
+        self,
+        *widths: int,  # of the input and of each layer's output
+        activation: str,  # one of `ACTIVATIONS`
+    ) -> None:
         layers: list[nn.Module] = []
         for narrow, wide in pairwise(widths):
             layers += [nn.Linear(narrow, wide), ACTIVATIONS[activation](), nn.LayerNorm(wide)]

@@ -33,19 +33,15 @@ class SiteStatistics(NamedTuple):
 
 
 class ContextTower(nn.Module):
-    """The encoder that never sees the centre, and what it learns to tell of it.
+    """The encoder that never sees the centre, and what it learns to tell of it."""
 
-    Parameters
-    ----------
-    n_features, n_extra : int
-        Site features, and interaction features beside the distance.
-    config : EncoderConfig
-        Of one block.
-    element_share : Tensor of shape (119,)
-        Share of the pretraining set's sites by atomic number.
-    """
-
-    def __init__(self, n_features: int, n_extra: int, config: EncoderConfig, element_share: torch.Tensor) -> None:
+    def __init__(
+        self,
+        n_features: int,  # site features
+        n_extra: int,  # interaction features beside the distance
+        config: EncoderConfig,  # of one block
+        element_share: torch.Tensor,  # (119,) share of the pretraining set's sites by atomic number
+    ) -> None:
         super().__init__()
         self.encoder = SiteNetEncoder(n_features, n_extra, config, hide_centre=True)
         width = self.encoder.out_width
@@ -61,15 +57,7 @@ class ContextTower(nn.Module):
 
 
 class CrystalModel(nn.Module):
-    """Encoders, readout and objectives of one configuration.
-
-    Parameters
-    ----------
-    config : ModelConfig
-        Shape of the model.
-    statistics : SiteStatistics
-        Of the pretraining set.
-    """
+    """Encoders, readout and objectives of one configuration."""
 
     feature_mean: torch.Tensor
     feature_scale: torch.Tensor
@@ -96,15 +84,7 @@ class CrystalModel(nn.Module):
         return ((batch.features - self.feature_mean) / self.feature_scale).clamp(-4.0, 4.0)
 
     def losses(self, batch: Batch, noise: Noise) -> dict[str, torch.Tensor]:
-        """Return each objective's weighted loss; their sum trains the model.
-
-        Parameters
-        ----------
-        batch : Batch
-            At least two crystals where negatives are needed.
-        noise : Noise
-            Of the epoch.
-        """
+        """Return each objective's weighted loss; their sum trains the model. Negatives need two crystals or more."""
         features, objective = self.features(batch), self.config.objective
         losses: dict[str, torch.Tensor] = {}
         if self.context is not None and objective.context > 0:

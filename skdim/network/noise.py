@@ -23,17 +23,10 @@ _LOW = 2**32 - 1
 
 @dataclass(frozen=True)
 class Noise:
-    """The randomness of one epoch.
+    """The randomness of one epoch."""
 
-    Attributes
-    ----------
-    key : int
-        Of 32 bits. What is drawn for a crystal is a hash of it: the same in every batch and process.
-    generator : torch.Generator
-        Source of what is drawn for a batch, one draw after the other; each process has its own.
-    """
-
-    key: int
+    key: int  # of 32 bits. What is drawn for a crystal is a hash of it: the same in every batch and process
+    # Source of what is drawn for a batch, one draw after the other; each process has its own.
     generator: torch.Generator
 
     @classmethod

@@ -24,17 +24,14 @@ if TYPE_CHECKING:
 
 
 class PropertyLayer(nn.Module):
-    """Mean and mean absolute deviation of the sites' states after each hop, and one hidden layer of them.
+    """Mean and mean absolute deviation of the sites' states after each hop, and one hidden layer of them."""
 
-    Parameters
-    ----------
-    hops, hop_width : int
-        Of the deep encoder.
-    width : int
-        Of the layer.
-    """
-
-    def __init__(self, hops: int, hop_width: int, width: int) -> None:
+    def __init__(
+        self,
+        hops: int,  # of the deep encoder
+        hop_width: int,
+        width: int,  # of the layer
+    ) -> None:
         super().__init__()
         self.norms = nn.ModuleList(nn.LayerNorm(hop_width) for _ in range(hops))
         self.hidden = nn.Linear(2 * hops * hop_width, width)

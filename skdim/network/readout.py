@@ -75,18 +75,7 @@ other; and what each one's surroundings, seen without it, let expect."""
 
 
 def column_kinds(config: ModelConfig) -> list[str]:
-    """Say of each of `column_names` what it tells of.
-
-    Parameters
-    ----------
-    config : ModelConfig
-        Of a model that reads moments.
-
-    Returns
-    -------
-    list of str
-        Of `KINDS`.
-    """
+    """Say of each of `column_names` which of `KINDS` it tells of; the model has to read moments."""
     by_part = {"raw": "composition", "density": "density", "context": "context", "surprise": "context"}
     densities = [f"_{density}" for density in _DENSITIES]
 
@@ -100,22 +89,14 @@ def column_kinds(config: ModelConfig) -> list[str]:
     return [kind_of(name) for name in column_names(config)]
 
 
-def pool_sites(batch: Batch, parts: Mapping[str, torch.Tensor], config: ModelConfig) -> torch.Tensor:
+def pool_sites(
+    batch: Batch,  # B crystals, S rows
+    parts: Mapping[str, torch.Tensor],  # (S, ...) the parts of `part_columns`, in its order
+    config: ModelConfig,
+) -> torch.Tensor:
     """Pool what is known of the sites over each crystal, weighted by the atoms that the sites stand for.
 
-    Parameters
-    ----------
-    batch : Batch
-        B crystals, S rows.
-    parts : mapping of str to Tensor of shape (S, ...)
-        The parts of `part_columns`, in its order.
-    config : ModelConfig
-        Of the model.
-
-    Returns
-    -------
-    Tensor of shape (B, D)
-        The columns of `column_names`, without those of properties.
+    It gives the columns of `column_names` (B, D), without those of properties.
     """
     sites, weight = runs_of(batch.crystal, len(batch)), batch.site_weight
     few = torch.cat([values for part, values in parts.items() if part in _ALL_MOMENTS], 1)
@@ -132,19 +113,10 @@ def pool_sites(batch: Batch, parts: Mapping[str, torch.Tensor], config: ModelCon
 
 
 def site_shares(batch: Batch, parts: Mapping[str, torch.Tensor], config: ModelConfig) -> torch.Tensor:
-    """Split what `pool_sites` gives among the sites: rows of a crystal sum to its vector, column by column.
+    """Split what `pool_sites` gives among the sites (S, D): rows of a crystal sum to its vector, column by column.
 
     Means are sums over sites as they are, and so are deviations and covariances, as means of what each site departs by.
     A minimum or maximum is that of the sites that have it, in proportion to the atoms they stand for.
-
-    Parameters
-    ----------
-    batch, parts, config
-        As for `pool_sites`.
-
-    Returns
-    -------
-    Tensor of shape (S, D)
     """
     crystal, weight, n = batch.crystal, batch.site_weight.unsqueeze(1), len(batch)
 
@@ -179,7 +151,10 @@ def _spacings(config: ModelConfig) -> dict[str, tuple[int, float]]:
 
 
 def _densities(
-    batch: Batch, log_sums: torch.Tensor, spacings: dict[str, tuple[int, float]], sites: Runs
+    batch: Batch,  # B crystals, S rows, F site features
+    log_sums: torch.Tensor,  # (S, H) logarithm of the sum over a site's pairs of d^-p, by head
+    spacings: dict[str, tuple[int, float]],  # head and exponent p of each of the N spacings that a site sees
+    sites: Runs,  # rows of each crystal
 ) -> list[torch.Tensor]:
     """Site features, in their own units, per volume and per length, averaged over the sites.
 
@@ -187,21 +162,7 @@ def _densities(
     its valence electrons, rather than per atom. The volume is that of the cell per atom and, for each spacing, that of
     a cube as wide as the site's distance to its neighbours: the generalised mean (sum over j of d_ij^-p)^(-1/p).
 
-    Parameters
-    ----------
-    batch : Batch
-        B crystals, S rows, F site features.
-    log_sums : Tensor of shape (S, H)
-        Logarithm of the sum over a site's pairs of d^-p, by head.
-    spacings : dict of str to (int, float)
-        Head and exponent p of each of the N spacings that a site sees.
-    sites : Runs
-        Rows of each crystal.
-
-    Returns
-    -------
-    list of Tensor of shape (B, F)
-        Two for the volume of the cell and two for each spacing: per volume and per length.
+    It gives two of shape (B, F) for the volume of the cell and two for each spacing: per volume and per length.
     """
     features = batch.features.index_select(0, batch.site_type)
     return [weighted_sum(features, weight, sites) for weight in _density_weights(batch, log_sums, spacings)]

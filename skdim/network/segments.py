@@ -74,28 +74,15 @@ def _are_moderate(logits: torch.Tensor, bound: float) -> bool:
 
 
 def segment_exp(
-    logits: torch.Tensor, index: torch.Tensor, n_segments: int
+    logits: torch.Tensor,  # (N, H) a logit of -inf takes no part; every segment needs one that is finite
+    index: torch.Tensor,  # (N,) segment of each value, ascending
+    n_segments: int,
 ) -> tuple[torch.Tensor, torch.Tensor | float]:
-    """Exponentials that can be summed over each segment.
+    """Exponentials (N, H) that can be summed over each segment, and by how much (S, H) their logits were lowered.
 
     Nothing is lowered where single precision holds the exponentials as they are. Whether that is so for all is looked
-    up on the processor alone: anywhere else the host would have to wait for it.
-
-    Parameters
-    ----------
-    logits : Tensor of shape (N, H)
-        A logit of -inf takes no part; every segment needs one that is finite.
-    index : LongTensor of shape (N,)
-        Segment of each value, ascending.
-    n_segments : int
-        Number of segments S.
-
-    Returns
-    -------
-    raised : Tensor of shape (N, H)
-        Exponentials of the logits, lowered by `top`.
-    top : Tensor of shape (S, H), or 0.0
-        The largest logit of a segment where single precision could not hold its exponential, else zero.
+    up on the processor alone: anywhere else the host would have to wait for it. Else the logits of a segment are
+    lowered by the largest of them, where single precision could not hold its exponential.
     """
     bound = _MODERATE_IN_TRAINING if torch.is_grad_enabled() else _MODERATE
     if logits.device.type == "cpu" and _are_moderate(logits.detach(), bound):
@@ -106,23 +93,9 @@ def segment_exp(
 
 
 def segment_softmax(logits: torch.Tensor, index: torch.Tensor, n_segments: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Softmax over each segment, column by column.
+    """Softmax (N, H) over each segment, and the logarithm of the sum of its exponentials (S, H).
 
-    Parameters
-    ----------
-    logits : Tensor of shape (N, H)
-        A logit of -inf takes no part; every segment needs one that is finite.
-    index : LongTensor of shape (N,)
-        Segment of each value, ascending.
-    n_segments : int
-        Number of segments S.
-
-    Returns
-    -------
-    share : Tensor of shape (N, H)
-        Sums to one over each segment.
-    log_partition : Tensor of shape (S, H)
-        Logarithm of the sum of the exponentials.
+    Logits and index are as for `segment_exp`.
     """
     raised, top = segment_exp(logits, index, n_segments)
     total = segment_sum(raised, index, n_segments)
@@ -151,23 +124,12 @@ def mean_and_covariance(
     return [weighted_sum(v, w, runs) for v in values for w in weights]
 
 
-def weighted_moments(values: torch.Tensor, weight: torch.Tensor, runs: Runs) -> list[torch.Tensor]:
-    """Mean, mean deviation, minimum and maximum of each segment.
-
-    Parameters
-    ----------
-    values : Tensor of shape (N, D)
-        One row a site.
-    weight : Tensor of shape (N,)
-        Sums to one over each segment.
-    runs : Runs
-        The S segments.
-
-    Returns
-    -------
-    list of Tensor of shape (S, D)
-        Means, mean absolute deviations from them, minima, maxima.
-    """
+def weighted_moments(
+    values: torch.Tensor,  # (N, D)
+    weight: torch.Tensor,  # (N,) sums to one over each segment
+    runs: Runs,
+) -> list[torch.Tensor]:
+    """Means, mean absolute deviations from them, minima and maxima of the segments, (S, D) each."""
     mean = weighted_sum(values, weight, runs)
     deviation = weighted_sum((values - mean.index_select(0, runs.segment)).abs(), weight, runs)
     where = (runs.segment, len(runs.start))

@@ -30,21 +30,17 @@ if TYPE_CHECKING:
 class TwoLevelObjective(nn.Module):
     """Gaussian environments and crystal vectors with their objectives, as published.
 
-    Parameters
-    ----------
-    config : ModelConfig
-        Widths and objectives.
-    n_in : int
-        Width of the encoder's environments.
-    n_features : int
-        Site features F.
-
     References
     ----------
     Moran et al., arXiv 2407.00671.
     """
 
-    def __init__(self, config: ModelConfig, n_in: int, n_features: int) -> None:
+    def __init__(
+        self,
+        config: ModelConfig,
+        n_in: int,  # width of the encoder's environments
+        n_features: int,  # site features F
+    ) -> None:
         super().__init__()
         self.config = config
         objective, activation = config.objective, config.encoder.activation

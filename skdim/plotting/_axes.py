@@ -11,37 +11,14 @@ if TYPE_CHECKING:
 
 
 def new_axes(width: float = 6.4, height: float = 4.4) -> Axes:
-    """Make axes of pyplot.
-
-    Parameters
-    ----------
-    width, height : float
-        In inches.
-
-    Returns
-    -------
-    Axes
-    """
+    """Make axes of pyplot, so many inches wide and high."""
     import matplotlib.pyplot as plt
 
     return plt.subplots(figsize=(width, height), layout="constrained")[1]
 
 
 def check_records(records: pd.DataFrame, metric: str) -> None:
-    """Refuse records without the column to draw, or of several tasks.
-
-    Parameters
-    ----------
-    records : DataFrame
-        With a column ``task``.
-    metric : str
-        Column to draw.
-
-    Raises
-    ------
-    ValueError
-        Naming what is wrong.
-    """
+    """Refuse records without the column to draw, or of several tasks."""
     if metric not in records:
         raise ValueError(f"metric must be a column of the records, {list(records.columns)}, got {metric!r}.")
     tasks = list(records["task"].unique())
@@ -50,15 +27,7 @@ def check_records(records: pd.DataFrame, metric: str) -> None:
 
 
 def format_label_axis(ax: Axes, counts: Sequence[int]) -> None:
-    """Make the horizontal axis one of numbers of labels, logarithmic, with a tick at each.
-
-    Parameters
-    ----------
-    ax : Axes
-        With everything drawn already.
-    counts : sequence of int
-        Numbers of labels.
-    """
+    """Make the horizontal axis one of numbers of labels, logarithmic, with a tick at each."""
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
     ax.set_xscale("log")
@@ -68,17 +37,7 @@ def format_label_axis(ax: Axes, counts: Sequence[int]) -> None:
 
 
 def format_error_axis(ax: Axes, metric: str, unit: str | None) -> None:
-    """Make the vertical axis one of errors, logarithmic, and name both axes.
-
-    Parameters
-    ----------
-    ax : Axes
-        With everything drawn already.
-    metric : str
-        Column that is drawn.
-    unit : str or None
-        Unit of the targets.
-    """
+    """Make the vertical axis one of errors, logarithmic, and name both axes."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     ax.set_yscale("log")

@@ -44,24 +44,24 @@ class _Chunk:
     weight: NDArray[np.float64]  # (P,)
 
 
-def assemble(cells: Sequence[Cell], site_types: SiteTypes, config: PointSetConfig, *, reduce: bool = True) -> PointSets:
-    """Build the point sets of some crystals, at least one, each with at least one site.
-
-    Parameters
-    ----------
-    cells : sequence of Cell
-        The crystals.
-    site_types : SiteTypes
-        The site types that the cells' ``site_type`` points into.
-    config : PointSetConfig
-        Neighbourhood, tolerance and features.
-    reduce : bool, default=True
-        False keeps every site and pair as a row of its own, on the same snapped distances: the slow twin.
-    """
+def assemble(
+    cells: Sequence[Cell],
+    site_types: SiteTypes,  # what the cells' ``site_type`` points into
+    config: PointSetConfig,
+    *,
+    # False keeps every site and pair as a row of its own, on the same snapped distances: the slow twin.
+    reduce: bool = True,
+) -> PointSets:
+    """Build the point sets of some crystals, at least one, each with at least one site."""
     if config.neighborhood == "supercell":
         cells = [_primitive(cell, config.tolerance) for cell in cells]
     chunk = _collect(cells, site_types.fractions.sum(1), config)
-    reduced = _reduce(chunk) if reduce else _keep_all(chunk)
+    if reduce:
+        label = chunk.crystal * (chunk.site_type.max() + 1) + chunk.site_type
+        classes = site_classes(label, chunk.site, chunk.neighbor, chunk.distance)
+        reduced = merge(classes, chunk.site, chunk.neighbor, chunk.distance)
+    else:
+        reduced = _keep_all(chunk)
     return _columns(cells, site_types, config, chunk, reduced)
 
 
@@ -113,13 +113,6 @@ def _find(cells: Sequence[Cell], config: PointSetConfig, first: NDArray[np.int64
         np.concatenate([p.neighbor + shift for p, shift in zip(found, first[:-1], strict=True)]),
         np.concatenate([p.distance for p in found]),
     )
-
-
-def _reduce(chunk: _Chunk) -> Reduced:
-    """Merge the sites and pairs that symmetry makes alike."""
-    label = chunk.crystal * (chunk.site_type.max() + 1) + chunk.site_type
-    classes = site_classes(label, chunk.site, chunk.neighbor, chunk.distance)
-    return merge(classes, chunk.site, chunk.neighbor, chunk.distance)
 
 
 def _keep_all(chunk: _Chunk) -> Reduced:

@@ -30,44 +30,24 @@ _BLOCK = 1_000_000  # pairs times images that are looked at together: tens of me
 
 @dataclass(frozen=True, eq=False)
 class PrimitiveCell:
-    """The smallest cell of a crystal, Niggli-reduced.
+    """The smallest cell of a crystal, Niggli-reduced."""
 
-    Parameters
-    ----------
-    lattice : ndarray of float64, shape (3, 3)
-        Lattice vectors as rows, in Angstrom; the shortest first.
-    frac : ndarray of float64, shape (n, 3)
-        Fractional coordinates.
-    site : ndarray of int64, shape (n,)
-        For each site one of the sites of the given cell that it stands for.
-    """
-
-    lattice: NDArray[np.float64]
-    frac: NDArray[np.float64]
-    site: NDArray[np.int64]
+    lattice: NDArray[np.float64]  # (3, 3) lattice vectors as rows, in Angstrom; the shortest first
+    frac: NDArray[np.float64]  # (n, 3) fractional coordinates
+    site: NDArray[np.int64]  # (n,) for each site one of the sites of the given cell that it stands for
 
 
 def primitive_cell(
-    lattice: NDArray[np.float64], frac: NDArray[np.float64], site_type: NDArray[np.integer], tolerance: float = 1e-3
+    lattice: NDArray[np.float64],  # (3, 3) lattice vectors as rows, in Angstrom
+    frac: NDArray[np.float64],  # (m, 3) fractional coordinates
+    # (m,) type of each site; sites of different types are never translated copies of each other.
+    site_type: NDArray[np.integer],
+    tolerance: float = 1e-3,  # in Angstrom: atoms this close to where a symmetry demands them are moved there
 ) -> PrimitiveCell:
     """Find the primitive cell in the standard setting of the space group, Niggli-reduced.
 
-    Parameters
-    ----------
-    lattice : ndarray of shape (3, 3)
-        Lattice vectors as rows, in Angstrom.
-    frac : ndarray of shape (m, 3)
-        Fractional coordinates.
-    site_type : ndarray of int, shape (m,)
-        Type of each site; sites of different types are never translated copies of each other.
-    tolerance : float, default=1e-3
-        In Angstrom: atoms this close to where a symmetry demands them are moved there.
-
-    Returns
-    -------
-    PrimitiveCell
-        Rotated and shifted against the given cell. Where the symmetry search fails, as with several sites in
-        one place, it is the given cell, reduced: all atoms are there, but the cell may be larger than necessary.
+    It is rotated and shifted against the given cell. Where the symmetry search fails, as with several sites in one
+    place, it is the given cell, reduced: all atoms are there, but the cell may be larger than necessary.
     """
     labels = np.unique(site_type, return_inverse=True)[1].reshape(-1) + 1
     cell = moyopy.Cell(lattice.tolist(), frac.tolist(), labels.tolist())
@@ -100,27 +80,19 @@ def _concerns_cell(record: logging.LogRecord) -> bool:
     return not record.getMessage().startswith(_REMARKS[record.name])
 
 
-def supercell_matrix(lattice: NDArray[np.float64], n_sites: int, size: int = 50) -> NDArray[np.int64]:
+def supercell_matrix(
+    lattice: NDArray[np.float64],  # (3, 3) lattice vectors as rows
+    n_sites: int,  # sites of the cell
+    size: int = 50,  # the most atoms; one cell is taken if `n_sites` is larger than that
+) -> NDArray[np.int64]:
     r"""Choose the near-cubic, near-orthogonal supercell with at most `size` atoms.
 
     With :math:`L = R Q`, R upper triangular and Q orthogonal, the shear
     :math:`S = \mathrm{diag}(R^{-1})^{-1} R^{-1}` makes the cell orthogonal with edges :math:`|R_{kk}|`. The shortest
     edge is repeated until one more repeat would exceed `size`; the supercell is :math:`\mathrm{diag}(r) S`, rounded.
 
-    Parameters
-    ----------
-    lattice : ndarray of shape (3, 3)
-        Lattice vectors as rows.
-    n_sites : int
-        Sites of the cell.
-    size : int, default=50
-        The most atoms. One cell is taken if `n_sites` is larger than that.
-
-    Returns
-    -------
-    ndarray of int64, shape (3, 3)
-        Rows are the supercell's vectors in units of the lattice vectors: upper triangular, the repeats on the
-        diagonal.
+    Rows of the result (3, 3) are the supercell's vectors in units of the lattice vectors: upper triangular, the repeats
+    on the diagonal.
 
     References
     ----------
@@ -149,27 +121,14 @@ def supercell_matrix(lattice: NDArray[np.float64], n_sites: int, size: int = 50)
 
 
 def supercell_pairs(
-    lattice: NDArray[np.float64], frac: NDArray[np.float64], size: int = 50
+    lattice: NDArray[np.float64],  # (3, 3) lattice vectors as rows, in Angstrom
+    frac: NDArray[np.float64],  # (n, 3) fractional coordinates
+    size: int = 50,  # the most atoms N of the supercell; see `supercell_matrix`
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
     """Pair every site of a cell with every atom of its supercell.
 
-    Parameters
-    ----------
-    lattice : ndarray of shape (3, 3)
-        Lattice vectors as rows, in Angstrom.
-    frac : ndarray of shape (n, 3)
-        Fractional coordinates.
-    size : int, default=50
-        The most atoms N of the supercell; see `supercell_matrix`.
-
-    Returns
-    -------
-    i : ndarray of int64, shape (n * N,)
-        The site, in increasing order.
-    j : ndarray of int64, shape (n * N,)
-        The site that the supercell atom is a copy of. Each occurs equally often with each i.
-    distance : ndarray of float64, shape (n * N,)
-        To the nearest periodic image of the supercell atom; 0 for the site itself.
+    For each of the n * N pairs it gives the site, in increasing order; the site that the supercell atom is a copy of,
+    each equally often with each; and the distance to the nearest periodic image of that atom, 0 for the site itself.
     """
     matrix = supercell_matrix(lattice, len(frac), size)
     # The matrix is triangular, so these points are one of each class of lattice points.

@@ -74,22 +74,9 @@ def work_with(
     interaction_features: Sequence[str],
     tolerance: float,
     max_sites: int,
-    **others: Any,
+    **others: Any,  # what says how to run, or what to do with rows that fail; not used
 ) -> Work:
-    """Resolve the parameters of a `CrystalPointSetTransformer`, which are those of a model in its file too.
-
-    Parameters
-    ----------
-    neighborhood, n_neighbors, supercell_size, site_features, interaction_features, tolerance, max_sites
-        As there, and checked but for the features.
-    **others
-        What says how to run, or what to do with rows that fail; not used.
-
-    Returns
-    -------
-    Work
-        Without a cache.
-    """
+    """Resolve the parameters of a `CrystalPointSetTransformer`, checked but for the features; there is no cache yet."""
     check_interaction_features(interaction_features)
     features = resolve_site_features(site_features)
     settings = {"neighborhood": neighborhood, "tolerance": float(tolerance)}
@@ -112,7 +99,7 @@ class Featurized(NamedTuple):
 
 
 class Prepared(NamedTuple):
-    """A chunk of which nothing but a few arrays is left, as each array costs something on its way."""
+    """Crystals of a chunk after reading, in few arrays: each one takes time on its way to another process."""
 
     lattice: NDArray[np.float64]  # (U, 3, 3)
     frac: NDArray[np.float64]  # (S, 3), crystal after crystal
@@ -166,31 +153,23 @@ def featurize(rows: Sequence[object] | Prepared, work: Work) -> Featurized:
     cache, and for any division into chunks.
     """
     keep_freed_memory()
-    with applied(work.limits):
-        return _featurize(rows, work)
-
-
-def _featurize(rows: Sequence[object] | Prepared, work: Work) -> Featurized:
-    """Do what `featurize` does, within the limits in use."""
     if isinstance(rows, Prepared):
         points, usable, failures = _point_sets(rows.usable, rows.cells(), rows.site_types, work.config)
         return Featurized(_spread(points, usable, rows.n_rows), sorted(rows.failures + failures), [], rows.decided)
     # Worker processes live on between calls, while their caller may have gone elsewhere; other machines may lack it.
     if work.folder is not None and os.getcwd() != work.folder and os.path.isdir(work.folder):
         os.chdir(work.folder)
-    if work.cache is not None:
-        with work.cache.open() as entries:
-            points, failures, decided = _through_cache(rows, work, entries)
-            return Featurized(points, failures, entries.notes, decided)
-    crystals, failures = _read(dict(enumerate(rows)), work)
-    points, usable, more = _assembled(crystals, work)
+    with applied(work.limits):
+        if work.cache is not None:
+            with work.cache.open() as entries:
+                return _through_cache(rows, work, entries)
+        crystals, failures = _read(dict(enumerate(rows)), work)
+        points, usable, more = _assembled(crystals, work)
     return Featurized(_spread(points, usable, len(rows)), sorted(failures + more), [], _decided(rows, crystals))
 
 
-def _through_cache(
-    rows: Sequence[object], work: Work, entries: Entries
-) -> tuple[PointSets, list[tuple[int, str]], list[Decided]]:
-    """Take from the cache what it has, and leave there what it has not."""
+def _through_cache(rows: Sequence[object], work: Work, entries: Entries) -> Featurized:
+    """Look crystals up in the cache; featurize those that it lacks, and keep them there."""
     keys = entries.source_keys(rows, work.max_sites)
     known = entries.load(keys)
     crystals, failures = _read({row: source for row, source in enumerate(rows) if row not in known}, work)
@@ -200,7 +179,8 @@ def _through_cache(
     known |= entries.store({row: (keys | others)[row] for row in usable}, points)
     order = sorted(known)
     points = PointSets.concatenate([known[row] for row in order]) if order else points
-    return _spread(points, order, len(rows)), sorted(failures + more), _decided(rows, crystals)
+    points = _spread(points, order, len(rows))
+    return Featurized(points, sorted(failures + more), entries.notes, _decided(rows, crystals))
 
 
 def _decided(rows: Sequence[object], crystals: Mapping[int, Crystal]) -> list[Decided]:
@@ -220,7 +200,12 @@ def _read(rows: Mapping[int, object], work: Work) -> tuple[dict[int, Crystal], l
 
 def _assembled(crystals: Mapping[int, Crystal], work: Work) -> tuple[PointSets, list[int], list[tuple[int, str]]]:
     """The point sets of checked crystals, their rows, and the reasons of rows without site features."""
-    crystals, values, failures = _describe(crystals, work.features)
+    values: ElementTable | list[NDArray[np.float64]]
+    failures: list[tuple[int, str]] = []
+    if isinstance(work.features, ElementTable):
+        values = work.features
+    else:
+        crystals, values, failures = _describe(crystals, work.features)
     if not crystals:
         return no_crystals(0, work.config), [], failures
     cells, site_types = cells_and_site_types(list(crystals.values()), values)
@@ -252,15 +237,13 @@ def _divided(cells: Sequence[Cell], site_types: SiteTypes, config: PointSetConfi
     around = np.maximum(sizes, _PAIRS_OF_SITE) if config.neighborhood == "supercell" else _PAIRS_OF_SITE
     starts = np.flatnonzero(np.diff(np.cumsum(sizes * around) // _PAIRS, prepend=-1)).tolist()
     parts = [assemble(cells[i:j], site_types, config) for i, j in pairwise([*starts, len(cells)])]
-    return parts[0] if len(parts) == 1 else PointSets.concatenate(parts)
+    return PointSets.concatenate(parts)
 
 
 def _describe(
-    crystals: Mapping[int, Crystal], features: ElementTable | SiteFeaturizer
-) -> tuple[Mapping[int, Crystal], ElementTable | list[NDArray[np.float64]], list[tuple[int, str]]]:
-    """Ask a site featurizer for its values, if there is one; rows for which it fails are left out."""
-    if isinstance(features, ElementTable):
-        return crystals, features, []
+    crystals: Mapping[int, Crystal], features: SiteFeaturizer
+) -> tuple[Mapping[int, Crystal], list[NDArray[np.float64]], list[tuple[int, str]]]:
+    """Ask a site featurizer for its values; rows for which it fails are left out."""
     values, failures = {}, []
     for row, crystal in crystals.items():
         try:
@@ -271,17 +254,11 @@ def _describe(
 
 
 def cells_and_site_types(
-    crystals: Sequence[Crystal], features: ElementTable | Sequence[NDArray[np.float64]]
+    crystals: Sequence[Crystal],  # at least one, each with at least one site
+    # (n, F) properties of the elements, or for each crystal the features of its n sites.
+    features: ElementTable | Sequence[NDArray[np.float64]],
 ) -> tuple[list[Cell], SiteTypes]:
-    """Put the species of the sites of several crystals into one table of site types.
-
-    Parameters
-    ----------
-    crystals : sequence of Crystal
-        At least one, each with at least one site.
-    features : ElementTable, or sequence of ndarray of shape (n, F)
-        Properties of the elements, or for each crystal the features of its n sites.
-    """
+    """Put the species of the sites of several crystals into one table of site types."""
     if isinstance(features, ElementTable):
         distinct = {one: k for k, one in enumerate(dict.fromkeys(one for c in crystals for one in c.species))}
         site_types = site_types_from_species(list(distinct), features)

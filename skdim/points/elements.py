@@ -81,20 +81,13 @@ _SEVERAL_NUMBERS = ("IonizationEnergies", "OxidationStates")  # tables with more
 
 @dataclass(frozen=True, eq=False)
 class ElementTable:
-    """Properties of the elements.
+    """Properties of the elements."""
 
-    Parameters
-    ----------
-    names : tuple of str
-        Names of the F tables of MagpieData.
-    values : ndarray of float64, shape (119, F)
-        Row z is element z. Where a table has no value for an element it is the mean over the elements that
-        have one, as with ``MagpieData(impute_nan=True)``. Rows of elements beyond the tables (above 112,
-        copernicium) and row 0 are NaN.
-    """
-
-    names: tuple[str, ...]
-    values: NDArray[np.float64]  # (119, F)
+    names: tuple[str, ...]  # names of the F tables of MagpieData
+    # (119, F) row z is element z. Where a table has no value for an element it is the mean over the elements that have
+    # one, as with ``MagpieData(impute_nan=True)``. Rows of elements beyond the tables (above 112, copernicium) and row
+    # 0 are NaN.
+    values: NDArray[np.float64]
 
     @property
     def feature_names(self) -> tuple[str, ...]:

@@ -25,18 +25,10 @@ _DIGITS = 6  # that count, so that sites alike by symmetry share a site type in 
 
 @dataclass(frozen=True, eq=False)
 class SiteFeaturizer:
-    """A matminer site featurizer: features belong to the site and not to its element.
+    """A matminer site featurizer: features belong to the site and not to its element."""
 
-    Parameters
-    ----------
-    names : tuple of str
-        Its feature labels.
-    featurizer : matminer.featurizers.base.BaseFeaturizer
-        Anything with ``featurize(structure, index)`` and ``feature_labels()``.
-    """
-
-    names: tuple[str, ...]
-    featurizer: Any
+    names: tuple[str, ...]  # its feature labels
+    featurizer: Any  # anything with ``featurize(structure, index)`` and ``feature_labels()``
 
     atomic_numbers: ClassVar[None] = None  # any
 
@@ -59,14 +51,12 @@ class SiteFeaturizer:
         return values
 
 
-def resolve_site_features(spec: Any) -> ElementTable | SiteFeaturizer:
+def resolve_site_features(
+    # A key of `SITE_FEATURES`; names of tables of `matminer.utils.data.MagpieData`; or an object with
+    # ``featurize(structure, index)`` and ``feature_labels()``.
+    spec: Any,
+) -> ElementTable | SiteFeaturizer:
     """Turn the parameter ``site_features`` into values.
-
-    Parameters
-    ----------
-    spec : {"bonding", "magpie", "paper"}, sequence of str, or matminer site featurizer
-        A key of `SITE_FEATURES`; names of tables of `matminer.utils.data.MagpieData`; or an object with
-        ``featurize(structure, index)`` and ``feature_labels()``.
 
     Examples
     --------
@@ -85,17 +75,13 @@ def resolve_site_features(spec: Any) -> ElementTable | SiteFeaturizer:
     return element_table(spec)
 
 
-def site_types_from_species(species: Sequence[Sequence[tuple[int, float]]], table: ElementTable) -> SiteTypes:
+def site_types_from_species(
+    species: Sequence[Sequence[tuple[int, float]]],  # atomic numbers and occupancies of each of the K site types
+    table: ElementTable,  # of the elements
+) -> SiteTypes:
     """Make the table of site types from the species of each.
 
     Features are the means of the element values weighted by occupancy; the last column is the total occupancy.
-
-    Parameters
-    ----------
-    species : sequence of sequences of (int, float)
-        Atomic numbers and occupancies of each of the K site types.
-    table : ElementTable
-        Of the elements.
 
     Examples
     --------
@@ -117,23 +103,12 @@ def site_types_from_species(species: Sequence[Sequence[tuple[int, float]]], tabl
 
 
 def site_types_from_sites(
-    species: Sequence[Sequence[tuple[int, float]]], values: NDArray[np.float64]
+    species: Sequence[Sequence[tuple[int, float]]],  # atomic numbers and occupancies of each of the n sites
+    values: NDArray[np.float64],  # (n, F) from `SiteFeaturizer.describe`
 ) -> tuple[SiteTypes, NDArray[np.int32]]:
-    """Make the table of site types of sites that have features of their own.
+    """Make the table of the distinct ones of sites that have features of their own, and the type (n,) of each site.
 
-    Parameters
-    ----------
-    species : sequence of sequences of (int, float)
-        Atomic numbers and occupancies of each of the n sites.
-    values : ndarray of float64, shape (n, F)
-        From `SiteFeaturizer.describe`.
-
-    Returns
-    -------
-    site_types : SiteTypes
-        The distinct sites; the last feature is the total occupancy.
-    site_type : ndarray of int32, shape (n,)
-        The type of each site.
+    The last feature is the total occupancy.
     """
     fractions = _occupancies(species)
     magnitude = np.floor(np.log10(np.where(values == 0, 1, np.abs(values))))
@@ -145,27 +120,13 @@ def site_types_from_sites(
 
 
 def interaction_features(
-    names: Sequence[str],
+    names: Sequence[str],  # of "log_coulomb" and "radius_ratio"; E of them
     site_types: SiteTypes,
-    type_i: NDArray[Any],
-    type_j: NDArray[Any],
-    distance: NDArray[Any],
+    type_i: NDArray[Any],  # (P,) site types of both sites of each pair
+    type_j: NDArray[Any],  # (P,)
+    distance: NDArray[Any],  # (P,) in Angstrom
 ) -> NDArray[np.float32]:
-    r"""Compute features of pairs other than the distance.
-
-    Parameters
-    ----------
-    names : sequence of str
-        Of "log_coulomb" and "radius_ratio"; E of them.
-    site_types : SiteTypes
-    type_i, type_j : ndarray of int, shape (P,)
-        Site types of both sites of each pair.
-    distance : ndarray of float, shape (P,)
-        In Angstrom.
-
-    Returns
-    -------
-    ndarray of float32, shape (P, E)
+    r"""Compute features of pairs other than the distance, (P, E).
 
     Notes
     -----

@@ -21,10 +21,7 @@ from skdim.crystals.rows import as_structures, row_labels
 from skdim.crystals.structures import told_notes
 from skdim.crystals.uploads import is_upload
 from skdim.exceptions import StructureError, describe_failures
-from skdim.points.assembly import PointSetConfig
 from skdim.points.chunks import Work, featurize, no_crystals, prepare, sends_arrays, work_with
-from skdim.points.elements import ElementTable
-from skdim.points.features import SiteFeaturizer
 from skdim.points.pointcache import open_cache
 from skdim.points.pointsets import PointSets
 
@@ -169,7 +166,7 @@ class CrystalPointSetTransformer(
         -------
         self
         """
-        self.feature_names_ = self.config()[0].feature_names
+        self.feature_names_ = self.work().config.feature_names
         return self
 
     def transform(self, X: Any) -> PointSets:
@@ -254,13 +251,15 @@ class CrystalPointSetTransformer(
         work = self.work(None if n_jobs == 1 else os.getcwd())
         # What gives one crystal after the other may give more than memory holds.
         rows = X if isinstance(X, Iterator) and not is_upload(X) else as_structures(X)
-        chunks = self._chunks(rows)
+        chunks = _chunks(iter(rows))
+        if self.verbose:
+            chunks = _counted(chunks, len(rows) if isinstance(rows, Sized) else None)
         jobs = (
             Job(featurize, (chunk if n_jobs == 1 else prepare(chunk, work), work), range(first, first + len(chunk)))
             for first, chunk in zip(count(0, _CHUNK), chunks, strict=False)
         )
         # Arrays take so little time that processes would wait for their next chunk; files and site featurizers do not.
-        quick = isinstance(rows, list) and sends_arrays(rows[:_CHUNK], work)
+        quick = n_jobs != 1 and isinstance(rows, list) and sends_arrays(rows[:_CHUNK], work)
         done = run_jobs(jobs, n_jobs, batch_size=4 if quick else "auto", pre_dispatch="8*n_jobs")
         failures = [(k * _CHUNK + row, reason) for k, chunk in enumerate(done) for row, reason in chunk.failures]
         points = [chunk.points for chunk in done] or [no_crystals(0, work.config)]
@@ -303,11 +302,6 @@ class CrystalPointSetTransformer(
         "verbose": VERBOSE,
     }
 
-    def config(self) -> tuple[PointSetConfig, ElementTable | SiteFeaturizer]:
-        """Check the parameters and resolve them."""
-        work = self.work()
-        return work.config, work.features
-
     def work(self, folder: str | None = None) -> Work:
         """Check the parameters, and gather what the work on each chunk needs; relative paths begin in the folder."""
         check_parameters(self, self._accepted)
@@ -315,10 +309,16 @@ class CrystalPointSetTransformer(
         cache = None if self.cache_dir is None else open_cache(self.cache_dir, work.config, work.features)
         return replace(work, cache=cache, folder=folder)
 
-    def _chunks(self, rows: Iterable[object]) -> Iterator[list[object]]:
-        """Yield the crystals in chunks, behind a progress bar that counts them if one is wanted."""
-        total, rest = len(rows) if isinstance(rows, Sized) else None, iter(rows)
-        with Progress("featurizing", "crystals", total, enabled=bool(self.verbose)) as bar:
-            while chunk := list(islice(rest, _CHUNK)):
-                yield chunk
-                bar.update(len(chunk))
+
+def _chunks(rows: Iterator[object]) -> Iterator[list[object]]:
+    """Cut crystals into chunks."""
+    while chunk := list(islice(rows, _CHUNK)):
+        yield chunk
+
+
+def _counted(chunks: Iterable[list[object]], total: int | None) -> Iterator[list[object]]:
+    """Count the crystals of chunks on a progress bar."""
+    with Progress("featurizing", "crystals", total, enabled=True) as bar:
+        for chunk in chunks:
+            yield chunk
+            bar.update(len(chunk))

@@ -15,31 +15,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Makeup:
-    """What C crystals are made of.
+    """What C crystals are made of."""
 
-    Attributes
-    ----------
-    elements : ndarray of bool, shape (C, 119)
-        Whether each holds the element of an atomic number.
-    sites : ndarray of int, shape (C,)
-        Sites of the smallest unit, in the ratio of their multiplicities: the choice of the cell does not matter.
-    disordered : ndarray of bool, shape (C,)
-        Whether any site is shared or partly empty.
-    """
-
-    elements: NDArray[np.bool_]
+    elements: NDArray[np.bool_]  # (C, 119) whether each holds the element of an atomic number
+    # (C,) sites of the smallest unit, in the ratio of their multiplicities: the choice of the cell does not matter.
     sites: NDArray[np.int64]
-    disordered: NDArray[np.bool_]
+    disordered: NDArray[np.bool_]  # (C,) whether any site is shared or partly empty
 
     @classmethod
     def of(cls, points: PointSets) -> Makeup:
-        """Look at crystals.
-
-        Parameters
-        ----------
-        points : PointSets
-            C crystals, all usable.
-        """
+        """Look at C crystals, all usable."""
         fractions = np.asarray(points.site_types.fractions)
         mixed: NDArray[np.bool_] = np.any((fractions > 0) & (np.abs(fractions - 1) > 1e-6), axis=1)
         start = np.asarray(points.site_offsets)[:-1]

@@ -37,42 +37,22 @@ _ONE_ATOM = 1.002  # as occupancies of thirds are printed
 
 @dataclass(frozen=True)
 class Cell:
-    """One crystal as arrays: all that the neighbour search and the reduction need.
+    """One crystal as arrays: all that the neighbour search and the reduction need."""
 
-    Attributes
-    ----------
-    lattice : ndarray of shape (3, 3)
-        Lattice vectors as rows, in Angstrom.
-    frac : ndarray of shape (n, 3)
-        Fractional coordinates.
-    site_type : ndarray of shape (n,)
-        Index of each site's type.
-    volume, atoms : float
-        Of the cell in cubic Angstrom, and the atoms in it, counted by occupancy.
-    """
-
-    lattice: NDArray[np.float64]
-    frac: NDArray[np.float64]
-    site_type: NDArray[np.int32]
-    volume: float
-    atoms: float
+    lattice: NDArray[np.float64]  # (3, 3) lattice vectors as rows, in Angstrom
+    frac: NDArray[np.float64]  # (n, 3) fractional coordinates
+    site_type: NDArray[np.int32]  # (n,) index of each site's type
+    volume: float  # of the cell, in cubic Angstrom
+    atoms: float  # in the cell, counted by occupancy
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """Directed pairs of one crystal, one element a pair.
+    """Directed pairs of one crystal, one element a pair."""
 
-    Attributes
-    ----------
-    site, neighbor : ndarray of shape (P,)
-        Sites of the crystal.
-    distance : ndarray of shape (P,)
-        In Angstrom.
-    """
-
-    site: NDArray[np.int64]
-    neighbor: NDArray[np.int64]
-    distance: NDArray[np.float64]
+    site: NDArray[np.int64]  # (P,) sites of the crystal
+    neighbor: NDArray[np.int64]  # (P,)
+    distance: NDArray[np.float64]  # (P,) in Angstrom
 
 
 def compact_lattices(lattices: NDArray[np.float64], volumes: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -105,23 +85,15 @@ def _half_pairs(cell: Cell, box: NDArray[np.float64], cutoff: float) -> Pairs:
     return Pairs(i[apart].astype(np.int64), j[apart].astype(np.int64), d[apart])
 
 
-def shell_pairs(cells: Sequence[Cell], n_neighbors: int, margin: float) -> list[Pairs]:
+def shell_pairs(
+    cells: Sequence[Cell],
+    n_neighbors: int,  # least number of neighbours in a complete neighbourhood
+    margin: float,  # room in Angstrom to leave beyond the taper, at least the snapping tolerance
+) -> list[Pairs]:
     """Pairs of each crystal, far enough for the shells of all its sites.
 
-    Parameters
-    ----------
-    cells : sequence of Cell
-        The crystals.
-    n_neighbors : int
-        Least number of neighbours in a complete neighbourhood.
-    margin : float
-        Room in Angstrom to leave beyond the taper, at least the snapping tolerance.
-
-    Returns
-    -------
-    list of Pairs
-        In one direction only (i to j, not j to i), complete up to r_i * (1 + TAPER) + margin for every site i,
-        and often some pairs more.
+    They go in one direction only (i to j, not j to i), and are complete up to r_i * (1 + TAPER) + margin for every site
+    i; there are often some pairs more.
     """
     lattices, sizes = np.stack([cell.lattice for cell in cells]), np.array([len(cell.frac) for cell in cells])
     volumes = np.array([cell.volume for cell in cells])
@@ -148,20 +120,14 @@ def _is_complete(cell: Cell, pairs: Pairs, cutoff: float, n_neighbors: int, marg
     return bool(counts.min() >= n_neighbors)
 
 
-def presence(distance: NDArray[np.float64], occupancy: NDArray[np.float64]) -> NDArray[np.float64]:
+def presence(
+    distance: NDArray[np.float64],  # (P,) in Angstrom, at least `OVERLAP`
+    # (P,) occupancies of the two positions, added; where they exceed one, both are occupied at times.
+    occupancy: NDArray[np.float64],
+) -> NDArray[np.float64]:
     """Weight by which the other position of a pair is a neighbour rather than an alternative to the position itself.
 
-    Parameters
-    ----------
-    distance : ndarray of shape (P,)
-        In Angstrom, at least `OVERLAP`.
-    occupancy : ndarray of shape (P,)
-        Occupancies of the two positions, added; where they exceed one, both are occupied at times.
-
-    Returns
-    -------
-    ndarray of shape (P,)
-        1 from 1 Angstrom on and for positions that are occupied together; else falling to nearly 0 at `OVERLAP`.
+    It is 1 from 1 Angstrom on and for positions that are occupied together; else it falls to nearly 0 at `OVERLAP`.
 
     Examples
     --------
@@ -182,27 +148,15 @@ def both_directions(pairs: Pairs) -> Pairs:
 
 
 def cut_shells(
-    n_sites: int, site: NDArray[np.int64], distance: NDArray[np.float64], n_neighbors: int
+    n_sites: int,
+    site: NDArray[np.int64],  # (P,) site of each pair, both directions present
+    distance: NDArray[np.float64],  # (P,) snapped distances in Angstrom
+    n_neighbors: int,  # the distance of this neighbour is where the taper begins
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     """Keep each site's complete shells and the tapered rest.
 
-    Parameters
-    ----------
-    n_sites : int
-        Number of sites.
-    site : ndarray of shape (P,)
-        Site of each pair, both directions present.
-    distance : ndarray of shape (P,)
-        Snapped distances in Angstrom.
-    n_neighbors : int
-        The distance of this neighbour is where the taper begins.
-
-    Returns
-    -------
-    kept : ndarray of shape (Q,)
-        Pairs that stay, sorted by site and then by distance.
-    weight : ndarray of shape (Q,)
-        1 up to r_i, then a cosine down to 0 at r_i * (1 + TAPER).
+    It gives the pairs that stay (Q,), sorted by site and then by distance, and their weights (Q,): 1 up to r_i, then a
+    cosine down to 0 at r_i * (1 + TAPER).
     """
     order = sort_by_distance(site, distance)
     start = np.searchsorted(site[order], np.arange(n_sites))

@@ -17,40 +17,16 @@ _CHUNK = 64  # crystals that are reduced together
 
 @dataclass(frozen=True)
 class Part:
-    """What is known of some crystals once they are featurized.
+    """What is known of some crystals once they are featurized."""
 
-    Attributes
-    ----------
-    ids : list of str
-        Those of the n crystals, not yet unlike those of other parts.
-    points : PointSets
-        One crystal a row, those that failed without sites.
-    failures : list of (int, str)
-        Row within the part, and reason.
-    decided : list of (int, Note)
-        Row within the part, and what was decided in reading it.
-    """
-
-    ids: list[str]
-    points: PointSets
-    failures: list[tuple[int, str]]
-    decided: list[tuple[int, Note]]
+    ids: list[str]  # of the n crystals; another part may have the same
+    points: PointSets  # one crystal a row, those that failed without sites
+    failures: list[tuple[int, str]]  # row within the part, and reason
+    decided: list[tuple[int, Note]]  # row within the part, and what was decided in reading it
 
 
 def read_part(pieces: Sequence[Piece], work: Work) -> Part:
-    """Read and featurize the crystals of some files.
-
-    Parameters
-    ----------
-    pieces : sequence of (str or Source)
-        From `skdim.crystals.pieces.pieces_of`.
-    work : Work
-        What to do.
-
-    Returns
-    -------
-    Part
-    """
+    """Read and featurize the crystals of some files, which `skdim.crystals.pieces.pieces_of` gives."""
     with applied(work.limits):
         sources = [source for piece in pieces for source in sources_of_piece(piece)]
     starts = range(0, len(sources), _CHUNK)

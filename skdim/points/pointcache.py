@@ -49,23 +49,12 @@ _LAYOUT = {
 
 @dataclass(frozen=True)
 class Cache:
-    """Where point sets made with the same settings are kept; it is sent to worker processes.
-
-    Attributes
-    ----------
-    path : str
-        The file.
-    scope : str
-        Digest of all settings that change a point set.
-    config : PointSetConfig
-        Names and settings that the point sets share.
-    by_element : bool
-        Whether a site's features are those of its elements; if not, all that a structure says of it may matter.
-    """
+    """Where point sets made with the same settings are kept; it is sent to worker processes."""
 
     path: str
-    scope: str
-    config: PointSetConfig
+    scope: str  # digest of all settings that change a point set
+    config: PointSetConfig  # names and settings that the point sets share
+    # Whether a site's features are those of its elements; if not, all that a structure says of it may matter.
     by_element: bool
 
     @contextmanager

@@ -209,6 +209,8 @@ class PointSets:
             If there is none, or if features, interaction features or settings differ.
         """
         parts = list(sets)
+        if len(parts) == 1 and isinstance(parts[0], PointSets):
+            return parts[0]
         check_joinable(parts)
         site_types, maps = merge_site_types([part.site_types for part in parts])
         names = ("multiplicity", *_PER_PAIR, "volume")
@@ -257,9 +259,10 @@ class PointSets:
         """
         arrays = {name: getattr(self, name) for name in LAYOUT}
         arrays |= {f"site_types_{name}": array for name, array in vars(self.site_types).items()}
-        header = {name: getattr(self, name) for name in ("feature_names", "interaction_names")}
-        header["settings"] = dict(self.settings)
-        storage.write_folder(path, FORMAT, VERSION, arrays, header)
+        with storage.growing_folder(path, FORMAT, VERSION) as folder:
+            folder.header.update({name: getattr(self, name) for name in SHARED} | {"settings": dict(self.settings)})
+            for name, array in arrays.items():
+                folder.append(name, array)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], mmap_mode: Literal["r"] | None = None) -> PointSets:
@@ -363,24 +366,8 @@ def gather_runs(offsets: Ints, runs: Ints) -> tuple[Ints, Ints]:
 
 
 def row_index(key: Any, n: int) -> slice | Ints:
-    """Turn any one-axis index into a slice of step one, or into non-negative positions.
-
-    Parameters
-    ----------
-    key : int, slice, sequence of int, or boolean mask of length n
-        scikit-learn asks for ``X[key, ...]``: a pair of a key and an ellipsis means the key.
-    n : int
-        Number of rows.
-
-    Returns
-    -------
-    slice or ndarray of int64
-
-    Raises
-    ------
-    IndexError
-        If the key is out of range, of another length, or nothing that selects rows.
-    """
+    """Turn any one-axis index of n rows into a slice of step one, or into non-negative positions."""
+    # scikit-learn asks for X[key, ...].
     if isinstance(key, tuple) and len(key) == 2 and key[1] is Ellipsis:
         key = key[0]
     if isinstance(key, slice):

@@ -25,46 +25,23 @@ _GROUP_BITS = 63 - _DISTANCE_BITS
 
 @dataclass(frozen=True)
 class Reduced:
-    """Rows and pairs of a chunk of crystals after the reduction.
+    """Rows and pairs of a chunk of crystals after the reduction."""
 
-    Attributes
-    ----------
-    representative : ndarray of shape (R,)
-        One site of each class, in increasing order, so crystal by crystal.
-    multiplicity : ndarray of shape (R,)
-        Number of sites in the class.
-    pair_row, pair_neighbor : ndarray of shape (Q,)
-        Rows of each merged pair, counted over the chunk; sorted by row, distance and neighbour's row, so that the order
-        depends on the crystal alone.
-    pair_source : ndarray of shape (Q,)
-        One of the pairs that were merged.
-    count : ndarray of shape (Q,)
-        Number of pairs that were merged.
-    """
-
-    representative: NDArray[np.int64]
-    multiplicity: NDArray[np.int32]
+    representative: NDArray[np.int64]  # (R,) one site of each class, in increasing order, so crystal by crystal
+    multiplicity: NDArray[np.int32]  # (R,) number of sites in the class
+    # (Q,) rows of each merged pair, counted over the chunk; sorted by row, distance and neighbour's row, so that the
+    # order depends on the crystal alone.
     pair_row: NDArray[np.int64]
-    pair_neighbor: NDArray[np.int64]
-    pair_source: NDArray[np.int64]
-    count: NDArray[np.int32]
+    pair_neighbor: NDArray[np.int64]  # (Q,)
+    pair_source: NDArray[np.int64]  # (Q,) one of the pairs that were merged
+    count: NDArray[np.int32]  # (Q,) number of pairs that were merged
 
 
-def sort_by_distance(group: NDArray[np.int64], distance: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Order pairs by group and then by distance, to 2^-32 Angstrom.
-
-    Parameters
-    ----------
-    group : ndarray of shape (P,)
-        Not negative.
-    distance : ndarray of shape (P,)
-        In Angstrom, below 1024.
-
-    Returns
-    -------
-    ndarray of shape (P,)
-        The order; the order of equals is arbitrary.
-    """
+def sort_by_distance(
+    group: NDArray[np.int64],  # (P,) not negative
+    distance: NDArray[np.float64],  # (P,) in Angstrom, below 1024
+) -> NDArray[np.intp]:
+    """Order pairs by group and then by distance, to 2^-32 Angstrom; the order (P,) of equals is arbitrary."""
     length = _in_quanta(distance)
     if group.max(initial=0) >> _GROUP_BITS:
         return np.lexsort((length, group))
@@ -77,27 +54,19 @@ def _in_quanta(distance: NDArray[np.float64]) -> NDArray[np.int64]:
     return np.rint(distance / _QUANTUM).astype(np.int64)
 
 
-def snap(group: NDArray[np.int64], distance: NDArray[np.float64], tolerance: float) -> NDArray[np.float64]:
+def snap(
+    group: NDArray[np.int64],  # (P,) only distances of one group are compared: one crystal and one pair of site types
+    distance: NDArray[np.float64],  # (P,) in Angstrom, below 1024
+    tolerance: float,  # in Angstrom
+) -> NDArray[np.float64]:
     """Replace clusters of nearly equal distances by their means.
 
     Sorted distances are cut into clusters wherever the gap exceeds the tolerance; a cluster that became wider than
     the tolerance by chaining is cut again at a tenth of it, and so on, so no distance moves by more than the
     tolerance and a grid never splits a cluster.
 
-    Parameters
-    ----------
-    group : ndarray of shape (P,)
-        Only distances of one group are compared: one crystal and one pair of site types.
-    distance : ndarray of shape (P,)
-        In Angstrom, below 1024.
-    tolerance : float
-        In Angstrom.
-
-    Returns
-    -------
-    ndarray of shape (P,)
-        Mean distance of the cluster in Angstrom, a multiple of 2^-32: the same number for all its members, and
-        another for every other cluster of the group.
+    The mean is a multiple of 2^-32 Angstrom: the same number for all members of a cluster, and another for every other
+    cluster of the group.
 
     Examples
     --------
@@ -143,24 +112,13 @@ def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 def site_classes(
-    label: NDArray[np.int64], site: NDArray[np.int64], neighbor: NDArray[np.int64], distance: NDArray[np.float64]
+    label: NDArray[np.int64],  # (S,) first label of each site: its crystal and its type
+    site: NDArray[np.int64],  # (P,) ascending; every site has at least one pair
+    neighbor: NDArray[np.int64],  # (P,)
+    distance: NDArray[np.float64],  # (P,) snapped
 ) -> NDArray[np.int64]:
-    """Classes of sites that no depth of message passing can tell apart.
+    """Classes (S,) of sites that no depth of message passing can tell apart, numbered in the order of appearance.
 
-    Parameters
-    ----------
-    label : ndarray of shape (S,)
-        First label of each site: its crystal and its type.
-    site, neighbor, distance : ndarray of shape (P,)
-        Pairs sorted by site, every site with at least one, and the snapped distance of each.
-
-    Returns
-    -------
-    ndarray of shape (S,)
-        Class of each site, numbered in the order of first appearance.
-
-    Notes
-    -----
     Labels are 64-bit hashes; two different neighbourhoods get one label with a chance of about 1e-19.
     """
     starts = np.flatnonzero(changes(site))
@@ -185,22 +143,12 @@ def _number(key: NDArray[np.uint64]) -> tuple[NDArray[np.int64], int]:
 
 
 def merge(
-    classes: NDArray[np.int64], site: NDArray[np.int64], neighbor: NDArray[np.int64], distance: NDArray[np.float64]
+    classes: NDArray[np.int64],  # (S,) from `site_classes`; ``np.arange(S)`` merges no sites
+    site: NDArray[np.int64],  # (P,) pairs as `sort_by_distance` sorts them by site and snapped distance
+    neighbor: NDArray[np.int64],  # (P,)
+    distance: NDArray[np.float64],  # (P,)
 ) -> Reduced:
-    """One row for each class of sites, one pair for each class of neighbours at one distance.
-
-    Parameters
-    ----------
-    classes : ndarray of shape (S,)
-        From `site_classes`; ``np.arange(S)`` merges no sites.
-    site, neighbor, distance : ndarray of shape (P,)
-        Pairs as `sort_by_distance` sorts them by site and snapped distance.
-
-    Returns
-    -------
-    Reduced
-        The reduced rows and pairs. Pairs are sorted by row, distance and neighbour's row.
-    """
+    """One row for each class of sites, one pair for each class of neighbours at one distance."""
     representative = np.unique(classes, return_index=True)[1]
     source = np.flatnonzero(representative[classes[site]] == site)
     row, other, length = classes[site[source]], classes[neighbor[source]], distance[source]

@@ -41,19 +41,9 @@ class SiteTypes:
 
 
 def merge_site_types(tables: Sequence[SiteTypes]) -> tuple[SiteTypes, list[NDArray[np.int32]]]:
-    """Merge tables of site types so that identical rows become one site type.
+    """Merge tables of the same features, at least one: identical rows become one, in the order of first appearance.
 
-    Parameters
-    ----------
-    tables : sequence of SiteTypes
-        At least one; all with the same number F of feature columns.
-
-    Returns
-    -------
-    merged : SiteTypes
-        The distinct rows in order of first appearance.
-    maps : list of ndarray of int32
-        For each table, shape (K,): where its rows went in `merged`.
+    With the merged table comes, for each of the given ones, where its rows (K,) went.
     """
     first = tables[0]
     if all(table.equals(first) for table in tables):

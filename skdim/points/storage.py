@@ -21,37 +21,6 @@ Array = NDArray[Any]
 META = "meta.json"
 
 
-def write_folder(
-    path: str | os.PathLike[str], kind: str, version: int, arrays: Mapping[str, Array], header: Mapping[str, Any]
-) -> None:
-    """Write arrays and header as a folder that appears under its name only when it is complete.
-
-    Parameters
-    ----------
-    path : path-like
-        The folder. A folder written by this function for the same `kind` is replaced; nothing else is.
-    kind : str
-        What is stored, checked on reading.
-    version : int
-        Version of the layout, checked on reading.
-    arrays : mapping of str to ndarray
-        Each becomes NAME.npy.
-    header : mapping
-        JSON-able values kept beside the arrays.
-
-    Raises
-    ------
-    FileExistsError
-        If `path` is a file, or a folder that holds something else.
-    TypeError
-        If `header` has a value that JSON cannot hold.
-    """
-    with growing_folder(path, kind, version) as folder:
-        folder.header.update(header)
-        for name, array in arrays.items():
-            folder.append(name, array)
-
-
 class GrowingFolder:
     """Arrays that grow along their first axis, each in a file of its own; made by `growing_folder`.
 
@@ -100,10 +69,10 @@ class GrowingFolder:
 
 @contextmanager
 def growing_folder(path: str | os.PathLike[str], kind: str, version: int) -> Iterator[GrowingFolder]:
-    """Write arrays a part at a time, as a folder that appears under its name at the end of the ``with`` block.
+    """Write arrays, whole or part by part, as a folder that appears under its name when the ``with`` block ends.
 
     The folder's ``append`` adds rows; its ``header`` is kept beside the arrays. An error in the block leaves nothing
-    behind. What is replaced is as for `write_folder`.
+    behind. A folder written before for the same kind is replaced; anything else is a FileExistsError.
     """
     with _replacing(Path(path), kind) as fresh:
         folder = GrowingFolder(fresh)
@@ -135,36 +104,15 @@ def read_folder(
     kind: str,
     version: int,
     names: Sequence[str],
+    # None reads every array and compares its checksum. "r" maps the files and reads nothing but their headers, so
+    # content is not checked.
     mmap_mode: Literal["r"] | None = None,
+    # Earlier versions that are read too, and the earlier name of each array that had another one.
     former: Mapping[int, Mapping[str, str]] | None = None,
 ) -> tuple[dict[str, Array], dict[str, Any]]:
-    """Read what `write_folder` wrote.
+    """Read the named arrays of a folder, and what its meta.json says.
 
-    Parameters
-    ----------
-    path : path-like
-        The folder.
-    kind, version : str, int
-        As given on writing.
-    names : sequence of str
-        The arrays to read.
-    mmap_mode : {None, "r"}, default=None
-        None reads every array and compares its checksum. "r" maps the files and reads nothing but
-        their headers, so content is not checked.
-    former : mapping of int to (mapping of str to str), optional
-        Earlier versions that are read too, and the earlier name of each array that had another one.
-
-    Returns
-    -------
-    arrays : dict of str to ndarray
-    meta : dict
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such folder, or no meta.json in it.
-    ValueError
-        If the folder is of another kind or version, incomplete or damaged.
+    A folder without meta.json is a FileNotFoundError; one of another kind or version, or damaged, is a ValueError.
     """
     if mmap_mode not in (None, "r"):
         raise InputError(f"mmap_mode must be None or 'r', got {mmap_mode!r}.")

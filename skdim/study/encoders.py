@@ -25,24 +25,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Pretraining:
-    """How an encoder of a study is made.
+    """How an encoder of a study is made."""
 
-    Attributes
-    ----------
-    preset : str
-        Of `DeepInfoMaxEmbedder`.
-    summary : str
-        What its vectors are, for readers of the report.
-    trained : bool
-        Whether it is trained at all.
-    transductive : bool
-        Whether it also sees the crystals of the test folds, without labels.
-    """
-
-    preset: str
-    summary: str
-    trained: bool = True
-    transductive: bool = False
+    preset: str  # of `DeepInfoMaxEmbedder`
+    summary: str  # what its vectors are, for readers of the report
+    trained: bool = True  # whether it is trained at all
+    transductive: bool = False  # whether it also sees the crystals of the test folds, without labels
 
 
 PRETRAININGS = {
@@ -71,39 +59,20 @@ def model_facts(path: Path, history: Sequence[Mapping[str, float]], crystals: in
 class Encoders:
     """The encoders of a study and the point sets of its crystals; each is made when it is first needed.
 
-    Parameters
-    ----------
-    tasks : sequence of StudyTask
-        Their crystals are pretrained on, those of the test folds excepted.
-    folder : Path
-        For the models; one that is found there is not trained again. The name of a file ends in a digest of the
-        crystals, in their order, and of the parameters.
-    max_epochs : int or None
-        Of the pretraining; None leaves it to the preset.
-    seed : int
-        Of the pretraining.
-    n_jobs : int or None
-        Processes that featurize.
-    verbose : int
-        Whether to show progress bars.
-    say : callable
-        Called with a message before long steps.
-
-    Attributes
-    ----------
-    facts : dict
-        What there is to say about each model, for ``study.json``.
+    ``facts`` holds what there is to say about each encoder, for ``study.json``.
     """
 
     def __init__(
         self,
-        tasks: Sequence[StudyTask],
+        tasks: Sequence[StudyTask],  # their crystals are pretrained on, those of the test folds excepted
+        # For the models; one that is found there is not trained again. The name of a file ends in a digest of the
+        # crystals, in their order, and of the parameters.
         folder: Path,
-        max_epochs: int | None,
-        seed: int,
-        n_jobs: int | None,
-        verbose: int,
-        say: Callable[[str], None],
+        max_epochs: int | None,  # of the pretraining; None leaves it to the preset
+        seed: int,  # of the pretraining
+        n_jobs: int | None,  # processes that featurize
+        verbose: int,  # whether to show progress bars
+        say: Callable[[str], None],  # called with a message before long steps
     ) -> None:
         self.tasks, self.folder, self.max_epochs, self.seed = list(tasks), folder, max_epochs, seed
         self.n_jobs, self.verbose, self.say = n_jobs, verbose, say

@@ -35,32 +35,16 @@ STARTS = ("default", "default untrained", OTHER)
 class OtherProperty:
     """Regressors trained on all labels of another property, whose encoders are a start for fine-tuning.
 
-    Parameters
-    ----------
-    encoders : Encoders
-        Of the study; the regressors start from its untrained encoder of the default preset.
-    regressor : SiteNetRegressor
-        Not fitted; its parameters are used.
-    crystals : int or None
-        Crystals of the other data set; None takes all.
-    seed : int
-        Of the training.
-    say : callable
-        Called with a message before long steps.
-
-    Attributes
-    ----------
-    facts : dict
-        What there is to say about each model, for ``study.json``.
+    ``facts`` holds what there is to say about each of them, for ``study.json``.
     """
 
     def __init__(
         self,
-        encoders: Encoders,
-        regressor: SiteNetRegressor,
-        crystals: int | None,
-        seed: int,
-        say: Callable[[str], None],
+        encoders: Encoders,  # of the study; the regressors start from its untrained encoder of the default preset
+        regressor: SiteNetRegressor,  # not fitted; its parameters are used
+        crystals: int | None,  # crystals of the other data set; None takes all
+        seed: int,  # of the training
+        say: Callable[[str], None],  # called with a message before long steps
     ) -> None:
         self.encoders, self.regressor = encoders, regressor
         self.crystals, self.seed, self.say = crystals, seed, say
@@ -68,18 +52,7 @@ class OtherProperty:
         self._paths: dict[str, Path] = {}
 
     def path(self, dataset: str) -> Path:
-        """Train on a bundled data set, or find the file of such a training.
-
-        Parameters
-        ----------
-        dataset : str
-            One of `DATASETS`.
-
-        Returns
-        -------
-        Path
-            Of the saved `SiteNetRegressor`.
-        """
+        """Train on one of `DATASETS`, or find the file of the `SiteNetRegressor` that was trained before."""
         if dataset not in self._paths:
             self._paths[dataset] = self._trained(dataset)
         return self._paths[dataset]
@@ -102,17 +75,7 @@ class OtherProperty:
         return path
 
     def labelled(self, dataset: str) -> tuple[PointSets, NDArray[np.float64]]:
-        """Return crystals and labels of another property, without those in the test fold of any task.
-
-        Parameters
-        ----------
-        dataset : str
-            One of `DATASETS`.
-
-        Returns
-        -------
-        tuple of PointSets and ndarray
-        """
+        """Return crystals and labels of another property, without those in the test fold of any task."""
         known = {task.name: task for task in self.encoders.tasks}
         task = known.get(DATASETS[dataset].name) or load_task(dataset).sample(self.crystals, self.seed)
         use = ~task.test_mask & ~np.isin(np.asarray(task.material_id), sorted(self.encoders.tested))
@@ -128,40 +91,18 @@ class OtherProperty:
 
 
 def fine_tune(
-    start: Path,
-    name: str,
+    start: Path,  # of the saved embedder or regressor
+    name: str,  # of the start, in the records
     points: PointSets,
     targets: Targets,
     repeats: Sequence[Repeat],
-    regressor: SiteNetRegressor,
-    finished: Finished,
-    n_jobs: int | None,
+    regressor: SiteNetRegressor,  # not fitted; its parameters are used
+    finished: Finished,  # where each record is kept
+    n_jobs: int | None,  # processes, with one thread each, unless joblib.parallel_config names another backend
 ) -> Iterator[Record]:
     """Fine-tune one encoder on draws of labels.
 
-    Parameters
-    ----------
-    start : Path
-        Of the saved embedder or regressor.
-    name : str
-        Of the start, in the records.
-    points : PointSets
-        Of the task's crystals.
-    targets : Targets
-        What to predict.
-    repeats : sequence of Repeat
-        The labels.
-    regressor : SiteNetRegressor
-        Not fitted; its parameters are used.
-    finished : Finished
-        Where each record is kept.
-    n_jobs : int or None
-        Processes, with one thread each, unless joblib.parallel_config names another backend.
-
-    Yields
-    ------
-    dict
-        The record of each, in order, as soon as it and those before it are there; ``cv_mae`` is NaN.
+    Yield the record of each, in order, as soon as it and those before it are there; ``cv_mae`` is NaN.
     """
     test = points[targets.test]
     jobs = (

@@ -24,17 +24,10 @@ class Finished:
     """Finished trainings on one feature set of one task.
 
     Each is kept by joblib.Memory as soon as it ends, in the process that did it.
-
-    Attributes
-    ----------
-    folder : Path
-        Of all finished trainings of a study.
-    basis : str
-        Digest of everything that decides these trainings, except for the regressor and the draw of labels.
     """
 
-    folder: Path
-    basis: str
+    folder: Path  # of all finished trainings of a study
+    basis: str  # digest of everything that decides these trainings, except for the regressor and the draw of labels
 
     def find(self, regressor: Any, repeat: Repeat) -> Record | None:
         """Return the record of a training, None if it is not finished or its file is damaged."""
@@ -53,7 +46,7 @@ class Finished:
         return record
 
     def _once(self) -> Any:
-        """`_call`, but for what is kept."""
+        """`_call` behind joblib's cache."""
         return joblib.Memory(self.folder, verbose=0).cache(_call, ignore=["train", "arguments"])
 
     def _key(self, regressor: Any, repeat: Repeat) -> str:

@@ -38,42 +38,18 @@ STUDY_REGRESSORS = (
 
 @dataclass(frozen=True)
 class Plan:
-    """What a study does.
+    """What a study does."""
 
-    Attributes
-    ----------
-    out : Path
-        Folder of its results.
-    tasks : list of StudyTask
-        What is predicted.
-    targets : list of Targets
-        The same, as the regressors take them.
-    labels : list of tuple of int
-        Numbers of labels of each task.
-    features : dict
-        Name of a bundled feature set, or a transformer, by the name in the records.
-    regressors : list of NamedRegressor
-        Regressors on fixed vectors.
-    fine_tuned : SiteNetRegressor or None
-        What is fine-tuned, not fitted.
-    n_repeats : dict of str to int
-        Draws of labels, by regressor.
-    baseline : str
-        Feature set that the report compares with.
-    crystals, max_epochs, seed, n_jobs
-        As for `run_study`.
-    """
-
-    out: Path
-    tasks: list[StudyTask]
-    targets: list[Targets]
-    labels: list[tuple[int, ...]]
-    features: dict[str, Any]
-    regressors: list[NamedRegressor]
-    fine_tuned: SiteNetRegressor | None
-    n_repeats: dict[str, int]
-    baseline: str
-    crystals: int | None
+    out: Path  # folder of its results
+    tasks: list[StudyTask]  # what is predicted
+    targets: list[Targets]  # the same, as the regressors take them
+    labels: list[tuple[int, ...]]  # numbers of labels of each task
+    features: dict[str, Any]  # name of a bundled feature set, or a transformer, by the name in the records
+    regressors: list[NamedRegressor]  # regressors on fixed vectors
+    fine_tuned: SiteNetRegressor | None  # what is fine-tuned, not fitted
+    n_repeats: dict[str, int]  # draws of labels, by regressor
+    baseline: str  # feature set that the report compares with
+    crystals: int | None  # as for `run_study`
     max_epochs: int | None
     seed: int
     n_jobs: int | None
@@ -104,17 +80,7 @@ def make_plan(
     random_state: int,
     n_jobs: int | None,
 ) -> Plan:
-    """Check the parameters of `run_study`, which explains them.
-
-    Returns
-    -------
-    Plan
-
-    Raises
-    ------
-    InputError, TypeError
-        If something is unknown or cannot be done, naming it and what is accepted.
-    """
+    """Check the parameters of `run_study`, which explains them."""
     try:
         folder = check_folder(out)
         check("random_state", random_state, integer(0))
@@ -155,15 +121,7 @@ def default_features() -> tuple[str, ...]:
 
 
 def check_folder(out: str | os.PathLike[str]) -> Path:
-    """Refuse a path where no folder can be; nothing is made.
-
-    Raises
-    ------
-    InputError
-        If the path, or one that it goes through, is a file.
-    PermissionError
-        If it may not be written to.
-    """
+    """Refuse a path where no folder can be made, or none that may be written to; nothing is made."""
     folder = Path(out)
     existing = next(place for place in (folder, *folder.absolute().parents) if place.exists())
     if not existing.is_dir():

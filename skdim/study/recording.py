@@ -31,21 +31,11 @@ _SHOWN = (*_OF_REGRESSORS, "torch", "skorch", "pymatgen", "matminer", "pandas", 
 
 @dataclass(frozen=True, eq=False)
 class Recording:
-    """What the folder of a study holds.
+    """What the folder of a study holds."""
 
-    Attributes
-    ----------
-    records : DataFrame
-        Of ``results.parquet``; columns as of `label_efficiency`.
-    study : dict
-        Of ``study.json``.
-    maps : DataFrame or None
-        Of ``maps.parquet``, where it is there.
-    """
-
-    records: pd.DataFrame
-    study: dict[str, Any]
-    maps: pd.DataFrame | None = None
+    records: pd.DataFrame  # of ``results.parquet``; columns as of `label_efficiency`
+    study: dict[str, Any]  # of ``study.json``
+    maps: pd.DataFrame | None = None  # of ``maps.parquet``, where it is there
 
     @cached_property
     def tasks(self) -> list[str]:
@@ -98,24 +88,10 @@ class Recording:
 
 
 def read_recording(folder: str | os.PathLike[str]) -> Recording:
-    """Read the folder of a study.
+    """Read the folder of a study: ``results.parquet`` and ``study.json``, and ``maps.parquet`` where it is there.
 
-    Parameters
-    ----------
-    folder : str or path
-        With ``results.parquet`` and ``study.json``, and possibly ``maps.parquet``. Records of earlier studies, whose
-        columns are called ``head`` and ``draw``, are read as well.
-
-    Returns
-    -------
-    Recording
-
-    Raises
-    ------
-    FileNotFoundError
-        If the folder or one of the first two files is not there.
-    ValueError
-        If a file cannot be read, lacks a column, or has no rows.
+    Records of earlier studies, whose columns are called ``head`` and ``draw``, are read as well. A file that is missing
+    is a FileNotFoundError, one that cannot be used a ValueError.
     """
     place = Path(folder)
     if not place.is_dir():

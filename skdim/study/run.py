@@ -153,21 +153,15 @@ def run_study(
 
 
 class Study:
-    """A study while it runs.
+    """A study while it runs."""
 
-    Parameters
-    ----------
-    plan : Plan
-        What it does.
-    cache : Path
-        Of reference features.
-    verbose : int
-        Whether to report progress.
-    notes : dict
-        For ``study.json``.
-    """
-
-    def __init__(self, plan: Plan, cache: Path, verbose: int, notes: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        plan: Plan,  # what it does
+        cache: Path,  # of reference features
+        verbose: int,  # whether to report progress
+        notes: dict[str, Any],  # for ``study.json``
+    ) -> None:
         self.plan, self.cache, self.verbose, self.notes = plan, cache, verbose, notes
         # Bars are for a screen, not for a log.
         self.bars = int(bool(verbose) and sys.stderr.isatty())

@@ -30,26 +30,12 @@ def with_best(recording: Recording, task: str) -> pd.DataFrame:
 def error_table(
     recording: Recording,
     task: str,
-    regressors: Sequence[str] | None = None,
-    digits: int = 3,
+    regressors: Sequence[str] | None = None,  # what to show, "best" where it is wanted; by default all
+    digits: int = 3,  # after the decimal point
 ) -> Table:
     """Put means and standard errors side by side, a column for each number of labels; the lowest of each is bold.
 
-    Parameters
-    ----------
-    recording : Recording
-        Of the study.
-    task : str
-        One of its tasks.
-    regressors : sequence of str, optional
-        What to show, "best" where it is wanted; by default all.
-    digits : int, default=3
-        After the decimal point.
-
-    Returns
-    -------
-    Table
-        Rows ordered by regressor, then as the feature sets are in the records.
+    Rows are ordered by regressor, then as the feature sets are in the records.
     """
     summary = summarise(with_best(recording, task))
     shown = list(dict.fromkeys([BEST, *summary["regressor"]])) if regressors is None else list(regressors)

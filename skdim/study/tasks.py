@@ -102,21 +102,7 @@ DATASETS = {
 
 
 def load_task(name: str) -> StudyTask:
-    """Load a bundled data set as a task.
-
-    Parameters
-    ----------
-    name : str
-        One of `DATASETS`.
-
-    Returns
-    -------
-    StudyTask
-
-    Raises
-    ------
-    ValueError
-        If there is no such data set.
+    """Load one of `DATASETS` as a task.
 
     Examples
     --------
@@ -140,25 +126,7 @@ def load_matbench_task(name: str, data_home: Any = None) -> StudyTask:
     """Load a Matbench task as a task of a study; its file is downloaded if it is missing.
 
     A fifth of the rows, by the hash of Matbench's id, is the test fold (`skdim.datasets.in_test_fold`): one fixed
-    fold, not Matbench's five.
-
-    Parameters
-    ----------
-    name : str
-        As for `skdim.datasets.fetch_matbench`.
-    data_home : str or path, optional
-        Folder of the file.
-
-    Returns
-    -------
-    StudyTask
-
-    Raises
-    ------
-    ValueError
-        If there is no such task, or its target is not a number.
-    OSError
-        If the file cannot be downloaded or is damaged.
+    fold, not Matbench's five. A target that is not a number is a ValueError.
     """
     from skdim.datasets import fetch_matbench, in_test_fold
 

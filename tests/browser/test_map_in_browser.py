@@ -77,6 +77,8 @@ def test_search_choose_select_and_export(browser, tmp_path):
     assert browser.find_element("id", "chosen").text.startswith("MgO\nmp-7")
     wait_for(browser, "document.querySelector('#structure canvas') !== null")  # drawn by WebGL
     assert len(browser.find_elements("css selector", "#near li")) == 3
+    ring = browser.execute_script("return at('map').layout.shapes.map(s => [s.xanchor, s.yanchor])")
+    assert ring == [browser.execute_script("return [X[7], Y[7]]")]
     # A lasso around everything, as plotly reports it.
     browser.execute_script("take([...Array(N).keys()])")
     rows = list(csv.reader(io.StringIO(browser.execute_script("return csv()"))))
@@ -112,4 +114,4 @@ def test_a_hundred_thousand_points_open(browser, tmp_path):
     opened(browser, tmp_path / "m.html")
     seconds = browser.execute_script("return performance.now() / 1000")
     print(f"100,000 points: ready after {seconds:.1f} s")
-    assert browser.execute_script("return at('map').data.reduce((sum, t) => sum + t.x.length, 0)") == n
+    assert browser.execute_script("return at('map').data.reduce((sum, t) => sum + (t.customdata || []).length, 0)") == n

@@ -74,6 +74,7 @@ def test_an_upload_is_one_row_and_goes_to_other_processes():
         (gzip.compress(b" " * (65 << 20)), "more than 64 MiB"),
         (b"PK\x03\x04" + bytes(100), "a zip archive"),
     ],
+    ids=range(8),  # names made of the bytes would say when they were compressed
 )
 def test_bad_uploads_have_a_reason(upload, reason):
     assert reason in try_structure(upload)[1]

@@ -84,7 +84,8 @@ def test_sums_without_gradients_are_the_same() -> None:
 
 
 def test_merging_what_symmetry_makes_alike_changes_no_state() -> None:
-    config, table = CrystalPointSetTransformer(site_features="paper", n_neighbors=40).config()
+    work = CrystalPointSetTransformer(site_features="paper", n_neighbors=40).work()
+    config, table = work.config, work.features
     cells, site_types = cells_and_site_types([crystal_of(s) for s in handful()], table)
     merged, single = (batch_of(assemble(cells, site_types, config, reduce=reduce)) for reduce in (True, False))
     assert len(single.site_type) > 2 * len(merged.site_type)

@@ -139,7 +139,8 @@ def test_the_order_of_rows_and_pairs_only_orders_the_vectors(name: str) -> None:
 @pytest.mark.parametrize("block", ["separable", "sitenet"])
 @pytest.mark.parametrize("blocks", [1, 2, 3])
 def test_merging_what_symmetry_makes_alike_changes_no_vector(block: str, blocks: int) -> None:
-    config, table = CrystalPointSetTransformer(site_features="paper", n_neighbors=10).config()
+    work = CrystalPointSetTransformer(site_features="paper", n_neighbors=10).work()
+    config, table = work.config, work.features
     cells, site_types = cells_and_site_types([crystal_of(s) for s in handful()], table)
     merged, single = (batch_of(assemble(cells, site_types, config, reduce=reduce)) for reduce in (True, False))
     encoder = build(replace(DEFAULT if block == "separable" else PAPER, blocks=blocks), merged)

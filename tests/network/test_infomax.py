@@ -129,7 +129,8 @@ def atoms_of(crystal: int) -> float:
 
 @pytest.mark.parametrize("estimator", sorted(ESTIMATORS))
 def test_losses_do_not_depend_on_the_symmetry_reduction(estimator: str) -> None:
-    config, table = CrystalPointSetTransformer(site_features="paper", n_neighbors=10).config()
+    work = CrystalPointSetTransformer(site_features="paper", n_neighbors=10).work()
+    config, table = work.config, work.features
     # Two crystals have one partner each, and in the second two every site is like the others.
     cells, site_types = cells_and_site_types([crystal_of(perovskite()), crystal_of(mixture())], table)
     both = [batch_of(assemble(cells, site_types, config, reduce=reduce)) for reduce in (True, False)]

@@ -58,7 +58,8 @@ def featurized(crystals: list[Structure], **params: Any) -> PointSets:
 def both(neighborhood: str, site_features: str) -> tuple[PointSets, PointSets]:
     """Return point sets of the same crystals, reduced and unreduced, on the same snapped distances."""
     crystals = [*sample(14), *(crystal for crystal, _ in KNOWN.values() if len(crystal) < 60), mixture()]
-    config, table = CrystalPointSetTransformer(neighborhood, site_features=site_features).config()
+    work = CrystalPointSetTransformer(neighborhood, site_features=site_features).work()
+    config, table = work.config, work.features
     cells, site_types = cells_and_site_types([crystal_of(s) for s in crystals], table)
     reduced, unreduced = (assemble(cells, site_types, config, reduce=reduce) for reduce in (True, False))
     return reduced.validate(), unreduced.validate()

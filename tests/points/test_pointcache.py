@@ -227,9 +227,13 @@ def test_a_warm_cache_is_faster_than_none(tmp_path: Path) -> None:
 
 def test_entries_are_numbers_and_come_back_bit_by_bit(tmp_path: Path) -> None:
     points = handful_points()
-    config = CrystalPointSetTransformer(
-        site_features="paper", n_neighbors=10, interaction_features=("distance", "log_coulomb")
-    ).config()[0]
+    config = (
+        CrystalPointSetTransformer(
+            site_features="paper", n_neighbors=10, interaction_features=("distance", "log_coulomb")
+        )
+        .work()
+        .config
+    )
     through(tmp_path, [salt()])
     with sqlite3.connect(tmp_path / "pointsets.sqlite") as connection:
         types = {tuple(map(type, row)) for row in connection.execute("SELECT * FROM entries")}

@@ -13,8 +13,17 @@ from skdim.points import storage
 ARRAYS = {"a": np.arange(6.0).reshape(2, 3), "b": np.zeros((0, 4), np.int32)}
 
 
-def write(path: Path, kind: str = "skdim.Thing", version: int = 1) -> None:
-    storage.write_folder(path, kind, version, ARRAYS, {"note": ["x", None]})
+def write(
+    path: Path,
+    kind: str = "skdim.Thing",
+    version: int = 1,
+    arrays: dict[str, np.ndarray] = ARRAYS,
+    note: object = ("x", None),
+) -> None:
+    with storage.growing_folder(path, kind, version) as folder:
+        folder.header["note"] = note
+        for name, array in arrays.items():
+            folder.append(name, array)
 
 
 def read(path: Path, mmap_mode: str | None = None) -> tuple[dict[str, np.ndarray], dict[str, object]]:
@@ -47,9 +56,9 @@ def test_only_a_folder_of_the_same_kind_is_replaced(tmp_path: Path) -> None:
 def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
     write(tmp_path / "t")
     with pytest.raises(TypeError, match="JSON"):
-        storage.write_folder(tmp_path / "t", "skdim.Thing", 1, {}, {"bad": object()})
+        write(tmp_path / "t", note=object())
     with pytest.raises(ValueError, match="o must hold numbers"):
-        storage.write_folder(tmp_path / "t", "skdim.Thing", 1, {"o": np.array([None])}, {})
+        write(tmp_path / "t", arrays={"o": np.array([None])})
     read(tmp_path / "t")
     assert [p.name for p in tmp_path.iterdir()] == ["t"]
 
