@@ -100,7 +100,7 @@ def _crystal(tags: Tags) -> Crystal:
 def _refuse_other_kinds(tags: Tags) -> None:
     """Refuse what is no crystal of three dimensions with its atoms at places."""
     for tag in tags.values:
-        if _MODULATED.match(tag) and tags.text(tag):
+        if _MODULATED.match(tag) and tags.text(tag) not in ("", "0"):
             raise ValueError(
                 f"a modulated structure ({tag}): its atoms have no fixed places in a cell; a three-dimensional "
                 "approximant is needed"

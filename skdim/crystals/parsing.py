@@ -14,13 +14,13 @@ from pymatgen.core.composition import CompositionError
 from pymatgen.core.structure import IStructure, Structure
 from pymatgen.core.structure import StructureError as PymatgenStructureError
 
+from skdim.crystals.blocks import block_of
 from skdim.crystals.castep import is_castep, structure_from_castep
 from skdim.crystals.cif import read_cif
 from skdim.crystals.crystal import Crystal, crystal_of
 from skdim.crystals.espresso import is_espresso, structure_from_espresso
 from skdim.crystals.limits import check_size, read_bounded
 from skdim.crystals.notes import Note, describe_notes
-from skdim.crystals.paths import block_of
 from skdim.crystals.poscar import read_poscar
 from skdim.crystals.records import structure_from_dict, unwrap
 from skdim.crystals.textformats import TextFormat, load_json, load_yaml, mistaken_for, text_format

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from skdim.crystals.blocks import block_of
 from skdim.exceptions import InputError
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
@@ -84,23 +85,6 @@ def find_files(paths: Iterable[str | os.PathLike[str]]) -> Found:
     if problems:
         raise InputError("\n".join(problems))
     return found
-
-
-def block_of(path: str) -> tuple[str, str] | None:
-    """Split the name of a data block of a CIF, as "all.cif#NaCl", which is what rows are called.
-
-    Parameters
-    ----------
-    path : str
-        Any path.
-
-    Returns
-    -------
-    tuple of str, or None
-        The file and the block; None if there is a file of the whole name, or none of the first part of it.
-    """
-    file, _, block = path.partition("#")
-    return (file, block) if block and os.path.isfile(file) and not os.path.exists(path) else None
 
 
 def _missing(path: str) -> str:
