@@ -421,6 +421,10 @@ def test_magnetic_structures_are_read_without_moments():
     assert "without their moments" in kinds_of_notes(text)
 
 
+def test_a_modulation_of_no_dimension_is_none():
+    assert atoms(cif(*SALT, more="_cell_modulation_dimension 0")) == {"Cs": 1, "Cl": 1}
+
+
 REFUSED = {
     "modulated": (cif(*SALT, more="_cell_modulation_dimension 1"), "a modulated structure"),
     "macromolecule": (cif("ATOM Cs 0 0 0", columns="group_PDB label fract_x fract_y fract_z"), "macromolecule"),

@@ -125,7 +125,7 @@ BAD = {
     "beyond the table": ({"lattice": CUBE, "species": [119], "frac_coords": [[0, 0, 0]]}, "119"),
     "unlike lengths": ({"lattice": CUBE, "species": ["H", "H"], "frac_coords": [[0, 0, 0]]}, "2 species with coord"),
     "over-full": ({"lattice": CUBE, "species": [{"H": 2}], "frac_coords": [[0, 0, 0]]}, "sum to more than 1"),
-    "words for numbers": ({"lattice": CUBE, "species": ["H"], "frac_coords": [["a", 0, 0]]}, "could not convert"),
+    "words for numbers": ({"lattice": CUBE, "species": ["H"], "frac_coords": [["a", 0, 0]]}, r"\['a', 0, 0\] in row 0"),
     "None for numbers": (
         {"lattice": None, "species": ["H"], "frac_coords": [[0, 0, 0]]},
         "the field 'lattice' is empty",
@@ -165,7 +165,7 @@ DAMAGED = {
     "truncated.cif.gz": (b"\x1f\x8b\x08\x00\x00\x00\x00\x00", "wrongly compressed"),
     "not.cif.gz": (b"plain text", "a CIF begins with data_"),
     "broken.json.xz": (b"\xfd7zXZ\x00" + b"\x00" * 30, "wrongly compressed"),
-    "binary.cssr": (bytes(range(256)), "could not convert"),
+    "binary.cssr": (bytes(range(256)), r"\['a', 0, 0\] in row 0"),
     "vasprun.xml": (b"<modeling><unclosed>", "Error"),
     "broken.yaml": (b"a: [1, 2", "expected ',' or ']'"),
     "what.xyz": (b"1\n\nH 0 0 0\n", "not of a format that its name tells"),
