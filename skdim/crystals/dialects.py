@@ -51,8 +51,8 @@ def _array(value: Any, name: str, shape: tuple[int, ...]) -> NDArray[np.float64]
     try:
         array = np.array([list(row) for row in value] if len(shape) == 2 else value, dtype=np.float64)
     except (ValueError, TypeError) as error:
-        bad = next((k for k, row in enumerate(value) if not _is_row(row, shape)), None)
-        where = "" if bad is None else f": {str(value[bad])[:40]} in row {bad}"
+        rows = value if isinstance(value, Sequence) and not isinstance(value, str) else []
+        where = next((f": {str(row)[:40]} in row {k}" for k, row in enumerate(rows) if not _is_row(row, shape)), "")
         raise ValueError(f"{name} holds something else than numbers in rows of {shape[-1]}{where}") from error
     if array.size == 0 and shape[0] < 0:
         array = array.reshape(0, *shape[1:])
