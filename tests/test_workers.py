@@ -102,7 +102,7 @@ try:
     with Workers(2) as workers:
         list(workers.results(Job(die, (k,), range(10 * k, 10 * k + 10)) for k in range(8)))
 except WorkerError as error:
-    assert "SIGKILL" in str(error) and range(30, 40) in error.rows, error
+    assert range(30, 40) in error.rows, error
 else:
     raise SystemExit("a worker that died was not missed")
 """
