@@ -382,6 +382,14 @@ def test_work_whose_reader_has_left_is_no_success(stream):
     assert done.returncode == PIPE_CLOSED
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device that is full")
+def test_a_full_disk_behind_stdout_is_said_and_no_fault():
+    with open("/dev/full", "w") as full:
+        words = [sys.executable, "-c", CRASH.format(end="print('x')")]
+        done = subprocess.run(words, timeout=60, check=False, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (BAD_INPUT, "skdim: error: stdout: No space left on device\n")
+
+
 def test_the_help_lists_every_exit_code():
     assert all(f"\n  {row.code:<6}{row.meaning[:20]}" in exit_codes_text() for row in EXIT_CODES)
 
