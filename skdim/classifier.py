@@ -385,7 +385,8 @@ def _check_enough(kinds: NDArray[Any], which: str) -> None:
     if len(names) < 2:
         raise InputError(f"{which} is '{names[0]}' in all {len(kinds)} labelled rows; at least two classes are needed.")
     if counts.min() < _LEAST_OF_A_CLASS:
-        few = ", ".join(f"'{name}' ({n})" for name, n in zip(names, counts, strict=True) if n < _LEAST_OF_A_CLASS)
+        rare = [f"'{name}' ({n})" for name, n in zip(names, counts, strict=True) if n < _LEAST_OF_A_CLASS]
+        few = ", ".join(rare[:5]) + (f" and {len(rare) - 5} more" if len(rare) > 5 else "")
         raise InputError(
             f"{which} has fewer than {_LEAST_OF_A_CLASS} labels of {few}; so many are needed of each class. Leave "
             "these rows out, or join classes."

@@ -218,7 +218,10 @@ def test_classes_of_a_table_are_learned_and_predicted(place, tmp_path, capsys) -
     table["kind"] = np.where(pd.to_numeric(table["K"], errors="coerce") > 100, "hard", "soft")
     table.drop_duplicates("code").iloc[:-1].to_csv(tmp_path / "kinds.csv", index=False)
     words = ["fit", str(place / "cifs"), "--labels", str(tmp_path / "kinds.csv"), "--target", "kind", "--quiet"]
-    words += ["--task", "classification", "--regressors", "ridge", "--out", str(tmp_path / "k.skdim")]
+    words += ["--regressors", "ridge", "--out", str(tmp_path / "k.skdim")]
+    assert main(words) == BAD_INPUT
+    assert "has no number for any of the crystals; --task classification" in capsys.readouterr().err
+    words += ["--task", "classification"]
     assert main(words) == SOME_FAILED
     assert "of 2 classes; chosen: ridge" in capsys.readouterr().out
     predicted = tmp_path / "p.csv"
