@@ -23,9 +23,16 @@ def partly_known(
 
 
 def names_of_targets(y: Any, n: int) -> list[str]:
-    """Columns of a DataFrame, or numbers."""
-    columns = getattr(y, "columns", None)
-    return [str(name) for name in (range(n) if columns is None else columns)]
+    """Columns of a DataFrame, the name of a Series, or numbers."""
+    name = getattr(y, "name", None)
+    columns = getattr(y, "columns", range(n) if name is None else [name])
+    return [str(column) for column in columns]
+
+
+def as_said(y: Any) -> str:
+    """What errors call y: by the name of a Series, where it has one."""
+    name = getattr(y, "name", None)
+    return "y" if name is None else repr(str(name))
 
 
 def read_sides(censored: Any, table: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -40,10 +47,9 @@ def read_sides(censored: Any, table: NDArray[np.float64]) -> NDArray[np.int64]:
     return given.reshape(table.shape).astype(np.int64)
 
 
-def check_enough(labels: NDArray[np.float64], sides: NDArray[np.int64], column: int, single: bool) -> None:
-    """Refuse targets of which too little is known to choose and to test."""
+def check_enough(labels: NDArray[np.float64], sides: NDArray[np.int64], which: str) -> None:
+    """Refuse a target of which too little is known to choose and to test."""
     known = labels[np.isfinite(labels) & (sides == 0)]
-    which = "y" if single else f"target {column} of y"
     if len(known) < LEAST:
         bounds = int((np.isfinite(labels) & (sides != 0)).sum())
         beside = f" beside {bounds} that are bounds only" if bounds else ""

@@ -25,6 +25,7 @@ from skdim._crystalmodel import (
     whole_or_not_at_all,
 )
 from skdim._parameters import check, choice, integer, seed_of
+from skdim._targets import as_said
 from skdim.evaluation._applicability import Domain
 from skdim.evaluation._readouts import READOUTS
 from skdim.exceptions import InputError
@@ -139,7 +140,7 @@ class CrystalClassifier(ClassifierMixin, CrystalModel):
         points, valid = self._start(X)
         self.labelled_ = np.flatnonzero(valid & known)
         kinds = labels[self.labelled_]
-        _check_enough(kinds)
+        _check_enough(kinds, as_said(y))
         self.classes_, target = np.unique(np.array(kinds.tolist()), return_inverse=True)
         labelled = points[self.labelled_]
         vectors = self.embedder_.transform(labelled)
@@ -376,18 +377,19 @@ class CrystalClassifier(ClassifierMixin, CrystalModel):
         self.models_ = [clone(bare).restore(part_of(arrays, number), vectors) for number in range(used)]
 
 
-def _check_enough(kinds: NDArray[Any]) -> None:
+def _check_enough(kinds: NDArray[Any], which: str) -> None:
     """Refuse labels from which nothing can be chosen and tested."""
     names, counts = np.unique(kinds.astype(str), return_counts=True)
     if len(kinds) < LEAST:
-        raise InputError(f"y has {len(kinds)} labelled usable rows; at least {LEAST} are needed.")
+        raise InputError(f"{which} has {len(kinds)} labelled usable rows; at least {LEAST} are needed.")
     if len(names) < 2:
-        raise InputError(f"y is '{names[0]}' in all {len(kinds)} labelled rows; at least two classes are needed.")
+        raise InputError(f"{which} is '{names[0]}' in all {len(kinds)} labelled rows; at least two classes are needed.")
     if counts.min() < _LEAST_OF_A_CLASS:
-        few = ", ".join(f"'{name}' ({n})" for name, n in zip(names, counts, strict=True) if n < _LEAST_OF_A_CLASS)
+        rare = [f"'{name}' ({n})" for name, n in zip(names, counts, strict=True) if n < _LEAST_OF_A_CLASS]
+        few = ", ".join(rare[:5]) + (f" and {len(rare) - 5} more" if len(rare) > 5 else "")
         raise InputError(
-            f"y has fewer than {_LEAST_OF_A_CLASS} labels of {few}; so many are needed of each class. Leave these rows "
-            "out, or join classes."
+            f"{which} has fewer than {_LEAST_OF_A_CLASS} labels of {few}; so many are needed of each class. Leave "
+            "these rows out, or join classes."
         )
 
 

@@ -26,7 +26,7 @@ from skdim._crystalmodel import (
 )
 from skdim._parameters import check, choice, seed_of
 from skdim._targetmodel import TRANSFORMS, TargetModel, choose
-from skdim._targets import check_enough, names_of_targets, partly_known, read_sides
+from skdim._targets import as_said, check_enough, names_of_targets, partly_known, read_sides
 from skdim.evaluation._applicability import Domain, nearest
 from skdim.evaluation._intervals import check_coverage
 from skdim.evaluation._readouts import READOUTS
@@ -91,7 +91,7 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
     labelled_ : ndarray of int
         Rows of ``fit`` that have any label.
     target_names_ : list of str
-        Columns of y, where it is a DataFrame; numbers otherwise.
+        Columns of y, where it is a DataFrame, or the name of a Series; numbers otherwise.
 
     Raises
     ------
@@ -168,15 +168,16 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         points, valid = self._start(X)
         seed = seed_of(self.random_state)
         usable = valid & (weights > 0) & np.isfinite(table).any(1)
-        for column in range(table.shape[1]):
-            check_enough(table[usable, column], sides[usable, column], column, single)
+        self.target_names_ = names_of_targets(y, table.shape[1])
+        for column, name in enumerate(self.target_names_):
+            which = as_said(y) if single else f"target {name} of y"
+            check_enough(table[usable, column], sides[usable, column], which)
         self.labelled_ = np.flatnonzero(usable)
         labelled = points[self.labelled_]
         vectors = self.embedder_.transform(labelled)
         self.domain_ = Domain.of(vectors, Makeup.of(labelled))
         self.single_, self.seed_ = single, seed
         fine_tune = partial(self._fine_tuned, labelled) if _finetuned.NAME in self.regressors else None
-        self.target_names_ = names_of_targets(y, table.shape[1])
         own = None if groups is None else groups[usable]
         choices = (self.candidates(seed), self.scale, self.cv, seed, fine_tune)
         self.targets_ = [

@@ -48,7 +48,10 @@ def classes_text(
         f"{balanced_accuracy_score(truth, guess):.1%} (a guess: {1 / len(kinds):.1%})",
         "",
         "log loss by cross-validation",
-        *(f"  {name:32} {loss:8.3f}" for name, loss in sorted(model.losses_.items(), key=lambda item: item[1])),
+        *(
+            f"  {'guess of the shares of classes' if name == 'shares' else name:32} {loss:8.3f}"
+            for name, loss in sorted(model.losses_.items(), key=lambda item: item[1])
+        ),
         "",
         "label (rows) and held-out prediction (columns)",
         " " * wide + "".join(f" {kind:>{wide}}" for kind in kinds),

@@ -151,9 +151,16 @@ def _labels(args: argparse.Namespace, ids: Sequence[str]) -> dict[str, LabelTabl
     classes, targets = args.task == "classification", _targets(args.target, args.labels)
     if classes and len(targets) > 1:
         raise InputError(f"--task classification learns one target at a time, got {', '.join(targets)}")
-    return {
+    labels = {
         target: read_labels(args.labels, target, ids, key=args.id, groups=column, classes=classes) for target in targets
     }
+    for target, known in labels.items():
+        if not classes and not known.known.any():
+            raise InputError(
+                f"--target {target!r} has no number for any of the crystals; --task classification learns names of "
+                "classes"
+            )
+    return labels
 
 
 def _featurized(

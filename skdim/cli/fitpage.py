@@ -38,7 +38,7 @@ def as_text(report: Report) -> str:
     ]
     for name, error in sorted(report.errors.items(), key=lambda item: item[1]):
         if name == "median":
-            lines.append(f"  {'guess of the median':32} {error:10.4g} {'':>10}")
+            lines.append(f"  {'guess of the median':32} {error:10.4g}")
         else:
             mark = "  <- chosen" if name == report.chosen else ""
             beside = f"{report.magpie[name]:10.4g}" if name in report.magpie else " " * 10

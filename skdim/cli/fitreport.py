@@ -269,7 +269,7 @@ def _smaller(
         for number in range(len(learned.conformal.fold_regressors_)):
             test = learned.conformal.fold_ == number
             train = np.flatnonzero(~test)
-            fewer = rng.choice(train, max(2, round(part * len(train))), replace=False)
+            fewer = np.sort(rng.choice(train, max(2, round(part * len(train))), replace=False))
             regressor = clone(learned.conformal.regressor).fit(table[fewer], learned.exact[fewer])
             guess[test] = learned.scale.inverse(regressor.predict(table[test]))
         found.append((round(part * int(exact.sum())), float(np.abs(guess - y)[exact].mean())))

@@ -225,9 +225,11 @@ def _fit_numbers(args: argparse.Namespace, given: Given, start: Any, name: str, 
 
 def _fit_classes(args: argparse.Namespace, given: Given, start: Any, name: str, regressors: Sequence[str]) -> Any:
     """Fit a classifier on the vectors of one model."""
+    import pandas as pd
+
     from skdim.classifier import CrystalClassifier
 
-    ((_, known),) = given.labels.items()
+    ((target, known),) = given.labels.items()
     model = CrystalClassifier(
         start,
         regressors=regressors,
@@ -237,4 +239,4 @@ def _fit_classes(args: argparse.Namespace, given: Given, start: Any, name: str, 
         random_state=args.seed,
         verbose=int(not args.quiet),
     )
-    return model.fit(given.points[name], known.values, groups=given.groups)
+    return model.fit(given.points[name], pd.Series(known.values, name=target), groups=given.groups)

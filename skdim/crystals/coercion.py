@@ -49,8 +49,9 @@ def coerce_crystal(obj: object) -> Crystal:
     ----------
     obj : object
         A pymatgen Structure, the path or the text of a CIF, POSCAR or JSON file
-        (paths also of what else pymatgen reads), the same as bytes or an open file, ASE Atoms, or a dict that is a
-        crystal or has one in a field, see `skdim.crystals.records`; or a row of `skdim.read_crystals`.
+        (paths also of what else pymatgen reads), the same as bytes or an open file, ASE Atoms, an object whose
+        ``structure`` is one, such as a ComputedStructureEntry, or a dict that is a crystal or has one in a field, see
+        `skdim.crystals.records`; or a row of `skdim.read_crystals`.
 
     Returns
     -------
@@ -94,6 +95,8 @@ def coerce_crystal(obj: object) -> Crystal:
             return crystal_from_record(obj)
         if is_a(obj, "ase.atoms", "Atoms"):
             return noted(_from_ase, obj)
+        if isinstance(held := getattr(obj, "structure", None), IStructure):  # entries, documents of databases
+            return coerce_crystal(held)
     except PARSER_ERRORS as error:
         raise ValueError(source + _first_words(error) + _advice(obj, error)) from error
     raise ValueError(f"{_describe(obj)} is no crystal; accepted are {KINDS}")
@@ -148,6 +151,8 @@ def _first_words(error: BaseException) -> str:
     words = " ".join(str(error).split())
     if isinstance(error, KeyError):
         return f"{words} is missing"
+    if isinstance(error, ImportError):
+        return f"a format for which a package is missing ({words})"
     # The messages of others make sense with their kind only, and some have none.
     named = isinstance(error, ValueError) and words
     return (words if named else f"{type(error).__name__} {words}".strip())[:300]

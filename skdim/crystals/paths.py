@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from skdim.crystals.blocks import block_of
 from skdim.exceptions import InputError
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
@@ -51,7 +52,8 @@ def find_files(paths: Iterable[str | os.PathLike[str]]) -> Found:
     Parameters
     ----------
     paths : iterable of str or path
-        Files are taken whatever their name, and those that a glob matches too. Folders are searched, with the folders
+        Files are taken whatever their name, and those that a glob matches too; of a CIF also one data block, as in
+        "all.cif#NaCl". Folders are searched, with the folders
         in them, for files whose names are those of a CIF, POSCAR or JSON file or of an archive, in sorted order;
         hidden ones are left out.
 
@@ -95,7 +97,7 @@ def _missing(path: str) -> str:
 def _expand(path: str) -> list[Path]:
     """Places that a path stands for: itself if it exists, else what it matches as a glob."""
     given = Path(path).expanduser()
-    if given.exists():
+    if given.exists() or block_of(str(given)):
         return [given]
     return [Path(match) for match in sorted(glob.glob(str(given), recursive=True))]
 

@@ -150,6 +150,15 @@ def test_quiet_says_nothing_and_jobs_change_nothing(here, capfd):
     assert Path("one.csv").read_text() == Path("two.csv").read_text()
 
 
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_progress_counts_the_crystals_of_files_that_hold_several(here, capfd, jobs):
+    text = Path("in/nacl.cif").read_text()
+    Path("two.cif").write_text(text + text)
+    assert main(["embed", "m.safetensors", "two.cif", "in/nacl.cif", "--out", "v.csv", "--jobs", jobs]) == 0
+    assert "reading crystals: 3 of 3 crystals in" in capfd.readouterr().err
+    Path("two.cif").unlink()
+
+
 @pytest.mark.filterwarnings("ignore:Possible issue in CIF", "ignore:No _symmetry_equiv_pos_as_xyz")
 def test_pretrain_leaves_broken_crystals_out_if_told_so(here, capsys):
     words = ["pretrain", "in", "bad.cif", "some.json.gz", "--max-epochs", "0", "--embedding-dim", "3"]

@@ -185,7 +185,7 @@ def test_too_few_labels_are_said_with_the_least_that_is_needed(place, tmp_path, 
     words = ["fit", str(place / "cifs"), "--labels", str(tmp_path / "few.csv"), "--target", "K"]
     assert main([*words, "--out", str(tmp_path / "m.skdim")]) == BAD_INPUT
     said = capsys.readouterr().err
-    assert "y has 3 labelled usable rows beside 1 that are bounds only; at least 10 are needed" in said
+    assert "'K' has 3 labelled usable rows beside 1 that are bounds only; at least 10 are needed" in said
 
 
 def test_what_is_no_model_is_refused(place, tmp_path, capsys) -> None:
@@ -218,7 +218,10 @@ def test_classes_of_a_table_are_learned_and_predicted(place, tmp_path, capsys) -
     table["kind"] = np.where(pd.to_numeric(table["K"], errors="coerce") > 100, "hard", "soft")
     table.drop_duplicates("code").iloc[:-1].to_csv(tmp_path / "kinds.csv", index=False)
     words = ["fit", str(place / "cifs"), "--labels", str(tmp_path / "kinds.csv"), "--target", "kind", "--quiet"]
-    words += ["--task", "classification", "--regressors", "ridge", "--out", str(tmp_path / "k.skdim")]
+    words += ["--regressors", "ridge", "--out", str(tmp_path / "k.skdim")]
+    assert main(words) == BAD_INPUT
+    assert "has no number for any of the crystals; --task classification" in capsys.readouterr().err
+    words += ["--task", "classification"]
     assert main(words) == SOME_FAILED
     assert "of 2 classes; chosen: ridge" in capsys.readouterr().out
     predicted = tmp_path / "p.csv"
