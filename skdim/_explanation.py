@@ -232,7 +232,9 @@ def _added(
     weight = rows.weight[:, None]
     begin = start
     if state.components is not None and state.offset is not None:
-        begin = np.linalg.lstsq(state.components.astype(np.float64), start + state.offset)[0].astype(np.float64)
+        begin = np.linalg.lstsq(state.components.astype(np.float64), start + state.offset, rcond=None)[0].astype(
+            np.float64
+        )
     sites = (rows.shares - weight * state.center) / state.scale - weight * begin  # (S, D)
     # A bounded column moves less than its sites do; all of them are shortened alike.
     moved = sites.sum(0)

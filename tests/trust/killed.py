@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from skdim import DeepInfoMaxEmbedder, LabelMaskingRegressor, PointSets, SiteNetRegressor
+from skdim import DeepInfoMaxEmbedder, LabelMaskingRegressor, PointSets, SiteNetClassifier, SiteNetRegressor
 from tests.small import bundled, bundled_points
 from tests.study.test_resumption import KILLABLE
 from tests.study.test_run import study
@@ -46,6 +46,15 @@ def fine_tune(folder: Path, data: Path) -> None:
     _keep(folder, regressor.predict(points), regressor.history_)
 
 
+def classify(folder: Path, data: Path) -> None:
+    """Fine-tune a classifier with checkpoints; keep probabilities and losses."""
+    points, labels = PointSets.load(data / "points"), np.load(data / "labels.npy")
+    start = DeepInfoMaxEmbedder(encoder_params={"width": 8}, max_epochs=0, **SMALL).fit(points)
+    classifier = SiteNetClassifier(start, max_epochs=4, cv=2, checkpoint_dir=folder / "run", **SMALL)
+    classifier.fit(points, labels > np.median(labels))
+    _keep(folder, classifier.predict_proba(points), classifier.history_)
+
+
 def mask(folder: Path, data: Path) -> None:
     """Pretrain on all rows and fine-tune on the labelled ones, with checkpoints and a cache of pretrained embedders."""
     points, labels = PointSets.load(data / "points"), np.load(data / "labels.npy")
@@ -72,6 +81,17 @@ def embed(folder: Path, data: Path) -> None:
     assert main(["embed", "bundled", str(data / "crystals"), "--out", out, "--batch", "2", "--quiet"]) == 0
 
 
+def fit(folder: Path, data: Path) -> None:
+    """Fit a model to a table of labels, in place of an earlier one."""
+    from skdim.cli import main
+
+    labels = "".join(f"{number:02},{value}\n" for number, value in enumerate(bundled(40)[1]))
+    (folder / "labels.csv").write_text(f"id,y\n{labels}")
+    words = ["--labels", str(folder / "labels.csv"), "--target", "y", "--out", str(folder / "end.skdim")]
+    words += ["--report", str(folder / "report.html"), "--quiet"]
+    assert main(["fit", str(data / "crystals"), *words]) == 0
+
+
 def benchmark(folder: Path, data: Path) -> None:
     """Run a small study; keep its records but for the seconds that they took."""
     records = study(folder / "study", **KILLABLE).drop(columns="seconds")
@@ -81,14 +101,18 @@ def benchmark(folder: Path, data: Path) -> None:
 
 
 TASKS: dict[str, Callable[[Path, Path], None]] = {
-    task.__name__: task for task in (pretrain, fine_tune, mask, embed, benchmark)
+    task.__name__: task for task in (pretrain, fine_tune, classify, mask, embed, fit, benchmark)
 }
+
+
+# Those that write their file in place of an earlier one, and its suffix.
+REPLACING = {"embed": "parquet", "fit": "skdim"}
 
 
 def carry_out(task: str, folder: Path, data: Path, began: Any) -> None:
     """Do a task in a process of its own, which says when it begins."""
-    if task == "embed" and not any(folder.iterdir()):
-        (folder / "end.parquet").write_text("before")
+    if task in REPLACING and not any(folder.iterdir()):
+        (folder / f"end.{REPLACING[task]}").write_text("before")
     began.send(True)
     TASKS[task](folder, data)
 
