@@ -19,8 +19,8 @@ env/bin/python -m pip install --quiet --disable-pip-version-check --no-deps "$ar
 "$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > "$site/zz_dependencies.pth"
 env/bin/python -c 'import skdim, sys; print(skdim.__version__); assert skdim.__file__.startswith(sys.prefix), skdim.__file__'
 env/bin/skdim --help > help.txt
-env/bin/python -m skdim embed default bundled:piezoelectric --out vectors.csv --quiet
-env/bin/skdim info default > info.txt
+env/bin/python -m skdim embed materials_project bundled:piezoelectric --out vectors.csv --quiet
+env/bin/skdim info materials_project > info.txt
 env/bin/python -c '
 import pandas as pd
 frame = pd.read_csv("vectors.csv")

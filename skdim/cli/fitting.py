@@ -135,9 +135,9 @@ def learn(args: argparse.Namespace, given: Given, starts: Mapping[str, Any]) -> 
     model.ids_ = [given.ids[row] for row in model.labelled_]
     if chosen == _LEARNED_FROM_LABELS:
         notes.append(
-            "the model of the vectors has learned from computed formation energies and band gaps of the Materials "
-            "Project; if your labels are such values of crystals that are there, errors are smaller than those of new "
-            "crystals"
+            "the model of the vectors has learned from computed formation energies, band gaps and stiffness of "
+            "crystals of the Materials Project; if your labels are such values of crystals that are there, errors are "
+            "smaller than those of new crystals"
         )
     return Learned(model, given.points[chosen], _source(chosen, given.points[chosen], losses), notes)
 
