@@ -213,7 +213,7 @@ WRONG = {
     "folder as model": (["pretrain", "in", "--out", "in"], "'in' is a folder"),
     "no such model": (
         ["embed", "nowhere", "in", "--out", "v.csv"],
-        "'nowhere' is not a file; models that come with the package are default",
+        "'nowhere' is not a file; models that come with the package are materials_project",
     ),
     "no model": (["info", "in/nacl.cif"], "is not a file that skdim writes"),
     "device": (
