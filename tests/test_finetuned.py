@@ -15,7 +15,7 @@ N = 40
 
 @pytest.fixture(scope="module")
 def embedder():
-    return load_pretrained("default")
+    return load_pretrained("bundled")
 
 
 @pytest.fixture(scope="module")

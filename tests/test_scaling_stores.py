@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import tracemalloc
 import weakref
 from collections.abc import Iterator
@@ -49,7 +50,7 @@ def test_parts_with_their_own_contents_failed_rows_and_extra_features(tmp_path: 
 
 def test_a_table_that_names_a_content_twice_is_no_trouble(tmp_path: Path) -> None:
     points = bundled_points(10)
-    twice = PointSets.concatenate([points])
+    twice = copy.copy(points)
     object.__setattr__(
         twice,
         "site_types",

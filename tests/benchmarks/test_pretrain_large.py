@@ -11,6 +11,7 @@ import pytest
 from pymatgen.core import Element
 
 from skdim import DeepInfoMaxEmbedder
+from skdim.network.config import EncoderConfig
 from tests.small import bundled
 
 ROOT = Path(__file__).parent.parent.parent
@@ -45,4 +46,4 @@ def test_a_table_becomes_a_model_without_the_rows_that_are_left_out(
     embedder = DeepInfoMaxEmbedder.load(model)
     names = embedder.get_feature_names_out()
     assert embedder.transform(structures[:3]).shape == (3, len(names))
-    assert sum(name.startswith("dim_hop") for name in names) == 3 * 96 * 2
+    assert sum(name.startswith("dim_hop") for name in names) == 3 * EncoderConfig().hop_width * 2
