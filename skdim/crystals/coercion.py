@@ -45,22 +45,10 @@ _NO_FORMULA = "a formula is not enough, a crystal is its lattice and the positio
 def coerce_crystal(obj: object) -> Crystal:
     """Make the record of one crystal of any accepted kind, without judging it.
 
-    Parameters
-    ----------
-    obj : object
-        A pymatgen Structure, the path or the text of a CIF, POSCAR or JSON file
-        (paths also of what else pymatgen reads), the same as bytes or an open file, ASE Atoms, or a dict that is a
-        crystal or has one in a field, see `skdim.crystals.records`; or a row of `skdim.read_crystals`.
-
-    Returns
-    -------
-    Crystal
-        What was decided in reading it is in its notes; nothing is warned of.
-
-    Raises
-    ------
-    ValueError
-        If it is of no accepted kind, or cannot be read.
+    Accepted are a pymatgen Structure, the path or the text of a CIF, POSCAR or JSON file (paths also of what else
+    pymatgen reads), the same as bytes or an open file, ASE Atoms, a dict that is a crystal or has one in a field (see
+    `skdim.crystals.records`), and a row of `skdim.read_crystals`. What was decided in reading is in the notes; nothing
+    is warned of. Anything else is a ValueError.
 
     Examples
     --------
@@ -161,17 +149,7 @@ def _advice(obj: object, error: BaseException) -> str:
 
 
 def meant_by_missing(name: str) -> str:
-    """Say what the name of a file that is not there was perhaps meant for.
-
-    Parameters
-    ----------
-    name : str
-        The name.
-
-    Returns
-    -------
-    str
-        To be put behind a message; empty if it may well be the name of a file.
+    """Say what the name of a file that is not there was perhaps meant for, to be put behind a message.
 
     Examples
     --------

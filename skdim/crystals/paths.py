@@ -27,42 +27,22 @@ _VASP_NAMES = ("poscar", "contcar")
 
 @dataclass(frozen=True)
 class Found:
-    """What a list of paths stands for.
+    """What a list of paths stands for."""
 
-    Attributes
-    ----------
-    files : list of str
-        Files and archives, in the order they are read; a path object takes several times the memory of its name.
-    skipped : list of str
-        What in the folders is passed over: files that are neither, by their names, and links to folders.
-    column, id_column : str or None
-        The columns of tables that hold the crystals and their ids; None to find them.
-    """
-
+    # Files and archives, in the order they are read; a path object takes several times the memory of its name.
     files: list[str] = field(default_factory=list)
+    # What in the folders is passed over: files that are neither, by their names, and links to folders.
     skipped: list[str] = field(default_factory=list)
-    column: str | None = None
+    column: str | None = None  # the columns of tables that hold the crystals and their ids; None to find them
     id_column: str | None = None
 
 
 def find_files(paths: Iterable[str | os.PathLike[str]]) -> Found:
     """Resolve files, folders and globs, without reading any file.
 
-    Parameters
-    ----------
-    paths : iterable of str or path
-        Files are taken whatever their name, and those that a glob matches too. Folders are searched, with the folders
-        in them, for files whose names are those of a CIF, POSCAR or JSON file or of an archive, in sorted order;
-        hidden ones are left out.
-
-    Returns
-    -------
-    Found
-
-    Raises
-    ------
-    InputError
-        If a path does not exist, a glob matches nothing, or a folder holds no crystals; all of them are named.
+    Files are taken whatever their name, and those that a glob matches too. Folders are searched, with the folders in
+    them, for files whose names are those of a CIF, POSCAR or JSON file or of an archive, in sorted order; hidden ones
+    are left out. Paths that do not exist or give nothing are an InputError that names them all.
 
     Examples
     --------
@@ -161,17 +141,9 @@ def is_searched(name: str) -> bool:
 
 
 def format_of(name: str) -> str | None:
-    """Tell by its name a file that may hold any number of crystals.
+    """Tell by its name the kind of a file that may hold many crystals, "archive" or "json lines" for instance.
 
-    Parameters
-    ----------
-    name : str
-        Of a file.
-
-    Returns
-    -------
-    {"archive", "json", "json lines", "csv", "arrow", "extxyz", "database", "trajectory"} or None
-        None for files that are told by their content: CIF, POSCAR and what else pymatgen reads.
+    None is for files that are told by their content: CIF, POSCAR and what else pymatgen reads.
 
     Examples
     --------
