@@ -1,14 +1,15 @@
 """Whether the distance to the labelled crystals says when not to trust a prediction.
 
     python benchmarks/applicability.py [--repeats 10] [--folds random system prototype]
-        [--out benchmarks/applicability.json]
+        [--model NAME] [--out benchmarks/applicability.json]
     python benchmarks/applicability.py --folds element --repeats 5 --out benchmarks/applicability_element.json
 
 250 labels are drawn from all crystals of a task and cut into ten folds: at random, or so that composition systems or
 prototypes stay together. Each label is predicted without its fold, with an interval of 90% that is made without it
 too. Or all crystals with an element are predicted by those without it, for each of the four elements that most crystals
 hold. The labels are sorted by the distance to the nearest crystal of the other folds, and told by fifths: mean absolute
-error, and share inside the intervals. Regressor: Gaussian process. Means over the draws.
+error, and share inside the intervals. Regressor: Gaussian process, on the vectors of a model that comes
+with the package. Means over the draws.
 """
 
 from __future__ import annotations
@@ -32,13 +33,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--repeats", type=int, default=10, help="draws of labels (default: 10)")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/applicability.json"), help="JSON file to write")
     parser.add_argument("--folds", nargs="+", choices=GROUPINGS, default=GROUPINGS[:3], help="how to cut the labels")
+    record.add_model(parser)
     options = parser.parse_args(arguments)
-    rows = measured(options.repeats, options.folds)
+    rows = measured(options.repeats, options.folds, options.model)
     for row in rows:
         errors = " ".join(f"{error:8.3g}" for error in row["errors"])
         held = " ".join(f"{share:6.1%}" for share in row["held"])
         print(f"{row['task']:30} {row['folds']:10} {errors}   {held}")
-    report = {**record.surroundings(), "settings": {"repeats": options.repeats, "labels": LABELS}, "rows": rows}
+    settings = {"repeats": options.repeats, "labels": LABELS, "model": options.model}
+    report = {**record.surroundings(), "settings": settings, "rows": rows}
     for file in record.write(report, options.out, "applicability"):
         print(f"Written to {file}")
     options.out.with_suffix(".csv").write_text(table_of(rows), encoding="utf-8")
@@ -54,12 +57,12 @@ def table_of(rows: Sequence[dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def measured(repeats: int, groupings: Sequence[str]) -> list[dict[str, Any]]:
+def measured(repeats: int, groupings: Sequence[str], model: str) -> list[dict[str, Any]]:
     """Error and coverage by fifths, for each task and way to cut the labels."""
     from skdim import datasets, load_pretrained
     from skdim.evaluation import composition_groups
 
-    embedder = load_pretrained()
+    embedder = load_pretrained(model)
     rows = []
     for task, loader in TASKS.items():
         bunch = getattr(datasets, loader)()

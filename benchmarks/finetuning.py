@@ -1,11 +1,13 @@
 """What fine-tuning is worth beside the ridge it starts from, for every bundled task, number of labels and kind of fold.
 
-    python benchmarks/finetuning.py [--repeats 10] [--first 0] [--report] [--out benchmarks/finetuning.json]
+    python benchmarks/finetuning.py [--repeats 10] [--first 0] [--model NAME] [--report]
+        [--out benchmarks/finetuning.json]
 
 Labels are drawn from the training fold and the test fold is predicted ("random"); or a quarter of the prototypes is
 held out, labels are drawn from the others, and the groups are given to ``fit`` ("grouped"). Beside the ridge it starts
 from: the ridge and the Laplacian kernel ridge of `skdim.evaluation`, and the fine-tuned model without a choice of how
-far to go. The vectors are those of the model that comes with the package, which has seen the structures, but no label.
+far to go. The vectors are those of a model that comes with the package; "default" has seen the structures, but no
+label.
 
 Each draw is written to a file of lines beside ``--out`` as soon as it is done, and a run that was stopped goes on from
 there; ``--report`` measures nothing more. Ratios are those of mean absolute errors averaged over the draws; their
@@ -44,11 +46,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--first", type=int, default=0, help="seed of the first draw (default: 0)")
     parser.add_argument("--report", action="store_true", help="report the draws on file, and measure no more")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/finetuning.json"), help="JSON file to write")
+    record.add_model(parser)
     options = parser.parse_args(arguments)
     lines = options.out.with_suffix(".jsonl")
-    draws = on_file(lines) if options.report else measured(options.repeats, options.first, lines)
+    model = options.model
+    draws = on_file(lines, model) if options.report else measured(options.repeats, options.first, model, lines)
     rows = summary(draws)
-    settings = {"seeds": sorted({draw["seed"] for draw in draws}), "tested": MOST_TESTED}
+    settings = {"seeds": sorted({draw["seed"] for draw in draws}), "tested": MOST_TESTED, "model": model}
     report = {**record.surroundings(), "settings": settings, "rows": rows, "means": means(rows), "draws": draws}
     head = (
         f"{'task':30} labels {'fold':8} draws {'fine-tuned / ridge':>20} {'all the way':>11} {'Laplacian':>9} strength"
@@ -65,14 +69,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"Written to {file}")
 
 
-def measured(repeats: int, first: int, lines: Path) -> list[dict[str, Any]]:
+def measured(repeats: int, first: int, model: str, lines: Path) -> list[dict[str, Any]]:
     """Draws of every cell, those on file first."""
     from skdim import datasets, load_pretrained
     from skdim.evaluation import composition_groups
 
-    done = on_file(lines)
+    done = on_file(lines, model)
     known = {(d["task"], d["labels"], d["split"], d["seed"]) for d in done}
-    embedder = load_pretrained()
+    embedder = load_pretrained(model)
     sets: dict[str, tuple[Any, Any, Any, Any]] = {}
     for seed, labels, task, split in itertools.product(range(first, first + repeats), SIZES, TASKS, SPLITS):
         if (task, labels, split, seed) in known:
@@ -82,16 +86,17 @@ def measured(repeats: int, first: int, lines: Path) -> list[dict[str, Any]]:
             groups = composition_groups(bunch.data, by="prototype").astype(str)
             sets[task] = (embedder.featurizer_.transform(bunch.data), bunch.target, bunch.test_mask, groups)
         found = one_draw(embedder, *sets[task], labels, split, seed)
-        done.append({"task": task, "labels": labels, "split": split, "seed": seed, **found})
+        done.append({"model": model, "task": task, "labels": labels, "split": split, "seed": seed, **found})
         with lines.open("a", encoding="utf-8") as file:
             file.write(json.dumps(done[-1]) + "\n")
     wanted = range(first, first + repeats)
     return [draw for draw in done if draw["seed"] in wanted]
 
 
-def on_file(lines: Path) -> list[dict[str, Any]]:
-    """Draws that were measured before."""
-    return [json.loads(line) for line in lines.read_text("utf-8").splitlines()] if lines.exists() else []
+def on_file(lines: Path, model: str) -> list[dict[str, Any]]:
+    """Draws that were measured before, with this model."""
+    draws = [json.loads(line) for line in lines.read_text("utf-8").splitlines()] if lines.exists() else []
+    return [draw for draw in draws if draw.get("model") == model]
 
 
 def one_draw(

@@ -1,11 +1,11 @@
 """What random folds hide: errors of each bundled task with relatives of the test rows among the labels, and without.
 
-    python benchmarks/grouped.py [--repeats 5] [--out benchmarks/grouped.json]
+    python benchmarks/grouped.py [--repeats 5] [--model NAME] [--out benchmarks/grouped.json]
 
 250 labels are drawn from all crystals of a task, and cut into five folds at random, or so that crystals of one formula,
 composition system or prototype stay together; or all crystals with one element are left out, for each of the four
-elements that most of them hold. Each label is predicted without its fold. Features: vectors of the model that comes
-with the package, which has seen the structures but no label, and Magpie statistics of the composition; regressor:
+elements that most of them hold. Each label is predicted without its fold. Features: vectors of a model that comes
+with the package ("default" has seen the structures, but no label), and Magpie statistics of the composition; regressor:
 Laplacian kernel ridge regression, which chooses its strength inside the training labels; beside the median of these.
 Mean absolute errors over the draws, with the standard error of the mean.
 """
@@ -33,12 +33,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--repeats", type=int, default=5, help="draws of labels (default: 5)")
     parser.add_argument("--tasks", type=int, default=len(TASKS), help="the first of them, for a trial (default: all)")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/grouped.json"), help="JSON file to write")
+    record.add_model(parser)
     options = parser.parse_args(arguments)
-    rows = [row for task in list(TASKS)[: options.tasks] for row in measured(task, options.repeats)]
+    rows = [row for task in list(TASKS)[: options.tasks] for row in measured(task, options.repeats, options.model)]
     for row in rows:
         errors = " ".join(f"{row[name]:8.3f} +- {row[f'{name}_error']:.3f}" for name in FEATURES)
         print(f"{row['task']:30} {row['folds']:10} {errors}")
-    report = {**record.surroundings(), "settings": {"repeats": options.repeats, "labels": LABELS}, "rows": rows}
+    settings = {"repeats": options.repeats, "labels": LABELS, "model": options.model}
+    report = {**record.surroundings(), "settings": settings, "rows": rows}
     for file in record.write(report, options.out, "grouped"):
         print(f"Written to {file}")
     options.out.with_suffix(".csv").write_text(table_of(rows, options.repeats), encoding="utf-8")
@@ -54,7 +56,7 @@ def table_of(rows: Sequence[dict[str, Any]], repeats: int) -> str:
     return "\n".join(lines) + "\n"
 
 
-def measured(task: str, repeats: int) -> list[dict[str, Any]]:
+def measured(task: str, repeats: int, model: str) -> list[dict[str, Any]]:
     """Errors of a task, for each way to cut the labels."""
     from skdim import datasets
 
@@ -63,7 +65,7 @@ def measured(task: str, repeats: int) -> list[dict[str, Any]]:
     for seed in range(repeats):
         drawn = np.random.default_rng(seed).choice(len(bunch.target), LABELS, replace=False)
         crystals, target = [bunch.data[row] for row in drawn], bunch.target[drawn]
-        tables = features(crystals)
+        tables = features(crystals, model)
         for by in FOLDS:
             found[by].append([error(tables.get(name), target, splits(crystals, by, seed)) for name in FEATURES])
     rows = []
@@ -75,7 +77,7 @@ def measured(task: str, repeats: int) -> list[dict[str, Any]]:
     return rows
 
 
-def features(crystals: list[Any]) -> dict[str, np.ndarray]:
+def features(crystals: list[Any], model: str) -> dict[str, np.ndarray]:
     """Vectors of crystals, and standardised statistics of their compositions."""
     from matminer.featurizers.composition import ElementProperty
 
@@ -85,7 +87,7 @@ def features(crystals: list[Any]) -> dict[str, np.ndarray]:
     magpie = np.array([featurizer.featurize(crystal.composition) for crystal in crystals], dtype=np.float64)
     spread = magpie.std(0)
     magpie = (magpie - magpie.mean(0)) / np.where(spread > 0, spread, 1.0)
-    return {"vectors": load_pretrained().transform(crystals).astype(np.float64), "magpie": magpie}
+    return {"vectors": load_pretrained(model).transform(crystals).astype(np.float64), "magpie": magpie}
 
 
 def splits(crystals: list[Any], by: str, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -1,11 +1,11 @@
 """How often intervals hold the true value, and how wide they are, for every bundled task and number of labels.
 
-    python benchmarks/intervals.py [--repeats 20] [--jobs 1] [--out benchmarks/intervals.json]
+    python benchmarks/intervals.py [--repeats 20] [--jobs 1] [--model NAME] [--out benchmarks/intervals.json]
 
 Labels are drawn from the training fold, and the test fold is predicted with intervals that are to hold 90%: by what
 `CrystalRegressor` chooses, by a Gaussian process and a random forest with the same treatment (CV+), and by the two as
-they come (mean plus and minus 1.645 standard deviations). The vectors are those of the model that comes with the
-package, which has seen the structures, but no label. Means over the draws, with the standard error of the mean.
+they come (mean plus and minus 1.645 standard deviations). The vectors are those of a model that comes with the package;
+"default" has seen the structures, but no label. Means over the draws, with the standard error of the mean.
 """
 
 from __future__ import annotations
@@ -35,9 +35,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--repeats", type=int, default=20, help="draws of labels (default: 20)")
     parser.add_argument("--jobs", type=int, default=1, help="processes (default: 1)")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/intervals.json"), help="JSON file to write")
+    record.add_model(parser)
     options = parser.parse_args(arguments)
-    rows = measured(options.repeats, options.jobs)
-    report = {**record.surroundings(), "settings": {"repeats": options.repeats, "coverage": COVERAGE}, "rows": rows}
+    rows = measured(options.repeats, options.jobs, options.model)
+    settings = {"repeats": options.repeats, "coverage": COVERAGE, "model": options.model}
+    report = {**record.surroundings(), "settings": settings, "rows": rows}
     print(f"{'task':30} labels {'intervals of':32} {'held':>14} {'mean width':>11} {'MAE':>7}")
     for row in rows:
         held = f"{row['coverage']:.1%} +- {row['coverage_error']:.1%}"
@@ -63,13 +65,13 @@ def table_of(rows: Sequence[dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def measured(repeats: int, jobs: int) -> list[dict[str, Any]]:
+def measured(repeats: int, jobs: int, model: str) -> list[dict[str, Any]]:
     """Coverage, width and error of each method, for each task and number of labels."""
     from joblib import Parallel, delayed
 
     from skdim import datasets, load_pretrained
 
-    embedder = load_pretrained()
+    embedder = load_pretrained(model)
     rows = []
     for task, loader in TASKS.items():
         bunch = getattr(datasets, loader)()

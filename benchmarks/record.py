@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import inspect
 import json
 import os
 import platform
@@ -50,6 +52,14 @@ def write(report: dict[str, Any], out: Path, name: str) -> list[Path]:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     return [out, past]
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Add the option that names the model whose vectors are measured; its default is that of `load_pretrained`."""
+    from skdim import load_pretrained
+
+    usual = inspect.signature(load_pretrained).parameters["name"].default
+    parser.add_argument("--model", default=usual, help=f"model that comes with the package ({usual})")
 
 
 def in_process(command: list[str], threads: int) -> dict[str, Any]:

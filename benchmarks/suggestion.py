@@ -1,11 +1,11 @@
 """What suggested measurements are worth against random ones, on the bundled tasks.
 
-    python benchmarks/suggestion.py [--repeats 20] [--jobs 1] [--out benchmarks/suggestion.json]
+    python benchmarks/suggestion.py [--repeats 20] [--jobs 1] [--model NAME] [--out benchmarks/suggestion.json]
 
 From 20 random labels on, ten more are measured at a time, up to 100, out of a pool of 1000 crystals of the training
 fold (all of them where there are fewer): chosen by `skdim.evaluation.suggest`, or at random. Measured are the error of
 a Gaussian process on the test fold; how many labels it takes to reach the error that random choice
-has at 100; and the best value found after 50, as the share of the pool that is better. The vectors are those of the
+has at 100; and the best value found after 50, as the share of the pool that is better. The vectors are those of a
 model that comes with the package. Means over the draws, with the standard error of the mean.
 """
 
@@ -30,9 +30,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--repeats", type=int, default=20, help="draws (default: 20)")
     parser.add_argument("--jobs", type=int, default=1, help="processes (default: 1)")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/suggestion.json"), help="JSON file to write")
+    record.add_model(parser)
     options = parser.parse_args(arguments)
-    rows = measured(options.repeats, options.jobs)
+    rows = measured(options.repeats, options.jobs, options.model)
     settings = {"repeats": options.repeats, "start": START, "batch": BATCH, "end": END, "pool": POOL}
+    settings["model"] = options.model
     print(f"{'task':30} {'chosen by':12} {'MAE at 50':>10} {'MAE at 100':>10} {'labels':>13} {'better left':>14}")
     for row in rows:
         labels = f"{row['labels']:.0f} +- {row['labels_error']:.0f}"
@@ -54,13 +56,13 @@ def table_of(rows: Sequence[dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def measured(repeats: int, jobs: int) -> list[dict[str, Any]]:
+def measured(repeats: int, jobs: int, model: str) -> list[dict[str, Any]]:
     """Errors, labels needed and values found, for each task and way of choosing."""
     from joblib import Parallel, delayed
 
     from skdim import datasets, load_pretrained
 
-    embedder = load_pretrained()
+    embedder = load_pretrained(model)
     rows = []
     for task, loader in TASKS.items():
         bunch = getattr(datasets, loader)()

@@ -78,7 +78,19 @@ def copy_mathjax(app, error):
         shutil.copyfile(Path(package, "static", mathjax_path), target)
 
 
+def forget_moved_modules(app, config):
+    """Remove the pages of modules that are gone. The others stay, so that Sphinx reads only what has changed."""
+    for page in Path(app.srcdir, "generated").glob("*.rst"):
+        try:
+            known = importlib.util.find_spec(page.stem) is not None
+        except ModuleNotFoundError:  # its package is gone too
+            known = False
+        if not known:
+            page.unlink()
+
+
 def setup(app):
     """Connect what is defined here."""
+    app.connect("config-inited", forget_moved_modules)
     app.connect("autodoc-skip-member", skip_aliases)
     app.connect("build-finished", copy_mathjax)

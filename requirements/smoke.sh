@@ -14,9 +14,9 @@ case "$archive" in *.whl) ;; *) # what builds the wheel is in ENVIRONMENT too
 esac
 "${PYTHON:-python3}" -m venv env
 site="$(env/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
-# Behind the environment's own packages, so that the skdim that is tried is the installed one.
-"$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > "$site/zz_dependencies.pth"
 env/bin/python -m pip install --quiet --disable-pip-version-check --no-deps "$archive"
+# After the installation, for pip takes what it finds there for installed; and behind the environment's own packages.
+"$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > "$site/zz_dependencies.pth"
 env/bin/python -c 'import skdim, sys; print(skdim.__version__); assert skdim.__file__.startswith(sys.prefix), skdim.__file__'
 env/bin/skdim --help > help.txt
 env/bin/python -m skdim embed default bundled:piezoelectric --out vectors.csv --quiet

@@ -9,7 +9,7 @@ import platform
 import tempfile
 import warnings
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import wraps
 from numbers import Integral
 from pathlib import Path
@@ -20,14 +20,15 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted
 
 import skdim
-from skdim._doclink import DocumentationLink
 from skdim._files import digest, replacing
+from skdim._notebook import LearnedTable
 from skdim._parameters import as_json, check_effort, seed_of
 from skdim.crystals.reading import CrystalRow
 from skdim.crystals.rows import as_structures, row_labels
 from skdim.crystals.structures import check_on_error
 from skdim.embedder import DeepInfoMaxEmbedder
 from skdim.evaluation._applicability import N_NEAREST, BesidePretraining, Domain, embedder_meant, joined
+from skdim.evaluation._readouts import READOUTS
 from skdim.exceptions import InputError, StructureError, describe_failures
 from skdim.points.makeup import Makeup
 from skdim.points.pointsets import PointSets
@@ -61,10 +62,11 @@ def whole_or_not_at_all(fit: _Fit) -> _Fit:
     return cast(_Fit, fitted)
 
 
-class CrystalModel(DocumentationLink, BaseEstimator):
+class CrystalModel(LearnedTable, BaseEstimator):
     """Base of `CrystalRegressor` and `CrystalClassifier`: all but what is learned from the labels."""
 
     embedder: Any
+    regressors: Sequence[str]
     device: str
     on_error: str
     n_jobs: int | None
@@ -186,11 +188,25 @@ class CrystalModel(DocumentationLink, BaseEstimator):
         params: dict[str, Any] = self.get_params(deep=False)
         for name in ("embedder", *_RUN_TIME):
             params.pop(name)
+        params["regressors"] = list(self.regressors)
         params["random_state"] = int(self.random_state) if isinstance(self.random_state, Integral) else None
         if hasattr(params["cv"], "split"):
             warnings.warn(f"cv={params['cv']!r} is not kept in the file; a loaded model has cv=10.", stacklevel=3)
             params["cv"] = 10  # a splitter could only be kept by pickle
         return params
+
+    def _check_regressors(self, known: Iterable[str]) -> None:
+        """Refuse regressors that are not among these, and a text in place of a list."""
+        wrong = isinstance(self.regressors, str) or not len(self.regressors)
+        if wrong or not set(self.regressors) <= set(known):
+            raise InputError(f"regressors must be a list of some of {list(known)}, got {self.regressors!r}.")
+
+    def _regressor(self, name: str, seed: int) -> Any:
+        """Make a regressor on vectors, by its name; it is not fitted."""
+        regressor = clone(READOUTS[name])
+        if "random_state" in regressor.get_params():
+            regressor.set_params(random_state=seed, n_jobs=self.n_jobs)
+        return regressor
 
     def _start(self, X: Any) -> tuple[PointSets, NDArray[np.bool_]]:
         """Set up the embedder, pretrained here if it is not fitted; return point sets, and which rows are usable."""
@@ -225,6 +241,10 @@ class CrystalModel(DocumentationLink, BaseEstimator):
             said = f"{describe_failures(failures, labels)}\nThey are left out of fit, and predicted NaN."
             warnings.warn(said, UserWarning, stacklevel=stacklevel)
         return points
+
+    def _usable(self, X: Any) -> NDArray[np.int64]:
+        """Rows that are usable crystals."""
+        return np.flatnonzero(self._featurize(X, 5).valid)
 
     def _embed(self, X: Any) -> tuple[NDArray[np.float32], PointSets, NDArray[np.bool_]]:
         """Vectors of the usable crystals, their point sets, and which of the rows they are."""
@@ -297,6 +317,17 @@ def names_of(X: Any) -> list[Any] | None:
     if isinstance(X, list | tuple) and len(X) and all(isinstance(row, CrystalRow) for row in X):
         return [row.id for row in X]
     return None
+
+
+def as_part(own: Mapping[str, NDArray[Any]], number: int) -> dict[str, NDArray[Any]]:
+    """Put the number of a part before the names of its arrays."""
+    return {f"{number}/{name}": array for name, array in own.items()}
+
+
+def part_of(arrays: Mapping[str, NDArray[Any]], number: int) -> dict[str, NDArray[Any]]:
+    """The arrays of a part, by their names."""
+    head = f"{number}/"
+    return {name.removeprefix(head): array for name, array in arrays.items() if name.startswith(head)}
 
 
 def spread_out(values: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[Any]:

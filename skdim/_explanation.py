@@ -7,13 +7,16 @@ the parts sum to the prediction whichever way they are summed, and depend neithe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from skdim._crystalmodel import names_of
+from skdim.crystals.rows import as_structures
+from skdim.evaluation._slopes import Slopes
 from skdim.exceptions import InputError
 from skdim.interpretation._sites import SYMBOLS, contents, encoder_of, site_by_site
 from skdim.learning.states import BOUND
@@ -21,9 +24,9 @@ from skdim.network.readout import KINDS, column_kinds
 from skdim.points.pointsets import PointSets
 
 if TYPE_CHECKING:
+    import pandas as pd
     from numpy.typing import NDArray
 
-    from skdim.evaluation._slopes import Slopes
     from skdim.learning.embedding import Encoder
     from skdim.learning.states import EmbedderState
 
@@ -56,22 +59,106 @@ class SiteRows:
     fractions: NDArray[np.float64]
     shares: NDArray[np.float64]
 
-    def lines(self, start: float, added: NDArray[np.float64]) -> list[Line]:
-        """List the parts of a prediction, of which the sites add (S, 4), by kind; they begin and end with sums."""
+    def lines(self, start: float, added: NDArray[np.float64], beyond: float | None = None) -> list[Line]:
+        """List the parts of a prediction, of which the sites add (S, 4), by kind; they begin and end with sums.
+
+        ``beyond`` is what fine-tuning adds, which is not taken apart.
+        """
+        whole = [] if beyond is None else [("fine-tuning", np.nan, beyond)]
         by_site, atoms = added.sum(1), self.weight @ self.fractions
         by_element = by_site @ self.fractions
         sites = [f"{number} {name}" for number, name in zip(self.numbers, self.names, strict=True)]
         return [
             ("start", "mean of the labelled crystals", np.nan, start),
             *(("kind", kind, np.nan, total) for kind, total in zip(KINDS, added.sum(0), strict=True)),
+            *(("kind", *rest) for rest in whole),
             *(("element", SYMBOLS[z], atoms[z], by_element[z]) for z in np.flatnonzero(atoms)),
+            *(("element", *rest) for rest in whole),
             *(("site", *of_site) for of_site in zip(sites, self.weight, by_site, strict=True)),
-            ("sum", "prediction", np.nan, start + added.sum()),
+            *(("site", *rest) for rest in whole),
+            ("sum", "prediction", np.nan, start + added.sum() + (beyond or 0.0)),
         ]
 
 
+class Mixture:
+    """A weighted sum of regressors, explained as they are.
+
+    Parameters
+    ----------
+    regressors : sequence of M fitted regressors
+        With `slopes`.
+    weights : ndarray of shape (M,)
+        Of each.
+    offset : float
+        What is added.
+    """
+
+    def __init__(self, regressors: Sequence[Any], weights: NDArray[np.float64], offset: float) -> None:
+        self.regressors, self.weights, self.offset = regressors, weights, offset
+
+    def predict(self, X: NDArray[Any]) -> NDArray[np.float64]:
+        """Predict rows, (m,)."""
+        found: NDArray[np.float64] = np.stack([one.predict(X) for one in self.regressors], 1) @ self.weights
+        return found + self.offset
+
+    def slopes(self, X: NDArray[Any], start: NDArray[Any]) -> Slopes:
+        """Say what each column adds to predictions, see `skdim.evaluation._slopes`."""
+        each = [one.slopes(X, start) for one in self.regressors]
+        parts = ([getattr(one, name) for one in each] for name in ("slope", "rest"))
+        return Slopes(*(np.tensordot(self.weights, np.stack(part), 1) for part in parts))
+
+
+def explanation(
+    embedder: Any,
+    X: Any,
+    valid: NDArray[np.int64],
+    learned: Sequence[tuple[Any, NDArray[np.float64]]],
+    names: Sequence[Any],
+    what: str,
+    beyond: Mapping[int, NDArray[np.float64]] | None = None,
+) -> pd.DataFrame:
+    """Take predictions apart, as a table.
+
+    Parameters
+    ----------
+    embedder : DeepInfoMaxEmbedder
+        Fitted.
+    X : collection of crystals of length C, or PointSets
+        Not an iterator.
+    valid : ndarray of int
+        Rows that are usable crystals; the others are left out.
+    learned : sequence of (regressor, ndarray of shape (d,))
+        For each target or class, as of `explained`.
+    names : sequence
+        Of the targets or classes.
+    what : str
+        Name of the column that they are in.
+    beyond : mapping of int to ndarray of shape (len(valid),)
+        By the place of a target, what fine-tuning adds to the predictions of the regressor.
+
+    Returns
+    -------
+    DataFrame
+        crystal, ``what``, part, name, share and contribution.
+    """
+    import pandas as pd
+
+    usable = X[valid] if isinstance(X, PointSets) else [as_structures(X)[row] for row in valid]
+    known = names_of(X)
+    crystals = valid.tolist() if known is None else [known[row] for row in valid]
+    lines = [
+        (crystals[crystal], names[place], *line)
+        for crystal, place, parts in explained(embedder, usable, learned, beyond or {})
+        for line in parts
+    ]
+    return pd.DataFrame(lines, columns=["crystal", what, "part", "name", "share", "contribution"])
+
+
 def explained(
-    embedder: Any, X: Any, learned: Sequence[tuple[Any, NDArray[np.float64]]]
+    embedder: Any,
+    X: Any,
+    learned: Sequence[tuple[Any, NDArray[np.float64]]],
+    beyond: Mapping[int, NDArray[np.float64]],
 ) -> Iterable[tuple[int, int, list[Line]]]:
     """Take predictions of crystals apart.
 
@@ -83,6 +170,8 @@ def explained(
         All of them must be usable.
     learned : sequence of (regressor, ndarray of shape (d,))
         For each target, with `slopes`; and the mean of its labelled vectors.
+    beyond : mapping of int to ndarray
+        See `explanation`.
 
     Yields
     ------
@@ -112,7 +201,8 @@ def explained(
         for target, (regressor, start) in enumerate(learned):
             slopes = regressor.slopes(vector[None], start)
             added = _added(encoder.state, rows, vector - start, start, slopes)
-            yield crystal, target, rows.lines(starts[target], added)
+            more = float(beyond[target][crystal]) if target in beyond else None
+            yield crystal, target, rows.lines(starts[target], added, more)
 
 
 def _site_rows(encoder: Encoder, points: PointSets, crystal: int, numbers: NDArray[np.int64] | None) -> SiteRows:

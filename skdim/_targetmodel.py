@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import clone
 
+from skdim._crystalmodel import as_part, part_of
+from skdim._finetuned import NAME, START, FineTuned
 from skdim.evaluation._intervals import CrossConformalRegressor, folds
 from skdim.evaluation._kernel_ridge import KernelRidgeCV
 from skdim.evaluation._readouts import READOUTS
@@ -16,6 +18,10 @@ from skdim.exceptions import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from skdim.points.pointsets import PointSets
+
+    FineTune = Callable[..., FineTuned]
 
 TRANSFORMS = ("auto", "none", "log10", "yeo-johnson")
 _DECADES = 2
@@ -122,6 +128,9 @@ class TargetModel:
         Mean absolute error of every regressor by cross-validation, in units of the target; and of a median guess.
     exact : ndarray of shape (n,)
         The labels; where they are bounds, what was put in their place.
+    tuned : FineTuned or None
+        Where it was chosen; ``conformal`` is the ridge that it started from then, with the held-out predictions and
+        scores of the fine-tuned model.
     """
 
     name: str
@@ -130,6 +139,20 @@ class TargetModel:
     conformal: CrossConformalRegressor
     errors: dict[str, float]
     exact: NDArray[np.float64] = field(repr=False)
+    tuned: FineTuned | None = None
+
+    def predict(self, vectors: NDArray[np.floating], points: PointSets, device: str) -> NDArray[np.float64]:
+        """Predict crystals (m,), in the units of the target."""
+        scaled = self.conformal.predict(vectors) if self.tuned is None else self.tuned.predict(points, device)
+        return self.scale.inverse(scaled)
+
+    def interval(
+        self, vectors: NDArray[np.floating], points: PointSets, coverage: float, device: str
+    ) -> NDArray[np.float64]:
+        """Ends of intervals (m, 2), in the units of the target."""
+        if self.tuned is not None:
+            return self.scale.inverse(self.tuned.interval(points, vectors, coverage, device))
+        return self.scale.inverse(self.conformal.predict_interval(vectors, coverage))
 
     def to_arrays(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Return what was learned, as JSON-able facts and arrays."""
@@ -137,7 +160,9 @@ class TargetModel:
         arrays = {"rows": self.rows, "exact": self.exact, "fold": conformal.fold_, "scores": conformal.scores_}
         arrays |= {"held_out": conformal.held_out_, "scored": conformal.scored_}
         for place, model in enumerate([conformal.regressor_, *conformal.fold_regressors_]):
-            arrays |= {f"{place}/{name}": array for name, array in model.to_arrays().items()}
+            arrays |= as_part(model.to_arrays(), place)
+        if self.tuned is not None:
+            arrays["tuned"] = self.tuned.to_array()
         facts = {
             "name": self.name,
             "scale": [self.scale.kind, self.scale.power, self.scale.exponent],
@@ -160,7 +185,8 @@ class TargetModel:
         if kind not in TRANSFORMS[1:]:
             raise KeyError(f"scale {kind!r}")
         rows, fold = own["rows"], own["fold"]
-        conformal = CrossConformalRegressor(clone(READOUTS[said["name"]]))
+        readout = READOUTS[START if said["name"] == NAME else said["name"]]
+        conformal = CrossConformalRegressor(clone(readout))
         conformal.fold_, conformal.held_out_, conformal.scored_ = fold, own["held_out"], own["scored"].astype(np.bool_)
         conformal.scores_, conformal.floor_ = own["scores"], float(said["floor"])
         if len({len(own[name]) for name in ("rows", "fold", "held_out", "scored", "exact")}) > 1:
@@ -169,14 +195,12 @@ class TargetModel:
             raise KeyError("scores that are not those of the rows")
         models = []
         for place in range(int(said["folds"]) + 1):
-            head = f"{place}/"
-            arrays = {name.removeprefix(head): array for name, array in own.items() if name.startswith(head)}
             trained = vectors[rows if place == 0 else rows[fold != place - 1]]
-            models.append(clone(READOUTS[said["name"]]).restore(arrays, trained))
+            models.append(clone(readout).restore(part_of(own, place), trained))
         conformal.regressor_, conformal.fold_regressors_ = models[0], models[1:]
-        return cls(
-            said["name"], Scale(kind, float(power), int(exponent)), rows, conformal, said["errors"], own["exact"]
-        )
+        tuned = FineTuned.of_array(own["tuned"], conformal) if said["name"] == NAME else None
+        scale = Scale(kind, float(power), int(exponent))
+        return cls(said["name"], scale, rows, conformal, said["errors"], own["exact"], tuned)
 
 
 def choose(
@@ -189,6 +213,7 @@ def choose(
     transform: str,
     cv: Any,
     seed: int,
+    fine_tune: FineTune | None = None,
 ) -> TargetModel:
     """Try regressors on one target by cross-validation, and keep the one with the lowest error on its scale.
 
@@ -206,6 +231,9 @@ def choose(
         As for `CrystalRegressor`.
     seed : int
         Of the folds.
+    fine_tune : callable or None
+        Fine-tunes on these rows of the crystals from a ridge, as one more regressor: rows, the ridge with its folds,
+        and `FineTuned.of`'s vectors, targets and weights in, `FineTuned` out.
 
     Returns
     -------
@@ -217,15 +245,24 @@ def choose(
     scale = Scale.of(transform, y)
     splits = list(folds(cv, V, y, own, seed))
     z, exact = _beyond_bounds(V, scale.forward(y), w, side, splits), side == 0
-    tried: dict[str, CrossConformalRegressor] = {}
-    errors, losses = {"median": _median_error(y, exact, w, splits)}, {}
-    for name, regressor in candidates.items():
-        tried[name] = CrossConformalRegressor(regressor, _Given(splits)).fit(V, z, w, own, exact)
-        held = tried[name].held_out_
-        losses[name] = float(np.average(np.abs(held - z)[exact], weights=w[exact]))
-        errors[name] = float(np.average(np.abs(scale.inverse(held) - y)[exact], weights=w[exact]))
+
+    def trained(regressor: Any) -> CrossConformalRegressor:
+        return CrossConformalRegressor(regressor, _Given(splits)).fit(V, z, w, own, exact)
+
+    def missed(guess: NDArray[np.float64], truth: NDArray[np.float64]) -> float:
+        return float(np.average(np.abs(guess - truth)[exact], weights=w[exact]))
+
+    tried, tuned = {name: trained(regressor) for name, regressor in candidates.items()}, None
+    if fine_tune is not None:
+        tuned = fine_tune(rows, tried.get(START) or trained(clone(READOUTS[START])), V, z, w)
+        tried[NAME] = tuned.beside
+    errors = {"median": _median_error(y, exact, w, splits)}
+    errors |= {name: missed(scale.inverse(one.held_out_), y) for name, one in tried.items()}
+    losses = {name: missed(one.held_out_, z) for name, one in tried.items()}
+    if tuned is not None and not tuned.model.strength_ and len(losses) > 1:
+        del losses[NAME]  # it is a ridge
     best = min(losses, key=lambda name: losses[name])
-    return TargetModel(best, scale, rows, tried[best], errors, z)
+    return TargetModel(best, scale, rows, tried[best], errors, z, tuned if best == NAME else None)
 
 
 class _Given:

@@ -16,9 +16,11 @@ from skdim._crystalmodel import (
     LEAST,
     CrystalModel,
     as_groups,
+    as_part,
     listed,
     n_rows,
     names_of,
+    part_of,
     spread_out,
     whole_or_not_at_all,
 )
@@ -215,6 +217,46 @@ class CrystalClassifier(ClassifierMixin, CrystalModel):
         columns |= {f"probability_{kind}": table[:, k] for k, kind in enumerate(self.classes_)}
         return self._trust_frame(columns, vectors, points, valid, X)
 
+    def explain(self, X: Any) -> pd.DataFrame:
+        """Take log-odds of the classes apart: what kinds of column, elements and sites add to them.
+
+        What is explained is how much more probable a class is than the others: the logarithm of its probability, less
+        the mean of those of the others. Of two classes these are the log-odds. It begins with that for the mean of the
+        labelled vectors; see `CrystalRegressor.explain`, also for the errors.
+
+        Parameters
+        ----------
+        X : collection of crystals of length C, or PointSets
+            As for `fit`.
+
+        Returns
+        -------
+        DataFrame
+            For each usable crystal and class one line for each part, with the columns ``crystal``, ``class``, ``part``,
+            ``name``, ``share`` and ``contribution``: start and all kinds make the sum, and so do start and all
+            elements, and start and all sites.
+
+        Examples
+        --------
+        >>> from skdim import CrystalClassifier
+        >>> from skdim.datasets import load_band_gap
+        >>> crystals, gaps = load_band_gap(return_X_y=True)
+        >>> kinds = ["wide" if gap > 3 else "narrow" for gap in gaps]
+        >>> model = CrystalClassifier(regressors=["ridge"], random_state=0).fit(crystals[:80], kinds[:80])
+        >>> table = model.explain(crystals[80:81])
+        >>> table["class"].unique().tolist(), table["part"].unique().tolist()
+        (['narrow', 'wide'], ['start', 'kind', 'element', 'site', 'sum'])
+        """
+        from skdim._explanation import Mixture, explanation
+
+        check_is_fitted(self, "classes_")
+        X = listed(X)
+        start, n = self.domain_.vectors.astype(np.float64).mean(0), len(self.classes_)
+        against = (n * np.eye(n) - 1) / (n - 1)  # each class, less the mean of the others
+        slopes, offsets = self.slopes_ @ against, self.offsets_ @ against
+        learned = [(Mixture(self.models_, slopes[:, k], float(offsets[k])), start) for k in range(n)]
+        return explanation(self.embedder_, X, self._usable(X), learned, self.classes_.tolist(), "class")
+
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Give the accuracy; with class_weight="balanced" the mean over the classes. Rows without a label do not count.
 
@@ -240,9 +282,7 @@ class CrystalClassifier(ClassifierMixin, CrystalModel):
         """Check the parameters that no other function checks."""
         check("class_weight", self.class_weight, choice("balanced", None))
         check("cv", self.cv, integer(2))
-        wrong = isinstance(self.regressors, str) or not len(self.regressors)
-        if wrong or any(name not in READOUTS for name in self.regressors):
-            raise InputError(f"regressors must be a list of some of {list(READOUTS)}, got {self.regressors!r}.")
+        self._check_regressors(READOUTS)
 
     def _choose(self, V: NDArray[np.float64], target: NDArray[np.int64], groups: NDArray[Any] | None) -> None:
         """Try every regressor by cross-validation, and keep the one with the lowest log loss."""
@@ -285,13 +325,7 @@ class CrystalClassifier(ClassifierMixin, CrystalModel):
         seed: int,
     ) -> list[Any]:
         """Train one regressor for each indicator."""
-        found = []
-        for column in indicators.T:
-            regressor = clone(READOUTS[name])
-            if "random_state" in regressor.get_params():
-                regressor.set_params(random_state=seed, n_jobs=self.n_jobs)
-            found.append(regressor.fit(V, column, weights))
-        return found
+        return [self._regressor(name, seed).fit(V, column, weights) for column in indicators.T]
 
     def _probabilities(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
         """Calibrated probabilities, (m, K)."""
@@ -316,10 +350,6 @@ class CrystalClassifier(ClassifierMixin, CrystalModel):
         decided: NDArray[np.int64] = np.argmax(shares / self.shares_ if self.class_weight else shares, axis=1)
         return decided
 
-    def _plain_parameters(self) -> dict[str, Any]:
-        """Lists in place of tuples."""
-        return {**super()._plain_parameters(), "regressors": list(self.regressors)}
-
     def _state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """What was learned, as facts and arrays."""
         facts = {
@@ -330,7 +360,7 @@ class CrystalClassifier(ClassifierMixin, CrystalModel):
         }
         arrays = {"slopes": self.slopes_, "offsets": self.offsets_, "shares": self.shares_, "held_out": self.held_out_}
         for number, model in enumerate(self.models_):
-            arrays |= {f"{number}/{name}": array for name, array in model.to_arrays().items()}
+            arrays |= as_part(model.to_arrays(), number)
         return facts, arrays
 
     def _restore(self, facts: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
@@ -341,11 +371,8 @@ class CrystalClassifier(ClassifierMixin, CrystalModel):
         kinds, used = len(self.classes_), self.slopes_.shape[0]
         if self.slopes_.shape != (used, kinds) or self.offsets_.shape != (kinds,) or self.shares_.shape != (kinds,):
             raise KeyError("calibration of another shape")
-        self.models_ = []
-        for number in range(used):
-            head = f"{number}/"
-            own = {name.removeprefix(head): array for name, array in arrays.items() if name.startswith(head)}
-            self.models_.append(clone(READOUTS[self.chosen_]).restore(own, self.domain_.vectors))
+        bare, vectors = READOUTS[self.chosen_], self.domain_.vectors
+        self.models_ = [clone(bare).restore(part_of(arrays, number), vectors) for number in range(used)]
 
 
 def _check_enough(kinds: NDArray[Any]) -> None:

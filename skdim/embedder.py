@@ -12,8 +12,8 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
-from skdim._doclink import DocumentationLink
 from skdim._fittasks import CallbackSupportMixin, fit_tasks, with_callbacks
+from skdim._notebook import LearnedTable
 from skdim._parameters import N_JOBS, ON_ERROR, VERBOSE, check, check_parameters, integer, optional, seed_of
 from skdim.crystals.rows import keep_labels
 from skdim.exceptions import InputError, ModelFileError
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from skdim.points.pointsets import PointSets
 
 
-class DeepInfoMaxEmbedder(DocumentationLink, CallbackSupportMixin, TransformerMixin, BaseEstimator):
+class DeepInfoMaxEmbedder(LearnedTable, CallbackSupportMixin, TransformerMixin, BaseEstimator):
     """Vectors of crystals from a Site-Net encoder pretrained by Deep InfoMax.
 
     ``fit`` needs structures only: it maximises the mutual information between parts of a crystal [1]_ [2]_.
@@ -361,6 +361,14 @@ class DeepInfoMaxEmbedder(DocumentationLink, CallbackSupportMixin, TransformerMi
         state: dict[str, Any] = dict(super().__getstate__())
         state.pop("_model", None)
         return state
+
+    def _learned(self) -> dict[str, str]:
+        """What a notebook shows of a fitted one."""
+        if not hasattr(self, "state_"):
+            return {}
+        rows, epochs = self.state_.record.rows, len(self.history_)
+        learned = {"columns": f"{len(self.state_.columns):,}", "epochs": f"{epochs}" if epochs else "0, untrained"}
+        return {"crystals": f"{rows:,}", **learned} if rows is not None else learned
 
     @property
     def _n_features_out(self) -> int:

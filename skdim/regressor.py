@@ -31,8 +31,9 @@ class SiteNetRegressor(DocumentationLink, RegressorMixin, SiteNetModel):
 
     The head starts as the ridge regression on the encoder's vectors (``max_epochs=0`` leaves it at that) and has a
     second, curved path that starts at zero. From there encoder and head are trained together. Then predictions go only
-    so far from the ridge to the trained model as errors on held-out labels say. Half way is favoured where they are at
-    most 1% above the ridge's, as models that are kept have seen more labels; so a gain is likely, but not promised.
+    so far from the ridge to the trained model as errors on held-out labels say: to where the gain, less its standard
+    error, is largest. Half way is given 1% of the ridge's error on top, as models that are kept have seen more labels;
+    so a gain is likely, but not promised.
     Where no prediction moves, or more is lost, it is the ridge. Targets are standardised inside.
 
     Parameters

@@ -11,16 +11,17 @@ import torch
 from pymatgen.core import Lattice, Structure
 
 from skdim import CrystalPointSetTransformer, PointSets
-from skdim.datasets import load_formation_energy
 from skdim.network.batches import Batch, collate
 from skdim.network.noise import Noise
+from tests.bundled import formation_energy_set
 from tests.handmade import iron, perovskite, salt, silicon
 
 
 @cache
 def everything() -> tuple[list[Structure], np.ndarray]:
     """Return all bundled formation energies and their crystals."""
-    return load_formation_energy(return_X_y=True)
+    bunch = formation_energy_set()
+    return bunch.data, bunch.target
 
 
 @cache

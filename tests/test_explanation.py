@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from skdim import CrystalRegressor, DeepInfoMaxEmbedder, load_pretrained
+from skdim import CrystalClassifier, CrystalRegressor, DeepInfoMaxEmbedder, load_pretrained
 from skdim.datasets import load_elastic_moduli
 from skdim.evaluation._readouts import READOUTS
 from skdim.exceptions import StructureError
@@ -83,6 +83,24 @@ def test_a_shared_site_is_split_by_occupancy(model) -> None:
     metal = table.loc["0 Na0.6K0.4", "contribution"]
     assert table.loc["Na", "contribution"] == pytest.approx(0.6 * metal, abs=1e-6)
     assert table.loc["K", "contribution"] == pytest.approx(0.4 * metal, abs=1e-6)
+
+
+@pytest.mark.parametrize("ends", [[100], [60, 140]])
+@pytest.mark.parametrize("regressor", ["ridge", "trees"])
+def test_of_classes_log_odds_against_the_others_are_what_the_parts_sum_to(embedder, points, ends, regressor) -> None:
+    kinds = np.array(["soft", "middle", "hard"])[np.digitize(MODULI, ends)]
+    model = CrystalClassifier(embedder, [regressor], random_state=0).fit(points, kinds)
+    table, logs = model.explain(handful()), np.log(model.predict_proba(handful()))
+    n = len(model.classes_)
+    for k, kind in enumerate(model.classes_):
+        own = table[table["class"] == kind]
+        expected = logs[:, k] - (logs.sum(1) - logs[:, k]) / (n - 1)
+        for part in ("kind", "element", "site"):
+            np.testing.assert_allclose(total(own, "start") + total(own, part), expected, atol=2e-4)
+        np.testing.assert_allclose(total(own, "sum"), expected, atol=2e-4)
+    if n == 2:
+        by_class = [table[table["class"] == kind]["contribution"].to_numpy() for kind in model.classes_]
+        np.testing.assert_allclose(by_class[0], -by_class[1], atol=1e-6)
 
 
 def test_of_a_ridge_the_kinds_are_coefficients_times_columns(embedder, points) -> None:

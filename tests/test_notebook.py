@@ -3,9 +3,10 @@
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from skdim import CrystalPointSetTransformer
+from skdim import CrystalPointSetTransformer, CrystalRegressor, DeepInfoMaxEmbedder
 from skdim._progress import Progress
 from skdim.evaluation import ErrorRatio
 from tests.handmade import perovskite, salt
@@ -42,6 +43,23 @@ def test_point_sets_show_their_sizes():
 def test_point_sets_show_what_failed():
     points = CrystalPointSetTransformer(on_error="nan").fit_transform([salt(), "missing.cif"])
     assert cells(points._repr_html_())["crystals"] == "2, 1 of them failed"
+
+
+def test_a_fitted_estimator_shows_what_it_has_learned_below_its_diagram():
+    values = np.linspace(1, 2, 12)
+    crystals = [salt().scale_lattice(180 * value) for value in values]
+    embedder = DeepInfoMaxEmbedder(max_epochs=0)
+    assert "Fitted</caption>" not in embedder._repr_html_()
+    regressor = CrystalRegressor(embedder.fit(crystals), regressors=["ridge"]).fit(crystals, values)
+    for estimator in (embedder, regressor):
+        _, start, below = estimator._repr_mimebundle_()["text/html"].partition("<table><caption>Fitted")
+        assert estimator._repr_html_().endswith(start + below)
+        table = cells(start + below)
+        if estimator is embedder:
+            assert table["crystals"] == "12"
+            assert table["epochs"] == "0, untrained"
+        else:
+            assert table["target 0"].startswith("12 labels; ridge, error ")
 
 
 def test_a_ratio_of_errors_shows_its_interval_and_its_cells():

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from skdim import DeepInfoMaxEmbedder, SiteNetRegressor, pretrained
-from skdim.datasets import load_formation_energy, load_unlabelled
+from skdim.datasets import load_unlabelled
 from skdim.interpretation import site_surprise
 from skdim.pretrained import load_pretrained, pretrained_card
+from tests.bundled import formation_energy
 from tests.handmade import DATA, salt
 from tests.small import bundled
 
@@ -32,7 +33,7 @@ def test_the_file_is_small_and_is_the_one_that_its_card_describes(name: str) -> 
 def test_its_vectors_are_those_that_were_recorded(name: str) -> None:
     file = "pretrained_vectors.json" if name == "default" else f"pretrained_vectors_{name}.json"
     recorded = json.loads((DATA / file).read_text())
-    structures = load_formation_energy().data
+    structures, _ = formation_energy()
     vectors = load_pretrained(name).transform([structures[int(row)] for row in recorded["rows"]])
     assert np.abs(vectors - np.array(list(recorded["rows"].values()))).max() < 1e-4
 

@@ -198,7 +198,7 @@ def test_a_training_from_which_nothing_is_gained_changes_no_bit_of_the_ridge() -
 
 def test_the_prediction_is_between_the_ridge_and_the_trained_model() -> None:
     y, points = energies(), bundled_points(N)
-    given = {"max_epochs": 8, "learning_rate": 3e-3, "head_width": 8}
+    given = {"max_epochs": 8, "learning_rate": 1e-2}
     model = regressor(cv=3, **given).fit(points, y)
     assert 0 < model.strength_ <= 1
     ridge = regressor(max_epochs=0).fit(points, y).predict(points)

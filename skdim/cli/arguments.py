@@ -43,10 +43,10 @@ def add_paths(
 
 def add_reading(
     parser: argparse.ArgumentParser,
-    outcome: str,  # what happens to unusable crystals with ``--on-error nan``, such as "rows of NaN"
+    outcome: str,  # what happens to unusable crystals with ``--on-error nan``, such as "makes them rows of NaN"
 ) -> None:
     """Add what every command that reads crystals accepts: --on-error, --jobs, --device, --quiet."""
-    on_error = f"how to treat unusable crystals: raise is an error that names all of them, nan makes them {outcome}"
+    on_error = f"how to treat unusable crystals: raise is an error that names all of them, nan {outcome}"
     parser.add_argument("--on-error", choices=("raise", "nan"), default="raise", help=f"{on_error} (raise)")
     parser.add_argument(
         "--jobs", type=jobs, default=1, metavar="N", help="processes for reading crystals, -1: all cores (1)"

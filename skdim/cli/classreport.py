@@ -14,7 +14,7 @@ _SHOWN = 10  # surest mistakes
 
 
 def classes_text(
-    model: CrystalClassifier, target: str, labels: Sequence[str], ids: Sequence[str], notes: Sequence[str]
+    model: CrystalClassifier, target: str, source: str, labels: Sequence[str], ids: Sequence[str], notes: Sequence[str]
 ) -> str:
     """Write what a classifier has found.
 
@@ -22,8 +22,8 @@ def classes_text(
     ----------
     model : CrystalClassifier
         Fitted.
-    target : str
-        Column of the labels.
+    target, source : str
+        Column of the labels; where the vectors come from.
     labels, ids : sequence of C str
         Of the crystals.
     notes : sequence of str
@@ -43,6 +43,7 @@ def classes_text(
     counts = confusion_matrix(truth, guess, labels=kinds)
     lines = [
         f"{target}: {len(truth)} labels of {len(kinds)} classes; chosen: {model.chosen_}",
+        f"vectors: {source}",
         f"held-out predictions: accuracy {np.mean(truth == guess):.1%}, mean over the classes "
         f"{balanced_accuracy_score(truth, guess):.1%} (a guess: {1 / len(kinds):.1%})",
         "",

@@ -109,7 +109,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--batch", type=at_least(1), default=1024, metavar="N", help="crystals in memory at once (1024)"
     )
-    add_reading(parser, "rows of NaN")
+    add_reading(parser, "makes them rows of NaN")
 
 
 COMMAND = Command("embed", "write vectors of crystals", _DESCRIPTION, _EXAMPLES, _add_arguments, run)

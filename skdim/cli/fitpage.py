@@ -31,6 +31,7 @@ def as_text(report: Report) -> str:
     labels = f"{report.n_labelled} labels" + (f" and {report.n_bounds} bounds" if report.n_bounds else "")
     lines = [
         f"{report.target}: {labels}; {report.n_usable} of {report.n_crystals} crystals usable",
+        f"vectors: {report.model}",
         f"tested by {report.folds}; scale: {report.scale}; chosen: {report.chosen}",
         "",
         f"{'mean absolute error':34} {'vectors':>10} {'Magpie':>10}",
@@ -40,14 +41,15 @@ def as_text(report: Report) -> str:
             lines.append(f"  {'guess of the median':32} {error:10.4g} {'':>10}")
         else:
             mark = "  <- chosen" if name == report.chosen else ""
-            lines.append(f"  {name:32} {error:10.4g} {report.magpie[name]:10.4g}{mark}")
+            beside = f"{report.magpie[name]:10.4g}" if name in report.magpie else " " * 10
+            lines.append(f"  {name:32} {error:10.4g} {beside}{mark}".rstrip())
     lines += ["", f"R2 of the held-out predictions: {report.r2:.3f}"]
     held = ", ".join(f"{got:.0%} of {share:.0%}" for share, got in report.coverage if math.isfinite(got))
     lines.append(f"intervals held: {held or 'too few labels to tell'}")
     if report.expected:
         lines.append(
             f"with twice the labels ({report.expected[0]}) expect an error of about {report.expected[1]:.3g}, "
-            f"from {report.error:.3g} now"
+            f"from {report.learning[-1][1]:.3g} now{report.of_ridge}"
         )
     elif len(report.learning) > 1:
         lines.append("the error does not fall with the number of labels: more of the same kind will hardly help")

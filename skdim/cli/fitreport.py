@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.base import clone
 
+from skdim._finetuned import START
 from skdim._targetmodel import TargetModel, choose
 from skdim.evaluation._applicability import nearest
+from skdim.evaluation._readouts import READOUTS
 from skdim.evaluation._splitters import close, label_alike
 
 if TYPE_CHECKING:
@@ -52,7 +54,7 @@ class Report:
     fifths : list of (float, float, float)
         Labelled crystals by their distance from the others: mean absolute error and coverage of each fifth.
     learning : list of (int, float)
-        Numbers of labels, and mean absolute error.
+        Numbers of labels, and mean absolute error: of the chosen regressor or, of a fine-tuned one, of its ridge.
     expected : (int, float) or None
         Twice the labels, and what is expected of them; None where errors do not fall.
     hardest : list of dict
@@ -90,6 +92,11 @@ class Report:
     def error(self) -> float:
         """Of the chosen regressor."""
         return self.errors[self.chosen]
+
+    @property
+    def of_ridge(self) -> str:
+        """Say of which regressor the learning curve is, where that is not the chosen one."""
+        return " (of the ridge, from which fine-tuning starts)" if self.chosen not in self.magpie else ""
 
     @property
     def best_magpie(self) -> float:
@@ -145,7 +152,9 @@ def make_report(
     exact = side == 0
     own = None if groups is None else groups[labelled]
     magpie = _on_magpie(points[labelled], y, own, side, model)
-    learning = [*_smaller(learned, model, vectors, y, exact), (int(exact.sum()), learned.errors[learned.name])]
+    learning = _smaller(learned, model, vectors, y, exact)
+    if learned.tuned is None:
+        learning.append((int(exact.sum()), learned.errors[learned.name]))
     names = [ids[row] for row in labelled]
     return Report(
         target=target,
@@ -232,7 +241,8 @@ def _on_magpie(
     scaled = (table - table.mean(0)) / np.where(spread > 0, spread, 1.0)
     weights = np.ones(len(y))
     seed = model.seed_
-    return choose(scaled, y, weights, groups, sides, model.candidates(seed), model.scale, model.cv, seed).errors
+    candidates = model.candidates(seed) or {START: clone(READOUTS[START])}
+    return choose(scaled, y, weights, groups, sides, candidates, model.scale, model.cv, seed).errors
 
 
 def _folds_in_words(learned: TargetModel, groups: NDArray[Any] | None) -> str:
@@ -248,11 +258,11 @@ def _smaller(
     y: NDArray[np.float64],
     exact: NDArray[np.bool_],
 ) -> list[tuple[int, float]]:
-    """Errors of the chosen regressor with parts of the labels, on the same folds."""
+    """Errors of the chosen regressor with parts of the labels, on the same folds; of a fine-tuned one its ridge's."""
     rng = np.random.default_rng(model.seed_)
     table = vectors.astype(np.float64)
     found = []
-    for part in _PARTS:
+    for part in _PARTS if learned.tuned is None else (*_PARTS, 1.0):
         if part * exact.sum() < _LEAST_PART:
             continue
         guess = np.empty(len(y))

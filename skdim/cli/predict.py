@@ -35,7 +35,8 @@ Predict crystals with a model that `skdim fit` wrote: one row for each input, in
 
 With --explain a second table says what adds to each prediction: one line for each kind of column of the vector
 (composition, density, environment, context), element and site. Start and all kinds make the sum, and so do start and
-all elements, and start and all sites. It is on the scale that the fit has learned on, which its report names.
+all elements, and start and all sites. It is on the scale that the fit has learned on, which its report names; of
+classes it is the logarithm of a class's probability, less the mean of those of the others.
 
 {PATHS_HELP}"""
 
@@ -63,21 +64,16 @@ def run(args: argparse.Namespace) -> int:
     InputError, OSError
         If an argument or a crystal cannot be used; nothing is written then.
     """
-    from skdim.cli.outputs import check_place
-
-    if args.out.suffix.lower() not in SUFFIXES:
-        raise InputError(f"--out {str(args.out)!r} must end in {' or '.join(SUFFIXES)}")
+    check_table(args.out, "--out")
+    if args.explain is not None:
+        check_table(args.explain, "--explain")
     check_device(args.device)
     model = load_model(args.model)
-    if args.explain is not None:
-        _check_explain(args.explain, model, args.model)
     found = find_crystals(args)
-    check_place(args.out)
 
     import pandas as pd
 
     from skdim.cli.streaming import Counts, featurized, reading_workers
-    from skdim.predictor import CrystalRegressor
 
     work, counts = model.embedder_.featurizer_.work(), Counts()
     model.set_params(device=args.device)
@@ -90,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
             frame = model.predict_frame(points, args.coverage)
             frame.insert(0, "id", ids)
             parts.append(frame)
-            if isinstance(model, CrystalRegressor) and args.explain is not None:
+            if args.explain is not None:
                 told = model.explain(points)
                 explained.append(told.assign(crystal=[ids[row] for row in told["crystal"]]))
     code = settle(counts, args.on_error, "Their predictions are empty.")
@@ -104,16 +100,26 @@ def run(args: argparse.Namespace) -> int:
     return code
 
 
-def _check_explain(path: Path, model: CrystalModel, name: Path) -> None:
-    """Refuse a table of another kind, and models that are not explained."""
+def check_table(path: Path, option: str) -> None:
+    """Refuse a table of a kind that is not written, or in a place where none can be written.
+
+    Parameters
+    ----------
+    path : Path
+        The table.
+    option : str
+        That names it.
+
+    Raises
+    ------
+    InputError, OSError
+        Naming the path.
+    """
     from skdim.cli.outputs import check_place
-    from skdim.predictor import CrystalRegressor
 
     if path.suffix.lower() not in SUFFIXES:
-        raise InputError(f"--explain {str(path)!r} must end in {' or '.join(SUFFIXES)}")
+        raise InputError(f"{option} {str(path)!r} must end in {' or '.join(SUFFIXES)}")
     check_place(path)
-    if not isinstance(model, CrystalRegressor):
-        raise InputError(f"{str(name)!r} predicts classes; only predictions of numbers are explained")
 
 
 def load_model(path: Path) -> CrystalModel:
@@ -184,7 +190,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--batch", type=at_least(1), default=1024, metavar="N", help="crystals in memory at once (1024)"
     )
-    add_reading(parser, "rows without a prediction")
+    add_reading(parser, "makes them rows without a prediction")
 
 
 def share(text: str) -> float:

@@ -117,7 +117,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         "--checkpoint", type=Path, metavar="DIR", help="keep the state of the training here and continue from it"
     )
     add_seed(parser)
-    add_reading(parser, "left out")
+    add_reading(parser, "leaves them out")
 
 
 COMMAND = Command("pretrain", "learn from crystals without labels", _DESCRIPTION, _EXAMPLES, _add_arguments, run)

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from skdim.cli.arguments import PATHS_HELP, add_paths, add_reading, at_least
 from skdim.cli.command import Command
-from skdim.cli.messages import printable, say
+from skdim.cli.messages import one_line, printable, say
 from skdim.cli.names import check_device
-from skdim.cli.predict import SUFFIXES, load_model, write_table
+from skdim.cli.predict import check_table, load_model, write_table
 from skdim.cli.reading import find_crystals, settle
 from skdim.exceptions import InputError
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 GOALS = ("information", "best", "both")
+_WIDTH, _LONGEST = 100, 25  # columns of a terminal; letters of an id
 
 _DESCRIPTION = f"""\
 Choose the crystals to measure next, as one batch, with a model that `skdim fit` wrote: those that teach most about all
 crystals that are given (information), those that may have the best value (best), or by turns (both). Crystals that are
-labelled already are left out.
+labelled already are left out. What is printed is shortened to {_WIDTH} columns; --out writes a table with all.
 
 {PATHS_HELP}"""
 
@@ -46,12 +52,8 @@ def run(args: argparse.Namespace) -> int:
     InputError, OSError
         If an argument or a crystal cannot be used.
     """
-    from skdim.cli.outputs import check_place
-
     if args.out is not None:
-        if args.out.suffix.lower() not in SUFFIXES:
-            raise InputError(f"--out {str(args.out)!r} must end in {' or '.join(SUFFIXES)}")
-        check_place(args.out)
+        check_table(args.out, "--out")
     check_device(args.device)
     model = load_model(args.model)
     found = find_crystals(args)
@@ -73,12 +75,58 @@ def run(args: argparse.Namespace) -> int:
     points, wanted = PointSets.concatenate(parts), {"goal": args.goal, "maximize": not args.smallest}
     table = model.suggest(points, args.n, **wanted, ids=ids, target=args.target)
     if args.out is None:
-        print(printable(table.to_string(index=False, float_format=lambda value: f"{value:.4g}")))
+        end = "" if len(model.targets_) == 1 else f"_{args.target or model.target_names_[0]}"
+        print(printable(as_text(table, end)))
     else:
         write_table(table, args.out)
         if not args.quiet:
             say(f"wrote {args.out}: {len(table)} crystals")
     return code
+
+
+def as_text(table: pd.DataFrame, end: str = "") -> str:
+    """Write what was chosen for a terminal of 100 columns; flags have a line of their own.
+
+    Parameters
+    ----------
+    table : DataFrame
+        What `CrystalRegressor.suggest` gives.
+    end : str
+        Of the names of the columns of the target that counts, where there are several.
+
+    Returns
+    -------
+    str
+        Long ids begin with "...": it is their ends that differ.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> row = {"id": "a.cif", "prediction": 1.5, "lower": 1.0, "upper": 2.0, "distance": 0.25}
+    >>> print(as_text(pd.DataFrame([row | {"nearest_1": "b.cif", "flags": ""}])))
+    id     prediction  90% interval  distance  nearest labelled
+    a.cif         1.5  1 to 2            0.25  b.cif
+    """
+    rows = [("id", "prediction", "90% interval", "distance", "nearest labelled")]
+    numbers = (table[f"{name}{end}"] for name in ("prediction", "lower", "upper"))
+    for name, value, low, high, away, near in zip(
+        table["id"], *numbers, table["distance"], table["nearest_1"], strict=True
+    ):
+        rows.append((_tail(str(name)), f"{value:.4g}", f"{low:.4g} to {high:.4g}", f"{away:.3g}", _tail(str(near))))
+    wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row, flags in zip(rows, ["", *table["flags"]], strict=True):
+        cells = [f"{cell:{'>' if k in (1, 3) else '<'}{wide[k]}}" for k, cell in enumerate(row)]
+        lines.append("  ".join(cells).rstrip())
+        if flags:
+            lines += textwrap.wrap(str(flags), _WIDTH, initial_indent="    ", subsequent_indent="    ")
+    return "\n".join(lines)
+
+
+def _tail(name: str) -> str:
+    """Shorten a name to its end."""
+    name = one_line(name)
+    return name if len(name) <= _LONGEST else f"...{name[3 - _LONGEST :]}"
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -90,7 +138,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--smallest", action="store_true", help="the best value is the smallest, not the largest")
     parser.add_argument("--target", metavar="NAME", help="which of several targets counts (the first)")
     parser.add_argument("--out", type=Path, metavar="TABLE", help="table to write, .csv or .parquet (print it)")
-    add_reading(parser, "no candidates")
+    add_reading(parser, "leaves them out")
 
 
 COMMAND = Command("suggest", "choose what to measure next", _DESCRIPTION, _EXAMPLES, _add_arguments, run)

@@ -16,8 +16,7 @@ import torch
 from skdim.learning.checkpoints import Checkpoint, fingerprint
 from skdim.learning.embedding import embed, on_device
 from skdim.learning.loader import CrystalDataset
-from skdim.learning.regression import RegressionModel, WeightedLoss
-from skdim.learning.ridge import fit_ridge
+from skdim.learning.regression import RegressionModel, WeightedLoss, fit_ridge
 from skdim.learning.states import Anchor, weights_of
 from skdim.learning.strength import choose_strength
 from skdim.network.batches import collate, pair_budget_batches
@@ -190,7 +189,8 @@ def _hold_out(task: _Task, labelled: LabelledPoints, vectors: NDArray[np.float32
             power = 2 if task.choices.loss == "mse" else 1
             strength = choose_strength(targets[seen], base[seen], tuned[seen], weights[seen], power)
             interrupted = trained.interrupted
-            going = not interrupted and bool(strength.any() or 2 * seen.sum() < len(seen))
+            hoped = choose_strength(targets[seen], base[seen], tuned[seen], weights[seen], power, sure=0.0)
+            going = not interrupted and bool(hoped.any() or 2 * seen.sum() < len(seen))
     if interrupted:
         strength = np.zeros_like(strength)
     return _HeldOut(base, np.where(np.isnan(tuned), base, tuned), doubt, strength, interrupted)

@@ -1,4 +1,4 @@
-"""The module that is fine-tuned: an encoder, the scale of its vectors, and a regression head on them."""
+"""The module that is fine-tuned: an encoder and a head on its vectors, which starts as a ridge regression."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from skdim.learning.states import BOUND, EmbedderState, Member, Ridge, weights_o
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from numpy.typing import NDArray
+
     from skdim.network.batches import Batch
     from skdim.network.model import CrystalModel
 
@@ -23,6 +25,10 @@ LOSSES: dict[str, Callable[..., torch.Tensor]] = {
     "mae": nn.functional.l1_loss,
     "huber": nn.functional.huber_loss,
 }
+
+# Penalties a ridge on columns of unit variance chooses from. Smaller ones let it pass through a few labels, which
+# leaves a training nothing to lower.
+_PENALTIES = np.logspace(1.5, 6, 19)
 
 
 class WeightedLoss(nn.Module):
@@ -128,3 +134,25 @@ class RegressionModel(nn.Module):
         with_weights(self.model, member.encoder)
         with_weights(self.head, member.head)
         return self
+
+
+def fit_ridge(
+    vectors: NDArray[np.float32],  # (n, d) of the labelled crystals
+    targets: NDArray[np.float32],  # (n, T) standardised
+    weights: NDArray[np.float32],  # (n,) of the rows, positive
+) -> Ridge:
+    """Fit the ridge regression whose penalty leave-one-out cross-validation prefers."""
+    from sklearn.linear_model import RidgeCV  # embedding imports modules that import this one, and does without
+
+    found = RidgeCV(_PENALTIES).fit(vectors.astype(np.float64), targets.astype(np.float64), weights)
+    center = np.average(vectors.astype(np.float64), 0, weights)
+    rows = np.sqrt(weights)[:, None] * (vectors - center)
+    values, axes = np.linalg.eigh(rows @ rows.T)
+    factor = rows.T @ axes / np.sqrt(np.maximum(values, 0.0) + found.alpha_)
+    return Ridge(
+        weight=np.atleast_2d(found.coef_).astype(np.float32),
+        bias=np.atleast_1d(found.intercept_).astype(np.float32),
+        center=center.astype(np.float32),
+        factor=factor.astype(np.float32),
+        penalty=float(found.alpha_),
+    )

@@ -97,7 +97,7 @@ def _check_tensor(name: str, tensor: NDArray[Any], shape: tuple[int, ...]) -> No
 
 
 def _check_numbers(name: str, values: NDArray[Any], shape: tuple[int, ...]) -> None:
-    """Refuse what are no finite numbers in double precision, so many."""
+    """Refuse all but finite numbers in double precision and of this shape."""
     fits = values.dtype == np.float64 and values.shape == shape and bool(np.isfinite(values).all())
     _need(fits, name, f"finite numbers of shape {shape}", values.tolist())
 

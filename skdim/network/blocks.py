@@ -45,7 +45,7 @@ def first_pairs(batch: Batch, features: torch.Tensor, hide_centre: bool) -> Pair
 
 
 def part_of(pairs: PairInputs, rows: slice, cut: slice) -> PairInputs:
-    """The pairs of consecutive rows, whose pairs lie at ``cut``; their batch counts its rows from the first of them."""
+    """The pairs of consecutive rows, those at ``cut``; their batch numbers its rows from the first of these."""
     batch = pairs.batch
     part = replace(
         batch,

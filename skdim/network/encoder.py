@@ -163,7 +163,7 @@ class SiteNetEncoder(nn.Module):
         return segment_softmax(geometry.prior, batch.row, len(batch.site_type))[1]
 
     def same_geometry(self, other: SiteNetEncoder) -> bool:
-        """Whether the two take the same of distances, so that it need be computed once only."""
+        """Whether both make the same of the distances, so that it is computed only once."""
         mine, theirs = ((e.config.heads, e.config.decay) for e in (self, other))
         return mine == theirs and self.n_extra == other.n_extra
 

@@ -61,7 +61,7 @@ def segment_max(values: torch.Tensor, index: torch.Tensor, n_segments: int) -> t
 
 
 def run_max(values: torch.Tensor, index: torch.Tensor, n_segments: int) -> torch.Tensor:
-    """What `segment_max` gives, of an index that ascends, in half the time."""
+    """The same as `segment_max` for an index that ascends, in half the time."""
     size = torch.bincount(index, minlength=n_segments)
     # Unsafe: the sizes are not checked again.
     return torch.segment_reduce(values.contiguous(), "max", lengths=size, axis=0, unsafe=True)

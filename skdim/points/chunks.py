@@ -55,7 +55,7 @@ _FEATURIZER_ERRORS = (
 
 @dataclass(frozen=True)
 class Work:
-    """What is to be done with every chunk, in whatever process."""
+    """The work on every chunk of crystals, whichever process does it."""
 
     config: PointSetConfig
     features: ElementTable | SiteFeaturizer

@@ -134,6 +134,36 @@ def test_two_targets_are_learned_each_from_the_crystals_it_is_known_of(place, tm
     assert "learns one target at a time" in capsys.readouterr().err
 
 
+def test_of_several_models_that_with_the_lower_error_is_kept_and_the_report_says_so(place, tmp_path, capsys) -> None:
+    words = ["fit", str(place / "cifs"), "--labels", str(place / "labels.csv"), "--target", "K", "--id", "code"]
+    words += ["--regressors", "ridge"]
+    errors = {}
+    for names in ("default", "materials_project_labels", "default,materials_project_labels"):
+        out = tmp_path / "m.skdim"
+        assert main([*words, "--model", names, "--out", str(out)]) == SOME_FAILED
+        errors[names] = CrystalRegressor.load(out).errors_[0]["ridge"]
+    *single, both = errors.values()
+    assert both == min(single)
+    said, page = capsys.readouterr().out, Path(f"{out}.html").read_text()
+    for words in ("chosen by its error by cross-validation", "default 0."):
+        assert words in said
+        assert words in page
+    if both == errors["materials_project_labels"]:
+        assert "has learned from computed formation energies" in page
+
+
+def test_fine_tuning_is_tried_and_its_time_said_unless_it_takes_long(place, tmp_path, capsys, monkeypatch) -> None:
+    words = ["fit", str(place / "cifs"), "--labels", str(place / "labels.csv"), "--target", "K", "--id", "code"]
+    assert main([*words, "--regressors", "ridge,fine-tuning", "--out", str(tmp_path / "m.skdim")]) == SOME_FAILED
+    said = capsys.readouterr()
+    assert "fine-tuning " in said.out
+    assert CrystalRegressor.load(tmp_path / "m.skdim").errors_[0].keys() == {"median", "ridge", "fine-tuning"}
+    monkeypatch.setattr("skdim._finetuned.seconds", lambda points: 100.0)
+    monkeypatch.setattr("skdim.cli.fitting.QUICK", ("ridge",))
+    assert main([*words, "--out", str(tmp_path / "m.skdim")]) == SOME_FAILED
+    assert "fine-tuning was not tried, as it would take about 1 min 40 s" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -170,7 +200,9 @@ def test_suggest_prints_and_writes_crystals_that_are_not_labelled_yet(place, fit
     _, out = fitted
     words = ["suggest", str(out), str(place / "new"), str(place / "cifs"), "--quiet", "--on-error", "nan", "--n", "4"]
     assert main(words) == SOME_FAILED
-    assert len(capsys.readouterr().out.splitlines()) == 5
+    lines = capsys.readouterr().out.splitlines()
+    assert len([line for line in lines if not line.startswith(" ")]) == 5  # a head and four crystals, beside flags
+    assert max(map(len, lines)) <= 100
     for goal in ("information", "best", "both"):
         assert main([*words, "--goal", goal, "--out", str(tmp_path / "next.csv")]) == SOME_FAILED
         found = pd.read_csv(tmp_path / "next.csv")
@@ -191,7 +223,11 @@ def test_classes_of_a_table_are_learned_and_predicted(place, tmp_path, capsys) -
     assert "of 2 classes; chosen: ridge" in capsys.readouterr().out
     predicted = tmp_path / "p.csv"
     words = ["predict", str(tmp_path / "k.skdim"), str(place / "new"), "--quiet", "--out", str(predicted)]
-    assert main([*words, "--on-error", "nan"]) != BAD_INPUT
+    assert main([*words, "--on-error", "nan", "--explain", str(tmp_path / "why.csv")]) != BAD_INPUT
     found = pd.read_csv(predicted)
     assert set(found["prediction"]) <= {"hard", "soft"}
+    why = pd.read_csv(tmp_path / "why.csv")
+    odds = why[(why["part"] == "sum") & (why["class"] == "hard")].set_index("id")["contribution"]
+    shares = found.set_index("id")["probability_hard"].dropna()
+    np.testing.assert_allclose(odds[shares.index], np.log(shares / (1 - shares)), rtol=1e-3, atol=1e-3)
     assert main(["suggest", str(tmp_path / "k.skdim"), str(place / "new"), "--on-error", "nan"]) == BAD_INPUT

@@ -9,7 +9,8 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import GroupKFold, KFold, ShuffleSplit, cross_val_predict
 
 from skdim.evaluation import KernelRidgeCV, LaplacianKernelRidge
-from skdim.evaluation._kernel_ridge import held_out_residuals, mean_distances
+from skdim.evaluation._kernel_ridge import mean_distances
+from skdim.evaluation._spectrum import held_out_residuals
 from tests.evaluation.toy import toy
 
 

@@ -9,9 +9,10 @@ from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 from sklearn.model_selection import KFold
 
 from skdim.evaluation import KernelRidgeCV
-from skdim.evaluation._kernel_ridge import ALPHAS, GAMMAS, Spectrum, _likelihoods
+from skdim.evaluation._kernel_ridge import ALPHAS, GAMMAS
 from skdim.evaluation._kernel_ridge import KERNELS as NAMES
 from skdim.evaluation._readouts import READOUTS, TreesRegressor
+from skdim.evaluation._spectrum import Spectrum, minus_log_likelihoods
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(60, 5)).astype(np.float32)
@@ -60,7 +61,7 @@ def test_the_likelihood_is_scikit_learns_up_to_a_constant() -> None:
     for gamma in (0.4, 1.5):
         part = KernelRidgeCV("matern")
         part.rows_ = X.astype(float)
-        ours = _likelihoods(Spectrum.of(part._kernel(part.rows_, gamma)), np.ones(60), Y, ALPHAS)
+        ours = minus_log_likelihoods(Spectrum.of(part._kernel(part.rows_, gamma)), np.ones(60), Y, ALPHAS)
         for alpha, value in list(zip(ALPHAS, ours, strict=True))[4:12]:
             inverse = np.linalg.inv(part._kernel(part.rows_, gamma) + alpha * np.eye(60))
             center = inverse.sum(0) @ Y / inverse.sum()

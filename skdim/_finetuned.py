@@ -1,0 +1,125 @@
+"""Fine-tuning as one of the regressors that are chosen from, with intervals from what it says of held-out labels."""
+
+from __future__ import annotations
+
+import copy
+import math
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from skdim.evaluation._intervals import check_coverage, mean_and_doubt
+from skdim.regressor import SiteNetRegressor
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from skdim.evaluation._intervals import CrossConformalRegressor
+    from skdim.points.pointsets import PointSets
+
+NAME = "fine-tuning"
+START = "ridge"
+"""The regressor on frozen vectors that fine-tuning starts from."""
+
+# Seconds for each pair of sites that is visited, with the deep preset; passes over the labels, in all folds and at the
+# end, and visits that a fit is limited to, see `skdim._sitenet`.
+_SECONDS, _PASSES, _MOST = 5.5e-6, 150, 16e6
+
+
+@dataclass(frozen=True)
+class FineTuned:
+    """A fine-tuned encoder, beside the regressor on vectors that it started from.
+
+    Attributes
+    ----------
+    model : SiteNetRegressor
+        Fitted, on the scale on which the target is learned.
+    beside : CrossConformalRegressor
+        The ridge; its predictions of held-out rows and its scores are those of the fine-tuned model, its doubt is its
+        own.
+    """
+
+    model: SiteNetRegressor
+    beside: CrossConformalRegressor
+
+    @classmethod
+    def of(
+        cls,
+        model: SiteNetRegressor,
+        ridge: CrossConformalRegressor,
+        points: PointSets,
+        vectors: NDArray[np.float64],
+        targets: NDArray[np.float64],
+        weights: NDArray[np.float64],
+    ) -> FineTuned:
+        """Fine-tune on labelled crystals.
+
+        Parameters
+        ----------
+        model : SiteNetRegressor
+            Not fitted.
+        ridge : CrossConformalRegressor
+            Fitted on the same rows. What its folds hold out together, so do those of the fine-tuning, which joins some.
+        points : PointSets
+            n crystals.
+        vectors : ndarray of shape (n, d)
+            Of the crystals.
+        targets, weights : ndarray of shape (n,)
+            Labels on their scale, and sample weights.
+
+        Returns
+        -------
+        FineTuned
+        """
+        model.fit(points, targets, weights, groups=ridge.fold_)
+        doubt = np.empty(len(targets))
+        for number, regressor in enumerate(ridge.fold_regressors_):
+            held = ridge.fold_ == number
+            doubt[held] = mean_and_doubt(regressor, vectors[held])[1]
+        beside = copy.copy(ridge)
+        beside.held_out_ = np.where(np.isfinite(model.held_out_), model.held_out_, ridge.held_out_)
+        beside.scores_ = (np.abs(beside.held_out_ - targets) / (doubt + ridge.floor_))[ridge.scored_]
+        return cls(model, beside)
+
+    def predict(self, points: PointSets, device: str) -> NDArray[np.float64]:
+        """Predict crystals (m,), on the scale on which the target is learned."""
+        mean: NDArray[np.float64] = self.model.set_params(device=device).predict(points)
+        return mean
+
+    def interval(self, points: PointSets, vectors: Any, coverage: float, device: str) -> NDArray[np.float64]:
+        """Lower and upper ends (m, 2): as far from the prediction as held-out ones were from their labels."""
+        scores = np.sort(self.beside.scores_)
+        check_coverage(coverage, len(scores))
+        doubt = mean_and_doubt(self.beside.regressor_, vectors)[1] + self.beside.floor_
+        away = scores[math.ceil(coverage * (len(scores) + 1)) - 1] * doubt
+        mean = self.predict(points, device)
+        return np.stack([mean - away, mean + away], 1)
+
+    def to_array(self) -> NDArray[np.uint8]:
+        """The file of the fine-tuned model, as bytes: its own format, with all that it checks."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "model.safetensors"
+            self.model.save(path)
+            return np.frombuffer(path.read_bytes(), np.uint8)
+
+    @classmethod
+    def of_array(cls, content: NDArray[np.uint8], beside: CrossConformalRegressor) -> FineTuned:
+        """Take back what `to_array` gave.
+
+        Raises
+        ------
+        ModelFileError
+            If it is damaged.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "model.safetensors"
+            path.write_bytes(content.astype(np.uint8).tobytes())
+            return cls(SiteNetRegressor.load(path), beside)
+
+
+def seconds(points: PointSets) -> float:
+    """Tell about how many seconds a fit on these crystals takes on one processor."""
+    return _SECONDS * min(_PASSES * float(points.n_pairs.sum()), _MOST)
