@@ -111,7 +111,6 @@ def page(recording: Recording, shown: dict[str, str]) -> str:
     """The page in Markdown, given the paths of its pictures."""
     remarks = (_HERE / "remarks.md").read_text(encoding="utf-8").strip()
     sections = {
-        "How it was recorded": markdown(recorded(recording)),
         "Targets set before the measurement": markdown(targets(recording)),
         "Errors": _errors(recording, shown),
         "Random and grouped folds": markdown(grouped_folds(_HERE / "grouped.json")),
@@ -119,6 +118,7 @@ def page(recording: Recording, shown: dict[str, str]) -> str:
         "Fine-tuning, beside the ridge it starts from": markdown(from_ridge(_HERE / "finetuning.json")),
         "The published preset beside its controls": markdown(published_preset(recording)),
         "Maps": "\n\n".join([captions.MAPS, *_images(shown, "map", "Map of the test crystals")]),
+        "How it was recorded": markdown(recorded(recording)),
     }
     texts = [f"## {title}\n\n{text}" for title, text in sections.items()]
     intro = (

@@ -59,6 +59,8 @@ mathjax3_config = {"options": {"enableMenu": False}}
 
 html_theme = "furo"
 html_title = f"skdim {release}"
+html_static_path = ["_static"]
+html_css_files = ["skdim.css"]
 
 
 def skip_aliases(app, what, name, obj, skip, options):

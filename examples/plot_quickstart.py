@@ -2,7 +2,7 @@
 Quick start
 ===========
 
-A few labels, many structures. An encoder is pretrained on some 1500 crystals without labels; then the bulk moduli of
+A few labels, many structures. An encoder is pretrained on some 1700 crystals without labels; then the bulk moduli of
 200 crystals serve to predict those of others. All data come with the package.
 """
 

@@ -29,7 +29,7 @@ from skdim.crystals.structures import check_on_error
 from skdim.embedder import DeepInfoMaxEmbedder
 from skdim.evaluation._applicability import N_NEAREST, BesidePretraining, Domain, embedder_meant, joined
 from skdim.evaluation._readouts import READOUTS
-from skdim.exceptions import InputError, StructureError, describe_failures
+from skdim.exceptions import InputError, ModelFileError, StructureError, describe_failures
 from skdim.points.makeup import Makeup
 from skdim.points.pointsets import PointSets
 from skdim.points.sitetypes import N_ATOMIC_NUMBERS
@@ -44,6 +44,7 @@ LEAST = 10
 FORMAT = 1
 _KEY = "skdim.model"
 _RUN_TIME = ("device", "n_jobs", "on_error", "verbose")
+_FLAT = ("exact", "fold", "labelled", "rows", "scored", "scores")  # arrays of one dimension
 
 
 _Fit = TypeVar("_Fit", bound=Callable[..., Any])
@@ -124,16 +125,16 @@ class CrystalModel(LearnedTable, BaseEstimator):
         ------
         FileNotFoundError
             If there is no such file.
-        ValueError
+        ModelFileError
             If it is no saved model of this class, is damaged, or was written by a later version.
         """
         header, arrays = read_model(path)
         if header["kind"] != cls.__name__:
-            raise InputError(f"{os.fspath(path)!r} is a saved {header['kind']}; {header['kind']}.load reads it.")
+            raise ModelFileError(f"{os.fspath(path)!r} is a saved {header['kind']}; {header['kind']}.load reads it.")
         try:
             return cls._of_state(header, arrays)
-        except (KeyError, TypeError, IndexError, AttributeError, RuntimeError) as error:
-            raise InputError(
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError, RuntimeError) as error:
+            raise ModelFileError(
                 f"{os.fspath(path)!r} does not fit together: {type(error).__name__} {error}. Fit and save it again."
             ) from error
 
@@ -145,6 +146,7 @@ class CrystalModel(LearnedTable, BaseEstimator):
             raise KeyError(f"parameters that no file keeps: {', '.join(foreign)}")
         if "transform" in given:  # as the parameter was called first: scikit-learn took it for a method
             given["scale"] = given.pop("transform")
+        _check_arrays(header, arrays)
         model = cls(**given)
         model.embedder_ = _embedder_of(arrays["embedder"])
         model.embedder = model.embedder_ if header["facts"]["own_embedder"] else None
@@ -369,7 +371,7 @@ def read_model(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, 
     ------
     FileNotFoundError
         If there is no such file.
-    ValueError
+    ModelFileError
         If it is no saved model, is damaged, or was written by a later version.
     """
     from safetensors import SafetensorError, safe_open
@@ -382,25 +384,42 @@ def read_model(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, 
             arrays = {name: file.get_tensor(name) for name in sorted(file.keys())}
         text, written = metadata[_KEY], metadata["sha256"]
         header: dict[str, Any] = json.loads(text)
-        version, writer = header["format"], header["versions"]["skdim"]
+        version, writer, _ = header["format"], header["versions"]["skdim"], header["kind"]
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise InputError(
+        raise ModelFileError(
             f"{os.fspath(path)!r} is no model that `skdim fit` or `save` wrote, or it is damaged: "
             f"{type(error).__name__} {error}"
         ) from error
     if version != FORMAT:
-        raise InputError(
+        raise ModelFileError(
             f"{os.fspath(path)!r} has format {version!r} (skdim {writer}); this version of skdim, {skdim.__version__}, "
             f"reads format {FORMAT}. Fit it again, or use that version."
         )
     if _digest(text, arrays) != written:
-        raise InputError(f"{os.fspath(path)!r} is damaged: its content does not have the sha256 it was written with.")
+        raise ModelFileError(
+            f"{os.fspath(path)!r} is damaged: its content does not have the sha256 it was written with."
+        )
     return header, arrays
 
 
 def _digest(text: str, arrays: Mapping[str, NDArray[Any]]) -> str:
     """One sha256 over the header and every array with its name."""
     return digest(text, *(part for name in sorted(arrays) for part in (name, arrays[name])))
+
+
+def _check_arrays(header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Refuse numbers that are not finite, and arrays that do not have one entry for each labelled crystal."""
+    for name, array in arrays.items():
+        # Of crystals without a label nothing is held out.
+        if array.dtype.kind == "f" and name.rpartition("/")[2] != "held_out" and not np.isfinite(array).all():
+            raise KeyError(f"{name} must be finite, got NaN or infinity")
+        if name.rpartition("/")[2] in _FLAT and array.ndim != 1:
+            raise KeyError(f"{name} must have one dimension, got shape {array.shape}")
+    n, ids = len(arrays["labelled"]), header["ids"]
+    if len(arrays["vectors"]) != n or not (ids is None or (isinstance(ids, list) and len(ids) == n)):
+        raise KeyError(f"vectors and ids must be as many as labelled crystals, {n}")
+    if arrays["elements"].shape != (N_ATOMIC_NUMBERS,):
+        raise KeyError(f"elements must have shape ({N_ATOMIC_NUMBERS},), got {arrays['elements'].shape}")
 
 
 def _file_of(embedder: DeepInfoMaxEmbedder) -> NDArray[np.uint8]:

@@ -60,6 +60,14 @@ class Progress:
             self._next_line = now + _EVERY
             self._write(self._line(shown))
 
+    def expect(self, total: int) -> None:
+        """Correct how many there are."""
+        if self.total == total:
+            return
+        self.total = total
+        if self._bar is not None:
+            self._bar.total = total
+
     def close(self) -> None:
         """End the bar; in a log, say how much was done and how long it took."""
         if self._bar is not None:

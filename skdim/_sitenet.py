@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import warnings
+from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
@@ -96,6 +97,10 @@ class SiteNetModel(CallbackSupportMixin, BaseEstimator):
 
     _of_classes: ClassVar[bool] = False
 
+    @abstractmethod
+    def _checked(self) -> TrainingConfig:
+        """Check the parameters, and return those of the training."""
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted estimator to one file at exactly this path.
 
@@ -140,6 +145,7 @@ class SiteNetModel(CallbackSupportMixin, BaseEstimator):
         try:
             embedder = DeepInfoMaxEmbedder.from_state(state.start) if params.pop("embedder") else None
             estimator = cls(embedder, **params)
+            estimator._checked()
             estimator._take(state, run_with(state.start.featurizer.build().fit(), **estimator._running()))
         except (AttributeError, InputError, KeyError, TypeError) as error:
             raise ModelFileError(f"{os.fspath(path)!r}: parameters: {error}.") from error

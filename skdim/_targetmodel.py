@@ -191,7 +191,7 @@ class TargetModel:
         conformal.scores_, conformal.floor_ = own["scores"], float(said["floor"])
         if len({len(own[name]) for name in ("rows", "fold", "held_out", "scored", "exact")}) > 1:
             raise KeyError("arrays of different lengths")
-        if int(conformal.scored_.sum()) != len(conformal.scores_) or not np.isfinite(conformal.scores_).all():
+        if int(conformal.scored_.sum()) != len(conformal.scores_) or not np.isfinite(conformal.floor_):
             raise KeyError("scores that are not those of the rows")
         models = []
         for place in range(int(said["folds"]) + 1):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import multiprocessing
 import os
 import re
 import signal
@@ -24,9 +25,11 @@ import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
 from joblib.externals.loky import ProcessPoolExecutor
 from joblib.parallel import get_active_backend
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from skdim.exceptions import WorkerError
 
+_BACK = 3  # steps of priority, which leave nearly a processor of two to the process that started two workers
 _SECONDS = 0.5  # between two looks for the parent
 _AHEAD = 64  # jobs that are given out before the result of the first is taken
 # As dask and Ray say it; each tries some times on other workers first.
@@ -36,7 +39,7 @@ _DEATHS = (
     ("ray.exceptions", "WorkerCrashedError"),
 )
 _KEPT = 31 * 2**20  # bytes; below the 32 MiB above which glibc never changes its mind
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
 
 
 @dataclass(frozen=True)
@@ -99,12 +102,16 @@ def _deaths() -> tuple[type[BaseException], ...]:
 class Workers:
     """Processes that are started at once and do jobs in order, while this process does something else.
 
+    Where this process may be forked (see `_can_fork`), it imports what they need, once for all of them, and they are
+    forked off. Elsewhere they start anew. They leave a processor that both could use to this process, which waits for
+    nothing but them.
+
     Parameters
     ----------
     n_jobs : int
         As joblib has it; with 1 there are none, and this process does each job when its result is taken.
     modules : sequence of str
-        What the processes import before they are given work.
+        What jobs need.
     most : int, optional
         More processes are of no use.
 
@@ -122,9 +129,13 @@ class Workers:
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         if self.n > 1:
             self._folder = tempfile.TemporaryDirectory(prefix="skdim-", ignore_cleanup_errors=True)
-            start = (os.getpid(), tuple(modules))
-            threads = dict.fromkeys(_THREADS, "1")
-            self._executor = ProcessPoolExecutor(self.n, initializer=_start, initargs=start, env=threads)
+            context, start = None, (os.getpid(), tuple(modules))
+            if _can_fork():
+                context = multiprocessing.get_context("fork")
+                _import(modules)
+            self._executor = ProcessPoolExecutor(
+                self.n, context=context, initializer=_start, initargs=start, env=_ONE_THREAD
+            )
             self._executor.submit(_nothing)  # which starts all of them
 
     def __enter__(self) -> Self:
@@ -191,10 +202,30 @@ def _nothing() -> None:
     """Do nothing."""
 
 
+def _can_fork() -> bool:
+    """Whether this process is as good as new: of one thread, and without torch, whose threads are not forked.
+
+    Linux alone: the libraries of macOS do not work in processes that are forked off, and Windows has none.
+    """
+    return sys.platform == "linux" and "torch" not in sys.modules and threading.active_count() == 1
+
+
 def _start(parent: int, modules: Sequence[str]) -> None:
-    """Prepare a worker: it ends with its parent, leaves interrupts to it, and imports what it will need."""
+    """Prepare a worker: it ends with its parent, leaves interrupts to it, and has what it will need."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    prepare(parent)
+    # What a forked one has of its parent.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.environ.update(_ONE_THREAD)
+    threadpool_limits(1)
+    if os.name == "posix":
+        os.nice(_BACK)
+        end_with_parent(parent)
+    _import(modules)
+
+
+def _import(modules: Sequence[str]) -> None:
+    """Import what jobs need."""
+    _find_neighbours_without_torch()
     for module in modules:
         importlib.import_module(module)
 
@@ -240,8 +271,13 @@ def prepare(parent: int) -> None:
     """
     if os.name == "posix":
         end_with_parent(parent)
+    _find_neighbours_without_torch()
+
+
+def _find_neighbours_without_torch() -> None:
+    """Import vesin, which would import torch: a second and 200 MB for nothing."""
     if "torch" not in sys.modules:
-        sys.modules["torch"] = None  # type: ignore[assignment]  # vesin would import it, a second and 200 MB for nothing
+        sys.modules["torch"] = None  # type: ignore[assignment]
         try:
             importlib.import_module("vesin")
         finally:

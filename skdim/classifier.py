@@ -369,7 +369,8 @@ class CrystalClassifier(ClassifierMixin, CrystalModel):
         self.slopes_, self.offsets_ = arrays["slopes"], arrays["offsets"]
         self.shares_, self.held_out_ = arrays["shares"], arrays["held_out"]
         kinds, used = len(self.classes_), self.slopes_.shape[0]
-        if self.slopes_.shape != (used, kinds) or self.offsets_.shape != (kinds,) or self.shares_.shape != (kinds,):
+        shapes = self.slopes_.shape, self.offsets_.shape, self.shares_.shape
+        if used < 1 or shapes != ((used, kinds), (kinds,), (kinds,)):
             raise KeyError("calibration of another shape")
         bare, vectors = READOUTS[self.chosen_], self.domain_.vectors
         self.models_ = [clone(bare).restore(part_of(arrays, number), vectors) for number in range(used)]

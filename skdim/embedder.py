@@ -310,9 +310,11 @@ class DeepInfoMaxEmbedder(LearnedTable, CallbackSupportMixin, TransformerMixin, 
             other = "SiteNetRegressor" if state.classes is None else "SiteNetClassifier"
             raise ModelFileError(f"{os.fspath(path)!r} is a saved {other}; {other}.load reads it.")
         try:
-            return cls.from_state(state)
+            embedder = cls.from_state(state)
+            embedder._preset()
         except (AttributeError, InputError, KeyError, TypeError) as error:
             raise ModelFileError(f"{os.fspath(path)!r}: parameters: {error}.") from error
+        return embedder
 
     @classmethod
     def from_state(cls, state: EmbedderState) -> Self:

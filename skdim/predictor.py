@@ -514,5 +514,7 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         numbers = map(str, range(len(facts["targets"])))
         self.target_names_ = [str(name) for name in facts.get("names", numbers)]
         self.targets_ = []
+        if not facts["targets"]:
+            raise KeyError("targets must be one at least")
         for number, said in enumerate(facts["targets"]):
             self.targets_.append(TargetModel.of_arrays(said, part_of(arrays, number), self.domain_.vectors))

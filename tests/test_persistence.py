@@ -22,7 +22,7 @@ from sklearn.exceptions import NotFittedError
 
 from skdim import CrystalPointSetTransformer, DeepInfoMaxEmbedder
 from skdim.exceptions import ModelFileError
-from skdim.learning.tensorfile import write_tensors
+from skdim.learning.tensorfile import read_tensors, write_tensors
 from tests.handmade import salt
 from tests.small import bundled, bundled_points
 
@@ -163,6 +163,18 @@ def test_weights_of_another_size_are_damaged(tmp_path: Path) -> None:
     config = header_of(path)["config"]
     rewrite(path, config={**config, "encoder": {**config["encoder"], "width": 16}})
     with pytest.raises(ValueError, match=r"tensor weights/.* must be of shape \(.*16.*\), got \(.*8.*\)"):
+        DeepInfoMaxEmbedder.load(path)
+
+
+def test_features_that_nothing_can_be_divided_by_and_parameters_that_are_none_are_named(tmp_path: Path) -> None:
+    path = saved(tmp_path)
+    header, arrays = read_tensors(path)
+    del header["sha256"]
+    write_tensors(path, header, {**arrays, "weights/feature_scale": 0 * arrays["weights/feature_scale"]})
+    with pytest.raises(ModelFileError, match=r"tensor weights/feature_scale must be > 0, got 0"):
+        DeepInfoMaxEmbedder.load(path)
+    write_tensors(path, {**header, "parameters": {**header["parameters"], "on_error": "ignore"}}, arrays)
+    with pytest.raises(ModelFileError, match=r"parameters: on_error must be 'raise' or 'nan', got 'ignore'"):
         DeepInfoMaxEmbedder.load(path)
 
 

@@ -3,6 +3,7 @@
 import json
 import warnings
 import zipfile
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,7 @@ from skdim._crystalmodel import is_model
 from skdim.datasets import load_elastic_moduli
 from skdim.evaluation import composition_groups
 from skdim.evaluation._readouts import READOUTS
-from skdim.exceptions import StructureError
+from skdim.exceptions import ModelFileError, StructureError
 from tests.handmade import salt
 
 BUNCH = load_elastic_moduli(target="K_VRH")
@@ -102,17 +103,23 @@ def test_a_file_whose_parts_do_not_fit_together_is_refused_though_its_digest_is_
     model.save(path)
     header, _ = read_model(path)
     arrays = load_file(path)
-    for change in ("0/fold", "0/scores", "vectors", "0/1/numbers"):
-        broken = {**arrays, change: arrays[change][:-1]}
-        text = json.dumps(header)
-        save_file(broken, path, {_KEY: text, "sha256": _digest(text, broken)})
-        with pytest.raises(ValueError, match=r"do(es)? not fit"):
+
+    def refused(match: str, header: Any = header, **changed: np.ndarray) -> None:
+        text, changed = json.dumps(header), arrays | changed
+        save_file(changed, path, {_KEY: text, "sha256": _digest(text, changed)})
+        with pytest.raises(ModelFileError, match=match):
             CrystalRegressor.load(path)
+
+    for name in ("0/fold", "0/scores", "vectors", "0/1/numbers", "elements"):
+        refused(r"do(es)? not fit", **{name: arrays[name][:-1].copy()})
+    for name in ("0/scores", "vectors", "0/exact"):
+        refused(f"{name} must be finite", **{name: np.full_like(arrays[name], np.nan)})
+    refused("0/scored must have one dimension", **{"0/scored": arrays["0/scored"][:, None]})
+    refused("ids must be as many", header={**header, "ids": []})
+    refused("no model", header={name: value for name, value in header.items() if name != "kind"})
+    refused("one at least", header={**header, "facts": {**header["facts"], "targets": []}})
     for name in ("n_jobs", "device", "embedder"):  # how to run is not for a file to say
-        text = json.dumps({**header, "parameters": {**header["parameters"], name: 64}})
-        save_file(arrays, path, {_KEY: text, "sha256": _digest(text, arrays)})
-        with pytest.raises(ValueError, match=f"does not fit together: .*{name}"):
-            CrystalRegressor.load(path)
+        refused(f"together: .*{name}", header={**header, "parameters": {**header["parameters"], name: 64}})
 
 
 def test_clones_searches_and_cross_validation_take_it_as_any_other(embedder, points) -> None:

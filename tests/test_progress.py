@@ -45,6 +45,13 @@ def test_a_log_has_a_line_now_and_then_and_no_carriage_return(clock, capsys):
     assert 3 <= len(lines) <= 6
 
 
+def test_how_many_there_are_may_turn_out_on_the_way(clock, capsys):
+    with Progress("working", "steps", 2, enabled=True) as progress:
+        progress.expect(3)
+        progress.update(3)
+    assert capsys.readouterr().err == "working: 3 of 3 steps in 0.0 s\n"
+
+
 def test_long_work_is_announced_after_its_first_step(clock, capsys):
     run(clock, 9, enabled=True, announce=True)
     first = capsys.readouterr().err.splitlines()[0]

@@ -76,6 +76,43 @@ def test_a_dead_worker_is_reported_with_its_rows_while_results_are_taken():
     assert range(30, 40) in caught.value.rows
 
 
+FORKED = """
+import os, signal, sys
+from skdim._workers import Job, Workers
+from skdim.exceptions import WorkerError
+
+def facts(_):
+    imported_here = "skdim.points.parts" not in before
+    signals = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    return os.getppid(), imported_here, os.environ["OMP_NUM_THREADS"], os.nice(0), signals
+
+def die(number):
+    if number == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+signal.signal(signal.SIGTERM, lambda *_: None)
+before, own = set(sys.modules), os.nice(0)
+with Workers(2, ("skdim.points.parts",)) as workers:
+    before = set(sys.modules)
+    found = list(workers.results(Job(facts, (k,), range(k, k + 1)) for k in range(4)))
+ignored, default = signal.SIG_IGN, signal.SIG_DFL
+assert found == [(os.getpid(), False, "1", own + 3, [ignored, default])] * 4, found
+assert "torch" not in sys.modules
+try:
+    with Workers(2) as workers:
+        list(workers.results(Job(die, (k,), range(10 * k, 10 * k + 10)) for k in range(8)))
+except WorkerError as error:
+    assert range(30, 40) in error.rows, error
+else:
+    raise SystemExit("a worker that died was not missed")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere workers are not forked")
+def test_workers_of_a_process_without_torch_are_forked_with_what_it_has_imported():
+    subprocess.run([sys.executable, "-c", FORKED], check=True, timeout=60)
+
+
 def end_with(error):
     raise error
 

@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     file = model_file(args.model)
     check_place(args.out)
 
-    from skdim.cli.streaming import Counts, featurized, reading_workers
+    from skdim.cli.streaming import Counts, beside, featurized, reading_workers
 
     with reading_workers(found, args.jobs) as workers:
         counts = Counts()
@@ -73,7 +73,8 @@ def run(args: argparse.Namespace) -> int:
         if batches is None:
             batches = start(work=embedder.featurizer_.work())
         facts = {"model": str(args.model), "sha256": file_digest(file)}
-        with vector_writer(args.out, list(embedder.get_feature_names_out()), facts) as writer:
+        columns = list(embedder.get_feature_names_out())
+        with vector_writer(args.out, columns, facts) as writer, beside(workers):
             for ids, points in batches:
                 # After a failure that ends in an error the rest is only checked, to name all failures at once.
                 if not counts.failures or args.on_error == "nan":

@@ -207,11 +207,15 @@ class _Npy(VectorTable):
         np.lib.format.write_array_header_1_0(self._file, {"descr": "<f4", "fortran_order": False, "shape": shape})
 
 
+_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # the last four in their wide forms
+
+
 def spreadsheet_text(text: str) -> str:
     r"""Write a name so that a spreadsheet or a terminal shows it and does nothing else with it.
 
-    What a spreadsheet would take for a formula (names that begin with =, +, - or @ and are not numbers) gets an
-    apostrophe in front; control characters other than line ends become Python escapes.
+    What a spreadsheet would take for a formula (names that begin with =, +, - or @, also after blanks or in their wide
+    forms, and are not numbers) gets an apostrophe in front; control characters other than line ends become Python
+    escapes.
 
     Examples
     --------
@@ -219,7 +223,7 @@ def spreadsheet_text(text: str) -> str:
     ("'=HYPERLINK(1)", '-1.5', '\\x1b[2J.cif')
     """
     shown = "\r".join(printable(part) for part in text.split("\r"))
-    return f"'{shown}" if shown.startswith(("=", "+", "-", "@")) and not _is_number(shown) else shown
+    return f"'{shown}" if shown.lstrip().startswith(_FORMULA) and not _is_number(shown) else shown
 
 
 def _field(name: str) -> str:

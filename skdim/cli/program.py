@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import signal
 import sys
@@ -49,6 +50,7 @@ or train on every structure you have; no labels are needed
 skdim COMMAND --help explains each command.
 """
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _STREAMS = "Messages and progress go to stderr, the result to stdout or to the file of --out."
 
 
@@ -70,16 +72,28 @@ def main(argv: Sequence[str] | None = None) -> int:
         for stream in (sys.stdout, sys.stderr):  # Python would flush them again at its end
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         return PIPE_CLOSED
+    except OSError as error:
+        if error.filename is not None or error.errno not in _FULL:
+            return _failed(error)
+        # What waits to be written would fail once more at Python's end, with a code of its own.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        say(f"error: stdout: {error.strerror}")
+        return BAD_INPUT
     except WorkerError as error:  # where it happened says nothing; what was in work does
         say(f"error: {error}")
         return FAULT
-    except Exception as error:  # any other is a fault, shown in full, with a code that no crash has
-        if _is_bad_input(error):
-            say(f"error: {_first_words(error)}")
-            return BAD_INPUT
-        traceback.print_exc()
-        return FAULT
+    except Exception as error:
+        return _failed(error)
     return code
+
+
+def _failed(error: Exception) -> int:
+    """Say what an error is about; one that is no bad input is a fault, shown in full, with a code that no crash has."""
+    if _is_bad_input(error):
+        say(f"error: {_first_words(error)}")
+        return BAD_INPUT
+    traceback.print_exception(error)
+    return FAULT
 
 
 def _is_bad_input(error: Exception) -> bool:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from joblib import cpu_count
 
 from skdim._progress import Progress
 from skdim._workers import Job, Workers
@@ -33,6 +36,8 @@ class Counts:
     ----------
     n_rows : int
         Crystals read.
+    n_files : int
+        Files that they come from; of such as hold many crystals each counts.
     failures : list of (str, str)
         Id and reason of each that cannot be used.
     notes : NoteTally
@@ -40,6 +45,7 @@ class Counts:
     """
 
     n_rows: int = 0
+    n_files: int = 0
     failures: list[tuple[str, str]] = field(default_factory=list)
     notes: NoteTally = field(default_factory=NoteTally)
 
@@ -80,6 +86,26 @@ def reading_workers(found: Found, jobs: int) -> Workers:
     return Workers(jobs, _MODULES, most)
 
 
+def beside(workers: Workers) -> AbstractContextManager[None]:
+    """Let torch compute in no more threads than there are processors beside those of workers.
+
+    Its threads wait for one another, and one of them for a processor that a worker has.
+
+    Parameters
+    ----------
+    workers : Workers
+        From `reading_workers`.
+
+    Returns
+    -------
+    context manager
+        Of this process alone there is nothing to change.
+    """
+    from skdim.network.threads import torch_threads
+
+    return nullcontext() if workers.n == 1 else torch_threads(max(1, cpu_count() - workers.n))
+
+
 def featurized(
     found: Found, work: Work, workers: Workers, size: int, counts: Counts, *, progress: bool
 ) -> Iterator[tuple[list[str], PointSets]]:
@@ -107,7 +133,7 @@ def featurized(
     """
     from skdim.points.parts import read_part
 
-    # How many crystals are in archives and lists is only known when they have been read.
+    # How many crystals are in archives and lists is only known when they have been read; others hold one, most of them.
     total = None if any(map(holds_many, found.files)) else len(found.files)
     most = _PIECES if total is None else min(_PIECES, -(-total // (4 * workers.n)))
     given: dict[int, list[Piece]] = {}  # by their first number, to name them
@@ -135,6 +161,7 @@ def _named_parts(
             known = {piece: piece for piece in group if isinstance(piece, str)}
             ids = [unique(known.get(name, name)) for name in part.ids]
             counts.count(ids, part.failures)
+            counts.n_files += len(group)
             noted: dict[int, list[Note]] = {}
             for row, note in part.decided:
                 noted.setdefault(row, []).append(note)
@@ -178,5 +205,7 @@ def _shown(
     with Progress("reading crystals", "crystals", total, enabled=progress) as bar:
         for ids, points in batches:
             yield ids, points
+            if total is not None:
+                bar.expect(total + counts.n_rows - counts.n_files)
             bar.update(len(ids))
     counts.warn()

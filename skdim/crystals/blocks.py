@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import NamedTuple
 
-__all__ = ["Block", "split_blocks"]
+__all__ = ["Block", "block_of", "split_blocks"]
 
 
 _CRYSTAL = re.compile(r"^[ \t]*_(?:atom_site|cell[_.]length)[_.]", re.IGNORECASE | re.MULTILINE)
@@ -18,6 +19,23 @@ class Block(NamedTuple):
     """What stands behind ``data_``."""
     text: str
     """From there to the next block."""
+
+
+def block_of(path: str) -> tuple[str, str] | None:
+    """Split the name of a data block of a CIF, as "all.cif#NaCl", which is what rows are called.
+
+    Parameters
+    ----------
+    path : str
+        Any path.
+
+    Returns
+    -------
+    tuple of str, or None
+        The file and the block; None if there is a file of the whole name, or none of the first part of it.
+    """
+    file, _, block = path.partition("#")
+    return (file, block) if block and os.path.isfile(file) and not os.path.exists(path) else None
 
 
 def split_blocks(text: str) -> list[Block]:

@@ -100,7 +100,7 @@ def _crystal(tags: Tags) -> Crystal:
 def _refuse_other_kinds(tags: Tags) -> None:
     """Refuse what is no crystal of three dimensions with its atoms at places."""
     for tag in tags.values:
-        if _MODULATED.match(tag) and tags.text(tag):
+        if _MODULATED.match(tag) and tags.text(tag) not in ("", "0"):
             raise ValueError(
                 f"a modulated structure ({tag}): its atoms have no fixed places in a cell; a three-dimensional "
                 "approximant is needed"
@@ -146,7 +146,7 @@ def _decided(rows: Rows, symmetry: Symmetry, lattice: NDArray[np.float64], tags:
     names = ", ".join(name for _, name, _ in symmetry.settings[:6])
     raise ValueError(
         f"the space group {symmetry.said} has {len(symmetry.settings)} settings ({names}), and the file does not say "
-        "which: list the symmetry operations, or add the origin or axes choice or the Hall symbol"
+        "which: list the symmetry operations, or name one of these settings or its Hall symbol"
     )
 
 

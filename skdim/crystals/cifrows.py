@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from skdim.crystals.ciftags import Tags, number
 from skdim.crystals.formula import parse_formula
-from skdim.crystals.labels import NamedElement, element_of_label, element_of_type
+from skdim.crystals.labels import CLASSES, NamedElement, element_of_label, element_of_type
 from skdim.crystals.limits import current_limits
 from skdim.crystals.notes import Note
 from skdim.crystals.sharing import Rows
@@ -162,11 +162,13 @@ def _elements(
         word = types[k] if types else "?"
         named: NamedElement | None
         if not cif.is_null(word):
-            named = element_of_type(cif.as_string(word).strip())
+            symbol = cif.as_string(word).strip()
+            named = element_of_type(symbol)
+            if named is None and symbol.rstrip("0123456789+-") in CLASSES:
+                named = element_of_label(symbol, _known_elements(tags))
             if named is None:
-                raise ValueError(
-                    f"atom row {labels[k]} has the type symbol {cif.as_string(word)[:20]!r}, which is no element"
-                )
+                why = "in capitals stands for several elements" if element_of_type(symbol.title()) else "is no element"
+                raise ValueError(f"atom row {labels[k]} has the type symbol {symbol[:20]!r}, which {why}")
         else:
             known = _known_elements(tags) if known is None else known
             named = element_of_label(labels[k], known)

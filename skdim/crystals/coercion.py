@@ -45,10 +45,23 @@ _NO_FORMULA = "a formula is not enough, a crystal is its lattice and the positio
 def coerce_crystal(obj: object) -> Crystal:
     """Make the record of one crystal of any accepted kind, without judging it.
 
-    Accepted are a pymatgen Structure, the path or the text of a CIF, POSCAR or JSON file (paths also of what else
-    pymatgen reads), the same as bytes or an open file, ASE Atoms, a dict that is a crystal or has one in a field (see
-    `skdim.crystals.records`), and a row of `skdim.read_crystals`. What was decided in reading is in the notes; nothing
-    is warned of. Anything else is a ValueError.
+    Parameters
+    ----------
+    obj : object
+        A pymatgen Structure, the path or the text of a CIF, POSCAR or JSON file
+        (paths also of what else pymatgen reads), the same as bytes or an open file, ASE Atoms, an object whose
+        ``structure`` is one, such as a ComputedStructureEntry, or a dict that is a crystal or has one in a field, see
+        `skdim.crystals.records`; or a row of `skdim.read_crystals`.
+
+    Returns
+    -------
+    Crystal
+        What was decided in reading it is in its notes; nothing is warned of.
+
+    Raises
+    ------
+    ValueError
+        If it is of no accepted kind, or cannot be read.
 
     Examples
     --------
@@ -82,6 +95,8 @@ def coerce_crystal(obj: object) -> Crystal:
             return crystal_from_record(obj)
         if is_a(obj, "ase.atoms", "Atoms"):
             return noted(_from_ase, obj)
+        if isinstance(held := getattr(obj, "structure", None), IStructure):  # entries, documents of databases
+            return coerce_crystal(held)
     except PARSER_ERRORS as error:
         raise ValueError(source + _first_words(error) + _advice(obj, error)) from error
     raise ValueError(f"{_describe(obj)} is no crystal; accepted are {KINDS}")
@@ -136,6 +151,8 @@ def _first_words(error: BaseException) -> str:
     words = " ".join(str(error).split())
     if isinstance(error, KeyError):
         return f"{words} is missing"
+    if isinstance(error, ImportError):
+        return f"a format for which a package is missing ({words})"
     # The messages of others make sense with their kind only, and some have none.
     named = isinstance(error, ValueError) and words
     return (words if named else f"{type(error).__name__} {words}".strip())[:300]

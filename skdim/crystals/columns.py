@@ -92,12 +92,14 @@ def choose_ids(names: Sequence[Any], column: str | None = None) -> int | None:
 
     Examples
     --------
-    >>> choose_ids(["cif", "jid"]), choose_ids(["cif", "gap"])
-    (1, None)
+    >>> choose_ids(["cif", "jid"]), choose_ids(["cif", "ID"]), choose_ids(["cif", "gap"])
+    (1, 1, None)
     """
     if column is not None:
         return choose_column(names, {}, column)[0]
-    return next((place for field in ID_FIELDS for place, name in enumerate(names) if name == field), None)
+    spelled = [names, [str(name).strip().lower().replace(" ", "_") for name in names]]
+    found = (place for some in spelled for field in ID_FIELDS for place, name in enumerate(some) if name == field)
+    return next(found, None)
 
 
 def looks_like_crystal(obj: object, *, paths: bool = False) -> bool:
@@ -113,5 +115,6 @@ def looks_like_crystal(obj: object, *, paths: bool = False) -> bool:
             return True
     if isinstance(obj, bytes):
         return is_crystal_text(obj.decode("utf-8", "replace"))
-    known = isinstance(obj, IStructure | Source) or is_a(obj, "ase.atoms", "Atoms") or is_upload(obj)
+    known = isinstance(obj, IStructure | Source) or isinstance(getattr(obj, "structure", None), IStructure)
+    known = known or is_a(obj, "ase.atoms", "Atoms") or is_upload(obj)
     return known or (paths and isinstance(obj, os.PathLike))

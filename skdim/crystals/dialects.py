@@ -37,13 +37,24 @@ def _array(value: Any, name: str, shape: tuple[int, ...]) -> NDArray[np.float64]
     try:
         array = np.array([list(row) for row in value] if len(shape) == 2 else value, dtype=np.float64)
     except (ValueError, TypeError) as error:
-        raise ValueError(f"{name} holds something else than numbers in rows of {shape[-1]}: {error}") from error
+        rows = value if isinstance(value, Sequence) and not isinstance(value, str) else []
+        where = next((f": {str(row)[:40]} in row {k}" for k, row in enumerate(rows) if not _is_row(row, shape)), "")
+        raise ValueError(f"{name} holds something else than numbers in rows of {shape[-1]}{where}") from error
     if array.size == 0 and shape[0] < 0:
         array = array.reshape(0, *shape[1:])
     if array.ndim != len(shape) or any(want not in (-1, got) for want, got in zip(shape, array.shape, strict=True)):
         wanted = "three vectors of three numbers" if shape == (3, 3) else f"rows of {shape[-1]} numbers"
         raise ValueError(f"{name} must be {wanted}, got the shape {array.shape}")
     return array
+
+
+def _is_row(row: Any, shape: tuple[int, ...]) -> bool:
+    """Tell whether a row of a would-be array is a number, or as many numbers as it should have."""
+    try:
+        found = np.asarray(row, dtype=np.float64).shape
+    except (ValueError, TypeError):
+        return False
+    return found == shape[1:]
 
 
 def _plain(value: Any) -> Any:

@@ -19,6 +19,7 @@ _START = re.compile(r"^[ \t]*&system\b", re.IGNORECASE | re.MULTILINE)
 _SETTING = re.compile(r"([a-z_]\w{0,40}(?:\(\s*\d+\s*\))?)\s*=\s*('[^']*'|\"[^\"]*\"|[^\s,]+)", re.IGNORECASE)
 _LABEL = re.compile(r"([A-Za-z]{1,2})(?:[\d_+-].*)?")
 _FRACTION = re.compile(r"([+-]?[\d.]{1,20})/(\d{1,20}(?:\.\d*)?)")
+_CURE = "write it with ibrav=0 and CELL_PARAMETERS, which the output of pw.x has"
 _BOHR = 0.529177210903  # Angstrom
 _CARDS = frozenset(
     {"ATOMIC_SPECIES", "ATOMIC_POSITIONS", "K_POINTS", "CELL_PARAMETERS", "CONSTRAINTS", "OCCUPATIONS"}
@@ -52,6 +53,11 @@ def structure_from_espresso(text: str) -> IStructure:
     edge = _edge(settings)
     matrix = _lattice(settings, cards, edge)
     kind, rows = _card(cards, "ATOMIC_POSITIONS", "alat")
+    if kind == "crystal" and settings.get("ibrav") == "-13":
+        raise ValueError(
+            "ibrav=-13 with ATOMIC_POSITIONS in crystal, whose axes version 6.4.1 changed; give them in angstrom, or "
+            + _CURE
+        )
     n = int(_number(settings.get("nat", str(len(rows))), "nat"))
     if n > (most := current_limits().rows):
         raise ValueError(f"an input of pw.x of {n} atoms; up to {most} are read (limit rows)")
@@ -124,9 +130,8 @@ def _lattice(settings: dict[str, str], cards: dict[str, list[list[str]]], edge: 
             raise ValueError(f"CELL_PARAMETERS has {len(rows)} vectors; three are needed")
         return np.array([_numbers(row[:3], row) for row in rows]) * _scale(kind, edge, "CELL_PARAMETERS")
     if number not in _LATTICES or edge is None:
-        cure = "write it with ibrav=0 and CELL_PARAMETERS, which the output of pw.x has"
         lacking = f"ibrav={number} without celldm(1) or A" if edge is None else f"ibrav={number} is not read"
-        raise ValueError(f"{lacking}; {cure}")
+        raise ValueError(f"{lacking}; {_CURE}")
     ratios = _ratios(settings, number)
     matrix = np.array(_LATTICES[number](*ratios)) * edge
     if not np.isfinite(matrix).all():
@@ -142,7 +147,7 @@ def _ratios(settings: dict[str, str], number: int) -> list[float]:
     names = {"b": 0, "c": 1, "cosab": 2}
     if number == 14:
         names |= {"cosbc": 2, "cosac": 3, "cosab": 4}
-    elif number == -12:
+    elif number in (-12, -13):
         names |= {"cosac": 3}
     values = [math.nan] * 5
     for name, place in names.items():
@@ -228,6 +233,12 @@ _LATTICES: dict[int, Callable[..., Vectors]] = {
     12: lambda b, c, g, *_: [(1, 0, 0), (b * g, b * _root(1 - g**2), 0), (0, 0, c)],
     -12: lambda b, c, _, cos_b, *__: [(1, 0, 0), (0, b, 0), (c * cos_b, 0, c * _root(1 - cos_b**2))],
     13: lambda b, c, g, *_: [(_HALF, 0, -c / 2), (b * g, b * _root(1 - g**2), 0), (_HALF, 0, c / 2)],
+    # Version 6.4.1 changed the vectors, which span the lattice that they spanned before.
+    -13: lambda b, c, _, cos_b, *__: [
+        (_HALF, b / 2, 0),
+        (-_HALF, b / 2, 0),
+        (c * cos_b, 0, c * _root(1 - cos_b**2)),
+    ],
     14: _triclinic,
 }
-"""Lattice vectors by ibrav, of b/a, c/a and cosines. -13 is not among them: version 6.4.1 changed what it means."""
+"""Lattice vectors by ibrav, of b/a, c/a and cosines."""

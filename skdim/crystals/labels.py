@@ -9,14 +9,19 @@ from typing import NamedTuple
 
 from pymatgen.core.periodic_table import Element
 
-__all__ = ["NUMBERS", "NamedElement", "element_of_label", "element_of_type"]
+__all__ = ["CLASSES", "NUMBERS", "NamedElement", "element_of_label", "element_of_type"]
 
 NUMBERS: dict[str, int] = {Element.from_Z(number).symbol: number for number in range(1, 119)}
 """Atomic numbers by symbol."""
 
+CLASSES = frozenset({"RE", "TM"})
+"""In capitals these may also be any rare earth and any transition metal."""
+
 _HEAVY_HYDROGEN = {"D": 1, "T": 1}
 # A symbol, perhaps behind a mass number, and what form factor tables and databases put behind it: a charge, "val".
-_TYPE = re.compile(r"(?:\d{1,3})?([A-Za-z]{1,2}?)(?:val|[+-]\d*(?:\.\d+)?[+-]?|\d*(?:\.\d+)?[+-]*)?")
+_DECORATION = re.compile(r"[\s^_]|\((?:[IVX]+|\d*[+-]?|[+-]\d*)\)")  # "Fe(III)", "Fe 3+", "Fe^3+^"
+_TYPE = re.compile(r"(?:\d{1,3}|\(\d{1,3}\))?([A-Za-z]{1,2}?)(?:val|[+-]\d*(?:\.\d+)?[+-]?|\d*(?:\.\d+)?[+-]*)?")
+_DECORATION = re.compile(r"[\s^]|\((?:[IVX]+|\d*[+-]|[+-]\d*)\)")  # "Fe 3+", "Fe^3+^", "Fe(III)"
 # Groups that are named by one site: the heavy atom has the position, its hydrogens have none.
 _GROUP = re.compile(r"(?:[HD][23](?=O))?([OCN])(?:[HD][1-4]?|(?<=O)W)?(?:\d*[+-]\d*)?")
 # Labels of groups of atoms, of which the one that is meant is not said.
@@ -47,6 +52,7 @@ _NO_ELEMENTS = frozenset(
 # Labels of one capital and one of these are those of a second atom of an element, in the naming of molecules.
 _SERIES = frozenset("ABCDEFGHMNOPSZ")
 _MOLECULAR = frozenset("CHNOPS")
+_HYDROXYL = re.compile(r"\d*[-(]H\d*\)?")  # behind the O of "O-H" and "O(H)"
 _ATOM_WISE = 103  # heavier elements make no crystals: "CN" and "NH" in capitals are groups, "Cn1" is a centre
 _METALS = frozenset("KUVY")  # behind another symbol these are no names of sites: "NaK"
 
@@ -80,9 +86,15 @@ def element_of_type(symbol: str) -> NamedElement | None:
     --------
     >>> [element_of_type(symbol).number for symbol in ("Fe3+", "O2-", "O-2", "FE", "Cval", "D", "7Li", "Fe+3")]
     [26, 8, 8, 26, 6, 1, 3, 26]
+    >>> [element_of_type(symbol).number for symbol in ("Fe(III)", "Fe 3+", "O^2-^", "(7)Li")]
+    [26, 26, 8, 3]
     >>> element_of_type("M") is None
     True
     """
+    if not symbol.isalnum():
+        symbol = _DECORATION.sub("", symbol)
+    if symbol.rstrip("0123456789+-") in CLASSES:
+        return None
     found = _TYPE.fullmatch(symbol)
     name = found[1].capitalize() if found else ""
     number = NUMBERS.get(name) or _HEAVY_HYDROGEN.get(name)
@@ -136,6 +148,10 @@ def _element_of_label(label: str, known: frozenset[int]) -> NamedElement | None:
     if letters.lower() in _NO_ELEMENTS or _MOLECULES.fullmatch(label) or _names_another(rest, letters):
         return None
     readings = _readings(letters)
+    if letters in CLASSES and not known:
+        return None
+    if _HYDROXYL.fullmatch(rest):
+        readings = [reading._replace(hydrogens=reading.number == NUMBERS["O"]) for reading in readings]
     if known:
         readings = [reading for reading in readings if reading.number in known]
     if len({reading.number for reading in readings}) != 1:

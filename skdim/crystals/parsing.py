@@ -14,6 +14,7 @@ from pymatgen.core.composition import CompositionError
 from pymatgen.core.structure import IStructure, Structure
 from pymatgen.core.structure import StructureError as PymatgenStructureError
 
+from skdim.crystals.blocks import block_of
 from skdim.crystals.castep import is_castep, structure_from_castep
 from skdim.crystals.cif import read_cif
 from skdim.crystals.crystal import Crystal, crystal_of
@@ -100,8 +101,24 @@ def crystal_from_file(
 ) -> Crystal:
     """Read a crystal from a file: CIF, POSCAR, JSON (plain or compressed), or what else pymatgen reads.
 
-    A damaged file raises any of ``PARSER_ERRORS``.
+    Parameters
+    ----------
+    path : str or PathLike
+        CIF, POSCAR and JSON are told by their content; the name counts where that is not clear. A data block of a
+        CIF may be named, as in "all.cif#NaCl".
+
+    Returns
+    -------
+    Crystal
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read. A damaged file raises any of ``PARSER_ERRORS``.
     """
+    if named := block_of(os.path.expanduser(os.fspath(path))):
+        file, block = named
+        return crystal_from_text(read_text(file).text, "cif", block)
     return crystal_from_opened(read_text(path))
 
 

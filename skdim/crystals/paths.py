@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from skdim.crystals.blocks import block_of
 from skdim.exceptions import InputError
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
@@ -40,9 +41,22 @@ class Found:
 def find_files(paths: Iterable[str | os.PathLike[str]]) -> Found:
     """Resolve files, folders and globs, without reading any file.
 
-    Files are taken whatever their name, and those that a glob matches too. Folders are searched, with the folders in
-    them, for files whose names are those of a CIF, POSCAR or JSON file or of an archive, in sorted order; hidden ones
-    are left out. Paths that do not exist or give nothing are an InputError that names them all.
+    Parameters
+    ----------
+    paths : iterable of str or path
+        Files are taken whatever their name, and those that a glob matches too; of a CIF also one data block, as in
+        "all.cif#NaCl". Folders are searched, with the folders
+        in them, for files whose names are those of a CIF, POSCAR or JSON file or of an archive, in sorted order;
+        hidden ones are left out.
+
+    Returns
+    -------
+    Found
+
+    Raises
+    ------
+    InputError
+        If a path does not exist, a glob matches nothing, or a folder holds no crystals; all of them are named.
 
     Examples
     --------
@@ -75,7 +89,7 @@ def _missing(path: str) -> str:
 def _expand(path: str) -> list[Path]:
     """Places that a path stands for: itself if it exists, else what it matches as a glob."""
     given = Path(path).expanduser()
-    if given.exists():
+    if given.exists() or block_of(str(given)):
         return [given]
     return [Path(match) for match in sorted(glob.glob(str(given), recursive=True))]
 

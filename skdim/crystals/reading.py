@@ -12,7 +12,7 @@ from typing import Any
 from pymatgen.core.structure import IStructure
 
 from skdim.crystals.archives import ARCHIVE_ERRORS, members
-from skdim.crystals.blocks import split_blocks
+from skdim.crystals.blocks import block_of, split_blocks
 from skdim.crystals.databases import sources_of_database, sources_of_trajectory
 from skdim.crystals.extxyz import sources_of_extxyz
 from skdim.crystals.frames import is_frame, sources_of_frame
@@ -24,6 +24,7 @@ from skdim.crystals.streams import READ_ERRORS, Bounded, bounded_bytes, check_re
 from skdim.crystals.structures import coerce_structure
 from skdim.crystals.tables import sources_of_arrow, sources_of_csv
 from skdim.crystals.uploads import decoded
+from skdim.exceptions import InputError
 
 __all__ = ["CrystalRow", "read_crystals", "read_files", "sources_of_file", "sources_of_piece"]
 
@@ -87,8 +88,8 @@ def read_crystals(paths: Any, *, column: str | None = None, id_column: str | Non
     Raises
     ------
     InputError
-        If a path does not exist, a glob matches nothing, or a folder holds no crystals: before the first row. What
-        cannot be read later is a row with a problem.
+        If it is no path, does not exist, a glob matches nothing, or a folder holds no crystals: before the first row.
+        What cannot be read later is a row with a problem.
 
     See Also
     --------
@@ -116,6 +117,11 @@ def read_crystals(paths: Any, *, column: str | None = None, id_column: str | Non
     # Found before the first row is asked for, so that a wrong path is an error at once.
     places: list[Any] = []
     for one in given:
+        if not isinstance(one, str | os.PathLike) and not is_frame(one):
+            raise InputError(
+                f"paths holds a {type(one).__name__}; paths and data frames are read here. Crystals in memory need no "
+                "reading: transform takes them as they are."
+            )
         places += [one] if is_frame(one) else find_files([one]).files
     return _unique(_of_places(places, column, id_column))
 
@@ -171,6 +177,9 @@ def sources_of_file(file: str, column: str | None = None, id_column: str | None 
     Nothing but names is held in memory of those that were yielded before.
     """
     name = PurePosixPath(file).as_posix()
+    if block_of(file):
+        yield Source(name, file)
+        return
     kind = format_of(name)
     try:
         check_regular(file)

@@ -18,7 +18,7 @@ Setting = tuple[int, str, Operations]
 """Number of the space group, a name of the setting, its operations."""
 
 _EXTENSION = re.compile(
-    r"^(?P<symbol>.*?)(?:\s*[:(]\s*(?P<choice>[^()]*)\)?|\s+(?P<old>[SZHR]|O[12]|[12]))?\s*(?:\(?\s*(?:no\.?\s*|#\s*)\d+\)?)?$",
+    r"^(?P<symbol>.*?)(?:\s*[:(]\s*(?P<choice>[^()]*)\)?|\s*(?P<attached>(?-i:[SZHR]))|\s+(?P<old>[SZHR]|O[12]|[12]))?\s*(?:\(?\s*(?:no\.?\s*|#\s*)\d+\)?)?$",
     re.IGNORECASE,
 )
 
@@ -160,7 +160,7 @@ def _from_symbol(symbol: str) -> list[gemmi.SpaceGroup]:
     parts = _EXTENSION.match(symbol)
     found = _spelled(parts["symbol"]) if parts else []
     if parts and found:
-        choice = (parts["choice"] or parts["old"] or "").strip()
+        choice = (parts["choice"] or parts["attached"] or parts["old"] or "").strip()
         return _with_code(found, choice) if choice else found
     known = gemmi.find_spacegroup_by_name(symbol.split(":")[0])
     if known is None:

@@ -64,11 +64,12 @@ def text_format(text: str) -> TextFormat | None:
 
 
 def _is_poscar(text: str) -> bool:
-    """Tell whether the third to the fifth line hold three numbers."""
+    """Tell whether the second line begins with a number, and the third to the fifth hold three."""
     head = text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text[:10_000] else text
     try:
+        fortran(head.split("\n", 2)[1].split(maxsplit=1)[0])
         vectors = [[fortran(word) for word in line.split(maxsplit=3)[:3]] for line in head.split("\n", 5)[2:5]]
-    except ValueError:
+    except (ValueError, IndexError):
         return False
     return [len(vector) for vector in vectors] == [3, 3, 3]
 
@@ -124,6 +125,8 @@ def mistaken_for(text: str) -> str | None:
     a web page, not data; open the link it was downloaded from in a browser to see what it says
     """
     head = text[:5000].lstrip("\ufeff \t\r\n")
+    if not head:
+        return "nothing, where a crystal is needed"
     while head.startswith(("<!--", "<?xml")):  # comments before a page, and the first line of XML
         head = head.partition("-->" if head.startswith("<!--") else "?>")[2].lstrip()
     if head.lower().startswith(_WEB_PAGE):

@@ -28,6 +28,7 @@ def check_state(state: EmbedderState | RegressorState) -> None:
     _check_sizes(start)
     shapes = _shapes_of_model(start)
     _check_tensors("weights", start.weights, shapes)
+    _check_scales("weights", start.weights)
     _check_vectors(start)
     _check_facts(start)
     if start.seen is not None:
@@ -87,6 +88,13 @@ def _check_tensors(part: str, tensors: Weights, shapes: Mapping[str, tuple[int, 
         raise ModelFileError(f"tensor {part}/{name} {'is missing' if name in shapes else 'belongs to no part'}.")
     for name, tensor in tensors.items():
         _check_tensor(f"{part}/{name}", tensor, shapes[name])
+
+
+def _check_scales(part: str, tensors: Weights) -> None:
+    """Refuse deviations of site features that nothing can be divided by."""
+    for name, tensor in tensors.items():
+        if name.rpartition(".")[2] == "feature_scale":
+            _need(bool((tensor > 0).all()), f"tensor {part}/{name}", "> 0", float(tensor.min()))
 
 
 def _check_tensor(name: str, tensor: NDArray[Any], shape: tuple[int, ...]) -> None:
@@ -175,6 +183,7 @@ def _check_regressor(state: RegressorState, shapes: Mapping[str, tuple[int, ...]
     heads = {name: tuple(tensor.shape) for name, tensor in head.state_dict().items()}
     for place, member in enumerate(state.members):
         _check_tensors(f"members/{place}/encoder", member.encoder, shapes)
+        _check_scales(f"members/{place}/encoder", member.encoder)
         _check_tensors(f"members/{place}/head", member.head, heads)
     _need(isinstance(state.parameters, Mapping), "regressor.parameters", "a dict", state.parameters)
     _check_record("regressor.record", state.record)

@@ -24,11 +24,18 @@ def one_torch_thread() -> Iterator[None]:
 
     Uses of several threads may overlap; the last to end puts back what the first one found.
     """
+    with torch_threads(1):
+        yield
+
+
+@contextmanager
+def torch_threads(most: int) -> Iterator[None]:
+    """Let torch compute in so many threads at most; several uses go together as those of `one_torch_thread`."""
     with _LOCK:
         if not _FOUND:
             _FOUND.append(torch.get_num_threads())
         _INSIDE.append(None)
-        torch.set_num_threads(1)
+        torch.set_num_threads(min(most, torch.get_num_threads()))
     try:
         yield
     finally:

@@ -203,6 +203,9 @@ def _centre(first: str, second: str) -> str | bool:
 @cache
 def _colours() -> dict[str, tuple[float, float, float]]:
     """VESTA's colours of the elements, from pymatgen's table."""
-    from pymatgen.core.graphs import EL_COLORS
+    try:
+        from pymatgen.core.graphs import EL_COLORS
+    except ModuleNotFoundError:  # of earlier versions
+        from pymatgen.analysis.graphs import EL_COLORS
 
     return {symbol: (r / 255, g / 255, b / 255) for symbol, (r, g, b) in EL_COLORS["VESTA"].items()}

@@ -150,6 +150,15 @@ def test_quiet_says_nothing_and_jobs_change_nothing(here, capfd):
     assert Path("one.csv").read_text() == Path("two.csv").read_text()
 
 
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_progress_counts_the_crystals_of_files_that_hold_several(here, capfd, jobs):
+    text = Path("in/nacl.cif").read_text()
+    Path("two.cif").write_text(text + text)
+    assert main(["embed", "m.safetensors", "two.cif", "in/nacl.cif", "--out", "v.csv", "--jobs", jobs]) == 0
+    assert "reading crystals: 3 of 3 crystals in" in capfd.readouterr().err
+    Path("two.cif").unlink()
+
+
 @pytest.mark.filterwarnings("ignore:Possible issue in CIF", "ignore:No _symmetry_equiv_pos_as_xyz")
 def test_pretrain_leaves_broken_crystals_out_if_told_so(here, capsys):
     words = ["pretrain", "in", "bad.cif", "some.json.gz", "--max-epochs", "0", "--embedding-dim", "3"]
@@ -371,6 +380,14 @@ def test_work_whose_reader_has_left_is_no_success(stream):
     done = subprocess.run(words, timeout=60, check=False, **{"stdout": subprocess.PIPE, stream: writer})
     os.close(writer)
     assert done.returncode == PIPE_CLOSED
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device that is full")
+def test_a_full_disk_behind_stdout_is_said_and_no_fault():
+    with open("/dev/full", "w") as full:
+        words = [sys.executable, "-c", CRASH.format(end="print('x')")]
+        done = subprocess.run(words, timeout=60, check=False, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (BAD_INPUT, "skdim: error: stdout: No space left on device\n")
 
 
 def test_the_help_lists_every_exit_code():

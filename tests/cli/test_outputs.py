@@ -15,6 +15,7 @@ from skdim.cli.outputs import vector_writer
 
 COLUMNS = ["a", "b", "c"]
 NASTY = ["=HYPERLINK(1)", "+1+1", "-2", "@x", "a\rb", "a\nb", 'quo"te,comma', "\x1b[2Jclear", "plain.cif", "-3.5"]
+NASTY += ["\t=1", "\uff1d1"]
 
 
 def table(path, ids, value):
@@ -40,7 +41,7 @@ def test_csv_shows_ids_and_runs_nothing(tmp_path, name):
     table(tmp_path / name, NASTY, 1)
     ids = read_ids(tmp_path / name)
     assert ids[:6] == ["'=HYPERLINK(1)", "'+1+1", "-2", "'@x", "a\rb", "a\nb"]
-    assert ids[6:] == ['quo"te,comma', r"\x1b[2Jclear", "plain.cif", "-3.5"]
+    assert ids[6:] == ['quo"te,comma', r"\x1b[2Jclear", "plain.cif", "-3.5", "'\t=1", "'\uff1d1"]
     text = (tmp_path / ("v.ids.csv" if name == "v.npy" else name)).read_bytes()
     assert b"\x1b" not in text
     table_of_ids = pd.read_csv(tmp_path / ("v.ids.csv" if name == "v.npy" else name), dtype={"id": str})

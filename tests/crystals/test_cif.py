@@ -162,7 +162,7 @@ def test_labels_that_name_an_element(label, symbol):
             "Met",
             "AlSi1",
         ],
-        *["NaK1", "1", "R2", "Cat", "Void", "OS1", "NB2", "Lig", "H2O", "DOD", "HOH", "SO4", "NH4"],
+        *["NaK1", "1", "R2", "Cat", "Void", "OS1", "NB2", "Lig", "RE1", "TM", "H2O", "DOD", "HOH", "SO4", "NH4"],
     ],
 )
 def test_labels_that_name_none_or_several_fail_the_row(label):
@@ -188,13 +188,26 @@ def test_the_type_goes_before_the_label():
 
 @pytest.mark.parametrize(
     ("symbol", "number"),
-    [("O2-", 8), ("O-2", 8), ("Fe+3", 26), ("FE", 26), ("fe3+", 26), ("Cval", 6), ("7Li", 3), ("OH", 8), ("NH4+", 7)],
+    [
+        *[("O2-", 8), ("O-2", 8), ("Fe+3", 26), ("FE", 26), ("fe3+", 26), ("Cval", 6), ("7Li", 3), ("OH", 8)],
+        *[("NH4+", 7), ("'Fe 3+'", 26), ("Fe(III)", 26), ("Fe(3+)", 26), ("Fe^3+^", 26), ("(18)O", 8)],
+    ],
 )
 def test_type_symbols(symbol, number):
     assert read_cif(cif(f"A1 {symbol} 0 0 0 1")).species == (((number, 1.0),),)
 
 
+@pytest.mark.parametrize(("columns", "row"), [(FULL, "A1 RE .5 .5 .5 1"), (BARE, "RE1 .5 .5 .5")])
+def test_a_class_of_elements_in_capitals_is_one_where_the_formula_says_so(columns, row):
+    other = "O1 O 0 0 0 1" if columns == FULL else "O1 0 0 0"
+    with pytest.raises(ValueError, match=r"stands for several elements|does not say which element"):
+        read_cif(cif(other, row, columns=columns))
+    assert atoms(cif(other, row, columns=columns, more="_chemical_formula_sum 'O Re'")) == {"O": 1, "Re": 1}
+
+
 def test_hydrogens_without_positions_are_said():
+    for label in ("O-H", "O(H)", "O1(H2)"):
+        assert "hydrogens without positions" in kinds_of_notes(cif("Na1 0 0 0", f"{label} .5 .5 .5", columns=BARE))
     assert "hydrogens without positions" in kinds_of_notes(cif("Na1 0 0 0", "OH .5 .5 .5", columns=BARE))
     text = cif("Na1 Na 0 0 0 1 0", "O1 O .5 .5 .5 1 2", columns=FULL + " attached_hydrogens")
     assert "hydrogens without positions" in kinds_of_notes(text)
@@ -325,11 +338,15 @@ def test_formula_and_z_decide_between_origins():
 @pytest.mark.parametrize("symbol", ["F d -3 m :2", "F d -3 m Z", "Fd-3m:2", "F d 3 m :2", "F 41/d -3 2/m :2", "Fd-3mZ"])
 def test_names_of_a_setting(symbol):
     text = cif("Si1 Si .125 .125 .125 1", symmetry=f"_symmetry_space_group_name_H-M '{symbol}'")
-    try:
-        assert atoms(text) == {"Si": 8}
-    except ValueError as error:  # not a spelling that is known, or one that does not tell
-        assert re.search("not known|settings", str(error))  # noqa: PT017
-        assert symbol == "Fd-3mZ"
+    assert atoms(text) == {"Si": 8}
+
+
+@pytest.mark.parametrize("symbol", ["P 21/c", "P2_1/c", "P21/c", "P2(1)/c"])
+def test_a_short_symbol_that_spglib_and_databases_give_to_every_setting_is_refused(symbol):
+    """What spglib calls short is "P2_1/c" of "P 1 2_1/n 1" too, so the cell choice is not said."""
+    for symmetry in (f"_symmetry_space_group_name_H-M '{symbol}'", "_space_group_IT_number 14"):
+        with pytest.raises(ValueError, match=r"3 settings \(P 1 21/c 1, P 1 21/n 1, P 1 21/a 1\).* name one of these"):
+            read_cif(cif("Na1 Na .1 .2 .3 1", symmetry=symmetry, head=(5, 6, 7, 90, 100, 90)))
 
 
 # ---------------------------------------------------------------- the formula of the file
@@ -402,6 +419,10 @@ def test_magnetic_structures_are_read_without_moments():
     text = cif("Fe1 Fe .1 .2 .1 1", symmetry=symmetry)
     assert atoms(text) == {"Fe": 4}
     assert "without their moments" in kinds_of_notes(text)
+
+
+def test_a_modulation_of_no_dimension_is_none():
+    assert atoms(cif(*SALT, more="_cell_modulation_dimension 0")) == {"Cs": 1, "Cl": 1}
 
 
 REFUSED = {

@@ -99,7 +99,7 @@ LATTICES = [
     *[(8, "P", 3, 4, 5, 90, 90, 90), (9, "C", 4, 5, 6, 90, 90, 90), (-9, "C", 4, 5, 6, 90, 90, 90)],
     *[(91, "A", 4, 5, 6, 90, 90, 90), (10, "F", 4, 5, 6, 90, 90, 90), (11, "I", 4, 5, 6, 90, 90, 90)],
     *[(12, "P", 3, 4, 5, 90, 90, 100), (-12, "P", 3, 4, 5, 90, 100, 90), (13, "B", 4, 4, 5, 90, 90, 100)],
-    (14, "P", 3, 4, 5, 80, 95, 100),
+    *[(-13, "C", 4, 5, 6, 90, 100, 90), (14, "P", 3, 4, 5, 80, 95, 100)],
 ]
 
 
@@ -110,23 +110,30 @@ def test_lattices_by_ibrav_are_those_of_their_conventional_cells(lattice, by_cel
     a, b, c = parameters[:3]
     bc, ac, ab = np.cos(np.radians(parameters[3:]))
     if by_celldm:
-        cosines = {14: (bc, ac, ab), -12: (0, ac, 0)}.get(number, (ab, 0, 0))
+        cosines = {14: (bc, ac, ab), -12: (0, ac, 0), -13: (0, ac, 0)}.get(number, (ab, 0, 0))
         values = dict(zip(range(1, 7), (a / 0.529177210903, b / a, c / a, *cosines), strict=True))
         settings = ", ".join(f"celldm({k}) = {value:.12f}" for k, value in values.items())
     else:
         settings = f"A={a}, B={b}d0\n C={c}\n cosAB={ab:.12f}, cosAC={ac:.12f}, cosBC={bc:.12f}"
     text = f"&control\n/\n&SYSTEM\n ibrav={number}, nat=1, ntyp=1 ! a comment\n {settings}\n/\n&electrons /\n"
-    text += "ATOMIC_SPECIES\nPo1 209 Po.UPF\nATOMIC_POSITIONS crystal\nPo1 0.1 1/5 0.3 0 0 0\nK_POINTS gamma\n"
+    kind = "bohr" if number == -13 else "crystal"
+    text += f"ATOMIC_SPECIES\nPo1 209 Po.UPF\nATOMIC_POSITIONS {kind}\nPo1 0.1 1/5 0.3 0 0 0\nK_POINTS gamma\n"
     whole = Structure(Lattice.from_parameters(*parameters), ["Po"], [[0, 0, 0]])
     for shift in CENTRED[centring]:
         whole.append("Po", shift)
     assert StructureMatcher(scale=False, ltol=1e-3, stol=1e-3, angle_tol=0.01).fit(coerce_structure(text), whole)
 
 
+def test_crystal_coordinates_of_an_ibrav_that_changed_its_meaning_are_refused():
+    text = "&SYSTEM ibrav=-13, nat=1, A=4, B=5, C=6, cosAC=-0.1 /\nATOMIC_POSITIONS crystal\nPo 0 0 0\n"
+    assert "version 6.4.1 changed; give them in angstrom, or write it with ibrav=0" in try_structure(text)[1]
+    assert len(coerce_structure(text.replace("crystal", "angstrom"))) == 1
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (("ibrav            = 0", "ibrav            = -13"), "write it with ibrav=0 and CELL_PARAMETERS"),
+        (("ibrav            = 0", "ibrav            = 15"), "write it with ibrav=0 and CELL_PARAMETERS"),
         (("ibrav            = 0", "ibrav            = 2"), "without celldm(1) or A"),
         (("nat              = 8", "nat              = 9"), "nat=9 and 8 lines"),
         (("&SYSTEM", "&SYSTEM\n space_group = 225"), "by space_group, which is not read"),

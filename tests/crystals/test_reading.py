@@ -29,7 +29,7 @@ from pymatgen.io.ase import AseAtomsAdaptor
 from skdim import CrystalPointSetTransformer, read_crystals
 from skdim.crystals.paths import find_files
 from skdim.crystals.structures import coerce_structure, try_structure
-from skdim.exceptions import StructureError
+from skdim.exceptions import InputError, StructureError
 from tests.handmade import DATA, as_an_ordinary_user, flat, iron, perovskite, salt, silicon
 
 CIF = (DATA / "nacl.cif").read_text()
@@ -711,6 +711,32 @@ def test_every_crystal_of_a_cif_has_the_name_of_its_block():
     with zipfile.ZipFile("a.zip", "w") as file:
         file.writestr("x.cif", CIF + OTHER)
     assert ids("a.zip") == [f"a.zip/x.cif#{name}", f"a.zip/x.cif#{other}"]
+
+
+def test_a_block_may_be_asked_for_by_its_name():
+    write("all.cif", PUBLICATION + CIF + OTHER)
+    (row,) = read("all.cif#LLTO")
+    assert row.id == "all.cif#LLTO"
+    assert row.structure.formula == coerce_structure("all.cif#LLTO").formula == "Li0.33 La0.56 Ti1 O3"
+    assert "0 data blocks are called 'Po'; those with crystals are NaCl, LLTO" in try_structure("all.cif#Po")[1]
+    write("odd#name.cif", CIF)
+    assert formulas("odd#name.cif") == ["NaCl"]
+
+
+def test_crystals_in_memory_are_told_to_need_no_reading():
+    with pytest.raises(InputError, match=r"paths holds a Structure; .* transform takes them as they are"):
+        read_crystals([salt()])
+
+
+def test_a_column_of_ids_in_other_letters_is_found():
+    for name in ("ID", "Material_ID", "Material ID"):
+        (row,) = read_crystals(pd.DataFrame({name: ["x"], "structure": [salt()]}))
+        assert row.id == "x"
+
+
+def test_a_file_that_begins_like_a_poscar_is_told_by_its_name():
+    ase_write("x.xsf", AseAtomsAdaptor.get_atoms(salt(), msonable=False))
+    assert formulas("x.xsf") == ["NaCl"]
 
 
 def test_one_crystal_among_blocks_without_atoms_is_called_by_the_file():

@@ -210,6 +210,7 @@ def test_attached_hydrogen_is_said_and_other_atoms_refuse_the_crystal():
         ({"nperiodic_dimensions": 2, "dimension_types": [1, 1, 0]}, "nperiodic_dimensions is 2"),
         ({"nperiodic_dimensions": None, "dimension_types": [1, 1, 0]}, r"periodic as pbc=\(True, True, False\)"),
         ({"species": [{"name": "Fe", "chemical_symbols": ["X"], "concentration": [1.0]}]}, "'X', which is no element"),
+        ({"cartesian_site_positions": [None, [1, 1, 1]]}, "than numbers in rows of 3: None in row 0"),
         ({"species": []}, "'Fe', which is not among the species"),
         ({"species_at_sites": ["Fe", "Fe"]}, "2 species with coordinates"),
         ({"lattice_vectors": [[1, 0, 0], [0, 1, 0], [None] * 3]}, "singular lattice"),

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from pymatgen.core import DummySpecies, IStructure, Lattice, Molecule, Structure
+from pymatgen.entries.computed_entries import ComputedStructureEntry
 
 from skdim.crystals.structures import check_on_error, coerce_structure, load_structures, site_species, try_structure
 from skdim.exceptions import StructureError
@@ -30,6 +31,7 @@ def kinds():
         "JSON": structure.to_json(),
         "dict": structure.as_dict(),
         "flat dict": flat(structure),
+        "entry": ComputedStructureEntry(structure, -1.0),
     }
 
 
@@ -123,7 +125,7 @@ BAD = {
     "beyond the table": ({"lattice": CUBE, "species": [119], "frac_coords": [[0, 0, 0]]}, "119"),
     "unlike lengths": ({"lattice": CUBE, "species": ["H", "H"], "frac_coords": [[0, 0, 0]]}, "2 species with coord"),
     "over-full": ({"lattice": CUBE, "species": [{"H": 2}], "frac_coords": [[0, 0, 0]]}, "sum to more than 1"),
-    "words for numbers": ({"lattice": CUBE, "species": ["H"], "frac_coords": [["a", 0, 0]]}, "could not convert"),
+    "words for numbers": ({"lattice": CUBE, "species": ["H"], "frac_coords": [["a", 0, 0]]}, r"\['a', 0, 0\] in row 0"),
     "None for numbers": (
         {"lattice": None, "species": ["H"], "frac_coords": [[0, 0, 0]]},
         "the field 'lattice' is empty",

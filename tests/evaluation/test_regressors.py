@@ -23,7 +23,6 @@ from skdim.evaluation._regressors import resolve_regressors
 # A row twice is not a row of weight two where rows are cut into folds.
 FOLDS_DIFFER = {
     "check_sample_weight_equivalence_on_dense_data": "the strength is chosen by folds of rows",
-    "check_sample_weight_equivalence_on_sparse_data": "the strength is chosen by folds of rows",
 }
 
 
