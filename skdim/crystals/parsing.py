@@ -95,10 +95,7 @@ def crystal_from_text(
     raise ValueError(f"text that is neither CIF nor POSCAR nor JSON: it begins with {text[:40]!r}")
 
 
-def crystal_from_file(
-    # CIF, POSCAR and JSON are told by their content; the name counts where that is not clear.
-    path: str | os.PathLike[str],
-) -> Crystal:
+def crystal_from_file(path: str | os.PathLike[str]) -> Crystal:
     """Read a crystal from a file: CIF, POSCAR, JSON (plain or compressed), or what else pymatgen reads.
 
     Parameters
