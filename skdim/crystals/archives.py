@@ -38,26 +38,16 @@ class Member(NamedTuple):
     """Why there are no data."""
 
 
-def members(path: str | os.PathLike[str], wanted: Callable[[str], bool]) -> Iterator[Member]:
-    """Yield the members of an archive whose names are wanted.
+def members(
+    path: str | os.PathLike[str],  # a zip file, by its name, or a tar file, compressed or not
+    # Of the name of a member, whether it is to be read. Archives in the archive are members with a problem.
+    wanted: Callable[[str], bool],
+) -> Iterator[Member]:
+    """Yield the members of an archive whose names are wanted, in their order there.
 
-    Parameters
-    ----------
-    path : str or path
-        A zip file, by its name, or a tar file, compressed or not.
-    wanted : callable
-        Of the name of a member, whether it is to be read. Archives in the archive are members with a problem.
-
-    Yields
-    ------
-    Member
-        In their order there. Links, members that lead out of the archive, and what is larger than a crystal or cannot
-        be read are members with a problem: none that is wanted is left out in silence.
-
-    Raises
-    ------
-    `ARCHIVE_ERRORS`
-        If the archive cannot be read any further.
+    Links, members that lead out of the archive, and what is larger than a crystal or cannot be read are members with a
+    problem: none that is wanted is left out in silence. Where the archive cannot be read any further, one of
+    `ARCHIVE_ERRORS` is raised.
     """
     if os.fspath(path).lower().endswith(".zip"):
         yield from _zip_members(path, wanted)

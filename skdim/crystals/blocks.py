@@ -41,15 +41,6 @@ def block_of(path: str) -> tuple[str, str] | None:
 def split_blocks(text: str) -> list[Block]:
     r"""Split a CIF at its data blocks, and leave out those without cell and atoms, as publications have.
 
-    Parameters
-    ----------
-    text : str
-        The CIF. Lines of text fields that begin with ``data_`` begin no block.
-
-    Returns
-    -------
-    list of Block
-
     Examples
     --------
     >>> two = "data_a\n_atom_site_fract_x 0\ndata_global\n_journal_name x\ndata_b\n_atom_site_fract_x 0\n"

@@ -38,22 +38,9 @@ def is_castep(text: str) -> bool:
 
 
 def structure_from_castep(text: str) -> IStructure:
-    """Read the crystal of a .cell.
+    """Read the crystal of a .cell, a text for which `is_castep` holds.
 
-    Parameters
-    ----------
-    text : str
-        For which `is_castep` holds.
-
-    Returns
-    -------
-    pymatgen Structure
-        Atoms with MIXTURE and the same number are one site, with the weights as occupancies.
-
-    Raises
-    ------
-    ValueError
-        If a block is missing, or a line is not what belongs there.
+    Atoms with MIXTURE and the same number are one site, with the weights as occupancies.
     """
     blocks = _blocks(text)
     matrix = _lattice(blocks)

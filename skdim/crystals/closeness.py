@@ -53,25 +53,14 @@ def any_closer(frac: NDArray[np.float64], lattice: NDArray[np.float64], distance
 
 
 def close_pairs(
-    frac: NDArray[np.float64], lattice: NDArray[np.float64], distance: float
+    frac: NDArray[np.float64],  # (n, 3) fractional coordinates
+    # (3, 3) lattice vectors as rows, in Angstrom; each longer than the distance once reduced.
+    lattice: NDArray[np.float64],
+    distance: float,  # in Angstrom
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
-    """List all pairs closer than a distance, in both directions.
+    """List all pairs (p,) closer than a distance, in both directions: site, other site, vector (p, 3) in Angstrom.
 
-    Parameters
-    ----------
-    frac : ndarray of shape (n, 3)
-        Fractional coordinates.
-    lattice : ndarray of shape (3, 3)
-        Lattice vectors as rows, in Angstrom; each longer than the distance once reduced.
-    distance : float
-        In Angstrom.
-
-    Returns
-    -------
-    site, other : ndarray of int, shape (p,)
-        Of a site with more than 64 others that near, the nearest 65. A site may be close to its own image.
-    vector : ndarray of shape (p, 3)
-        From the site to the other one, in Angstrom.
+    Of a site with more than 64 others that near, the nearest 65 are listed. A site may be close to its own image.
 
     Notes
     -----

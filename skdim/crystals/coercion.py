@@ -166,17 +166,7 @@ def _advice(obj: object, error: BaseException) -> str:
 
 
 def meant_by_missing(name: str) -> str:
-    """Say what the name of a file that is not there was perhaps meant for.
-
-    Parameters
-    ----------
-    name : str
-        The name.
-
-    Returns
-    -------
-    str
-        To be put behind a message; empty if it may well be the name of a file.
+    """Say what the name of a file that is not there was perhaps meant for, to be put behind a message.
 
     Examples
     --------

@@ -23,32 +23,19 @@ _SUFFIXES = (".cif", ".mcif", ".vasp", ".poscar", ".json", ".gz", ".bz2", ".xz")
 
 
 def choose_column(
-    names: Sequence[Any], samples: Mapping[int, Iterable[Any]], column: str | None = None, *, paths: bool = False
+    names: Sequence[Any],  # of the columns
+    # Some values of each column that may hold crystals, by the place of the column.
+    samples: Mapping[int, Iterable[Any]],
+    column: str | None = None,  # the name of the one to take
+    *,
+    paths: bool = False,  # whether paths count as crystals: in a table in memory, not in one from a file
 ) -> list[int]:
     """Choose the columns of a table that hold the crystals.
 
-    Parameters
-    ----------
-    names : sequence
-        Of the columns.
-    samples : mapping of int to iterable
-        Some values of each column that may hold crystals, by the place of the column.
-    column : str, optional
-        The name of the one to take.
-    paths : bool, default=False
-        Whether paths count as crystals: in a table in memory, not in one from a file.
-
-    Returns
-    -------
-    list of int
-        Mostly the place of one column: the one that is named, that of the name "structure", the only one that holds
-        crystals, or the only one there is. Else the places of the fields that make a crystal together, such as
-        "lattice_vectors", "cartesian_site_positions" and "species_at_sites".
-
-    Raises
-    ------
-    ValueError
-        If there is no such column or more than one. It lists the columns.
+    Mostly it is the place of one column: the one that is named, that of the name "structure", the only one that holds
+    crystals, or the only one there is. Else the places of the fields that make a crystal together, such as
+    "lattice_vectors", "cartesian_site_positions" and "species_at_sites". No such column, or more than one, is a
+    ValueError that lists the columns.
 
     Examples
     --------
@@ -101,24 +88,7 @@ def _together(names: Sequence[Any]) -> list[int]:
 
 
 def choose_ids(names: Sequence[Any], column: str | None = None) -> int | None:
-    """Choose the column that holds the ids.
-
-    Parameters
-    ----------
-    names : sequence
-        Of the columns.
-    column : str, optional
-        The name of the one to take.
-
-    Returns
-    -------
-    int or None
-        Its place: the one that is named, or the first of `skdim.crystals.sources.ID_FIELDS` that is there.
-
-    Raises
-    ------
-    ValueError
-        If there is no column of the name.
+    """Choose the column of the ids: the one that is named, or the first of `skdim.crystals.sources.ID_FIELDS`.
 
     Examples
     --------
@@ -133,19 +103,7 @@ def choose_ids(names: Sequence[Any], column: str | None = None) -> int | None:
 
 
 def looks_like_crystal(obj: object, *, paths: bool = False) -> bool:
-    """Tell crystals from formulas, identifiers and numbers, without reading files.
-
-    Parameters
-    ----------
-    obj : object
-        Any value.
-    paths : bool, default=False
-        Whether the path of a file counts.
-
-    Returns
-    -------
-    bool
-    """
+    """Tell crystals from formulas, identifiers and numbers, without reading files."""
     if isinstance(obj, str):
         if is_crystal_text(obj):
             return True

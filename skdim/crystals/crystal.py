@@ -27,36 +27,17 @@ WHOLE: tuple[SiteSpecies, ...] = tuple(((number, 1.0),) for number in range(_LAS
 
 @dataclass(frozen=True, eq=False)
 class Crystal:
-    """A crystal as it was read, not yet judged.
+    """A crystal as it was read, not yet judged."""
 
-    Parameters
-    ----------
-    lattice : ndarray of float64, shape (3, 3)
-        Lattice vectors as rows, in Angstrom.
-    frac : ndarray of float64, shape (n, 3)
-        Fractional coordinates.
-    species : tuple of SiteSpecies
-        The K distinct contents of sites.
-    site_type : ndarray of int32, shape (n,)
-        For each site its content.
-    notes : tuple of Note
-        What was decided in reading.
-    labels : sequence of str
-        What the file calls each of the n sites; empty if it does not.
-    source : pymatgen Structure or None
-        The object in memory that the crystal was made of; its properties matter to site featurizers.
-    apart : bool
-        Whether it is known that all sites are 0.5 Angstrom or more apart.
-    """
-
-    lattice: NDArray[np.float64]
-    frac: NDArray[np.float64]
-    species: tuple[SiteSpecies, ...]
-    site_type: NDArray[np.int32]
-    notes: tuple[Note, ...] = ()
-    labels: Sequence[str] = ()
+    lattice: NDArray[np.float64]  # (3, 3) lattice vectors as rows, in Angstrom
+    frac: NDArray[np.float64]  # (n, 3) fractional coordinates
+    species: tuple[SiteSpecies, ...]  # the K distinct contents of sites
+    site_type: NDArray[np.int32]  # (n,) for each site its content
+    notes: tuple[Note, ...] = ()  # what was decided in reading
+    labels: Sequence[str] = ()  # what the file calls each of the n sites; empty if it does not
+    # The object in memory that the crystal was made of; its properties matter to site featurizers.
     source: IStructure | None = field(default=None, repr=False)
-    apart: bool = False
+    apart: bool = False  # whether it is known that all sites are 0.5 Angstrom or more apart
 
     def __len__(self) -> int:
         """Return the number of sites."""
@@ -86,19 +67,7 @@ def _symbols(content: SiteSpecies) -> str:
 
 
 def crystal_of(structure: IStructure, notes: Sequence[Note] = ()) -> Crystal:
-    """Make the record of a pymatgen structure.
-
-    Parameters
-    ----------
-    structure : pymatgen Structure or IStructure
-        Ordered or disordered.
-    notes : sequence of Note
-        What was decided in reading it.
-
-    Returns
-    -------
-    Crystal
-        Its `structure` is the one given.
+    """Make the record of a pymatgen structure, which stays at hand as its `structure`.
 
     Examples
     --------
@@ -116,20 +85,10 @@ def crystal_of(structure: IStructure, notes: Sequence[Note] = ()) -> Crystal:
 
 
 def site_species(structure: IStructure) -> list[SiteSpecies]:
-    """Say which elements each site holds, and how much of each.
+    """Say which elements each site holds, and how much of each: (atomic number, occupancy) by rising atomic number.
 
-    Oxidation states and isotopes do not matter: Fe2+ and Fe3+ on one site add up, deuterium is hydrogen.
-
-    Parameters
-    ----------
-    structure : pymatgen Structure or IStructure
-        Ordered or disordered.
-
-    Returns
-    -------
-    list of tuple of (int, float)
-        For each site the pairs (atomic number, occupancy) by rising atomic number; hashable. A vacancy is nothing.
-        Dummy species are (0, 1.0); they are refused later.
+    Oxidation states and isotopes do not matter: Fe2+ and Fe3+ on one site add up, deuterium is hydrogen. A vacancy is
+    nothing. Dummy species are (0, 1.0); they are refused later.
 
     Examples
     --------

@@ -26,23 +26,13 @@ _MOST_FRAMES = 10_000_000
 _DATABASE_ERRORS = (*READ_ERRORS, sqlite3.Error, TypeError, LookupError, OverflowError, MemoryError)
 
 
-def sources_of_database(path: str, name: str, id_field: str | None = None) -> Iterator[Source]:
-    """Yield the crystals of a database of ASE in the form of SQLite.
-
-    Parameters
-    ----------
-    path : str
-        The file. It is opened for reading only.
-    name : str
-        Of the file: a row is called by it and by ASE's number of the row, unless its key-value pairs have an id.
-    id_field : str, optional
-        The key of the id among the key-value pairs.
-
-    Yields
-    ------
-    Source
-        Where reading cannot go on, the last one is a problem with the file's name.
-    """
+def sources_of_database(
+    path: str,  # the file. It is opened for reading only
+    # Of the file: a row is called by it and by ASE's number of the row, unless its key-value pairs have an id.
+    name: str,
+    id_field: str | None = None,  # the key of the id among the key-value pairs
+) -> Iterator[Source]:
+    """Yield the crystals of a database of ASE in SQLite; where reading cannot go on, the last one is a problem."""
     number = 0
     try:
         check_regular(path)
@@ -115,19 +105,9 @@ def _row(row: tuple[Any, ...], name: str, id_field: str | None) -> Source:
 
 
 def sources_of_trajectory(file: Bounded, name: str) -> Iterator[Source]:
-    """Yield the crystals of a trajectory of ASE (.traj).
+    """Yield the crystals of a trajectory of ASE (.traj); where reading cannot go on, the last one is a problem.
 
-    Parameters
-    ----------
-    file : Bounded
-        In the form that ASE calls ULM.
-    name : str
-        Of the file; it is the id of a single frame, and with their numbers from 0 that of many.
-
-    Yields
-    ------
-    Source
-        Where reading cannot go on, the last one is a problem with the file's name.
+    The name of the file is the id of a single frame, and with their numbers from 0 that of many.
     """
     number = 0
     try:

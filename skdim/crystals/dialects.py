@@ -20,27 +20,13 @@ __all__ = ["DIALECTS", "DIALECT_FIELDS", "Fields", "with_occupancies"]
 
 @dataclass(frozen=True)
 class Fields:
-    """What makes a crystal.
+    """What makes a crystal."""
 
-    Attributes
-    ----------
-    matrix : ndarray of shape (3, 3)
-        Lattice vectors in Angstrom, one a row.
-    species : sequence
-        What each of the n sites holds: a symbol, an atomic number, or occupancies by symbol.
-    coords : ndarray of shape (n, 3)
-        Fractional, or in Angstrom.
-    cartesian : bool
-        Whether the latter.
-    pbc : tuple of bool
-        Along which vectors the crystal is periodic.
-    """
-
-    matrix: NDArray[np.float64]
-    species: Sequence[Any]
-    coords: NDArray[np.float64]
-    cartesian: bool = False
-    pbc: tuple[bool, bool, bool] = (True, True, True)
+    matrix: NDArray[np.float64]  # (3, 3) lattice vectors in Angstrom, one a row
+    species: Sequence[Any]  # what each of the n sites holds: a symbol, an atomic number, or occupancies by symbol
+    coords: NDArray[np.float64]  # (n, 3) fractional, or in Angstrom
+    cartesian: bool = False  # whether the latter
+    pbc: tuple[bool, bool, bool] = (True, True, True)  # along which vectors the crystal is periodic
 
 
 def _array(value: Any, name: str, shape: tuple[int, ...]) -> NDArray[np.float64]:
@@ -164,27 +150,12 @@ def _ase(record: Mapping[str, Any]) -> Fields:
     return with_occupancies(fields, occupancy, record.get("spacegroup_kinds"))
 
 
-def with_occupancies(fields: Fields, occupancy: Any, kinds: Any) -> Fields:
-    """Put in what ASE keeps beside the atoms of a disordered crystal.
-
-    Parameters
-    ----------
-    fields : Fields
-        With the first element of each site.
-    occupancy : mapping or str
-        Occupancies by symbol, for each kind of site; or that as JSON.
-    kinds : sequence of int
-        Kind of each site.
-
-    Returns
-    -------
-    Fields
-
-    Raises
-    ------
-    ValueError
-        If the three are not in accord.
-    """
+def with_occupancies(
+    fields: Fields,  # with the first element of each site
+    occupancy: Any,  # occupancies by symbol, for each kind of site; or that as JSON
+    kinds: Any,  # kind of each site
+) -> Fields:
+    """Put in what ASE keeps beside the atoms of a disordered crystal, if it fits them."""
     if isinstance(occupancy, str):
         occupancy = json.loads(occupancy)
     if kinds is None or len(kinds) != len(fields.species):

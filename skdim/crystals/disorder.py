@@ -24,21 +24,8 @@ MOST_SHARED = 1.5
 def without_crowding(crystal: Crystal) -> Crystal:
     """Check positions closer than 0.5 Angstrom: of those that are all that close to each other, one is occupied.
 
-    Parameters
-    ----------
-    crystal : Crystal
-        With a lattice that is not singular, and finite coordinates.
-
-    Returns
-    -------
-    Crystal
-        The same one, or with a note and lower occupancies: where partly occupied positions of one element add to more
-        than 1 and at most 1.5, they and those linked to them are divided by that sum.
-
-    Raises
-    ------
-    ValueError
-        If positions hold more than that, naming them.
+    Where partly occupied positions of one element add to more than 1 and at most 1.5, they and those linked to them are
+    divided by that sum, with a note. Positions that hold more are a ValueError that names them.
     """
     reduced = crystal.lattice
     if plane_spacing(reduced) <= 2 * OVERLAP:

@@ -41,21 +41,7 @@ def is_espresso(text: str) -> bool:
 
 
 def structure_from_espresso(text: str) -> IStructure:
-    """Read the crystal of an input.
-
-    Parameters
-    ----------
-    text : str
-        For which `is_espresso` holds.
-
-    Returns
-    -------
-    pymatgen Structure
-
-    Raises
-    ------
-    ValueError
-        If the lattice or the atoms are missing, or given in a way that is not read.
+    """Read the crystal of an input, a text for which `is_espresso` holds.
 
     References
     ----------

@@ -20,41 +20,22 @@ _FARTHEST = 0.1  # Angstrom; atoms that are refined beside a special position ar
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """The images of atom rows.
+    """The images of atom rows."""
 
-    Attributes
-    ----------
-    frac : ndarray of float64, shape (n, 3)
-        Fractional coordinates.
-    row : ndarray of int64, shape (n,)
-        The row that each is an image of, in increasing order.
-    """
-
-    frac: NDArray[np.float64]
-    row: NDArray[np.int64]
+    frac: NDArray[np.float64]  # (n, 3) fractional coordinates
+    row: NDArray[np.int64]  # (n,) the row that each is an image of, in increasing order
 
 
 def expand(
-    frac: NDArray[np.float64], operations: Operations, lattice: NDArray[np.float64], decimals: Sequence[int] = ()
+    frac: NDArray[np.float64],  # (r, 3) fractional coordinates of the rows
+    operations: Operations,  # a group that the cell has
+    lattice: NDArray[np.float64],  # (3, 3) lattice vectors as rows, in Angstrom
+    decimals: Sequence[int] = (),  # to how many decimals each row is rounded; empty if that is not known
 ) -> Images:
     """Apply symmetry operations to atom rows; images of one row that coincide are one.
 
-    Parameters
-    ----------
-    frac : ndarray of float64, shape (r, 3)
-        Fractional coordinates of the rows.
-    operations : Operations
-        A group that the cell has.
-    lattice : ndarray of float64, shape (3, 3)
-        Lattice vectors as rows, in Angstrom.
-    decimals : sequence of int
-        To how many decimals each row is rounded; empty if that is not known.
-
-    Returns
-    -------
-    Images
-        Where images of an atom are within 0.02 Angstrom, it is put on the special position between them; and also up to
-        0.1 Angstrom, where the decimals do not tell them apart: a third that is written as 0.33.
+    Where images of an atom are within 0.02 Angstrom, it is put on the special position between them; and also up to 0.1
+    Angstrom, where the decimals do not tell them apart: a third that is written as 0.33.
     """
     if len(operations) == 1:
         return Images(frac, np.arange(len(frac)))

@@ -32,24 +32,15 @@ _PLACES = ("pos", "positions")
 _TRUE = frozenset(("T", "True", "true", "1"))
 
 
-def sources_of_extxyz(file: Bounded, name: str, id_field: str | None = None) -> Iterator[Source]:
-    """Yield the crystals of an extended XYZ file.
-
-    Parameters
-    ----------
-    file : Bounded
-        Frames, each the number of its atoms, a line of ``key=value`` with ``Lattice``, and a line for each atom.
-    name : str
-        Of the file; it is the id of a single frame, and with their numbers from 0 that of many, unless their lines
-        have an id (``material_id``, ...).
-    id_field : str, optional
-        The key of the id.
-
-    Yields
-    ------
-    Source
-        Where reading cannot go on, the last one is a problem with the file's name.
-    """
+def sources_of_extxyz(
+    # Frames, each the number of its atoms, a line of ``key=value`` with ``Lattice``, and a line for each atom.
+    file: Bounded,
+    # Of the file; it is the id of a single frame, and with their numbers from 0 that of many, unless their lines have
+    # an id (``material_id``, ...).
+    name: str,
+    id_field: str | None = None,  # the key of the id
+) -> Iterator[Source]:
+    """Yield the crystals of an extended XYZ file; where reading cannot go on, the last one is a problem."""
     number, first = 0, None
     try:
         for source in _frames(text_lines(file), name, id_field):

@@ -29,34 +29,18 @@ _LONGEST = 2000
 
 @dataclass(frozen=True)
 class Difference:
-    """How a crystal differs from a formula.
+    """How a crystal differs from a formula."""
 
-    Attributes
-    ----------
-    words : str
-        What the crystal holds and what the formula says.
-    hydrogen_only : bool
-        Whether they agree in all elements but hydrogen.
-    """
-
-    words: str
-    hydrogen_only: bool
+    words: str  # what the crystal holds and what the formula says
+    hydrogen_only: bool  # whether they agree in all elements but hydrogen
 
 
 @lru_cache(maxsize=1024)
 def parse_formula(text: str) -> Mapping[int, float] | None:
-    """Read a formula such as "C12 H22 O11" or "Al2O3".
+    """Read a formula such as "C12 H22 O11" or "Al2O3": atoms by atomic number; None for what is no such formula.
 
-    Parameters
-    ----------
-    text : str
-        Symbols, each followed by its number, if it is not one; groups in brackets; parts behind a comma or a star,
-        perhaps with a factor. D and T are hydrogen.
-
-    Returns
-    -------
-    mapping of int to float, or None
-        Atoms by atomic number; None for what is no such formula.
+    Symbols are followed by their numbers, but for one; there may be groups in brackets, and parts behind a comma or a
+    star, perhaps with a factor. D and T are hydrogen.
 
     Examples
     --------
@@ -102,23 +86,13 @@ def _counted(text: str) -> list[tuple[str, float]] | None:
     return [(symbol, float(count or 1)) for symbol, count in _PART.findall(text)]
 
 
-def compare(atoms: Mapping[int, float], formula: Mapping[int, float], units: float | None) -> Difference | None:
-    """Compare what a cell holds with a formula.
-
-    Parameters
-    ----------
-    atoms : mapping of int to float
-        Atoms in the cell by atomic number.
-    formula : mapping of int to float
-        Atoms of a formula unit.
-    units : float or None
-        Formula units in the cell; None if the file does not say, then the proportions alone are compared.
-
-    Returns
-    -------
-    Difference or None
-        None if they agree within what rounding explains.
-    """
+def compare(
+    atoms: Mapping[int, float],  # atoms in the cell by atomic number
+    formula: Mapping[int, float],  # atoms of a formula unit
+    # Formula units in the cell; None if the file does not say, then the proportions alone are compared.
+    units: float | None,
+) -> Difference | None:
+    """Compare what a cell holds with a formula; None if they agree within what rounding explains."""
     if units is None:
         shared = [number for number in formula if number != 1] or list(formula)
         units = sum(atoms.get(number, 0.0) for number in shared) / sum(formula[number] for number in shared)

@@ -14,17 +14,7 @@ __all__ = ["column_of", "frame_ids", "is_column", "is_frame", "sources_of_frame"
 
 
 def is_frame(obj: object) -> bool:
-    """Tell a table with columns: a DataFrame of pandas or polars, a Table of pyarrow, or what exports itself as one.
-
-    Parameters
-    ----------
-    obj : object
-        Any object.
-
-    Returns
-    -------
-    bool
-    """
+    """Tell a table with columns: a DataFrame of pandas or polars, a Table of pyarrow, or what exports itself as one."""
     if is_a(obj, "pandas", "DataFrame") or is_a(obj, "polars", "DataFrame") or is_a(obj, "polars", "LazyFrame"):
         return True
     return is_a(obj, "pyarrow", "Table") or is_a(obj, "pyarrow", "RecordBatch") or _exports_table(obj)
@@ -41,24 +31,10 @@ def _exports_table(obj: object) -> bool:
 
 
 def column_of(X: Any, column: str | None = None) -> list[Any]:
-    """Return the crystals of a data frame, or the values of a column.
+    """Return the crystals of a data frame, row by row, or the values of a column.
 
-    Parameters
-    ----------
-    X : data frame or column
-        See `is_frame` and `is_column`.
-    column : str, optional
-        The column to take of a frame; see `skdim.crystals.columns.choose_column`.
-
-    Returns
-    -------
-    list
-        One entry for each row: the value of the column, or a dict of the columns that make a crystal together.
-
-    Raises
-    ------
-    ValueError
-        If no column, or more than one, holds crystals.
+    They are the values of the column `skdim.crystals.columns.choose_column` takes, or dicts of those that make a
+    crystal together.
     """
     if is_column(X):
         return list(X.to_list() if is_a(X, "polars", "Series") else X.to_pylist())
@@ -71,44 +47,20 @@ def column_of(X: Any, column: str | None = None) -> list[Any]:
 
 
 def frame_ids(X: Any, id_column: str | None = None) -> list[Any] | None:
-    """Return the column of a data frame that holds ids, if there is one.
-
-    Parameters
-    ----------
-    X : data frame
-        See `is_frame`.
-    id_column : str, optional
-        Its name.
-
-    Returns
-    -------
-    list or None
-    """
+    """Return the column of a data frame that holds ids, if there is one."""
     frame = _Frame(X)
     place = choose_ids(frame.names, id_column)
     return None if place is None else frame.values(place)
 
 
-def sources_of_frame(frame: Any, column: str | None = None, id_column: str | None = None) -> Iterator[Source]:
-    """Yield the crystals of a data frame.
-
-    Parameters
-    ----------
-    frame : data frame
-        See `is_frame`.
-    column, id_column : str, optional
-        The columns that hold the crystals and their ids. Without ids the labels of pandas are taken, or the numbers
-        of the rows.
-
-    Yields
-    ------
-    Source
-
-    Raises
-    ------
-    ValueError
-        If no column, or more than one, holds crystals.
-    """
+def sources_of_frame(
+    frame: Any,  # see `is_frame`
+    # The columns that hold the crystals and their ids. Without ids the labels of pandas are taken, or the numbers of
+    # the rows.
+    column: str | None = None,
+    id_column: str | None = None,
+) -> Iterator[Source]:
+    """Yield the crystals of a data frame."""
     ids = frame_ids(frame, id_column)
     index = getattr(frame, "index", None)
     if ids is None and index is not None and not is_a(index, "pandas", "RangeIndex"):

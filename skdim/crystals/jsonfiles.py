@@ -24,25 +24,14 @@ _OTHER_RESOURCES = frozenset(("info", "links", "references", "calculations", "fi
 
 
 def sources_of_json(
-    file: Bounded, name: str, column: str | None = None, id_field: str | None = None
+    # One crystal or record with a crystal among its fields, a list of them, a dict of them by their ids, a dict with
+    # such a list as "entries" or "data", a table in pandas' "split" form, or several such values one after the other.
+    file: Bounded,
+    name: str,  # of the file; it is the id of a single crystal, and the beginning of the ids of those that have none
+    column: str | None = None,  # the fields that hold the crystal and its id
+    id_field: str | None = None,
 ) -> Iterator[Source]:
-    """Yield the crystals of a JSON file.
-
-    Parameters
-    ----------
-    file : Bounded
-        One crystal or record with a crystal among its fields, a list of them, a dict of them by their ids, a dict with
-        such a list as "entries" or "data", a table in pandas' "split" form, or several such values one after the other.
-    name : str
-        Of the file; it is the id of a single crystal, and the beginning of the ids of those that have none.
-    column, id_field : str, optional
-        The fields that hold the crystal and its id.
-
-    Yields
-    ------
-    Source
-        Where reading cannot go on, the last one is a problem with the file's name.
-    """
+    """Yield the crystals of a JSON file; where reading cannot go on, the last one is a problem."""
     reader = _Reader(Values(as_text_file(file)), name, column, id_field)
     try:
         yield from reader.read()
@@ -206,23 +195,16 @@ def _chained(first: Any, others: Iterator[Any]) -> Iterator[Any]:
 
 
 def sources_of_json_lines(
-    file: Bounded, name: str, column: str | None = None, id_field: str | None = None
+    # Lines as for `sources_of_json`: records. A line that cannot be read is a problem, and the next one is read. Header
+    # lines of OPTIMADE and its resources that are no structures are passed over.
+    file: Bounded,
+    # As for `sources_of_json`. An id that a record does not have is the name and the number of its line among those
+    # that are not empty, from 0.
+    name: str,
+    column: str | None = None,
+    id_field: str | None = None,
 ) -> Iterator[Source]:
-    """Yield the crystals of a file with a JSON value on each line.
-
-    Parameters
-    ----------
-    file : Bounded
-        Lines as for `sources_of_json`: records. A line that cannot be read is a problem, and the next one is read.
-        Header lines of OPTIMADE and its resources that are no structures are passed over.
-    name, column, id_field
-        As for `sources_of_json`. An id that a record does not have is the name and the number of its line among those
-        that are not empty, from 0.
-
-    Yields
-    ------
-    Source
-    """
+    """Yield the crystals of a file with a JSON value on each line."""
     number = 0
     try:
         for line in text_lines(file):

@@ -13,26 +13,13 @@ __all__ = ["holds_crystal", "record_source", "why_not"]
 
 
 def record_source(
-    key: str | None, fallback: str, value: Any, column: str | None = None, id_field: str | None = None
+    key: str | None,  # the id that it has where it stands
+    fallback: str,  # what it is called if it has no id of its own either
+    value: Any,  # a dict or text, or what is neither
+    column: str | None = None,  # the fields that hold the crystal and its id
+    id_field: str | None = None,
 ) -> Source:
-    """Make the source of one record.
-
-    Parameters
-    ----------
-    key : str or None
-        The id that it has where it stands.
-    fallback : str
-        What it is called if it has no id of its own either.
-    value : object
-        A dict or text, or what is neither.
-    column, id_field : str, optional
-        The fields that hold the crystal and its id.
-
-    Returns
-    -------
-    Source
-        With a problem if there is no crystal in it, or no id in the field that was named.
-    """
+    """Make the source of one record: a problem, if there is no crystal in it, or no id in the field that was named."""
     name = key
     try:
         if isinstance(value, Mapping) and (key is None or id_field is not None):
@@ -67,17 +54,6 @@ def _crystal(value: Any, column: str | None) -> Any:
 
 def holds_crystal(value: Any, column: str | None = None) -> bool:
     """Tell whether a value is a crystal or has one among its fields, damaged ones included.
-
-    Parameters
-    ----------
-    value : object
-        Any value.
-    column : str, optional
-        The field that must be there.
-
-    Returns
-    -------
-    bool
 
     Examples
     --------

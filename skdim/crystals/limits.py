@@ -148,13 +148,7 @@ def megabytes(n_bytes: int) -> str:
 
 
 def check_size(n_bytes: int) -> None:
-    """Refuse a file or text that is too large to be one crystal.
-
-    Raises
-    ------
-    ValueError
-        Naming the bound.
-    """
+    """Refuse a file or text that is too large to be one crystal."""
     most = current_limits().n_bytes
     if n_bytes > most:
         raise ValueError(
@@ -164,24 +158,7 @@ def check_size(n_bytes: int) -> None:
 
 
 def read_bounded(path: str) -> bytes:
-    """Read a regular file up to the bound.
-
-    Parameters
-    ----------
-    path : str
-        A file. Devices, pipes and folders are refused: they may never end.
-
-    Returns
-    -------
-    bytes
-
-    Raises
-    ------
-    ValueError
-        If it is no regular file, or larger than the bound.
-    OSError
-        If it cannot be read.
-    """
+    """Read a regular file up to the bound. Devices, pipes and folders are refused: they may never end."""
     # Looked at before it is opened: opening a pipe waits for someone to write.
     status = os.stat(path)
     if stat.S_ISDIR(status.st_mode):
@@ -196,13 +173,7 @@ def read_bounded(path: str) -> bytes:
 
 
 def check_values(text: str) -> None:
-    """Refuse JSON with more values than a crystal has, before they take memory.
-
-    Raises
-    ------
-    ValueError
-        Naming the bound.
-    """
+    """Refuse JSON with more values than a crystal has, before they take memory."""
     most = current_limits().values
     if len(text) > most and (count := text.count(",") + text.count("{") + text.count("[")) > most:
         raise ValueError(f"JSON of {count} values; up to {most} are read of one crystal (limit values)")

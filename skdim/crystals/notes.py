@@ -62,18 +62,7 @@ class NoteTally:
 
 
 def describe_notes(notes: Sequence[tuple[str, Note]]) -> str:
-    """Say once what was decided in reading some crystals.
-
-    Parameters
-    ----------
-    notes : sequence of (str, Note)
-        The name of each crystal and what is noted of it.
-
-    Returns
-    -------
-    str
-        As `NoteTally.describe` has it.
-    """
+    """Say once what was decided in reading some crystals, given by name, as `NoteTally.describe` has it."""
     by_name: dict[str, list[Note]] = {}
     for name, note in notes:
         by_name.setdefault(name, []).append(note)

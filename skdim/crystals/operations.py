@@ -24,18 +24,10 @@ _METRIC_TOLERANCE = 0.01  # of the products of two cell lengths; measured cells 
 
 @dataclass(frozen=True, eq=False)
 class Operations:
-    """A group of symmetry operations modulo lattice translations.
+    """A group of symmetry operations modulo lattice translations."""
 
-    Parameters
-    ----------
-    rotation : ndarray of int64, shape (m, 3, 3)
-        Acting on columns of fractional coordinates; the identity comes first.
-    shift : ndarray of int64, shape (m, 3)
-        Translations in units of 1/5040, from 0 to 5039.
-    """
-
-    rotation: NDArray[np.int64]
-    shift: NDArray[np.int64]
+    rotation: NDArray[np.int64]  # (m, 3, 3) acting on columns of fractional coordinates; the identity comes first
+    shift: NDArray[np.int64]  # (m, 3) translations in units of 1/5040, from 0 to 5039
 
     def __len__(self) -> int:
         """Return the number of operations."""
@@ -69,19 +61,10 @@ class Operations:
         return {}
 
     def cosets(self, fixing: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Divide the group by the operations that leave a point where it is.
+        """Divide the group by operations (m,) that leave a point where it is, perhaps not all of them.
 
-        Parameters
-        ----------
-        fixing : ndarray of bool, shape (m,)
-            Operations that do, perhaps not all of them.
-
-        Returns
-        -------
-        group : ndarray of shape (s,)
-            All of them: the products of those that do belong to them too.
-        first : ndarray of shape (m / s,)
-            One operation for each different image of the point.
+        First come all of them (s,): the products of those that were given belong to them too. Then one operation (m /
+        s,) for each different image of the point.
         """
         key = fixing.tobytes()
         if key not in self._cosets:
@@ -139,24 +122,12 @@ def sorted_group(rotation: NDArray[np.int64], shift: NDArray[np.int64]) -> Opera
 
 
 @lru_cache(maxsize=1024)
-def listed_operations(words: tuple[str, ...], centerings: tuple[str, ...] = ()) -> Operations:
-    """Read symmetry operations as they are listed.
-
-    Parameters
-    ----------
-    words : tuple of str
-        Such as "x,y,z" and "-y,x-y,z+1/3"; a fourth part, the time reversal of magnetic operations, is left out.
-    centerings : tuple of str
-        Translations that magnetic CIFs list apart, to be combined with all operations.
-
-    Returns
-    -------
-    Operations
-
-    Raises
-    ------
-    ValueError
-        If a word is no operation, or they do not form a group.
+def listed_operations(
+    # Such as "x,y,z" and "-y,x-y,z+1/3"; a fourth part, the time reversal of magnetic operations, is left out.
+    words: tuple[str, ...],
+    centerings: tuple[str, ...] = (),  # translations that magnetic CIFs list apart, to be combined with all operations
+) -> Operations:
+    """Read symmetry operations as they are listed; what is no operation, or no group, is a ValueError.
 
     Examples
     --------

@@ -8,19 +8,6 @@ __all__ = ["is_a"]
 
 
 def is_a(obj: object, module: str, name: str) -> bool:
-    """Tell whether an object is of a class of an optional package.
-
-    Parameters
-    ----------
-    obj : object
-        Any object.
-    module, name : str
-        Where the class is defined and what it is called.
-
-    Returns
-    -------
-    bool
-        False, if the package was not even imported.
-    """
+    """Tell whether an object is of a class of an optional package; it is not if the package was not even imported."""
     cls = getattr(sys.modules.get(module), name, None)
     return isinstance(cls, type) and isinstance(obj, cls)

@@ -64,26 +64,14 @@ PARSER_ERRORS = (
 )
 
 
-def crystal_from_text(text: str, kind: TextFormat | None = None, block: str | None = None) -> Crystal:
-    r"""Read a crystal from the text of a CIF, a POSCAR or a JSON file.
+def crystal_from_text(
+    text: str,  # the content of the file. The cell of a CIF is taken as it is
+    kind: TextFormat | None = None,  # by default found from the text
+    block: str | None = None,  # the data block of a CIF; by default the first with a crystal
+) -> Crystal:
+    r"""Read a crystal from the text of a CIF, a POSCAR or a JSON file; any other text is a ValueError.
 
-    Parameters
-    ----------
-    text : str
-        The content of the file. The cell of a CIF is taken as it is.
-    kind : {"cif", "json", "poscar"}, optional
-        By default found from the text.
-    block : str, optional
-        The data block of a CIF; by default the first with a crystal.
-
-    Returns
-    -------
-    Crystal
-
-    Raises
-    ------
-    ValueError
-        If the text is none of these. Damaged POSCAR and JSON raises any of ``PARSER_ERRORS``.
+    Damaged POSCAR and JSON raises any of ``PARSER_ERRORS``.
 
     Examples
     --------
@@ -192,19 +180,7 @@ _LOCK = threading.RLock()
 
 
 def noted(read: Callable[[Any], IStructure], content: Any) -> Crystal:
-    """Read with a reader that warns, and keep its warnings as notes of the crystal.
-
-    Parameters
-    ----------
-    read : callable
-        Makes a pymatgen structure.
-    content : object
-        What it reads.
-
-    Returns
-    -------
-    Crystal
-    """
+    """Read with a reader that warns, and keep its warnings as notes of the crystal."""
     # Python's list of warnings is one for all threads.
     with _LOCK, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -234,21 +210,9 @@ def _from_json(text: str) -> Crystal:
 
 
 def crystal_from_record(record: Mapping[str, Any]) -> Crystal:
-    r"""Read a crystal from a dict that is one, or that has one among its fields.
+    r"""Read a crystal from a dict that is one, or that has one, as a dict or text, in just one of its fields.
 
-    Parameters
-    ----------
-    record : mapping
-        As for `skdim.crystals.records.unwrap`. A crystal among the fields may be a dict or text.
-
-    Returns
-    -------
-    Crystal
-
-    Raises
-    ------
-    ValueError
-        If no field, or more than one, is a crystal. Damaged ones raise any of ``PARSER_ERRORS``.
+    Damaged ones raise any of ``PARSER_ERRORS``.
 
     Examples
     --------

@@ -28,21 +28,13 @@ _VASP_NAMES = ("poscar", "contcar")
 
 @dataclass(frozen=True)
 class Found:
-    """What a list of paths stands for.
+    """What a list of paths stands for."""
 
-    Attributes
-    ----------
-    files : list of str
-        Files and archives, in the order they are read; a path object takes several times the memory of its name.
-    skipped : list of str
-        What in the folders is passed over: files that are neither, by their names, and links to folders.
-    column, id_column : str or None
-        The columns of tables that hold the crystals and their ids; None to find them.
-    """
-
+    # Files and archives, in the order they are read; a path object takes several times the memory of its name.
     files: list[str] = field(default_factory=list)
+    # What in the folders is passed over: files that are neither, by their names, and links to folders.
     skipped: list[str] = field(default_factory=list)
-    column: str | None = None
+    column: str | None = None  # the columns of tables that hold the crystals and their ids; None to find them
     id_column: str | None = None
 
 
@@ -163,17 +155,9 @@ def is_searched(name: str) -> bool:
 
 
 def format_of(name: str) -> str | None:
-    """Tell by its name a file that may hold any number of crystals.
+    """Tell by its name the kind of a file that may hold many crystals, "archive" or "json lines" for instance.
 
-    Parameters
-    ----------
-    name : str
-        Of a file.
-
-    Returns
-    -------
-    {"archive", "json", "json lines", "csv", "arrow", "extxyz", "database", "trajectory"} or None
-        None for files that are told by their content: CIF, POSCAR and what else pymatgen reads.
+    None is for files that are told by their content: CIF, POSCAR and what else pymatgen reads.
 
     Examples
     --------

@@ -19,20 +19,7 @@ _PLAIN = 1 << 14  # bytes that a crystal is taken to have, where it is no text
 
 
 def pieces_of(files: Iterable[str], column: str | None = None, id_column: str | None = None) -> Iterator[Piece]:
-    """Divide files into pieces; only those that may hold many crystals are opened.
-
-    Parameters
-    ----------
-    files : iterable of str
-        What `skdim.crystals.paths.find_files` found.
-    column, id_column : str, optional
-        As for `skdim.read_crystals`.
-
-    Yields
-    ------
-    str or Source
-        For `skdim.crystals.reading.sources_of_piece`, in the order of the files.
-    """
+    """Divide files into pieces, in their order; only those that may hold many crystals are opened."""
     for file in files:
         if holds_many(file):
             from skdim.crystals.reading import sources_of_file  # with all formats, which take long to import
@@ -43,19 +30,7 @@ def pieces_of(files: Iterable[str], column: str | None = None, id_column: str | 
 
 
 def grouped(pieces: Iterable[Piece], most: int) -> Iterator[list[Piece]]:
-    """Put pieces together, so many at the most, and fewer where they are large.
-
-    Parameters
-    ----------
-    pieces : iterable of str or Source
-        In order.
-    most : int
-        At least 1.
-
-    Yields
-    ------
-    list of (str or Source)
-    """
+    """Put pieces together in order, so many at the most, and fewer where they are large."""
     group: list[Piece] = []
     size = 0
     for piece in pieces:

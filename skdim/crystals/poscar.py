@@ -25,21 +25,7 @@ _NO_NAMES = "a POSCAR that does not name its elements; they belong in the line a
 
 
 def read_poscar(text: str) -> Crystal:
-    r"""Read a POSCAR that names its elements.
-
-    Parameters
-    ----------
-    text : str
-        The content of a file; velocities and what else follows the coordinates is left alone.
-
-    Returns
-    -------
-    Crystal
-
-    Raises
-    ------
-    ValueError
-        If a line is missing or is not what belongs there: which one, and what is needed.
+    r"""Read a POSCAR that names its elements; velocities and what else follows the coordinates is left alone.
 
     Examples
     --------

@@ -22,28 +22,18 @@ _FARTHEST = 1e6  # fractional; beyond it a double no longer resolves the place i
 
 
 def check_structure(
-    structure: IStructure, *, max_sites: int = 5000, max_atomic_number: int | Collection[int] | None = None
+    structure: IStructure,
+    *,
+    max_sites: int = 5000,  # the most sites that are accepted
+    # The heaviest element that is accepted, or the atomic numbers of all that are. By default every element of the
+    # periodic table.
+    max_atomic_number: int | Collection[int] | None = None,
 ) -> str | None:
-    """Say why a structure cannot be used.
+    """Say why a structure cannot be used, with the value at fault and what is accepted; None where it can.
 
-    Split positions of one disordered atom may be as close as they like: what may not be is a group of
-    positions, each closer than 0.5 Angstrom to each other, with occupancies that add to more than one. Partly occupied
-    ones of one element may add to 1.5, as refinements have it.
-
-    Parameters
-    ----------
-    structure : pymatgen Structure or IStructure
-        Ordered or disordered.
-    max_sites : int, default=5000
-        The most sites that are accepted.
-    max_atomic_number : int or collection of int, optional
-        The heaviest element that is accepted, or the atomic numbers of all that are. By default every element of
-        the periodic table.
-
-    Returns
-    -------
-    str or None
-        The reason, with the value at fault and what is accepted, or None for a usable structure.
+    Split positions of one disordered atom may be as close as they like: what may not be is a group of positions, each
+    closer than 0.5 Angstrom to each other, with occupancies that add to more than one. Partly occupied ones of one
+    element may add to 1.5, as refinements have it.
 
     Examples
     --------
@@ -60,26 +50,15 @@ def check_structure(
 
 
 def check_crystal(
-    crystal: Crystal, *, max_sites: int = 5000, max_atomic_number: int | Collection[int] | None = None
+    crystal: Crystal,
+    *,
+    max_sites: int = 5000,  # as for `check_structure`
+    max_atomic_number: int | Collection[int] | None = None,
 ) -> Crystal:
     """Check a crystal, and scale split positions that hold a little more than one atom.
 
-    Parameters
-    ----------
-    crystal : Crystal
-        As read.
-    max_sites, max_atomic_number
-        As for `check_structure`.
-
-    Returns
-    -------
-    Crystal
-        Usable; see `skdim.crystals.disorder.without_crowding` for what may have changed.
-
-    Raises
-    ------
-    ValueError
-        The reason why it cannot be used, with the value at fault and what is accepted.
+    See `skdim.crystals.disorder.without_crowding` for what may have changed. One that cannot be used is a ValueError
+    with the reason.
     """
     n_sites = len(crystal)
     if n_sites == 0:

@@ -127,21 +127,12 @@ def read_crystals(paths: Any, *, column: str | None = None, id_column: str | Non
 
 
 def read_files(
-    files: Iterable[str], *, column: str | None = None, id_column: str | None = None
+    files: Iterable[str],  # what `skdim.crystals.paths.find_files` found
+    *,
+    column: str | None = None,  # as for `read_crystals`
+    id_column: str | None = None,
 ) -> Iterator[CrystalRow]:
-    """Read crystals from files that were found before.
-
-    Parameters
-    ----------
-    files : iterable of str
-        What `skdim.crystals.paths.find_files` found.
-    column, id_column : str, optional
-        As for `read_crystals`.
-
-    Yields
-    ------
-    CrystalRow
-    """
+    """Read crystals from files that were found before."""
     return _unique(_of_places(files, column, id_column))
 
 
@@ -166,15 +157,7 @@ def _of_places(places: Iterable[Any], column: str | None, id_column: str | None)
 def sources_of_piece(piece: str | Source) -> Iterator[Source]:
     """Yield the crystals of a file that `skdim.crystals.pieces.pieces_of` left closed, or a crystal that it found.
 
-    Parameters
-    ----------
-    piece : str or Source
-        The path of a file whose name is not of a kind that holds many crystals; or a crystal.
-
-    Yields
-    ------
-    Source
-        With the text of the file, which is read only once.
+    Their content is the text of the file, which is read only once.
     """
     if isinstance(piece, Source):
         yield piece
@@ -189,19 +172,9 @@ def sources_of_piece(piece: str | Source) -> Iterator[Source]:
 
 
 def sources_of_file(file: str, column: str | None = None, id_column: str | None = None) -> Iterator[Source]:
-    """Yield the crystals of one file or archive.
+    """Yield the crystals of one file or archive; what cannot be read is a problem.
 
-    Parameters
-    ----------
-    file : str
-        Its path.
-    column, id_column : str, optional
-        As for `read_crystals`.
-
-    Yields
-    ------
-    Source
-        Nothing but names is held in memory of those that were yielded before. What cannot be read is a problem.
+    Nothing but names is held in memory of those that were yielded before.
     """
     name = PurePosixPath(file).as_posix()
     if block_of(file):

@@ -39,25 +39,12 @@ _AMOUNTS = re.compile(r"(?:[A-Z][a-z]?0?\.\d+)+")  # a mixture in one word, "Cu0
 
 
 def structure_from_dict(record: Mapping[str, Any]) -> IStructure:
-    """Make a structure of a dict.
+    """Make a structure of a dict, which is left as it is; charges, isotopes and site properties are left out.
 
-    Parameters
-    ----------
-    record : mapping
-        What ``Structure.as_dict()`` gives; the flat form ``{"lattice": 3 vectors in Angstrom, "species": n symbols or
-        dicts of occupancies, "frac_coords": n rows of 3}``; the attributes of a structure in OPTIMADE; atoms of
-        JARVIS; what ``Atoms.todict()`` of ASE gives. It is left as it is. Values may be lists or arrays.
-
-    Returns
-    -------
-    pymatgen Structure
-        Charges, isotopes and site properties are left out.
-
-    Raises
-    ------
-    ValueError
-        If fields are missing or do not fit together. A damaged record may also raise `TypeError`, `LookupError`,
-        `AttributeError` or `ArithmeticError`.
+    It is what ``Structure.as_dict()`` gives; the flat form ``{"lattice": 3 vectors in Angstrom, "species": n symbols or
+    dicts of occupancies, "frac_coords": n rows of 3}``; the attributes of a structure in OPTIMADE; atoms of JARVIS; or
+    what ``Atoms.todict()`` of ASE gives. Values may be lists or arrays. Fields that are missing or do not fit together
+    are a ValueError. A damaged record may also raise `TypeError`, `LookupError`, `AttributeError` or `ArithmeticError`.
 
     Examples
     --------
@@ -74,44 +61,17 @@ def structure_from_dict(record: Mapping[str, Any]) -> IStructure:
 
 
 def is_record(record: object) -> bool:
-    """Tell whether a value is meant to be one crystal as a dict, damaged ones included.
-
-    Parameters
-    ----------
-    record : object
-        Any value.
-
-    Returns
-    -------
-    bool
-    """
+    """Tell whether a value is meant to be one crystal as a dict, damaged ones included."""
     return isinstance(record, Mapping) and ("lattice" in record or any(_has(record, keys) for keys in DIALECTS))
 
 
 def unwrap(record: Mapping[str, Any], field: str | None = None) -> Mapping[str, Any] | str:
-    """Find the crystal in a dict that has other fields beside it.
+    """Find the crystal in a dict that has other fields beside it: a dict for `structure_from_dict`, or text.
 
-    Entries of pymatgen, documents of the Materials Project and of JARVIS, resources of OPTIMADE and rows of tables
-    keep a crystal in one field ("structure", "atoms", "attributes", "cif", ...).
-
-    Parameters
-    ----------
-    record : mapping
-        A crystal, or what has one among its fields.
-    field : str, optional
-        The field to take. By default the record itself if it is a crystal, then "structure", then the only one that
-        holds a crystal.
-
-    Returns
-    -------
-    mapping or str
-        The crystal: a dict for `structure_from_dict`, or text.
-
-    Raises
-    ------
-    ValueError
-        If there is more than one; the fields are listed. If there is none, the record itself is returned, and
-        `structure_from_dict` says what it lacks.
+    Entries of pymatgen, documents of the Materials Project and of JARVIS, resources of OPTIMADE and rows of tables keep
+    a crystal in one field ("structure", "atoms", "attributes", "cif", ...). By default the record itself is taken if it
+    is a crystal, then "structure", then the only field that holds one; more than one is a ValueError that lists them.
+    If there is none, the record itself is returned, and `structure_from_dict` says what it lacks.
 
     Examples
     --------
@@ -157,22 +117,7 @@ def _keys(record: Mapping[str, Any]) -> str:
 
 
 def build(fields: Fields) -> IStructure:
-    """Make a structure of the fields of a crystal.
-
-    Parameters
-    ----------
-    fields : Fields
-        Of any origin; sizes and species are checked.
-
-    Returns
-    -------
-    pymatgen Structure
-
-    Raises
-    ------
-    ValueError
-        Naming the field, or the site and its species.
-    """
+    """Make a structure of the fields of a crystal."""
     n_sites = len(fields.species)
     if n_sites > (most := current_limits().rows):
         raise ValueError(f"{n_sites} sites; up to {most} are read (limit rows)")

@@ -28,26 +28,12 @@ KINDS = (
 
 
 def as_structures(X: Any) -> list[object]:
-    """Unpack a collection of crystals into a list, without looking into the crystals.
+    """Unpack a collection of crystals into a list with one entry for each row, without looking into the crystals.
 
-    Parameters
-    ----------
-    X : list, tuple, ndarray of objects, Series, DataFrame, Table or another iterable
-        Crystals of the kinds that `coerce_structure` takes, mixed as you like. Of a DataFrame (pandas, polars) or
-        Table (pyarrow) the column "structure" is taken, or else the only one that holds crystals. Columns of polars
-        and pyarrow are taken too.
-
-    Returns
-    -------
-    list of object
-        One entry for each row, in their order.
-
-    Raises
-    ------
-    TypeError
-        If X is a single crystal, or no collection.
-    ValueError
-        If X is an array of other than one dimension, or a DataFrame without one clear column of crystals.
+    They may be in a list, tuple, array of objects of one dimension, Series, DataFrame, Table or another iterable, of
+    the kinds that `coerce_structure` takes, mixed as you like. Of a DataFrame (pandas, polars) or Table (pyarrow) the
+    column "structure" is taken, or else the only one that holds crystals. Columns of polars and pyarrow are taken too.
+    A single crystal is a TypeError.
 
     Examples
     --------
@@ -101,19 +87,9 @@ def _from_array(X: np.ndarray[Any, Any]) -> list[object]:
 
 
 def row_labels(X: Any, rows: list[int]) -> list[str] | None:
-    """Give the names that a data frame or `skdim.read_crystals` has for some rows.
+    """Give the names that a data frame or `skdim.read_crystals` has for some rows of what `as_structures` takes.
 
-    Parameters
-    ----------
-    X : object
-        What `as_structures` takes.
-    rows : list of int
-        Row numbers.
-
-    Returns
-    -------
-    list of str or None
-        Ids, labels of pandas, or a column of ids. None if the rows are only numbered.
+    They are ids, labels of pandas, or a column of ids; None if the rows are only numbered.
     """
     if isinstance(X, list | tuple) and X and all(isinstance(one, Source) for one in X):
         return [X[row].id for row in rows]
@@ -125,23 +101,10 @@ def row_labels(X: Any, rows: list[int]) -> list[str] | None:
 
 
 def keep_labels(values: NDArray[Any], X: Any, estimator: object) -> Any:
-    """Give rows the labels of a pandas Series, where pandas output is wanted of an estimator.
+    """Give rows (C, D) the labels of a pandas Series X, where pandas output is wanted of an estimator.
 
-    scikit-learn itself gives the labels of a DataFrame, and only of late those of a Series.
-
-    Parameters
-    ----------
-    values : ndarray of shape (C, D)
-        One row for each crystal.
-    X : object
-        The crystals.
-    estimator : object
-        Whose ``set_output`` counts, and else scikit-learn's configuration.
-
-    Returns
-    -------
-    ndarray or DataFrame
-        The same numbers.
+    scikit-learn itself gives the labels of a DataFrame, and only of late those of a Series. Without ``set_output``, its
+    configuration counts.
     """
     from sklearn import get_config  # which imports pandas, and reading structures does without
 

@@ -23,78 +23,29 @@ _SAME_PLACE = 0.005  # Angstrom between elements that share a site, whose coordi
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """The atom rows of a file.
+    """The atom rows of a file."""
 
-    Attributes
-    ----------
-    labels : list of str
-        What the file calls each of the r rows.
-    species : list of str
-        Type symbol with its charge, or label: rows that differ in it are no copies of each other.
-    numbers : list of int
-        Atomic numbers.
-    frac : ndarray of float64, shape (r, 3)
-        Fractional coordinates as written.
-    occupancy : list of float
-        Above 0.
-    decimals : list of int
-        The most decimals of the coordinates of each row.
-    """
-
-    labels: list[str]
-    species: list[str]
-    numbers: list[int]
-    frac: NDArray[np.float64]
-    occupancy: list[float]
-    decimals: list[int]
+    labels: list[str]  # what the file calls each of the r rows
+    species: list[str]  # type symbol with its charge, or label: rows that differ in it are no copies of each other
+    numbers: list[int]  # atomic numbers
+    frac: NDArray[np.float64]  # (r, 3) fractional coordinates as written
+    occupancy: list[float]  # above 0
+    decimals: list[int]  # the most decimals of the coordinates of each row
 
 
 @dataclass(frozen=True, eq=False)
 class Sites:
-    """The sites of a cell.
+    """The sites of a cell."""
 
-    Attributes
-    ----------
-    frac : ndarray of float64, shape (n, 3)
-        Fractional coordinates.
-    row : ndarray of int64, shape (n,)
-        The first atom row of each.
-    contents : list of SiteSpecies
-        What each of the r rows holds, those that share its sites included.
-    notes : list of Note
-        What was decided.
-    apart : bool
-        Whether no two sites are closer than 0.5 Angstrom.
-    """
-
-    frac: NDArray[np.float64]
-    row: NDArray[np.int64]
-    contents: list[SiteSpecies]
-    notes: list[Note]
-    apart: bool
+    frac: NDArray[np.float64]  # (n, 3) fractional coordinates
+    row: NDArray[np.int64]  # (n,) the first atom row of each
+    contents: list[SiteSpecies]  # what each of the r rows holds, those that share its sites included
+    notes: list[Note]  # what was decided
+    apart: bool  # whether no two sites are closer than 0.5 Angstrom
 
 
 def shared_sites(rows: Rows, images: Images, lattice: NDArray[np.float64]) -> Sites:
-    """Make sites of the images of atom rows.
-
-    Parameters
-    ----------
-    rows : Rows
-        As read.
-    images : Images
-        What symmetry makes of them.
-    lattice : ndarray of float64, shape (3, 3)
-        Lattice vectors as rows, in Angstrom.
-
-    Returns
-    -------
-    Sites
-
-    Raises
-    ------
-    ValueError
-        If a site holds more than one atom, naming its rows.
-    """
+    """Make sites of the images of atom rows; more than one atom on a site is a ValueError that names its rows."""
     single = [
         WHOLE[number] if amount == 1 else ((number, round(amount, 8)),)
         for number, amount in zip(rows.numbers, rows.occupancy, strict=True)

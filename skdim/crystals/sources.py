@@ -15,21 +15,11 @@ ID_FIELDS = ("material_id", "id", "entry_id", "jid", "mat_id", "task_id", "immut
 
 @dataclass(frozen=True)
 class Source:
-    """A crystal that is not parsed yet.
+    """A crystal that is not parsed yet."""
 
-    Attributes
-    ----------
-    id : str
-        What it is called, unlike all others of its kind in a file.
-    content : object
-        What `skdim.crystals.structures.coerce_structure` reads: a path, text, or a dict.
-    problem : str or None
-        Why there is no content; None if there is.
-    """
-
-    id: str
-    content: Any = None
-    problem: str | None = None
+    id: str  # what it is called, unlike all others of its kind in a file
+    content: Any = None  # what `skdim.crystals.structures.coerce_structure` reads: a path, text, or a dict
+    problem: str | None = None  # why there is no content; None if there is
 
 
 class UniqueIds:
@@ -68,24 +58,9 @@ def as_text(text: str) -> str:
 
 
 def own_id(record: Mapping[str, Any], field: str | None = None) -> str | None:
-    """Return the id that a record has.
+    """Return the id of a record, in one of `ID_FIELDS` of it or of its field "data", or in the field that is named.
 
-    Parameters
-    ----------
-    record : mapping
-        With its id in one of `ID_FIELDS`, or in one of these of its field "data" (entries of pymatgen).
-    field : str, optional
-        The field to take instead.
-
-    Returns
-    -------
-    str or None
-        None if it has none.
-
-    Raises
-    ------
-    ValueError
-        If the field that was named is missing or empty.
+    None if it has none; that the field that was named is missing or empty is a ValueError.
 
     Examples
     --------

@@ -22,22 +22,9 @@ ELEMENTS = NUMBERS | {"D": 1, "T": 1}
 
 
 def symbol_of(species: Any) -> str:
-    """Return the element of a species, without charge and isotope.
+    """Return the element of a species such as "Fe", "Fe3+,spin=5", "D" or 26, without charge and isotope.
 
-    Parameters
-    ----------
-    species : str, int, pymatgen Element or Species
-        Such as "Fe", "Fe3+", "Fe3+,spin=5", "D", 26.
-
-    Returns
-    -------
-    str
-        A symbol.
-
-    Raises
-    ------
-    ValueError
-        If it is no element. The message begins with the species.
+    What is no element is a ValueError whose message begins with the species.
 
     Examples
     --------

@@ -38,20 +38,15 @@ _OPENERS: dict[bytes, Callable[[Any], Any]] = {b"\x1f\x8b": gzip.open, b"BZh": b
 class Bounded(io.BufferedIOBase):
     """A decompressed file that stops where it unpacks to more than any sound file does.
 
-    Parameters
-    ----------
-    file : binary file
-        Decompressed.
-    packed : int, optional
-        Bytes on disk; None for a file that is not compressed, which is bounded by its size.
-
-    Raises
-    ------
-    ValueError
-        In reading, if more is asked for at once than one crystal takes, or the whole unpacks to too much.
+    Reading raises a ValueError if more is asked for at once than one crystal takes, or the whole unpacks to too much.
     """
 
-    def __init__(self, file: Any, packed: int | None = None) -> None:
+    def __init__(
+        self,
+        file: Any,  # decompressed
+        # Bytes on disk; None for a file that is not compressed, which is bounded by its size.
+        packed: int | None = None,
+    ) -> None:
         self._file = file
         self._most = None if packed is None else max(current_limits().unpacked, _RATIO * packed)
 
@@ -102,20 +97,7 @@ class Bounded(io.BufferedIOBase):
 
 
 def check_regular(path: str | os.PathLike[str]) -> None:
-    """Refuse pipes and devices, which may never end.
-
-    Parameters
-    ----------
-    path : str or path
-        Anything that exists.
-
-    Raises
-    ------
-    ValueError
-        Saying what it is.
-    OSError
-        If it does not exist.
-    """
+    """Refuse pipes and devices, which may never end."""
     if kind := special_kind(os.stat(path).st_mode):
         raise ValueError(f"{kind}, not a file")
 
@@ -136,22 +118,7 @@ def special_kind(mode: int) -> str | None:
 def open_bounded(path: str | os.PathLike[str]) -> Iterator[Bounded]:
     """Open a regular file, decompressed if its first bytes are those of gzip, bzip2 or xz.
 
-    Parameters
-    ----------
-    path : str or path
-        The file.
-
-    Yields
-    ------
-    Bounded
-        Binary.
-
-    Raises
-    ------
-    ValueError
-        If it is a pipe or a device.
-    OSError
-        If it cannot be opened. Reading may raise any of `READ_ERRORS`.
+    Reading may raise any of `READ_ERRORS`.
     """
     check_regular(path)
     with open(path, "rb") as raw:
@@ -162,18 +129,7 @@ def open_bounded(path: str | os.PathLike[str]) -> Iterator[Bounded]:
 
 
 def bounded_bytes(data: bytes) -> Bounded:
-    """Open bytes as a file, decompressed if they are those of gzip, bzip2 or xz.
-
-    Parameters
-    ----------
-    data : bytes
-        What a file holds.
-
-    Returns
-    -------
-    Bounded
-        Binary.
-    """
+    """Open bytes as a binary file, decompressed if they are those of gzip, bzip2 or xz."""
     return _decompressed(io.BytesIO(data), data[:6], len(data))
 
 
@@ -184,24 +140,7 @@ def _decompressed(raw: Any, head: bytes, size: int) -> Bounded:
 
 
 def read_whole(file: Any, what: str) -> bytes:
-    """Read what holds one crystal.
-
-    Parameters
-    ----------
-    file : binary file
-        At the beginning.
-    what : str
-        What it is, for the message.
-
-    Returns
-    -------
-    bytes
-
-    Raises
-    ------
-    ValueError
-        If there is more than one crystal takes.
-    """
+    """Read a file that holds one crystal, and no more than one takes; ``what`` it is goes into the message."""
     parts, size, most = [], 0, current_limits().n_bytes
     while part := file.read(_STEP):  # asked for more, some files would take that much memory at once
         parts.append(part)
@@ -214,22 +153,7 @@ def read_whole(file: Any, what: str) -> bytes:
 
 
 def text_lines(file: Bounded) -> Iterator[str]:
-    """Yield the lines of a file as text, with their ends; none may be longer than one crystal.
-
-    Parameters
-    ----------
-    file : Bounded
-        UTF-8 or UTF-16.
-
-    Yields
-    ------
-    str
-
-    Raises
-    ------
-    ValueError
-        If a line is too long, or the file unpacks to too much.
-    """
+    """Yield the lines of a file (UTF-8 or UTF-16) with their ends; none may be longer than one crystal."""
     with as_text_file(file) as text:
         most = current_limits().n_bytes
         while line := text.readline(most + 1):
@@ -239,18 +163,7 @@ def text_lines(file: Bounded) -> Iterator[str]:
 
 
 def as_text_file(file: Bounded) -> io.TextIOWrapper:
-    """Decode a file; what is no UTF-8 is replaced.
-
-    Parameters
-    ----------
-    file : Bounded
-        At its beginning.
-
-    Returns
-    -------
-    TextIOWrapper
-        With line ends as they are.
-    """
+    """Decode a file from its beginning, with line ends as they are; what is no UTF-8 is replaced."""
     utf16 = file.read(2) in (b"\xff\xfe", b"\xfe\xff")
     file.seek(0)
     binary = cast(BinaryIO, file)

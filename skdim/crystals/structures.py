@@ -37,21 +37,7 @@ _ON_ERROR = ("raise", "nan")
 
 
 def coerce_structure(obj: object) -> IStructure:
-    """Make a pymatgen structure of one crystal of any accepted kind, without judging it.
-
-    Parameters
-    ----------
-    obj : object
-        As for `coerce_crystal`. A pymatgen Structure is returned as it is, not copied.
-
-    Returns
-    -------
-    pymatgen Structure
-
-    Raises
-    ------
-    ValueError
-        If it is of no accepted kind, or cannot be read.
+    """Make a pymatgen structure of one crystal, as `coerce_crystal` takes it; a Structure is returned as it is.
 
     Warns
     -----
@@ -65,19 +51,7 @@ def coerce_structure(obj: object) -> IStructure:
 
 
 def told_notes(decided: Sequence[tuple[int, str | None, Note]], X: Any) -> str | None:
-    """Say once what was decided in reading the crystals of a collection.
-
-    Parameters
-    ----------
-    decided : sequence of (int, str or None, Note)
-        Row number, file, and what was decided.
-    X : object
-        The collection, the labels of which name its rows.
-
-    Returns
-    -------
-    str or None
-        None if nothing was.
+    """Say once what was decided in reading rows of X: row number, file, and note of each. None if nothing was.
 
     Examples
     --------
@@ -93,40 +67,18 @@ def told_notes(decided: Sequence[tuple[int, str | None, Note]], X: Any) -> str |
 
 
 def check_on_error(on_error: str) -> None:
-    """Refuse values of `on_error` that are not known.
-
-    Parameters
-    ----------
-    on_error : str
-        The value to check.
-
-    Raises
-    ------
-    ValueError
-        If it is neither "raise" nor "nan".
-    """
+    """Refuse values of `on_error` that are not known."""
     if on_error not in _ON_ERROR:
         raise ValueError(f"on_error must be {' or '.join(map(repr, _ON_ERROR))}, got {on_error!r}.")
 
 
 def try_crystal(
-    obj: object, *, max_sites: int = 5000, max_atomic_number: int | Collection[int] | None = None
+    obj: object,  # one crystal, as for `coerce_crystal`
+    *,
+    max_sites: int = 5000,  # as for `check_structure`
+    max_atomic_number: int | Collection[int] | None = None,
 ) -> tuple[Crystal | None, str | None]:
-    """Read one crystal of any accepted kind and check it.
-
-    Parameters
-    ----------
-    obj : object
-        One crystal, as for `coerce_crystal`.
-    max_sites, max_atomic_number
-        As for `check_structure`.
-
-    Returns
-    -------
-    crystal : Crystal or None
-        None if it failed.
-    reason : str or None
-        Why it failed, None if it did not.
+    """Read one crystal of any accepted kind and check it: the crystal, or None and the reason why it failed.
 
     Examples
     --------
@@ -158,37 +110,18 @@ def try_structure(
 
 
 def load_structures(
-    X: Any,
+    X: Any,  # as for `as_structures`
     *,
+    # With "raise", rows that fail are an error which names them all. With "nan" they are None, and it is for the caller
+    # to warn.
     on_error: str = "raise",
-    max_sites: int = 5000,
+    max_sites: int = 5000,  # as for `check_structure`
     max_atomic_number: int | Collection[int] | None = None,
 ) -> tuple[list[IStructure | None], list[tuple[int, str]]]:
-    """Make checked structures of a collection of crystals.
+    """Make checked structures of a collection of crystals, and list row number and reason of each failing row.
 
-    Parameters
-    ----------
-    X : list, tuple, ndarray of objects, pandas Series, pandas DataFrame or another iterable
-        As for `as_structures`.
-    on_error : {"raise", "nan"}, default="raise"
-        With "raise", rows that fail are an error which names them all. With "nan" they are None, and it is for the
-        caller to warn.
-    max_sites, max_atomic_number
-        As for `check_structure`.
-
-    Returns
-    -------
-    structures : list of (pymatgen Structure or None)
-        One entry for each row of X.
-    failures : list of (int, str)
-        Row number and reason of each failing row.
-
-    Raises
-    ------
-    StructureError
-        With on_error="raise", if any row fails.
-    ValueError
-        If `on_error` is not known.
+    With on_error="raise" they are one StructureError; with "nan" their entries are None, and it is for the caller to
+    warn.
 
     Warns
     -----

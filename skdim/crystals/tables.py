@@ -24,24 +24,12 @@ _NO_ID = "the id is missing"
 
 
 def sources_of_csv(
-    file: Bounded, name: str, column: str | None = None, id_column: str | None = None
+    file: Bounded,  # separated by commas, semicolons or tabs; the header tells
+    name: str,  # of the file: rows without an id get it with their number from 0
+    column: str | None = None,  # the columns that hold the crystals and their ids; see `skdim.crystals.columns`
+    id_column: str | None = None,
 ) -> Iterator[Source]:
-    """Yield the crystals of a CSV file, one for each row below the header.
-
-    Parameters
-    ----------
-    file : Bounded
-        Separated by commas, semicolons or tabs; the header tells.
-    name : str
-        Of the file: rows without an id get it with their number from 0.
-    column, id_column : str, optional
-        The columns that hold the crystals and their ids; see `skdim.crystals.columns`.
-
-    Yields
-    ------
-    Source
-        Where reading cannot go on, the last one is a problem with the file's name.
-    """
+    """Yield the crystals of a CSV file, a row each; where reading cannot go on, the last one is a problem."""
     number = 0
     try:
         with _long_fields():
@@ -88,20 +76,7 @@ def _rows_of_csv(lines: Iterator[str], name: str, column: str | None, id_column:
 
 
 def sources_of_arrow(path: str, name: str, column: str | None = None, id_column: str | None = None) -> Iterator[Source]:
-    """Yield the crystals of a Parquet or Arrow (Feather) file, one for each row.
-
-    Parameters
-    ----------
-    path : str
-        The file, whose content tells which of the two it is.
-    name, column, id_column
-        As for `sources_of_csv`.
-
-    Yields
-    ------
-    Source
-        Where reading cannot go on, the last one is a problem with the file's name.
-    """
+    """Yield the crystals of a Parquet or Arrow (Feather) file, a row each, as `sources_of_csv` does."""
     number = 0
     try:
         check_regular(path)
@@ -221,21 +196,7 @@ def _source(
 
 
 def crystal_of_cell(value: Any) -> Any:
-    """Return what a table holds in one place as what is parsed later.
-
-    Parameters
-    ----------
-    value : object
-        Text, bytes or a dict; or what is none of them.
-
-    Returns
-    -------
-    str or dict
-
-    Raises
-    ------
-    ValueError
-        If it is missing, or no crystal.
+    """Return what a table holds in one place as text or a dict, which are parsed later.
 
     Examples
     --------

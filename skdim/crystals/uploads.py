@@ -32,21 +32,7 @@ def is_upload(obj: object) -> bool:
 def text_of(obj: Any) -> str:
     """Read the text of bytes or of an open file; an open file is left at the place where it was.
 
-    Parameters
-    ----------
-    obj : bytes, bytearray, memoryview or file object
-        Of text, compressed or not.
-
-    Returns
-    -------
-    str
-
-    Raises
-    ------
-    ValueError
-        If there is nothing, or more than a crystal may take.
-    OSError
-        If the file cannot be read.
+    Nothing, or more than a crystal may take, is a ValueError.
 
     Examples
     --------
@@ -61,22 +47,9 @@ def text_of(obj: Any) -> str:
 
 
 def decoded(data: bytes) -> str:
-    """Decompress and decode the content of a file.
+    """Decompress and decode the content of a file: text in UTF-8 or UTF-16, or what gzip, bzip2 or xz made of it.
 
-    Parameters
-    ----------
-    data : bytes
-        UTF-8 or UTF-16 text, or what gzip, bzip2 or xz made of it.
-
-    Returns
-    -------
-    str
-        What is no UTF-8 is taken for the encoding of Western Windows: names of authors in old files are in any.
-
-    Raises
-    ------
-    ValueError
-        If it is damaged, or larger.
+    What is no UTF-8 is taken for the encoding of Western Windows: names of authors in old files are in any.
     """
     opener = next((opener for magic, opener in _OPENERS.items() if data.startswith(magic)), None)
     if opener is not None:
