@@ -149,7 +149,7 @@ def _initialised(
             "warm_start=True needs the features and parameters that shape the model to be those of the last fit; they "
             "have changed. Set them back, or warm_start=False."
         )
-    return with_weights(model, own | start.weights)
+    return with_weights(model, {**own, **start.weights})
 
 
 def _check_dimension(embedding_dim: int | None, n_crystals: int, n_columns: int) -> None:
