@@ -72,12 +72,18 @@ def embed(
     points: PointSets,  # C crystals; those without sites get rows of NaN
     device: str = "cpu",
 ) -> NDArray[np.float32]:
-    """Vectors of crystals (C, d), within 3 standard deviations of the pretraining set."""
+    """Vectors of crystals (C, d), within 3 standard deviations of the pretraining set; numbers, or an error."""
     keep_freed_memory()
     vectors, valid = np.empty((len(points), len(state.columns)), np.float32), points.valid
     vectors[~valid] = np.nan
     for crystals, raw in raw_vectors(model, points, np.flatnonzero(valid), device):
         standardise_in_place(raw, state)
+        if np.isnan(raw.sum()):  # they are bounded, so the sum is a number if all are
+            rows = crystals[np.isnan(raw).any(1)].tolist()
+            raise FloatingPointError(
+                f"the vectors of {len(rows)} crystals are no numbers (rows {rows[:5]}{', ...' if rows[5:] else ''}): "
+                "weights of the model are too large, or the file was changed. Load another one, or train anew."
+            )
         vectors[crystals] = projected(raw, state)
     return vectors
 

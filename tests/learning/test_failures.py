@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -224,3 +225,12 @@ def test_a_model_of_labelled_crystals_whose_next_fit_fails_is_as_it_was(kind: An
             other.fit(bundled_points(N)[:rows], y[:rows])
         assert set(vars(other)) == state
         assert before.equals(other.predict_frame(bundled_points(N)))
+
+
+@pytest.mark.parametrize("preset", ["default", "deep", "paper"])
+def test_vectors_that_are_no_numbers_are_an_error_and_name_their_rows(preset: str) -> None:
+    fitted = embedder(preset=preset, max_epochs=0).fit(bundled_points(N))
+    state = fitted.state_
+    huge = {name: np.full_like(w, 1e38) if w.ndim > 1 else w for name, w in state.weights.items()}
+    with pytest.raises(FloatingPointError, match=r"crystals are no numbers \(rows \[\d.*weights of the model"):
+        DeepInfoMaxEmbedder.from_state(replace(state, weights=huge)).transform(bundled_points(N))
