@@ -82,13 +82,15 @@ def copy_mathjax(app, error):
 
 def forget_moved_modules(app, config):
     """Remove the pages of modules that are gone. The others stay, so that Sphinx reads only what has changed."""
-    for page in Path(app.srcdir, "generated").glob("*.rst"):
+    for page in sorted(Path(app.srcdir, "generated").glob("*.rst")):
         try:
             known = importlib.util.find_spec(page.stem) is not None
         except ModuleNotFoundError:  # its package is gone too
             known = False
         if not known:
-            page.unlink()
+            page.unlink(missing_ok=True)
+            # That of its package lists it.
+            page.with_name(f"{page.stem.rpartition('.')[0]}.rst").unlink(missing_ok=True)
 
 
 def setup(app):
