@@ -12,8 +12,9 @@ package; it has seen structures and no property.
 # --------------------
 #
 # `attention_by_distance` gives the attention of each site to each of its neighbours. It starts as a power of the
-# distance, another for each head; what an encoder has learned departs from it. There are two encoders: "environment"
-# sees the atom in the centre, "context" never does. Both are drawn for forty crystals.
+# distance, another for each head; what an encoder has learned departs from it. The small model that comes with the
+# package has two encoders: "environment" sees the atom in the centre, "context" never does. Both are drawn for forty
+# crystals.
 import matplotlib.pyplot as plt
 
 from skdim import load_pretrained
@@ -21,7 +22,7 @@ from skdim.datasets import load_band_gap
 from skdim.interpretation import attention_by_distance
 from skdim.plotting import AttentionDisplay
 
-embedder = load_pretrained()
+embedder = load_pretrained("bundled")
 table = attention_by_distance(embedder, load_band_gap().data[:40])
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True, layout="constrained")
 for ax, encoder in zip(axes, ("environment", "context"), strict=True):
