@@ -49,6 +49,7 @@ VARIANTS: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (
     ("deep, without composition", {}, {"preset": "deep", "objective_params": {"composition": 0.0, "masked": 1.0}}),
     ("deep, composition alone", {}, {"preset": "deep", "objective_params": {"masked": 0.0, "noise": 0.0}}),
     ("deep, noise alone", {}, {"preset": "deep", "objective_params": {"masked": 0.0, "composition": 0.0}}),
+    ("deep, masked elements alone", {}, {"preset": "deep", "objective_params": {"noise": 0.0, "composition": 0.0}}),
 )
 
 # Endings of the names of columns that hold amounts per volume and per length.
