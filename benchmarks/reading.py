@@ -1,6 +1,6 @@
 """Time to embed a folder of CIF files, beside the time that pymatgen needs to parse it; and `skdim embed` as a whole.
 
-    python benchmarks/reading.py --out benchmarks/reading.json [--files 10000]
+    python benchmarks/reading.py --out benchmarks/reading.json [--files 10000] [--model materials_project]
 
 The files are those of the bundled crystals, each once as listed (P1) and once with its symmetry. Times of reading are
 those of the processor; the least of a few runs over parts of the folder, so that other work on the machine matters
@@ -30,6 +30,7 @@ from pymatgen.io.cif import CifWriter
 from skdim import load_pretrained
 from skdim.crystals.structures import try_crystal
 from skdim.datasets import load_band_gap, load_elastic_moduli, load_formation_energy
+from skdim.pretrained import MODELS
 
 
 def write_files(folder: Path, count: int) -> list[Path]:
@@ -95,9 +96,9 @@ def state(process: int) -> tuple[float, float]:
     return resident / 2**20, sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
 
 
-def run_command(folder: Path, out: Path, jobs: int) -> dict[str, float]:
+def run_command(model: str, folder: Path, out: Path, jobs: int) -> dict[str, float]:
     """Run `skdim embed` over a folder."""
-    words = ["-m", "skdim", "embed", "default", str(folder), "--out", str(out), "--jobs", str(jobs), "--quiet"]
+    words = ["-m", "skdim", "embed", model, str(folder), "--out", str(out), "--jobs", str(jobs), "--quiet"]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     start, peak, own = time.perf_counter(), 0.0, 0.0
     with subprocess.Popen([sys.executable, *words]) as run:
@@ -112,7 +113,7 @@ def run_command(folder: Path, out: Path, jobs: int) -> dict[str, float]:
     return {"seconds": seconds, "cpu_s": cpu, "caller_cpu_s": own, "peak_mib": peak}
 
 
-def measure_command(files: list[Path], place: Path) -> dict[str, dict[str, dict[str, float]]]:
+def measure_command(model: str, files: list[Path], place: Path) -> dict[str, dict[str, dict[str, float]]]:
     """Run `skdim embed` over the first so many files, in one process and in two, twice each."""
     found = {}
     for count in sorted({min(3000, len(files)), len(files)}):
@@ -120,7 +121,7 @@ def measure_command(files: list[Path], place: Path) -> dict[str, dict[str, dict[
         folder.mkdir()
         for file in files[:count]:
             os.link(file, folder / file.name)
-        runs = [{jobs: run_command(folder, place / f"{jobs}.npy", jobs) for jobs in (1, 2)} for _ in range(2)]
+        runs = [{jobs: run_command(model, folder, place / f"{jobs}.npy", jobs) for jobs in (1, 2)} for _ in range(2)]
         if (place / "1.npy").read_bytes() != (place / "2.npy").read_bytes():
             raise SystemExit("the vectors differ with the number of processes")
         found[str(count)] = {
@@ -135,14 +136,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--files", type=int, default=10_000)
+    parser.add_argument("--model", choices=MODELS, default=MODELS[0])
     options = parser.parse_args()
     warnings.simplefilter("ignore")
-    model = load_pretrained()
+    model = load_pretrained(options.model)
     with tempfile.TemporaryDirectory() as name:
         files = write_files(Path(name), options.files)
         model.transform(files[:50])
         parts = max(1, len(files) // 500)
-        command = measure_command(files, Path(name))
+        command = measure_command(options.model, files, Path(name))
         of_all = command[str(len(files))]
         record = {
             "files": len(files),
@@ -160,7 +162,7 @@ def main() -> None:
         if reason:
             raise SystemExit(reason)
     rounded = {key: round(value, 4) for key, value in record.items()}
-    options.out.write_text(json.dumps({**rounded, "command": command}, indent=1) + "\n")
+    options.out.write_text(json.dumps({"model": options.model, **rounded, "command": command}, indent=1) + "\n")
     print(options.out.read_text())
 
 
