@@ -24,6 +24,8 @@ import numpy as np
 import pandas as pd
 from materials_project import composition_keys, left_out, read_labels, read_structures
 
+from skdim._files import replacing
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pymatgen.core import Structure
@@ -53,9 +55,8 @@ def main() -> None:
         if not file.exists():
             part = rows[start : start + PART]
             found = stiffness(model, read_structures(options.table, part), np.random.default_rng([options.seed, start]))
-            draft = file.with_suffix(".draft")
-            found.assign(row=part).to_parquet(draft)
-            draft.rename(file)
+            with replacing(file) as draft:
+                found.assign(row=part).to_parquet(draft)
             print(f"{start + len(part):,} of {len(rows):,}", flush=True)
     pd.concat([pd.read_parquet(file) for file in sorted(parts.glob("*.parquet"))]).to_parquet(options.out)
 

@@ -6,7 +6,7 @@
 Labels are drawn from the training fold and the test fold is predicted ("random"); or a quarter of the prototypes is
 held out, labels are drawn from the others, and the groups are given to ``fit`` ("grouped"). Beside the ridge it starts
 from: the ridge and the Laplacian kernel ridge of `skdim.evaluation`, and the fine-tuned model without a choice of how
-far to go. The vectors are those of a model that comes with the package; "default" has seen the structures, but no
+far to go. The vectors are those of a model that comes with the package; "bundled" has seen the structures, but no
 label.
 
 Each draw is written to a file of lines beside ``--out`` as soon as it is done, and a run that was stopped goes on from

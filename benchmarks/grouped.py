@@ -5,7 +5,7 @@
 250 labels are drawn from all crystals of a task, and cut into five folds at random, or so that crystals of one formula,
 composition system or prototype stay together; or all crystals with one element are left out, for each of the four
 elements that most of them hold. Each label is predicted without its fold. Features: vectors of a model that comes
-with the package ("default" has seen the structures, but no label), and Magpie statistics of the composition; regressor:
+with the package ("bundled" has seen the structures, but no label), and Magpie statistics of the composition; regressor:
 Laplacian kernel ridge regression, which chooses its strength inside the training labels; beside the median of these.
 Mean absolute errors over the draws, with the standard error of the mean.
 """

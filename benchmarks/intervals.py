@@ -5,7 +5,7 @@
 Labels are drawn from the training fold, and the test fold is predicted with intervals that are to hold 90%: by what
 `CrystalRegressor` chooses, by a Gaussian process and a random forest with the same treatment (CV+), and by the two as
 they come (mean plus and minus 1.645 standard deviations). The vectors are those of a model that comes with the package;
-"default" has seen the structures, but no label. Means over the draws, with the standard error of the mean.
+"bundled" has seen the structures, but no label. Means over the draws, with the standard error of the mean.
 """
 
 from __future__ import annotations

@@ -224,7 +224,7 @@ def grouped_folds(record: Path) -> Iterator[Block]:
         f"feature set. Here {settings['labels']} labels are cut into five folds at random, or so that crystals of one "
         "formula, composition system or prototype stay together; or all crystals with one of the four commonest "
         "elements are predicted by those without it. Mean absolute errors of Laplacian kernel ridge regression, on the "
-        f"vectors of {_with_what_it_has_seen(settings.get('model', 'default'))} and on Magpie "
+        f"vectors of {_with_what_it_has_seen(settings.get('model', 'bundled'))} and on Magpie "
         f"statistics, and of a guess of the median; mean ± standard error over {settings['repeats']} draws. Recorded "
         "by `python benchmarks/grouped.py`."
     )
@@ -234,7 +234,7 @@ def grouped_folds(record: Path) -> Iterator[Block]:
 
 def _with_what_it_has_seen(model: str) -> str:
     """Name a model that comes with the package, and what it has seen of the bundled sets."""
-    return f"the model `{model}`" + (" (it has seen the structures, no label)" if model == "default" else "")
+    return f"the model `{model}`" + (" (it has seen the structures, no label)" if model == "bundled" else "")
 
 
 def _grouped_row(row: dict[str, Any]) -> tuple[str, ...]:

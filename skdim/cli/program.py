@@ -82,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except WorkerError as error:  # where it happened says nothing; what was in work does
         say(f"error: {error}")
         return FAULT
-    except Exception as error:
+    except Exception as error:  # nothing is swallowed: it is told, in full where it is a fault
         return _failed(error)
     return code
 

@@ -37,8 +37,8 @@ def load_pretrained(name: str = "materials_project") -> DeepInfoMaxEmbedder:
         36,000 of them, and from the stiffness of some. Where few labels are to go far this is the best start; compare
         it with models that have learned from labels too.
 
-        "bundled": preset="default", pretrained without labels on all bundled crystals; small, and three times as fast.
-        It has seen every bundled structure, though no property: of the bundled tasks its scores are transductive.
+        "bundled": preset="default", pretrained without labels on all bundled crystals; small, and more than twice as
+        fast. It has seen every bundled structure, though no property: of the bundled tasks its scores are transductive.
         Earlier it was called "default".
 
     Returns
