@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
         # They read while this process imports torch and loads the model.
         work = _work_of(file) if workers.n > 1 else None
         batches = None if work is None else start(work=work)
-        embedder = load_embedder(args.model, args.device)
+        embedder = load_embedder(file.absolute(), args.device)  # found once: a former name is told of once
         if batches is None:
             batches = start(work=embedder.featurizer_.work())
         facts = {"model": str(args.model), "sha256": file_digest(file)}

@@ -420,3 +420,11 @@ def test_only_errors_about_the_input_are_bad_input(monkeypatch, capsys, error, c
 def test_every_command_has_its_place_in_the_documentation():
     page = (Path(__file__).parents[2] / "docs" / "cli.rst").read_text()
     assert [c.name for c in program.COMMANDS if f".. command-help:: {c.name}\n" not in page] == []
+
+
+def test_the_former_name_of_the_small_model_embeds_and_is_told_of_once(here):
+    with pytest.warns(FutureWarning, match="'default' is now called 'bundled'") as told:
+        assert main(["embed", "default", "in/nacl.cif", "--out", "former.csv", "--quiet"]) == OK
+    assert sum(warning.category is FutureWarning for warning in told) == 1
+    assert main(["embed", "bundled", "in/nacl.cif", "--out", "now.csv", "--quiet"]) == OK
+    assert Path("former.csv").read_bytes() == Path("now.csv").read_bytes()
