@@ -27,12 +27,20 @@ data sets (of --dataset), by default all:
   band_gap           1056 crystals, eV             labels 50 100 250 500
   elastic_moduli     1181 crystals, log10(K/GPa)   labels 50 100 250 500
 
-feature sets (of --features), by default all but the last; names of two words need quotes:
+With --data, the crystals, ids and labels of a table (Parquet, Feather or CSV), a row a crystal: the crystal in one
+column as other commands take it, or in cell (a, b, c in Angstrom and three angles, or three vectors), numbers (atomic
+numbers) and frac_coords (flat, or by site). A tenth of the crystals, chosen by a digest of their ids, is the test fold;
+each label column is a task, and the property that networks are trained on for "other property" is the next one. Point
+sets and features are made once, in parts that are kept in the folder of --out. An encoder that was pretrained elsewhere
+(--pretrained) is refused if FILE.ids.txt beside FILE.safetensors, with an id a line, names a crystal of the test fold.
+
+feature sets (of --features), by default all but the last two lines; names of two words need quotes:
   default, paper                      vectors of an encoder pretrained with this preset
   "default untrained", "paper untrained"   vectors of the same encoder before training
   magpie, elements                    statistics of elemental properties, without the structure
   ofm, cfid, xrd                      orbital field matrix, JARVIS CFID, X-ray powder pattern
   chgnet, chgnet_layers, sevennet     vectors of potentials trained on energies, if their packages are installed
+  "other property", "paper other property"   vectors of a network trained on the labels of another property
   "default transductive"              pretrained on the structures of the test folds too; added by --transductive
 
 regressors (of --regressors), by default all but the last two:
@@ -49,6 +57,8 @@ EXAMPLES = """\
   skdim benchmark --out results/ --dataset band_gap --features default magpie --regressors ridge kernel_ridge
         After an interrupt the same command continues where it stopped; with more draws, regressors or feature sets it
         computes only those.
+  skdim benchmark --data crystals.parquet --target band_gap energy --out mine/ --jobs 2 --epochs paper=10 other=5
+        A table of your own; --rows 500 --labels 20 50 is a trial of a minute.
   skdim benchmark --matbench jdft2d --out jdft2d/     # a Matbench task, downloaded if it is missing"""
 
 QUICK: dict[str, Any] = {
@@ -75,13 +85,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--out", type=Path, required=True, metavar="DIR", help="folder to write to; what is finished there is kept")
     data = parser.add_mutually_exclusive_group()
     data.add_argument("--dataset", nargs="+", metavar="NAME", help="bundled data sets (all)")
+    data.add_argument("--data", type=Path, metavar="TABLE", help="a table of crystals with ids and labels, see above")
     data.add_argument("--matbench", metavar="TASK", help="a Matbench task on structures in place of these")
+    several("--target", help="columns of --data to predict (every one of floating-point numbers)")
+    add("--column", metavar="NAME", help="column of --data that holds the crystals, where it is not found by its name")
+    add("--id", dest="id_column", metavar="NAME", help="column of --data that holds their ids")
+    add("--rows", type=at_least(20), metavar="N", help="crystals of --data, drawn at random (all with a label)")
     add("--labels", nargs="+", type=at_least(2), metavar="N", help="numbers of labels (those of each data set)")
     several("--features", help="feature sets (all that can be computed here)")
     several("--regressors", help="regressors (all but the last two)")
     add("--repeats", type=at_least(1), metavar="N", help="draws of labels for each number of labels (20)")
     add("--fine-tuning-repeats", type=at_least(1), metavar="N", help="the same for fine_tuned (5)")
     add("--fewer-repeats", nargs="+", type=_fewer, metavar="NAME=N", help="regressors with fewer draws, such as mlp=5")
+    several("--starts", help='where fine_tuned starts ("default" "default untrained" "other property")')
+    epochs = "epochs of the pretrainings: N for all, or default=N, paper=N, other=N (those of the presets)"
+    add("--epochs", nargs="+", type=_epochs, metavar="NAME=N", help=epochs)
+    given = "encoders pretrained elsewhere, such as paper=model.safetensors, see above"
+    add("--pretrained", nargs="+", type=_pretrained, metavar="NAME=FILE", help=given)
     # The former names, which the commands of earlier recordings have.
     add("--heads", nargs="+", dest="regressors", help=argparse.SUPPRESS)
     add("--draws", type=at_least(1), dest="repeats", help=argparse.SUPPRESS)
@@ -91,6 +111,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--baseline", metavar="NAME", help="feature set that the report compares with (magpie)")
     add("--quick", action="store_true", help="a little of everything, to see that it runs: its numbers mean nothing")
     add("--cache", type=Path, metavar="DIR", help="where reference features are kept (cache in the folder of --out)")
+    add("--device", default="auto", help="where to compute: auto, cpu, cuda, ... (auto)")
     add("--jobs", type=int, metavar="N", help="jobs at a time, -1: all cores (1)")
     add_seed(parser)
     add_quiet(parser)
@@ -104,16 +125,44 @@ def _fewer(text: str) -> tuple[str, int]:
     return name, at_least(1)(number)
 
 
+def _epochs(text: str) -> tuple[str, int]:
+    """Read N or NAME=N; the name of the first is empty."""
+    name, sign, number = text.rpartition("=")
+    if sign and name not in ("default", "paper", "other"):
+        raise argparse.ArgumentTypeError(f"must be N, or default, paper or other with =N, got {text!r}")
+    return {"other": "other property"}.get(name, name), at_least(0)(number)
+
+
+def _pretrained(text: str) -> tuple[str, Path]:
+    """Read NAME=FILE."""
+    name, sign, file = text.partition("=")
+    if not (name and sign and file):
+        raise argparse.ArgumentTypeError(f"must be a feature set and a file, such as paper=FILE, got {text!r}")
+    return name, Path(file)
+
+
 def benchmark(args: argparse.Namespace) -> int:
     """Run a study, or what is missing of it; arguments that cannot be used are refused before anything is computed."""
     from skdim.study.plan import check_folder
     from skdim.study.run import run_study
-    from skdim.study.tasks import load_matbench_task
+    from skdim.study.tasks import load_matbench_task, load_table_tasks
 
     check_folder(args.out)
     if args.quick and not args.quiet:
         say(_QUICK_NOTE)
     settings = _settings(args)
+    if args.data is not None:
+        settings["tasks"] = load_table_tasks(
+            args.data,
+            args.target,
+            rows=settings.pop("crystals", None) if args.rows is None else args.rows,
+            seed=args.seed,
+            column=args.column,
+            id_column=args.id_column,
+        )
+        settings["crystals"] = None
+    elif args.target or args.rows or args.column or args.id_column:
+        raise InputError("--target, --rows, --column and --id are for the table of --data")
     if args.matbench is not None:
         try:
             settings["tasks"] = [load_matbench_task(args.matbench)]
@@ -139,12 +188,25 @@ def _settings(args: argparse.Namespace) -> dict[str, Any]:
         "fine_tuning_repeats": args.fine_tuning_repeats,
         "fewer_repeats": dict(args.fewer_repeats) if args.fewer_repeats else None,
         "baseline": args.baseline,
+        "starts": args.starts,
+        "max_epochs": _max_epochs(args.epochs),
+        "pretrained": dict(args.pretrained) if args.pretrained else None,
         "cache_dir": args.cache,
         "n_jobs": args.jobs,
     }
     usual = QUICK if args.quick else {}
     chosen = {name: value for name, value in given.items() if value is not None}
-    return {**usual, **chosen, "transductive": args.transductive, "random_state": args.seed}
+    return {**usual, **chosen, "device": args.device, "transductive": args.transductive, "random_state": args.seed}
+
+
+def _max_epochs(given: list[tuple[str, int]] | None) -> int | dict[str, int] | None:
+    """Turn what --epochs has into what `run_study` takes."""
+    if not given:
+        return None
+    epochs = dict(given)
+    if "" in epochs and len(given) > 1:
+        raise InputError("--epochs must be one number, or each with a name, such as paper=10 default=5")
+    return epochs.get("", epochs)
 
 
 COMMAND = Command("benchmark", SHORT, ABOUT, EXAMPLES, add_arguments, benchmark)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 _TEST_SHARE: Final = 0.2053
 
 
-def in_test_fold(material_ids: Iterable[str]) -> NDArray[np.bool_]:
+def in_test_fold(material_ids: Iterable[str], share: float = _TEST_SHARE) -> NDArray[np.bool_]:
     """Tell which crystals belong to the test fold that all bundled tasks share.
 
     A crystal is a test crystal if the first 32 bits of the SHA-256 of its material id, read as a fraction of
@@ -25,6 +25,8 @@ def in_test_fold(material_ids: Iterable[str]) -> NDArray[np.bool_]:
     ----------
     material_ids : iterable of str, length n
         Materials Project ids as the loaders return them, for example ``"mp-149"``.
+    share : float, default=0.2053
+        What the fraction must be below. With a smaller share the fold is a part of that with a larger one.
 
     Returns
     -------
@@ -49,7 +51,7 @@ def in_test_fold(material_ids: Iterable[str]) -> NDArray[np.bool_]:
     if wrong:
         shown = ", ".join(f"row {row}: {value!r}" for row, value in wrong[:5])
         raise TypeError(f"material_ids must hold strings such as 'mp-149'; {len(wrong)} do not ({shown})")
-    return np.fromiter((_fraction(material_id) < _TEST_SHARE for material_id in ids), dtype=np.bool_, count=len(ids))
+    return np.fromiter((_fraction(material_id) < share for material_id in ids), dtype=np.bool_, count=len(ids))
 
 
 def _fraction(material_id: str) -> float:

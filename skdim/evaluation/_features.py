@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _BOUND = 3.0
+_COLUMNS = 64  # of a block
 
 
 def compute_features(
@@ -69,22 +70,33 @@ def _checked(name: str, given: Any, n_rows: int) -> NDArray[np.float64]:
     return array
 
 
-def standardise(name: str, columns: NDArray[np.float64], pool: NDArray[np.int64]) -> NDArray[np.float64]:
+def standardise(
+    name: str,
+    columns: NDArray[np.float64],
+    pool: NDArray[np.int64],
+    rows: NDArray[np.int64] | None = None,  # to return; None returns all
+) -> NDArray[np.float64]:
     """Standardise columns (n, d) on the pool and clip them to three deviations.
 
     NaN is replaced by the column's mean, with one warning that counts the rows and names the feature set; a column that
     is NaN in the whole pool is a ValueError.
     """
-    missing = np.isnan(columns)
-    empty = np.flatnonzero(missing[pool].all(0))
-    if len(empty):
-        raise ValueError(f"features[{name!r}] is NaN in every row of the pool in columns {empty[:5].tolist()}.")
-    mean, scale = np.nanmean(columns[pool], 0), np.nanstd(columns[pool], 0)
+    mean, scale, empty = np.empty(columns.shape[1]), np.empty(columns.shape[1]), []
+    # A few columns at a time: a copy of a large pool would be as large as the features.
+    for start in range(0, columns.shape[1], _COLUMNS):
+        part = columns[:, start : start + _COLUMNS][pool]
+        missing = np.isnan(part).all(0)
+        empty += (start + np.flatnonzero(missing)).tolist()
+        place = np.flatnonzero(~missing)
+        mean[start + place], scale[start + place] = np.nanmean(part[:, place], 0), np.nanstd(part[:, place], 0)
+    if empty:
+        raise ValueError(f"features[{name!r}] is NaN in every row of the pool in columns {empty[:5]}.")
     # A column that varies by rounding only carries no information.
     scale[scale <= 1e-9 * np.abs(mean) + 1e-12] = np.inf
-    standard: NDArray[np.float64] = np.clip((columns - mean) / scale, -_BOUND, _BOUND)
-    if missing.any():
-        failed = int(missing.any(1).sum())
+    failed = int(np.isnan(columns).any(1).sum())
+    standard: NDArray[np.float64] = np.subtract(columns if rows is None else columns[rows], mean)
+    np.clip(np.divide(standard, scale, out=standard), -_BOUND, _BOUND, out=standard)
+    if failed:
         warnings.warn(f"features[{name!r}] is NaN in {failed} rows; column means are used instead.", stacklevel=5)
-        standard[missing] = 0.0
+        standard[np.isnan(standard)] = 0.0
     return standard

@@ -39,21 +39,22 @@ class Targets:
 
 @dataclass(frozen=True)
 class Inputs:
-    """One feature set as the regressors take it."""
+    """One feature set as the regressors take it: of the m rows that are ever labelled or in the test fold."""
 
     name: str  # in the records
-    columns: NDArray[np.float64]  # (n, d) standardised
-    # (n, l) mean absolute differences from the l rows that are ever labelled; filled for these and the test fold.
+    columns: NDArray[np.float64]  # (m, d) standardised
+    where: NDArray[np.int64]  # (n,) row of ``columns`` that a crystal has
+    # (m, l) mean absolute differences from the l rows that are ever labelled.
     distances: NDArray[np.float32] | None = None
-    place: NDArray[np.int64] | None = None  # (n,) column of ``distances`` of a row
+    place: NDArray[np.int64] | None = None  # (n,) column of ``distances`` of a crystal
 
     def of(
         self, regressor: NamedRegressor, rows: NDArray[np.int64], labelled: NDArray[np.int64]
     ) -> NDArray[np.float64]:
         """Return what a regressor takes: the rows themselves, or their distances from the labelled ones."""
         if not regressor.pairwise or self.distances is None or self.place is None:
-            return self.columns[rows]
-        return self.distances[np.ix_(rows, self.place[labelled])].astype(np.float64)
+            return self.columns[self.where[rows]]
+        return self.distances[np.ix_(self.where[rows], self.place[labelled])].astype(np.float64)
 
 
 def label_efficiency(
@@ -225,20 +226,28 @@ def _inputs(
     n_jobs: int | None,
 ) -> Inputs:
     """Standardise a feature set, and compute distances if a regressor asks for them."""
-    standard = standardise(name, columns, targets.pool)
-    if not any(regressor.pairwise for regressor, _ in wanted):
-        return Inputs(name, standard)
     labelled = np.unique(np.concatenate([repeat.rows for _, repeat in wanted]))
     rows = np.union1d(labelled, targets.test)
-    blocks = np.array_split(rows, math.ceil(len(rows) / _ROWS))
-    parts = Parallel(n_jobs=n_jobs, prefer="threads")(
-        delayed(mean_distances)(standard[block], standard[labelled]) for block in blocks
+    standard = standardise(name, columns, targets.pool, rows)
+    where = _places(rows, len(columns))
+    if not any(regressor.pairwise for regressor, _ in wanted):
+        return Inputs(name, standard, where)
+    paired = np.unique(np.concatenate([repeat.rows for regressor, repeat in wanted if regressor.pairwise]))
+    blocks = np.array_split(np.arange(len(rows)), math.ceil(len(rows) / _ROWS))
+    parts = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")(
+        delayed(mean_distances)(standard[block], standard[where[paired]]) for block in blocks
     )
-    distances, place = np.empty((len(standard), len(labelled)), np.float32), np.full(len(standard), -1)
+    distances = np.empty((len(rows), len(paired)), np.float32)
     for block, part in zip(blocks, parts, strict=True):
         distances[block] = part
-    place[labelled] = np.arange(len(labelled))
-    return Inputs(name, standard, distances, place)
+    return Inputs(name, standard, where, distances, _places(paired, len(columns)))
+
+
+def _places(rows: NDArray[np.int64], n: int) -> NDArray[np.int64]:
+    """Place of each of n rows among some; -1 for the others."""
+    places = np.full(n, -1)
+    places[rows] = np.arange(len(rows))
+    return places
 
 
 def _record(

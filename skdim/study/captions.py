@@ -9,7 +9,7 @@ from skdim.evaluation import REFERENCE_FEATURES
 from skdim.evaluation._records import BEST
 from skdim.study.blocks import listed, readable
 from skdim.study.encoders import PRETRAININGS
-from skdim.study.finetuning import OTHER
+from skdim.study.finetuning import OTHERS
 
 if TYPE_CHECKING:
     from skdim.study.recording import Recording
@@ -68,7 +68,10 @@ def feature_sets(names: Sequence[str]) -> str:
     """Say what the named feature sets are, as far as they come with the package; "" if nothing is known about any."""
     known = {name: pretraining.summary for name, pretraining in PRETRAININGS.items()}
     known |= {name: reference.summary for name, reference in REFERENCE_FEATURES.items()}
-    known[OTHER] = "fine-tuning that starts from a network trained on all labels of another property"
+    known |= {
+        name: f"the {preset} encoder trained on all labels of another property of the training fold"
+        for name, preset in OTHERS.items()
+    }
     found = [f"{name}: {known[name]}" for name in names if name in known]
     return f"Feature sets. {'; '.join(found)}." if found else ""
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +17,7 @@ from skdim._files import file_digest
 from skdim.evaluation._regressors import errors
 from skdim.study.encoders import model_facts
 from skdim.study.finished import Finished, Record, basis_of
-from skdim.study.tasks import DATASETS, load_task
+from skdim.study.tasks import DATASETS, StudyTask, load_task
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,8 +30,20 @@ if TYPE_CHECKING:
 
 FINE_TUNED = "fine_tuned"
 OTHER = "other property"
-STARTS = ("default", "default untrained", OTHER)
-"""Where a fine-tuning starts: its name in the column features of the records."""
+OTHERS = {OTHER: "default", f"paper {OTHER}": "paper"}
+"""Starts that were trained on the labels of another property, with the preset of their encoder."""
+STARTS = {"default": "default", "default untrained": "default", OTHER: "default"}
+"""Where a fine-tuning starts unless it is said: its name in the column features of the records, with the preset."""
+ALL_STARTS = STARTS | {"paper": "paper", "paper untrained": "paper", f"paper {OTHER}": "paper"}
+PUBLISHED = {"cv": None, "loss": "mse", "validation_fraction": 0.05}
+"""What is different where the published encoder is fine-tuned: all the way, and the best of the epochs by 5% of the
+labels, as is published."""
+
+
+def regressor_from(start: str, regressor: SiteNetRegressor) -> SiteNetRegressor:
+    """Return what is trained from a start, not fitted."""
+    fresh: SiteNetRegressor = clone(regressor)
+    return fresh.set_params(**PUBLISHED) if ALL_STARTS[start] == "paper" else fresh
 
 
 class OtherProperty:
@@ -40,53 +54,87 @@ class OtherProperty:
 
     def __init__(
         self,
-        encoders: Encoders,  # of the study; the regressors start from its untrained encoder of the default preset
+        encoders: Encoders,  # of the study; the regressors start from its untrained encoders
         regressor: SiteNetRegressor,  # not fitted; its parameters are used
         crystals: int | None,  # crystals of the other data set; None takes all
         seed: int,  # of the training
         say: Callable[[str], None],  # called with a message before long steps
+        max_epochs: int | None = None,  # of the training; None leaves it to the regressor
     ) -> None:
-        self.encoders, self.regressor = encoders, regressor
+        self.encoders, self.regressor, self.max_epochs = encoders, regressor, max_epochs
         self.crystals, self.seed, self.say = crystals, seed, say
         self.facts: dict[str, dict[str, Any]] = {}
-        self._paths: dict[str, Path] = {}
+        self._paths: dict[tuple[str, str], Path] = {}
 
-    def path(self, dataset: str) -> Path:
-        """Train on one of `DATASETS`, or find the file of the `SiteNetRegressor` that was trained before."""
-        if dataset not in self._paths:
-            self._paths[dataset] = self._trained(dataset)
-        return self._paths[dataset]
+    def path(self, other: str, start: str = OTHER) -> Path:
+        """Train on a task of the study or one of `DATASETS`, or find the `SiteNetRegressor` that was trained before."""
+        if (other, start) not in self._paths:
+            self._paths[other, start] = self._trained(other, start)
+        return self._paths[other, start]
 
-    def _trained(self, dataset: str) -> Path:
+    def _trained(self, other: str, start: str) -> Path:
         """Train and save, unless the file is there."""
         from skdim.learning.pretraincache import pretraining_key
 
-        points, target = self.labelled(dataset)
-        start = self.encoders.path("default untrained")
+        points, target = self.labelled(other, OTHERS[start])
+        before = self.encoders.path(f"{OTHERS[start]} untrained")
         # All the way, as published: an encoder that stayed at the start would be no other start.
-        bare = clone(self.regressor).set_params(random_state=self.seed, cv=None)
-        key = basis_of(pretraining_key(bare, points), target, file_digest(start))
-        path = self.encoders.folder / f"{dataset.replace('_', '-')}-{key[:12]}.safetensors"
+        bare = regressor_from(start, self.regressor).set_params(random_state=self.seed, cv=None)
+        if self.max_epochs is not None:
+            bare.set_params(max_epochs=self.max_epochs)
+        key = basis_of(pretraining_key(bare, points), target, file_digest(before))
+        name = f"{'paper ' if OTHERS[start] == 'paper' else ''}{other}"
+        path = self.encoders.folder / f"{name.replace('_', '-').replace(' ', '-')}-{key[:12]}.safetensors"
+        known = self._name(other)
         if not path.exists():
-            self.say(f"{OTHER}: training on {len(points):,} labels of {DATASETS[dataset].name}")
-            bare.set_params(embedder=start).fit(points, target).save(path)
-        history = type(bare).load(path).history_
-        self.facts[f"{OTHER}: {DATASETS[dataset].name}"] = model_facts(path, history, len(points))
+            self.say(f"{start}: training on {len(points):,} labels of {known}")
+            checkpoint = path.with_suffix("")
+            bare.set_params(embedder=before, device=self.encoders.device, checkpoint_dir=checkpoint)
+            bare.fit(points, target).set_params(checkpoint_dir=None).save(path)
+            shutil.rmtree(checkpoint, ignore_errors=True)
+        self.facts[f"{start}: {known}"] = model_facts(path, type(bare).load(path).history_, len(points))
         return path
 
-    def labelled(self, dataset: str) -> tuple[PointSets, NDArray[np.float64]]:
+    def _name(self, other: str) -> str:
+        """Name of another property in the records: a task of the study, or a bundled data set, in the study or not."""
+        own = other in [task.name for task in self.encoders.tasks]
+        return other if own else DATASETS[other].name
+
+    def vectors(self, task: StudyTask, start: str) -> NDArray[np.float32]:
+        """Return the vectors (n, d) that the encoder trained on another property than the task's gives its crystals."""
+        from skdim.learning.presets import Run
+        from skdim.learning.pretraining import column_scale, some_raw_vectors
+        from skdim.learning.statefile import write_state
+        from skdim.regressor import SiteNetRegressor
+
+        path, preset = self.path(str(task.other), start), OTHERS[start]
+        vectors_file = path.with_suffix(".vectors.safetensors")
+        if not vectors_file.exists():
+            state = SiteNetRegressor.load(path).state_.encoder()
+            points, _ = self.labelled(str(task.other), preset)
+            raw = some_raw_vectors(state.model(), points, np.arange(len(points)), Run(self.seed))
+            center, scale = column_scale(raw)
+            write_state(vectors_file, replace(state, center=center, scale=scale))
+        return self.encoders.vectors_of(vectors_file, preset, task)
+
+    def labelled(self, other: str, preset: str = "default") -> tuple[PointSets, NDArray[np.float64]]:
         """Return crystals and labels of another property, without those in the test fold of any task."""
         known = {task.name: task for task in self.encoders.tasks}
-        task = known.get(DATASETS[dataset].name) or load_task(dataset).sample(self.crystals, self.seed)
-        use = ~task.test_mask & ~np.isin(np.asarray(task.material_id), sorted(self.encoders.tested))
+        task = known.get(self._name(other)) or load_task(other).sample(self.crystals, self.seed)
+        use = ~task.test_mask & np.isfinite(task.target)
+        use &= ~np.isin(np.asarray(task.material_id), sorted(self.encoders.tested))
         if task.name in known:
-            points = self.encoders.points_of("default", task)[use]
+            points = self.encoders.points_of(preset, task)[use]
         else:
+            from skdim.learning.presets import PRESETS
             from skdim.points.featurizer import CrystalPointSetTransformer
 
             rows = [task.structures[row] for row in np.flatnonzero(use)]
-            points = CrystalPointSetTransformer(n_jobs=self.encoders.n_jobs).fit_transform(rows)
+            featurizer = CrystalPointSetTransformer(**PRESETS[preset].featurizer, n_jobs=self.encoders.n_jobs)
+            points = featurizer.fit_transform(rows)
         target = np.asarray(task.target, np.float64)[use]
+        if points.valid.all():
+            return points, target
         return points[points.valid], target[points.valid]
 
 
@@ -99,6 +147,7 @@ def fine_tune(
     regressor: SiteNetRegressor,  # not fitted; its parameters are used
     finished: Finished,  # where each record is kept
     n_jobs: int | None,  # processes, with one thread each, unless joblib.parallel_config names another backend
+    device: str = "auto",  # where to compute
 ) -> Iterator[Record]:
     """Fine-tune one encoder on draws of labels.
 
@@ -110,7 +159,7 @@ def fine_tune(
             regressor,
             repeat,
             _record,
-            (start, name, points[repeat.rows], test, targets, repeat, clone(regressor)),
+            (start, name, points[repeat.rows], test, targets, repeat, clone(regressor), device),
         )
         for repeat in repeats
     )
@@ -136,13 +185,14 @@ def _record(
     targets: Targets,
     repeat: Repeat,
     regressor: SiteNetRegressor,
+    device: str,
 ) -> Record:
     """Fine-tune on one draw and record the errors."""
     from skdim.network.threads import one_torch_thread
 
     began, usable, known = time.perf_counter(), labelled.valid, targets.y[repeat.rows]
     with one_torch_thread():
-        regressor.set_params(embedder=start, random_state=repeat.seed, on_error="nan", n_jobs=1)
+        regressor.set_params(embedder=start, random_state=repeat.seed, on_error="nan", n_jobs=1, device=device)
         predicted = regressor.fit(labelled[usable], known[usable]).predict(test)
     # Crystals that cannot be used are predicted by the mean, as the other regressors do with missing features.
     predicted = np.where(np.isnan(predicted), known.mean(), predicted)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from skdim._parameters import N_JOBS, check, integer, optional
 from skdim.evaluation import REFERENCE_FEATURES, REGRESSORS, reference_features
 from skdim.evaluation._label_efficiency import Targets, check_feature_names, check_targets
@@ -15,13 +17,15 @@ from skdim.evaluation._regressors import NamedRegressor, resolve_regressors
 from skdim.evaluation._repeats import Repeat, draw_repeats
 from skdim.exceptions import InputError
 from skdim.study.encoders import PRETRAININGS
-from skdim.study.finetuning import FINE_TUNED
+from skdim.study.finetuning import ALL_STARTS, FINE_TUNED, OTHER, OTHERS, STARTS
 from skdim.study.tasks import DATASETS, StudyTask, load_task
 
 if TYPE_CHECKING:
     from skdim.regressor import SiteNetRegressor
 
 CV = 5
+EPOCHS_OF = ("default", "paper", OTHER)
+"""What has epochs of its own in ``max_epochs``: the presets, and the training on another property."""
 TRANSDUCTIVE = "default transductive"
 STUDY_REGRESSORS = (
     "median",
@@ -49,8 +53,11 @@ class Plan:
     fine_tuned: SiteNetRegressor | None  # what is fine-tuned, not fitted
     n_repeats: dict[str, int]  # draws of labels, by regressor
     baseline: str  # feature set that the report compares with
+    starts: tuple[str, ...]  # of the fine-tuning
     crystals: int | None  # as for `run_study`
-    max_epochs: int | None
+    max_epochs: int | dict[str, int] | None
+    pretrained: dict[str, Path]
+    device: str
     seed: int
     n_jobs: int | None
 
@@ -76,7 +83,10 @@ def make_plan(
     transductive: bool,
     baseline: str | None,
     crystals: int | None,
-    max_epochs: int | None,
+    max_epochs: int | Mapping[str, int] | None,
+    starts: Sequence[str] | None,
+    pretrained: Mapping[str, str | os.PathLike[str]] | None,
+    device: str,
     random_state: int,
     n_jobs: int | None,
 ) -> Plan:
@@ -86,7 +96,7 @@ def make_plan(
         check("random_state", random_state, integer(0))
         check("n_jobs", n_jobs, N_JOBS)
         check("crystals", crystals, optional(integer(20)))
-        check("max_epochs", max_epochs, optional(integer(0)))
+        epochs = _epochs(max_epochs)
         sets = _feature_sets(features, transductive)
         fixed, fine_tuned = _regressors(regressors)
         names = [one.name for one in fixed] + [FINE_TUNED] * (fine_tuned is not None)
@@ -95,19 +105,23 @@ def make_plan(
         plan = Plan(
             out=folder,
             tasks=chosen,
-            targets=[check_targets(task.name, task.target, task.test_mask) for task in chosen],
+            targets=[_targets(task) for task in chosen],
             labels=[tuple(task.labels if label_counts is None else label_counts) for task in chosen],
             features=sets,
             regressors=fixed,
             fine_tuned=fine_tuned,
             n_repeats=repeats,
             baseline=_baseline(baseline, sets),
+            starts=_starts(starts),
             crystals=crystals,
-            max_epochs=max_epochs,
+            max_epochs=epochs,
+            pretrained={name: Path(path) for name, path in (pretrained or {}).items()},
+            device=device,
             seed=int(random_state),
             n_jobs=n_jobs,
         )
         _check_labels(plan)
+        _check_others(plan)
         _try_references(sets)
     except ValueError as error:  # nothing but checks until here
         raise InputError(str(error)) from error
@@ -139,14 +153,53 @@ def _tasks(tasks: Sequence[str | StudyTask]) -> list[StudyTask]:
     names = [task.name for task in loaded]
     if len(set(names)) < len(names):
         raise ValueError(f"tasks must have distinct names, got {names}.")
+    known = [*DATASETS, *names]
     for task in loaded:
         if not len(task.structures) == len(task.target) == len(task.material_id) == len(task.test_mask):
             raise ValueError(f"task {task.name!r}: structures, target, material_id and test_mask differ in length.")
-        if task.other is not None and task.other not in DATASETS:
-            raise ValueError(
-                f"task {task.name!r}: other must be None or among {', '.join(DATASETS)}, got {task.other!r}."
-            )
+        if task.other is not None and task.other not in known:
+            raise ValueError(f"task {task.name!r}: other must be None or among {', '.join(known)}, got {task.other!r}.")
     return loaded
+
+
+def _targets(task: StudyTask) -> Targets:
+    """Check the targets of a task and its test fold; crystals without a target are in neither fold."""
+    target = np.asarray(task.target, np.float64)
+    known = ~np.isnan(target)
+    found = check_targets(task.name, np.where(known, target, 0.0), task.test_mask)
+    pool, test = found.pool[known[found.pool]], found.test[known[found.test]]
+    if not len(pool) or len(test) < 2:
+        raise ValueError(f"{task.name}: {len(pool)} crystals to learn from and {len(test)} to test on have a target.")
+    return Targets(task.name, target, pool, test)
+
+
+def _starts(starts: Sequence[str] | None) -> tuple[str, ...]:
+    """Check where fine-tuning is to start."""
+    chosen = tuple(STARTS if starts is None else starts)
+    if isinstance(starts, str) or not set(chosen) <= set(ALL_STARTS) or len(set(chosen)) < len(chosen):
+        raise ValueError(f"starts must be distinct names among {', '.join(ALL_STARTS)}, got {starts!r}.")
+    return chosen
+
+
+def _epochs(max_epochs: int | Mapping[str, int] | None) -> int | dict[str, int] | None:
+    """Check how many epochs pretrainings take, of all or each by its name."""
+    if not isinstance(max_epochs, Mapping):
+        check("max_epochs", max_epochs, optional(integer(0)))
+        return max_epochs
+    unknown = [name for name in max_epochs if name not in EPOCHS_OF]
+    if unknown:
+        raise ValueError(f"max_epochs must have keys among {', '.join(EPOCHS_OF)}, got {unknown}.")
+    for name, number in max_epochs.items():
+        check(f"max_epochs[{name!r}]", number, integer(0))
+    return dict(max_epochs)
+
+
+def _check_others(plan: Plan) -> None:
+    """Refuse vectors of another property for tasks that have none."""
+    alone = [task.name for task in plan.tasks if task.other is None]
+    wanted = [name for name, kind in plan.features.items() if isinstance(kind, str) and kind in OTHERS]
+    if alone and wanted:
+        raise ValueError(f"the feature set {wanted[0]!r} needs another property, and none is known for {alone[0]!r}.")
 
 
 def _feature_sets(features: Sequence[str] | Mapping[str, Any] | None, transductive: bool) -> dict[str, Any]:
@@ -160,7 +213,7 @@ def _feature_sets(features: Sequence[str] | Mapping[str, Any] | None, transducti
     check_feature_names(sets)
     if transductive:
         sets.setdefault(TRANSDUCTIVE, TRANSDUCTIVE)
-    known = [*PRETRAININGS, *REFERENCE_FEATURES]
+    known = [*PRETRAININGS, *OTHERS, *REFERENCE_FEATURES]
     for name, kind in sets.items():
         if isinstance(kind, str) and kind not in known:
             raise ValueError(f"features must be transformers or names among {', '.join(known)}, got {kind!r}.")

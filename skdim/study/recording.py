@@ -169,8 +169,10 @@ def write_facts(plan: Plan, found: dict[str, Any], finished: bool) -> None:
         "settings": {
             "features": {name: kind if isinstance(kind, str) else repr(kind) for name, kind in plan.features.items()},
             "repeats": plan.n_repeats,
+            "starts": list(plan.starts) if plan.fine_tuned is not None else [],
             "crystals": plan.crystals,
             "max_epochs": plan.max_epochs,
+            "device": plan.device,
             "n_jobs": plan.n_jobs,
         },
         **found,

@@ -141,6 +141,10 @@ def notes(recording: Recording) -> list[str]:
         found.append("This was a quick trial: it shows that everything works, and its numbers mean nothing.")
     if recording.study.get("finished") is False:
         found.append("The run is not finished: what is missing is left out.")
+    made = recording.study.get("pretraining")
+    for name, facts in made.items() if isinstance(made, dict) else ():
+        if isinstance(facts, dict) and facts.get("test fold") == "not known":
+            found.append(f"Whether the encoder given for {name} has seen crystals of the test fold is not known.")
     return found
 
 
@@ -208,9 +212,8 @@ def _errors(recording: Recording) -> Iterator[Block]:
 def _paired(recording: Recording, baseline: str) -> Iterator[Block]:
     """Tests against the baseline, and of fine-tuning against an untrained start."""
     pairs = [(baseline, name) for name in paired_regressors(recording, baseline)]
-    untrained = "default untrained"
-    if comparable_features(recording, untrained, FINE_TUNED):
-        pairs.append((untrained, FINE_TUNED))
+    starts = ("default untrained", "paper untrained")
+    pairs += [(name, FINE_TUNED) for name in starts if comparable_features(recording, name, FINE_TUNED)]
     for against, name in pairs:
         yield Heading(f"{readable(name)}, against {against}")
         yield Text(captions.testing(recording, against))

@@ -14,18 +14,30 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skdim._files import digest, file_digest, replacing
-from skdim.evaluation import reference_features
+from skdim.evaluation import REFERENCE_FEATURES, reference_features
 from skdim.evaluation._features import compute_features
 from skdim.evaluation._label_efficiency import progress_bar, train
 from skdim.evaluation._records import COLUMNS, NO_FEATURES
 from skdim.evaluation._regressors import NamedRegressor
 from skdim.plotting import project
+from skdim.regressor import SiteNetRegressor
+from skdim.study.crystaltable import TableCrystals
 from skdim.study.encoders import PRETRAININGS, Encoders
-from skdim.study.finetuning import FINE_TUNED, OTHER, STARTS, OtherProperty, fine_tune, fresh_workers
+from skdim.study.finetuning import (
+    ALL_STARTS,
+    FINE_TUNED,
+    OTHER,
+    OTHERS,
+    OtherProperty,
+    fine_tune,
+    fresh_workers,
+    regressor_from,
+)
 from skdim.study.finished import Finished, Record, basis_of
 from skdim.study.plan import CV, STUDY_REGRESSORS, Plan, make_plan
 from skdim.study.recording import MAP_COLUMNS, versions_of, write_facts
 from skdim.study.report import write_report
+from skdim.study.tablepoints import kept_features
 from skdim.study.tasks import DATASETS, StudyTask
 
 if TYPE_CHECKING:
@@ -33,7 +45,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from skdim.evaluation._repeats import Repeat
-    from skdim.regressor import SiteNetRegressor
 
 _MAPPED = "default"
 _FEWEST_MAPPED = 4  # crystals
@@ -52,7 +63,10 @@ def run_study(
     transductive: bool = False,
     baseline: str | None = None,
     crystals: int | None = None,
-    max_epochs: int | None = None,
+    max_epochs: int | Mapping[str, int] | None = None,
+    starts: Sequence[str] | None = None,
+    pretrained: Mapping[str, str | os.PathLike[str]] | None = None,
+    device: str = "auto",
     cache_dir: str | os.PathLike[str] | None = None,
     random_state: int = 0,
     n_jobs: int | None = None,
@@ -94,8 +108,18 @@ def run_study(
         Feature set that the report compares with; None takes "magpie" if it is there.
     crystals : int or None, default=None
         Crystals of each task, drawn at random; None takes all.
-    max_epochs : int or None, default=None
-        Of the pretrainings; None leaves it to the presets.
+    max_epochs : int, mapping of str to int, or None, default=None
+        Of the pretrainings: of all, or by preset ("default", "paper") and of the training on "other property"; None
+        leaves it to the presets.
+    starts : sequence of str or None, default=None
+        Where "fine_tuned" starts: "default", "default untrained", "other property", which None takes, and "paper",
+        "paper untrained", "paper other property".
+    pretrained : mapping of str to path, optional
+        Files of `DeepInfoMaxEmbedder` that were pretrained elsewhere, by feature set ("default", "paper"). Beside
+        ``NAME.safetensors``, ``NAME.ids.txt`` may hold the ids of the crystals it was pretrained on, one a line: then
+        a file that has seen a crystal of a test fold is refused. Else ``study.json`` says that this is not known.
+    device : str, default="auto"
+        Where networks are trained and read; "auto" is a GPU if torch finds one, else the processor.
     cache_dir : str, path or None, default=None
         Where reference features are kept; None takes ``cache`` in the folder.
     random_state : int, default=0
@@ -141,6 +165,9 @@ def run_study(
         baseline=baseline,
         crystals=crystals,
         max_epochs=max_epochs,
+        starts=starts,
+        pretrained=pretrained,
+        device=device,
         random_state=random_state,
         n_jobs=n_jobs,
     )
@@ -165,14 +192,26 @@ class Study:
         self.plan, self.cache, self.verbose, self.notes = plan, cache, verbose, notes
         # Bars are for a screen, not for a log.
         self.bars = int(bool(verbose) and sys.stderr.isatty())
+        epochs = plan.max_epochs
         self.encoders = Encoders(
-            plan.tasks, plan.out / "models", plan.max_epochs, plan.seed, plan.n_jobs, self.bars, self.say
+            plan.tasks,
+            plan.out / "models",
+            epochs,
+            plan.seed,
+            plan.n_jobs,
+            self.bars,
+            self.say,
+            plan.pretrained,
+            plan.device,
         )
+        self.encoders.check_given()
+        regressor = SiteNetRegressor() if plan.fine_tuned is None else plan.fine_tuned
+        other_epochs = epochs.get(OTHER) if isinstance(epochs, dict) else None
+        self.other = OtherProperty(self.encoders, regressor, plan.crystals, plan.seed, self.say, other_epochs)
         self.records: list[Record] = []
         self.imputed: dict[str, dict[str, int]] = {task.name: {} for task in plan.tasks}
         self.vector_digests: dict[str, dict[str, str]] = {task.name: {} for task in plan.tasks}
         self.seconds: dict[str, float] = {}
-        self.other: OtherProperty | None = None
         self.began = time.perf_counter()
 
     def say(self, text: str) -> None:
@@ -199,7 +238,7 @@ class Study:
             self.table().to_parquet(draft, index=False)
         found = {
             "imputed_rows": self.imputed,
-            "pretraining": self.encoders.facts | (self.other.facts if self.other is not None else {}),
+            "pretraining": self.encoders.facts | self.other.facts,
             "vectors_sha256": self.vector_digests,
             "seconds": {part: round(seconds, 1) for part, seconds in self.seconds.items()},
         }
@@ -210,7 +249,7 @@ class Study:
         import pandas as pd
 
         tasks = [task.name for task in self.plan.tasks]
-        names = [NO_FEATURES, *self.plan.features, *STARTS]
+        names = [NO_FEATURES, *self.plan.features, *ALL_STARTS]
         regressors = [*(one.name for one in self.plan.regressors), FINE_TUNED]
         rows = sorted(
             self.records,
@@ -245,20 +284,35 @@ class Study:
         elif kind in PRETRAININGS:
             given = self.encoders.vectors(kind, task)
             self.vector_digests[task.name][name] = digest(given)
+        elif kind in OTHERS:
+            given = self.other.vectors(task, kind)
         else:
             self.say(f"{name}: features of {len(task):,} crystals of {task.name}")
-            given = reference_features(
-                kind, task.structures, cache_dir=self.cache, n_jobs=self.plan.n_jobs, verbose=self.bars
-            )
+            given = self._reference(kind, task)
         return compute_features({name: given}, structures, targets.pool, len(task))[name]
+
+    def _reference(self, kind: str, task: StudyTask) -> Any:
+        """Describe the crystals of one task as others do."""
+        settings: dict[str, Any] = {"n_jobs": self.plan.n_jobs, "verbose": self.bars}
+        if not isinstance(task.structures, TableCrystals):
+            return reference_features(kind, task.structures, cache_dir=self.cache, **settings)
+
+        def described(part: Any) -> Any:
+            with warnings.catch_warnings():
+                # How many rows have missing values is said later, and why they do stays with a small study.
+                warnings.simplefilter("ignore", UserWarning)
+                return reference_features(kind, part, on_error="nan", **settings)
+
+        return kept_features(task.structures, described, self.cache / kind, REFERENCE_FEATURES[kind].scope)
 
     def _usable(self, name: str, columns: NDArray[np.float64], place: int) -> NDArray[np.float64]:
         """Leave out columns that no crystal of the pool has, and count the rows that are incomplete."""
         task, pool = self.plan.tasks[place], self.plan.targets[place].pool
-        known = ~np.isnan(columns[pool]).all(0)
+        missing = np.isnan(columns)
+        known = ~missing[pool].all(0)
         if not known.any():
             raise ValueError(f"the feature set {name!r} failed on all {len(pool)} crystals of the pool of {task.name}.")
-        failed = int(np.isnan(columns[:, known]).any(1).sum())
+        failed = int(missing[:, known].any(1).sum())
         if failed or not known.all():
             self.imputed[task.name][name] = failed
             without = "" if known.all() else f"; {(~known).sum()} columns without any value are left out"
@@ -266,7 +320,7 @@ class Study:
                 f"{name}, {task.name}: NaN in {failed} of {len(columns)} rows, column means are used instead{without}",
                 stacklevel=2,
             )
-        return columns[:, known]
+        return columns if known.all() else columns[:, known]
 
     def _train(self, name: str, place: int, columns: NDArray[np.float64]) -> None:
         """Train regressors on one feature set of one task, except for what is finished."""
@@ -313,18 +367,16 @@ class Study:
 
     def _fine_tune_all(self, regressor: SiteNetRegressor) -> None:
         """Fine-tune from each start, on each task."""
-        plan = self.plan
         fresh_workers()
-        self.other = OtherProperty(self.encoders, regressor, plan.crystals, plan.seed, self.say)
-        for start in STARTS:
-            for place, task in enumerate(plan.tasks):
-                if start == OTHER and task.other is None:
-                    self.say(f"{OTHER}: none is known for {task.name}")
+        for start in self.plan.starts:
+            for place, task in enumerate(self.plan.tasks):
+                if start in OTHERS and task.other is None:
+                    self.say(f"{start}: none is known for {task.name}")
                     continue
                 began = time.perf_counter()
-                path = self.other.path(str(task.other)) if start == OTHER else self.encoders.path(start)
+                path = self.other.path(str(task.other), start) if start in OTHERS else self.encoders.path(start)
                 self._spent(f"start: {start}", began)
-                self._fine_tune(start, place, path, regressor)
+                self._fine_tune(start, place, path, regressor_from(start, regressor))
             self.save(finished=False)
 
     def _fine_tune(self, start: str, place: int, path: Path, regressor: SiteNetRegressor) -> None:
@@ -332,13 +384,13 @@ class Study:
         from skdim.learning.pretraincache import pretraining_key
 
         plan, targets, began = self.plan, self.plan.targets[place], time.perf_counter()
-        points = self.encoders.points_of("default", plan.tasks[place])
+        points = self.encoders.points_of(ALL_STARTS[start], plan.tasks[place])
         content = pretraining_key(regressor, points)
         facts = (targets.y, targets.pool, targets.test, plan.seed, targets.name, start, versions_of("torch", "skorch"))
         finished = self._finished(content, *facts, file_digest(path))
         wanted = [(regressor, repeat) for repeat in plan.repeats(place, FINE_TUNED)]
         missing = [repeat for _, repeat in self._add_known(finished, wanted)]
-        trained = fine_tune(path, start, points, targets, missing, regressor, finished, plan.n_jobs)
+        trained = fine_tune(path, start, points, targets, missing, regressor, finished, plan.n_jobs, plan.device)
         self._add(f"fine-tuned from {start}: {targets.name}", trained, len(missing), len(wanted))
         self._spent(f"regressors: fine-tuned from {start}", began)
 

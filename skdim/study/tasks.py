@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from skdim.crystals.rows import as_structures
+from skdim.datasets import in_test_fold
+from skdim.study.crystaltable import read_labelled_table
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _LABELS = (50, 100, 250, 1000)
+TABLE_TEST_SHARE = 0.1
+"""Share of the crystals of a table that are its test fold."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +32,7 @@ class StudyTask:
     structures : sequence of n crystals
         Of any accepted kind.
     target : ndarray of shape (n,)
-        What to predict.
+        What to predict; NaN for crystals that are pretrained on only.
     material_id : sequence of n str
         Crystals of several tasks with the same id are one crystal: it is used once in pretraining, and not at all if it
         is in the test fold of any task.
@@ -38,7 +43,8 @@ class StudyTask:
     labels : sequence of int
         Numbers of labels that a study uses by default.
     other : str or None
-        Bundled data set of another property, which the fine-tuning from "other property" is trained on first.
+        Bundled data set of another property, or another task of the study, which the start "other property" is trained
+        on first.
     """
 
     name: str
@@ -128,7 +134,7 @@ def load_matbench_task(name: str, data_home: Any = None) -> StudyTask:
     A fifth of the rows, by the hash of Matbench's id, is the test fold (`skdim.datasets.in_test_fold`): one fixed
     fold, not Matbench's five. A target that is not a number is a ValueError.
     """
-    from skdim.datasets import fetch_matbench, in_test_fold
+    from skdim.datasets import fetch_matbench
 
     if str(name).removeprefix("matbench_") == "mp_is_metal":
         raise ValueError(f"the target of a Matbench task must be a number; that of {name!r} is a class.")
@@ -136,3 +142,47 @@ def load_matbench_task(name: str, data_home: Any = None) -> StudyTask:
     ids = bunch.material_id.tolist()
     target = np.asarray(bunch.target, np.float64)
     return StudyTask(bunch.target_names[0], bunch.data, target, ids, in_test_fold(ids))
+
+
+def load_table_tasks(
+    path: str | Path,
+    targets: Sequence[str] | None = None,
+    *,
+    rows: int | None = None,
+    seed: int = 0,
+    column: str | None = None,
+    id_column: str | None = None,
+) -> list[StudyTask]:
+    """Make tasks of the crystals and labels in a table, one for each column of labels, on the same crystals.
+
+    A tenth of the crystals is the test fold of every task: those whose ids `skdim.datasets.in_test_fold` names with
+    ``share=0.1``, which are among the test crystals of the bundled sets. A property is the other one of that before it.
+
+    Parameters
+    ----------
+    path : str or path
+        Parquet, Feather (Arrow) or CSV, with a row a crystal: its id, labels, and the crystal in one column as every
+        command takes it, or (not in CSV) in ``cell`` (a, b, c in Angstrom and three angles in degrees, or three
+        vectors), ``numbers`` (atomic numbers) and ``frac_coords`` (fractional coordinates, flat or by site).
+    targets : sequence of str or None, default=None
+        Columns of the labels; None takes every column of floating-point numbers. Rows without any are left out.
+    rows : int or None, default=None
+        Crystals to take, drawn at random; None takes all.
+    seed : int, default=0
+        Decides which.
+    column, id_column : str or None, default=None
+        Columns of the crystals and of their ids, where they are not found by their names.
+
+    Returns
+    -------
+    list of StudyTask
+        Named by the columns.
+    """
+    table = read_labelled_table(Path(path), targets, rows, seed, column, id_column)
+    ids, names = list(table.crystals.ids), list(table.labels)
+    others = dict(zip(names, [*names[1:], names[0]], strict=True)) if len(names) > 1 else {}
+    test = in_test_fold(ids, share=TABLE_TEST_SHARE)
+    return [
+        StudyTask(name, table.crystals, values, ids, test, other=others.get(name))
+        for name, values in table.labels.items()
+    ]
