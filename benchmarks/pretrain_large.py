@@ -1,10 +1,12 @@
 """Pretrain on the structures of a large table given by path, and write a model: how the larger shipped model was made.
 
-    python benchmarks/pretrain_large.py materials_project.parquet --out model.safetensors [--hold-out]
+    python benchmarks/pretrain_large.py materials_project.parquet --out model.safetensors [--hold-out | --training-fold]
         [--checkpoint FOLDER] [--start model.safetensors] [--objective JSON] [--preset deep] [--max-epochs 4]
         [--batch-pairs 96000] [--device auto] [--jobs 1] [--seconds S]
 
 ``--hold-out`` leaves out the compositions that judge the model (see `materials_project.py`, which describes the table).
+``--training-fold`` takes the labelled crystals outside the test fold of `skdim benchmark --data`, and writes their ids
+beside the model, so that ``--pretrained`` of that command can check them.
 With ``--seconds`` a first short training measures the rate, and as many epochs are trained as fit, two at least.
 """
 
@@ -20,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from materials_project import composition_keys, left_out, read_structures
+from materials_project import composition_keys, left_out, read_labels, read_structures
 
 CHUNK = 2048
 
@@ -42,7 +44,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("table", type=Path, help="parquet file")
     parser.add_argument("--out", type=Path, required=True, help="file of the model")
     parser.add_argument("--points", type=Path, help="folder to keep the point sets in, or to find them in")
-    parser.add_argument("--hold-out", action="store_true", help="leave out what judges, see materials_project.py")
+    part = parser.add_mutually_exclusive_group()
+    part.add_argument("--hold-out", action="store_true", help="leave out what judges, see materials_project.py")
+    part.add_argument("--training-fold", action="store_true", help="that of `skdim benchmark --data` alone")
     parser.add_argument("--checkpoint", type=Path, help="folder to continue from and to write to after each epoch")
     parser.add_argument("--start", type=Path, help="file of a model of the same preset to go on from")
     parser.add_argument("--objective", type=json.loads, help="as objective_params, such as '{\"noise\": 0}'")
@@ -66,11 +70,12 @@ def featurized(options: argparse.Namespace) -> Any:
     from skdim.points.pointstore import save_parts
 
     n = pq.ParquetFile(options.table).metadata.num_rows
-    n = min(n, options.rows or n)
+    rows = training_fold(options) if options.training_fold else np.arange(n)
+    rows = rows[: options.rows or n]
     with tempfile.TemporaryDirectory() as folder:
         kept = options.points or Path(folder) / "points"
         if not kept.exists():
-            jobs = [(str(options.table), start, min(n, start + CHUNK)) for start in range(0, n, CHUNK)]
+            jobs = [(options.table, rows[k : k + CHUNK], options.preset) for k in range(0, len(rows), CHUNK)]
             if options.jobs == 1:
                 save_parts(kept, map(some, jobs))
             else:
@@ -82,17 +87,34 @@ def featurized(options: argparse.Namespace) -> Any:
     return points[~left_out(composition_keys(options.table))[: len(points)]]
 
 
-def some(job: tuple[str, int, int]) -> Any:
-    """Point sets of consecutive rows of the table."""
+def training_fold(options: argparse.Namespace) -> Any:
+    """Rows of the labelled crystals outside the test fold of `skdim benchmark --data`; their ids are written."""
+    import pyarrow.parquet as pq
+
+    from skdim.datasets import in_test_fold
+    from skdim.study.encoders import ids_file
+    from skdim.study.tasks import TABLE_TEST_SHARE
+
+    ids = pq.read_table(options.table, columns=["material_id"])["material_id"].to_numpy()
+    labelled = np.any([np.isfinite(values) for values in read_labels(options.table).values()], axis=0)
+    rows = np.flatnonzero(labelled & ~in_test_fold(ids.tolist(), share=TABLE_TEST_SHARE))
+    rows = rows[: options.rows or len(rows)]
+    ids_file(options.out).write_text("".join(f"{name}\n" for name in ids[rows]), encoding="utf-8")
+    return rows
+
+
+def some(job: tuple[Path, Any, str]) -> Any:
+    """Point sets of some rows of the table, as a preset takes them."""
     import warnings
 
     from skdim import CrystalPointSetTransformer
+    from skdim.learning.presets import PRESETS
 
-    path, start, stop = job
-    structures = read_structures(Path(path), slice(start, stop))
+    path, rows, preset = job
+    structures = read_structures(path, rows)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        return CrystalPointSetTransformer(on_error="nan").fit_transform(structures)
+        return CrystalPointSetTransformer(**PRESETS[preset].featurizer, on_error="nan").fit_transform(structures)
 
 
 def trained(options: argparse.Namespace, points: Any) -> Any:

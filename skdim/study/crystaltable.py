@@ -67,7 +67,8 @@ class _Cells(Sequence[Any]):
 
     def __getitem__(self, rows: Any) -> Any:
         if isinstance(rows, slice):
-            return [_structure(row) for row in self.columns.slice(rows.start, rows.stop - rows.start).to_pylist()]
+            first, last, _ = rows.indices(len(self))
+            return [_structure(row) for row in self.columns.slice(first, max(last - first, 0)).to_pylist()]
         return _structure(self.columns.slice(rows, 1).to_pylist()[0])
 
 

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+import skdim
 from skdim._files import file_digest, replacing
 from skdim.crystals.rows import as_structures
 from skdim.exceptions import InputError
 from skdim.points.pointsets import PointSets
 from skdim.study.crystaltable import TableCrystals
+from skdim.study.finished import basis_of
 from skdim.study.tablepoints import kept_points
 
 if TYPE_CHECKING:
@@ -139,6 +141,22 @@ class Encoders:
         """Ids of the crystals in the order of the point sets."""
         return [name for task in self._sets for name in task.material_id]
 
+    def key(self, estimator: Any, points: PointSets, preset: str, *more: Any) -> str:
+        """Digest what decides a training: an estimator, its crystals, and whatever else does.
+
+        Of tables their files count and not the point sets, so that a model that was trained on another machine, which
+        rounds otherwise, is found in the folder.
+        """
+        from skdim.learning.pretraincache import pretraining_key
+
+        if not all(isinstance(task.structures, TableCrystals) for task in self._sets):
+            return basis_of(pretraining_key(estimator, points), *more) if more else pretraining_key(estimator, points)
+        parameters = sorted(estimator.get_params(deep=False).items())
+        tables = [[task.structures.key, sorted(self.tested)] for task in self._sets]
+        return basis_of(
+            skdim.__version__, type(estimator).__name__, str(parameters), tables, preset, len(points), *more
+        )
+
     def path(self, name: str) -> Path:
         """Pretrain one of `PRETRAININGS`, or find the file of the `DeepInfoMaxEmbedder` that was pretrained before."""
         if name not in self._paths:
@@ -148,14 +166,15 @@ class Encoders:
     def _pretrained(self, name: str) -> Path:
         """Pretrain and save, unless the file is there."""
         from skdim.embedder import DeepInfoMaxEmbedder
-        from skdim.learning.pretraincache import pretraining_key
 
         pretraining = PRETRAININGS[name]
         epochs = self.max_epochs.get(pretraining.preset) if pretraining.trained else 0
         embedder = DeepInfoMaxEmbedder(preset=pretraining.preset, max_epochs=epochs, random_state=self.seed)
         rows = self.unlabelled(pretraining.transductive)
         points = self.points(pretraining.preset)[rows]
-        path = self.folder / f"{name.replace(' ', '-')}-{pretraining_key(embedder, points)[:12]}.safetensors"
+        path = (
+            self.folder / f"{name.replace(' ', '-')}-{self.key(embedder, points, pretraining.preset)[:12]}.safetensors"
+        )
         if not path.exists():
             self.say(f"{name}: {'pretraining on' if epochs != 0 else 'scales of'} {len(points):,} crystals")
             checkpoint = path.with_suffix("") if pretraining.trained else None

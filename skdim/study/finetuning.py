@@ -13,10 +13,9 @@ import numpy as np
 from joblib import Parallel, delayed
 from sklearn.base import clone
 
-from skdim._files import file_digest
 from skdim.evaluation._regressors import errors
 from skdim.study.encoders import model_facts
-from skdim.study.finished import Finished, Record, basis_of
+from skdim.study.finished import Finished, Record
 from skdim.study.tasks import DATASETS, StudyTask, load_task
 
 if TYPE_CHECKING:
@@ -38,6 +37,8 @@ ALL_STARTS = STARTS | {"paper": "paper", "paper untrained": "paper", f"paper {OT
 PUBLISHED = {"cv": None, "loss": "mse", "validation_fraction": 0.05}
 """What is different where the published encoder is fine-tuned: all the way, and the best of the epochs by 5% of the
 labels, as is published."""
+# So many labels can be learned in larger batches, which take less time.
+_MANY, _LARGE_BATCH = 10_000, 16_000
 
 
 def regressor_from(start: str, regressor: SiteNetRegressor) -> SiteNetRegressor:
@@ -74,15 +75,15 @@ class OtherProperty:
 
     def _trained(self, other: str, start: str) -> Path:
         """Train and save, unless the file is there."""
-        from skdim.learning.pretraincache import pretraining_key
-
         points, target = self.labelled(other, OTHERS[start])
         before = self.encoders.path(f"{OTHERS[start]} untrained")
         # All the way, as published: an encoder that stayed at the start would be no other start.
         bare = regressor_from(start, self.regressor).set_params(random_state=self.seed, cv=None)
         if self.max_epochs is not None:
             bare.set_params(max_epochs=self.max_epochs)
-        key = basis_of(pretraining_key(bare, points), target, file_digest(before))
+        if len(points) >= _MANY:
+            bare.set_params(batch_pairs=max(bare.batch_pairs, _LARGE_BATCH))
+        key = self.encoders.key(bare, points, OTHERS[start], target, before.name)
         name = f"{'paper ' if OTHERS[start] == 'paper' else ''}{other}"
         path = self.encoders.folder / f"{name.replace('_', '-').replace(' ', '-')}-{key[:12]}.safetensors"
         known = self._name(other)
