@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from skdim.crystals.cifcell import lattice_of
 from skdim.crystals.cifformula import formula_notes, is_confirmed
@@ -168,6 +167,8 @@ def _are_same(one: Crystal, other: Crystal) -> bool:
     """Tell whether two crystals of one cell have the same species at the same places."""
     if len(one) != len(other):
         return False
+    from scipy.spatial import cKDTree  # see `skdim.crystals.closeness`
+
     tree = cKDTree(other.frac % 1.0 % 1.0, boxsize=1.0)
     apart, place = tree.query(one.frac % 1.0 % 1.0)
     if apart.max() > _SAME or len(set(place.tolist())) < len(one):

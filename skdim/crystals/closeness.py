@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 __all__ = ["MOST_CLOSE", "any_closer", "close_pairs", "plane_spacing", "volume_of"]
 
@@ -80,6 +79,9 @@ def close_pairs(
         site, coords = np.broadcast_to(site, kept.shape)[kept], images[kept]
     places = coords @ lattice
     ranks = range(1, min(MOST_CLOSE + 2, len(places)) + 1)  # itself, the most that may be there, and one too many
+    # Half of all that reading would import, and most crystals do without.
+    from scipy.spatial import cKDTree
+
     tree = cKDTree(places)
     # Most sites have no other that near: all ranks are asked for the few that have.
     if len(places) < 2:

@@ -6,8 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
 from skdim.crystals.closeness import MOST_CLOSE, close_pairs, plane_spacing
 from skdim.crystals.crystal import Crystal, SiteSpecies
@@ -44,6 +42,9 @@ def without_crowding(crystal: Crystal) -> Crystal:
             f"site {_name(crystal, site[own][0])} is {apart[own].min():.2g} Angstrom from its own image; "
             "at least 0.5 is accepted"
         )
+    from scipy.sparse import coo_matrix  # see `skdim.crystals.closeness`
+    from scipy.sparse.csgraph import connected_components
+
     n = len(crystal)
     if (many := np.bincount(site, minlength=n) > MOST_CLOSE).any():
         crowded = int(np.flatnonzero(many)[0])

@@ -6,6 +6,7 @@ import difflib
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 
 import numpy as np
 from numpy.typing import NDArray
@@ -135,15 +136,27 @@ def _read_table(names: tuple[str, ...]) -> ElementTable:
 
 @functools.lru_cache(maxsize=1)
 def _magpie_tables() -> dict[str, NDArray[np.float64]]:
-    """Read every table with one number per element, gaps filled with the mean, shape (119,) each."""
-    # Importing matminer takes most of a second, reading its tables a twentieth of that.
-    from matminer.utils.data import MagpieData
-    from pymatgen.core.periodic_table import Element
+    """Read every table with one number per element, gaps filled with the mean, shape (119,) each.
 
-    symbols = [Element.from_Z(z).symbol for z in range(1, N_ELEMENTS + 1)]
-    tables = MagpieData(impute_nan=True).all_elemental_props
-    return {
-        name: np.array([np.nan, *(column[symbol] for symbol in symbols)])
-        for name, column in tables.items()
-        if name not in _SEVERAL_NUMBERS
-    }
+    From the files of matminer, not through its ``MagpieData``, whose import takes half a second: processes that read
+    crystals wait for it.
+    """
+    folder = files("matminer") / "utils" / "data_files" / "magpie_elementdata"
+    names = (file.name for file in folder.iterdir())
+    tables = (name.removesuffix(".table") for name in sorted(names) if name.endswith(".table"))
+    return {name: _column((folder / f"{name}.table").read_text()) for name in tables if name not in _SEVERAL_NUMBERS}
+
+
+def _column(table: str) -> NDArray[np.float64]:
+    """Read a table of a number a line, from hydrogen on, where there is one."""
+    lines = table.splitlines()[:N_ELEMENTS]
+    values = np.array([*map(_number, lines), *[np.nan] * (N_ELEMENTS - len(lines))])
+    return np.concatenate([[np.nan], np.where(np.isnan(values), np.nanmean(values), values)])
+
+
+def _number(line: str) -> float:
+    """Read a number; what is none says that it is not known."""
+    try:
+        return float(line)
+    except ValueError:
+        return np.nan
