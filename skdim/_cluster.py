@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from skdim._jobs import Job
 from skdim.exceptions import WorkerError
-
-if TYPE_CHECKING:
-    from skdim._workers import Job
 
 
 def cluster_results(

@@ -16,7 +16,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -29,6 +28,7 @@ from joblib.parallel import get_active_backend
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from skdim._cluster import cluster_results
+from skdim._jobs import Job
 from skdim.exceptions import WorkerError
 
 _BACK = 3  # steps of priority, which leave nearly a processor of two to the process that started two workers
@@ -38,25 +38,6 @@ _AHEAD = 64  # jobs that are given out before the result of the first is taken
 _DEATHS = (("ray.exceptions", "RayActorError"), ("ray.exceptions", "WorkerCrashedError"))
 _KEPT = 31 * 2**20  # bytes; below the 32 MiB above which glibc never changes its mind
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
-
-
-@dataclass(frozen=True)
-class Job:
-    """A call that a worker makes.
-
-    Attributes
-    ----------
-    function : callable
-        Found by its name in the worker.
-    arguments : tuple
-        What it is called with.
-    rows : range
-        The rows of the input that it works on, to name them if the worker dies.
-    """
-
-    function: Callable[..., Any]
-    arguments: tuple[Any, ...]
-    rows: range
 
 
 def run_jobs(jobs: Iterable[Job], n_jobs: int | None, **options: Any) -> list[Any]:
@@ -118,6 +99,7 @@ class Workers:
 
     Examples
     --------
+    >>> from skdim._jobs import Job
     >>> with Workers(1) as workers:
     ...     print(list(workers.results(Job(abs, (k,), range(k, k + 1)) for k in (-1, -2))))
     [1, 2]

@@ -10,7 +10,8 @@ import time
 import joblib
 import pytest
 
-from skdim._workers import Job, Workers, run_jobs
+from skdim._jobs import Job
+from skdim._workers import Workers, run_jobs
 from skdim.exceptions import WorkerError
 
 
@@ -77,7 +78,8 @@ def test_a_dead_worker_is_reported_with_its_rows_while_results_are_taken():
 
 FORKED = """
 import os, signal, sys
-from skdim._workers import Job, Workers
+from skdim._jobs import Job
+from skdim._workers import Workers
 from skdim.exceptions import WorkerError
 
 def facts(_):
@@ -132,7 +134,8 @@ def test_the_error_names_rows_and_survives_pickling():
 
 PARENT = """
 import os, sys, time
-from skdim._workers import Job, run_jobs
+from skdim._jobs import Job
+from skdim._workers import run_jobs
 
 def work(number):
     os.write(1, f"{os.getpid()}\\n".encode())  # at once: two workers share the pipe
