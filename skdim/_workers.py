@@ -16,7 +16,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -28,38 +27,17 @@ from joblib.externals.loky import ProcessPoolExecutor
 from joblib.parallel import get_active_backend
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from skdim._cluster import cluster_results
+from skdim._jobs import Job
 from skdim.exceptions import WorkerError
 
 _BACK = 3  # steps of priority, which leave nearly a processor of two to the process that started two workers
 _SECONDS = 0.5  # between two looks for the parent
 _AHEAD = 64  # jobs that are given out before the result of the first is taken
-# As dask and Ray say it; each tries some times on other workers first.
-_DEATHS = (
-    ("distributed.scheduler", "KilledWorker"),
-    ("ray.exceptions", "RayActorError"),
-    ("ray.exceptions", "WorkerCrashedError"),
-)
+# As Ray says it, which tries some times on other workers first.
+_DEATHS = (("ray.exceptions", "RayActorError"), ("ray.exceptions", "WorkerCrashedError"))
 _KEPT = 31 * 2**20  # bytes; below the 32 MiB above which glibc never changes its mind
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
-
-
-@dataclass(frozen=True)
-class Job:
-    """A call that a worker makes.
-
-    Attributes
-    ----------
-    function : callable
-        Found by its name in the worker.
-    arguments : tuple
-        What it is called with.
-    rows : range
-        The rows of the input that it works on, to name them if the worker dies.
-    """
-
-    function: Callable[..., Any]
-    arguments: tuple[Any, ...]
-    rows: range
 
 
 def run_jobs(jobs: Iterable[Job], n_jobs: int | None, **options: Any) -> list[Any]:
@@ -72,7 +50,7 @@ def run_jobs(jobs: Iterable[Job], n_jobs: int | None, **options: Any) -> list[An
     n_jobs : int or None
         As joblib has it; 1 is this process.
     **options
-        Of `joblib.Parallel`.
+        Of `joblib.Parallel`; a dask cluster goes without.
 
     Returns
     -------
@@ -86,6 +64,9 @@ def run_jobs(jobs: Iterable[Job], n_jobs: int | None, **options: Any) -> list[An
     """
     if n_jobs == 1:
         return [job.function(*job.arguments) for job in jobs]
+    backend, _ = get_active_backend()
+    if type(backend).__name__ == "DaskDistributedBackend":
+        return list(cluster_results(backend, jobs, 8 * backend.effective_n_jobs(n_jobs or -1)))
     with tempfile.TemporaryDirectory(prefix="skdim-", ignore_cleanup_errors=True) as folder:
         calls = (delayed(_work)(job.function, job.arguments, _note(job.rows), folder) for job in jobs)
         try:
@@ -118,6 +99,7 @@ class Workers:
 
     Examples
     --------
+    >>> from skdim._jobs import Job
     >>> with Workers(1) as workers:
     ...     print(list(workers.results(Job(abs, (k,), range(k, k + 1)) for k in (-1, -2))))
     [1, 2]

@@ -10,7 +10,11 @@ import numpy as np
 import pytest
 
 from skdim import CrystalPointSetTransformer, DeepInfoMaxEmbedder
+from skdim._jobs import Job
+from skdim._workers import run_jobs
+from skdim.exceptions import WorkerError
 from tests.bundled import sample
+from tests.test_workers import die_at_three
 
 
 @pytest.fixture(scope="module")
@@ -55,3 +59,13 @@ def test_rows_that_fail_on_a_cluster_are_named(client: object) -> None:
     with joblib.parallel_config(backend="dask"), pytest.warns(UserWarning, match="row 70: "):
         points = CrystalPointSetTransformer(on_error="nan").transform(crystals)
     assert points.valid.sum() == 70
+
+
+def test_a_dead_worker_of_a_cluster_is_reported_with_its_rows(client: object) -> None:
+    """The backend of joblib for dask waits forever then."""
+    jobs = (Job(die_at_three, (k,), range(10 * k, 10 * k + 10)) for k in range(8))
+    with joblib.parallel_config(backend="dask"), pytest.raises(WorkerError, match=r"KilledWorker.* 30 to 39") as caught:
+        run_jobs(jobs, 2)
+    assert range(30, 40) in caught.value.rows
+    with joblib.parallel_config(backend="dask"):  # the next call works
+        assert run_jobs((Job(abs, (-k,), range(k, k + 1)) for k in range(40)), 2) == list(range(40))

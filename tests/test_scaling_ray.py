@@ -8,7 +8,8 @@ import joblib
 import pytest
 
 from skdim import CrystalPointSetTransformer
-from skdim._workers import Job, run_jobs
+from skdim._jobs import Job
+from skdim._workers import run_jobs
 from skdim.exceptions import WorkerError
 from tests.bundled import sample
 from tests.test_workers import die_at_three

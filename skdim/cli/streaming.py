@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from joblib import cpu_count
 
+from skdim._jobs import Job
 from skdim._progress import Progress
-from skdim._workers import Job, Workers
+from skdim._workers import Workers
 from skdim.cli.messages import one_line
 from skdim.crystals.notes import Note, NoteTally
 from skdim.crystals.paths import Found, holds_many

@@ -13,9 +13,10 @@ from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from skdim._doclink import DocumentationLink
+from skdim._jobs import Job
 from skdim._parameters import N_JOBS, ON_ERROR, VERBOSE, Accepted, check_parameters, choice, integer, number
 from skdim._progress import Progress
-from skdim._workers import Job, run_jobs
+from skdim._workers import run_jobs
 from skdim.crystals.notes import Note
 from skdim.crystals.rows import as_structures, row_labels
 from skdim.crystals.structures import told_notes
