@@ -12,7 +12,7 @@ import argparse
 import io
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,8 +27,8 @@ from skdim.study.blocks import Block, Code, Heading, Table, Text, listed, markdo
 from skdim.study.finetuning import FINE_TUNED
 from skdim.study.pictures import box_picture, curve_picture, curve_regressors, map_pictures
 from skdim.study.recording import Recording, read_recording
-from skdim.study.report import task_errors
-from skdim.study.tables import comparable_features, highest_cell
+from skdim.study.report import notes, paired_regressors, task_errors
+from skdim.study.tables import comparable_features, error_table, highest_cell, ratio_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,6 +36,17 @@ if TYPE_CHECKING:
 _HERE = Path(__file__).parent
 _REFERENCES = ("magpie", "ofm", "cfid", "xrd")
 _SPLITS = {"random": "at random", "grouped": "with new prototypes"}
+SCALE_TASKS = {"formation energy": "formation_energy_per_atom", "band gap": "band_gap"}
+SCALE_UNIT = {"formation energy": "eV/atom", "band gap": "eV"}
+SCALE_STARTS = {
+    "published preset": {
+        "paper untrained": "default untrained",
+        "paper": "default",
+        "paper other property": "other property",
+    },
+    "default preset": {name: name for name in STARTS},
+}
+"""Starts of the study of a large table, with the published start that each is beside."""
 _OF_PAPER = ("paper", "paper untrained", "ofm", "xrd")
 
 
@@ -117,6 +128,7 @@ def page(recording: Recording, shown: dict[str, str]) -> str:
         "Fine-tuning, beside the published errors": markdown(fine_tuning(recording)),
         "Fine-tuning, beside the ridge it starts from": markdown(from_ridge(_HERE / "finetuning.json")),
         "The published preset beside its controls": markdown(published_preset(recording)),
+        "The paper at its own scale": markdown(at_scale(_HERE / "scale")),
         "Maps": "\n\n".join([captions.MAPS, *_images(shown, "map", "Map of the test crystals")]),
         "How it was recorded": markdown(recorded(recording)),
     }
@@ -287,6 +299,48 @@ def fine_tuning(recording: Recording) -> Iterator[Block]:
     )
 
 
+def at_scale(folder: Path) -> Iterator[Block]:
+    """What a study of the large table that is given by path found, beside the published errors."""
+    if not (folder / "results.parquet").is_file():
+        yield Text("This was not measured.")
+        return
+    recording = read_recording(folder)
+    crystals = next(iter(recording.study["tasks"].values()))
+    yield Text(
+        f"On {crystals['crystals']:,} crystals of the Materials Project with formation energies and band gaps (PBE), "
+        f"of which a tenth, by a digest of the id, is the test fold: {crystals['test_fold']:,} crystals; labels are "
+        "drawn from the rest. The networks were pretrained on the structures of that rest, or trained on its labels of "
+        "the other property. The published errors are of 132,752 and 106,113 crystals and other folds."
+    )
+    yield from (Text(f"**{note}**") for note in notes(recording))
+    tuned = recording.records[recording.records["regressor"] == FINE_TUNED]
+    for published, task in SCALE_TASKS.items():
+        yield Heading(f"{published} ({SCALE_UNIT[published]})")
+        own = summarise(tuned[tuned["task"] == task])
+        for preset, starts in SCALE_STARTS.items():
+            if own["features"].isin(starts).any():
+                yield Text(f"Fine-tuned, {preset}:")
+                yield _beside(own, TRANSFER[published], starts)
+        yield Text("On vectors that stay as they are:")
+        shown = [name for name in (BEST, "ridge", "random_forest", "mlp") if name in _measured(recording, task)]
+        yield error_table(recording, task, shown)
+        yield Text(captions.measured(recording, task, shown))
+    for baseline in ("paper untrained", "magpie"):
+        regressors = paired_regressors(recording, baseline) if baseline in recording.features else []
+        if regressors:
+            yield Text(f"Errors divided by those of {baseline}:")
+            yield ratio_table(recording, baseline, regressors)
+    yield Text(captions.OVERALL)
+    if (folder / "remarks.md").is_file():
+        yield Text((folder / "remarks.md").read_text(encoding="utf-8").strip())
+    yield from recorded(recording)
+
+
+def _measured(recording: Recording, task: str) -> set[str]:
+    """Regressors that were measured on a task, and the best of them."""
+    return {*recording.records.loc[recording.records["task"] == task, "regressor"], BEST}
+
+
 def from_ridge(record: Path) -> Iterator[Block]:
     """Errors of fine-tuning as it is now, divided by those of the ridge it starts from."""
     if not record.is_file():
@@ -318,19 +372,24 @@ def from_ridge(record: Path) -> Iterator[Block]:
     yield Text(f"*All the way* is the trained model without that choice. Means over the cells: {' and '.join(means)}.")
 
 
-def _beside(own: pd.DataFrame, published: dict[int, dict[str, float]]) -> Table:
+def _beside(
+    own: pd.DataFrame,
+    published: dict[int, dict[str, float]],
+    starts: Mapping[str, str] | None = None,  # measured start to the published one; None takes the same names
+) -> Table:
     """Put measured means and published ones side by side."""
+    starts = starts or {name: name for name in STARTS}
     cells: dict[Any, Any] = {(row["features"], row["labels"]): row for _, row in own.iterrows()}
     rows = []
     for count in sorted({*published, *own["labels"]}):
         row = [str(count)]
-        for start in STARTS:
-            found, known = cells.get((start, count)), published.get(count, {}).get(start)
+        for start, other in starts.items():
+            found, known = cells.get((start, count)), published.get(count, {}).get(other)
             row.append("" if found is None else format_cell(found["mean"], found["standard_error"], 3))
             row.append("" if known is None else f"{known:.3f}")
         rows.append(tuple(row))
     header = ["Labels"]
-    for name in STARTS.values():
+    for name in (STARTS[other] for other in starts.values()):
         header += [f"From {name}: here", "published"]
     return Table(tuple(header), tuple(rows))
 

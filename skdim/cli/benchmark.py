@@ -111,7 +111,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--baseline", metavar="NAME", help="feature set that the report compares with (magpie)")
     add("--quick", action="store_true", help="a little of everything, to see that it runs: its numbers mean nothing")
     add("--cache", type=Path, metavar="DIR", help="where reference features are kept (cache in the folder of --out)")
-    add("--device", default="auto", help="where to compute: auto, cpu, cuda, ... (auto)")
+    add("--device", help="where to compute: auto, cpu, cuda, ... (auto)")
     add("--jobs", type=int, metavar="N", help="jobs at a time, -1: all cores (1)")
     add_seed(parser)
     add_quiet(parser)
@@ -191,12 +191,13 @@ def _settings(args: argparse.Namespace) -> dict[str, Any]:
         "starts": args.starts,
         "max_epochs": _max_epochs(args.epochs),
         "pretrained": dict(args.pretrained) if args.pretrained else None,
+        "device": args.device,
         "cache_dir": args.cache,
         "n_jobs": args.jobs,
     }
     usual = QUICK if args.quick else {}
     chosen = {name: value for name, value in given.items() if value is not None}
-    return {**usual, **chosen, "device": args.device, "transductive": args.transductive, "random_state": args.seed}
+    return {**usual, **chosen, "transductive": args.transductive, "random_state": args.seed}
 
 
 def _max_epochs(given: list[tuple[str, int]] | None) -> int | dict[str, int] | None:

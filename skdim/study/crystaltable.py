@@ -30,7 +30,7 @@ class TableCrystals(Sequence[Source]):
     def __init__(
         self,
         ids: Sequence[str],  # one for each crystal
-        contents: Sequence[Any],  # one for each crystal: what a `Source` holds, or a `Source`
+        contents: list[Any] | _Cells,  # one for each crystal: what a `Source` holds, or a `Source`
         key: str,  # digest of the contents
     ) -> None:
         self.ids, self.contents, self.key = ids, contents, key
@@ -50,6 +50,11 @@ class TableCrystals(Sequence[Source]):
             return [_source(name, content) for name, content in pairs]
         return _source(self.ids[rows], self.contents[rows])
 
+    def part(self, start: int, stop: int) -> TableCrystals:
+        """Return consecutive crystals in a form that is small to send to another process, still to be made."""
+        contents = self.contents[start:stop] if isinstance(self.contents, list) else self.contents.part(start, stop)
+        return TableCrystals(self.ids[start:stop], contents, f"{self.key} {start} {stop}")
+
 
 def _source(name: str, content: Any) -> Source:
     """Put a crystal, or the reason for none, under its id."""
@@ -60,16 +65,27 @@ class _Cells(Sequence[Any]):
     """Structures made of the columns `_CELLS`; a row that makes none is a `Source` with the reason."""
 
     def __init__(self, columns: Any) -> None:
-        self.columns = columns  # pyarrow.Table
+        self.columns = columns  # pyarrow.Table, or a list of dicts
 
     def __len__(self) -> int:
-        return int(self.columns.num_rows)
+        return len(self.columns)
 
     def __getitem__(self, rows: Any) -> Any:
         if isinstance(rows, slice):
             first, last, _ = rows.indices(len(self))
-            return [_structure(row) for row in self.columns.slice(first, max(last - first, 0)).to_pylist()]
-        return _structure(self.columns.slice(rows, 1).to_pylist()[0])
+            return [_structure(row) for row in self._dicts(first, last)]
+        return _structure(self._dicts(rows, rows + 1)[0])
+
+    def part(self, start: int, stop: int) -> _Cells:
+        """Return consecutive rows without the rest of the table."""
+        return _Cells(self._dicts(start, stop))
+
+    def _dicts(self, start: int, stop: int) -> list[dict[str, Any]]:
+        """Return consecutive rows as dicts."""
+        if isinstance(self.columns, list):
+            return self.columns[start:stop]
+        rows: list[dict[str, Any]] = self.columns.slice(start, max(stop - start, 0)).to_pylist()
+        return rows
 
 
 def _structure(row: dict[str, Any]) -> Any:
@@ -178,7 +194,7 @@ def _labels(path: Path, targets: Sequence[str] | None) -> tuple[list[str], dict[
 
 def _contents(
     path: Path, names: Sequence[str], use: NDArray[np.int64], column: str | None, id_column: str | None
-) -> Sequence[Any]:
+) -> list[Any] | _Cells:
     """Read the crystals of some rows, as far as is needed to make each when it is asked for."""
     if column is None and set(_CELLS) <= set(names) and _format(path) != "csv":
         import pyarrow.dataset as ds

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import shutil
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from joblib import Parallel, delayed
+from sklearn.base import clone
 
 import skdim
 from skdim._files import digest, replacing
@@ -45,14 +48,25 @@ def kept_points(
 
 def _parts(crystals: TableCrystals, featurizer: CrystalPointSetTransformer, folder: Path) -> Iterator[PointSets]:
     """Make the parts that are missing."""
-    for start in range(0, len(crystals), PART):
-        path = folder / f"{start:09d}"
-        if not path.exists():
-            with warnings.catch_warnings():
-                # Of a large table some rows fail; how many is in the facts of the study.
-                warnings.simplefilter("ignore", UserWarning)
-                featurizer.transform(crystals[start : start + PART]).save(path)
-        yield PointSets.load(path)
+    starts = range(0, len(crystals), PART)
+    paths = [folder / f"{start:09d}" for start in starts]
+    alone = clone(featurizer).set_params(n_jobs=1)
+    # Each process makes its crystals itself: one that made them for all would be what the others wait for.
+    made = Parallel(n_jobs=featurizer.n_jobs, return_as="generator")(
+        delayed(_make)(crystals.part(start, start + PART), alone, path)
+        for start, path in zip(starts, paths, strict=True)
+        if not path.exists()
+    )
+    deque(made, maxlen=0)
+    yield from map(PointSets.load, paths)
+
+
+def _make(crystals: TableCrystals, featurizer: CrystalPointSetTransformer, path: Path) -> None:
+    """Make one part; crystals that fail have no sites."""
+    with warnings.catch_warnings():
+        # Of a large table some rows fail: what fails is told by rows of NaN.
+        warnings.simplefilter("ignore", UserWarning)
+        featurizer.fit().transform(crystals[:]).save(path)
 
 
 def kept_features(

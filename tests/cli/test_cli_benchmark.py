@@ -9,10 +9,11 @@ import pytest
 
 from skdim.cli import build_parser, main
 from skdim.cli.benchmark import ABOUT, QUICK, _settings
-from skdim.evaluation import REFERENCE_FEATURES, REGRESSORS
+from skdim.evaluation import REFERENCE_FEATURES, REGRESSORS, label_efficiency, magpie_statistics
 from skdim.study.encoders import PRETRAININGS
-from skdim.study.finetuning import FINE_TUNED
-from skdim.study.tasks import DATASETS, load_task
+from skdim.study.finetuning import FINE_TUNED, OTHERS
+from skdim.study.tasks import DATASETS, load_table_tasks, load_task
+from tests.study.tabled import write_cells
 
 WORDS = shlex.split(
     "--quick --dataset band_gap --labels 20 --features 'default untrained' magpie --regressors median ridge"
@@ -79,11 +80,40 @@ def test_the_former_names_of_arguments_mean_the_same():
     assert settings(*former.split()) == settings(*today.split())
 
 
+def test_a_table_of_ones_own_is_measured_from_the_crystals_to_the_report(here, capsys):
+    write_cells("table.parquet", 120)
+    words = shlex.split(
+        "--data table.parquet --target energy --rows 100 --labels 20 --features 'default untrained' magpie "
+        "--regressors ridge --repeats 2 --epochs paper=1 --device cpu --jobs 2 --out out"
+    )
+    assert main(["benchmark", *words]) == 0
+    assert "wrote out/report.html and report.md: 4 records" in capsys.readouterr().err
+    about = json.loads(Path("out/study.json").read_text())
+    assert about["tasks"]["energy"]["crystals"] == 100
+    assert about["settings"]["max_epochs"] == {"paper": 1}
+    assert about["settings"]["device"] == "cpu"
+    records = pd.read_parquet("out/results.parquet")
+    (task,) = load_table_tasks("table.parquet", ["energy"], rows=100)
+    features = {"magpie": magpie_statistics([one.content for one in task.structures])}
+    settings = {"label_counts": [20], "regressors": ["ridge"], "n_repeats": 2}
+    by_hand = label_efficiency(features, task.target, task.test_mask, **settings)
+    own = records[records["features"] == "magpie"]
+    assert own["mae"].tolist() == pytest.approx(by_hand["mae"].tolist())
+
+
+def test_epochs_and_pretrained_encoders_are_read():
+    given = settings("--epochs", "paper=3", "other=2", "--pretrained", "paper=a=b.safetensors", "--starts", "paper")
+    assert given["max_epochs"] == {"paper": 3, "other property": 2}
+    assert given["pretrained"] == {"paper": Path("a=b.safetensors")}
+    assert given["starts"] == ["paper"]
+    assert settings("--epochs", "4")["max_epochs"] == 4
+
+
 def test_help_names_everything_that_there_is():
     words = set(ABOUT.replace(",", " ").replace('"', " ").split())
     for name in (*REGRESSORS, *REFERENCE_FEATURES, *DATASETS, FINE_TUNED):
         assert name in words
-    for name in PRETRAININGS:
+    for name in (*PRETRAININGS, *OTHERS):
         assert f'"{name}"' in ABOUT if " " in name else name in words
     for name, source in DATASETS.items():
         task = load_task(name)
@@ -111,6 +141,10 @@ def test_help_names_everything_that_there_is():
             "regressors of the study, ridge, got ['mlp']",
         ),
         (["--jobs", "0"], "n_jobs"),
+        (["--target", "gap"], "--target, --rows, --column and --id are for the table of --data"),
+        (["--data", "missing.parquet"], "there is no file 'missing.parquet'"),
+        (["--epochs", "3", "paper=2"], "--epochs must be one number, or each with a name"),
+        (["--starts", "deep"], "starts must be distinct names among default"),
         (["--matbench", "steels"], "is a task on compositions"),
         (["--matbench", "mp_is_metal"], "must be a number; that of 'mp_is_metal' is a class"),
     ],
@@ -136,6 +170,9 @@ def test_a_file_is_no_folder(here, capsys):
         ["--out", "x", "--repeats", "0"],
         ["--out", "x", "--labels", "1"],
         ["--out", "x", "--fewer-repeats", "mlp"],
+        ["--out", "x", "--epochs", "deep=2"],
+        ["--out", "x", "--pretrained", "paper"],
+        ["--out", "x", "--data", "x.csv", "--dataset", "band_gap"],
         ["--out", "x", "--matbench", "jdft2d", "--dataset", "band_gap"],
     ],
 )
