@@ -142,7 +142,10 @@ def page(recording: Recording, shown: dict[str, str]) -> str:
 
 def _errors(recording: Recording, shown: dict[str, str]) -> str:
     """Tables, curves and boxes of each task."""
-    texts = [captions.feature_sets([*recording.features, "other property"]), captions.choice(recording)]
+    texts = [
+        captions.feature_sets(list(dict.fromkeys([*recording.features, "other property"]))),
+        captions.choice(recording),
+    ]
     for task in recording.tasks:
         texts.append(markdown(task_errors(recording, task, [BEST, "ridge", FINE_TUNED])))
         texts += _images(shown, f"curves_{task.replace(' ', '_')}", f"Learning curves for {task}")

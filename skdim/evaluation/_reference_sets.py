@@ -127,6 +127,24 @@ def powder_pattern() -> Featurizer:
     return _of_structures(XRDPowderPattern())
 
 
+def matminer_set() -> Featurizer:
+    """The largest set of matminer's features that can be computed of thousands of crystals [1]_.
+
+    Statistics of three tables of elements, fractions, orbitals and stoichiometry; density, symmetry, radial
+    distribution, complexity, heterogeneity and powder pattern; statistics over the sites of eleven descriptions of
+    their surroundings. `skdim.evaluation._matminer_set` says what is left out. None of them is trained on labels.
+
+    References
+    ----------
+    .. [1] P.-P. De Breuck, G. Hautier, G.-M. Rignanese, npj Comput. Mater. 7 (2021) 83,
+       doi:10.1038/s41524-021-00552-2.
+    """
+    from skdim.evaluation._matminer_set import MatminerSet
+
+    whole = MatminerSet()
+    return Featurizer(whole.columns, whole.featurize)
+
+
 def _of_structures(featurizer: Any) -> Featurizer:
     """Use one of matminer's featurizers of structures."""
 

@@ -22,6 +22,7 @@ from skdim.crystals.prechecks import site_species
 from skdim.crystals.rows import row_labels
 from skdim.crystals.structures import load_structures
 from skdim.evaluation import _reference_sets as sets
+from skdim.evaluation._matminer_set import FAILURES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 
 _DIGITS = 6  # of coordinates and occupancies, to tell crystals apart
 _SHOWN = 3  # rows named in a warning
-# What featurizers raise on crystals that they were not made for.
-_ERRORS = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 _PYMATGEN = ("pymatgen", "pymatgen-core")  # the second holds the code of newer ones
 _MATMINER = ("matminer", *_PYMATGEN)
 # They concern the code of the featurizers, whatever the crystal.
@@ -48,6 +47,8 @@ class ReferenceSet:
     packages: tuple[str, ...]  # distributions whose versions decide the numbers
     max_sites: int | None = None  # most sites of a crystal; larger ones take too long and count as failures
     ordered: bool = False  # whether only crystals with one whole atom on each site can be described
+    usual: bool = True  # whether a study takes it unless it is told which to take
+    partial: bool = False  # whether some of the columns of a crystal may be NaN
     revision: int = 1  # raised when the same packages give other numbers
     extra: str | None = None  # extra of skdim-crystals that installs its package, where it needs one of its own
 
@@ -87,6 +88,15 @@ REFERENCE_FEATURES: dict[str, ReferenceSet] = {
             ordered=True,
         ),
         ReferenceSet("xrd", "X-ray powder pattern", sets.powder_pattern, _MATMINER, 500),
+        ReferenceSet(
+            "matminer",
+            "the largest set of matminer's features",
+            sets.matminer_set,
+            _MATMINER,
+            500,
+            usual=False,
+            partial=True,
+        ),
         ReferenceSet(
             "chgnet",
             "vectors of CHGNet, a potential trained on energies",
@@ -139,12 +149,13 @@ def reference_features(
 
     Parameters
     ----------
-    name : {"magpie", "elements", "ofm", "cfid", "xrd", "chgnet", "chgnet_layers", "sevennet"}
+    name : {"magpie", "elements", "ofm", "cfid", "xrd", "matminer", "chgnet", "chgnet_layers", "sevennet"}
         "magpie": statistics of the composition; "elements": the same kind of statistics of the tables that the
         encoder is given; "ofm": orbital field matrix; "cfid": classical force-field inspired descriptors; "xrd":
-        X-ray powder pattern; "chgnet" and "chgnet_layers": the crystal vector of CHGNet, and its atoms pooled by
-        layer (with the extra ``chgnet``); "sevennet": atoms of SevenNet-0 pooled by layer (with the extra
-        ``sevennet``). These two potentials were trained on energies of 1.5M structures.
+        X-ray powder pattern; "matminer": everything of matminer that can be computed of thousands of crystals (half a
+        second and more for each), NaN where a part fails; "chgnet" and "chgnet_layers": the crystal vector of CHGNet,
+        and its atoms pooled by layer (with the extra ``chgnet``); "sevennet": atoms of SevenNet-0 pooled by layer (with
+        the extra ``sevennet``). These two potentials were trained on energies of 1.5M structures.
     structures : collection of crystals of length C
         Of any accepted kind. Only lattice, coordinates, elements and occupancies count.
     on_error : {"raise", "nan"}, default="raise"
@@ -290,18 +301,18 @@ def _describe(name: str, key: str, structure: IStructure) -> Described:
         warnings.simplefilter("always")
         try:
             row = featurizer.featurize(sets.neutral(structure))
-            outcome: NDArray[np.float64] | str = _finite(row, featurizer.columns)
-        except _ERRORS as error:
+            outcome: NDArray[np.float64] | str = _checked(row, featurizer.columns, reference.partial)
+        except FAILURES as error:
             outcome = f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]
     remarks = [" ".join(str(w.message).split()) for w in caught if not issubclass(w.category, _OF_THE_CODE)]
     return Described(outcome, tuple(dict.fromkeys(remarks)))
 
 
-def _finite(row: NDArray[np.float64], columns: Sequence[str]) -> NDArray[np.float64]:
-    """Refuse a row of another length, or with a value that is not finite."""
+def _checked(row: NDArray[np.float64], columns: Sequence[str], partial: bool) -> NDArray[np.float64]:
+    """Refuse a row of another length, or with a value that is not finite; NaN may be in a ``partial`` one."""
     if row.shape != (len(columns),):
         raise ValueError(f"{row.shape} features for {len(columns)} columns")
-    wrong = np.flatnonzero(~np.isfinite(row))
+    wrong = np.flatnonzero(np.isinf(row) if partial else ~np.isfinite(row))
     if len(wrong):
         raise ValueError(f"{row[wrong[0]]} as {columns[wrong[0]]!r}")
     return row

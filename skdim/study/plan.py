@@ -129,8 +129,8 @@ def make_plan(
 
 
 def default_features() -> tuple[str, ...]:
-    """Name the bundled feature sets that can be computed here: all whose packages are installed."""
-    usable = [name for name, reference in REFERENCE_FEATURES.items() if reference.is_available]
+    """Name the usual feature sets that can be computed here: all whose packages are installed."""
+    usable = [name for name, reference in REFERENCE_FEATURES.items() if reference.usual and reference.is_available]
     return (*(name for name, pretraining in PRETRAININGS.items() if not pretraining.transductive), *usable)
 
 

@@ -49,7 +49,8 @@ def kept_points(
 def _parts(crystals: TableCrystals, featurizer: CrystalPointSetTransformer, folder: Path) -> Iterator[PointSets]:
     """Make the parts that are missing."""
     starts = range(0, len(crystals), PART)
-    paths = [folder / f"{start:09d}" for start in starts]
+    # Absolute: a process that was started before may be in another folder.
+    paths = [folder.absolute() / f"{start:09d}" for start in starts]
     alone = clone(featurizer).set_params(n_jobs=1)
     # Each process makes its crystals itself: one that made them for all would be what the others wait for.
     made = Parallel(n_jobs=featurizer.n_jobs, return_as="generator")(

@@ -64,6 +64,19 @@ def test_columns_are_those_of_matminer(name, featurizer):
     assert found.to_numpy() == pytest.approx(np.array([featurizer.featurize(s) for s in crystals]))
 
 
+def test_the_matminer_set_has_the_columns_of_its_parts_and_nan_where_one_fails():
+    pure, mixed = reference_features("matminer", [salt(), mixture()]).to_numpy()
+    columns = reference_features("matminer", [salt()]).columns
+    assert len(set(columns)) == len(columns) == len(pure)
+    assert not np.isnan(pure[columns.str.startswith("ElementProperty MagpieData")]).any()
+    density = columns.get_loc("DensityFeatures density")
+    assert pure[density] == pytest.approx(salt().density)
+    assert columns.str.endswith("_element").sum() == 0
+    # Sites of two elements have no distances between elements, and yet a composition.
+    assert np.isnan(mixed).any()
+    assert not np.isnan(mixed[columns.str.startswith("ElementFraction")]).any()
+
+
 def test_cfid_is_that_of_matminer_wherever_no_atoms_are_in_a_line():
     # Jolts too small for a bin of distances, which leave few lines of three: those of an atom and its own images.
     rng = np.random.default_rng(0)
