@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ _DECADES = 2
 _PLAIN = range(-100, 100)
 # The same for the power transformation, which adds one to values.
 _NEAR_ONE = range(-20, 100)
+_MOST_EXPONENT = 1100  # of a double
 
 
 @dataclass(frozen=True)
@@ -184,7 +186,11 @@ class TargetModel:
         kind, power, exponent = (*said["scale"], 0)[:3]  # files of the first versions have two
         if kind not in TRANSFORMS[1:]:
             raise KeyError(f"scale {kind!r}")
-        rows, fold = own["rows"], own["fold"]
+        if not (math.isfinite(power) and exponent == int(exponent) and abs(exponent) < _MOST_EXPONENT):
+            raise KeyError(f"scale {said['scale']!r}")
+        rows, fold, folds = own["rows"], own["fold"], int(said["folds"])
+        if not np.array_equal(np.unique(fold), np.arange(folds)):
+            raise KeyError(f"folds {folds}")
         readout = READOUTS[START if said["name"] == NAME else said["name"]]
         conformal = CrossConformalRegressor(clone(readout))
         conformal.fold_, conformal.held_out_, conformal.scored_ = fold, own["held_out"], own["scored"].astype(np.bool_)
@@ -194,7 +200,7 @@ class TargetModel:
         if int(conformal.scored_.sum()) != len(conformal.scores_) or not np.isfinite(conformal.floor_):
             raise KeyError("scores that are not those of the rows")
         models = []
-        for place in range(int(said["folds"]) + 1):
+        for place in range(folds + 1):
             trained = vectors[rows if place == 0 else rows[fold != place - 1]]
             models.append(clone(readout).restore(part_of(own, place), trained))
         conformal.regressor_, conformal.fold_regressors_ = models[0], models[1:]

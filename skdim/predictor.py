@@ -513,6 +513,8 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
 
     def _restore(self, facts: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
         """Build the regressors of their arrays."""
+        if facts["single"] not in (True, False) or (facts["single"] and len(facts["targets"]) != 1):
+            raise KeyError(f"single {facts['single']!r}, of {len(facts['targets'])} targets")
         self.single_, self.held_out_ = bool(facts["single"]), arrays["held_out"]
         numbers = map(str, range(len(facts["targets"])))
         self.target_names_ = [str(name) for name in facts.get("names", numbers)]
