@@ -16,6 +16,7 @@ from skdim.evaluation._intervals import CrossConformalRegressor, folds
 from skdim.evaluation._kernel_ridge import KernelRidgeCV
 from skdim.evaluation._readouts import READOUTS
 from skdim.exceptions import InputError
+from skdim.points.twins import together
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -214,6 +215,7 @@ def choose(
     labels: NDArray[np.float64],
     weights: NDArray[np.float64],
     groups: NDArray[Any] | None,
+    alike: NDArray[np.int64],
     sides: NDArray[np.int64],
     candidates: Mapping[str, Any],
     transform: str,
@@ -231,6 +233,8 @@ def choose(
         Values, NaN where there is none; sample weights; -1, 0 or 1 as `censored` of `CrystalRegressor.fit`.
     groups : ndarray of shape (n,) or None
         Groups that stay together.
+    alike : ndarray of int64, shape (n,)
+        The same number for near-duplicates, which stay together too; see `skdim.points.twins`.
     candidates : mapping of str to regressor
         What to choose from.
     transform, cv
@@ -247,7 +251,7 @@ def choose(
     """
     rows = np.flatnonzero(np.isfinite(labels))
     V, y, w, side = vectors[rows].astype(np.float64), labels[rows], weights[rows], sides[rows]
-    own = None if groups is None else groups[rows]
+    own = together(None if groups is None else groups[rows], alike[rows])
     scale = Scale.of(transform, y)
     splits = list(folds(cv, V, y, own, seed))
     z, exact = _beyond_bounds(V, scale.forward(y), w, side, own, splits), side == 0
