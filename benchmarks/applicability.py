@@ -1,8 +1,7 @@
 """Whether the distance to the labelled crystals says when not to trust a prediction.
 
-    python benchmarks/applicability.py [--repeats 10] [--folds random system prototype]
-        [--model NAME] [--out benchmarks/applicability.json]
-    python benchmarks/applicability.py --folds element --repeats 5 --out benchmarks/applicability_element.json
+    python benchmarks/applicability.py [--repeats 10] [--jobs 1] [--model NAME] [--report]
+        [--out benchmarks/applicability.json]
 
 250 labels are drawn from all crystals of a task and cut into ten folds: at random, or so that composition systems or
 prototypes stay together. Each label is predicted without its fold, with an interval of 90% that is made without it
@@ -10,18 +9,17 @@ too. Or all crystals with an element are predicted by those without it, for each
 hold. The labels are sorted by the distance to the nearest crystal of the other folds, and told by fifths: mean absolute
 error, and share inside the intervals. Regressor: Gaussian process, on the vectors of a model that comes
 with the package. Means over the draws.
+
+A run that was stopped goes on where it was; ``--report`` reports the draws on file and measures nothing.
 """
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
+import draws
 import numpy as np
-import record
-from intervals import TASKS
 
 LABELS = 250
 GROUPINGS = ("random", "system", "prototype", "element")
@@ -29,58 +27,43 @@ GROUPINGS = ("random", "system", "prototype", "element")
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print and write."""
-    parser = argparse.ArgumentParser(description="Error and coverage by distance from the labelled crystals.")
-    parser.add_argument("--repeats", type=int, default=10, help="draws of labels (default: 10)")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/applicability.json"), help="JSON file to write")
-    parser.add_argument("--folds", nargs="+", choices=GROUPINGS, default=GROUPINGS[:3], help="how to cut the labels")
-    record.add_model(parser)
+    parser = draws.options_of("Error and coverage by distance from the labelled crystals.", "applicability", 10)
     options = parser.parse_args(arguments)
-    rows = measured(options.repeats, options.folds, options.model)
+
+    def given(key: draws.Draw) -> tuple[Any, ...]:
+        task, by = draws.load(key["task"], options.model), key["folds"]
+        drawn = np.random.default_rng(key["seed"]).choice(len(task.target), LABELS, replace=False)
+        own = draws.groups(key["task"], options.model, by)[drawn] if by in ("system", "prototype") else None
+        crystals = [task.data[row] for row in drawn] if by == "element" else None
+        return crystals, task.vectors[drawn].astype(np.float32), task.target[drawn], own, key["seed"]
+
+    found = draws.measured(options, draws.keys(options, folds=GROUPINGS), one_draw, given)
+    rows = summary(found)
     for row in rows:
         errors = " ".join(f"{error:8.3g}" for error in row["errors"])
         held = " ".join(f"{share:6.1%}" for share in row["held"])
         print(f"{row['task']:30} {row['folds']:10} {errors}   {held}")
-    settings = {"repeats": options.repeats, "labels": LABELS, "model": options.model}
-    report = {**record.surroundings(), "settings": settings, "rows": rows}
-    for file in record.write(report, options.out, "applicability"):
-        print(f"Written to {file}")
-    options.out.with_suffix(".csv").write_text(table_of(rows), encoding="utf-8")
+    draws.write(options, "applicability", found, settings={"labels": LABELS}, rows=rows)
 
 
-def table_of(rows: Sequence[dict[str, Any]]) -> str:
-    """Write the rows as the table of the documentation: error and share held of each fifth."""
-    names = ("Nearest fifth", "Second", "Third", "Fourth", "Farthest fifth")
-    lines = ['"Task","Folds",' + ",".join(f'"{name}"' for name in names)]
-    for row in rows:
-        cells = [f'"{e:.3g} / {h:.0%}"' for e, h in zip(row["errors"], row["held"], strict=True)]
-        lines.append(f'"{row["task"]}","{row["folds"]}",' + ",".join(cells))
-    return "\n".join(lines) + "\n"
-
-
-def measured(repeats: int, groupings: Sequence[str], model: str) -> list[dict[str, Any]]:
+def summary(found: Sequence[draws.Draw]) -> list[dict[str, Any]]:
     """Error and coverage by fifths, for each task and way to cut the labels."""
-    from skdim import datasets, load_pretrained
-    from skdim.evaluation import composition_groups
-
-    embedder = load_pretrained(model)
     rows = []
-    for task, loader in TASKS.items():
-        bunch = getattr(datasets, loader)()
-        vectors = embedder.transform(embedder.featurizer_.transform(bunch.data))
-        groups = {by: composition_groups(bunch.data, by) for by in groupings if by in ("system", "prototype")}
-        for by in groupings:
-            found = []
-            for seed in range(repeats):
-                drawn = np.random.default_rng(seed).choice(len(vectors), LABELS, replace=False)
-                own = groups[by][drawn] if by in groups else None
-                if by == "element":
-                    crystals = [bunch.data[row] for row in drawn]
-                    found.append(element_fifths(crystals, vectors[drawn], bunch.target[drawn], seed))
-                else:
-                    found.append(fifths(vectors[drawn], bunch.target[drawn], own, seed))
-            errors, held = np.mean(found, axis=0)
-            rows.append({"task": task, "folds": by, "errors": errors.tolist(), "held": held.tolist()})
+    for (task, by), own in draws.cells(found, "task", "folds").items():
+        errors, held = (np.mean([draw[name] for draw in own], axis=0).tolist() for name in ("errors", "held"))
+        rows.append({"task": task, "folds": by, "draws": len(own), "errors": errors, "held": held})
     return rows
+
+
+def one_draw(
+    crystals: list[Any] | None, vectors: np.ndarray, target: np.ndarray, groups: np.ndarray | None, seed: int
+) -> draws.Draw:
+    """Error and share inside intervals of each fifth; given the crystals, elements are left out."""
+    if crystals is not None:
+        errors, held = element_fifths(crystals, vectors, target, seed)
+    else:
+        errors, held = fifths(vectors, target, groups, seed)
+    return {"errors": errors.tolist(), "held": held.tolist()}
 
 
 def fifths(vectors: np.ndarray, target: np.ndarray, groups: Any, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -116,7 +99,8 @@ def element_fifths(
         told.append(np.stack([away, np.abs(model.predict(vectors[test]) - target[test]), inside]))
     away, errors, inside = np.concatenate(told, axis=1)
     fifth = np.argsort(np.argsort(away)) * 5 // len(away)
-    return tuple(np.array([values[fifth == k].mean() for k in range(5)]) for values in (errors, inside))
+    errors, held = (np.array([values[fifth == k].mean() for k in range(5)]) for values in (errors, inside))
+    return errors, held
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What random folds hide: errors of each bundled task with relatives of the test rows among the labels, and without.
 
-    python benchmarks/grouped.py [--repeats 5] [--model NAME] [--out benchmarks/grouped.json]
+    python benchmarks/grouped.py [--repeats 5] [--jobs 1] [--model NAME] [--report] [--out benchmarks/grouped.json]
 
 250 labels are drawn from all crystals of a task, and cut into five folds at random, or so that crystals of one formula,
 composition system or prototype stay together; or all crystals with one element are left out, for each of the four
@@ -8,18 +8,17 @@ elements that most of them hold. Each label is predicted without its fold. Featu
 with the package ("bundled" has seen the structures, but no label), and Magpie statistics of the composition; regressor:
 Laplacian kernel ridge regression, which chooses its strength inside the training labels; beside the median of these.
 Mean absolute errors over the draws, with the standard error of the mean.
+
+A run that was stopped goes on where it was; ``--report`` reports the draws on file and measures nothing.
 """
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
+import draws
 import numpy as np
-import record
-from intervals import TASKS
 
 LABELS = 250
 FOLDS = ("random", "formula", "system", "prototype", "element")
@@ -29,65 +28,49 @@ ELEMENTS = 4
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print and write."""
-    parser = argparse.ArgumentParser(description="Errors with random and grouped folds.")
-    parser.add_argument("--repeats", type=int, default=5, help="draws of labels (default: 5)")
-    parser.add_argument("--tasks", type=int, default=len(TASKS), help="the first of them, for a trial (default: all)")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/grouped.json"), help="JSON file to write")
-    record.add_model(parser)
-    options = parser.parse_args(arguments)
-    rows = [row for task in list(TASKS)[: options.tasks] for row in measured(task, options.repeats, options.model)]
+    options = draws.options_of("Errors with random and grouped folds.", "grouped", 5).parse_args(arguments)
+
+    def given(key: draws.Draw) -> tuple[Any, ...]:
+        task = draws.load(key["task"], options.model)
+        drawn = np.random.default_rng(key["seed"]).choice(len(task.target), LABELS, replace=False)
+        return [task.data[row] for row in drawn], task.vectors[drawn], task.target[drawn], key["seed"]
+
+    found = draws.measured(options, draws.keys(options), one_draw, given)
+    rows = summary(found)
     for row in rows:
         errors = " ".join(f"{row[name]:8.3f} +- {row[f'{name}_error']:.3f}" for name in FEATURES)
         print(f"{row['task']:30} {row['folds']:10} {errors}")
-    settings = {"repeats": options.repeats, "labels": LABELS, "model": options.model}
-    report = {**record.surroundings(), "settings": settings, "rows": rows}
-    for file in record.write(report, options.out, "grouped"):
-        print(f"Written to {file}")
-    options.out.with_suffix(".csv").write_text(table_of(rows, options.repeats), encoding="utf-8")
+    draws.write(options, "grouped", found, settings={"labels": LABELS}, rows=rows)
 
 
-def table_of(rows: Sequence[dict[str, Any]], repeats: int) -> str:
-    """Write the rows as the table of the documentation, which names the number of draws."""
-    names = {"vectors": "Vectors", "magpie": "Magpie statistics", "median": "Guess of the median"}
-    lines = [f'"Task ({repeats} draws)","Folds",' + ",".join(f'"{name}"' for name in names.values())]
-    for row in rows:
-        cells = [f'"{row[name]:.3f} ± {row[f"{name}_error"]:.3f}"' for name in names]
-        lines.append(f'"{row["task"]}","{row["folds"]}",' + ",".join(cells))
-    return "\n".join(lines) + "\n"
-
-
-def measured(task: str, repeats: int, model: str) -> list[dict[str, Any]]:
-    """Errors of a task, for each way to cut the labels."""
-    from skdim import datasets
-
-    bunch = getattr(datasets, TASKS[task])()
-    found: dict[str, list[list[float]]] = {by: [] for by in FOLDS}
-    for seed in range(repeats):
-        drawn = np.random.default_rng(seed).choice(len(bunch.target), LABELS, replace=False)
-        crystals, target = [bunch.data[row] for row in drawn], bunch.target[drawn]
-        tables = features(crystals, model)
-        for by in FOLDS:
-            found[by].append([error(tables.get(name), target, splits(crystals, by, seed)) for name in FEATURES])
+def summary(found: Sequence[draws.Draw]) -> list[dict[str, Any]]:
+    """Errors of each task, for each way to cut the labels."""
     rows = []
-    for by, draws in found.items():
-        means, errors = np.mean(draws, axis=0), np.std(draws, axis=0, ddof=1) / repeats**0.5
-        row = {"task": task, "folds": by}
-        row |= {name: float(mean) for name, mean in zip(FEATURES, means, strict=True)}
-        rows.append(row | {f"{name}_error": float(e) for name, e in zip(FEATURES, errors, strict=True)})
+    for (task,), own in draws.cells(found, "task").items():
+        for by in FOLDS:
+            row: dict[str, Any] = {"task": task, "folds": by, "draws": len(own)}
+            for name in FEATURES:
+                errors = [draw[by][name] for draw in own]
+                row |= {name: float(np.mean(errors)), f"{name}_error": draws.spread(errors)}
+            rows.append(row)
     return rows
 
 
-def features(crystals: list[Any], model: str) -> dict[str, np.ndarray]:
-    """Vectors of crystals, and standardised statistics of their compositions."""
+def one_draw(crystals: list[Any], vectors: np.ndarray, target: np.ndarray, seed: int) -> draws.Draw:
+    """Error of each kind of features, for each way to cut the labels."""
+    tables = {"vectors": vectors, "magpie": magpie(crystals)}
+    cuts = {by: splits(crystals, by, seed) for by in FOLDS}
+    return {by: {name: error(tables.get(name), target, cut) for name in FEATURES} for by, cut in cuts.items()}
+
+
+def magpie(crystals: list[Any]) -> np.ndarray:
+    """Standardised statistics of compositions."""
     from matminer.featurizers.composition import ElementProperty
 
-    from skdim import load_pretrained
-
     featurizer = ElementProperty.from_preset("magpie", impute_nan=True)
-    magpie = np.array([featurizer.featurize(crystal.composition) for crystal in crystals], dtype=np.float64)
-    spread = magpie.std(0)
-    magpie = (magpie - magpie.mean(0)) / np.where(spread > 0, spread, 1.0)
-    return {"vectors": load_pretrained(model).transform(crystals).astype(np.float64), "magpie": magpie}
+    table = np.array([featurizer.featurize(crystal.composition) for crystal in crystals], dtype=np.float64)
+    spread = table.std(0)
+    return (table - table.mean(0)) / np.where(spread > 0, spread, 1.0)
 
 
 def splits(crystals: list[Any], by: str, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -297,8 +297,9 @@ def from_ridge(record: Path) -> Iterator[Block]:
         "The fine-tuned rows above were recorded when fine-tuning trained on without holding labels out. Today "
         "`SiteNetRegressor` starts at a ridge and goes only as far from it as held-out labels say. Here are its mean "
         "absolute errors, divided by those of that ridge (below one is a gain), with labels drawn at random and with "
-        "the prototypes of the test crystals left out. *Held* is the share of test crystals inside intervals meant to "
-        "hold 90%. Recorded by `python benchmarks/finetuning.py`."
+        "the prototypes of the test crystals left out, from the encoder of "
+        f"{_with_what_it_has_seen(report['settings'].get('model', 'bundled'))}. *Held* is the share of test crystals "
+        "inside intervals meant to hold 90%. Recorded by `python benchmarks/finetuning.py`."
     )
     rows = {(row["task"], row["labels"], row["split"]): row for row in report["rows"]}
     header = ("Task", "Labels", "Draws", "Random", "All the way", "Held", "New prototypes", "All the way", "Held")
@@ -310,11 +311,11 @@ def from_ridge(record: Path) -> Iterator[Block]:
         found = [format(row[name], form) if row else "" for row in own for name, form in cells]
         lines.append((task, str(labels), str(draws), *found))
     yield Table(header, tuple(lines))
-    means = [f"{report['means'][split]['mean']:.3f} {text}" for split, text in _SPLITS.items()]
-    yield Text(
-        "*All the way* is the trained model without that choice. Geometric means: "
-        f"{' and '.join(means)}. A cell with a single draw says little by itself."
-    )
+    means = [
+        f"{found['mean']:.3f} {_SPLITS[split]} (highest {found['highest']:.3f})"
+        for split, found in report["means"].items()
+    ]
+    yield Text(f"*All the way* is the trained model without that choice. Means over the cells: {' and '.join(means)}.")
 
 
 def _beside(own: pd.DataFrame, published: dict[int, dict[str, float]]) -> Table:

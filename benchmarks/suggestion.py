@@ -1,24 +1,24 @@
 """What suggested measurements are worth against random ones, on the bundled tasks.
 
-    python benchmarks/suggestion.py [--repeats 20] [--jobs 1] [--model NAME] [--out benchmarks/suggestion.json]
+    python benchmarks/suggestion.py [--repeats 20] [--jobs 1] [--model NAME] [--report]
+        [--out benchmarks/suggestion.json]
 
 From 20 random labels on, ten more are measured at a time, up to 100, out of a pool of 1000 crystals of the training
 fold (all of them where there are fewer): chosen by `skdim.evaluation.suggest`, or at random. Measured are the error of
 a Gaussian process on the test fold; how many labels it takes to reach the error that random choice
 has at 100; and the best value found after 50, as the share of the pool that is better. The vectors are those of a
 model that comes with the package. Means over the draws, with the standard error of the mean.
+
+A run that was stopped goes on where it was; ``--report`` reports the draws on file and measures nothing.
 """
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
+import draws
 import numpy as np
-import record
-from intervals import TASKS
 
 START, BATCH, END, POOL, FOUND_AT = 20, 10, 100, 1000, 50
 WAYS = ("random", "information", "best", "both")
@@ -26,74 +26,52 @@ WAYS = ("random", "information", "best", "both")
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print and write."""
-    parser = argparse.ArgumentParser(description="Suggested measurements against random ones.")
-    parser.add_argument("--repeats", type=int, default=20, help="draws (default: 20)")
-    parser.add_argument("--jobs", type=int, default=1, help="processes (default: 1)")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/suggestion.json"), help="JSON file to write")
-    record.add_model(parser)
+    parser = draws.options_of("Suggested measurements against random ones.", "suggestion", 20)
     options = parser.parse_args(arguments)
-    rows = measured(options.repeats, options.jobs, options.model)
-    settings = {"repeats": options.repeats, "start": START, "batch": BATCH, "end": END, "pool": POOL}
-    settings["model"] = options.model
+
+    def given(key: draws.Draw) -> tuple[Any, ...]:
+        task = draws.load(key["task"], options.model)
+        return task.vectors, task.target, task.test, key["seed"]
+
+    found = draws.measured(options, draws.keys(options), one_draw, given)
+    rows = summary(found)
     print(f"{'task':30} {'chosen by':12} {'MAE at 50':>10} {'MAE at 100':>10} {'labels':>13} {'better left':>14}")
     for row in rows:
         labels = f"{row['labels']:.0f} +- {row['labels_error']:.0f}"
         left = f"{row['left']:.2%} +- {row['left_error']:.2%}"
         print(f"{row['task']:30} {row['way']:12} {row['mae_50']:10.4g} {row['mae_100']:10.4g} {labels:>13} {left:>14}")
-    for file in record.write({**record.surroundings(), "settings": settings, "rows": rows}, options.out, "suggestion"):
-        print(f"Written to {file}")
-    options.out.with_suffix(".csv").write_text(table_of(rows), encoding="utf-8")
+    settings = {"start": START, "batch": BATCH, "end": END, "pool": POOL}
+    draws.write(options, "suggestion", found, settings=settings, rows=rows)
 
 
-def table_of(rows: Sequence[dict[str, Any]]) -> str:
-    """Write the rows as the table of the documentation."""
-    labels, left = "Labels to the error of random choice at 100", "Of the pool better than the best found at 50"
-    lines = [f'"Task","Chosen by","MAE at 50","MAE at 100","{labels}","{left}"']
-    for row in rows:
-        labels = f"{row['labels']:.0f} ± {row['labels_error']:.0f}"
-        left = f"{row['left']:.2%} ± {row['left_error']:.2%}"
-        lines.append(f'"{row["task"]}","{row["way"]}",{row["mae_50"]:.3g},{row["mae_100"]:.3g},"{labels}","{left}"')
-    return "\n".join(lines) + "\n"
-
-
-def measured(repeats: int, jobs: int, model: str) -> list[dict[str, Any]]:
+def summary(found: Sequence[draws.Draw]) -> list[dict[str, Any]]:
     """Errors, labels needed and values found, for each task and way of choosing."""
-    from joblib import Parallel, delayed
-
-    from skdim import datasets, load_pretrained
-
-    embedder = load_pretrained(model)
     rows = []
-    for task, loader in TASKS.items():
-        bunch = getattr(datasets, loader)()
-        vectors = embedder.transform(embedder.featurizer_.transform(bunch.data)).astype(np.float64)
-        draws = Parallel(n_jobs=jobs)(
-            delayed(one_draw)(vectors, bunch.target, bunch.test_mask, seed) for seed in range(repeats)
-        )
+    for (task,), own in draws.cells(found, "task").items():
+        at_end = np.array([draw["errors"]["random"][-1] for draw in own])
         for way in WAYS:
-            errors = np.array([draw[way][0] for draw in draws])  # (repeats, steps)
-            needed = np.array([labels_to(draw[way][0], draw["random"][0][-1]) for draw in draws])
-            left = np.array([draw[way][1] for draw in draws])
+            errors = np.array([draw["errors"][way] for draw in own])  # (repeats, steps)
+            needed = np.array([labels_to(draw["errors"][way], draw["errors"]["random"][-1]) for draw in own])
+            left = np.array([draw["left"][way] for draw in own])
             rows.append(
                 {
                     "task": task,
                     "way": way,
+                    "draws": len(own),
                     "mae_50": float(errors[:, (50 - START) // BATCH].mean()),
                     "mae_100": float(errors[:, -1].mean()),
                     "labels": float(needed.mean()),
-                    "labels_error": spread(needed),
+                    "labels_error": draws.spread(needed),
                     "left": float(left.mean()),
-                    "left_error": spread(left),
-                    "wins_mae_100": float(np.mean(errors[:, -1] < [draw["random"][0][-1] for draw in draws])),
-                    "wins_left": float(np.mean(left < [draw["random"][1] for draw in draws])),
+                    "left_error": draws.spread(left),
+                    "wins_mae_100": float(np.mean(errors[:, -1] < at_end)),
+                    "wins_left": float(np.mean(left < [draw["left"]["random"] for draw in own])),
                 }
             )
     return rows
 
 
-def one_draw(
-    vectors: np.ndarray, target: np.ndarray, test: np.ndarray, seed: int
-) -> dict[str, tuple[list[float], float]]:
+def one_draw(vectors: np.ndarray, target: np.ndarray, test: np.ndarray, seed: int) -> draws.Draw:
     """Errors at each number of labels, and the share of the pool better than the best value found."""
     from skdim.evaluation import KernelRidgeCV, suggest
 
@@ -102,7 +80,7 @@ def one_draw(
     pool = rng.choice(train, min(POOL, len(train)), replace=False)
     V, y = vectors[pool], target[pool]
     start, order = np.arange(START), START + rng.permutation(len(pool) - START)
-    found = {}
+    all_errors, all_left = {}, {}
     for way in WAYS:
         known, errors, left = start, [], 1.0
         while True:
@@ -118,8 +96,8 @@ def one_draw(
             else:
                 more = rest[suggest(V[known], y[known], V[rest], BATCH, way)]
             known = np.concatenate([known, more])
-        found[way] = (errors, left)
-    return found
+        all_errors[way], all_left[way] = errors, left
+    return {"errors": all_errors, "left": all_left}
 
 
 def labels_to(errors: Sequence[float], goal: float) -> float:
@@ -133,11 +111,6 @@ def labels_to(errors: Sequence[float], goal: float) -> float:
     last = above[-1]
     share = (errors[last] - goal) / (errors[last] - errors[last + 1])
     return float(counts[last] + BATCH * share)
-
-
-def spread(values: np.ndarray) -> float:
-    """Standard error of the mean."""
-    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ extensions = [
     "numpydoc",
     "sphinx_gallery.gen_gallery",
     "from_benchmarks",
+    "from_decisions",
     "myst_parser",
     "sphinx_design",
     "from_code",

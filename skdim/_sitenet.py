@@ -21,7 +21,7 @@ from skdim._parameters import N_JOBS, ON_ERROR, VERBOSE, Accepted, choice, integ
 from skdim.crystals.rows import as_structures
 from skdim.embedder import DeepInfoMaxEmbedder
 from skdim.exceptions import InputError, ModelFileError
-from skdim.learning.embedding import check_same_kind, resolve_device, run_with
+from skdim.learning.embedding import check_same_kind, embed, on_device, resolve_device, run_with
 from skdim.learning.finetuning import Ensemble, FineTuned, FineTuning, LabelledPoints, fine_tune
 from skdim.learning.presets import Run, TrainingConfig, resolve_preset
 from skdim.learning.pretraining import pretrain
@@ -39,6 +39,7 @@ from skdim.learning.states import (
 )
 from skdim.points.featurizer import CrystalPointSetTransformer
 from skdim.points.pointsets import PointSets
+from skdim.points.twins import together, twins
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -237,12 +238,15 @@ class SiteNetModel(CallbackSupportMixin, BaseEstimator):
         n_folds = self.cv if chooses else 0
         if self.max_epochs is None and not once:
             config, n_folds = self._affordable(points, config, n_folds)
-        fold = _folds(n_folds, labelled, kinds, run.seed) if chooses and len(points) >= _LEAST_LABELS else None
+        vectors = embed(encoder, on_device(encoder.model(), device), points, device)
+        alike = twins(points, vectors)
+        kept = labelled._replace(groups=together(labelled.groups, alike))
+        fold = _folds(n_folds, kept, kinds, run.seed) if chooses and len(points) >= _LEAST_LABELS else None
         if chooses and fold is None:
             config = replace(config, max_epochs=0)
         targets = ((labels.values - scale.center) / scale.scale).astype(np.float32)
         weights = (labels.weights / labels.weights.mean()).astype(np.float32)
-        given = LabelledPoints(points, targets, weights, fold)
+        given = LabelledPoints(points, vectors, targets, weights, alike, fold)
         found = fine_tune(encoder, given, choices, config, run, start.members, checkpoint)
         record = TrainingRecord(tuple(found.history), len(points), 0)
         parameters = plain_parameters(self)

@@ -244,7 +244,7 @@ def choose(
     own = None if groups is None else groups[rows]
     scale = Scale.of(transform, y)
     splits = list(folds(cv, V, y, own, seed))
-    z, exact = _beyond_bounds(V, scale.forward(y), w, side, splits), side == 0
+    z, exact = _beyond_bounds(V, scale.forward(y), w, side, own, splits), side == 0
 
     def trained(regressor: Any) -> CrossConformalRegressor:
         return CrossConformalRegressor(regressor, _Given(splits)).fit(V, z, w, own, exact)
@@ -281,6 +281,7 @@ def _beyond_bounds(
     z: NDArray[np.float64],
     weights: NDArray[np.float64],
     sides: NDArray[np.int64],
+    groups: NDArray[Any] | None,
     splits: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]],
 ) -> NDArray[np.float64]:
     """Put predictions by models that have not seen the row in place of bounds, where they lie beyond them."""
@@ -290,7 +291,8 @@ def _beyond_bounds(
     for _ in range(2):  # the second round learns from the bounds too, as the first has filled them in
         guess = z.copy()
         for train, test in ((rows[known[rows]], test) for rows, test in splits if known[rows].any()):
-            model = KernelRidgeCV("laplacian", cv=None).fit(V[train], filled[train], weights[train])
+            own = None if groups is None else groups[train]
+            model = KernelRidgeCV("laplacian", cv=None).fit(V[train], filled[train], weights[train], own)
             guess[test] = model.predict(V[test])
         filled = np.where(sides < 0, np.minimum(z, guess), np.where(sides > 0, np.maximum(z, guess), z))
         known = np.ones(len(z), np.bool_)

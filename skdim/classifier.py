@@ -30,6 +30,7 @@ from skdim.evaluation._applicability import Domain
 from skdim.evaluation._readouts import READOUTS
 from skdim.exceptions import InputError
 from skdim.points.makeup import Makeup
+from skdim.points.twins import together, twins
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,7 +57,7 @@ class CrystalClassifier(ClassifierMixin, CrystalModel):
         among the labels by most, so that rare classes are found. None: rows count alike, and ``predict`` gives the most
         probable class. Probabilities are calibrated to the shares among the labels in both cases.
     cv : int, default=10
-        Most folds inside the labels; each class is spread over them, groups are kept together.
+        Most folds inside the labels; each class is spread over them, groups and near-duplicates are kept together.
     device, on_error, n_jobs, random_state, verbose
         As for `CrystalRegressor`.
 
@@ -147,7 +148,8 @@ class CrystalClassifier(ClassifierMixin, CrystalModel):
         self.domain_ = Domain.of(vectors, Makeup.of(labelled))
         names = names_of(X)
         self.ids_ = None if names is None else [str(names[row]) for row in self.labelled_]
-        self._choose(vectors.astype(np.float64), target, None if own is None else own[self.labelled_])
+        own = together(None if own is None else own[self.labelled_], twins(labelled, vectors))
+        self._choose(vectors.astype(np.float64), target, own)
         held = np.full((len(labels), len(self.classes_)), np.nan)
         held[self.labelled_] = self._held_out
         self.held_out_ = held
@@ -297,7 +299,8 @@ class CrystalClassifier(ClassifierMixin, CrystalModel):
             if len(absent):
                 raise InputError(
                     f"without one fold of groups no label of the class '{self.classes_[absent[0]]}' is left to learn "
-                    "from; each class must be in several groups. Leave these rows out, or use smaller groups."
+                    "from; each class must be in several groups, and not in near-duplicates of one crystal only. Leave "
+                    "these rows out, or use smaller groups."
                 )
         self.losses_ = {"shares": float(log_loss(target, np.tile(self.shares_, (len(target), 1))))}
         tried = {}

@@ -32,6 +32,7 @@ from skdim.evaluation._intervals import check_coverage
 from skdim.evaluation._readouts import READOUTS
 from skdim.exceptions import InputError
 from skdim.points.makeup import Makeup
+from skdim.points.twins import together, twins
 from skdim.regressor import SiteNetRegressor
 
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         Scale on which targets are learned. "auto" is log10 where all labels are positive and the largest is at least
         100 times the smallest. Predictions are taken back; on a curved scale they are medians rather than means.
     cv : int or cross-validation splitter, default=10
-        Folds inside the labels. An int shuffles the rows or, where they are given, keeps groups together.
+        Folds inside the labels. An int shuffles the rows and keeps groups together, where they are given, and
+        near-duplicates, as one of them tells the label of the other.
     device : str, default="auto"
         Where to compute vectors; "auto" is a GPU if torch finds one, else the processor.
     on_error : {"raise", "nan"}, default="raise"
@@ -178,7 +180,7 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         self.domain_ = Domain.of(vectors, Makeup.of(labelled))
         self.single_, self.seed_ = single, seed
         fine_tune = partial(self._fine_tuned, labelled) if _finetuned.NAME in self.regressors else None
-        own = None if groups is None else groups[usable]
+        own = together(None if groups is None else groups[usable], twins(labelled, vectors))
         choices = (self.candidates(seed), self.scale, self.cv, seed, fine_tune)
         self.targets_ = [
             choose(vectors, table[usable, t], weights[usable], own, sides[usable, t], *choices)

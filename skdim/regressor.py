@@ -68,9 +68,9 @@ class SiteNetRegressor(DocumentationLink, RegressorMixin, SiteNetModel):
     clamp : float or None, default=None
         Lowest prediction, such as 0 for band gaps.
     cv : int or None, default=5
-        Most folds of the labels. A model trained without each of them predicts it, and these predictions choose how far
-        to go from the ridge. Fewer than 20 labels cannot tell, and the ridge remains. None goes all the way, as is
-        published.
+        Most folds of the labels; near-duplicates are in one. A model trained without each of them predicts it, which
+        chooses how far to go from the ridge. Fewer than 20 labels cannot tell, and the ridge remains. None goes all the
+        way, as is published.
     n_ensemble : int, default=1
         Models that are averaged, each with a seed and, if any, held-out labels of its own.
     preset : {"default", "deep", "paper"}, default="default"

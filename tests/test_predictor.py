@@ -64,6 +64,24 @@ def test_the_chosen_regressor_has_the_lowest_error_and_beats_the_median(model) -
     np.testing.assert_allclose(np.abs(model.held_out_ - MODULI).mean(), errors[model.chosen_[0]])
 
 
+@pytest.mark.parametrize("name", ["ridge", "laplacian"])
+def test_near_duplicates_are_on_one_side_of_every_fold(embedder, points, name) -> None:
+    # Labels are noise, which a twin in another fold would tell.
+    noise = np.repeat(np.random.default_rng(0).normal(size=40), 2)
+    twice = points[np.repeat(np.arange(40), 2)]
+    model = quick(embedder, regressors=[name]).fit(twice, noise)
+    (target,) = model.targets_
+    assert (target.conformal.fold_[::2] == target.conformal.fold_[1::2]).all()
+    assert model.errors_[0][name] > 0.8 * model.errors_[0]["median"]
+    given = quick(embedder, regressors=[name]).fit(twice, noise, groups=np.arange(80))  # as if they were strangers
+    assert (given.targets_[0].conformal.fold_[::2] == given.targets_[0].conformal.fold_[1::2]).all()
+
+
+def test_copies_of_one_crystal_leave_folds_of_rows(embedder, points) -> None:
+    model = quick(embedder).fit(points[np.zeros(12, int)], np.arange(12.0))
+    np.testing.assert_allclose(model.predict(points[:1]), 5.5, rtol=0.2)
+
+
 @pytest.mark.parametrize("name", READOUTS)
 def test_a_saved_model_predicts_bit_by_bit_the_same(embedder, points, tmp_path, name) -> None:
     targets = np.stack([MODULI[:60], np.where(np.arange(60) % 3, np.log(MODULI[:60]), np.nan)], 1)

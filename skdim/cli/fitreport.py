@@ -5,17 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.utils.validation import has_fit_parameter
 
 from skdim._finetuned import START
 from skdim._targetmodel import TargetModel, choose
 from skdim.evaluation._applicability import nearest
 from skdim.evaluation._readouts import READOUTS
-from skdim.evaluation._splitters import close, label_alike
+from skdim.points.twins import together, twins
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 COVERAGES = (0.5, 0.8, 0.9)
 HARDEST = 10
-_DUPLICATE = 0.05  # root mean square difference of vectors, in their standard deviations
 _PARTS = (0.25, 0.5)  # of the labels, for the learning curve
 _LEAST_PART = 10
 
@@ -150,9 +149,10 @@ def make_report(
     y, side = values[labelled], sides[labelled]
     held = learned.scale.inverse(learned.conformal.held_out_)
     exact = side == 0
-    own = None if groups is None else groups[labelled]
+    alike = twins(points[labelled], vectors)
+    own = together(None if groups is None else groups[labelled], alike)
     magpie = _on_magpie(points[labelled], y, own, side, model)
-    learning = _smaller(learned, model, vectors, y, exact)
+    learning = _smaller(learned, model, vectors, y, exact, own)
     if learned.tuned is None:
         learning.append((int(exact.sum()), learned.errors[learned.name]))
     names = [ids[row] for row in labelled]
@@ -163,7 +163,7 @@ def make_report(
         n_usable=int(points.valid.sum()),
         n_labelled=int(exact.sum()),
         n_bounds=int((~exact).sum()),
-        folds=_folds_in_words(learned, own),
+        folds=_folds_in_words(learned, None if groups is None else groups[labelled], len(set(alike)) < len(alike)),
         chosen=learned.name,
         scale=learned.scale.kind,
         errors=learned.errors,
@@ -174,7 +174,7 @@ def make_report(
         learning=learning,
         expected=_extrapolated(learning),
         hardest=_hardest(names, y, held, exact, learned, vectors),
-        twins=_twins(names, y, points[labelled], vectors),
+        twins=_twins(names, y, points[labelled], alike),
         notes=list(notes),
         failures=[f"{name}: {reason}" for name, reason in failures],
         measured=np.where(exact, y, np.nan),
@@ -245,10 +245,11 @@ def _on_magpie(
     return choose(scaled, y, weights, groups, sides, candidates, model.scale, model.cv, seed).errors
 
 
-def _folds_in_words(learned: TargetModel, groups: NDArray[Any] | None) -> str:
+def _folds_in_words(learned: TargetModel, groups: NDArray[Any] | None, twins: bool) -> str:
     """Say how the labels were cut."""
-    n = len(learned.conformal.fold_regressors_)
-    return f"{n} folds at random" if groups is None else f"{n} folds of whole groups ({len(set(groups))} groups)"
+    n, kept = len(learned.conformal.fold_regressors_), ", near-duplicates together" * twins
+    cut = "at random" if groups is None else f"of whole groups ({len(set(groups))} groups)"
+    return f"{n} folds {cut}{kept}"
 
 
 def _smaller(
@@ -257,6 +258,7 @@ def _smaller(
     vectors: NDArray[np.float32],
     y: NDArray[np.float64],
     exact: NDArray[np.bool_],
+    groups: NDArray[Any] | None,
 ) -> list[tuple[int, float]]:
     """Errors of the chosen regressor with parts of the labels, on the same folds; of a fine-tuned one its ridge's."""
     rng = np.random.default_rng(model.seed_)
@@ -270,7 +272,9 @@ def _smaller(
             test = learned.conformal.fold_ == number
             train = np.flatnonzero(~test)
             fewer = np.sort(rng.choice(train, max(2, round(part * len(train))), replace=False))
-            regressor = clone(learned.conformal.regressor).fit(table[fewer], learned.exact[fewer])
+            regressor = clone(learned.conformal.regressor)
+            own = {"groups": groups[fewer]} if groups is not None and has_fit_parameter(regressor, "groups") else {}
+            regressor.fit(table[fewer], learned.exact[fewer], **own)
             guess[test] = learned.scale.inverse(regressor.predict(table[test]))
         found.append((round(part * int(exact.sum())), float(np.abs(guess - y)[exact].mean())))
     return found
@@ -330,15 +334,17 @@ def _hardest(
 
 
 def _twins(
-    names: Sequence[str], y: NDArray[np.float64], points: PointSets, vectors: NDArray[np.float32]
+    names: Sequence[str], y: NDArray[np.float64], points: PointSets, labels: NDArray[np.int64]
 ) -> list[dict[str, Any]]:
     """Near-duplicates among the labelled crystals, those whose labels differ most first."""
-    formulas = [formula_of(amounts) for amounts in compositions(points)]
-    labels = label_alike(formulas, partial(close, vectors.astype(np.float64), _DUPLICATE))
-    found = []
+    amounts, found = compositions(points), []
     for label in np.flatnonzero(np.bincount(labels) > 1):
         rows: list[int] = np.flatnonzero(labels == label).tolist()
         found.append(
-            {"formula": formulas[rows[0]], "ids": [names[r] for r in rows], "values": [float(y[r]) for r in rows]}
+            {
+                "formula": formula_of(amounts[rows[0]]),
+                "ids": [names[r] for r in rows],
+                "values": [float(y[r]) for r in rows],
+            }
         )
     return sorted(found, key=lambda one: min(one["values"]) - max(one["values"]))

@@ -16,7 +16,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone
 from sklearn.model_selection import GroupKFold, KFold
 from sklearn.utils import indexable
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from skdim._labels import check_labels, check_varied
 from skdim._parameters import check, integer, number, seed_of
@@ -100,7 +100,7 @@ class CrossConformalRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstimator)
         sample_weight : array-like of shape (n,) or None, default=None
             Handed to the regressor.
         groups : array-like of shape (n,) or None, default=None
-            Rows of one group are in one fold.
+            Rows of one group are in one fold, also in those of a regressor whose ``fit`` takes groups.
         scored : array-like of bool, shape (n,), or None, default=None
             Rows whose errors count; None counts all. Targets that are bounds only are trained on, but leave no error.
 
@@ -117,13 +117,13 @@ class CrossConformalRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstimator)
         self.held_out_, doubt = np.empty(len(target)), np.empty(len(target))
         self.fold_regressors_ = []
         for place, (train, test) in enumerate(splits):
-            model = _trained(self.regressor, X, target, weights, train)
+            model = _trained(self.regressor, X, target, weights, groups, train)
             self.fold_[test] = place
             self.held_out_[test], doubt[test] = mean_and_doubt(model, X[test])
             self.fold_regressors_.append(model)
         if (self.fold_ < 0).any() or sum(len(test) for _, test in splits) != len(target):
             raise InputError(f"cv must hold out every row exactly once, as KFold and GroupKFold do, got {self.cv!r}.")
-        self.regressor_ = _trained(self.regressor, X, target, weights, np.arange(len(target)))
+        self.regressor_ = _trained(self.regressor, X, target, weights, groups, np.arange(len(target)))
         usual = float(np.median(doubt))
         self.floor_ = FLOOR * usual if usual > 0 else 1.0
         self.scored_ = np.ones(len(target), np.bool_) if scored is None else np.asarray(scored, dtype=np.bool_)
@@ -294,8 +294,11 @@ def _trained(
     X: NDArray[Any],
     y: NDArray[np.float64],
     weights: NDArray[np.float64] | None,
+    groups: Any,
     rows: NDArray[np.int64],
 ) -> Any:
     """Train a clone on some rows."""
     given = {} if weights is None else {"sample_weight": weights[rows]}
+    if groups is not None and has_fit_parameter(regressor, "groups"):
+        given["groups"] = np.asarray(groups)[rows]
     return clone(regressor).fit(X[rows], y[rows], **given)

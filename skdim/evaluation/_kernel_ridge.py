@@ -9,14 +9,14 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 from scipy.spatial.distance import cdist
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.model_selection import KFold, check_cv
+from sklearn.model_selection import GroupKFold, KFold, check_cv
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdim._labels import check_labels
 from skdim._parameters import check, choice
 from skdim.evaluation._slopes import Slopes, kernel_slopes
-from skdim.evaluation._spectrum import Spectrum, held_out_residuals, minus_log_likelihoods
 from skdim.exceptions import InputError
+from skdim.learning.spectrum import Spectrum, held_out_residuals, minus_log_likelihoods
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -116,7 +116,8 @@ class KernelRidgeCV(RegressorMixin, BaseEstimator):
     gammas : sequence of float
         Inverse length scales to choose from; a linear kernel has none.
     cv : int, cross-validation splitter, iterable of splits or None, default=5
-        Folds. An int takes consecutive rows for a fold: shuffle rows that have an order. None shuffles them into five.
+        Folds. An int takes consecutive rows for a fold: shuffle rows that have an order. None shuffles them into five,
+        and keeps groups together.
     precomputed : bool, default=False
         Whether X holds the distances d between the rows and the training rows instead (laplacian only).
     choice : {"error", "likelihood"}, default="error"
@@ -185,7 +186,7 @@ class KernelRidgeCV(RegressorMixin, BaseEstimator):
         sample_weight : array-like of shape (n,) or None, default=None
             Weight of each row; rows of weight 0 are left out.
         groups : array-like of shape (n,) or None, default=None
-            Labels of groups, for a splitter that keeps groups together.
+            Labels of groups, for ``cv=None`` or a splitter that keeps groups together.
 
         Returns
         -------
@@ -317,7 +318,10 @@ class KernelRidgeCV(RegressorMixin, BaseEstimator):
         """Rows of each fold."""
         if self.cv is not None:
             return partition(self.cv, X, y, groups)
-        return partition(KFold(min(_FOLDS, len(y)), shuffle=True, random_state=0), X, y)
+        n = len(y) if groups is None else len(np.unique(groups.astype(str)))
+        if groups is None or n < 2:
+            return partition(KFold(min(_FOLDS, len(y)), shuffle=True, random_state=0), X, y)
+        return partition(GroupKFold(min(_FOLDS, n), shuffle=True, random_state=0), X, y, groups.astype(str))
 
     def _kernel(self, X: NDArray[np.float64], gamma: float) -> NDArray[np.float64]:
         """Compare rows with those of the training, (m, n)."""

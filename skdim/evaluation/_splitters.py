@@ -17,6 +17,7 @@ from skdim._parameters import check, choice, number
 from skdim.crystals.structures import load_structures
 from skdim.exceptions import InputError
 from skdim.points.cells import symmetry_of
+from skdim.points.twins import in_order, label_close
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -111,28 +112,14 @@ def near_duplicates(X: Any, vectors: Any = None, tolerance: float = 0.05) -> NDA
     """
     check("tolerance", tolerance, number(least=0))
     structures = _structures(X)
+    formulas = [_formula(structure) for structure in structures]
     if vectors is None:
-        alike = partial(_same_structure, structures)
-    else:
-        alike = partial(close, _one_vector_each(vectors, len(structures)), tolerance)
-    return label_alike([_formula(structure) for structure in structures], alike)
+        return _label_alike(formulas, partial(_same_structure, structures))
+    return label_close(formulas, _one_vector_each(vectors, len(structures)), tolerance)
 
 
-def label_alike(formulas: Sequence[str], alike: Callable[[int, int], bool]) -> NDArray[np.int64]:
-    """Label rows so that those that are alike share a label; only rows of one formula are compared.
-
-    Parameters
-    ----------
-    formulas : sequence of C str
-        Of the rows.
-    alike : callable
-        Of two rows; tells whether they are.
-
-    Returns
-    -------
-    ndarray of int64, shape (C,)
-        0, 1, ... in order of first appearance.
-    """
+def _label_alike(formulas: Sequence[str], alike: Callable[[int, int], bool]) -> NDArray[np.int64]:
+    """Label rows so that those that are alike share a label; only rows of one formula are compared."""
     labels = np.arange(len(formulas))
     members: dict[str, list[int]] = {}
     for row, formula in enumerate(formulas):
@@ -141,9 +128,7 @@ def label_alike(formulas: Sequence[str], alike: Callable[[int, int], bool]) -> N
         for first, second in itertools.combinations(rows, 2):
             if labels[first] != labels[second] and alike(first, second):
                 labels[labels == labels[second]] = labels[first]
-    _, where, which = np.unique(labels, return_index=True, return_inverse=True)
-    order: NDArray[np.int64] = np.argsort(np.argsort(where))[which]
-    return order
+    return in_order(labels)
 
 
 class CompositionGroupKFold(BaseCrossValidator):
@@ -353,11 +338,6 @@ def _one_vector_each(vectors: Any, n: int) -> NDArray[np.float64]:
     if table.ndim != 2 or len(table) != n or not np.isfinite(table).all():
         raise InputError(f"vectors must have one finite row for each of the {n} crystals, got shape {table.shape}.")
     return table
-
-
-def close(vectors: NDArray[np.float64], tolerance: float, first: int, second: int) -> bool:
-    """Tell whether two vectors are within the tolerance."""
-    return bool(np.sqrt(np.mean((vectors[first] - vectors[second]) ** 2)) <= tolerance)
 
 
 def _same_structure(structures: Sequence[IStructure], first: int, second: int) -> bool:

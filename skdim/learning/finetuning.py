@@ -65,13 +65,20 @@ class LabelledPoints(NamedTuple):
     """Crystals with labels to train on, all valid."""
 
     points: PointSets  # N
+    vectors: NDArray[np.float32]  # (N, d) of the encoder to start from
     targets: NDArray[np.float32]  # (N, T), standardised
     weights: NDArray[np.float32]  # (N,), positive, one on average
+    alike: NDArray[np.int64]  # (N,) the same number for near-duplicates, see `skdim.points.twins`
     fold: NDArray[np.int64] | None = None  # (N,) in which each is held out; None where nothing is chosen
 
     def rows(self, rows: NDArray[np.int64]) -> LabelledPoints:
         """Some of them."""
-        return LabelledPoints(self.points[rows], self.targets[rows], self.weights[rows])
+        arrays = self.targets[rows], self.weights[rows], self.alike[rows]
+        return LabelledPoints(self.points[rows], self.vectors[rows], *arrays)
+
+    def ridge(self) -> Ridge:
+        """The regression on their vectors."""
+        return fit_ridge(self.vectors, self.targets, self.weights, self.alike)
 
 
 class FineTuned(NamedTuple):
@@ -153,22 +160,21 @@ def fine_tune(
     FineTuned
     """
     task = _Task(start, choices, config, run, checkpoint)
-    vectors = embed(start, on_device(start.model(), run.device), labelled.points, run.device)
-    ridge = fit_ridge(vectors, labelled.targets, labelled.weights)
+    ridge = labelled.ridge()
     anchor, held_out = None, None
     if labelled.fold is not None:
-        found = _hold_out(task, labelled, vectors)
+        found = _hold_out(task, labelled)
         held_out = found.base + found.strength * (found.tuned - found.base)
         anchor = Anchor(ridge, found.strength, _noise(labelled, held_out, found.doubt))
         if found.interrupted or not found.strength.any():
             return FineTuned((), anchor, held_out, [], found.interrupted)
-    members, history, interrupted = _train_members(task, labelled, ridge, vectors, previous)
+    members, history, interrupted = _train_members(task, labelled, ridge, previous)
     return FineTuned(members, anchor, held_out, history, interrupted)
 
 
-def _hold_out(task: _Task, labelled: LabelledPoints, vectors: NDArray[np.float32]) -> _HeldOut:
+def _hold_out(task: _Task, labelled: LabelledPoints) -> _HeldOut:
     """Predict every row by models that have not seen it; stop to train where half of the rows show no gain."""
-    points, targets, weights, fold = labelled
+    targets, weights, fold = labelled.targets, labelled.weights, labelled.fold
     assert fold is not None  # the caller has looked
     base, doubt = np.empty(targets.shape), np.empty(len(targets))
     tuned, strength = np.full(targets.shape, np.nan), np.zeros(targets.shape[1])
@@ -176,15 +182,16 @@ def _hold_out(task: _Task, labelled: LabelledPoints, vectors: NDArray[np.float32
     task = replace(task, config=replace(task.config, validation_fraction=0.0))
     for place in range(fold.max() + 1):
         held, learned = np.flatnonzero(fold == place), np.flatnonzero(fold != place)
-        ridge = fit_ridge(vectors[learned], targets[learned], weights[learned])
-        base[held], doubt[held] = ridge.predict(vectors[held]), ridge.doubt(vectors[held])
+        new, known = labelled.rows(held), labelled.rows(learned)
+        ridge = known.ridge()
+        base[held], doubt[held] = ridge.predict(new.vectors), ridge.doubt(new.vectors)
         if going:
             try:
-                trained = _train(task.of("fold", place), labelled.rows(learned), ridge, vectors[learned])
+                trained = _train(task.of("fold", place), known, ridge)
             except KeyboardInterrupt:  # before anything was learned in this fold
                 going, interrupted = False, True
                 continue
-            tuned[held] = predict([trained.module], points[held], targets.shape[1], task.run.device)[0]
+            tuned[held] = predict([trained.module], new.points, targets.shape[1], task.run.device)[0]
             seen = np.isfinite(tuned).all(1)
             power = 2 if task.choices.loss == "mse" else 1
             strength = choose_strength(targets[seen], base[seen], tuned[seen], weights[seen], power)
@@ -204,7 +211,7 @@ def _noise(labelled: LabelledPoints, held_out: NDArray[np.float64], doubt: NDArr
 
 
 def _train_members(
-    task: _Task, labelled: LabelledPoints, ridge: Ridge, vectors: NDArray[np.float32], previous: Sequence[Member]
+    task: _Task, labelled: LabelledPoints, ridge: Ridge, previous: Sequence[Member]
 ) -> tuple[tuple[Member, ...], list[Epoch], bool]:
     """Train the members; an interrupt leaves those so far."""
     members: list[Member] = []
@@ -212,7 +219,7 @@ def _train_members(
     for place in range(task.choices.members):
         before = previous[place] if previous else None
         try:
-            trained = _train(task.of("member", place), labelled, ridge, vectors, before)
+            trained = _train(task.of("member", place), labelled, ridge, before)
         except KeyboardInterrupt:  # before anything was learned of this one
             if not members:
                 raise
@@ -224,17 +231,14 @@ def _train_members(
     return tuple(members), history, False
 
 
-def _train(
-    task: _Task, labelled: LabelledPoints, ridge: Ridge, vectors: NDArray[np.float32], previous: Member | None = None
-) -> _Trained:
+def _train(task: _Task, labelled: LabelledPoints, ridge: Ridge, previous: Member | None = None) -> _Trained:
     """Train one encoder with its head, from weights of its own or the ridge."""
-    points, targets, weights, _ = labelled
+    points, targets, weights = labelled.points, labelled.targets, labelled.weights
     choices, config, run = task.choices, task.config, task.run
     held_out, learned = _split(len(points), config, run.seed)
     module = RegressionModel(task.start, targets.shape[1], choices.head_width, run.seed)
     if previous is None:
-        fitting = fit_ridge(vectors[learned], targets[learned], weights[learned]) if len(held_out) else ridge
-        module.head.start_as(fitting)
+        module.head.start_as(labelled.rows(learned).ridge() if len(held_out) else ridge)
     else:
         module.load(previous)
     module.freeze(choices.freeze)

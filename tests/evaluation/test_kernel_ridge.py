@@ -10,7 +10,7 @@ from sklearn.model_selection import GroupKFold, KFold, ShuffleSplit, cross_val_p
 
 from skdim.evaluation import KernelRidgeCV, LaplacianKernelRidge
 from skdim.evaluation._kernel_ridge import mean_distances
-from skdim.evaluation._spectrum import held_out_residuals
+from skdim.learning.spectrum import held_out_residuals
 from tests.evaluation.toy import toy
 
 
@@ -81,6 +81,17 @@ def test_groups_are_held_out_together():
     single = LaplacianKernelRidge([model.alpha_], [model.gamma_], cv=3)
     anew = cross_val_predict(single, X, y, cv=GroupKFold(3), groups=groups)
     assert model.cv_error_ == pytest.approx(np.abs(anew - y).mean())
+
+
+def test_groups_are_kept_together_by_the_folds_that_it_makes():
+    rng = np.random.default_rng(0)
+    X, groups = np.repeat(rng.normal(size=(20, 30)), 2, axis=0), np.repeat(np.arange(20), 2)
+    y = np.repeat(rng.normal(size=20), 2)  # noise, of which a twin tells the label
+    alone, together = KernelRidgeCV(cv=None).fit(X, y), KernelRidgeCV(cv=None).fit(X, y, groups=groups)
+    assert together.cv_error_ > 1.2 * alone.cv_error_
+    given = KernelRidgeCV(cv=GroupKFold(5, shuffle=True, random_state=0)).fit(X, y, groups=groups.astype(str))
+    assert (together.alpha_, together.cv_error_) == (given.alpha_, given.cv_error_)
+    assert KernelRidgeCV(cv=None).fit(X, y, groups=np.zeros(40)).alpha_ == alone.alpha_  # nothing to hold out
 
 
 def test_laplacian_kernel_ridge_is_kernel_ridge_with_that_kernel_and_no_other():

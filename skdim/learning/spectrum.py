@@ -27,7 +27,7 @@ class Spectrum(NamedTuple):
 def held_out_residuals(
     kernel: NDArray[np.float64] | Spectrum,
     y: NDArray[np.float64],
-    alphas: Sequence[float],
+    alphas: Sequence[float] | NDArray[np.float64],
     folds: Sequence[NDArray[np.int64]],
     ones: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64]:

@@ -1,0 +1,186 @@
+"""Draws of labels that a measurement is made of: each is kept as soon as it is there, and a stopped run goes on.
+
+The scripts that measure decisions (intervals, applicability, suggestion, grouped folds, fine-tuning) have these in
+common: the bundled tasks with the vectors of one model, made once; a file of lines beside ``--out``, one for each draw,
+which names the model by the digest of its file, so that no record mixes two models; and a record that says both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import record
+
+TASKS = {
+    "formation energy (eV/atom)": "load_formation_energy",
+    "band gap (eV)": "load_band_gap",
+    "log10 bulk modulus": "load_elastic_moduli",
+    "piezoelectric modulus (C/m2)": "load_piezoelectric",
+}
+Z = 1.6448536269514722  # of intervals that hold 90%
+Draw = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A bundled task with the vectors of a model.
+
+    Attributes
+    ----------
+    data : sequence of N crystals
+        All of them.
+    points : PointSets
+        As the model takes them.
+    vectors : ndarray of shape (N, d)
+        Of the model, float64.
+    target, test : ndarray of shape (N,)
+        Labels, and which rows are in the test fold.
+    """
+
+    data: Any
+    points: Any
+    vectors: np.ndarray
+    target: np.ndarray
+    test: np.ndarray
+
+    def groups(self, by: str) -> np.ndarray:
+        """Groups of the crystals, see `skdim.evaluation.composition_groups`."""
+        from skdim.evaluation import composition_groups
+
+        return composition_groups(self.data, by=by).astype(str)
+
+
+@cache
+def embedder(model: str) -> Any:
+    """Load a model that comes with the package."""
+    from skdim import load_pretrained
+
+    return load_pretrained(model)
+
+
+@cache
+def load(task: str, model: str) -> Task:
+    """Load a task, once for each model."""
+    from skdim import datasets
+
+    bunch = getattr(datasets, TASKS[task])()
+    points = embedder(model).featurizer_.transform(bunch.data)
+    vectors = embedder(model).transform(points).astype(np.float64)
+    return Task(bunch.data, points, vectors, bunch.target, bunch.test_mask)
+
+
+@cache
+def groups(task: str, model: str, by: str) -> np.ndarray:
+    """Groups of a task's crystals, made once."""
+    return load(task, model).groups(by)
+
+
+def options_of(description: str, name: str, repeats: int) -> argparse.ArgumentParser:
+    """Make a parser with the options that all of these scripts have."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--repeats", type=int, default=repeats, help=f"draws of labels (default: {repeats})")
+    parser.add_argument("--jobs", type=int, default=1, help="processes (default: 1)")
+    parser.add_argument("--tasks", type=int, default=len(TASKS), help="the first of them, for a trial (default: all)")
+    parser.add_argument("--report", action="store_true", help="report the draws on file, and measure no more")
+    parser.add_argument("--out", type=Path, default=Path(f"benchmarks/{name}.json"), help="JSON file to write")
+    record.add_model(parser)
+    return parser
+
+
+def keys(options: argparse.Namespace, **parts: Iterable[Any]) -> list[Draw]:
+    """Name the draws that are wanted; the first draw of all cells comes first."""
+    names = ("seed", "task", *parts)
+    values = range(options.repeats), list(TASKS)[: options.tasks], *parts.values()
+    return [dict(zip(names, one, strict=True)) for one in itertools.product(*values)]
+
+
+def measured(
+    options: argparse.Namespace,
+    wanted: Sequence[Draw],
+    call: Callable[..., Draw],
+    arguments: Callable[[Draw], tuple[Any, ...]],
+) -> list[Draw]:
+    """Measure the draws that are not on file, and keep each.
+
+    Parameters
+    ----------
+    options : Namespace
+        Of `options_of`.
+    wanted : sequence of dict
+        From `keys`.
+    call : callable
+        Measures one draw: JSON-able results by name.
+    arguments : callable
+        What ``call`` takes, for one of ``wanted``.
+
+    Returns
+    -------
+    list of dict
+        Keys and results, in the order of ``wanted``; with ``--report`` those that there are.
+    """
+    from joblib import Parallel, delayed
+
+    lines, basis = options.out.with_suffix(".jsonl"), model_of(options)
+    done = {_place(line, wanted[0]): line for line in _on_file(lines) if basis.items() <= line.items()}
+    missing = [] if options.report else [key for key in wanted if _place(key, key) not in done]
+    jobs = (delayed(call)(*arguments(key)) for key in missing)
+    now = {**basis, "commit": record.surroundings()["commit"]}
+    for key, found in zip(missing, Parallel(options.jobs, return_as="generator")(jobs), strict=True):
+        done[_place(key, key)] = {**now, **key, **found}
+        with lines.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(done[_place(key, key)]) + "\n")
+    places = (_place(key, key) for key in wanted)
+    return [done[place] for place in places if place in done]
+
+
+def write(options: argparse.Namespace, name: str, found: Sequence[Draw], **parts: Any) -> None:
+    """Write the record: what was measured, of which model, at which commits."""
+    settings = {
+        **model_of(options),
+        "repeats": 1 + max(draw["seed"] for draw in found),
+        "commits": sorted({draw["commit"] for draw in found}),
+        **parts.pop("settings", {}),
+    }
+    for file in record.write({**record.surroundings(), "settings": settings, **parts}, options.out, name):
+        print(f"Written to {file}")
+
+
+def model_of(options: argparse.Namespace) -> Draw:
+    """Name the model whose vectors are measured, and its file."""
+    from skdim.pretrained import pretrained_card
+
+    return {"model": options.model, "sha256": pretrained_card(options.model)["sha256"][:12]}
+
+
+def cells(found: Sequence[Draw], *names: str) -> dict[tuple[Any, ...], list[Draw]]:
+    """Put draws together that have the same values of these names, in the order of the tasks."""
+    together: dict[tuple[Any, ...], list[Draw]] = {}
+    for draw in sorted(found, key=lambda draw: list(TASKS).index(draw["task"])):
+        together.setdefault(tuple(draw[name] for name in names), []).append(draw)
+    return together
+
+
+def spread(values: Any) -> float:
+    """Standard error of the mean; of one value nothing is known."""
+    return float(np.std(values, ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("nan")
+
+
+def _on_file(lines: Path) -> list[Draw]:
+    """Draws that were measured before; a line that was cut off is none."""
+    if not lines.exists():
+        return []
+    whole = [line for line in lines.read_text("utf-8").splitlines(keepends=True) if line.endswith("\n")]
+    return [json.loads(line) for line in whole]
+
+
+def _place(draw: Draw, key: Draw) -> tuple[Any, ...]:
+    """Tell draws apart."""
+    return tuple(draw.get(name) for name in key)
