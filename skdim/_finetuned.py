@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skdim.evaluation._intervals import check_coverage, mean_and_doubt
+from skdim.learning.statefile import saved_bytes
 from skdim.regressor import SiteNetRegressor
 
 if TYPE_CHECKING:
@@ -100,10 +101,7 @@ class FineTuned:
 
     def to_array(self) -> NDArray[np.uint8]:
         """The file of the fine-tuned model, as bytes: its own format, with all that it checks."""
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "model.safetensors"
-            self.model.save(path)
-            return np.frombuffer(path.read_bytes(), np.uint8)
+        return np.frombuffer(saved_bytes(self.model), np.uint8)
 
     @classmethod
     def of_array(cls, content: NDArray[np.uint8], beside: CrossConformalRegressor) -> FineTuned:

@@ -32,7 +32,7 @@ from skdim.evaluation._intervals import check_coverage
 from skdim.evaluation._readouts import READOUTS
 from skdim.exceptions import InputError
 from skdim.points.makeup import Makeup
-from skdim.points.twins import together, twins
+from skdim.points.twins import twins
 from skdim.regressor import SiteNetRegressor
 
 if TYPE_CHECKING:
@@ -180,10 +180,10 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         self.domain_ = Domain.of(vectors, Makeup.of(labelled))
         self.single_, self.seed_ = single, seed
         fine_tune = partial(self._fine_tuned, labelled) if _finetuned.NAME in self.regressors else None
-        own = together(None if groups is None else groups[usable], twins(labelled, vectors))
+        own, alike = None if groups is None else groups[usable], twins(labelled, vectors)
         choices = (self.candidates(seed), self.scale, self.cv, seed, fine_tune)
         self.targets_ = [
-            choose(vectors, table[usable, t], weights[usable], own, sides[usable, t], *choices)
+            choose(vectors, table[usable, t], weights[usable], own, alike, sides[usable, t], *choices)
             for t in range(table.shape[1])
         ]
         self.held_out_ = np.full(table.shape, np.nan)
@@ -513,11 +513,13 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
 
     def _restore(self, facts: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
         """Build the regressors of their arrays."""
+        if not facts["targets"]:
+            raise KeyError("targets must be one at least")
+        if facts["single"] not in (True, False) or (facts["single"] and len(facts["targets"]) != 1):
+            raise KeyError(f"single {facts['single']!r}, of {len(facts['targets'])} targets")
         self.single_, self.held_out_ = bool(facts["single"]), arrays["held_out"]
         numbers = map(str, range(len(facts["targets"])))
         self.target_names_ = [str(name) for name in facts.get("names", numbers)]
         self.targets_ = []
-        if not facts["targets"]:
-            raise KeyError("targets must be one at least")
         for number, said in enumerate(facts["targets"]):
             self.targets_.append(TargetModel.of_arrays(said, part_of(arrays, number), self.domain_.vectors))
