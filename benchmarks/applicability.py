@@ -74,7 +74,9 @@ def fifths(vectors: np.ndarray, target: np.ndarray, groups: Any, seed: int) -> t
 
     n = len(target)
     candidates = {"gaussian": READOUTS["gaussian"]}
-    learned = choose(vectors, target, np.ones(n), groups, np.zeros(n, np.int64), candidates, "none", 10, seed)
+    learned = choose(
+        vectors, target, np.ones(n), groups, np.arange(n), np.zeros(n, np.int64), candidates, "none", 10, seed
+    )
     found = np.array(_by_distance(learned, vectors, np.abs(learned.conformal.held_out_ - target)))
     return found[:, 1], found[:, 2]
 

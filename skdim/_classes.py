@@ -33,6 +33,18 @@ def read_classes(y: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     return labels, known
 
 
+def rare(names: NDArray[Any], counts: NDArray[np.int64], least: int) -> str:
+    """Name the first classes that have fewer labels than needed; empty if none has.
+
+    Examples
+    --------
+    >>> rare(np.array(["a", "b"]), np.array([5, 1]), 2)
+    "'b' (1)"
+    """
+    few = [f"'{name}' ({n})" for name, n in zip(names, counts, strict=True) if n < least]
+    return ", ".join(few[:5]) + (f" and {len(few) - 5} more" if len(few) > 5 else "")
+
+
 def indicators(target: NDArray[np.int64], n: int) -> NDArray[np.float64]:
     """Whether each row belongs to each class; of two classes to the second."""
     table: NDArray[np.float64] = (target[:, None] == np.arange(n)).astype(np.float64)

@@ -30,6 +30,8 @@ from skdim.embedder import DeepInfoMaxEmbedder
 from skdim.evaluation._applicability import N_NEAREST, BesidePretraining, Domain, embedder_meant, joined
 from skdim.evaluation._readouts import READOUTS
 from skdim.exceptions import InputError, ModelFileError, StructureError, describe_failures
+from skdim.learning.statefile import saved_bytes
+from skdim.learning.states import BOUND
 from skdim.points.makeup import Makeup
 from skdim.points.pointsets import PointSets
 from skdim.points.sitetypes import N_ATOMIC_NUMBERS
@@ -44,6 +46,7 @@ LEAST = 10
 FORMAT = 1
 _KEY = "skdim.model"
 _RUN_TIME = ("device", "n_jobs", "on_error", "verbose")
+_WHOLE = ("feature", "fold", "labelled", "left", "right", "rows")  # arrays of places in others
 _FLAT = ("exact", "fold", "labelled", "rows", "scored", "scores")  # arrays of one dimension
 
 
@@ -56,7 +59,9 @@ def whole_or_not_at_all(fit: _Fit) -> _Fit:
     @wraps(fit)
     def fitted(self: Any, *args: Any, **kwargs: Any) -> Any:
         trial = copy.copy(self)
-        fit(trial, *args, **kwargs)
+        with warnings.catch_warnings():  # what an embedder has learned by then is not kept either
+            warnings.filterwarnings("ignore", "fit was interrupted", UserWarning)
+            fit(trial, *args, **kwargs)
         vars(self).update(vars(trial))
         return self
 
@@ -91,7 +96,7 @@ class CrystalModel(LearnedTable, BaseEstimator):
         from safetensors.numpy import save
 
         facts, arrays = self._state()
-        arrays |= {"embedder": _file_of(self.embedder_), "vectors": self.domain_.vectors}
+        arrays |= {"embedder": np.frombuffer(saved_bytes(self.embedder_), np.uint8), "vectors": self.domain_.vectors}
         arrays |= {"labelled": self.labelled_, "elements": self.domain_.elements}
         arrays = {name: np.ascontiguousarray(array) for name, array in sorted(arrays.items())}
         header = {
@@ -133,7 +138,7 @@ class CrystalModel(LearnedTable, BaseEstimator):
             raise ModelFileError(f"{os.fspath(path)!r} is a saved {header['kind']}; {header['kind']}.load reads it.")
         try:
             return cls._of_state(header, arrays)
-        except (KeyError, TypeError, ValueError, IndexError, AttributeError, RuntimeError) as error:
+        except (ArithmeticError, KeyError, TypeError, ValueError, IndexError, AttributeError, RuntimeError) as error:
             raise ModelFileError(
                 f"{os.fspath(path)!r} does not fit together: {type(error).__name__} {error}. Fit and save it again."
             ) from error
@@ -151,7 +156,7 @@ class CrystalModel(LearnedTable, BaseEstimator):
         model.embedder_ = _embedder_of(arrays["embedder"])
         model.embedder = model.embedder_ if header["facts"]["own_embedder"] else None
         vectors = arrays["vectors"]
-        if vectors.shape[1:] != (len(model.embedder_.get_feature_names_out()),) or not np.isfinite(vectors).all():
+        if vectors.shape[1:] != (len(model.embedder_.get_feature_names_out()),) or np.abs(vectors).max() > BOUND:
             raise KeyError("vectors that are not those of the embedder")
         nothing = Makeup(np.zeros((1, N_ATOMIC_NUMBERS), np.bool_), np.ones(1, np.int64), np.zeros(1, np.bool_))
         spacing = Domain.of(vectors, nothing).spacing
@@ -413,6 +418,8 @@ def _check_arrays(header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]])
         # Of crystals without a label nothing is held out.
         if array.dtype.kind == "f" and name.rpartition("/")[2] != "held_out" and not np.isfinite(array).all():
             raise KeyError(f"{name} must be finite, got NaN or infinity")
+        if name.rpartition("/")[2] in _WHOLE and array.dtype.kind not in "iu":
+            raise KeyError(f"{name} must hold integers, got {array.dtype}")
         if name.rpartition("/")[2] in _FLAT and array.ndim != 1:
             raise KeyError(f"{name} must have one dimension, got shape {array.shape}")
     n, ids = len(arrays["labelled"]), header["ids"]
@@ -420,14 +427,6 @@ def _check_arrays(header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]])
         raise KeyError(f"vectors and ids must be as many as labelled crystals, {n}")
     if arrays["elements"].shape != (N_ATOMIC_NUMBERS,):
         raise KeyError(f"elements must have shape ({N_ATOMIC_NUMBERS},), got {arrays['elements'].shape}")
-
-
-def _file_of(embedder: DeepInfoMaxEmbedder) -> NDArray[np.uint8]:
-    """The file of an embedder, as bytes: its own format, with all that it checks."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "embedder.safetensors"
-        embedder.save(path)
-        return np.frombuffer(path.read_bytes(), np.uint8)
 
 
 def _embedder_of(content: NDArray[np.uint8]) -> DeepInfoMaxEmbedder:

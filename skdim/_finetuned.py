@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skdim.evaluation._intervals import check_coverage, mean_and_doubt
+from skdim.learning.statefile import saved_bytes
 from skdim.regressor import SiteNetRegressor
 
 if TYPE_CHECKING:
@@ -84,26 +85,21 @@ class FineTuned:
         beside.scores_ = (np.abs(beside.held_out_ - targets) / (doubt + ridge.floor_))[ridge.scored_]
         return cls(model, beside)
 
-    def predict(self, points: PointSets, device: str) -> NDArray[np.float64]:
-        """Predict crystals (m,), on the scale on which the target is learned."""
-        mean: NDArray[np.float64] = self.model.set_params(device=device).predict(points)
-        return mean
+    def predict(self, points: PointSets, vectors: Any, device: str) -> NDArray[np.float64]:
+        """Predict crystals (m,) with these vectors, on the scale on which the target is learned."""
+        return self.model._predict_with(points, vectors, device)[:, 0]
 
-    def interval(self, points: PointSets, vectors: Any, coverage: float, device: str) -> NDArray[np.float64]:
+    def interval(self, mean: NDArray[np.float64], vectors: Any, coverage: float) -> NDArray[np.float64]:
         """Lower and upper ends (m, 2): as far from the prediction as held-out ones were from their labels."""
         scores = np.sort(self.beside.scores_)
         check_coverage(coverage, len(scores))
         doubt = mean_and_doubt(self.beside.regressor_, vectors)[1] + self.beside.floor_
         away = scores[math.ceil(coverage * (len(scores) + 1)) - 1] * doubt
-        mean = self.predict(points, device)
         return np.stack([mean - away, mean + away], 1)
 
     def to_array(self) -> NDArray[np.uint8]:
         """The file of the fine-tuned model, as bytes: its own format, with all that it checks."""
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "model.safetensors"
-            self.model.save(path)
-            return np.frombuffer(path.read_bytes(), np.uint8)
+        return np.frombuffer(saved_bytes(self.model), np.uint8)
 
     @classmethod
     def of_array(cls, content: NDArray[np.uint8], beside: CrossConformalRegressor) -> FineTuned:

@@ -137,6 +137,8 @@ class LabelMasking(CallbackSupportMixin, BaseEstimator):
                 embedder = fit_once(embedder, rows, self.memory, part_of(tasks, "pretrain", embedder))
             except KeyboardInterrupt:
                 interrupted = _keeps_something(embedder)
+                # It starts elsewhere than in a fit that goes on: what it would write could not be gone on from.
+                self._with_checkpoints(part, None)
         # Frozen, so that it also survives the cloning of a search within the part.
         part.set_params(**dict.fromkeys(_slots(part), FrozenEstimator(thawed(embedder))))
         given = {} if weights is None else {"sample_weight": weights[labelled]}
@@ -190,10 +192,10 @@ class LabelMasking(CallbackSupportMixin, BaseEstimator):
                 )
         return embedder, self._with_checkpoints(part, self._part)
 
-    def _with_checkpoints(self, part: Any, name: str) -> Any:
-        """Give a part of the model a folder for its checkpoints, if it writes any."""
+    def _with_checkpoints(self, part: Any, name: str | None) -> Any:
+        """Give a part of the model a folder for its checkpoints, or none, if it writes any."""
         if self.checkpoint_dir is not None and "checkpoint_dir" in part.get_params(deep=False):
-            part.set_params(checkpoint_dir=Path(self.checkpoint_dir) / name)
+            part.set_params(checkpoint_dir=None if name is None else Path(self.checkpoint_dir) / name)
         return part
 
     def _weights(self, sample_weight: Any, n_rows: int) -> NDArray[np.float64] | None:

@@ -61,6 +61,8 @@ def read_targets(y: Any, n_rows: int | None = None) -> NDArray[np.float64]:
         raise InputError(f"y must have the shape (rows,) or (rows, targets), got {targets.shape}.")
     if n_rows is not None and len(targets) != n_rows:
         raise InputError(f"y must have one label for each row of X: X has {n_rows} rows and y has {len(targets)}.")
+    if not len(targets):
+        raise InputError("y must have at least one row, got none.")
     _refuse("y", targets, np.isinf(targets), "finite")
     return targets
 
@@ -90,8 +92,6 @@ def check_labels(y: Any, sample_weight: Any = None) -> Labels:
     LabelMaskingRegressor, which learns from their crystals too.
     """
     targets = read_targets(y)
-    if not len(targets):
-        raise InputError(f"y must have the shape (rows,) or (rows, targets), got {targets.shape}.")
     cure = "Leave rows without a label out, or use LabelMaskingRegressor, which learns from their crystals too."
     _refuse("y", targets, np.isnan(targets), "finite", cure)
     return Labels(targets.reshape(len(targets), -1), read_weights(sample_weight, len(targets)), targets.ndim == 1)

@@ -23,6 +23,7 @@ from skdim._files import digest, replacing
 from skdim._parameters import as_json, integer, optional
 from skdim.embedder import DeepInfoMaxEmbedder
 from skdim.exceptions import ModelFileError
+from skdim.learning.statefile import saved_bytes
 from skdim.regressor import SiteNetRegressor
 from skdim.sitenet_classifier import SiteNetClassifier
 
@@ -80,23 +81,19 @@ def write_masking(path: str | os.PathLike[str], saved: SavedMasking) -> None:
     saved : SavedMasking
         What to write.
     """
-    with replacing(path) as draft, tempfile.TemporaryDirectory() as folder:
-        fitted = {"embedder": saved.embedder, saved.kind: saved.part}
-        parts = {name: _written(name, part, Path(folder)) for name, part in fitted.items()}
-        facts = {
-            "format": FORMAT,
-            "skdim": skdim.__version__,
-            "parts": {name: "skdim" if type(part) is _OWN[name] else "skops" for name, part in fitted.items()},
-            **{
-                name: getattr(saved, name)
-                for name in ("frozen", "n_labels", "random_state", "labelled", "target_shape")
-            },
-            "sha256": digest(*parts.values()),
-        }
-        with zipfile.ZipFile(draft, "w") as archive:
-            archive.writestr(_FACTS, as_json(facts))
-            for name, content in parts.items():
-                archive.writestr(name, content)
+    fitted = {"embedder": saved.embedder, saved.kind: saved.part}
+    parts = {name: _written(name, part) for name, part in fitted.items()}
+    facts = {
+        "format": FORMAT,
+        "skdim": skdim.__version__,
+        "parts": {name: "skdim" if type(part) is _OWN[name] else "skops" for name, part in fitted.items()},
+        **{name: getattr(saved, name) for name in ("frozen", "n_labels", "random_state", "labelled", "target_shape")},
+        "sha256": digest(*parts.values()),
+    }
+    with replacing(path) as draft, zipfile.ZipFile(draft, "w") as archive:
+        archive.writestr(_FACTS, as_json(facts))
+        for name, content in parts.items():
+            archive.writestr(name, content)
 
 
 def read_masking(path: str | os.PathLike[str], owner: str, kind: str, trusted: bool) -> SavedMasking:
@@ -149,11 +146,10 @@ def _format(facts: Any) -> int:
     return int(version)
 
 
-def _written(name: str, part: Any, folder: Path) -> bytes:
+def _written(name: str, part: Any) -> bytes:
     """The bytes of a part: its own file, or that of skops."""
     if type(part) is _OWN[name]:
-        part.save(folder / name)
-        return (folder / name).read_bytes()
+        return saved_bytes(part)
     import skops.io  # it takes a while to import, and is needed here only
 
     kept: bytes = skops.io.dumps(part)

@@ -7,6 +7,7 @@ import os
 import warnings
 from abc import abstractmethod
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
@@ -37,6 +38,7 @@ from skdim.learning.states import (
     TrainingRecord,
     plain_parameters,
 )
+from skdim.network.threads import one_torch_thread
 from skdim.points.featurizer import CrystalPointSetTransformer
 from skdim.points.pointsets import PointSets
 from skdim.points.twins import together, twins
@@ -53,6 +55,7 @@ EPOCHS = 30
 # processors. Crystals of the bundled sets stay well below it.
 _VISITS = 16_000_000
 _LEAST_EPOCHS = 2
+_SMALL = 10_000  # pairs of a batch
 # Fewer labels give no held-out error.
 _LEAST_LABELS = 4
 
@@ -247,7 +250,8 @@ class SiteNetModel(CallbackSupportMixin, BaseEstimator):
         targets = ((labels.values - scale.center) / scale.scale).astype(np.float32)
         weights = (labels.weights / labels.weights.mean()).astype(np.float32)
         given = LabelledPoints(points, vectors, targets, weights, alike, fold)
-        found = fine_tune(encoder, given, choices, config, run, start.members, checkpoint)
+        with _threads(config, device):
+            found = fine_tune(encoder, given, choices, config, run, start.members, checkpoint)
         record = TrainingRecord(tuple(found.history), len(points), 0)
         parameters = plain_parameters(self)
         anchor = found.anchor or start.anchor
@@ -304,6 +308,15 @@ class SiteNetModel(CallbackSupportMixin, BaseEstimator):
         points = run_with(self.featurizer_, **self._running()).transform(X)
         check_same_kind(self.state_.start, points)
         return points
+
+
+def _threads(config: TrainingConfig, device: str) -> AbstractContextManager[None]:
+    """Let torch compute in one thread where batches are small.
+
+    Several would wait for one another about as long as they work, and many times longer where another process computes.
+    """
+    small = config.batch_pairs <= _SMALL and device == "cpu"
+    return one_torch_thread() if small else nullcontext()
 
 
 def check_lengths(n_rows: int, n_labels: int) -> None:

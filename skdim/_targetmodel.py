@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from skdim.evaluation._intervals import CrossConformalRegressor, folds
 from skdim.evaluation._kernel_ridge import KernelRidgeCV
 from skdim.evaluation._readouts import READOUTS
 from skdim.exceptions import InputError
+from skdim.points.twins import together
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,6 +31,7 @@ _DECADES = 2
 _PLAIN = range(-100, 100)
 # The same for the power transformation, which adds one to values.
 _NEAR_ONE = range(-20, 100)
+_MOST_EXPONENT = 1100  # of a double
 
 
 @dataclass(frozen=True)
@@ -141,17 +144,18 @@ class TargetModel:
     exact: NDArray[np.float64] = field(repr=False)
     tuned: FineTuned | None = None
 
-    def predict(self, vectors: NDArray[np.floating], points: PointSets, device: str) -> NDArray[np.float64]:
-        """Predict crystals (m,), in the units of the target."""
-        scaled = self.conformal.predict(vectors) if self.tuned is None else self.tuned.predict(points, device)
-        return self.scale.inverse(scaled)
+    def scaled(self, vectors: NDArray[np.floating], points: PointSets, device: str) -> NDArray[np.float64]:
+        """Predict crystals (m,), on the scale on which the target is learned."""
+        if self.tuned is None:
+            return self.conformal.predict(vectors)
+        return self.tuned.predict(points, vectors, device)
 
     def interval(
-        self, vectors: NDArray[np.floating], points: PointSets, coverage: float, device: str
+        self, vectors: NDArray[np.floating], scaled: NDArray[np.float64], coverage: float
     ) -> NDArray[np.float64]:
-        """Ends of intervals (m, 2), in the units of the target."""
+        """Ends of intervals (m, 2) of what `scaled` gave, in the units of the target."""
         if self.tuned is not None:
-            return self.scale.inverse(self.tuned.interval(points, vectors, coverage, device))
+            return self.scale.inverse(self.tuned.interval(scaled, vectors, coverage))
         return self.scale.inverse(self.conformal.predict_interval(vectors, coverage))
 
     def to_arrays(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
@@ -184,7 +188,11 @@ class TargetModel:
         kind, power, exponent = (*said["scale"], 0)[:3]  # files of the first versions have two
         if kind not in TRANSFORMS[1:]:
             raise KeyError(f"scale {kind!r}")
-        rows, fold = own["rows"], own["fold"]
+        if not (math.isfinite(power) and exponent == int(exponent) and abs(exponent) < _MOST_EXPONENT):
+            raise KeyError(f"scale {said['scale']!r}")
+        rows, fold, folds = own["rows"], own["fold"], int(said["folds"])
+        if not np.array_equal(np.unique(fold), np.arange(folds)):
+            raise KeyError(f"folds {folds}")
         readout = READOUTS[START if said["name"] == NAME else said["name"]]
         conformal = CrossConformalRegressor(clone(readout))
         conformal.fold_, conformal.held_out_, conformal.scored_ = fold, own["held_out"], own["scored"].astype(np.bool_)
@@ -194,7 +202,7 @@ class TargetModel:
         if int(conformal.scored_.sum()) != len(conformal.scores_) or not np.isfinite(conformal.floor_):
             raise KeyError("scores that are not those of the rows")
         models = []
-        for place in range(int(said["folds"]) + 1):
+        for place in range(folds + 1):
             trained = vectors[rows if place == 0 else rows[fold != place - 1]]
             models.append(clone(readout).restore(part_of(own, place), trained))
         conformal.regressor_, conformal.fold_regressors_ = models[0], models[1:]
@@ -208,6 +216,7 @@ def choose(
     labels: NDArray[np.float64],
     weights: NDArray[np.float64],
     groups: NDArray[Any] | None,
+    alike: NDArray[np.int64],
     sides: NDArray[np.int64],
     candidates: Mapping[str, Any],
     transform: str,
@@ -225,6 +234,8 @@ def choose(
         Values, NaN where there is none; sample weights; -1, 0 or 1 as `censored` of `CrystalRegressor.fit`.
     groups : ndarray of shape (n,) or None
         Groups that stay together.
+    alike : ndarray of int64, shape (n,)
+        The same number for near-duplicates, which stay together too; see `skdim.points.twins`.
     candidates : mapping of str to regressor
         What to choose from.
     transform, cv
@@ -241,7 +252,7 @@ def choose(
     """
     rows = np.flatnonzero(np.isfinite(labels))
     V, y, w, side = vectors[rows].astype(np.float64), labels[rows], weights[rows], sides[rows]
-    own = None if groups is None else groups[rows]
+    own = together(None if groups is None else groups[rows], alike[rows])
     scale = Scale.of(transform, y)
     splits = list(folds(cv, V, y, own, seed))
     z, exact = _beyond_bounds(V, scale.forward(y), w, side, own, splits), side == 0

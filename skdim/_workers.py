@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import pickle
 import re
+import shutil
 import signal
 import sys
 import tempfile
@@ -112,7 +113,7 @@ class Workers:
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         if self.n > 1:
             self._folder = tempfile.TemporaryDirectory(prefix="skdim-", ignore_cleanup_errors=True)
-            context, start = None, (os.getpid(), tuple(modules))
+            context, start = None, (os.getpid(), tuple(modules), self._folder.name)
             if _can_fork():
                 context = multiprocessing.get_context("fork")
                 _import(modules)
@@ -196,7 +197,7 @@ def _can_fork() -> bool:
     return sys.platform == "linux" and "torch" not in sys.modules and threading.active_count() == 1
 
 
-def _start(parent: int, modules: Sequence[str]) -> None:
+def _start(parent: int, modules: Sequence[str], folder: str) -> None:
     """Prepare a worker: it ends with its parent, leaves interrupts to it, and has what it will need."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # What a forked one has of its parent.
@@ -205,7 +206,7 @@ def _start(parent: int, modules: Sequence[str]) -> None:
     threadpool_limits(1)
     if os.name == "posix":
         os.nice(_BACK)
-        end_with_parent(parent)
+        end_with_parent(parent, folder)
     _import(modules)
 
 
@@ -281,7 +282,7 @@ def _find_neighbours_without_torch() -> None:
             del sys.modules["torch"]
 
 
-def end_with_parent(parent: int) -> None:
+def end_with_parent(parent: int, folder: str | None = None) -> None:
     """Let this process end when its parent has ended, however that happened.
 
     The system could do this too (``prctl`` on Linux), but would take the end of the thread that started the worker for
@@ -291,14 +292,18 @@ def end_with_parent(parent: int) -> None:
     ----------
     parent : int
         Number of the process that started this one.
+    folder : str, optional
+        What the parent would have removed at its end.
     """
-    threading.Thread(target=_watch, args=(parent,), daemon=True, name="skdim-end-with-parent").start()
+    threading.Thread(target=_watch, args=(parent, folder), daemon=True, name="skdim-end-with-parent").start()
 
 
-def _watch(parent: int) -> None:
+def _watch(parent: int, folder: str | None) -> None:
     """End this process when it has been given to another parent."""
     while os.getppid() == parent:
         time.sleep(_SECONDS)
+    if folder is not None:
+        shutil.rmtree(folder, ignore_errors=True)
     os._exit(1)
 
 

@@ -11,7 +11,7 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.utils.validation import check_is_fitted
 
-from skdim._classes import calibrator, indicators, read_classes, softmax, softmax_form
+from skdim._classes import calibrator, indicators, rare, read_classes, softmax, softmax_form
 from skdim._crystalmodel import (
     LEAST,
     CrystalModel,
@@ -374,6 +374,8 @@ class CrystalClassifier(ClassifierMixin, CrystalModel):
         self.shares_, self.held_out_ = arrays["shares"], arrays["held_out"]
         kinds, used = len(self.classes_), self.slopes_.shape[0]
         shapes = self.slopes_.shape, self.offsets_.shape, self.shares_.shape
+        if self.classes_.ndim != 1 or self.classes_.dtype.kind not in "biufU":
+            raise KeyError(f"classes {facts['classes']!r:.60}")
         if used < 1 or shapes != ((used, kinds), (kinds,), (kinds,)):
             raise KeyError("calibration of another shape")
         bare, vectors = READOUTS[self.chosen_], self.domain_.vectors
@@ -387,9 +389,7 @@ def _check_enough(kinds: NDArray[Any], which: str) -> None:
         raise InputError(f"{which} has {len(kinds)} labelled usable rows; at least {LEAST} are needed.")
     if len(names) < 2:
         raise InputError(f"{which} is '{names[0]}' in all {len(kinds)} labelled rows; at least two classes are needed.")
-    if counts.min() < _LEAST_OF_A_CLASS:
-        rare = [f"'{name}' ({n})" for name, n in zip(names, counts, strict=True) if n < _LEAST_OF_A_CLASS]
-        few = ", ".join(rare[:5]) + (f" and {len(rare) - 5} more" if len(rare) > 5 else "")
+    if few := rare(names, counts, _LEAST_OF_A_CLASS):
         raise InputError(
             f"{which} has fewer than {_LEAST_OF_A_CLASS} labels of {few}; so many are needed of each class. Leave "
             "these rows out, or join classes."

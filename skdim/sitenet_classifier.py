@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 
-from skdim._classes import calibrator, indicators, read_classes, softmax, softmax_form
+from skdim._classes import calibrator, indicators, rare, read_classes, softmax, softmax_form
 from skdim._doclink import DocumentationLink
 from skdim._fittasks import fit_tasks, with_callbacks
 from skdim._labels import Labels, read_weights
@@ -284,9 +284,8 @@ def _check_counts(names: NDArray[Any], counts: NDArray[np.int64]) -> None:
     """Refuse labels of one class, and classes of which none could be held out."""
     if len(names) < 2:
         raise InputError(f"y is '{names[0]}' in all {counts.sum()} labelled rows; at least two classes are needed.")
-    few = [f"'{name}' ({n})" for name, n in zip(names, counts, strict=True) if n < _LEAST_OF_A_CLASS]
-    if few:
+    if few := rare(names, counts, _LEAST_OF_A_CLASS):
         raise InputError(
-            f"y must have {_LEAST_OF_A_CLASS} labels of each class at least, got fewer of {', '.join(few)}. Leave "
+            f"y must have {_LEAST_OF_A_CLASS} labels of each class at least, got fewer of {few}. Leave "
             "these rows out, or join classes."
         )

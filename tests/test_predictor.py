@@ -1,6 +1,7 @@
 """From labelled crystals to predictions: choice, intervals, missing and censored labels, one safe file."""
 
 import json
+import tempfile
 import warnings
 import zipfile
 from typing import Any
@@ -132,12 +133,23 @@ def test_a_file_whose_parts_do_not_fit_together_is_refused_though_its_digest_is_
         refused(r"do(es)? not fit", **{name: arrays[name][:-1].copy()})
     for name in ("0/scores", "vectors", "0/exact"):
         refused(f"{name} must be finite", **{name: np.full_like(arrays[name], np.nan)})
+    for place in range(3):  # alpha, gamma, intercept and scale of a kernel
+        numbers = arrays["0/1/numbers"].copy()
+        numbers[[0, 1, 3][place]] = [0.0, 0.0, -1.0][place]
+        refused("alpha and gamma of a kernel regressor must be > 0", **{"0/1/numbers": numbers})
     refused("0/scored must have one dimension", **{"0/scored": arrays["0/scored"][:, None]})
     refused("ids must be as many", header={**header, "ids": []})
     refused("no model", header={name: value for name, value in header.items() if name != "kind"})
     refused("one at least", header={**header, "facts": {**header["facts"], "targets": []}})
     for name in ("n_jobs", "device", "embedder"):  # how to run is not for a file to say
         refused(f"together: .*{name}", header={**header, "parameters": {**header["parameters"], name: 64}})
+
+
+def test_saving_needs_no_other_place_than_the_file(model, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "full"))
+    model.save(tmp_path / "m.skdim")
+    monkeypatch.undo()
+    assert CrystalRegressor.load(tmp_path / "m.skdim").chosen_ == model.chosen_
 
 
 def test_clones_searches_and_cross_validation_take_it_as_any_other(embedder, points) -> None:

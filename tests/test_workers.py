@@ -145,6 +145,37 @@ run_jobs([Job(work, (k,), range(1)) for k in range(2)], 2)
 """
 
 
+READING_PARENT = """
+import os, time
+from skdim._jobs import Job
+from skdim._workers import Workers
+
+def work(number):
+    if number:
+        time.sleep(60)
+    return number
+
+with Workers(2) as workers:
+    results = workers.results(Job(work, (k,), range(k, k + 1)) for k in range(3))
+    next(results)
+    print(workers._folder.name, flush=True)
+    next(results)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="SIGKILL")
+def test_the_folder_of_results_does_not_outlive_a_killed_parent():
+    with subprocess.Popen([sys.executable, "-c", READING_PARENT], stdout=subprocess.PIPE, text=True) as parent:
+        folder = parent.stdout.readline().strip()
+        assert os.path.isdir(folder)
+        parent.send_signal(signal.SIGKILL)
+        parent.wait(30)
+        end = time.monotonic() + 30
+        while os.path.isdir(folder) and time.monotonic() < end:
+            time.sleep(0.05)
+        assert not os.path.exists(folder)
+
+
 def is_running(process):
     try:
         os.kill(process, 0)

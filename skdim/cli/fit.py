@@ -13,7 +13,7 @@ from skdim.cli.command import Command
 from skdim.cli.fitting import CLASSES, FINE_TUNING, QUICK, Given, Learned, learn, load_starts
 from skdim.cli.messages import printable, say
 from skdim.cli.names import MODELS, check_device
-from skdim.cli.reading import find_crystals, settle
+from skdim.cli.reading import crystal_rows, find_crystals, settle
 from skdim.exceptions import InputError
 
 if TYPE_CHECKING:
@@ -22,9 +22,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from skdim.cli.labels import LabelTable
-    from skdim.crystals.reading import CrystalRow
+    from skdim.cli.streaming import Counts
+    from skdim.crystals.paths import Found
+    from skdim.points.chunks import Work
     from skdim.points.pointsets import PointSets
 
+_CHUNK = 1024  # crystals that are read and featurized before they are forgotten
 COMPOSED = ("system", "formula", "prototype", "structure")
 
 _DESCRIPTION = f"""\
@@ -84,13 +87,12 @@ def run(args: argparse.Namespace) -> int:
     starts = load_starts(args)
 
     found = find_crystals(args)
-    from skdim.crystals.reading import read_files
-
-    crystals = list(read_files(found.files, column=found.column, id_column=found.id_column))
-    labels = _labels(args, [crystal.id for crystal in crystals])
-    points, code, failures = _featurized(crystals, starts, args)
-    groups = _groups(args.groups, list(labels.values()), crystals, next(iter(points.values())))
-    given = Given([crystal.id for crystal in crystals], labels, points, groups)
+    # What is kept of crystals is their ids and point sets: files are read again where more is needed.
+    ids = [crystal.id for crystal in crystal_rows(found)]
+    labels = _labels(args, ids)
+    points, code, failures = _featurized(found, ids, starts, args)
+    groups = _groups(args.groups, list(labels.values()), found, next(iter(points.values())))
+    given = Given(ids, labels, points, groups)
     learned = learn(args, given, starts)
     report = _report_classes if args.task == "classification" else _report_numbers
     text, write_page = report(learned, given, failures)
@@ -164,11 +166,9 @@ def _labels(args: argparse.Namespace, ids: Sequence[str]) -> dict[str, LabelTabl
 
 
 def _featurized(
-    crystals: Sequence[CrystalRow], starts: Mapping[str, Any], args: argparse.Namespace
+    found: Found, ids: Sequence[str], starts: Mapping[str, Any], args: argparse.Namespace
 ) -> tuple[dict[str, PointSets], int, list[tuple[str, str]]]:
     """Make the point sets of crystals for each start, the same ones where they need the same; say which failed."""
-    from sklearn.base import clone
-
     from skdim.cli.streaming import Counts
     from skdim.learning.states import FeaturizerSettings
 
@@ -179,12 +179,22 @@ def _featurized(
         featurizer = embedder.featurizer_ if hasattr(embedder, "featurizer_") else embedder.make_featurizer()
         settings = FeaturizerSettings.of(featurizer)
         if settings not in made:
-            featurizer = clone(featurizer).set_params(n_jobs=args.jobs, verbose=int(not args.quiet))
-            made[settings], failed = featurizer.try_transform(list(crystals))
-            if not points:
-                counts.count([crystal.id for crystal in crystals], failed)
+            of_these = Counts(told=False) if made else counts
+            made[settings] = _point_sets(found, ids, featurizer.work(), args, of_these)
         points[name] = made[settings]
     return points, settle(counts, args.on_error, "They are left out."), counts.failures
+
+
+def _point_sets(found: Found, ids: Sequence[str], work: Work, args: argparse.Namespace, counts: Counts) -> PointSets:
+    """Read crystals and make their point sets, so many at a time."""
+    from skdim.cli.streaming import featurized, reading_workers
+    from skdim.points.pointsets import PointSets
+
+    with reading_workers(found, args.jobs) as workers:
+        parts = list(featurized(found, work, workers, _CHUNK, counts, progress=not args.quiet))
+    if [name for names, _ in parts for name in names] != list(ids):
+        raise InputError("the files of crystals changed while they were read; run the command again")
+    return PointSets.concatenate(points for _, points in parts)
 
 
 def _targets(given: Sequence[str], path: Path) -> list[str]:
@@ -201,9 +211,7 @@ def _targets(given: Sequence[str], path: Path) -> list[str]:
     return list(dict.fromkeys(named))
 
 
-def _groups(
-    name: str | None, labels: Sequence[LabelTable], crystals: Sequence[CrystalRow], points: PointSets
-) -> NDArray[Any] | None:
+def _groups(name: str | None, labels: Sequence[LabelTable], found: Found, points: PointSets) -> NDArray[Any] | None:
     """Return the groups of the crystals: of a column, or made of the crystals themselves."""
     import numpy as np
 
@@ -214,9 +222,10 @@ def _groups(
 
     from skdim.evaluation import composition_groups
 
-    known = np.flatnonzero(points.valid & np.any([one.known for one in labels], axis=0))
-    groups = np.array([f"row {row}" for row in range(len(crystals))], dtype=object)
-    groups[known] = composition_groups([crystals[int(row)] for row in known], name)
+    known = points.valid & np.any([one.known for one in labels], axis=0)
+    groups = np.array([f"row {row}" for row in range(len(points))], dtype=object)
+    labelled = [crystal for crystal, is_known in zip(crystal_rows(found), known, strict=True) if is_known]
+    groups[known] = composition_groups(labelled, name)
     return groups
 
 

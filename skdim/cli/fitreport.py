@@ -151,7 +151,7 @@ def make_report(
     exact = side == 0
     alike = twins(points[labelled], vectors)
     own = together(None if groups is None else groups[labelled], alike)
-    magpie = _on_magpie(points[labelled], y, own, side, model)
+    magpie = _on_magpie(points[labelled], y, own, alike, side, model)
     learning = _smaller(learned, model, vectors, y, exact, own)
     if learned.tuned is None:
         learning.append((int(exact.sum()), learned.errors[learned.name]))
@@ -229,7 +229,12 @@ def formula_of(amounts: dict[str, float]) -> str:
 
 
 def _on_magpie(
-    points: PointSets, y: NDArray[np.float64], groups: NDArray[Any] | None, sides: NDArray[np.int64], model: Any
+    points: PointSets,
+    y: NDArray[np.float64],
+    groups: NDArray[Any] | None,
+    alike: NDArray[np.int64],
+    sides: NDArray[np.int64],
+    model: Any,
 ) -> dict[str, float]:
     """Errors of the same choice on Magpie statistics of the composition."""
     from matminer.featurizers.composition import ElementProperty
@@ -242,7 +247,7 @@ def _on_magpie(
     weights = np.ones(len(y))
     seed = model.seed_
     candidates = model.candidates(seed) or {START: clone(READOUTS[START])}
-    return choose(scaled, y, weights, groups, sides, candidates, model.scale, model.cv, seed).errors
+    return choose(scaled, y, weights, groups, alike, sides, candidates, model.scale, model.cv, seed).errors
 
 
 def _folds_in_words(learned: TargetModel, groups: NDArray[Any] | None, twins: bool) -> str:

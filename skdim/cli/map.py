@@ -165,25 +165,36 @@ def _structures(paths: list[Path] | None, ids: list[str], *, quiet: bool) -> tup
     if not paths:
         return {}, OK
     from skdim.cli.names import with_bundled
+    from skdim.cli.reading import crystal_rows
+    from skdim.cli.streaming import Counts
     from skdim.crystals.paths import find_files
-    from skdim.crystals.reading import read_files
-    from skdim.crystals.structures import load_structures
+    from skdim.crystals.structures import try_crystal
     from skdim.plotting import MOST_STRUCTURES
 
-    crystals = list(read_files(find_files(with_bundled(paths)).files))
-    named = match_names([crystal.id for crystal in crystals], ids).rows
-    wanted = [(row, crystals[places[0]]) for row, places in sorted(named.items())][:MOST_STRUCTURES]
-    if not wanted:
-        raise InputError(f"no id of --structures is one of the vectors: {crystals[0].id!r} and {ids[0]!r} differ")
-    loaded, failures = load_structures([crystal for _, crystal in wanted], on_error="nan")
-    if failures:
-        say(f"{len(failures)} structures cannot be drawn, the first: {wanted[failures[0][0]][1].id}: {failures[0][1]}")
-    found: dict[int, Any] = {
-        row: crystal for (row, _), crystal in zip(wanted, loaded, strict=True) if crystal is not None
-    }
+    files = find_files(with_bundled(paths))
+    names = [crystal.id for crystal in crystal_rows(files)]
+    named = match_names(names, ids).rows
+    rows = {places[0]: row for row, places in sorted(named.items())[:MOST_STRUCTURES]}
+    if not rows:
+        raise InputError(f"no id of --structures is one of the vectors: {names[0]!r} and {ids[0]!r} differ")
+    found: dict[int, Any] = {}
+    counts = Counts()
+    # Read once more, as only those that are drawn are kept.
+    for place, source in enumerate(crystal_rows(files)):
+        if place not in rows:
+            continue
+        crystal, reason = try_crystal(source)
+        counts.count([source.id], [] if reason is None else [(0, reason)])
+        if crystal is not None:
+            counts.notes.add(source.id, crystal.notes)
+            found[rows[place]] = crystal.structure
+    counts.warn()
+    if counts.failures:
+        name, reason = counts.failures[0]
+        say(f"{len(counts.failures)} structures cannot be drawn, the first: {name}: {reason}")
     if len(found) < len(ids) and not quiet:
         say(f"structures of {len(found)} of {len(ids)} crystals are on the page (at most {MOST_STRUCTURES})")
-    return found, SOME_FAILED if failures else OK
+    return dict(sorted(found.items())), SOME_FAILED if counts.failures else OK
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -73,13 +73,13 @@ def run(args: argparse.Namespace) -> int:
 
     import pandas as pd
 
-    from skdim.cli.streaming import Counts, featurized, reading_workers
+    from skdim.cli.streaming import Counts, beside, featurized, reading_workers
 
     work, counts = model.embedder_.featurizer_.work(), Counts()
     model.set_params(device=args.device)
     model.embedder_.set_params(device=args.device)
     parts, explained = [], []
-    with reading_workers(found, args.jobs) as workers:
+    with reading_workers(found, args.jobs) as workers, beside(workers):
         for ids, points in featurized(found, work, workers, args.batch, counts, progress=not args.quiet):
             if counts.failures and args.on_error != "nan":
                 continue

@@ -13,7 +13,10 @@ from skdim.crystals.paths import Found, find_files
 from skdim.exceptions import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from skdim.cli.streaming import Counts
+    from skdim.crystals.reading import CrystalRow
 
 
 def find_crystals(args: argparse.Namespace) -> Found:
@@ -23,6 +26,13 @@ def find_crystals(args: argparse.Namespace) -> Found:
         names = ", ".join(found.skipped[:3]) + (", ..." if len(found.skipped) > 3 else "")
         say(f"skipped in folders, being named otherwise or links to folders: {len(found.skipped)} ({names})")
     return found
+
+
+def crystal_rows(found: Found) -> Iterator[CrystalRow]:
+    """Read crystals one after the other, with the ids that they have everywhere; nobody keeps them."""
+    from skdim.crystals.reading import read_files
+
+    return read_files(found.files, column=found.column, id_column=found.id_column)
 
 
 def settle(

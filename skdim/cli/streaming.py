@@ -43,12 +43,15 @@ class Counts:
         Id and reason of each that cannot be used.
     notes : NoteTally
         What was decided in reading the others.
+    told : bool
+        Whether a warning tells it; False where the same crystals are read once more.
     """
 
     n_rows: int = 0
     n_files: int = 0
     failures: list[tuple[str, str]] = field(default_factory=list)
     notes: NoteTally = field(default_factory=NoteTally)
+    told: bool = True
 
     def count(self, ids: list[str], failures: list[tuple[int, str]]) -> None:
         """Add crystals, some of which failed: by row, with the featurizer's reasons."""
@@ -64,7 +67,7 @@ class Counts:
 
     def warn(self) -> None:
         """Warn once of what was decided in reading."""
-        if told := self.notes.describe():
+        if self.told and (told := self.notes.describe()):
             warnings.warn(told, UserWarning, stacklevel=2)
 
 

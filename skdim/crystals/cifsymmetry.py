@@ -60,7 +60,7 @@ def symmetry_of(tags: Tags, lattice: NDArray[np.float64]) -> Symmetry:
             "neither symmetry operations nor a space group are given; _space_group_symop_operation_xyz 'x,y,z' says "
             "that all atoms of the cell are listed"
         )
-    if symbol and not hall and not code and (group := standard_short_symbol(symbol)):
+    if symbol and not hall and (group := standard_short_symbol(symbol, code)):
         # "P 21/c" is the standard setting, but databases use it for any setting of the space group; centred cells have
         # a symbol of their own only where the standard one is centred.
         settings = [s for s in named_settings("", "", group, "") if symbol[0].upper() != "P" or s[1][0] == "P"]

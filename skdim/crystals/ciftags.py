@@ -18,6 +18,7 @@ _MINUS = {ord(sign): "-" for sign in "\u2212\u2010\u2011\u2012\u2013\u2014\ufe63
     ord(space): " " for space in "\u00a0\u2007\u2009\u202f\u3000\ufeff"
 }
 _FRACTION = re.compile(r"([+-]?\d{1,20}(?:\.\d{0,20})?)/(\d{1,20})")
+_CURLY = re.compile("[\u2018\u2019\u201c\u201d]")
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 _CRYSTAL_TAGS = ("_atom_site_", "_atom_site.", "_cell_length_", "_cell.length_")
 
@@ -59,6 +60,7 @@ def document(text: str) -> list[cif.Block]:
     """Parse a CIF."""
     check_size(len(text))
     text = text.rstrip("\0\x1a \t\r\n") + "\n"  # what old systems put at the end
+    curly = not text.isascii() and _CURLY.search(text)
     if not text.isascii():
         text = _NOT_ASCII.sub("_", text.translate(_MINUS))
     text = text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
@@ -67,13 +69,16 @@ def document(text: str) -> list[cif.Block]:
     try:
         return list(cif.read_string(text, 0))
     except (ValueError, RuntimeError) as error:
-        raise ValueError(_syntax(str(error), text)) from error
+        hint = "; the quotes of a word processor are none in a CIF" if curly else ""
+        raise ValueError(_syntax(str(error), text) + hint) from error
 
 
 def _syntax(words: str, text: str) -> str:
     """Say in plain words what gemmi found wrong: "string:3:4(20): Wrong number of values in loop _x"."""
     found = re.match(r"string:(\d+)(?::\d+\(\d+\))?:?\s*(.*)", words, re.DOTALL)
     line, reason = (int(found[1]), found[2]) if found else (0, words)
+    if re.search(r"^(?:<{7}|>{7})(?:\s|$)", text, re.MULTILINE):
+        return "a merge of two versions (git) was not finished: lines that begin with <<<<<<< show where"
     lines = text.split("\n", line) if 0 < line < 100_000 else []  # far down, as many lines would take memory
     shown = lines[line - 1].strip()[:60] if 0 < line <= len(lines) else ""
     if "Wrong number of values" in reason:

@@ -12,7 +12,7 @@ from skdim.crystals.dialects import DIALECT_FIELDS
 from skdim.crystals.optional import is_a
 from skdim.crystals.records import is_record, unwrap
 from skdim.crystals.sources import ID_FIELDS, Source
-from skdim.crystals.textformats import is_crystal_text
+from skdim.crystals.textformats import is_crystal_text, mistaken_for
 from skdim.crystals.uploads import is_upload
 
 __all__ = ["LOOKED_AT", "choose_column", "choose_ids", "looks_like_crystal"]
@@ -60,7 +60,25 @@ def choose_column(
     called = [place for place, name in enumerate(names) if name == "structure"]
     if len(called) == 1 or len(names) == 1:
         return called or [0]
-    raise ValueError(f"no column holds crystals (CIF or JSON text, or dicts); {_listed(names)}")
+    raise ValueError(
+        f"no column holds crystals (CIF or JSON text, or dicts); {_listed(names)}" + _near_miss(names, samples)
+    )
+
+
+def _near_miss(names: Sequence[Any], samples: Mapping[int, Iterable[Any]]) -> str:
+    """Say what the texts of a column are that are nearly crystals: dicts that were printed, names of files."""
+    for place, values in samples.items():
+        texts = [value for value in values if isinstance(value, str)]
+        if any(found := [mistaken_for(text) for text in texts if text]):
+            return f"; {str(names[place])!r} holds {next(filter(None, found))}"
+        if any(_is_path(text) for text in texts):
+            return f"; {str(names[place])!r} holds names of files, which are not followed: pass the files themselves"
+    return ""
+
+
+def _is_path(text: str) -> bool:
+    """Tell the path of a file by its end."""
+    return text.lower().endswith(_SUFFIXES) or "POSCAR" in text or "CONTCAR" in text
 
 
 def _how_many(named: Sequence[int]) -> str:
@@ -107,7 +125,7 @@ def looks_like_crystal(obj: object, *, paths: bool = False) -> bool:
     if isinstance(obj, str):
         if is_crystal_text(obj):
             return True
-        return paths and (obj.lower().endswith(_SUFFIXES) or "POSCAR" in obj or "CONTCAR" in obj)
+        return paths and _is_path(obj)
     if isinstance(obj, Mapping):
         try:
             return is_record(unwrap(obj)) or isinstance(unwrap(obj), str)

@@ -23,7 +23,8 @@ class Fields:
     """What makes a crystal."""
 
     matrix: NDArray[np.float64]  # (3, 3) lattice vectors in Angstrom, one a row
-    species: Sequence[Any]  # what each of the n sites holds: a symbol, an atomic number, or occupancies by symbol
+    # What each of the n sites holds: a symbol, an atomic number, or occupancies by symbol, as a dict or pairs.
+    species: Sequence[Any]
     coords: NDArray[np.float64]  # (n, 3) fractional, or in Angstrom
     cartesian: bool = False  # whether the latter
     pbc: tuple[bool, bool, bool] = (True, True, True)  # along which vectors the crystal is periodic
@@ -114,11 +115,7 @@ def _pymatgen_species(site: Mapping[str, Any]) -> Any:
     species = site["species"]
     if isinstance(species, str | Mapping):
         return species
-    shares: dict[str, float] = {}
-    for one in species:
-        symbol = str(one["element"])
-        shares[symbol] = shares.get(symbol, 0.0) + float(one["occu"])
-    return shares
+    return tuple((str(one["element"]), float(one["occu"])) for one in species)
 
 
 def _flat(record: Mapping[str, Any]) -> Fields:
@@ -140,7 +137,9 @@ def _jarvis(record: Mapping[str, Any]) -> Fields:
 def _ase(record: Mapping[str, Any]) -> Fields:
     """Read what ``Atoms.todict()`` gives, or a row of a database of ASE."""
     cell, coords = _array(record["cell"], "cell", (3, 3)), _array(record["positions"], "positions", (-1, 3))
-    numbers = [int(number) for number in _array(record["numbers"], "numbers", (-1,))]
+    listed = record.get("numbers")
+    name = "numbers" if listed is not None else "atomic_numbers"
+    numbers = [int(number) for number in _array(record[name], name, (-1,))]
     # A record without pbc is a molecule to ASE, but then its cell would be empty too.
     fields = Fields(cell, numbers, coords, True, _pbc(record.get("pbc")))
     info = record.get("info")
@@ -176,6 +175,9 @@ def _optimade(record: Mapping[str, Any]) -> Fields:
     matrix = _array(record["lattice_vectors"], "lattice_vectors", (3, 3))
     coords = _array(record["cartesian_site_positions"], "cartesian_site_positions", (-1, 3))
     names = [str(name) for name in record["species_at_sites"]]
+    n_sites = record.get("nsites")
+    if n_sites is not None and n_sites == n_sites and int(n_sites) != len(names):  # NaN in tables: not given
+        raise ValueError(f"nsites is {n_sites}, but {len(names)} sites are listed")
     contents = _optimade_species(record, set(names))
     shares = _optimade_shares(record, len(names))
     if missing := next((name for name in names if name not in contents), None):
@@ -244,6 +246,7 @@ DIALECTS: dict[tuple[str, ...], Callable[[Mapping[str, Any]], Fields]] = {
     ("lattice_vectors", "cartesian_site_positions", "species_at_sites"): _optimade,
     ("lattice_mat", "coords", "elements"): _jarvis,
     ("cell", "numbers", "positions"): _ase,
+    ("cell", "atomic_numbers", "positions"): _ase,  # as data sets for potentials have it
 }
 DIALECT_FIELDS = tuple(DIALECTS)
 """The fields that make a crystal in each dialect."""

@@ -11,12 +11,10 @@ from skdim.crystals.closeness import MOST_CLOSE, close_pairs, plane_spacing
 from skdim.crystals.crystal import Crystal, SiteSpecies
 from skdim.crystals.limits import current_limits
 from skdim.crystals.notes import Note
-from skdim.crystals.sharing import FULL, OVERLAP
+from skdim.crystals.occupancies import FULL, MOST_SHARED, SPLIT
+from skdim.crystals.sharing import OVERLAP
 
-__all__ = ["MOST_SHARED", "without_crowding"]
-
-MOST_SHARED = 1.5
-"""Partly occupied positions of one element, closer than 0.5 Angstrom, may add to this much; they are scaled to 1."""
+__all__ = ["without_crowding"]
 
 
 def without_crowding(crystal: Crystal) -> Crystal:
@@ -166,5 +164,5 @@ def _scaled(crystal: Crystal, scale: NDArray[np.float64], told: list[str]) -> Cr
             contents.append(content)
         site_type[k] = known[content]
     detail = "; ".join(told[:3]) + (f"; and {len(told) - 3} more" if len(told) > 3 else "")
-    note = Note(f"split positions of one element that add to more than 1 (up to {MOST_SHARED}) are scaled to 1", detail)
+    note = Note(SPLIT, detail)
     return replace(crystal, site_type=site_type, species=tuple(contents), notes=(*crystal.notes, note), source=None)

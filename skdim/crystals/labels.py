@@ -19,7 +19,6 @@ CLASSES = frozenset({"RE", "TM"})
 
 _HEAVY_HYDROGEN = {"D": 1, "T": 1}
 # A symbol, perhaps behind a mass number, and what form factor tables and databases put behind it: a charge, "val".
-_DECORATION = re.compile(r"[\s^_]|\((?:[IVX]+|\d*[+-]?|[+-]\d*)\)")  # "Fe(III)", "Fe 3+", "Fe^3+^"
 _TYPE = re.compile(r"(?:\d{1,3}|\(\d{1,3}\))?([A-Za-z]{1,2}?)(?:val|[+-]\d*(?:\.\d+)?[+-]?|\d*(?:\.\d+)?[+-]*)?")
 _DECORATION = re.compile(r"[\s^]|\((?:[IVX]+|\d*[+-]|[+-]\d*)\)")  # "Fe 3+", "Fe^3+^", "Fe(III)"
 # Groups that are named by one site: the heavy atom has the position, its hydrogens have none.
@@ -194,6 +193,7 @@ def _second_symbol(tail: str) -> bool:
 
 
 def _names_another(rest: str, letters: str) -> bool:
-    """Tell whether a label names a second element behind a stroke, a comma or a plus sign: "Na/K", "Na,K"."""
-    found = re.match(r"\s*[/,|&+;]\s*([A-Za-z]{1,2})", rest)
+    """Tell whether a label names a second element, behind a stroke, a comma or a plus sign or in brackets."""
+    found = re.match(r"\s*[/,|&+;]\s*([A-Za-z]{1,2})", rest)  # "Na/K"
+    found = found or re.match(r"\s*[([]([A-Z][a-z])[0-9.]*[)\]]", rest)  # "Ti(Zr)"
     return found is not None and found[1].capitalize() in NUMBERS

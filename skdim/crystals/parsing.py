@@ -153,10 +153,16 @@ def _by_pymatgen(path: str) -> IStructure:
     """Read a file of a format that pymatgen knows by its name."""
     try:
         return Structure.from_file(path)
-    except ValueError as error:
-        if "Unrecognized extension" not in str(error):
-            raise
-        raise ValueError("neither CIF nor POSCAR nor JSON, and not of a format that its name tells") from error
+    except (OSError, ImportError, MemoryError):
+        raise
+    except (*PARSER_ERRORS, Warning) as error:  # a Warning is raised for lines of AIRSS that are not known
+        if "Unrecognized extension" in str(error):
+            raise ValueError(
+                "neither CIF nor POSCAR nor JSON, and not of a format that its name tells; `ase convert FILE "
+                "crystal.extxyz` makes one that is read of many others"
+            ) from error
+        words = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise ValueError(f"not what its name says, cut off, or of a calculation that did not end ({words})") from error
 
 
 def structure_from_text(text: str, kind: TextFormat | None = None) -> IStructure:

@@ -12,7 +12,8 @@ from pymatgen.core.structure import IStructure
 from skdim.crystals.closeness import any_closer, volume_of
 from skdim.crystals.crystal import Crystal, SiteSpecies, crystal_of, site_species
 from skdim.crystals.disorder import without_crowding
-from skdim.crystals.sharing import FULL, OVERLAP
+from skdim.crystals.occupancies import FULL
+from skdim.crystals.sharing import OVERLAP
 
 __all__ = ["SiteSpecies", "check_crystal", "check_structure", "site_species"]
 

@@ -8,6 +8,7 @@ a class or module that it names is never imported.
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn, cast
 
@@ -17,6 +18,7 @@ from pymatgen.core.structure import IStructure, Structure
 
 from skdim.crystals.dialects import DIALECTS, Fields
 from skdim.crystals.limits import current_limits
+from skdim.crystals.occupancies import FULL, excess
 from skdim.crystals.species import ELEMENTS, symbol_of
 from skdim.crystals.textformats import is_crystal_text
 
@@ -149,15 +151,31 @@ def _content(known: dict[Any, Composition], held: Any, site: int) -> Composition
             raise ValueError(f"site {site} holds {error}") from None
         # Added up, so that Fe2+ and Fe3+, or H and D, on one site do not overwrite one another.
         amounts[symbol] = amounts.get(symbol, 0.0) + amount
+    parts = [amount for _, amount in _amounts(held)]
     # Judged later, with a reason: Composition would refuse a negative occupancy in its own words.
-    content = Composition(amounts, allow_negative=True)
+    content = Composition(_at_most_one(amounts, parts, site), allow_negative=True)
     if key is not None:
         known[key] = content
     return content
 
 
+def _at_most_one(amounts: dict[str, float], parts: Sequence[float], site: int) -> dict[str, float]:
+    """Scale what adds to a little more than one atom, as in a CIF; more is a ValueError that names the site."""
+    total = sum(amounts.values())
+    if not total > 1 + 1e-8:
+        return amounts
+    kind = excess(total, len(amounts), parts)
+    if kind is None:
+        raise ValueError(f"site {site} has occupancies that add to {total:g}; at most 1 is accepted")
+    if total > FULL:
+        warnings.warn(f"{kind}: site {site} ({total:.3g})", stacklevel=2)
+    return {symbol: amount / total for symbol, amount in amounts.items()}
+
+
 def _amounts(held: Any) -> list[tuple[Any, float]]:
     """List the species of a site with their occupancies."""
+    if isinstance(held, tuple):  # the same element more than once, perhaps
+        return [(species, float(amount)) for species, amount in held]
     if isinstance(held, Mapping):
         return [(species, float(amount)) for species, amount in held.items() if amount is not None]
     if isinstance(held, str) and _AMOUNTS.fullmatch(held) and held not in ELEMENTS:

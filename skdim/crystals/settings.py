@@ -18,9 +18,11 @@ Setting = tuple[int, str, Operations]
 """Number of the space group, a name of the setting, its operations."""
 
 _EXTENSION = re.compile(
-    r"^(?P<symbol>.*?)(?:\s*[:(]\s*(?P<choice>[^()]*)\)?|\s*(?P<attached>(?-i:[SZHR]))|\s+(?P<old>[SZHR]|O[12]|[12]))?\s*(?:\(?\s*(?:no\.?\s*|#\s*)\d+\)?)?$",
+    r"^(?P<symbol>.*?)(?:\s*[:(]\s*(?P<choice>[^()]*)\)?|\s*(?P<attached>(?-i:[SZHR]))|\s+(?P<old>[SZHR]|O[12]|[12]))?$",
     re.IGNORECASE,
 )
+# "Pnma (62)", "Pnma (no. 62)", "Pnma #62"
+_NUMBERED = re.compile(r"(.*?)\s*(?:\(\s*(?:no\.?\s*|#\s*)?(\d{1,3})\s*\)|(?:\bno\.?\s*|#\s*)(\d{1,3}))", re.IGNORECASE)
 
 
 # One of the directions of a symbol without spaces.
@@ -154,13 +156,21 @@ def _from_symbol(symbol: str) -> list[gemmi.SpaceGroup]:
     """Settings with a Hermann-Mauguin symbol."""
     if not symbol or len(symbol) > current_limits().word:
         return []
-    symbol = re.sub(r"\((\d)\)", r"\1", symbol.replace("_", "").strip())  # "P2(1)/c"
+    plain, number = _plain(symbol)
+    found = _from_plain(plain)
+    if number and found and number not in {s.number for s in found}:
+        raise ValueError(f"the space group {symbol!r} does not have the number that stands behind it")
+    return [s for s in found if not number or s.number == number]
+
+
+def _from_plain(symbol: str) -> list[gemmi.SpaceGroup]:
+    """Settings with a symbol without its number."""
     if found := _spelled(symbol):
         return found
     parts = _EXTENSION.match(symbol)
     found = _spelled(parts["symbol"]) if parts else []
     if parts and found:
-        choice = (parts["choice"] or parts["attached"] or parts["old"] or "").strip()
+        choice = _choice(parts)
         return _with_code(found, choice) if choice else found
     known = gemmi.find_spacegroup_by_name(symbol.split(":")[0])
     if known is None:
@@ -168,14 +178,36 @@ def _from_symbol(symbol: str) -> list[gemmi.SpaceGroup]:
     return [s for s in _settings() if s.hm == known.hm and s.number == known.number]
 
 
+def _choice(parts: re.Match[str]) -> str:
+    """Return what stands behind a symbol: an origin or axes choice."""
+    return (parts["choice"] or parts["attached"] or parts["old"] or "").strip()
+
+
+def _plain(symbol: str) -> tuple[str, int]:
+    """Write a symbol without the signs of typesetting, and return the number that stands behind it, or else 0.
+
+    "P2(1)/c" and "P2_{1}/c" are "P21/c", and bars are minus signs.
+    """
+    symbol = re.sub(r"\\(?:bar|overline)\s*\{?\s*(\d)\s*\}?", r"-\1", symbol)
+    symbol = re.sub("(\\d)\u0305", r"-\1", symbol)  # a line above the digit
+    symbol = re.sub("[\u2010-\u2015\u2212]", "-", symbol)
+    symbol = re.sub(r"(?<=[2346])\((\d)\)", r"\1", symbol)
+    symbol = re.sub(r"[_{}$]", "", symbol).strip()
+    found = _NUMBERED.fullmatch(symbol)
+    number = int(found[2] or found[3]) if found else 0
+    return (found[1], number) if found and number > 2 else (symbol, 0)  # 1 and 2 are choices of an origin
+
+
 @lru_cache(maxsize=1024)
-def standard_short_symbol(symbol: str) -> int | None:
+def standard_short_symbol(symbol: str, code: str = "") -> int | None:
     """Return the number of the monoclinic space group whose standard setting has a short symbol, or else None.
 
     Parameters
     ----------
     symbol : str
-        Hermann-Mauguin symbol, without an origin or axes choice.
+        Hermann-Mauguin symbol.
+    code : str
+        Code of the setting. Where it, or what stands behind the symbol, names a setting, the symbol is not short.
 
     Returns
     -------
@@ -185,11 +217,18 @@ def standard_short_symbol(symbol: str) -> int | None:
     --------
     >>> standard_short_symbol("P 21/c"), standard_short_symbol("P 1 21/c 1"), standard_short_symbol("P 21/n")
     (14, None, None)
+    >>> standard_short_symbol("P 21/c (14)"), standard_short_symbol("P 21/c :b1")
+    (14, None)
     """
-    plain = re.sub(r"[\s_()]", "", symbol).lower()
-    for setting in _settings():
-        if 3 <= setting.number <= 15 and setting.is_reference_setting() and setting.short_name().lower() == plain:
-            return int(setting.number)
+    bare, _ = _plain(symbol)
+    parts = None if _spelled(bare) else _EXTENSION.match(bare)  # "P 2 1 1" is no "P 2 1" of origin 1
+    plain = re.sub(r"\s", "", parts["symbol"] if parts else bare).lower()
+    monoclinic = [s for s in _settings() if 3 <= s.number <= 15]
+    for setting in monoclinic:
+        if setting.is_reference_setting() and setting.short_name().lower() == plain:
+            codes = [word for word in (_choice(parts) if parts else "", code) if word]
+            named = any(_has_code(s, word) for s in monoclinic if s.number == setting.number for word in codes)
+            return None if named else int(setting.number)
     return None
 
 

@@ -12,12 +12,11 @@ from skdim.crystals.closeness import any_closer, close_pairs
 from skdim.crystals.crystal import WHOLE, SiteSpecies
 from skdim.crystals.expansion import SAME_ATOM, Images
 from skdim.crystals.notes import Note
+from skdim.crystals.occupancies import FULL, ROUNDED, SPLIT, excess
 
-__all__ = ["Rows", "Sites", "shared_sites"]
+__all__ = ["OVERLAP", "Rows", "Sites", "shared_sites"]
 
 OVERLAP = 0.5  # Angstrom; atoms are never that close, positions that exclude one another are
-FULL = 1 + 1.0001e-3  # occupancies are printed with three decimals, so thirds may add to 1.001
-_ROUNDED = 1.015  # up to here, a sum of occupancies above one is one of rounded numbers
 _SAME_PLACE = 0.005  # Angstrom between elements that share a site, whose coordinates are rounded
 
 
@@ -96,8 +95,8 @@ def _is_copy(rows: Rows, i: int, j: int, lattice: NDArray[np.float64]) -> bool:
 def _scaled(
     rows: Rows, groups: Sequence[Sequence[int]], single: list[SiteSpecies]
 ) -> tuple[list[SiteSpecies], list[Note]]:
-    """Add up what each group of rows holds; a little more than one atom is one, of rounded occupancies."""
-    contents, rounded = list(single), []
+    """Add up what each group of rows holds; a little more than one atom is one, see `skdim.crystals.occupancies`."""
+    contents, rounded, split = list(single), [], []
     for group in groups:
         if len(group) == 1 and rows.occupancy[group[0]] <= FULL:
             continue
@@ -105,15 +104,20 @@ def _scaled(
         for k in group:
             amounts[rows.numbers[k]] = amounts.get(rows.numbers[k], 0.0) + rows.occupancy[k]
         total = sum(amounts.values())
-        if not total <= _ROUNDED:
+        kind = excess(total, len(amounts), [rows.occupancy[k] for k in group])
+        if kind is None:
             where = f"the site of {_names(rows, group)}" if len(group) > 1 else f"site {rows.labels[group[0]]}"
             raise ValueError(f"{where} has occupancies that add to {total:g}; at most 1 is accepted")
         if total > FULL:
-            rounded += list(group)
+            if kind == ROUNDED:
+                rounded += list(group)
+            else:
+                split.append(f"{_names(rows, group)} ({total:.3g})")
             amounts = {number: amount / total for number, amount in amounts.items()}
         contents[group[0]] = _as_species(amounts)
-    notes = [Note("occupancies that add to a little more than 1 are scaled to 1", _names(rows, rounded))]
-    return contents, notes if rounded else []
+    told = [(ROUNDED, _names(rows, rounded))] if rounded else []
+    told += [(SPLIT, "; ".join(split[:3]))] if split else []
+    return contents, [Note(*one) for one in told]
 
 
 def _as_species(amounts: dict[int, float]) -> SiteSpecies:

@@ -27,10 +27,26 @@ _OTHERS = {
     "%PDF-": "a PDF, not data; a CIF is needed",
     "PK\3\4": "a zip archive (or a spreadsheet); an archive is read under a name that ends in .zip",
     "(\xb5/\xfd": "compressed by Zstandard, which is not read; decompress it",
+    "\u2030PNG": "an image, not data; a CIF is needed",  # the first byte as Western Windows has it
+    "\xff\xd8\xff": "an image, not data; a CIF is needed",
+    "GIF8": "an image, not data; a CIF is needed",
+    "\xd0\xcf\x11\xe0": "a document of Word or Excel, not data; the CIF itself is needed, saved as text",
+    "{\\rtf": "formatted text (RTF), not data; save it as plain text",
+    "\u2030HDF": "an HDF5 file, which is not read; write its crystals as CIF, JSON or extxyz",
+    "\u201cNUMPY": "an array of numpy, which says nothing of elements; write the crystals as CIF, JSON or extxyz",
+    "SQLite format 3": "an SQLite database; one of ASE is read under a name that ends in .db",
+    "404": "the message of a web server, not data; open the link it was downloaded from in a browser",
+    "CRYST1": "a PDB file, which leaves out what a crystal needs; a CIF is needed",
+    "HEADER ": "a PDB file, which leaves out what a crystal needs; a CIF is needed",
+    "vasp.": "an OUTCAR of VASP; the CONTCAR or vasprun.xml of the same calculation is read",
+    "LAMMPS data": "data for LAMMPS, whose types are no elements; write the crystal as CIF or extxyz",
     "Full Formula (": "a printed pymatgen Structure, with rounded numbers; write it as CIF or JSON (Structure.to)",
     "Structure Summary": "a printed pymatgen Structure, with rounded numbers; write it as CIF or JSON (Structure.to)",
 }
 """What some texts begin with, and what they are."""
+_PICKLE = re.compile("\u20ac[\2-\5]")  # the first byte as Western Windows has it
+_SHELX = re.compile(r"^(?:TITL\b.*\n)?(?:REM\b.*\n)*\s*CELL\s+\S+(?:\s+\S+){6}\s*\n(?:.*\n){0,40}ZERR\b", re.IGNORECASE)
+_AIMS = re.compile(r"^\s*lattice_vector\s", re.MULTILINE)
 
 
 def text_format(text: str) -> TextFormat | None:
@@ -133,6 +149,14 @@ def mistaken_for(text: str) -> str | None:
         return "a web page, not data; open the link it was downloaded from in a browser to see what it says"
     if _PRINTED_DICT.match(head):
         return "a Python dict printed as text; write it as JSON (json.dumps), or the structure as CIF"
+    if _PICKLE.match(head):
+        return "a pickle, which is not opened as it may run code; write the crystals as JSON (Structure.to)"
+    if "\n" not in head.strip() and "\\n" in head and text_format(head.replace("\\n", "\n")) in ("cif", "poscar"):
+        return r"a crystal whose line ends are written as the two characters \n; write it with real ones"
+    if _SHELX.match(head):
+        return "a SHELX file (.res, .ins), which is not read; SHELXL writes a CIF of it (ACTA)"
+    if _AIMS.search(head) and not _CIF.search(head):
+        return "a geometry of FHI-aims; `ase convert -i aims geometry.in crystal.extxyz` makes one that is read"
     return next((what for start, what in _OTHERS.items() if head.startswith(start)), None)
 
 

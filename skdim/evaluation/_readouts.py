@@ -156,8 +156,8 @@ class TreesRegressor(RegressorMixin, BaseEstimator):
             raise ValueError("the arrays of a forest do not fit together")
         if not np.isfinite(arrays["value"]).all():
             raise ValueError("the arrays of a forest are not finite")
-        for name, array in arrays.items():
-            setattr(self, f"{name}_", array)
+        for name in ("feature", "left", "right", "threshold", "value"):
+            setattr(self, f"{name}_", arrays[name])
         self.n_features_in_ = columns
         return self
 

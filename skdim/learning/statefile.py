@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +38,9 @@ from skdim.learning.states import (
     TargetScale,
     TrainingRecord,
     Weights,
+    plain_parameters,
 )
-from skdim.learning.tensorfile import Arrays, Facts, digest_of, read_tensors, under, write_tensors
+from skdim.learning.tensorfile import Arrays, Facts, digest_of, read_tensors, tensor_bytes, under, write_tensors
 from skdim.network.config import ModelConfig
 
 FORMAT = 5
@@ -49,6 +50,12 @@ _FIRST_WITH_DIGEST = 4
 def write_state(path: str | os.PathLike[str], state: EmbedderState | RegressorState) -> None:
     """Write a state to one file at exactly this path; site features that are an object are a ValueError."""
     write_tensors(path, _header(state), _arrays(state))
+
+
+def saved_bytes(estimator: Any) -> bytes:
+    """The content of the file that a fitted embedder, or an estimator that fine-tunes, would save."""
+    state = replace(estimator.state_, parameters=plain_parameters(estimator))
+    return tensor_bytes(_header(state), _arrays(state))
 
 
 def read_state(path: str | os.PathLike[str]) -> EmbedderState | RegressorState:

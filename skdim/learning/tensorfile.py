@@ -24,13 +24,20 @@ Arrays = dict[str, "NDArray[Any]"]
 
 def write_tensors(path: str | os.PathLike[str], facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write arrays and facts (JSON-able, but for numbers of numpy) with their digest to a file at exactly this path."""
+    content = tensor_bytes(facts, arrays)
+    with replacing(path) as draft:
+        # As bytes: the library's own writer gives the file to its owner alone, whatever the umask says.
+        draft.write_bytes(content)
+
+
+def tensor_bytes(facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """The content of the file that `write_tensors` writes."""
     arrays = {name: np.ascontiguousarray(value) for name, value in arrays.items()}
     # As they will be read: the digest is that of values that have been through JSON.
     plain: Facts = json.loads(as_json(dict(facts)))
     plain["sha256"] = digest_of(plain, arrays)
-    with replacing(path) as draft:
-        # As bytes: the library's own writer gives the file to its owner alone, whatever the umask says.
-        draft.write_bytes(save(arrays, {"skdim": as_json(plain)}))
+    content: bytes = save(arrays, {"skdim": as_json(plain)})
+    return content
 
 
 def read_tensors(path: str | os.PathLike[str]) -> tuple[Facts, Arrays]:

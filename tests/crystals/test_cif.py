@@ -131,6 +131,8 @@ def test_ways_to_write_the_same(change):
             ("W1", "W"),
             ("O_1", "O"),
             ("O*", "O"),
+            ("Fe(A)", "Fe"),
+            ("Na(K)", "Na"),
             ("SI1", "Si"),
             ("cl1", "Cl"),
             ("Zn_oct", "Zn"),
@@ -163,6 +165,7 @@ def test_labels_that_name_an_element(label, symbol):
             "AlSi1",
         ],
         *["NaK1", "1", "R2", "Cat", "Void", "OS1", "NB2", "Lig", "RE1", "TM", "H2O", "DOD", "HOH", "SO4", "NH4"],
+        *["Ti(Zr)1", "Ca(Sr)", "Al(Si1)", "Fe[Mg]"],
     ],
 )
 def test_labels_that_name_none_or_several_fail_the_row(label):
@@ -274,6 +277,21 @@ def test_two_atoms_in_one_place_are_refused():
         read_cif(cif("Na1 Na .1 .2 .3 .6", "K1 K .9 .8 .7 .6", symmetry=INVERSION))
 
 
+@pytest.mark.parametrize(
+    ("amounts", "usable"), [((0.54, 0.54), True), ((0.5, 0.5, 0.4), True), ((0.8, 0.8), False), ((1, 0.4), False)]
+)
+@pytest.mark.parametrize("apart", [0.0, 0.04])
+def test_partly_occupied_positions_of_one_element_in_one_place_are_as_those_beside_it(amounts, usable, apart):
+    rows = [f"Li{k} Li {k * apart} 0 0 {amount}" for k, amount in enumerate(amounts)]
+    if usable:
+        assert sum(atoms(cif("Cs1 Cs .5 .5 .5 1", *rows)).values()) == pytest.approx(2)
+        crystal = check_crystal(read_cif(cif(*rows)))
+        assert "split positions of one element" in crystal.notes[-1].kind
+    else:
+        with pytest.raises(ValueError, match=r"at most 1\b"):
+            check_crystal(read_cif(cif(*rows)))
+
+
 def test_rounded_shares_are_scaled_and_told():
     text = cif("Na1 Na 0 0 0 .34", "K1 K 0 0 0 .67")
     assert sum(atoms(text).values()) == pytest.approx(1)
@@ -341,7 +359,26 @@ def test_names_of_a_setting(symbol):
     assert atoms(text) == {"Si": 8}
 
 
-@pytest.mark.parametrize("symbol", ["P 21/c", "P2_1/c", "P21/c", "P2(1)/c"])
+@pytest.mark.parametrize(
+    ("symbol", "count"),
+    [
+        *[("P6_{3}/mmc", 2), ("P6_3/mmc", 2), ("P 63/m m c (194)", 2), ("P 63 / m m c (no. 194)", 2)],
+        *[(r"$P\bar{3}m1$", 1), (r"P\overline{3}m1", 1), ("P3\u0305m1", 1), ("P\u22123m1", 1), ("P -3 m 1 #164", 1)],
+    ],
+)
+def test_symbols_as_they_are_typeset(symbol, count):
+    symmetry = f"_symmetry_space_group_name_H-M '{symbol}'"
+    assert atoms(cif("Na1 Na 0 0 0 1", symmetry=symmetry, head=(5, 5, 8, 90, 90, 120))) == {"Na": count}
+
+
+def test_a_number_behind_the_symbol_of_another_space_group_is_refused():
+    with pytest.raises(ValueError, match="does not have the number that stands behind it"):
+        read_cif(cif("Na1 Na 0 0 0 1", symmetry="_symmetry_space_group_name_H-M 'P m -3 m (225)'"))
+
+
+@pytest.mark.parametrize(
+    "symbol", ["P 21/c", "P2_1/c", "P21/c", "P2(1)/c", "P 21/c (14)", "P 21/c (no. 14)", "P21/c #14", "P 21/c Z"]
+)
 def test_a_short_symbol_that_spglib_and_databases_give_to_every_setting_is_refused(symbol):
     """What spglib calls short is "P2_1/c" of "P 1 2_1/n 1" too, so the cell choice is not said."""
     for symmetry in (f"_symmetry_space_group_name_H-M '{symbol}'", "_space_group_IT_number 14"):

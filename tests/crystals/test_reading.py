@@ -481,6 +481,19 @@ def test_tables_without_crystals_list_their_columns(name):
         assert "there is no column" in row.problem
 
 
+@pytest.mark.parametrize(
+    ("cells", "words"),
+    [
+        (["{'lattice_mat': [], 'coords': []}"], "'atoms' holds a Python dict printed as text"),
+        (["", "cifs/a.cif"], "'atoms' holds names of files, which are not followed"),
+    ],
+)
+def test_a_column_that_nearly_holds_crystals_is_named(cells, words):
+    write_table("t.csv", {"jid": [str(k) for k in range(len(cells))], "atoms": cells})
+    (row,) = read("t.csv")
+    assert words in row.problem
+
+
 def test_bad_cells_are_rows_with_a_reason():
     cells = [CIF, "", "NaCl", "/etc/passwd", "{'lattice': 1}", "Full Formula (Na4 Cl4)\nReduced Formula: NaCl", "{"]
     write_table("t.csv", {"cif": cells})

@@ -20,7 +20,7 @@ from skdim.crystals.parsing import PARSER_ERRORS, structure_from_dict, structure
 from skdim.crystals.prechecks import site_species
 from skdim.crystals.records import unwrap
 from skdim.crystals.species import symbol_of
-from skdim.crystals.structures import coerce_structure, try_structure
+from skdim.crystals.structures import coerce_structure, try_crystal, try_structure
 from tests.handmade import flat, iron, perovskite, salt, silicon
 
 
@@ -150,6 +150,29 @@ def test_species_equal_without_isotope_are_summed():
 
 
 @pytest.mark.parametrize(
+    ("occupancies", "usable"), [((0.54, 0.54), True), ((0.334, 0.667), True), ((0.8, 0.8), False), ((1, 0.4), False)]
+)
+def test_one_element_with_and_without_charge_is_scaled_to_one_atom_or_refused_with_its_site(occupancies, usable):
+    record = salt().as_dict()
+    one, other = occupancies
+    record["sites"][0]["species"] = [
+        {"element": "Na", "occu": one},
+        {"element": "Na", "oxidation_state": 1, "occu": other},
+    ]
+    crystal, reason = try_crystal(record)
+    if usable:
+        assert crystal.species_on(0) == ((11, 1.0),)
+        assert (sum(occupancies) > 1.01) == any("scaled to 1: site 0" in note.kind for note in crystal.notes)
+    else:
+        assert "site 0 has occupancies that add to 1." in reason
+
+
+def test_atoms_of_data_sets_for_potentials_are_read():
+    record = {"cell": np.eye(3) * 4.1, "atomic_numbers": [55, 17], "positions": [[0, 0, 0], [2.05] * 3], "energy": -1.0}
+    assert structure_from_dict(record).formula == "Cs1 Cl1"
+
+
+@pytest.mark.parametrize(
     "word", ["X", "X0+", "Vac", "vacancy", "T1", "M", "Na/K", "", "na", "0", "119", "Fe2O3", None, True]
 )
 def test_what_is_no_element_is_refused_by_name(word):
@@ -213,6 +236,7 @@ def test_attached_hydrogen_is_said_and_other_atoms_refuse_the_crystal():
         ({"cartesian_site_positions": [None, [1, 1, 1]]}, "than numbers in rows of 3: None in row 0"),
         ({"species": []}, "'Fe', which is not among the species"),
         ({"species_at_sites": ["Fe", "Fe"]}, "2 species with coordinates"),
+        ({"nsites": 7}, "nsites is 7, but"),
         ({"lattice_vectors": [[1, 0, 0], [0, 1, 0], [None] * 3]}, "singular lattice"),
         ({"lattice_vectors": [[1, 0, 0], [0, 1, 0], [0, 1, 0]]}, "singular lattice"),
         ({"species": [{"name": "Fe", "chemical_symbols": ["Fe", "Ni"], "concentration": [1.0]}]}, "1 concentrations"),

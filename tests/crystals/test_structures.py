@@ -124,7 +124,10 @@ BAD = {
     "no element": ({"lattice": CUBE, "species": ["Fx"], "frac_coords": [[0, 0, 0]]}, "Fx"),
     "beyond the table": ({"lattice": CUBE, "species": [119], "frac_coords": [[0, 0, 0]]}, "119"),
     "unlike lengths": ({"lattice": CUBE, "species": ["H", "H"], "frac_coords": [[0, 0, 0]]}, "2 species with coord"),
-    "over-full": ({"lattice": CUBE, "species": [{"H": 2}], "frac_coords": [[0, 0, 0]]}, "sum to more than 1"),
+    "over-full": (
+        {"lattice": CUBE, "species": [{"H": 2}], "frac_coords": [[0, 0, 0]]},
+        "occupancies that add to 2; at most 1 is",
+    ),
     "words for numbers": ({"lattice": CUBE, "species": ["H"], "frac_coords": [["a", 0, 0]]}, r"\['a', 0, 0\] in row 0"),
     "None for numbers": (
         {"lattice": None, "species": ["H"], "frac_coords": [[0, 0, 0]]},

@@ -1,6 +1,7 @@
 """Formats are told apart by content, mistakes named; YAML is plain data of a bounded size."""
 
 import json
+import pickle
 
 import pytest
 from ruamel.yaml import YAML
@@ -47,6 +48,13 @@ def test_yaml_that_unfolds_without_end_or_names_code_is_refused(text):
         ("{'lattice': 1}", "a Python dict printed as text"),
         ("Full Formula (Na1 Cl1)\n", "a printed pymatgen Structure"),
         ("https://example.org/a.cif", "nothing is downloaded"),
+        ("404: Not Found\n", "the message of a web server"),
+        (r"{\rtf1\ansi data_x}" + "\n", "formatted text"),
+        ("TITL x\nCELL 0.71 5 5 5 90 90 90\nZERR 1 0 0 0 0 0 0\nLATT -1\n", "a SHELX file"),
+        ("lattice_vector 4 0 0\nlattice_vector 0 4 0\nlattice_vector 0 0 4\natom 0 0 0 Po\n", "a geometry of FHI-aims"),
+        ("CRYST1   10.000   10.000   10.000  90.00  90.00  90.00 P 1\n", "a PDB file"),
+        (" vasp.5.4.4\n executed on\n", "an OUTCAR"),
+        (r"data_x\n_cell_length_a 4\n", "whose line ends are written as"),
     ],
 )
 def test_common_mistakes_are_named(text, words, tmp_path):
@@ -55,6 +63,44 @@ def test_common_mistakes_are_named(text, words, tmp_path):
         (tmp_path / "a.cif").write_text(text)
         assert words in try_crystal(tmp_path / "a.cif")[1]
         assert words in try_crystal(text.encode())[1]
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"\x89PNG\r\n\x1a\n\0\0", "an image"),
+        (b"\xff\xd8\xff\xe0\0\x10JFIF", "an image"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "a document of Word or Excel"),
+        (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
+        (b"\x93NUMPY\x01\0v\0{'descr': '<f8'}\n", "an array of numpy"),
+        (pickle.dumps({"structure": 1}), "a pickle"),
+        (b"SQLite format 3\0", "an SQLite database"),
+    ],
+)
+def test_files_of_other_kinds_are_named(data, words, tmp_path):
+    (tmp_path / "a.cif").write_bytes(data)
+    assert words in try_crystal(tmp_path / "a.cif")[1]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("_cell_length_a", "<<<<<<< HEAD\n_cell_length_a", "a merge of two versions"),
+        ("_cell_length_a", "_title \u2018a b\u2019\n_cell_length_a", "quotes of a word processor"),
+    ],
+)
+def test_damage_of_editors_to_a_cif_is_named(old, new, words):
+    text = (DATA / "nacl.cif").read_text()
+    assert old in text
+    assert words in try_crystal(text.replace(old, new, 1))[1]
+
+
+@pytest.mark.parametrize("name", ["vasprun.xml", "a.res", "a.cssr", "a.xsf", "CHGCAR"])
+def test_a_file_that_is_not_what_its_name_says_has_a_reason(name, tmp_path):
+    (tmp_path / name).write_text("some words\nTITL\n<modeling></modeling>\n")
+    crystal, reason = try_crystal(tmp_path / name)
+    assert crystal is None
+    assert "not what its name says" in reason or "neither CIF" in reason
 
 
 def test_json_with_a_mark_or_written_twice_is_read():

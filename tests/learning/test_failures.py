@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
 from sklearn.linear_model import BayesianRidge, Ridge
 
 from skdim import CrystalClassifier, CrystalRegressor, DeepInfoMaxEmbedder, LabelMaskingRegressor, SiteNetRegressor
@@ -211,6 +212,34 @@ def test_an_interrupt_of_a_masking_regressor_keeps_what_its_parts_have_learned(m
         with pytest.raises(KeyboardInterrupt):
             model.fit(points[:12], y[:12])
     assert np.array_equal(answers(model), before)
+
+
+def test_a_masking_fit_that_was_interrupted_in_its_pretraining_goes_on(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    # What the other part learned from the half-trained embedder is no start for what follows.
+    points, y = bundled_points(N), labels()
+    part = SiteNetRegressor(max_epochs=2, batch_pairs=300, cv=None, random_state=0)
+    model = LabelMaskingRegressor(embedder(max_epochs=3), part, checkpoint_dir=tmp_path, random_state=0)
+    with monkeypatch.context() as patch:
+        stop(patch, KeyboardInterrupt, epoch=2, batch=1)
+        with pytest.warns(UserWarning, match="interrupted"), pytest.raises(KeyboardInterrupt):
+            model.fit(points, y)
+    whole = clone(model).set_params(checkpoint_dir=None).fit(points, y)
+    assert np.array_equal(answers(clone(model).fit(points, y)), answers(whole))
+
+
+@pytest.mark.filterwarnings("error")  # no warning of what a part has kept, as nothing is kept
+def test_an_interrupt_of_a_model_of_labelled_crystals_leaves_the_earlier_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    points, y = bundled_points(N), labels()
+    start = embedder(max_epochs=0).fit(points)
+    for params in ({"embedder": start, "regressors": ["fine-tuning"]}, {"embedder": embedder(max_epochs=4)}):
+        model = CrystalRegressor(**{"regressors": ["ridge"], "cv": 3, "random_state": 0, **params})
+        with monkeypatch.context() as patch:
+            stop(patch, KeyboardInterrupt, epoch=2, batch=1)
+            with pytest.raises(KeyboardInterrupt):
+                model.fit(points, y)
+            assert not hasattr(model, "targets_")
 
 
 @pytest.mark.parametrize("kind", [CrystalRegressor, CrystalClassifier])
