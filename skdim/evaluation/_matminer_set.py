@@ -7,6 +7,7 @@ sites is left.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -108,13 +109,15 @@ class MatminerSet:
         for (view, one), labels in zip(self.parts, self.labels, strict=True):
             kept = [not _is_word(label) for label in labels]
             try:
-                values = np.asarray(one.featurize(view(structure)), dtype=object).ravel()[kept].astype(np.float64)
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # of values that a table does not have: they are NaN
+                    found = one.featurize(view(structure))
+                values = np.asarray(found, dtype=object).ravel()[kept].astype(np.float64)
             except FAILURES:
                 values = np.full(sum(kept), np.nan)
             rows.append(values)
-        found = np.concatenate(rows)
-        found[~np.isfinite(found)] = np.nan
-        return found
+        row: NDArray[np.float64] = np.concatenate(rows)
+        return np.where(np.isfinite(row), row, np.nan)
 
 
 def _is_word(label: str) -> bool:
