@@ -85,18 +85,16 @@ class FineTuned:
         beside.scores_ = (np.abs(beside.held_out_ - targets) / (doubt + ridge.floor_))[ridge.scored_]
         return cls(model, beside)
 
-    def predict(self, points: PointSets, device: str) -> NDArray[np.float64]:
-        """Predict crystals (m,), on the scale on which the target is learned."""
-        mean: NDArray[np.float64] = self.model.set_params(device=device).predict(points)
-        return mean
+    def predict(self, points: PointSets, vectors: Any, device: str) -> NDArray[np.float64]:
+        """Predict crystals (m,) with these vectors, on the scale on which the target is learned."""
+        return self.model._predict_with(points, vectors, device)[:, 0]
 
-    def interval(self, points: PointSets, vectors: Any, coverage: float, device: str) -> NDArray[np.float64]:
+    def interval(self, mean: NDArray[np.float64], vectors: Any, coverage: float) -> NDArray[np.float64]:
         """Lower and upper ends (m, 2): as far from the prediction as held-out ones were from their labels."""
         scores = np.sort(self.beside.scores_)
         check_coverage(coverage, len(scores))
         doubt = mean_and_doubt(self.beside.regressor_, vectors)[1] + self.beside.floor_
         away = scores[math.ceil(coverage * (len(scores) + 1)) - 1] * doubt
-        mean = self.predict(points, device)
         return np.stack([mean - away, mean + away], 1)
 
     def to_array(self) -> NDArray[np.uint8]:

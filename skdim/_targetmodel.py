@@ -144,17 +144,18 @@ class TargetModel:
     exact: NDArray[np.float64] = field(repr=False)
     tuned: FineTuned | None = None
 
-    def predict(self, vectors: NDArray[np.floating], points: PointSets, device: str) -> NDArray[np.float64]:
-        """Predict crystals (m,), in the units of the target."""
-        scaled = self.conformal.predict(vectors) if self.tuned is None else self.tuned.predict(points, device)
-        return self.scale.inverse(scaled)
+    def scaled(self, vectors: NDArray[np.floating], points: PointSets, device: str) -> NDArray[np.float64]:
+        """Predict crystals (m,), on the scale on which the target is learned."""
+        if self.tuned is None:
+            return self.conformal.predict(vectors)
+        return self.tuned.predict(points, vectors, device)
 
     def interval(
-        self, vectors: NDArray[np.floating], points: PointSets, coverage: float, device: str
+        self, vectors: NDArray[np.floating], scaled: NDArray[np.float64], coverage: float
     ) -> NDArray[np.float64]:
-        """Ends of intervals (m, 2), in the units of the target."""
+        """Ends of intervals (m, 2) of what `scaled` gave, in the units of the target."""
         if self.tuned is not None:
-            return self.scale.inverse(self.tuned.interval(points, vectors, coverage, device))
+            return self.scale.inverse(self.tuned.interval(scaled, vectors, coverage))
         return self.scale.inverse(self.conformal.predict_interval(vectors, coverage))
 
     def to_arrays(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

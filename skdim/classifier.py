@@ -374,6 +374,8 @@ class CrystalClassifier(ClassifierMixin, CrystalModel):
         self.shares_, self.held_out_ = arrays["shares"], arrays["held_out"]
         kinds, used = len(self.classes_), self.slopes_.shape[0]
         shapes = self.slopes_.shape, self.offsets_.shape, self.shares_.shape
+        if self.classes_.ndim != 1 or self.classes_.dtype.kind not in "biufU":
+            raise KeyError(f"classes {facts['classes']!r:.60}")
         if used < 1 or shapes != ((used, kinds), (kinds,), (kinds,)):
             raise KeyError("calibration of another shape")
         bare, vectors = READOUTS[self.chosen_], self.domain_.vectors

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -221,10 +221,11 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         """
         check_is_fitted(self, "targets_")
         vectors, points, valid = self._embed(X)
-        mean = self._shaped(self._mean(vectors, points), valid)
+        scaled = self._scaled(vectors, points)
+        mean = self._shaped(self._mean(scaled), valid)
         if not return_std:
             return mean
-        ends = self._ends(vectors, points, _ONE_SIGMA)
+        ends = self._ends(vectors, scaled, _ONE_SIGMA)
         return mean, self._shaped((ends[..., 1] - ends[..., 0]) / 2, valid)
 
     def predict_interval(self, X: Any, coverage: float = 0.9) -> NDArray[np.float64]:
@@ -250,7 +251,7 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         """
         check_is_fitted(self, "targets_")
         vectors, points, valid = self._embed(X)
-        return self._shaped(self._ends(vectors, points, coverage), valid)
+        return self._shaped(self._ends(vectors, self._scaled(vectors, points), coverage), valid)
 
     def predict_frame(self, X: Any, coverage: float = 0.9) -> pd.DataFrame:
         """Predict crystals with intervals, and say how far to trust each prediction.
@@ -275,7 +276,8 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         check_is_fitted(self, "targets_")
         X = listed(X)
         vectors, points, valid = self._embed(X)
-        mean, ends = self._mean(vectors, points), self._ends(vectors, points, coverage)
+        scaled = self._scaled(vectors, points)
+        mean, ends = self._mean(scaled), self._ends(vectors, scaled, coverage)
         columns: dict[str, Any] = {}
         for t in range(len(self.targets_)):
             end = "" if self.single_ else f"_{self.target_names_[t]}"
@@ -450,25 +452,35 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
             raise InputError(f"target must be one of {', '.join(self.target_names_)}, got {target!r}.")
         return self.target_names_.index(str(target))
 
-    def _mean(self, vectors: NDArray[np.float32], points: PointSets) -> NDArray[np.float64]:
-        """Predictions, (m, T)."""
+    def _scaled(self, vectors: NDArray[np.float32], points: PointSets) -> list[NDArray[np.float64]]:
+        """Predictions (m,) of each target, on the scale on which it is learned."""
         if not len(vectors):
-            return np.empty((0, len(self.targets_)))
-        return np.stack([target.predict(vectors, points, self.device) for target in self.targets_], 1)
+            return [np.empty(0)] * len(self.targets_)
+        return [target.scaled(vectors, points, self.device) for target in self.targets_]
 
-    def _ends(self, vectors: NDArray[np.float32], points: PointSets, coverage: float) -> NDArray[np.float64]:
+    def _mean(self, scaled: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+        """Predictions, (m, T)."""
+        return np.stack([t.scale.inverse(own) if len(own) else own for t, own in self._each(scaled)], 1)
+
+    def _ends(
+        self, vectors: NDArray[np.float32], scaled: Sequence[NDArray[np.float64]], coverage: float
+    ) -> NDArray[np.float64]:
         """Ends of intervals, (m, T, 2)."""
         for target in self.targets_:
             check_coverage(coverage, len(target.conformal.scores_))
         if not len(vectors):
             return np.empty((0, len(self.targets_), 2))
-        return np.stack([t.interval(vectors, points, coverage, self.device) for t in self.targets_], 1)
+        return np.stack([target.interval(vectors, own, coverage) for target, own in self._each(scaled)], 1)
+
+    def _each(self, scaled: Sequence[NDArray[np.float64]]) -> Iterator[tuple[TargetModel, NDArray[np.float64]]]:
+        """Targets with what is predicted of them."""
+        return zip(self.targets_, scaled, strict=True)
 
     def _beyond_the_ridge(self, X: Any) -> dict[int, NDArray[np.float64]]:
         """What fine-tuning adds to predictions of the ridge, by the number of the target."""
         vectors, points, _ = self._embed(X)
         return {
-            number: target.tuned.predict(points, self.device) - target.conformal.predict(vectors)
+            number: target.tuned.predict(points, vectors, self.device) - target.conformal.predict(vectors)
             for number, target in enumerate(self.targets_)
             if target.tuned is not None
         }
@@ -515,7 +527,7 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         """Build the regressors of their arrays."""
         if not facts["targets"]:
             raise KeyError("targets must be one at least")
-        if facts["single"] not in (True, False) or (facts["single"] and len(facts["targets"]) != 1):
+        if not isinstance(facts["single"], bool) or (facts["single"] and len(facts["targets"]) != 1):
             raise KeyError(f"single {facts['single']!r}, of {len(facts['targets'])} targets")
         self.single_, self.held_out_ = bool(facts["single"]), arrays["held_out"]
         numbers = map(str, range(len(facts["targets"])))

@@ -25,6 +25,8 @@ from skdim.scoring import r2_of_predicted
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from skdim.points.pointsets import PointSets
+
 
 class SiteNetRegressor(DocumentationLink, RegressorMixin, SiteNetModel):
     """Properties of crystals from a Site-Net encoder with a regression head, trained together on few labels.
@@ -253,6 +255,11 @@ class SiteNetRegressor(DocumentationLink, RegressorMixin, SiteNetModel):
             found.append(self._ensemble().deviation(points, device))
         mean, *std = [values[:, 0] if single else values for values in found]
         return (mean, *std) if return_std else mean
+
+    def _predict_with(self, points: PointSets, vectors: NDArray[np.float32], device: str) -> NDArray[np.float64]:
+        """Predict usable crystals (C, T) whose vectors of the encoder to start from are known."""
+        least = -np.inf if self.clamp is None else self.clamp
+        return self._ensemble().predict(points, resolve_device(device), least, vectors)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Give R2; rows that failed under on_error="nan" are left out with a warning.

@@ -282,7 +282,13 @@ class Ensemble:
         self.members = [RegressionModel(state.start, *shape).load(member).eval() for member in state.members]
         self.frozen = None if state.anchor is None else state.start.model()
 
-    def predict(self, points: PointSets, device: str, least: float = -np.inf) -> NDArray[np.float64]:
+    def predict(
+        self,
+        points: PointSets,
+        device: str,
+        least: float = -np.inf,
+        vectors: NDArray[np.float32] | None = None,
+    ) -> NDArray[np.float64]:
         """Predict targets in their own units.
 
         Parameters
@@ -293,6 +299,8 @@ class Ensemble:
             Where to compute.
         least : float
             Lower predictions are raised to this.
+        vectors : ndarray of shape (C, d) or None
+            Of the encoder that the fine-tuning started from, where they are known already.
 
         Returns
         -------
@@ -303,7 +311,8 @@ class Ensemble:
         tuned: NDArray[np.float64] = np.maximum(each, least).mean(0) if self.members else each
         if anchor is None or (self.members and (anchor.strength == 1).all()):
             return tuned
-        base = np.maximum(anchor.ridge.predict(self._vectors(points, device)) * scale.scale + scale.center, least)
+        vectors = self._vectors(points, device) if vectors is None else vectors
+        base = np.maximum(anchor.ridge.predict(vectors) * scale.scale + scale.center, least)
         return base if not self.members else base + anchor.strength * (tuned - base)
 
     def deviation(self, points: PointSets, device: str) -> NDArray[np.float64]:

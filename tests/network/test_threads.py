@@ -5,14 +5,16 @@ from __future__ import annotations
 import multiprocessing
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from skdim import DeepInfoMaxEmbedder
+from skdim import DeepInfoMaxEmbedder, SiteNetRegressor
+from skdim.learning.callbacks import ShowProgress
 from skdim.network.threads import one_torch_thread, use_one_thread_after_fork
-from tests.small import bundled_points
+from tests.small import bundled, bundled_points
 
 FORKED = """
 import multiprocessing
@@ -89,3 +91,20 @@ def test_vectors_do_not_depend_on_the_number_of_threads_or_on_batches(monkeypatc
     monkeypatch.setattr("skdim.learning.embedding.PAIRS", dict.fromkeys(("narrow", "wide"), 3000))
     with one_torch_thread():
         np.testing.assert_allclose(embedder.transform(points), together, atol=5e-5)
+
+
+@pytest.mark.parametrize(("batch_pairs", "threads"), [(300, 1), (20_000, 2)])
+def test_fine_tuning_on_small_batches_takes_one_thread(
+    batch_pairs: int, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    class Watching(ShowProgress):
+        def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+            seen.append(torch.get_num_threads())
+
+    monkeypatch.setattr("skdim.learning.training.ShowProgress", Watching)
+    model = SiteNetRegressor(max_epochs=1, batch_pairs=batch_pairs, cv=None, random_state=0, device="cpu")
+    model.fit(bundled_points(20), bundled(20)[1])
+    assert seen == [threads]
+    assert torch.get_num_threads() == 2
