@@ -47,6 +47,7 @@ def test_a_cluster_gives_the_vectors_of_one_process(client: object) -> None:
     assert np.array_equal(spread, serial)
 
 
+@pytest.mark.filterwarnings("ignore:.*apply_async:DeprecationWarning")  # of joblib 1.5.0, by its own backend
 def test_the_work_is_done_by_the_workers(client: object) -> None:
     with joblib.parallel_config(backend="dask"):
         done = joblib.Parallel()(joblib.delayed(os.getpid)() for _ in range(40))

@@ -40,7 +40,7 @@ def test_a_dead_worker_is_reported_with_its_rows():
 
 
 def facts(_):
-    heavy = [name for name in ("torch", "sklearn", "pandas", "scipy", "matminer") if name in sys.modules]
+    heavy = [name for name in ("torch", "sklearn", "pandas", "matminer") if name in sys.modules]
     return heavy, os.environ["OMP_NUM_THREADS"], signal.getsignal(signal.SIGINT)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -176,8 +177,17 @@ def _say_how_long(given: Given, regressors: Sequence[str], n_models: int) -> Non
     if (seconds := once * (again + 1) + fine_tuning) >= _WORTH_SAYING:  # once more on Magpie statistics
         models = f" and {n_models} models" if n_models > 1 else ""
         say(
-            f"choosing among {len(regressors)} regressors{models} for {sum(n_labels)} labels: about {duration(seconds)}"
+            f"choosing among {len(regressors)} regressors{models} for {sum(n_labels)} labels: about "
+            f"{duration(seconds)}{_unless_alone()}"
         )
+
+
+def _unless_alone() -> str:
+    """Say that it may take longer, where other processes already want more processors than there are."""
+    from joblib import cpu_count
+
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    return f"; longer, as {load:.0f} processes share {cpu_count()} processors" if load > cpu_count() + 1 else ""
 
 
 def _source(chosen: str, points: PointSets, losses: Mapping[str, float]) -> str:

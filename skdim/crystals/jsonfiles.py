@@ -15,7 +15,9 @@ from skdim.crystals.textformats import mistaken_for
 
 __all__ = ["sources_of_json", "sources_of_json_lines"]
 
-_LISTS = frozenset(("entries", "data", "structures", "materials", "documents", "docs", "results", "crystals"))
+_LISTS = frozenset(
+    ("entries", "data", "structures", "materials", "documents", "docs", "results", "response", "crystals")
+)
 """Fields of a dict that hold many crystals: Alexandria, OPTIMADE, answers of other servers."""
 _WRAPPERS = frozenset(("structure", "atoms", "attributes", "cif", "data", "entry", "crystal", "lattice"))
 """Fields by which a dict is one crystal with data beside it, not many crystals by their ids."""

@@ -92,6 +92,8 @@ class Values:
             yield self.value()
             if self.expect(",]") == "]":
                 return
+            if self.peek() == "]":
+                raise ValueError("a comma stands before the end of a list")
 
     def keys(self) -> Iterator[str]:
         """Take the keys of an object, at its brace; after each the caller takes the value."""

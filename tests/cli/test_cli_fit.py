@@ -11,6 +11,7 @@ from pymatgen.io.cif import CifWriter
 from skdim import CrystalRegressor
 from skdim.cli import main
 from skdim.cli.exits import BAD_INPUT, SOME_FAILED
+from skdim.cli.fitting import _unless_alone
 from skdim.datasets import load_elastic_moduli
 
 N = 60
@@ -234,3 +235,10 @@ def test_classes_of_a_table_are_learned_and_predicted(place, tmp_path, capsys) -
     shares = found.set_index("id")["probability_hard"].dropna()
     np.testing.assert_allclose(odds[shares.index], np.log(shares / (1 - shares)), rtol=1e-3, atol=1e-3)
     assert main(["suggest", str(tmp_path / "k.skdim"), str(place / "new"), "--on-error", "nan"]) == BAD_INPUT
+
+
+@pytest.mark.parametrize(("load", "said"), [(0.5, ""), (30.0, "; longer, as 30 processes share")])
+def test_a_busy_machine_is_told_of_where_times_are_told(load: float, said: str, monkeypatch) -> None:
+    monkeypatch.setattr("os.getloadavg", lambda: (load, load, load), raising=False)
+    assert _unless_alone().startswith(said)
+    assert bool(_unless_alone()) == bool(said)

@@ -270,6 +270,7 @@ def ase_json(structures) -> dict:
 
 DIALECTS = {
     "alexandria": (lambda: {"entries": [entry(salt(), "agm1"), entry(iron(), "agm2")]}, ["agm1", "agm2"]),
+    "response": (lambda: {"response": [entry(salt(), "a")], "valid_response": True}, ["a"]),
     "entries": (lambda: [entry(salt(), "a"), entry(iron(), "b")], ["a", "b"]),
     "optimade response": (
         lambda: {
@@ -356,6 +357,9 @@ def test_damage_within_json_keeps_what_came_before():
     first, damage = read("f.json")
     assert first.structure.matches(salt())
     assert "cannot be read any further" in damage.problem
+    write("f.json", text[:-1] + ", ]")
+    *_, damage = read("f.json")
+    assert "a comma stands before the end" in damage.problem
 
 
 @pytest.mark.parametrize(
