@@ -45,8 +45,8 @@ def test_the_code_in_the_readme_runs(tmp_path, monkeypatch, capsys):
 
 
 def test_commands_are_understood():
-    for line in found(r"^\s*\$ skdim ([^\n]*)", ROOT / "README.md", *PAGES):
-        build_parser().parse_args(shlex.split(line, comments=True))
+    for line in found(r"^\s*\$ skdim ((?:\\\n|[^\n])*)", ROOT / "README.md", *PAGES):
+        build_parser().parse_args(shlex.split(line.replace("\\\n", " "), comments=True))
 
 
 def test_make_targets_exist():
