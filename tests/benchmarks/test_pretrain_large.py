@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -12,7 +13,9 @@ from pymatgen.core import Element
 
 from skdim import DeepInfoMaxEmbedder
 from skdim.network.config import EncoderConfig
+from skdim.study.tasks import load_table_tasks
 from tests.small import bundled
+from tests.study.tabled import write_cells
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -47,3 +50,18 @@ def test_a_table_becomes_a_model_without_the_rows_that_are_left_out(
     names = embedder.get_feature_names_out()
     assert embedder.transform(structures[:3]).shape == (3, len(names))
     assert sum(name.startswith("dim_hop") for name in names) == 3 * EncoderConfig().hop_width * 2
+
+
+def test_the_training_fold_is_that_of_the_study_of_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    energies = [None if k % 7 == 0 else float(k) for k in range(60)]
+    gaps = [None if k % 14 == 0 else float(k) for k in range(60)]
+    path = write_cells(tmp_path / "table.parquet", formation_energy_per_atom=energies, band_gap=gaps)
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    import pretrain_large
+
+    options = argparse.Namespace(table=path, out=tmp_path / "model.safetensors", rows=None)
+    rows = pretrain_large.training_fold(options)
+    energy, _ = load_table_tasks(path, ["formation_energy_per_atom", "band_gap"])
+    expected = [name for name, test in zip(energy.material_id, energy.test_mask, strict=True) if not test]
+    assert (tmp_path / "model.ids.txt").read_text().split() == expected
+    assert len(rows) == len(expected)
