@@ -46,16 +46,15 @@ VARIANTS: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (
     ("local and global added", {}, {"objective_params": {"local": 1.0, "global": 1.0}}),
     ("deep", {}, {"preset": "deep"}),
     ("deep, untrained", {}, {"preset": "deep", "max_epochs": 0}),
-    ("deep, without composition", {}, {"preset": "deep", "objective_params": {"composition": 0.0, "masked": 1.0}}),
-    ("deep, composition alone", {}, {"preset": "deep", "objective_params": {"masked": 0.0, "noise": 0.0}}),
-    ("deep, noise alone", {}, {"preset": "deep", "objective_params": {"masked": 0.0, "composition": 0.0}}),
-    ("deep, masked elements alone", {}, {"preset": "deep", "objective_params": {"noise": 0.0, "composition": 0.0}}),
+    ("deep, noise alone", {}, {"preset": "deep", "objective_params": {"masked": 0.0}}),
+    ("deep, masked elements alone", {}, {"preset": "deep", "objective_params": {"noise": 0.0}}),
 )
 
 # Endings of the names of columns that hold amounts per volume and per length.
 DENSITIES = ("_per_volume", "_per_length", "_d2", "_d8")
-# Columns of the default's vectors that are left out, by the beginnings and ends of their names.
-WITHOUT: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
+# Columns that are left out of the vectors of a variant, by the beginnings and ends of their names.
+Parts = tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]
+OF_DEFAULT: Parts = (
     ("without densities", (), DENSITIES),
     ("without densities by a site's neighbours", (), ("_d2", "_d8")),
     ("without polar covariances", (), ("_covariance",)),
@@ -68,6 +67,13 @@ WITHOUT: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
         DENSITIES,
     ),
 )
+OF_DEEP: Parts = (
+    ("deep, without levels", ("level_",), ()),
+    ("deep, without the densities of all spacings", (), ("_d4", "_d6", "_per_area", "_per_area_d2", "_per_area_d8")),
+    ("deep, without hops", ("hop",), ()),
+    ("deep, without context", ("context_",), ()),
+)
+WITHOUT = {"default": OF_DEFAULT, "deep": OF_DEEP}
 
 
 def main() -> None:
@@ -122,11 +128,10 @@ def measure(options: argparse.Namespace) -> Iterator[pd.DataFrame]:
 
 
 def parts(variant: str, names: list[str]) -> dict[str, Any]:
-    """Which columns count: all of them, and for the default also what it is without each part."""
+    """Which columns count: all of them, and for the default and the deep form also what each is without a part."""
     kept = {variant: np.ones(len(names), bool)}
-    if variant == "default":
-        for part, begins, ends in WITHOUT:
-            kept[part] = np.array([not (name.startswith(begins) or name.endswith(ends)) for name in names])
+    for part, begins, ends in WITHOUT.get(variant, ()):
+        kept[part] = np.array([not (name.startswith(begins) or name.endswith(ends)) for name in names])
     return kept
 
 

@@ -127,7 +127,9 @@ def with_property_layer(start: EmbedderState, width: int, seed: int) -> CrystalM
     weights = {name: torch.from_numpy(np.array(value)) for name, value in start.weights.items()}
     statistics = SiteStatistics(weights["feature_mean"], weights["feature_scale"], torch.ones(119))
     with drawing_from(torch.Generator().manual_seed(seed)):
-        model = CrystalModel(replace(start.config, property_width=width), statistics).float()
+        # Beside what is learned from labels few columns are read, as its share in the vector decides what it weighs.
+        config = replace(start.config, property_width=width, levels=False, all_densities=False)
+        model = CrystalModel(config, statistics).float()
     missing, surplus = model.load_state_dict(weights, strict=False)
     others = [name for name in [*missing, *surplus] if not name.startswith("properties.")]
     if others:

@@ -133,10 +133,9 @@ def trained(options: argparse.Namespace, points: Any) -> Any:
     embedder = fit(options, points, epochs)
     for row in embedder.history_:
         print({name: round(value, 3) for name, value in row.items()}, flush=True)
-    seconds = time.perf_counter() - began
-    print(
-        f"{len(points) * len(embedder.history_) / seconds:,.0f} crystals/s of training on {options.device}", flush=True
-    )
+    if epochs:
+        rate = len(points) * len(embedder.history_) / (time.perf_counter() - began)
+        print(f"{rate:,.0f} crystals/s of training on {options.device}", flush=True)
     return embedder
 
 

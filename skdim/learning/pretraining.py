@@ -82,12 +82,13 @@ def pretrain(
     if checkpoint is not None:
         choices = [model.config.as_dict(), asdict(preset), run.seed]
         run = replace(run, checkpoint=Checkpoint(checkpoint, fingerprint(choices, points, *weights_of(model).values())))
-    record, interrupted = TrainingRecord(rows=len(points), failed=len(points) - len(valid)), False
+    history = () if start is None else start.record.history  # where nothing more is learned
+    record, interrupted = TrainingRecord(history, rows=len(points), failed=len(points) - len(valid)), False
     if preset.training.max_epochs:
         from skdim.learning.training import train  # and with it skorch, which embedding does without
 
-        history, interrupted = train(model, points, preset.training, run, valid)
-        record = replace(record, history=tuple(history))
+        epochs, interrupted = train(model, points, preset.training, run, valid)
+        record = replace(record, history=tuple(epochs))
     raw = some_raw_vectors(model.to(run.device).eval(), points, valid, run)
     center, scale = column_scale(raw)
     state = EmbedderState(
@@ -141,9 +142,10 @@ def _initialised(
         model = CrystalModel(config, site_statistics(points)).float()
     if start is None:
         return model
-    # Other objectives may follow, and what serves a new one alone starts anew; it may be read or not.
+    # Other objectives may follow, and what serves a new one alone starts anew; other columns may be read.
     own = weights_of(model)
-    followed = replace(start.config, objective=config.objective, environments=config.environments)
+    read = {name: getattr(config, name) for name in ("environments", "levels", "all_densities")}
+    followed = replace(start.config, objective=config.objective, **read)
     if followed != config or not set(start.weights) <= set(own):
         raise InputError(
             "warm_start=True needs the features and parameters that shape the model to be those of the last fit; they "

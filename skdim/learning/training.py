@@ -34,6 +34,7 @@ _LOADERS = ("train", "valid")
 # do: the loss would rise before it falls.
 _SLOW = 0.1
 _MOST_WORKERS = 6
+_BATCHES_A_WORKER = 25  # gathering so many takes about as long as to start it
 # What every launcher of torch sets: torchrun, and accelerate launch through it.
 _LAUNCHED = ("RANK", "WORLD_SIZE", "MASTER_ADDR")
 
@@ -198,8 +199,9 @@ def train(
     crystals = np.arange(len(points)) if crystals is None else crystals
     learned, held_out = _split(len(crystals), run.seed, config.validation_fraction)
     validation = CrystalDataset(points, crystals[held_out], numbers=held_out) if len(held_out) else None
-    net = _pretraining_net(model, config, run, validation, len(learned)).initialize()
-    return _carried_out(net, CrystalDataset(points, crystals[learned], numbers=learned))
+    dataset = CrystalDataset(points, crystals[learned], numbers=learned)
+    net = _pretraining_net(model, config, run, dataset, validation).initialize()
+    return _carried_out(net, dataset)
 
 
 def train_supervised(
@@ -217,7 +219,9 @@ def train_supervised(
     """
     rate = _SLOW * config.learning_rate
     slow = [("head.linear.*", {"lr": rate, "peak": rate})]
-    net: Any = _net(SupervisedNet, module, criterion, config, run, held_out, optimizer__param_groups=slow).initialize()
+    net: Any = _net(
+        SupervisedNet, module, criterion, config, run, learned, held_out, optimizer__param_groups=slow
+    ).initialize()
     if held_out is not None:
         net.kept.start_from(net.loss_of(held_out), net)
     return _carried_out(net, learned)
@@ -233,17 +237,19 @@ def _carried_out(net: InfoMaxNet, learned: CrystalDataset) -> Outcome:
 
 
 def _pretraining_net(
-    model: CrystalModel, config: TrainingConfig, run: Run, held_out: CrystalDataset | None, n_learned: int
+    model: CrystalModel, config: TrainingConfig, run: Run, learned: CrystalDataset, held_out: CrystalDataset | None
 ) -> InfoMaxNet:
     """The net of a pretraining, in one process or in those of a launcher."""
     rank, processes = place_among_processes()
     if processes == 1:
-        return _net(InfoMaxNet, model, SumOfLosses(), config, run, held_out)
-    if n_learned < 2 * processes:
-        raise InputError(f"{processes} processes need {2 * processes} crystals to learn from; there are {n_learned}.")
+        return _net(InfoMaxNet, model, SumOfLosses(), config, run, learned, held_out)
+    if len(learned) < 2 * processes:
+        raise InputError(
+            f"{processes} processes need {2 * processes} crystals to learn from; there are {len(learned)}."
+        )
     accelerator = make_accelerator(run.device)
     run = replace(run, rank=rank, processes=processes, device=str(accelerator.device))
-    return _net(DistributedNet, model, SumOfLosses(), config, run, held_out, accelerator=accelerator)
+    return _net(DistributedNet, model, SumOfLosses(), config, run, learned, held_out, accelerator=accelerator)
 
 
 def place_among_processes() -> tuple[int, int]:
@@ -280,12 +286,24 @@ def _split(n: int, seed: int, fraction: float) -> tuple[NDArray[np.int64], NDArr
     return np.sort(order[n_valid:]), np.sort(order[:n_valid])
 
 
+def loader_workers(n_batches: int, processors: int) -> int:
+    """Processes that gather batches: started anew in each epoch, they pay off where each gathers many.
+
+    Examples
+    --------
+    >>> loader_workers(3, 16), loader_workers(100, 16), loader_workers(1000, 4)
+    (0, 4, 3)
+    """
+    return min(_MOST_WORKERS, processors - 1, n_batches // _BATCHES_A_WORKER)
+
+
 def _net(
     kind: type[Any],
     module: nn.Module,
     criterion: nn.Module,
     config: TrainingConfig,
     run: Run,
+    learned: CrystalDataset,
     held_out: CrystalDataset | None,
     **more: Any,
 ) -> InfoMaxNet:
@@ -293,7 +311,8 @@ def _net(
     place = {f"iterator_{part}__{name}": getattr(run, name) for part in _LOADERS for name in ("rank", "processes")}
     if run.device.startswith("cuda"):
         # They gather batches while the GPU works on the last ones; the processor would have nothing else to do itself.
-        place["iterator_train__workers"] = min(_MOST_WORKERS, (os.cpu_count() or 1) - 1)
+        n_batches = int(learned.points.n_pairs[learned.crystals].sum()) // config.batch_pairs
+        place["iterator_train__workers"] = loader_workers(n_batches, os.cpu_count() or 1)
     # The first one hears of every epoch: those behind KeepBest do not hear of the end of the last.
     kinds = {"tasks": TellTasks, "rate": LearningRate, "keep_best": KeepBest, "progress": ShowProgress}
     watching: list[tuple[str, Any]] = [(name, watch(config, run)) for name, watch in kinds.items()]

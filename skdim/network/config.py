@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from math import isfinite
 from numbers import Real
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from skdim._parameters import FLAG, Accepted, check, check_parameters, choice, integer, number
 from skdim.exceptions import InputError
 from skdim.network.estimators import ESTIMATORS
 from skdim.network.layers import ACTIVATIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 BLOCKS = ("separable", "sitenet")
 NEGATIVES = ("crystal", "species", "distances", "neighbors")
@@ -23,7 +26,9 @@ _REMOVED: dict[str, tuple[Any, str]] = {
     "cutoff": (None, "n_neighbors of the featurizer limits what a site sees"),
     "top_k": (None, "every pair takes part in the attention"),
 }
-FORMER_FIELDS = (*_REMOVED, "depth")
+# The same for what was learned: a weight of zero is accepted.
+_REMOVED_OBJECTIVES = {"composition": "to tell the hidden part of a composition was measured to gain nothing"}
+FORMER_FIELDS = (*_REMOVED, "depth", *_REMOVED_OBJECTIVES)
 
 
 @dataclass(frozen=True)
@@ -168,10 +173,9 @@ class ObjectiveConfig:
 
     Attributes
     ----------
-    local, global_, context, prior, masked, noise, composition : float
+    local, global_, context, prior, masked, noise : float
         Weights of the local, global and context objectives, of adversarial prior matching, and of what the deep
-        encoder restores: masked elements site by site, disturbed distances, and the masked part of the composition;
-        0 leaves one out.
+        encoder restores: masked elements and disturbed distances; 0 leaves one out.
     estimator : str
         "jsd", "infonce" or "dv", for the local and global objectives.
     jitter : float
@@ -189,7 +193,6 @@ class ObjectiveConfig:
     prior: float = 0.0
     masked: float = 0.0
     noise: float = 0.0
-    composition: float = 0.0
     estimator: str = "jsd"
     jitter: float = 0.03
     strain: float = 0.05
@@ -197,8 +200,7 @@ class ObjectiveConfig:
 
     ACCEPTED: ClassVar[dict[str, Accepted]] = {
         **dict.fromkeys(
-            ("local", "global_", "context", "prior", "masked", "noise", "composition", "jitter", "strain"),
-            number(least=0),
+            ("local", "global_", "context", "prior", "masked", "noise", "jitter", "strain"), number(least=0)
         ),
         "estimator": choice(*ESTIMATORS),
         "masked_share": number(above=0, below=1),
@@ -213,12 +215,20 @@ class ObjectiveConfig:
     @property
     def restored(self) -> float:
         """Sum of the weights of what the deep encoder learns."""
-        return self.masked + self.noise + self.composition
+        return self.masked + self.noise
 
     @property
     def total(self) -> float:
         """Sum of the weights; zero leaves nothing to learn."""
         return self.local + self.global_ + self.context + self.prior + self.restored
+
+
+def objective_config(values: Mapping[str, Any]) -> ObjectiveConfig:
+    """Make what is learned of its fields; a former one that has a weight is refused."""
+    for name, why in _REMOVED_OBJECTIVES.items():
+        if values.get(name, 0.0):
+            raise InputError(f"objective_params={{{name!r}: {values[name]!r}}} was removed: {why}.")
+    return ObjectiveConfig(**{name: value for name, value in values.items() if name not in _REMOVED_OBJECTIVES})
 
 
 @dataclass(frozen=True)
@@ -248,6 +258,12 @@ class ModelConfig:
     property_width : int
         Width of the hidden layer over a whole crystal that was learned from labels of other crystals, and is read in
         place of environments, context and hops, see `skdim.network.properties`; 0 where no labels were used.
+    levels : bool
+        Whether the levels that electrons fill are read, see `skdim.network.levels`.
+    all_densities : bool
+        Whether amounts are read per volume, area and length of every spacing of atoms, rather than per volume and
+        length of the widest and the tightest one. The more columns tell of something, the more it weighs in a
+        regression, and densities tell of stiffness.
     """
 
     feature_names: tuple[str, ...]
@@ -262,6 +278,8 @@ class ModelConfig:
     global_dim: int = 64
     environments: bool = True
     property_width: int = 0
+    levels: bool = False
+    all_densities: bool = False
 
     def __post_init__(self) -> None:
         """Refuse combinations that cannot work."""
@@ -277,10 +295,11 @@ class ModelConfig:
             )
         if self.objective.restored > 0 and not self.encoder.hops:
             raise InputError(
-                "objective_params gives masked, noise or composition a weight, which the deep encoder learns: give "
+                "objective_params gives masked or noise a weight, which the deep encoder learns: give "
                 "encoder_params={'hops': 3} with them, or preset='deep'."
             )
-        check("environments", self.environments, FLAG)
+        for name in ("environments", "levels", "all_densities"):
+            check(name, getattr(self, name), FLAG)
         check("property_width", self.property_width, integer(0))
         if self.property_width and not self.encoder.hops:
             raise InputError(f"property_width={self.property_width} needs hops, which it reads.")
@@ -305,4 +324,4 @@ class ModelConfig:
         for name in ("encoder", "context_encoder"):
             if values[name] is not None:
                 values[name] = encoder_config(values[name])
-        return cls(**{**values, "objective": ObjectiveConfig(**values["objective"])})
+        return cls(**{**values, "objective": objective_config(values["objective"])})

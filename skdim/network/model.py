@@ -73,7 +73,7 @@ class CrystalModel(nn.Module):
         self.context: ContextTower | None = None
         if config.context_encoder is not None:
             self.context = ContextTower(n_features, n_extra, config.context_encoder, statistics.share)
-        self.deep = DeepTower(n_features, config.encoder, config.objective) if config.encoder.hops else None
+        self.deep = DeepTower(n_features, config.encoder) if config.encoder.hops else None
         self.properties: PropertyLayer | None = None
         if config.property_width:
             self.properties = PropertyLayer(config.encoder.hops, config.encoder.hop_width, config.property_width)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from skdim.network.levels import LEVEL_COLUMNS, filled_levels
 from skdim.network.segments import (
     MOMENTS,
     SIGNED_MOMENTS,
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
 _ALL_MOMENTS = ("raw", "density", "surprise")
 _POLAR = "Electronegativity"
 _SAME = 1e-5  # relative; equivalent sites differ by rounding
-# Powers of a spacing of atoms by which site features are divided.
-_DENSITIES = {"per_volume": 3, "per_length": 1}
+# Powers of a spacing of atoms by which site features are divided; the last one where all densities are read.
+_DENSITIES = {"per_volume": 3, "per_length": 1, "per_area": 2}
 
 
 def part_columns(config: ModelConfig) -> dict[str, tuple[str, ...]]:
@@ -65,8 +66,9 @@ def column_names(config: ModelConfig) -> list[str]:
     names = [f"{name}_{moment}" for moment in MOMENTS for name in few]
     names += [f"{part}_{k}_{moment}" for part, columns in wide.items() for moment in SIGNED_MOMENTS for k in columns]
     spacings = ["", *(f"_{spacing}" for spacing in _spacings(config))]
-    amounts = [f"{density}{spacing}" for spacing in spacings for density in _DENSITIES]
+    amounts = [f"{density}{spacing}" for spacing in spacings for density in _powers(config)]
     names += [f"{name}_{amount}" for amount in amounts for name in config.feature_names]
+    names += [f"level_{column}" for column in LEVEL_COLUMNS if config.levels]
     return names + [f"property_{k}" for k in range(config.property_width)]
 
 
@@ -77,7 +79,8 @@ other; and what each one's surroundings, seen without it, let expect."""
 
 def column_kinds(config: ModelConfig) -> list[str]:
     """Say of each of `column_names` which of `KINDS` it tells of; the model has to read moments."""
-    by_part = {"raw": "composition", "density": "density", "context": "context", "surprise": "context"}
+    by_part = {"level": "composition", "density": "density", "context": "context", "surprise": "context"}
+    by_part["raw"] = "composition"
     densities = [f"_{density}" for density in _DENSITIES]
 
     def kind_of(name: str) -> str:
@@ -107,7 +110,8 @@ def pool_sites(
         [
             *weighted_moments(few, weight, sites),
             *mean_and_covariance(wide, polarity, weight, sites),
-            *_densities(batch, parts["density"], _spacings(config), sites),
+            *_densities(batch, parts["density"], config, sites),
+            *([filled_levels(batch)] if config.levels else []),
         ],
         1,
     )
@@ -117,7 +121,8 @@ def site_shares(batch: Batch, parts: Mapping[str, torch.Tensor], config: ModelCo
     """Split what `pool_sites` gives among the sites (S, D): rows of a crystal sum to its vector, column by column.
 
     Means are sums over sites as they are, and so are deviations and covariances, as means of what each site departs by.
-    A minimum or maximum is that of the sites that have it, in proportion to the atoms they stand for.
+    A minimum or maximum is that of the sites that have it, in proportion to the atoms they stand for. Levels are of the
+    crystal as a whole: every atom has the same part in them.
     """
     crystal, weight, n = batch.crystal, batch.site_weight.unsqueeze(1), len(batch)
 
@@ -136,7 +141,9 @@ def site_shares(batch: Batch, parts: Mapping[str, torch.Tensor], config: ModelCo
     for values in (values for part, values in parts.items() if part not in _ALL_MOMENTS):
         shares += [values * weight, (values - over_sites(values * weight)) * departure]
     features = batch.features.index_select(0, batch.site_type)
-    shares += [features * w.unsqueeze(1) for w in _density_weights(batch, parts["density"], _spacings(config))]
+    shares += [features * w.unsqueeze(1) for w in _density_weights(batch, parts["density"], config)]
+    if config.levels:
+        shares.append(filled_levels(batch).index_select(0, crystal) * weight)
     return torch.cat(shares, 1)
 
 
@@ -146,33 +153,37 @@ def _polar_column(config: ModelConfig) -> int:
 
 
 def _spacings(config: ModelConfig) -> dict[str, tuple[int, float]]:
-    """Name, head and exponent of the spacings that a site sees: of the gentlest and of the steepest decay."""
+    """Name, head and exponent of the spacings that a site sees: of the gentlest and the steepest decay, or of all."""
     usable = sorted((power, head) for head, power in enumerate(config.encoder.decay or ()) if power >= 1)
-    return {f"d{power:g}": (head, power) for power, head in usable[:1] + usable[1:][-1:]}
+    chosen = usable if config.all_densities else usable[:1] + usable[1:][-1:]
+    return {f"d{power:g}": (head, power) for power, head in chosen}
+
+
+def _powers(config: ModelConfig) -> dict[str, int]:
+    """Name and power of a spacing of what amounts are read per."""
+    return dict(list(_DENSITIES.items())[: None if config.all_densities else 2])
 
 
 def _densities(
     batch: Batch,  # B crystals, S rows, F site features
     log_sums: torch.Tensor,  # (S, H) logarithm of the sum over a site's pairs of d^-p, by head
-    spacings: dict[str, tuple[int, float]],  # head and exponent p of each of the N spacings that a site sees
+    config: ModelConfig,  # decides on the N spacings that a site sees, and on the powers
     sites: Runs,  # rows of each crystal
 ) -> list[torch.Tensor]:
-    """Site features, in their own units, per volume and per length, averaged over the sites.
+    """Site features, in their own units, per volume, length and, where all densities are read, area: means over sites.
 
     Stiffness, polarisation and electrostatic energy go with what an element brings per volume or per distance, such as
     its valence electrons, rather than per atom. The volume is that of the cell per atom and, for each spacing, that of
     a cube as wide as the site's distance to its neighbours: the generalised mean (sum over j of d_ij^-p)^(-1/p).
 
-    It gives two of shape (B, F) for the volume of the cell and two for each spacing: per volume and per length.
+    It gives a tensor of shape (B, F) for each power of the spacing of the whole crystal, and then of each other.
     """
     features = batch.features.index_select(0, batch.site_type)
-    return [weighted_sum(features, weight, sites) for weight in _density_weights(batch, log_sums, spacings)]
+    return [weighted_sum(features, weight, sites) for weight in _density_weights(batch, log_sums, config)]
 
 
-def _density_weights(
-    batch: Batch, log_sums: torch.Tensor, spacings: dict[str, tuple[int, float]]
-) -> list[torch.Tensor]:
+def _density_weights(batch: Batch, log_sums: torch.Tensor, config: ModelConfig) -> list[torch.Tensor]:
     """Weights of the sites (S,) in each of the sums of `_densities`."""
     by_crystal = batch.volume.pow(-1.0 / 3.0).index_select(0, batch.crystal)
-    inverse = [by_crystal, *((log_sums[:, head] / power).exp() for head, power in spacings.values())]
-    return [batch.site_weight * i**power for i in inverse for power in _DENSITIES.values()]
+    inverse = [by_crystal, *((log_sums[:, head] / power).exp() for head, power in _spacings(config).values())]
+    return [batch.site_weight * i**power for i in inverse for power in _powers(config).values()]

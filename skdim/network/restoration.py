@@ -4,11 +4,9 @@ Some elements are masked, on all of their sites, and every distance is disturbed
 
 - the element of each masked site, as in masked language models;
 - the noise on each distance, as in denoising pretraining [1]_: real structures are minima of their energy, so what
-  pulls a distance back is what energies are made of;
-- from the crystal as a whole, what was masked, among what was masked in the other crystals of the batch. This is Deep
-  InfoMax between two views of a crystal: what is left of it, and the part of its composition that was taken.
+  pulls a distance back is what energies are made of.
 
-Shapes in comments: B crystals, S rows, N near pairs, w width.
+Shapes in comments: S rows, N near pairs, w width.
 
 References
 ----------
@@ -27,13 +25,10 @@ from torch import nn
 from skdim.network.deep import N_RADIAL, DeepEncoder
 from skdim.network.layers import Perceptron
 from skdim.network.noise import site_noise
-from skdim.network.properties import PropertyLayer
 from skdim.network.segments import segment_sum
 from skdim.points.sitetypes import N_ATOMIC_NUMBERS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from skdim.network.batches import Batch
     from skdim.network.config import EncoderConfig, ObjectiveConfig
     from skdim.network.deep import NearPairs
@@ -49,18 +44,15 @@ class DeepTower(nn.Module):
         Site features.
     config : EncoderConfig
         Its fields for hops.
-    objective : ObjectiveConfig
-        What is learned.
     """
 
-    def __init__(self, n_features: int, config: EncoderConfig, objective: ObjectiveConfig) -> None:
+    def __init__(self, n_features: int, config: EncoderConfig) -> None:
         super().__init__()
         width = config.hop_width
         self.encoder = DeepEncoder(n_features, config)
         self.norm = nn.LayerNorm(width)
         self.element = nn.Sequential(Perceptron(width, width, activation="silu"), nn.Linear(width, N_ATOMIC_NUMBERS))
         self.noise = NoiseHead(width)
-        self.composition = CompositionObjective(config) if objective.composition > 0 else None
 
     def losses(
         self,
@@ -73,19 +65,17 @@ class DeepTower(nn.Module):
         """Return the weighted losses of what is to be restored, given disturbed distances (P,)."""
         losses: dict[str, torch.Tensor] = {}
         masked = None
-        if objective.masked > 0 or self.composition is not None:
+        if objective.masked > 0:
             masked = choose_elements(batch, objective.masked_share, noise)
         pairs = self.encoder.near(batch, distance)
         states = self.encoder(batch, features, pairs, masked)
         state = self.norm(states[-1])
-        if masked is not None and objective.masked > 0:
+        if masked is not None:
             losses["masked"] = objective.masked * masked_elements(batch, self.element(state), masked)
         if objective.noise > 0:
             expected = math.hypot(objective.jitter, objective.strain)
             relative = (distance / batch.distance).log().index_select(0, pairs.which) / expected
             losses["noise"] = objective.noise * told_noise(batch, self.noise(state, pairs), relative, pairs)
-        if masked is not None and self.composition is not None:
-            losses["composition"] = objective.composition * self.composition(batch, states[1:], masked)
         return losses
 
 
@@ -112,60 +102,6 @@ class NoiseHead(nn.Module):
         both = torch.cat([left + right, left * right, self.filter(pairs.radial)], 1)  # (N, 3 w)
         noise: torch.Tensor = self.told(F.silu(self.hidden(both))).squeeze(1)
         return noise
-
-
-class CompositionObjective(nn.Module):
-    """Information between a crystal of which elements are masked and the part of its composition that they make up.
-
-    InfoNCE with the masked parts of the other crystals of the batch as negatives; an equal part is none. The critic is
-    the cosine between a hidden layer over the whole crystal and one over the masked part, times a learned factor.
-
-    Parameters
-    ----------
-    config : EncoderConfig
-        Its ``hops`` and ``hop_width``.
-    """
-
-    _WIDTH = 128
-
-    def __init__(self, config: EncoderConfig) -> None:
-        super().__init__()
-        self.crystal = PropertyLayer(config.hops, config.hop_width, self._WIDTH)
-        self.query = nn.Linear(self._WIDTH, self._WIDTH)
-        self.key = Perceptron(3 * N_ATOMIC_NUMBERS, self._WIDTH, self._WIDTH, activation="silu")
-        self.log_factor = nn.Parameter(torch.full((1,), math.log(10.0)))
-
-    def forward(self, batch: Batch, states: Sequence[torch.Tensor], masked: torch.Tensor) -> torch.Tensor:
-        """Return the loss: mean over the crystals that have masked sites.
-
-        Parameters
-        ----------
-        batch : Batch
-            B crystals, S rows.
-        states : sequence of Tensor of shape (S, w)
-            After each hop.
-        masked : BoolTensor of shape (S,)
-            Rows that are hidden from them.
-        """
-        part = masked_part(batch, masked)  # (B, 119)
-        views = torch.cat([part, part.sqrt(), (part > 0).to(part.dtype)], 1)
-        query = F.normalize(self.query(self.crystal(batch, states)), dim=1)
-        scores = self.log_factor.exp() * query @ F.normalize(self.key(views), dim=1).T  # (B, B)
-        equal = torch.cdist(part, part, p=1) < _EQUAL
-        equal.fill_diagonal_(False)
-        own = scores.masked_fill(equal, -torch.inf).log_softmax(1).diagonal()
-        some = part.sum(1) > 0
-        return -(own * some).sum() / some.sum().clamp_min(1)
-
-
-_EQUAL = 1e-3  # difference of shares
-
-
-def masked_part(batch: Batch, masked: torch.Tensor) -> torch.Tensor:
-    """Share (B, 119) of the atoms of each crystal that are masked, by atomic number."""
-    share = (batch.fractions / batch.fractions.sum(1, keepdim=True)).to(batch.site_weight.dtype)
-    weight = (batch.site_weight * masked).unsqueeze(1)
-    return segment_sum(share.index_select(0, batch.site_type) * weight, batch.crystal, len(batch))
 
 
 def choose_elements(batch: Batch, share: float, noise: Noise) -> torch.Tensor:

@@ -67,7 +67,7 @@ class TwoLevelObjective(nn.Module):
     ) -> dict[str, torch.Tensor]:
         """Local, global, divergence and prior losses, weighted."""
         objective, losses = self.config.objective, {}
-        partner = other_crystals(len(batch), generator)
+        partner = other_crystals(len(batch), generator).to(batch.crystal.device)
         local = self.local(encoder(batch, features, batch.distance).vector)
         divergence = batch.site_weight @ gaussian_kl(*local) / len(batch)
         drawn = Gaussian.draw(local[0], local[1], generator)

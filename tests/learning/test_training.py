@@ -217,16 +217,16 @@ def test_a_warm_start_goes_on_and_a_cold_one_begins_anew() -> None:
 
 def test_other_objectives_may_follow_in_a_warm_start() -> None:
     points = bundled_points(20)
-    first = {"noise": 1.0, "masked": 1.0, "composition": 0.0}
+    first = {"noise": 1.0, "masked": 0.0, "local": 0.0}
     embedder = fit(points, preset="deep", max_epochs=0, warm_start=True, objective_params=first)
     began = embedder.state_.weights
-    embedder.set_params(objective_params={"noise": 0.0}).fit(points)
+    embedder.set_params(objective_params={"noise": 0.0, "local": 1.0}).fit(points)
     went_on = embedder.state_
-    assert went_on.config.objective.noise == 0.0 < went_on.config.objective.composition
+    assert went_on.config.objective.noise == 0.0 < went_on.config.objective.local
     assert all(np.array_equal(began[name], went_on.weights[name]) for name in began)
     added = set(went_on.weights) - set(began)
     assert added
-    assert all("composition" in name for name in added)
+    assert all(name.startswith("two_level") for name in added)
 
 
 def test_a_warm_start_with_another_shape_is_refused() -> None:

@@ -47,3 +47,11 @@ def test_only_separable_encoders_of_one_block_have_no_state_for_each_pair() -> N
     assert not EncoderConfig().has_pair_states
     assert EncoderConfig(blocks=2).has_pair_states
     assert EncoderConfig(block="sitenet", decay=None, difference=False).has_pair_states
+
+
+def test_an_objective_that_was_removed_is_refused_where_it_had_a_weight() -> None:
+    values = {**ModelConfig(("Row",), context_encoder=EncoderConfig()).as_dict()}
+    former = {**values, "objective": {**values["objective"], "composition": 0.0}}
+    assert ModelConfig.from_dict(former) == ModelConfig.from_dict(values)
+    with pytest.raises(ValueError, match=r"'composition': 1\.0.* was removed: .* gain nothing"):
+        ModelConfig.from_dict({**former, "objective": {**values["objective"], "composition": 1.0}})

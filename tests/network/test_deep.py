@@ -14,14 +14,7 @@ from skdim.crystals.crystal import crystal_of
 from skdim.network.batches import Batch, collate
 from skdim.network.config import EncoderConfig, ModelConfig, ObjectiveConfig
 from skdim.network.deep import DeepEncoder, NearPairs, radial_functions, sum_by_slice
-from skdim.network.restoration import (
-    CompositionObjective,
-    DeepTower,
-    choose_elements,
-    masked_elements,
-    masked_part,
-    told_noise,
-)
+from skdim.network.restoration import DeepTower, choose_elements, masked_elements, told_noise
 from skdim.network.segments import segment_sum
 from skdim.points.assembly import assemble
 from skdim.points.chunks import cells_and_site_types
@@ -130,43 +123,6 @@ def test_as_many_elements_are_hidden_as_asked_for_on_all_their_sites_whatever_th
     assert torch.equal(choose_elements(alone, 0.5, noise(3)), choose_elements(every, 0.5, noise(3))[every.crystal == 7])
 
 
-def test_the_masked_part_counts_the_atoms_of_each_element() -> None:
-    some = batch()
-    masked = torch.arange(len(some.site_type)) % 3 == 0
-    part = torch.zeros(len(some), 119, dtype=torch.float64)
-    for row in range(len(masked)):
-        content = some.fractions[some.site_type[row]]
-        part[some.crystal[row]] += float(masked[row]) * some.site_weight[row] * content / content.sum()
-    torch.testing.assert_close(masked_part(some, masked), part.to(some.site_weight.dtype))
-    whole = masked_part(some, torch.ones_like(masked)).sum(1)
-    torch.testing.assert_close(whole, torch.ones_like(whole))
-
-
-def test_what_was_masked_is_told_among_what_was_masked_in_other_crystals() -> None:
-    some = batch()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        objective = CompositionObjective(CONFIG).double().requires_grad_(False)
-    states = [random(len(some.site_type), CONFIG.hop_width) for _ in range(CONFIG.hops)]
-    masked = choose_elements(some, 0.5, noise(5))
-    part = masked_part(some, masked)
-    query = objective.query(objective.crystal(some, states))
-    key = objective.key(torch.cat([part, part.sqrt(), (part > 0).double()], 1))
-    losses = []
-    for k in range(len(some)):
-        if float(part[k].sum()) == 0.0:
-            continue
-        score = {
-            m: 10.0 * float(torch.cosine_similarity(query[k], key[m], dim=0))
-            for m in range(len(some))
-            if m == k or float((part[k] - part[m]).abs().sum()) > 1e-3
-        }
-        losses.append(math.log(sum(math.exp(value) for value in score.values())) - score[k])
-    assert len(losses) < len(some)
-    assert float(objective(some, states, masked)) == pytest.approx(np.mean(losses))
-    assert float(objective(some, states, torch.zeros_like(masked))) == 0.0
-
-
 def test_masked_elements_are_told_by_a_cross_entropy_over_crystals() -> None:
     some = batch()
     logits, masked = random(len(some.site_type), 119), torch.arange(len(some.site_type)) % 2 == 0
@@ -193,7 +149,7 @@ def test_the_noise_loss_is_a_mean_square_and_zero_where_it_is_told() -> None:
 
 
 def test_both_directions_of_a_pair_tell_one_noise() -> None:
-    head, state = DeepTower(3, CONFIG, ObjectiveConfig()).double().noise, random(2, 8)
+    head, state = DeepTower(3, CONFIG).double().noise, random(2, 8)
     pair = torch.tensor([0])
     radial, weight = random(1, 12), torch.ones(1, 2)
     there, back = (

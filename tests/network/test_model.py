@@ -246,6 +246,27 @@ def test_densities_by_neighbours_are_those_of_the_sum_of_powers_of_the_distances
                 assert vectors[c, names.index(f"AtomicRadius_per_{kind}_d{p:g}")] == pytest.approx(slow, rel=1e-4)
 
 
+def test_all_densities_are_those_of_every_spacing_also_per_area() -> None:
+    encoder = replace(ENCODER, heads=4, decay=(2.0, 4.0, 6.0, 8.0))
+    few = model_of(config(encoder=encoder, context_encoder=encoder))
+    many = CrystalModel(replace(few.config, all_densities=True), site_statistics(handful_points())).double()
+    many.load_state_dict(few.state_dict())
+    of_few, of_many = (
+        dict(zip(column_names(m.config), m.vectors(batch()).detach().T.numpy(), strict=True)) for m in (few, many)
+    )
+    assert set(of_few) < set(of_many)
+    assert all(np.array_equal(of_few[name], of_many[name]) for name in of_few)
+    spacings = ["", *(f"_d{p:g}" for p in (2, 4, 6, 8))]
+    kinds = [f"{kind}{spacing}" for kind in ("per_volume", "per_area", "per_length") for spacing in spacings]
+    assert {f"AtomicRadius_{kind}" for kind in kinds} <= set(of_many)
+    one_site = [c for c, own in enumerate(np.bincount(batch().crystal)) if own == 1]
+    for c in one_site:  # all spacings of a power are those of the one site
+        for spacing in spacings:
+            length, area, volume = (of_many[f"AtomicRadius_per_{k}{spacing}"][c] for k in ("length", "area", "volume"))
+            assert length * volume == pytest.approx(area**2, rel=1e-6)
+    assert one_site
+
+
 def test_without_decays_densities_are_those_of_the_cell_alone() -> None:
     flat = replace(config().encoder, decay=None)
     model = model_of(config(encoder=flat, context_encoder=flat))
