@@ -40,7 +40,7 @@ def test_parts_have_the_columns_that_the_configuration_names(encoder: EncoderCon
     assert vectors.shape[1] == len(column_names(config)) == len(set(column_names(config)))
 
 
-@pytest.mark.parametrize("preset", ["default", "paper"])
+@pytest.mark.parametrize("preset", ["default", "deep", "paper"])
 def test_single_precision_gives_five_digits_of_double_precision(preset: str) -> None:
     embedder = DeepInfoMaxEmbedder(preset=preset, max_epochs=1, random_state=0).fit(bundled(40)[0])
     model, points = embedder.state_.model(), embedder.featurize(bundled(40)[0])
