@@ -137,6 +137,11 @@ class RegressionModel(nn.Module):
         return self
 
 
+# Crystals among which rows that are alike are left out together: it takes a matrix of every pair of them. The penalty
+# hardly matters where there are more.
+_MOST_GROUPED = 4096
+
+
 def fit_ridge(
     vectors: NDArray[np.float32],  # (n, d) of the labelled crystals
     targets: NDArray[np.float32],  # (n, T) standardised
@@ -146,12 +151,18 @@ def fit_ridge(
     """Fit the ridge regression whose penalty leave-one-out cross-validation prefers."""
     from sklearn.linear_model import RidgeCV  # embedding imports modules that import this one, and does without
 
-    penalties = _PENALTIES if len(np.unique(alike)) in (1, len(alike)) else _by_group(vectors, targets, weights, alike)
+    grouped = len(alike) <= _MOST_GROUPED and len(np.unique(alike)) not in (1, len(alike))
+    penalties = _by_group(vectors, targets, weights, alike) if grouped else _PENALTIES
     found = RidgeCV(penalties).fit(vectors.astype(np.float64), targets.astype(np.float64), weights)
     center = np.average(vectors.astype(np.float64), 0, weights)
     rows = np.sqrt(weights)[:, None] * (vectors - center)
-    values, axes = np.linalg.eigh(rows @ rows.T)
-    factor = rows.T @ axes / np.sqrt(np.maximum(values, 0.0) + found.alpha_)
+    if len(rows) <= rows.shape[1]:
+        values, axes = np.linalg.eigh(rows @ rows.T)
+        factor = rows.T @ axes / np.sqrt(np.maximum(values, 0.0) + found.alpha_)
+    else:  # a matrix of every pair of crystals would not fit into memory where there are tens of thousands
+        values, axes = np.linalg.eigh(rows.T @ rows)
+        values = np.maximum(values, 0.0)
+        factor = axes * np.sqrt(values / (values + found.alpha_))
     return Ridge(
         weight=np.atleast_2d(found.coef_).astype(np.float32),
         bias=np.atleast_1d(found.intercept_).astype(np.float32),

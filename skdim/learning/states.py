@@ -131,7 +131,7 @@ class Ridge:
     weight: NDArray[np.float32]  # (T, d) of the prediction
     bias: NDArray[np.float32]  # (T,)
     center: NDArray[np.float32]  # (d,) mean of the labelled vectors
-    # (d, n) F with F F^T = C (C + penalty)^-1, where C is the scatter of the labelled vectors.
+    # (d, min(n, d)) F with F F^T = C (C + penalty)^-1, where C is the scatter of the labelled vectors.
     factor: NDArray[np.float32]
     penalty: float  # of the regression
 

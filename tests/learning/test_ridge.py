@@ -57,3 +57,22 @@ def test_rows_that_are_all_alike_are_left_out_one_by_one() -> None:
     vectors, targets, weights = table()
     same, alone = (fit_ridge(vectors, targets, weights, labels) for labels in (np.zeros(30, int), np.arange(30)))
     assert same.penalty == alone.penalty
+
+
+@pytest.mark.parametrize("n", [30, 200])
+def test_doubt_is_that_of_the_inverse_with_fewer_and_with_more_rows_than_columns(n: int) -> None:
+    vectors, targets, weights = table(n=n)
+    ridge = fit_ridge(vectors, targets, weights, np.arange(n))
+    away = vectors.astype(float) - np.average(vectors.astype(float), 0, weights)
+    scatter = (weights[:, None] * away).T @ away
+    slow = 1 + np.einsum("ij,ij->i", away, np.linalg.solve(scatter + ridge.penalty * np.eye(50), away.T).T)
+    assert ridge.factor.shape == (50, min(n, 50))
+    np.testing.assert_allclose(ridge.doubt(vectors), slow, rtol=1e-4)
+
+
+def test_of_very_many_rows_no_matrix_of_pairs_is_made() -> None:
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(60_000, 3)).astype(np.float32)  # pairs of them would take 29 GB
+    targets = vectors @ rng.normal(size=(3, 1)).astype(np.float32)
+    ridge = fit_ridge(vectors, targets, np.ones(60_000, np.float32), np.arange(60_000) // 2)
+    np.testing.assert_allclose(ridge.predict(vectors), targets, atol=0.01)
