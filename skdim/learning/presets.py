@@ -237,7 +237,7 @@ def _checked_names(parameter: str, given: Mapping[str, Any] | None, config: type
     if not isinstance(given, Mapping):
         raise InputError(f"{parameter} must be None or a dict of {', '.join(names)}, got {given!r}.")
     # Former fields have messages of their own.
-    unknown = [name for name in given if name not in (*names, "global_", *FORMER_FIELDS)]
+    unknown = [name for name in given if name not in (*names, "global_", *FORMER_FIELDS[parameter])]
     if unknown:
         raise InputError(f"{parameter} must be a dict of {', '.join(names)}, got the unknown names {unknown}.")
     return dict(given)

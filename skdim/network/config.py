@@ -28,7 +28,7 @@ _REMOVED: dict[str, tuple[Any, str]] = {
 }
 # The same for what was learned: a weight of zero is accepted.
 _REMOVED_OBJECTIVES = {"composition": "to tell the hidden part of a composition was measured to gain nothing"}
-FORMER_FIELDS = (*_REMOVED, "depth", *_REMOVED_OBJECTIVES)
+FORMER_FIELDS = {"encoder_params": (*_REMOVED, "depth"), "objective_params": tuple(_REMOVED_OBJECTIVES)}
 
 
 @dataclass(frozen=True)

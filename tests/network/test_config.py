@@ -55,3 +55,9 @@ def test_an_objective_that_was_removed_is_refused_where_it_had_a_weight() -> Non
     assert ModelConfig.from_dict(former) == ModelConfig.from_dict(values)
     with pytest.raises(ValueError, match=r"'composition': 1\.0.* was removed: .* gain nothing"):
         ModelConfig.from_dict({**former, "objective": {**values["objective"], "composition": 1.0}})
+
+
+@pytest.mark.parametrize(("parameter", "name"), [("encoder_params", "composition"), ("objective_params", "radial")])
+def test_a_former_field_of_the_other_configuration_is_an_unknown_name(parameter: str, name: str) -> None:
+    with pytest.raises(ValueError, match=rf"{parameter} must be a dict of .* unknown names \['{name}'\]"):
+        DeepInfoMaxEmbedder(**{parameter: {name: 0.0}}).fit([])
