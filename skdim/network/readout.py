@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 _ALL_MOMENTS = ("raw", "density", "surprise")
 _POLAR = "Electronegativity"
 _SAME = 1e-5  # relative; equivalent sites differ by rounding
-# Powers of a spacing of atoms by which site features are divided; the last one where all densities are read.
-_DENSITIES = {"per_volume": 3, "per_length": 1, "per_area": 2}
+# Powers of a spacing of atoms by which site features are divided, and those where all densities are read.
+_DENSITIES = {"per_volume": 3, "per_length": 1}
+_ALL_DENSITIES = {**_DENSITIES, "per_area": 2}
 
 
 def part_columns(config: ModelConfig) -> dict[str, tuple[str, ...]]:
@@ -79,9 +80,9 @@ other; and what each one's surroundings, seen without it, let expect."""
 
 def column_kinds(config: ModelConfig) -> list[str]:
     """Say of each of `column_names` which of `KINDS` it tells of; the model has to read moments."""
-    by_part = {"level": "composition", "density": "density", "context": "context", "surprise": "context"}
-    by_part["raw"] = "composition"
-    densities = [f"_{density}" for density in _DENSITIES]
+    by_part = dict.fromkeys(("raw", "level"), "composition") | dict.fromkeys(("context", "surprise"), "context")
+    by_part["density"] = "density"
+    densities = [f"_{density}" for density in _ALL_DENSITIES]
 
     def kind_of(name: str) -> str:
         """Kind of the part that a column begins with; an amount per volume or length has no part."""
@@ -161,7 +162,7 @@ def _spacings(config: ModelConfig) -> dict[str, tuple[int, float]]:
 
 def _powers(config: ModelConfig) -> dict[str, int]:
     """Name and power of a spacing of what amounts are read per."""
-    return dict(list(_DENSITIES.items())[: None if config.all_densities else 2])
+    return _ALL_DENSITIES if config.all_densities else _DENSITIES
 
 
 def _densities(
