@@ -122,8 +122,7 @@ def measure_command(model: str, files: list[Path], place: Path) -> dict[str, dic
         for file in files[:count]:
             os.link(file, folder / file.name)
         runs = [{jobs: run_command(model, folder, place / f"{jobs}.npy", jobs) for jobs in (1, 2)} for _ in range(2)]
-        # To rounding: beside readers torch has fewer threads.
-        if not np.allclose(*(np.load(place / f"{jobs}.npy") for jobs in (1, 2)), rtol=0, atol=1e-5, equal_nan=True):
+        if not np.array_equal(*(np.load(place / f"{jobs}.npy") for jobs in (1, 2)), equal_nan=True):
             raise SystemExit("the vectors differ with the number of processes")
         found[str(count)] = {
             f"jobs {jobs}": {name: round(min(run[jobs][name] for run in runs), 2) for name in runs[0][jobs]}

@@ -32,7 +32,6 @@ from skdim._cluster import cluster_results
 from skdim._jobs import Job
 from skdim.exceptions import WorkerError
 
-_BACK = 3  # steps of priority, which leave nearly a processor of two to the process that started two workers
 _SECONDS = 0.5  # between two looks for the parent
 _AHEAD = 64  # jobs that are given out before the result of the first is taken
 # As Ray says it, which tries some times on other workers first.
@@ -83,16 +82,15 @@ def _deaths() -> tuple[type[BaseException], ...]:
 
 
 class Workers:
-    """Processes that are started at once and do jobs in order, while this process does something else.
+    """Processes that do jobs in order: this one, and others that start at once, while this one does something else.
 
     Where this process may be forked (see `_can_fork`), it imports what they need, once for all of them, and they are
-    forked off. Elsewhere they start anew. They leave a processor that both could use to this process, which waits for
-    nothing but them.
+    forked off. Elsewhere they start anew. Whenever this process would wait for the next result, it does a job itself.
 
     Parameters
     ----------
     n_jobs : int
-        As joblib has it; with 1 there are none, and this process does each job when its result is taken.
+        As joblib has it, this process included; with 1 it does each job when its result is taken.
     modules : sequence of str
         What jobs need.
     most : int, optional
@@ -118,7 +116,7 @@ class Workers:
                 context = multiprocessing.get_context("fork")
                 _import(modules)
             self._executor = ProcessPoolExecutor(
-                self.n, context=context, initializer=_start, initargs=start, env=_ONE_THREAD
+                self.n - 1, context=context, initializer=_start, initargs=start, env=_ONE_THREAD
             )
             self._executor.submit(_nothing)  # which starts all of them
 
@@ -139,7 +137,7 @@ class Workers:
         Parameters
         ----------
         jobs : iterable of Job
-            Up to 64 of them are in work or done and not taken, so memory does not grow with their number.
+            Up to 64 of them are given out and not taken, so memory does not grow with their number.
 
         Returns
         -------
@@ -149,31 +147,51 @@ class Workers:
         if self._executor is None or self._folder is None:
             return (job.function(*job.arguments) for job in jobs)
         rest, folder = iter(jobs), self._folder.name
-        waiting = deque(_given(self._executor, job, folder) for job in islice(rest, _AHEAD))
+        waiting = deque(_Given(self._executor, job, folder) for job in islice(rest, _AHEAD))
         return _taken(self._executor, rest, waiting, folder)
 
 
-def _given(executor: ProcessPoolExecutor, job: Job, folder: str) -> Future[str]:
-    """Give a job out."""
-    try:
-        future: Future[str] = executor.submit(_work, _kept, (job, folder), _note(job.rows), folder)
-    except BrokenProcessPool as error:
-        raise _dead_worker(folder, error) from error
-    return future
+class _Given:
+    """A job that is given out."""
 
-
-def _taken(
-    executor: ProcessPoolExecutor, rest: Iterator[Job], waiting: deque[Future[str]], folder: str
-) -> Iterator[Any]:
-    """Take results, and give out a job for each."""
-    while waiting:
+    def __init__(self, executor: ProcessPoolExecutor, job: Job, folder: str) -> None:
+        self.job, self.folder, self._own = job, folder, list[Any]()
         try:
-            file = Path(waiting.popleft().result())
+            self.future: Future[str] = executor.submit(_work, _kept, (job, folder), _note(job.rows), folder)
         except BrokenProcessPool as error:
             raise _dead_worker(folder, error) from error
-        waiting.extend(_given(executor, job, folder) for job in islice(rest, 1))
+
+    def is_done(self) -> bool:
+        """Whether there is a result, or a reason why there is none."""
+        return bool(self._own) or self.future.done()
+
+    def do_here(self) -> bool:
+        """Do the job in this process, if no other one has begun with it or is about to."""
+        if self._own or not self.future.cancel():
+            return False
+        self._own.append(self.job.function(*self.job.arguments))
+        return True
+
+    def result(self) -> Any:
+        """Wait for the result; it can be taken once."""
+        if self._own:
+            return self._own.pop()
+        try:
+            file = Path(self.future.result())
+        except BrokenProcessPool as error:
+            raise _dead_worker(self.folder, error) from error
         result = pickle.loads(file.read_bytes())  # of this process's own workers, in a folder that is its alone
         file.unlink()
+        return result
+
+
+def _taken(executor: ProcessPoolExecutor, rest: Iterator[Job], waiting: deque[_Given], folder: str) -> Iterator[Any]:
+    """Take results, and give out a job for each."""
+    while waiting:
+        while not waiting[0].is_done() and any(given.do_here() for given in waiting):
+            pass
+        result = waiting.popleft().result()
+        waiting.extend(_Given(executor, job, folder) for job in islice(rest, 1))
         yield result
 
 
@@ -205,7 +223,6 @@ def _start(parent: int, modules: Sequence[str], folder: str) -> None:
     os.environ.update(_ONE_THREAD)
     threadpool_limits(1)
     if os.name == "posix":
-        os.nice(_BACK)
         end_with_parent(parent, folder)
     _import(modules)
 

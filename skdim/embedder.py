@@ -21,8 +21,8 @@ from skdim.learning.checkpoints import checkpoint_file
 from skdim.learning.embedding import Encoder, on_device, resolve_device, run_with
 from skdim.learning.presets import Preset, Run, resolve_preset
 from skdim.learning.pretraining import pretrain
-from skdim.learning.statefile import read_state, write_state
-from skdim.learning.states import EmbedderState, FeaturizerSettings, RegressorState, plain_parameters
+from skdim.learning.statefile import read_embedder_state, write_state
+from skdim.learning.states import EmbedderState, FeaturizerSettings, plain_parameters
 from skdim.network.threads import use_one_thread_after_fork
 from skdim.points.featurizer import CrystalPointSetTransformer
 
@@ -305,10 +305,7 @@ class DeepInfoMaxEmbedder(LearnedTable, CallbackSupportMixin, TransformerMixin, 
         ModelFileError
             If it is no saved embedder, is damaged, or comes from a later version.
         """
-        state = read_state(path)
-        if isinstance(state, RegressorState):
-            other = "SiteNetRegressor" if state.classes is None else "SiteNetClassifier"
-            raise ModelFileError(f"{os.fspath(path)!r} is a saved {other}; {other}.load reads it.")
+        state = read_embedder_state(path)
         try:
             embedder = cls.from_state(state)
             embedder._preset()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,11 +11,17 @@ from typing import TYPE_CHECKING
 from skdim.cli.arguments import PATHS_HELP, add_paths, add_reading, at_least
 from skdim.cli.command import Command
 from skdim.cli.messages import say
-from skdim.cli.names import MODELS, load_embedder, model_file
+from skdim.cli.names import MODELS, check_device, model_file
 from skdim.cli.reading import find_crystals, settle
+from skdim.exceptions import InputError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from skdim.learning.states import EmbedderState
     from skdim.points.chunks import Work
+    from skdim.points.pointsets import PointSets
 
 _DESCRIPTION = f"""\
 Write one vector for each crystal: one row for each input, in order, with a column "id".
@@ -61,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     file = model_file(args.model)
     check_place(args.out)
 
-    from skdim.cli.streaming import Counts, beside, featurized, reading_workers
+    from skdim.cli.streaming import Counts, featurized, reading_workers
 
     with reading_workers(found, args.jobs) as workers:
         counts = Counts()
@@ -69,20 +76,39 @@ def run(args: argparse.Namespace) -> int:
         # They read while this process imports torch and loads the model.
         work = _work_of(file) if workers.n > 1 else None
         batches = None if work is None else start(work=work)
-        embedder = load_embedder(file.absolute(), args.device)  # found once: a former name is told of once
+        state, embed = _embedding(file, args.device)
+
+        from skdim.network.threads import one_torch_thread
+
         if batches is None:
-            batches = start(work=embedder.featurizer_.work())
+            batches = start(work=state.featurizer.work())
         facts = {"model": str(args.model), "sha256": file_digest(file)}
-        columns = list(embedder.get_feature_names_out())
-        with vector_writer(args.out, columns, facts) as writer, beside(workers):
+        columns = [f"dim_{name}" for name in state.columns]
+        # More threads gain nothing beside the reading, and lose much where processors are busy.
+        with vector_writer(args.out, columns, facts) as writer, one_torch_thread():
             for ids, points in batches:
                 # After a failure that ends in an error the rest is only checked, to name all failures at once.
                 if not counts.failures or args.on_error == "nan":
-                    writer.write(ids, embedder.transform(points))
+                    writer.write(ids, embed(points))
             code = settle(counts, args.on_error, "Their rows are NaN.")
     if not args.quiet:
-        say(f"wrote {args.out}: {counts.n_rows} rows, {len(embedder.state_.columns)} columns")
+        say(f"wrote {args.out}: {counts.n_rows} rows, {len(columns)} columns")
     return code
+
+
+def _embedding(file: Path, device: str) -> tuple[EmbedderState, Callable[[PointSets], NDArray[np.float32]]]:
+    """Load a model, and say how it embeds, without the estimator: scikit-learn takes half a second to import."""
+    check_device(device)
+
+    from skdim.learning.embedding import embed, on_device, resolve_device
+    from skdim.learning.statefile import read_embedder_state
+
+    try:
+        state = read_embedder_state(file.absolute())
+    except ValueError as error:  # documented: the file is no saved embedder
+        raise InputError(str(error)) from error
+    place = resolve_device(device)
+    return state, partial(embed, state, on_device(state.model(), place), device=place)
 
 
 def _work_of(file: Path) -> Work | None:

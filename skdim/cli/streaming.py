@@ -91,7 +91,7 @@ def reading_workers(found: Found, jobs: int) -> Workers:
 
 
 def beside(workers: Workers) -> AbstractContextManager[None]:
-    """Let torch compute in no more threads than there are processors beside those of workers.
+    """Let torch compute in no more threads than there are processors beside those of the other workers.
 
     Its threads wait for one another, and one of them for a processor that a worker has.
 
@@ -107,7 +107,7 @@ def beside(workers: Workers) -> AbstractContextManager[None]:
     """
     from skdim.network.threads import torch_threads
 
-    return nullcontext() if workers.n == 1 else torch_threads(max(1, cpu_count() - workers.n))
+    return nullcontext() if workers.n == 1 else torch_threads(max(1, cpu_count() - workers.n + 1))
 
 
 def featurized(

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
-from sklearn.base import clone
 
 from skdim._workers import keep_freed_memory
 from skdim.exceptions import InputError
@@ -62,6 +61,8 @@ def run_with(featurizer: CrystalPointSetTransformer, **choices: Any) -> CrystalP
     """Return a fitted featurizer that treats failing rows and processes as asked for: the given one, if it does."""
     if all(getattr(featurizer, name) == value for name, value in choices.items()):
         return featurizer
+    from sklearn.base import clone  # half a second, which the command line saves
+
     fresh: CrystalPointSetTransformer = clone(featurizer).set_params(**choices)
     return fresh.fit()
 

@@ -146,7 +146,7 @@ def _check_facts(state: EmbedderState) -> None:
     _need(isinstance(state.parameters, Mapping), "parameters", "a dict", state.parameters)
     _check_record("record", state.record)
     try:
-        state.featurizer.build().fit()
+        state.featurizer.work()
     except (TypeError, ValueError) as error:
         raise ModelFileError(f"featurizer: {error}") from error
 

@@ -88,6 +88,15 @@ def read_state(path: str | os.PathLike[str]) -> EmbedderState | RegressorState:
     return state
 
 
+def read_embedder_state(path: str | os.PathLike[str]) -> EmbedderState:
+    """Read the state of an embedder; see `read_state`."""
+    state = read_state(path)
+    if isinstance(state, RegressorState):
+        other = "SiteNetRegressor" if state.classes is None else "SiteNetClassifier"
+        raise ModelFileError(f"{os.fspath(path)!r} is a saved {other}; {other}.load reads it.")
+    return state
+
+
 def _header(state: EmbedderState | RegressorState) -> Facts:
     """What the header of a state's file says, but for the digest."""
     start = state.start if isinstance(state, RegressorState) else state

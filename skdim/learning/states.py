@@ -12,15 +12,18 @@ import numpy as np
 import torch
 
 import skdim
+from skdim._parameters import ON_ERROR, check
 from skdim.learning.seeding import without_drawing
 from skdim.learning.seen import Seen
 from skdim.network.config import ModelConfig
 from skdim.network.model import CrystalModel, SiteStatistics
-from skdim.points.featurizer import CrystalPointSetTransformer
+from skdim.points.chunks import Work, work_with
 from skdim.points.sitetypes import N_ATOMIC_NUMBERS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from skdim.points.featurizer import CrystalPointSetTransformer
 
 # Columns of the vector are bounded here, in standard deviations of the pretraining set: a ridge on 50 labels
 # explodes on columns that hardly vary among the labels and do elsewhere.
@@ -63,7 +66,14 @@ class FeaturizerSettings:
 
     def build(self) -> CrystalPointSetTransformer:
         """Make a featurizer with these settings, not fitted."""
+        from skdim.points.featurizer import CrystalPointSetTransformer  # with scikit-learn, which takes half a second
+
         return CrystalPointSetTransformer(**{name: getattr(self, name) for name in self.__dataclass_fields__})
+
+    def work(self) -> Work:
+        """The work of such a featurizer on each chunk of crystals."""
+        check("on_error", self.on_error, ON_ERROR)
+        return work_with(**{name: getattr(self, name) for name in self.__dataclass_fields__})
 
 
 @dataclass(frozen=True)
@@ -199,6 +209,8 @@ def plain_parameters(estimator: Any) -> dict[str, Any]:
 
     A featurizer becomes its settings, an embedder whether there is one, a random state that is no integer None.
     """
+    from skdim.points.featurizer import CrystalPointSetTransformer
+
     params = {name: value for name, value in estimator.get_params(deep=False).items() if name not in RUN_TIME}
     params["random_state"] = int(params["random_state"]) if isinstance(params["random_state"], Integral) else None
     for name, value in params.items():

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from pymatgen.core.structure import IStructure
 
+from skdim._parameters import check, choice, integer, number
 from skdim._workers import keep_freed_memory
 from skdim.crystals.limits import Limits, applied, current_limits
 from skdim.crystals.structures import Crystal, source_of, try_crystal
@@ -41,6 +42,13 @@ if TYPE_CHECKING:
 # them may hold several of thousands of sites.
 _PAIRS = 500_000
 _PAIRS_OF_SITE = 100
+_ACCEPTED = {
+    "neighborhood": choice("shell", "supercell"),
+    "n_neighbors": integer(1),
+    "supercell_size": integer(2),
+    "tolerance": number(above=0, most=0.1),
+    "max_sites": integer(1),
+}
 # What matminer's site featurizers raise for structures that they cannot describe.
 _FEATURIZER_ERRORS = (
     ValueError,
@@ -76,7 +84,10 @@ def work_with(
     max_sites: int,
     **others: Any,  # what says how to run, or what to do with rows that fail; not used
 ) -> Work:
-    """Resolve the parameters of a `CrystalPointSetTransformer`, checked but for the features; there is no cache yet."""
+    """Check and resolve the parameters of a `CrystalPointSetTransformer`; there is no cache yet."""
+    given = (neighborhood, n_neighbors, supercell_size, tolerance, max_sites)
+    for (name, accepted), value in zip(_ACCEPTED.items(), given, strict=True):
+        check(name, value, accepted)
     check_interaction_features(interaction_features)
     features = resolve_site_features(site_features)
     settings = {"neighborhood": neighborhood, "tolerance": float(tolerance)}

@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 from skdim._doclink import DocumentationLink
 from skdim._jobs import Job
-from skdim._parameters import N_JOBS, ON_ERROR, VERBOSE, Accepted, check_parameters, choice, integer, number
+from skdim._parameters import N_JOBS, ON_ERROR, VERBOSE, Accepted, check_parameters
 from skdim._progress import Progress
 from skdim._workers import run_jobs
 from skdim.crystals.notes import Note
@@ -28,7 +28,6 @@ from skdim.points.pointsets import PointSets
 
 # Crystals that are reduced together: enough to spread the cost of numpy's calls, few enough to stay in the cache.
 _CHUNK = 64
-NEIGHBORHOODS = ("shell", "supercell")
 
 
 @dataclass(frozen=True)
@@ -293,11 +292,6 @@ class CrystalPointSetTransformer(
         return tags
 
     _accepted: ClassVar[dict[str, Accepted]] = {
-        "neighborhood": choice(*NEIGHBORHOODS),
-        "n_neighbors": integer(1),
-        "supercell_size": integer(2),
-        "tolerance": number(above=0, most=0.1),
-        "max_sites": integer(1),
         "on_error": ON_ERROR,
         "n_jobs": N_JOBS,
         "verbose": VERBOSE,

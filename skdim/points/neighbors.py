@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # 0.001 Angstrom moves a weight by less than one percent, narrow enough to cost few pairs.
 TAPER = 0.05
 # First guess of the cutoff: the sphere that holds this multiple of n_neighbors at the mean density.
-_FIRST_SPHERE = 1.6
+_FIRST_SPHERE = 1.5
 _GROWTH = 1.25
 # Positions closer than this, in Angstrom, are alternatives of one disordered site and never occupied together.
 OVERLAP = 0.5
