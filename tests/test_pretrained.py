@@ -58,7 +58,7 @@ def test_cards_of_the_large_set_give_attribution_and_say_what_was_left_out(name:
     card, embedder = pretrained_card(name), load_pretrained(name)
     assert card["data"]["crystals"] == embedder.state_.record.rows > 100_000
     assert "CC BY 4.0" in card["data"]["source"]
-    assert ("labels" in card["data"]) == name.endswith("labels") == bool(embedder.state_.config.property_width)
+    assert ("labels" in card["data"]) == name.endswith("labels")
     assert "bundled" in card["limits"][0]
     assert card["scores"]["band gap"]["50 labels"] > card["scores"]["band gap"]["250 labels"]
 
