@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -70,7 +72,8 @@ class CrystalClassifier(ClassifierMixin, CrystalModel):
     losses_ : dict of str to float
         Log loss of each by cross-validation; "shares" is that of the shares of the classes.
     held_out_ : ndarray of shape (C, K)
-        Probabilities of each labelled row of ``fit`` by a model that has not seen it; NaN elsewhere.
+        Probabilities of each labelled row of ``fit``; neither the model nor its calibration has seen the label. NaN
+        elsewhere.
     labelled_ : ndarray of int
         Rows of ``fit`` that have a label.
 
@@ -303,16 +306,14 @@ class CrystalClassifier(ClassifierMixin, CrystalModel):
                     "these rows out, or use smaller groups."
                 )
         self.losses_ = {"shares": float(log_loss(target, np.tile(self.shares_, (len(target), 1))))}
+
+        def predicted(name: str, train: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.float64]:
+            models = self._trained(name, V[train], table[train], weights[train], seed)
+            return np.stack([model.predict(V[rows]) for model in models], 1)
+
         tried = {}
         for name in self.regressors:
-            held = np.empty(table.shape)
-            for train, test in splits:
-                models = self._trained(name, V[train], table[train], weights[train], seed)
-                held[test] = np.stack([model.predict(V[test]) for model in models], 1)
-            shares = np.zeros((len(target), len(counts)))
-            for train, test in splits:  # a calibrator that has seen a label would flatter its probability
-                part = calibrator(held[train], target[train])
-                shares[np.ix_(test, part.classes_)] = part.predict_proba(held[test])
+            held, shares = _held_out(partial(predicted, name), target, splits)
             self.losses_[name] = float(log_loss(target, shares, labels=np.arange(len(counts))))
             tried[name] = calibrator(held, target), shares
         self.chosen_ = min(self.regressors, key=lambda name: self.losses_[name])
@@ -394,6 +395,33 @@ def _check_enough(kinds: NDArray[Any], which: str) -> None:
             f"{which} has fewer than {_LEAST_OF_A_CLASS} labels of {few}; so many are needed of each class. Leave "
             "these rows out, or join classes."
         )
+
+
+def _held_out(
+    predicted: Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.float64]],  # by rows, of rows: (m, K or 1)
+    target: NDArray[np.int64],
+    splits: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Predict rows by models that have not seen their fold, and give probabilities (n, K) that have not either.
+
+    A probability is also the work of a calibrator, and so of the predictions that this was trained on. Each of these
+    comes from a model that has seen neither its own fold nor that of the probability, unless these are all there is.
+    """
+    tests = [test for _, test in splits]
+    own = [predicted(train, test) for train, test in splits]
+    held = np.empty((len(target), own[0].shape[1]))
+    held[np.concatenate(tests)] = np.concatenate(own)
+    apart = [held.copy() for _ in splits]
+    for first, second in itertools.combinations(range(len(splits)), 2):
+        neither = np.intersect1d(splits[first][0], splits[second][0])
+        if len(neither) > 1:
+            apart[first][tests[second]] = predicted(neither, tests[second])
+            apart[second][tests[first]] = predicted(neither, tests[first])
+    shares = np.zeros((len(target), target.max() + 1))
+    for (train, test), known in zip(splits, apart, strict=True):
+        part = calibrator(known[train], target[train])
+        shares[np.ix_(test, part.classes_)] = part.predict_proba(held[test])
+    return held, shares
 
 
 def _folds(target: NDArray[np.int64], groups: NDArray[Any] | None, n: int, seed: int) -> Any:

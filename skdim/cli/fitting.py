@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,9 +27,10 @@ FINE_TUNING = "fine-tuning"
 PRETRAINED_HERE = "pretrained here"
 
 # Processor seconds of one fit on 300 labels, and the power of their number with which they grow. Each regressor is
-# fitted on all labels and without each of ten folds, on vectors and on Magpie statistics.
+# fitted on all labels and without each of ten folds, on vectors and on Magpie statistics; of classes, for each of them,
+# without each pair of folds too, on vectors alone.
 _FIT_SECONDS = {"ridge": (0.02, 2.4), "laplacian": (0.11, 2.4), "gaussian": (0.06, 2.4), "trees": (0.45, 1.05)}
-_FITS, _WORTH_SAYING = 12, 5.0
+_FITS, _FITS_OF_CLASSES, _WORTH_SAYING = 12, 50, 5.0
 _MOST_FINE_TUNING = 75.0  # seconds, above which it is not tried unless it is asked for
 _LEARNED_FROM_LABELS = "materials_project_labels"
 
@@ -123,7 +125,7 @@ def learn(args: argparse.Namespace, given: Given, starts: Mapping[str, Any]) -> 
     fit = _fit_classes if args.task == "classification" else _fit_numbers
     wanted, notes = _regressors(args, given)
     if not args.quiet:
-        _say_how_long(given, wanted, len(starts))
+        _say_how_long(given, wanted, len(starts), args.task == "classification")
     # The vectors are chosen by regressors on them, and only those of the chosen model are fine-tuned.
     quick = [name for name in wanted if name != FINE_TUNING] or [QUICK[0]]
     tried = {}
@@ -166,18 +168,23 @@ def _fine_tuning_seconds(given: Given) -> float:
     return sum(seconds(points[known.known & points.valid]) for known in given.labels.values())
 
 
-def _say_how_long(given: Given, regressors: Sequence[str], n_models: int) -> None:
+def _say_how_long(given: Given, regressors: Sequence[str], n_models: int, classes: bool) -> None:
     """Say about how long the choice takes, where that is worth saying."""
     points = next(iter(given.points.values()))
-    n_labels = [int((known.known & points.valid).sum()) for known in given.labels.values()]
+    used = [list(itertools.compress(known.values, known.known & points.valid)) for known in given.labels.values()]
     known = [_FIT_SECONDS[name] for name in regressors if name in _FIT_SECONDS]
-    once = _FITS * sum(at_300 * (n / 300) ** power for n in n_labels for at_300, power in known)
+    once = sum(at_300 * (len(labels) / 300) ** power for labels in used for at_300, power in known)
     fine_tuning = _fine_tuning_seconds(given) if FINE_TUNING in regressors else 0.0
     again = n_models + (n_models > 1 and fine_tuning > 0)
-    if (seconds := once * (again + 1) + fine_tuning) >= _WORTH_SAYING:  # once more on Magpie statistics
+    if classes:
+        kinds = len(set(used[0]))
+        seconds = once * again * _FITS_OF_CLASSES * (kinds if kinds > 2 else 1)
+    else:
+        seconds = once * (again + 1) * _FITS + fine_tuning  # once more on Magpie statistics
+    if seconds >= _WORTH_SAYING:
         models = f" and {n_models} models" if n_models > 1 else ""
         say(
-            f"choosing among {len(regressors)} regressors{models} for {sum(n_labels)} labels: about "
+            f"choosing among {len(regressors)} regressors{models} for {sum(map(len, used))} labels: about "
             f"{duration(seconds)}{_unless_alone()}"
         )
 

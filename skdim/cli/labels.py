@@ -28,6 +28,9 @@ _WORD = r"[A-Za-zµμΩ°%Å/][^<>\s]*"
 _VALUE = re.compile(
     rf"\s*(<=|>=|<|>|≤|≥)?\s*({_NUMBER})(?:{_POWER})?\s*(?:\(\d+\)|(?:±|\+/-)\s*{_NUMBER})?\s*({_WORD}(?:\s+{_WORD})*)?\s*"
 )
+# What only a decimal comma can be: not one that sets thousands apart.
+_COMMA = re.compile(r"[\s<>≤≥=]*[+-]?(?:0,\d+|\d+,(?:\d{1,2}|\d{4,}))(?!\d).*")
+_POINT = re.compile(r"\d\.\d")
 _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻−", "0123456789--")
 _BOUND = {"<": -1, "<=": -1, "≤": -1, ">": 1, ">=": 1, "≥": 1, None: 0}
 _MISSING = ("", "nan", "na", "n/a", "none", "null", "-", "?")
@@ -81,7 +84,8 @@ def read_labels(
     if classes:
         taken = _classes(table[target], rows_of, len(ids))
     else:
-        taken = _numbers(table[target], rows_of, len(ids), comma=table.attrs.get("decimal") == ",")
+        comma = table.attrs.get("decimal") == "," or has_decimal_commas(table[target].tolist())
+        taken = _numbers(table[target], rows_of, len(ids), comma=comma)
     taken.notes = [*notes, *taken.notes]
     if groups is not None:
         own = [f"no row {place}" for place in range(len(ids))]
@@ -119,6 +123,17 @@ def _unit_of(header: str, units: Sequence[str]) -> tuple[str, bool]:
         return header[len(bare) :].strip(" ()[]"), False
     found, n = next(iter(Counter(unit for unit in units if unit).most_common(1)), ("", 0))
     return (found, True) if n and 2 * n >= len(units) else ("", False)
+
+
+def has_decimal_commas(texts: Sequence[str]) -> bool:
+    """Tell whether numbers are written with decimal commas, as spreadsheets write them in many languages.
+
+    Examples
+    --------
+    >>> has_decimal_commas(["1,250", "0,3", "n.d."]), has_decimal_commas(["1,250"]), has_decimal_commas(["1,25", "1.5"])
+    (True, False, False)
+    """
+    return any(map(_COMMA.fullmatch, texts)) and not any(map(_POINT.search, texts))
 
 
 @dataclass(frozen=True)

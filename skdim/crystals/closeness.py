@@ -12,6 +12,9 @@ __all__ = ["MOST_CLOSE", "any_closer", "close_pairs", "plane_spacing", "volume_o
 MOST_CLOSE = 64
 """Close sites that are listed around one; measured structures have a dozen at the most."""
 
+_HEAP = 256  # atoms in one place: 192 operations may make copies of one, and 64 others may share it
+_PLACES = 4096  # along an axis
+
 _FEW = 64  # sites up to which comparing all pairs at once is faster than a tree
 
 
@@ -59,7 +62,8 @@ def close_pairs(
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
     """List all pairs (p,) closer than a distance, in both directions: site, other site, vector (p, 3) in Angstrom.
 
-    Of a site with more than 64 others that near, the nearest 65 are listed. A site may be close to its own image.
+    Of a site with more than 64 others that near, the nearest 65 are listed. A site may be close to its own image. More
+    than 256 sites in one place are a ValueError: a tree cannot tell them apart, and would look at all for each of them.
 
     Notes
     -----
@@ -71,6 +75,11 @@ def close_pairs(
     margin = 1.001 * distance * np.linalg.norm(np.linalg.inv(lattice), axis=0)
     site = np.arange(n_sites)
     coords = coords % 1
+    if n_sites > _HEAP:
+        x, y, z = (coords * _PLACES).astype(np.int64).T
+        _, first, counts = np.unique((x * _PLACES + y) * _PLACES + z, return_index=True, return_counts=True)
+        if counts.max() > _HEAP:
+            raise ValueError(f"site {first[counts.argmax()]} overlaps with more than {_HEAP} others, in one place")
     for axis in range(3):
         reach = math.ceil(margin[axis])
         shifts = np.array([0, *range(-reach, 0), *range(1, reach + 1)])  # the cell itself comes first

@@ -50,9 +50,9 @@ def without_crowding(crystal: Crystal) -> Crystal:
     totals = np.array([sum(amount for _, amount in content) for content in crystal.species])
     occupancy = totals[crystal.site_type]
     _, member = connected_components(coo_matrix((np.ones(len(site)), (site, other)), shape=(n, n)), directed=False)
-    scale, told = np.ones(n), []
+    scale, told, search = np.ones(n), [], _Search(site, other, occupancy)
     for group in _linked(member, occupancy):
-        crowd = _fullest(group, site, other, occupancy)
+        crowd = search.fullest(group)
         total = float(occupancy[crowd].sum())
         if total <= FULL:
             continue
@@ -72,52 +72,62 @@ def _linked(member: NDArray[np.int32], occupancy: NDArray[np.float64]) -> list[N
     return [groups[k] for k in np.flatnonzero((size > 1) & (total > FULL))]
 
 
-def _fullest(
-    group: NDArray[np.intp], site: NDArray[np.intp], other: NDArray[np.intp], occupancy: NDArray[np.float64]
-) -> list[int]:
-    """Find the positions, each closer than 0.5 Angstrom to each other, that hold the most.
+class _Search:
+    """The search for positions, each closer than 0.5 Angstrom to each other, that hold the most.
 
     Only such a group is impossible: of a row of positions 0.4 Angstrom apart the first and the third may both be
-    occupied, so the sum over all that are linked says nothing. The search is for a clique of the greatest weight;
-    it is given up, and the crystal refused, where it takes too long.
+    occupied, so the sum over all that are linked says nothing. The search is for a clique of the greatest weight. A
+    clique that holds a position lies among the few that are near to it, so those are all that a step looks at; the
+    crystal is refused where the steps for all of its groups are too many.
     """
-    inside = np.isin(site, group)
-    near: dict[int, set[int]] = {int(k): set() for k in group}
-    for i, j in zip(site[inside].tolist(), other[inside].tolist(), strict=True):
-        near[i].add(j)
-    best: tuple[float, list[int]] = (0.0, [])
-    steps, most = 0, current_limits().steps
-    # Each entry: positions taken, what they hold, positions that may be added.
-    stack: list[tuple[list[int], float, list[int]]] = [([], 0.0, sorted(near, key=lambda k: -occupancy[k]))]
-    while stack:
-        taken, held, left = stack.pop()
-        if held > best[0] + 1e-12:
-            best = (held, taken)
-        bounds = _bounds(left, near, occupancy)
-        if not left or held + bounds[0] <= max(best[0] + 1e-9, FULL):
-            continue
-        if (steps := steps + 1) > most:  # measured structures need a handful
+
+    def __init__(self, site: NDArray[np.intp], other: NDArray[np.intp], occupancy: NDArray[np.float64]) -> None:
+        self._occupancy = occupancy.tolist()
+        self._near: dict[int, set[int]] = {}
+        for i, j in zip(site.tolist(), other.tolist(), strict=True):
+            self._near.setdefault(i, set()).add(j)
+        self._looked_at, self._most = 0, MOST_CLOSE * current_limits().steps
+
+    def fullest(self, group: NDArray[np.intp]) -> list[int]:
+        """Find them in a group of linked positions; those that hold up to one atom may be left out."""
+        order = sorted(group.tolist(), key=lambda k: -self._occupancy[k])
+        place = {k: rank for rank, k in enumerate(order)}
+        best: tuple[float, list[int]] = (0.0, [])
+        for first in order:
+            later = sorted((k for k in self._near[first] if place[k] > place[first]), key=place.__getitem__)
+            # Each entry: positions taken, what they hold, positions that may be added.
+            stack = [([first], self._occupancy[first], later)]
+            while stack:
+                taken, held, left = stack.pop()
+                if held > best[0] + 1e-12:
+                    best = (held, taken)
+                if held + self._most_of(left) <= max(best[0] + 1e-9, FULL):
+                    continue
+                second, rest = left[0], left[1:]
+                stack.append((taken, held, rest))
+                added = [k for k in rest if k in self._near[second]]
+                stack.append(([*taken, second], held + self._occupancy[second], added))
+        return best[1]
+
+    def _most_of(self, left: list[int]) -> float:
+        """Bound what positions can hold together: of those that do not exclude each other only one counts."""
+        self._looked_at += len(left)
+        if self._looked_at > self._most:  # measured structures need a handful of steps
             raise ValueError(
-                f"{len(group)} positions are linked by distances below 0.5 Angstrom, too many to tell whether those "
+                f"{len(self._near)} positions are closer than 0.5 Angstrom to others, too many to tell whether those "
                 "that exclude one another hold more than one atom (limit steps)"
             )
-        first, rest = left[0], left[1:]
-        stack.append((taken, held, rest))
-        stack.append(([*taken, first], held + float(occupancy[first]), [k for k in rest if k in near[first]]))
-    return best[1]
-
-
-def _bounds(left: list[int], near: dict[int, set[int]], occupancy: NDArray[np.float64]) -> list[float]:
-    """Bound what positions can hold together: of those that do not exclude each other only one counts."""
-    colors: list[tuple[float, list[int]]] = []
-    for k in left:  # by falling occupancy, so the first of a color is its largest
-        for _, same in colors:
-            if not near[k].intersection(same):
-                same.append(k)
-                break
-        else:
-            colors.append((float(occupancy[k]), [k]))
-    return [sum(largest for largest, _ in colors)]
+        total, colors = 0.0, list[list[int]]()
+        for k in left:  # by falling occupancy, so the first of a color is its largest
+            near = self._near[k]
+            for same in colors:
+                if near.isdisjoint(same):
+                    same.append(k)
+                    break
+            else:
+                colors.append([k])
+                total += self._occupancy[k]
+        return total
 
 
 def _is_split_atom(crystal: Crystal, group: NDArray[np.intp], total: float) -> bool:

@@ -46,12 +46,18 @@ class Limits:
     word : int, default=120
         Characters of one symmetry operation, symbol or number.
     steps : int, default=2000
-        Steps of the search for disordered positions that exclude one another, a millisecond each at the most. It is the
-        only work whose time could grow faster than a crystal; counted, not timed, so that a crystal is accepted or
-        refused on every machine alike.
+        Steps of the search for disordered positions that exclude one another; each looks at up to 64 positions, in a
+        millisecond at the most.
+    pairs : int, default=8,000,000
+        Pairs of sites that are compared in one search for neighbours; an evenly filled crystal of 5000 sites has a
+        million. One with crowds of sites beside empty space may have more: each million takes up to a tenth of a second
+        and 60 MB.
 
     Notes
     -----
+    The last two bound the only work of which the time could grow faster than a crystal. They are counts, not seconds,
+    so that a crystal is accepted or refused on every machine alike.
+
     Beside these, a dict in JSON may be nested as deeply as Python's recursion limit allows, and YAML may have 1 MiB.
     """
 
@@ -63,6 +69,7 @@ class Limits:
     images: int = 250_000
     word: int = 120
     steps: int = 2000
+    pairs: int = 8_000_000
 
     def __post_init__(self) -> None:
         """Refuse what is no bound."""

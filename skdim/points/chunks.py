@@ -23,7 +23,7 @@ from skdim.points.features import (
     site_types_from_sites,
     site_types_from_species,
 )
-from skdim.points.neighbors import Cell
+from skdim.points.neighbors import Cell, CrowdedError
 from skdim.points.pointsets import PointSets
 from skdim.points.sitetypes import N_ATOMIC_NUMBERS, SiteTypes
 
@@ -227,16 +227,18 @@ def _assembled(crystals: Mapping[int, Crystal], work: Work) -> tuple[PointSets, 
 def _point_sets(
     rows: Sequence[int], cells: Sequence[Cell], site_types: SiteTypes, config: PointSetConfig
 ) -> tuple[PointSets, list[int], list[tuple[int, str]]]:
-    """The point sets of cells, their rows, and the reasons of rows for which there is not enough memory."""
+    """The point sets of cells, their rows, and the reasons of rows that need too much memory or work."""
     try:
         return _divided(cells, site_types, config), list(rows), []
-    except MemoryError:  # of a large crystal; the others go on
+    except (MemoryError, CrowdedError):  # of a large crystal; the others go on
         pass
     found: dict[int, PointSets] = {}
     failures = []
     for row, cell in zip(rows, cells, strict=True):
         try:
             found[row] = _divided([cell], site_types, config)
+        except CrowdedError as error:
+            failures.append((row, str(error)))
         except MemoryError:
             failures.append((row, f"{len(cell.frac)} sites, for whose neighbours there is not enough memory"))
     return PointSets.concatenate(list(found.values()) or [no_crystals(0, config)]), list(found), failures

@@ -9,10 +9,12 @@ neighbours, and those a little farther apart fade in too. When atoms move contin
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from skdim.crystals.limits import current_limits
 from skdim.points.reduction import sort_by_distance
 
 if TYPE_CHECKING:
@@ -26,6 +28,11 @@ TAPER = 0.05
 # First guess of the cutoff: the sphere that holds this multiple of n_neighbors at the mean density.
 _FIRST_SPHERE = 1.5
 _GROWTH = 1.25
+# Pairs a site that are compared at first, at the most: an evenly filled crystal has 250 with 48 neighbours.
+_COMPARED = 400
+_COMPARED_AT_ONCE = 400_000  # pairs in both directions; fewer are not worth a count
+# Pairs a site from which on those that no shell needs are left out at once.
+_MANY_PAIRS = 400
 # Positions closer than this, in Angstrom, are alternatives of one disordered site and never occupied together.
 OVERLAP = 0.5
 # Partly occupied positions this far apart, in Angstrom, may well be occupied together. Between the two, weights fade
@@ -33,6 +40,10 @@ OVERLAP = 0.5
 APART = 1.0
 _FADE = 22.0
 _ONE_ATOM = 1.002  # as occupancies of thirds are printed
+
+
+class CrowdedError(ValueError):
+    """A crystal whose sites have too many neighbours to compare."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +91,12 @@ def _half_pairs(cell: Cell, box: NDArray[np.float64], cutoff: float) -> Pairs:
     points = cell.frac @ cell.lattice
     # One thread: featurizing is parallel over crystals, and nested threads would fight for the processors.
     search = NeighborList(cutoff=cutoff, full_list=False, n_threads=1)
-    i, j, d = search.compute(points=points, box=box, periodic=True, quantities="ijd")
+    try:
+        i, j, d = search.compute(points=points, box=box, periodic=True, quantities="ijd")
+    except RuntimeError as error:
+        if "allocate memory" not in str(error):
+            raise
+        raise MemoryError(str(error)) from error
     apart = d >= OVERLAP
     return Pairs(i[apart].astype(np.int64), j[apart].astype(np.int64), d[apart])
 
@@ -93,31 +109,108 @@ def shell_pairs(
     """Pairs of each crystal, far enough for the shells of all its sites.
 
     They go in one direction only (i to j, not j to i), and are complete up to r_i * (1 + TAPER) + margin for every site
-    i; there are often some pairs more.
+    i; there are often some pairs more. A crystal with too many pairs is a CrowdedError.
     """
     lattices, sizes = np.stack([cell.lattice for cell in cells]), np.array([len(cell.frac) for cell in cells])
     volumes = np.array([cell.volume for cell in cells])
     boxes = compact_lattices(lattices, volumes)
+    spacings = 1 / np.linalg.norm(np.linalg.inv(boxes), axis=1)  # (C, 3) between the planes of each box
     cutoffs = (_FIRST_SPHERE * n_neighbors * volumes / sizes * 0.75 / np.pi) ** (1 / 3)
+    for k in _perhaps_many(spacings, sizes, cutoffs).tolist():
+        while cutoffs[k] > APART and compared_pairs(cells[k], boxes[k], cutoffs[k]) > _COMPARED * sizes[k]:
+            cutoffs[k] /= _GROWTH
+    while (fine := _ends_the_process(spacings, cutoffs)).any():
+        cutoffs[fine] *= _GROWTH
     found: dict[int, Pairs] = {}
-    pending = list(range(len(cells)))
-    while pending:
-        trial = [_half_pairs(cells[k], boxes[k], cutoffs[k]) for k in pending]
-        complete = [
-            _is_complete(cells[k], p, cutoffs[k], n_neighbors, margin) for k, p in zip(pending, trial, strict=True)
-        ]
-        found.update((k, p) for k, p, ok in zip(pending, trial, complete, strict=True) if ok)
-        pending = [k for k, ok in zip(pending, complete, strict=True) if not ok]
+    pending = np.arange(len(cells))
+    while len(pending):
+        for k in pending[_perhaps_many(spacings[pending], sizes[pending], cutoffs[pending])].tolist():
+            _check_compared(cells[k], boxes[k], cutoffs[k], n_neighbors)
+        trial = {k: _half_pairs(cells[k], boxes[k], cutoffs[k]) for k in pending.tolist()}
+        for k, pairs in trial.items():
+            if _has_enough(pairs, sizes[k], n_neighbors, _reached(cutoffs[k], margin)).all():
+                found[k] = _needed(pairs, sizes[k], n_neighbors, cutoffs[k], margin)
+        pending = np.array([k for k in trial if k not in found], np.intp)
         cutoffs[pending] *= _GROWTH
     return [found[k] for k in range(len(cells))]
 
 
-def _is_complete(cell: Cell, pairs: Pairs, cutoff: float, n_neighbors: int, margin: float) -> bool:
-    """Whether each site has its n_neighbors so near that their taper lies within the cutoff."""
-    near = pairs.distance <= (cutoff - margin) / (1 + TAPER)
-    n = len(cell.frac)
-    counts = np.bincount(pairs.site[near], minlength=n) + np.bincount(pairs.neighbor[near], minlength=n)
-    return bool(counts.min() >= n_neighbors)
+def _perhaps_many(
+    spacings: NDArray[np.float64],  # (C, 3) between the planes of each box
+    sizes: NDArray[np.int64],  # (C,)
+    cutoffs: NDArray[np.float64],  # (C,)
+) -> NDArray[np.intp]:
+    """Crystals for which it is worth while to count the pairs that are compared before they are."""
+    images = np.prod(2 * np.ceil(cutoffs[:, None] / spacings) + 1, axis=1)
+    return np.flatnonzero(sizes**2 * images > _COMPARED_AT_ONCE)
+
+
+def _ends_the_process(spacings: NDArray[np.float64], cutoffs: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether vesin divides by zero for a box (C, 3) with this cutoff (C,), which ends the whole process.
+
+    It has a grid of at most 100,000 bins; where they would be more it makes fewer of them along each axis in
+    proportion, down to none along the short axis of a flat box (vesin 0.6.2).
+    """
+    bins = np.maximum(spacings // cutoffs[:, None], 1)
+    fewer = (1e5 / bins.prod(1)) ** (1 / 3)
+    return np.asarray((fewer < 1) & (bins.min(1) * fewer < 2))
+
+
+def compared_pairs(cell: Cell, box: NDArray[np.float64], cutoff: float) -> float:
+    """Bound the pairs of a crystal up to the cutoff, in one direction, by those in bins beside each other."""
+    inverse = np.linalg.inv(box)
+    spacing = 1 / np.linalg.norm(inverse, axis=0)  # (3,) between the planes of the box
+    bins = np.maximum(spacing // cutoff, 1).astype(np.int64)
+    place = np.minimum((cell.frac @ cell.lattice @ inverse % 1 * bins).astype(np.int64), bins - 1)  # (n, 3)
+    filled, held = np.unique(place, axis=0, return_counts=True)  # (B, 3), (B,)
+    key = _bin_key(filled, bins)
+    around = np.zeros(len(filled))
+    for shift in product(*((0,) if n == 1 else (-1, 0, 1) for n in bins)):
+        wanted = _bin_key((filled + shift) % bins, bins)
+        at = np.minimum(np.searchsorted(key, wanted), len(key) - 1)
+        around += np.where(key[at] == wanted, held[at], 0)
+    images = np.where(bins == 1, 2 * np.ceil(cutoff / spacing) + 1, 1).prod()
+    return float((held * around).sum() * images) / 2
+
+
+def _bin_key(place: NDArray[np.int64], bins: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Number bins (B, 3) of a grid in the order of their places."""
+    return np.asarray((place[:, 0] * bins[1] + place[:, 1]) * bins[2] + place[:, 2])
+
+
+def _check_compared(cell: Cell, box: NDArray[np.float64], cutoff: float, n_neighbors: int) -> None:
+    """Refuse a crystal whose loneliest site has its neighbours so far away that crowded ones have too many."""
+    most = current_limits().pairs
+    if (compared := compared_pairs(cell, box, cutoff)) > most:
+        raise CrowdedError(
+            f"{len(cell.frac)} sites, some crowded and some alone: to find {n_neighbors} neighbours of each, up to "
+            f"{compared:.3g} pairs would have to be compared; {most} are accepted (limit pairs)"
+        )
+
+
+def _reached(cutoff: float, margin: float) -> float:
+    """Radius of the largest shell whose taper lies within a cutoff."""
+    return (cutoff - margin) / (1 + TAPER)
+
+
+def _has_enough(pairs: Pairs, n_sites: int, n_neighbors: int, radius: float) -> NDArray[np.bool_]:
+    """Whether each site has its n_neighbors within a radius."""
+    near = pairs.distance <= radius
+    counts = np.bincount(pairs.site[near], minlength=n_sites) + np.bincount(pairs.neighbor[near], minlength=n_sites)
+    return np.asarray(counts >= n_neighbors)
+
+
+def _needed(pairs: Pairs, n_sites: int, n_neighbors: int, cutoff: float, margin: float) -> Pairs:
+    """Leave out what neither of two sites needs, where a crowded crystal has far too many pairs."""
+    if len(pairs.site) <= _MANY_PAIRS * n_sites:
+        return pairs
+    reach, full = np.full(n_sites, cutoff), np.ones(n_sites, np.bool_)
+    while full.any():
+        reach[full] = cutoff
+        cutoff /= _GROWTH
+        full = _has_enough(pairs, n_sites, n_neighbors, _reached(cutoff, margin))
+    kept = pairs.distance <= np.maximum(reach[pairs.site], reach[pairs.neighbor])
+    return Pairs(pairs.site[kept], pairs.neighbor[kept], pairs.distance[kept])
 
 
 def presence(

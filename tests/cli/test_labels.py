@@ -70,7 +70,8 @@ def test_what_fits_nothing_or_too_much_is_listed(tmp_path) -> None:
         ("about 3", np.nan, 0),
         ("inf", np.nan, 0),
         ("1e999", np.nan, 0),
-        ("1,5", np.nan, 0),
+        ("1,5", 1.5, 0),
+        ("1,500", np.nan, 0),
     ],
 )
 def test_a_cell_is_read_as_it_is_meant(tmp_path, cell: str, value: float, side: int) -> None:
@@ -78,7 +79,7 @@ def test_a_cell_is_read_as_it_is_meant(tmp_path, cell: str, value: float, side: 
     assert found.values[0] == value or (np.isnan(found.values[0]) and np.isnan(value))
     assert found.sides[0] == side
     unread = [note for note in found.notes if "cannot be read" in note]
-    assert bool(unread) == (cell in ("about 3", "inf", "1e999", "1,5", "2 to 3", "12-15"))
+    assert bool(unread) == (cell in ("about 3", "inf", "1e999", "1,500", "2 to 3", "12-15"))
 
 
 def test_of_several_rows_for_one_crystal_the_median_counts_and_bounds_only_where_there_is_no_value(tmp_path) -> None:
@@ -93,6 +94,23 @@ def test_commas_semicolons_and_tabs_and_a_byte_order_mark(tmp_path, mark: str) -
     lines = (mark.join(["code", "gap", "family"]), mark.join(["a", "1", "f"]))
     found = labels(tmp_path, "\ufeff" + "\n".join(lines), key="code")
     assert found.values[0] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("cells", "values"),
+    [
+        (["0,25", "<1,5E-10", "3,125", "n.d."], [0.25, 1.5e-10, 3.125, np.nan]),
+        (["1,250", "3,125"], [np.nan, np.nan]),  # decimals or thousands: nobody can tell, so they are listed
+        (["1,25", "3.5"], [np.nan, 3.5]),
+    ],
+)
+def test_between_tabs_commas_are_decimal_where_they_can_be_nothing_else(tmp_path, cells, values) -> None:
+    path = tmp_path / "labels.tsv"
+    path.write_text("id\tgap\n" + "".join(f"{k}\t{cell}\n" for k, cell in enumerate(cells)))
+    found = read_labels(path, "gap", [f"{k}.cif" for k in range(len(cells))], key=None, groups=None)
+    np.testing.assert_allclose(found.values, values)
+    unread = sum(np.isnan(values))
+    assert not unread or any(f"{unread} label" in note for note in found.notes)
 
 
 def test_between_semicolons_commas_are_decimal(tmp_path) -> None:

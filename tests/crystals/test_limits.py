@@ -1,6 +1,7 @@
 """What is no crystal, or too large to be one, is known before the work is done, and named with its cure."""
 
 import gzip
+import itertools
 import os
 
 import numpy as np
@@ -138,3 +139,37 @@ def test_positions_on_a_sphere_get_a_verdict_in_time():
         structure = Structure(Lattice.cubic(10), [{"Li": 1 / k}] * (2 * k), places, coords_are_cartesian=True)
         crystal, why = try_crystal(structure)
         assert (crystal is None) == (why is not None)
+
+
+def test_positions_that_are_all_linked_are_told_from_those_that_exclude_one_another():
+    """A step of the search looked at all 4900 of them, which took hours; near to one are a dozen."""
+    places = np.random.default_rng(1).random((4900, 3))
+    linked = Structure(Lattice.cubic(8), [{"Li": 0.13}] * 4900, places)
+    crystal, why = try_crystal(linked)
+    assert (crystal is None) == (why is not None)
+    with skdim.reading_limits(steps=1):
+        assert "limit steps" in reason(linked)
+
+
+def test_the_fullest_positions_are_those_of_a_search_through_all_of_them():
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        places = 5 + rng.normal(scale=0.25, size=(9, 3))
+        occupancy = rng.choice([0.1, 0.2, 0.35], 9)
+        near = np.linalg.norm(places[:, None] - places, axis=2) < 0.5
+        fullest = max(
+            occupancy[list(group)].sum()
+            for size in range(1, 10)
+            for group in itertools.combinations(range(9), size)
+            if near[np.ix_(group, group)].all()
+        )
+        species = [{"Li": amount, "Na": 1e-4} for amount in occupancy]  # two elements are never scaled
+        _, why = try_crystal(Structure(Lattice.cubic(10), species, places, coords_are_cartesian=True))
+        assert (why is not None) == (fullest > 1.001)
+
+
+def test_hundreds_of_atoms_in_one_place_are_refused_at_once():
+    """A tree of places cannot tell them apart: each of 250,000 images was compared with 1300 others."""
+    head = SALT.partition("Na1 Na")[0].replace("'x, y, z'", "'x, y, z'\n'-x, -y, -z'").replace("'P 1'", "'P -1'")
+    text = head + "".join(f"H{k} H 0.1 0.2 0.3 0.001\n" for k in range(300))
+    assert "overlaps with more than 256 others, in one place" in reason(text)

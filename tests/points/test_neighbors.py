@@ -7,7 +7,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure
+from vesin import NeighborList
 
+from skdim import CrystalPointSetTransformer, reading_limits
 from skdim.points.neighbors import (
     OVERLAP,
     TAPER,
@@ -15,6 +17,7 @@ from skdim.points.neighbors import (
     Pairs,
     both_directions,
     compact_lattices,
+    compared_pairs,
     cut_shells,
     presence,
     shell_pairs,
@@ -190,3 +193,58 @@ def test_both_directions_mirror_the_pairs() -> None:
         (1, 1, 4.0),
         (2, 0, 3.0),
     ]
+
+
+def crowd(n: int, spacing: float) -> np.ndarray:
+    """Places (n, 3) of a simple cubic lattice, the nearest to the origin."""
+    places = (np.indices((13, 13, 13)).reshape(3, -1).T - 6.0) * spacing
+    return places[np.argsort((places**2).sum(1), kind="stable")[:n]]
+
+
+def test_shells_of_a_crowd_in_a_vacuum_are_those_of_a_brute_force_search() -> None:
+    """At first it has far fewer pairs than a sphere of the mean density, and at the end far more than are needed."""
+    places = np.concatenate([crowd(900, 1.1), [[14.0, 0, 0]]]) + 20
+    crystal = Structure(Lattice.cubic(40), ["H"] * 901, places, coords_are_cartesian=True)
+    half = shell_pairs([as_cell(crystal)], 12, margin=0.01)[0]
+    assert len(half.site) < 100 * 901
+    some = [0, 450, 899, 900]
+    slow = Structure.from_sites([crystal[s] for s in some])
+    ours = shells(crystal, 12)
+    for s, own in zip(some, slow, strict=True):
+        apart = np.linalg.norm(places - own.coords, axis=1)
+        radius = np.sort(apart)[12]
+        assert sum(weight == 1 for _, _, weight in ours[s]) == (apart <= radius + 1e-9).sum() - 1
+
+
+@pytest.mark.parametrize("place", ["a lonely atom", "a rod"])
+def test_crowds_whose_pairs_are_too_many_are_refused_before_they_are_compared(place: str) -> None:
+    if place == "a lonely atom":
+        places, lattice = np.concatenate([crowd(1500, 0.6), [[60.0, 0, 0]]]), Lattice.cubic(150)
+    else:  # seven layers of it within a spacing of the mean density
+        places, lattice = crowd(2000, 0.55) * [1, 1, 0.1], Lattice.orthorhombic(950, 950, 1.1)
+    crystal = Structure(lattice, [{"H": 0.1}] * len(places), places, coords_are_cartesian=True)
+    with reading_limits(pairs=500_000):
+        points, failures = CrystalPointSetTransformer().try_transform([salt(), crystal, iron()])
+    assert [row for row, _ in failures] == [1]
+    assert "limit pairs" in failures[0][1]
+    assert points.valid.tolist() == [True, False, True]
+
+
+@given(st.integers(0, 10**6), st.integers(1, 12), st.floats(0.5, 5), st.floats(0, 8))
+@settings(max_examples=100)
+def test_pairs_are_no_more_than_are_told_before(seed: int, n: int, cutoff: float, obliqueness: float) -> None:
+    rng = np.random.default_rng(seed)
+    lattice = np.diag(rng.uniform(3, 12, 3)) + obliqueness * np.tril(rng.normal(size=(3, 3)), -1)
+    crystal = Structure(lattice, ["H"] * n, rng.uniform(-2, 3, (n, 3)) ** 3)
+    box = compact_lattices(lattice[None], np.array([crystal.volume]))[0]
+    search = NeighborList(cutoff=cutoff, full_list=False, n_threads=1)
+    (found,) = search.compute(points=crystal.cart_coords, box=box, periodic=True, quantities="d")
+    assert len(found) <= compared_pairs(as_cell(crystal), box, cutoff)
+
+
+def test_many_sites_in_a_flat_cell_do_not_end_the_process() -> None:
+    """Of the grid that vesin would lay over this cell no bin is left along the short axis, by which it divides."""
+    rng = np.random.default_rng(0)
+    cell = Cell(np.diag([1000.0, 1000, 0.5]), rng.random((8000, 3)), np.zeros(8000, np.int32), 5e5, 8000.0)
+    pairs = shell_pairs([cell], 1, margin=0.003)[0]
+    assert np.bincount(np.concatenate([pairs.site, pairs.neighbor]), minlength=8000).min() >= 1
