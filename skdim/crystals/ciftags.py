@@ -115,7 +115,9 @@ def chosen_block(blocks: Sequence[cif.Block], crystals: Sequence[cif.Block], nam
         named = [one for one in blocks if one.name.strip().lower() == name.lower()]
         if len(named) != 1:
             names = ", ".join(one.name.strip() for one in crystals[:10])
-            raise ValueError(f"{len(named)} data blocks are called {name!r}; those with crystals are {names or 'none'}")
+            raise ValueError(
+                f"{len(named) or 'no'} data blocks are called {name!r}; those with crystals are {names or 'none'}"
+            )
         return named[0]
     if not crystals:
         raise ValueError("no data block has a cell or atoms: this CIF describes no crystal structure")

@@ -81,7 +81,7 @@ def coerce_crystal(obj: object) -> Crystal:
     try:
         if isinstance(obj, str) and "\n" not in obj and (mistaken := mistaken_for(obj)):
             raise ValueError(mistaken)
-        if isinstance(obj, os.PathLike) or (isinstance(obj, str) and text_format(obj) is None and "\n" not in obj):
+        if isinstance(obj, os.PathLike) or (isinstance(obj, str) and _is_path(obj)):
             source = f"file {_BRIEFLY.repr(os.fspath(obj))}: "
             return crystal_from_file(obj)
         if isinstance(obj, Opened):
@@ -100,6 +100,11 @@ def coerce_crystal(obj: object) -> Crystal:
     except PARSER_ERRORS as error:
         raise ValueError(source + _first_words(error) + _advice(obj, error)) from error
     raise ValueError(f"{_describe(obj)} is no crystal; accepted are {KINDS}")
+
+
+def _is_path(text: str) -> bool:
+    """Tell paths from crystals written as text, and from web pages and the like on one line."""
+    return text_format(text) is None and "\n" not in text and not text.startswith("<")
 
 
 def source_of(obj: object) -> str | None:

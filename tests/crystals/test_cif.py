@@ -442,7 +442,7 @@ def test_the_first_block_with_a_crystal_or_none():
     assert [block.name for block in split_blocks(publication)] == ["X", "Y"]
     assert [block.name for block in document(publication) if is_crystal(block)] == ["X", "Y"]
     assert "several crystals" in kinds_of_notes(good + bad)
-    with pytest.raises(ValueError, match="0 data blocks are called 'Z'; those with crystals are X, Y"):
+    with pytest.raises(ValueError, match="no data blocks are called 'Z'; those with crystals are X, Y"):
         read_cif(bad + good, block="Z")
 
 

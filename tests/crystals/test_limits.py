@@ -95,6 +95,7 @@ def test_encodings_that_editors_write(encoding, tmp_path):
 
 
 MISTAKEN = {
+    "feed.cif": (b'<?xml version="1.0"?><rss></rss>', "begins with data_"),
     "page.cif": (b"<!DOCTYPE html>\n<html><body>404</body></html>", "a web page, not data"),
     "pointer.cif": (b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 1\n", "a Git LFS pointer"),
     "empty.cif": (b"", "an empty file"),
@@ -109,6 +110,10 @@ def test_files_that_are_something_else(name, tmp_path):
     content, words = MISTAKEN[name]
     (tmp_path / name).write_bytes(content)
     assert words in reason(tmp_path / name)
+
+
+def test_xml_on_one_line_is_no_path():
+    assert "neither CIF nor POSCAR nor JSON" in reason('<?xml version="1.0"?><rss></rss>')
 
 
 def test_an_array_of_structures_is_told_from_rows_of_sites():

@@ -735,7 +735,7 @@ def test_a_block_may_be_asked_for_by_its_name():
     (row,) = read("all.cif#LLTO")
     assert row.id == "all.cif#LLTO"
     assert row.structure.formula == coerce_structure("all.cif#LLTO").formula == "Li0.33 La0.56 Ti1 O3"
-    assert "0 data blocks are called 'Po'; those with crystals are NaCl, LLTO" in try_structure("all.cif#Po")[1]
+    assert "no data blocks are called 'Po'; those with crystals are NaCl, LLTO" in try_structure("all.cif#Po")[1]
     write("odd#name.cif", CIF)
     assert formulas("odd#name.cif") == ["NaCl"]
 
