@@ -107,7 +107,8 @@ def config_of(options: argparse.Namespace) -> TrainingConfig:
     """How to train."""
     epochs = options.max_epochs
     rate = options.learning_rate
-    return TrainingConfig(max_epochs=epochs, patience=epochs, batch_pairs=options.batch_pairs, learning_rate=rate)
+    patience = max(1, epochs)
+    return TrainingConfig(max_epochs=epochs, patience=patience, batch_pairs=options.batch_pairs, learning_rate=rate)
 
 
 def run_of(
