@@ -199,7 +199,7 @@ class TargetModel:
         conformal.scores_, conformal.floor_ = own["scores"], float(said["floor"])
         if len({len(own[name]) for name in ("rows", "fold", "held_out", "scored", "exact")}) > 1:
             raise KeyError("arrays of different lengths")
-        if int(conformal.scored_.sum()) != len(conformal.scores_) or not np.isfinite(conformal.floor_):
+        if int(conformal.scored_.sum()) != len(conformal.scores_) or not 0 <= conformal.floor_ < math.inf:
             raise KeyError("scores that are not those of the rows")
         models = []
         for place in range(folds + 1):
