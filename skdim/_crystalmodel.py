@@ -46,6 +46,7 @@ LEAST = 10
 FORMAT = 1
 _KEY = "skdim.model"
 _RUN_TIME = ("device", "n_jobs", "on_error", "verbose")
+_LARGEST = 1e100  # of what is learned, which labels are scaled for
 _WHOLE = ("feature", "fold", "labelled", "left", "right", "rows")  # arrays of places in others
 _FLAT = ("exact", "fold", "labelled", "rows", "scored", "scores")  # arrays of one dimension
 
@@ -418,6 +419,8 @@ def _check_arrays(header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]])
         # Of crystals without a label nothing is held out.
         if array.dtype.kind == "f" and name.rpartition("/")[2] != "held_out" and not np.isfinite(array).all():
             raise KeyError(f"{name} must be finite, got NaN or infinity")
+        if array.dtype.kind == "f" and float(np.abs(array).max(initial=0.0)) > _LARGEST:
+            raise KeyError(f"{name} must hold numbers up to {_LARGEST:g}")
         if name.rpartition("/")[2] in _WHOLE and array.dtype.kind not in "iu":
             raise KeyError(f"{name} must hold integers, got {array.dtype}")
         if name.rpartition("/")[2] in _FLAT and array.ndim != 1:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 FORMAT = 2
 _FACTS, _PICKLED = "model.json", "estimators.joblib"
-_PLAIN = ("frozen", "n_labels", "random_state", "labelled", "target_shape")
+_PLACE = integer(0, 2**63 - 1)
 # Parts that have a file format of their own.
 _OWN: dict[str, type[Any]] = {
     "embedder": DeepInfoMaxEmbedder,
@@ -158,9 +158,7 @@ def _written(name: str, part: Any) -> bytes:
 
 def _read_2(archive: zipfile.ZipFile, facts: dict[str, Any], kind: str, trusted: bool) -> SavedMasking:
     """Read the current format."""
-    contents = {name: archive.read(name) for name in ("embedder", kind)}
-    if facts["sha256"] != digest(*contents.values()):
-        raise ModelFileError("sha256 does not fit the content: the file is damaged or was changed.")
+    contents = _contents(archive, facts, kind)
     with tempfile.TemporaryDirectory() as folder:
         found = {
             name: _loaded_own(name, content, Path(folder))
@@ -169,6 +167,50 @@ def _read_2(archive: zipfile.ZipFile, facts: dict[str, Any], kind: str, trusted:
             for name, content in contents.items()
         }
     return _saved(facts, kind, found)
+
+
+def _contents(archive: zipfile.ZipFile, facts: dict[str, Any], kind: str) -> dict[str, bytes]:
+    """The parts as bytes, which are those that were written."""
+    contents = {name: archive.read(name) for name in ("embedder", kind)}
+    if facts["sha256"] != digest(*contents.values()):
+        raise ModelFileError("sha256 does not fit the content: the file is damaged or was changed.")
+    return contents
+
+
+def masking_facts(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """What a file says of itself, once all is looked at that reading it would look at.
+
+    Parts that are kept by skops or as pickles are not opened, as that can run code.
+
+    Parameters
+    ----------
+    path : str or path
+        The file.
+
+    Returns
+    -------
+    dict
+        JSON-able facts.
+
+    Raises
+    ------
+    ValueError, KeyError, TypeError, BadZipFile
+        If it is damaged.
+    """
+    with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as folder:
+        if (damaged := archive.testzip()) is not None:
+            raise ModelFileError(f"its part {damaged!r} is damaged")
+        facts: dict[str, Any] = json.loads(archive.read(_FACTS))
+        if _format(facts) == FORMAT:
+            (kind,) = set(facts["parts"]) - {"embedder"}
+            contents = _contents(archive, facts, kind)
+            own = {name: content for name, content in contents.items() if facts["parts"][name] == "skdim"}
+        else:
+            own = {name: archive.read(f"{name}_") for name in _OWN if f"{name}_" in archive.namelist()}
+        for name, content in own.items():
+            _loaded_own(name, content, Path(folder))
+    _check_facts(facts)
+    return facts
 
 
 def _loaded_own(name: str, content: bytes, folder: Path) -> Any:
@@ -208,13 +250,7 @@ def _read_1(archive: zipfile.ZipFile, facts: dict[str, Any], kind: str, trusted:
 
 def _saved(facts: dict[str, Any], kind: str, found: dict[str, Any]) -> SavedMasking:
     """Facts and parts as one record."""
-    for name in ("labelled", "target_shape"):
-        numbers = facts[name]
-        if not isinstance(numbers, list) or not all(integer(0).test(one) for one in numbers):
-            raise ModelFileError(f"{name} must be a list of integers >= 0.")
-    for name in ("n_labels", "random_state"):
-        if not optional(integer(0)).test(facts[name]):
-            raise ModelFileError(f"{name} must be {optional(integer(0)).words}, got {facts[name]!r}.")
+    _check_facts(facts)
     return SavedMasking(
         kind=kind,
         embedder=found["embedder"],
@@ -225,6 +261,17 @@ def _saved(facts: dict[str, Any], kind: str, found: dict[str, Any]) -> SavedMask
         labelled=np.array(facts["labelled"], np.intp),
         target_shape=tuple(facts["target_shape"]),
     )
+
+
+def _check_facts(facts: dict[str, Any]) -> None:
+    """Refuse facts that no estimator can have left."""
+    for name in ("labelled", "target_shape"):
+        numbers = facts[name]
+        if not isinstance(numbers, list) or not all(_PLACE.test(one) for one in numbers):
+            raise ModelFileError(f"{name} must be a list of integers >= 0.")
+    for name in ("n_labels", "random_state"):
+        if not optional(integer(0)).test(facts[name]):
+            raise ModelFileError(f"{name} must be {optional(integer(0)).words}, got {facts[name]!r}.")
 
 
 _READERS = {1: _read_1, 2: _read_2}

@@ -113,6 +113,25 @@ def check(name: str, value: Any, accepted: Accepted) -> None:
         raise InputError(f"{name} must be {accepted.words}, got {value!r}.")
 
 
+def check_are_numbers(what: str, values: Any, rows: Any) -> None:
+    """Refuse what a model gives for rows (C,) where it is NaN or infinite, values (C, ...); the message names the rows.
+
+    Examples
+    --------
+    >>> check_are_numbers("predictions", np.array([1.0, np.nan]), np.array([4, 7]))
+    Traceback (most recent call last):
+    ...
+    FloatingPointError: the predictions of 1 crystals are no numbers (rows [7]): weights of the model are too large, ...
+    """
+    fine = np.isfinite(values).reshape(len(values), -1).all(1)
+    if not fine.all():
+        wrong = np.asarray(rows)[~fine].tolist()
+        raise FloatingPointError(
+            f"the {what} of {len(wrong)} crystals are no numbers (rows {wrong[:5]}{', ...' if wrong[5:] else ''}): "
+            "weights of the model are too large, or the file was changed. Load another one, or train anew."
+        )
+
+
 def check_parameters(owner: object, accepted: Mapping[str, Accepted]) -> None:
     """Refuse an object one of whose attributes has a value that is not accepted.
 

@@ -134,6 +134,8 @@ class TargetModel:
     tuned : FineTuned or None
         Where it was chosen; ``conformal`` is the ridge that it started from then, with the held-out predictions and
         scores of the fine-tuned model.
+    losses : dict of str to float
+        As ``errors``, on the scale, where the choice is made. Saved files are without.
     """
 
     name: str
@@ -143,6 +145,7 @@ class TargetModel:
     errors: dict[str, float]
     exact: NDArray[np.float64] = field(repr=False)
     tuned: FineTuned | None = None
+    losses: dict[str, float] = field(default_factory=dict)
 
     def scaled(self, vectors: NDArray[np.floating], points: PointSets, device: str) -> NDArray[np.float64]:
         """Predict crystals (m,), on the scale on which the target is learned."""
@@ -199,7 +202,7 @@ class TargetModel:
         conformal.scores_, conformal.floor_ = own["scores"], float(said["floor"])
         if len({len(own[name]) for name in ("rows", "fold", "held_out", "scored", "exact")}) > 1:
             raise KeyError("arrays of different lengths")
-        if int(conformal.scored_.sum()) != len(conformal.scores_) or not np.isfinite(conformal.floor_):
+        if int(conformal.scored_.sum()) != len(conformal.scores_) or not 0 <= conformal.floor_ < math.inf:
             raise KeyError("scores that are not those of the rows")
         models = []
         for place in range(folds + 1):
@@ -273,7 +276,8 @@ def choose(
     if tuned is not None and not tuned.model.strength_ and len(losses) > 1:
         del losses[NAME]  # it is a ridge
     best = min(losses, key=lambda name: losses[name])
-    return TargetModel(best, scale, rows, tried[best], errors, z, tuned if best == NAME else None)
+    losses["median"] = _median_error(z, exact, w, splits)
+    return TargetModel(best, scale, rows, tried[best], errors, z, tuned if best == NAME else None, losses)
 
 
 class _Given:

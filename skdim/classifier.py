@@ -26,7 +26,7 @@ from skdim._crystalmodel import (
     spread_out,
     whole_or_not_at_all,
 )
-from skdim._parameters import check, choice, integer, seed_of
+from skdim._parameters import check, check_are_numbers, choice, integer, seed_of
 from skdim._targets import as_said
 from skdim.evaluation._applicability import Domain
 from skdim.evaluation._readouts import READOUTS
@@ -336,7 +336,9 @@ class CrystalClassifier(ClassifierMixin, CrystalModel):
         """Calibrated probabilities, (m, K)."""
         if not len(vectors):
             return np.empty((0, len(self.classes_)))
-        scores = np.stack([model.predict(vectors) for model in self.models_], 1) @ self.slopes_ + self.offsets_
+        with np.errstate(over="ignore", invalid="ignore"):  # which the check tells
+            scores = np.stack([model.predict(vectors) for model in self.models_], 1) @ self.slopes_ + self.offsets_
+        check_are_numbers("probabilities", scores, np.arange(len(scores)))
         return softmax(scores)
 
     def decided(self, shares: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -24,7 +24,7 @@ from skdim._crystalmodel import (
     spread_out,
     whole_or_not_at_all,
 )
-from skdim._parameters import check, choice, seed_of
+from skdim._parameters import check, check_are_numbers, choice, seed_of
 from skdim._targetmodel import TRANSFORMS, TargetModel, choose
 from skdim._targets import as_said, check_enough, names_of_targets, partly_known, read_sides
 from skdim.evaluation._applicability import Domain, nearest
@@ -456,11 +456,18 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         """Predictions (m,) of each target, on the scale on which it is learned."""
         if not len(vectors):
             return [np.empty(0)] * len(self.targets_)
-        return [target.scaled(vectors, points, self.device) for target in self.targets_]
+        with np.errstate(over="ignore", invalid="ignore"):
+            scaled = [target.scaled(vectors, points, self.device) for target in self.targets_]
+        for own in scaled:
+            check_are_numbers("predictions", own, np.arange(len(own)))
+        return scaled
 
     def _mean(self, scaled: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
         """Predictions, (m, T)."""
-        return np.stack([t.scale.inverse(own) if len(own) else own for t, own in self._each(scaled)], 1)
+        with np.errstate(over="ignore", invalid="ignore"):  # which the check tells
+            mean = np.stack([t.scale.inverse(own) if len(own) else own for t, own in self._each(scaled)], 1)
+        check_are_numbers("predictions", mean, np.arange(len(mean)))
+        return mean
 
     def _ends(
         self, vectors: NDArray[np.float32], scaled: Sequence[NDArray[np.float64]], coverage: float
@@ -470,7 +477,10 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
             check_coverage(coverage, len(target.conformal.scores_))
         if not len(vectors):
             return np.empty((0, len(self.targets_), 2))
-        return np.stack([target.interval(vectors, own, coverage) for target, own in self._each(scaled)], 1)
+        with np.errstate(over="ignore", invalid="ignore"):
+            ends = np.stack([target.interval(vectors, own, coverage) for target, own in self._each(scaled)], 1)
+        check_are_numbers("intervals", ends, np.arange(len(ends)))
+        return ends
 
     def _each(self, scaled: Sequence[NDArray[np.float64]]) -> Iterator[tuple[TargetModel, NDArray[np.float64]]]:
         """Targets with what is predicted of them."""

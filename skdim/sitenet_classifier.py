@@ -13,7 +13,7 @@ from skdim._classes import calibrator, indicators, rare, read_classes, softmax, 
 from skdim._doclink import DocumentationLink
 from skdim._fittasks import fit_tasks, with_callbacks
 from skdim._labels import Labels, read_weights
-from skdim._parameters import check_parameters, choice, integer
+from skdim._parameters import check_are_numbers, check_parameters, choice, integer
 from skdim._sitenet import ACCEPTED, EPOCHS, SiteNetModel
 from skdim.exceptions import InputError
 from skdim.learning.checkpoints import checkpoint_file
@@ -204,7 +204,10 @@ class SiteNetClassifier(DocumentationLink, ClassifierMixin, SiteNetModel):
         classes = self.state_.classes
         assert classes is not None  # fit and load have seen to it
         scores = self._ensemble().predict(points, resolve_device(self.device))
-        return softmax(scores @ classes.slopes + classes.offsets)
+        with np.errstate(over="ignore", invalid="ignore"):  # which the check tells
+            shares = scores @ classes.slopes + classes.offsets
+        check_are_numbers("probabilities", shares[points.valid], np.flatnonzero(points.valid))
+        return softmax(shares)
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Predict the classes of crystals.

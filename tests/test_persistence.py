@@ -178,6 +178,47 @@ def test_features_that_nothing_can_be_divided_by_and_parameters_that_are_none_ar
         DeepInfoMaxEmbedder.load(path)
 
 
+@pytest.mark.parametrize(
+    ("place", "value", "named"),
+    [
+        (("config", "encoder", "decay", 0), 10**40, "decay must be None or one exponent"),
+        (("config", "encoder", "decay", 0), -3.0, "columns must be those of the model"),
+        (("config", "encoder", "reach"), 1e-300, "reach must be a number >= 1 and <= 100"),
+        (("settings", "n_neighbors"), 2**62, "settings must be those of the featurizer"),
+        (("settings", "tolerance"), 1e300, "settings must be those of the featurizer"),
+    ],
+)
+def test_absurd_numbers_in_the_header_are_named(
+    place: tuple[Any, ...], value: float, named: str, tmp_path: Path
+) -> None:
+    path = saved(tmp_path)
+    changed = header_of(path)
+    del changed["sha256"]
+    inner: Any = changed
+    for key in place[:-1]:
+        inner = inner[key]
+    inner[place[-1]] = value
+    write_tensors(path, changed, load_file(path))
+    with pytest.raises(ModelFileError, match=named):
+        DeepInfoMaxEmbedder.load(path)
+
+
+def test_absurd_weights_are_named_and_large_units_of_features_are_not(tmp_path: Path) -> None:
+    path = saved(tmp_path, "components")
+    header, arrays = read_tensors(path)
+    del header["sha256"]
+    names = ["components", "offset", *(name for name in arrays if name.startswith("weights/"))]
+    for name in (name for name in names if arrays[name].size):
+        large = arrays[name].copy()
+        large.reshape(-1)[-1] = -1e30
+        write_tensors(path, header, {**arrays, name: large})
+        if name.endswith("feature_mean"):
+            DeepInfoMaxEmbedder.load(path)
+            continue
+        with pytest.raises(ModelFileError, match=f"tensor {re.escape(name)} must be (of numbers up to 1e\\+12|> 0)"):
+            DeepInfoMaxEmbedder.load(path)
+
+
 def test_a_file_of_a_later_version_says_so(tmp_path: Path) -> None:
     path = saved(tmp_path)
     rewrite(path, format=99, config=None, skdim="9.0")

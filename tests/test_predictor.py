@@ -17,7 +17,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 
 from skdim import CrystalPointSetTransformer, CrystalRegressor, DeepInfoMaxEmbedder, load_pretrained, read_crystals
-from skdim._crystalmodel import is_model
+from skdim._crystalmodel import _KEY, _digest, is_model, read_model
 from skdim.datasets import load_elastic_moduli
 from skdim.evaluation import composition_groups
 from skdim.evaluation._readouts import READOUTS
@@ -116,8 +116,6 @@ def test_a_changed_file_is_refused(model, tmp_path) -> None:
 
 
 def test_a_file_whose_parts_do_not_fit_together_is_refused_though_its_digest_is_right(model, tmp_path) -> None:
-    from skdim._crystalmodel import _KEY, _digest, read_model
-
     path = tmp_path / "m.skdim"
     model.save(path)
     header, _ = read_model(path)
@@ -136,13 +134,29 @@ def test_a_file_whose_parts_do_not_fit_together_is_refused_though_its_digest_is_
     for place in range(3):  # alpha, gamma, intercept and scale of a kernel
         numbers = arrays["0/1/numbers"].copy()
         numbers[[0, 1, 3][place]] = [0.0, 0.0, -1.0][place]
-        refused("alpha and gamma of a kernel regressor must be > 0", **{"0/1/numbers": numbers})
+        refused("of a kernel regressor alpha must be >=", **{"0/1/numbers": numbers})
+    numbers = arrays["0/1/numbers"].copy()
+    numbers[0] = 1e-300  # with which the kernel has no inverse
+    refused("of a kernel regressor alpha must be >=", **{"0/1/numbers": numbers})
+    refused("0/1/dual must hold numbers up to 1e", **{"0/1/dual": np.full_like(arrays["0/1/dual"], 1e300)})
     refused("0/scored must have one dimension", **{"0/scored": arrays["0/scored"][:, None]})
     refused("ids must be as many", header={**header, "ids": []})
     refused("no model", header={name: value for name, value in header.items() if name != "kind"})
     refused("one at least", header={**header, "facts": {**header["facts"], "targets": []}})
     for name in ("n_jobs", "device", "embedder"):  # how to run is not for a file to say
         refused(f"together: .*{name}", header={**header, "parameters": {**header["parameters"], name: 64}})
+
+
+def test_predictions_that_are_no_numbers_are_an_error_that_names_rows(model, points, tmp_path) -> None:
+    path = tmp_path / "m.skdim"
+    model.save(path)
+    header, arrays = read_model(path)
+    header["facts"]["targets"][0]["scale"] = ["none", 1.0, 1060]  # units of 2 to this power
+    save_file(arrays, path, {_KEY: json.dumps(header), "sha256": _digest(json.dumps(header), arrays)})
+    loaded = CrystalRegressor.load(path)
+    for use in (loaded.predict, loaded.predict_interval, loaded.predict_frame):
+        with pytest.raises(FloatingPointError, match=r"of 5 crystals are no numbers \(rows \[0, 1, 2, 3, 4\]\)"):
+            use(points[100:105])
 
 
 def test_saving_needs_no_other_place_than_the_file(model, tmp_path, monkeypatch) -> None:

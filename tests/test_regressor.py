@@ -20,6 +20,7 @@ from sklearn.pipeline import make_pipeline
 
 from skdim import CrystalPointSetTransformer, DeepInfoMaxEmbedder, SiteNetRegressor
 from skdim.exceptions import ModelFileError
+from skdim.learning.tensorfile import read_tensors, write_tensors
 from tests.small import bundled, bundled_points
 
 N = 30
@@ -151,6 +152,17 @@ def test_rows_of_no_weight_are_as_good_as_absent() -> None:
     assert np.allclose(one.predict(bundled_points(N)), other.predict(bundled_points(N)), atol=1e-5)
     doubled = regressor().fit(bundled_points(N)[:20], y[:20], sample_weight=np.full(20, 2.0))
     assert np.allclose(one.predict(bundled_points(N)), doubled.predict(bundled_points(N)), atol=1e-5)
+
+
+def test_predictions_that_are_no_numbers_are_an_error_that_names_rows(tmp_path: Path) -> None:
+    model = regressor(pretrained(), max_epochs=0).fit(bundled_points(N), energies())
+    model.save(tmp_path / "m")
+    header, arrays = read_tensors(tmp_path / "m")
+    del header["sha256"]
+    header["regressor"]["targets"].update(center=[1.7e308], scale=[1.7e308])
+    write_tensors(tmp_path / "m", header, arrays)
+    with pytest.raises(FloatingPointError, match=r"predictions of \d+ crystals are no numbers \(rows \["):
+        SiteNetRegressor.load(tmp_path / "m").predict(bundled_points(N))
 
 
 def test_an_ensemble_is_averaged() -> None:

@@ -39,7 +39,10 @@ def test_every_lower_bound_is_what_the_lowest_environment_installs():
 
 @pytest.mark.parametrize(
     ("name", "extras"),
-    [("constraints.txt", ("accelerate", "ase", "dask", "docs", "draw", "dev", "ray", "test")), ("lowest.txt", ())],
+    [
+        ("constraints.txt", ("accelerate", "ase", "browser", "dask", "docs", "draw", "dev", "ray", "test")),
+        ("lowest.txt", ()),
+    ],
 )
 def test_every_requirement_is_pinned_to_a_version_it_admits(name, extras):
     exact = pins(name)

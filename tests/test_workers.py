@@ -51,7 +51,7 @@ def meet(folder):
 def facts(folder):
     meet(folder)
     heavy = [name for name in ("torch", "sklearn", "pandas", "matminer") if name in sys.modules]
-    return os.getpid(), heavy, os.environ["OMP_NUM_THREADS"], signal.getsignal(signal.SIGINT)
+    return os.getpid(), heavy, os.environ.get("OMP_NUM_THREADS"), signal.getsignal(signal.SIGINT)
 
 
 def die_elsewhere(folder, caller):

@@ -175,11 +175,22 @@ def make_report(
         expected=_extrapolated(learning),
         hardest=_hardest(names, y, held, exact, learned, vectors),
         twins=_twins(names, y, points[labelled], alike),
-        notes=list(notes),
+        notes=[*notes, *_in_decades(learned)],
         failures=[f"{name}: {reason}" for name, reason in failures],
         measured=np.where(exact, y, np.nan),
         predicted=held,
     )
+
+
+def _in_decades(learned: TargetModel) -> list[str]:
+    """Say what errors are where they count alike: in the target's unit the largest values decide alone."""
+    if learned.scale.kind != "log10":
+        return []
+    own, guess = learned.losses[learned.name], learned.losses["median"]
+    return [
+        f"chosen by its error in decades (factors of ten): {own:.2f}, where a guess of the median has {guess:.2f}; "
+        "errors above are in the unit of the target, where the largest values decide"
+    ]
 
 
 def held_share(learned: TargetModel, share: float, rows: NDArray[np.bool_] | None = None) -> float:

@@ -150,8 +150,12 @@ def _checkpoint(path: Path) -> Facts:
 def _predictor(path: Path) -> Facts:
     """Read what `skdim fit` wrote: a `CrystalRegressor` or `CrystalClassifier`."""
     from skdim._crystalmodel import read_model
+    from skdim.classifier import CrystalClassifier
+    from skdim.predictor import CrystalRegressor
 
     header, arrays = read_model(path)
+    # Whether it can be used is seen when it is built.
+    (CrystalClassifier if header["kind"] == CrystalClassifier.__name__ else CrystalRegressor).load(path)
     targets = [{k: v for k, v in target.items() if k in ("name", "scale", "errors")} for target in _targets(header)]
     return {
         "parameters": header["parameters"],
@@ -170,11 +174,9 @@ def _targets(header: Facts) -> list[Facts]:
 
 def _masking(path: Path) -> Facts:
     """Read the facts of a saved `LabelMaskingRegressor`; parts that are pickles or need trust are not opened."""
-    with zipfile.ZipFile(path) as archive:
-        damaged = archive.testzip()
-        if damaged is not None:
-            raise InputError(f"its part {damaged!r} is damaged")
-        facts = json.loads(archive.read("model.json"))
+    from skdim._maskingfile import masking_facts
+
+    facts = masking_facts(path)
     kept = ("format", "n_labels", "random_state", "frozen", "target_shape", "pickled", "parts")
     return {
         **{name: facts[name] for name in kept if name in facts},

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from joblib import cpu_count
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from skdim.points.pointsets import PointSets
 
 _PIECES = 64  # that a process reads at once: enough to spread the cost of a call
+_FEW, _LAST = 16, 128  # that it reads at once in the end, and how many of them for each process
 _MODULES = ("skdim.points.parts",)
 
 
@@ -143,8 +145,11 @@ def featurized(
     given: dict[int, list[Piece]] = {}  # by their first number, to name them
 
     def jobs() -> Iterator[Job]:
-        first = 0
-        for group in grouped(pieces_of(found.files, found.column, found.id_column), max(1, most)):
+        first, pieces = 0, pieces_of(found.files, found.column, found.id_column)
+        # The last ones few at a time: no process is to wait long for another.
+        last = _LAST * workers.n if total is not None and workers.n > 1 else 0
+        many = None if total is None else max(0, total - last)
+        for group in chain(grouped(islice(pieces, many), max(1, most)), grouped(pieces, min(_FEW, max(1, most)))):
             given[first] = group
             yield Job(read_part, (group, work), range(first, first + len(group)))
             first += len(group)

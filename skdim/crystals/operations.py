@@ -16,6 +16,7 @@ __all__ = ["GRID", "Operations", "fits_cell", "listed_operations", "sorted_group
 
 
 GRID = 5040  # translations are multiples of 1/5040: of halves to tenths and twelfths, and of 24ths
+_PRODUCTS = 10_000  # that are made at once
 _SNAP = 0.004  # translations are written with two decimals or more
 _TERM = re.compile(r"([+-]?)(?:(\d+(?:\.\d*)?|\.\d+)(?:/(\d+))?)?\*?([xyz])?(?:/(\d+))?")
 _AXES = "xyz"
@@ -49,10 +50,14 @@ class Operations:
         order = np.argsort(self.keys)
         ranked = self.keys[order]
         table = np.empty((len(self), len(self)), np.int32)
-        for i, (rotation, shift) in enumerate(zip(self.rotation, self.shift, strict=True)):
-            products = _keys(rotation @ self.rotation, (self.shift @ rotation.T + shift) % GRID)
+        step = max(1, _PRODUCTS // len(self))
+        for start in range(0, len(self), step):
+            rotation, shift = self.rotation[start : start + step, None], self.shift[start : start + step, None]
+            moved = (self.shift @ rotation[:, 0].transpose(0, 2, 1) + shift) % GRID
+            products = _keys((rotation @ self.rotation).reshape(-1, 3, 3), moved.reshape(-1, 3))
             place = np.minimum(np.searchsorted(ranked, products), len(ranked) - 1)
-            table[i] = np.where(ranked[place] == products, order[place], -1)
+            found = np.where(ranked[place] == products, order[place], -1)
+            table[start : start + step] = found.reshape(-1, len(self))
         return table
 
     @cached_property
@@ -163,6 +168,12 @@ def _operation(word: str) -> tuple[list[list[int]], list[int]]:
     """Read one operation."""
     if len(word) > (most := current_limits().word):
         raise ValueError(f"a symmetry operation of {len(word)} characters, {word[:30]!r}...; {most} are accepted")
+    return _parsed(word)
+
+
+@lru_cache(maxsize=4096)
+def _parsed(word: str) -> tuple[list[list[int]], list[int]]:
+    """Read one operation that is not too long."""
     parts = word.lower().replace(" ", "").replace("\t", "").split(",")
     if len(parts) == 4 and parts[3] in {"+1", "-1", "1", "m", "mx"}:
         parts = parts[:3]
@@ -173,12 +184,12 @@ def _operation(word: str) -> tuple[list[list[int]], list[int]]:
         row, shift = _part(part, word)
         rows.append(row)
         shifts.append(shift)
-    if abs(round(float(np.linalg.det(np.array(rows))))) != 1:
+    (a, b, c), (d, e, f), (g, h, i) = rows
+    if abs(a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)) != 1:
         raise ValueError(f"{word!r} is no symmetry operation: it does not keep volumes")
     return rows, shifts
 
 
-@lru_cache(maxsize=4096)
 def _part(part: str, word: str) -> tuple[list[int], int]:
     """Read one of three parts of an operation: integer coefficients of x, y and z, and a translation."""
     row, shift, end = [0, 0, 0], Fraction(0), 0

@@ -287,10 +287,13 @@ def contradiction(words: tuple[str, ...], symbol: str, hall: str, number: int | 
     "the 1 listed symmetry operations and the space group 'P -1' contradict one another"
     """
     operations = listed_operations(words)
-    plain = hall.replace(" ", "").replace("_", "").lower()
-    same = [s for s in _settings() if s.hall.replace(" ", "").lower() == plain]
-    said = [(f"the space group {symbol!r}", _from_symbol(symbol)), (f"the Hall symbol {hall!r}", same)]
-    said.append((f"the space group number {number}", [s for s in _settings() if s.number == number]))
+    by_name, plain = _from_symbol(symbol), hall.replace(" ", "").replace("_", "").lower()
+    said = [(f"the space group {symbol!r}", by_name)]
+    if plain:
+        same = [s for s in _settings() if s.hall.replace(" ", "").lower() == plain]
+        said.append((f"the Hall symbol {hall!r}", same))
+    if {s.number for s in by_name} != {number}:  # otherwise it says no more than the symbol
+        said.append((f"the space group number {number}", [s for s in _settings() if s.number == number]))
     for name, settings in said:
         if settings and not _may_be(operations, settings):
             return f"the {len(words)} listed symmetry operations and {name} contradict one another"
@@ -300,9 +303,11 @@ def contradiction(words: tuple[str, ...], symbol: str, hall: str, number: int | 
 def _may_be(operations: Operations, named: list[gemmi.SpaceGroup]) -> bool:
     """Tell whether operations may be those of one of some settings, or of another setting of the same space group."""
     numbers = {s.number for s in named}
-    others = [s for s in _settings() if s.number in numbers]
-    for some in (named, others):
-        settings = [_operations(s.hall) for s in some]
-        if alike := [setting for setting in settings if setting.rotations == operations.rotations]:
-            return any(setting.centerings <= operations.centerings for setting in alike)
+    settings = [_operations(s.hall) for s in named]
+    alike = [setting for setting in settings if setting.rotations == operations.rotations]
+    if not alike:
+        settings = [_operations(s.hall) for s in _settings() if s.number in numbers]
+        alike = [setting for setting in settings if setting.rotations == operations.rotations]
+    if alike:
+        return any(setting.centerings <= operations.centerings for setting in alike)
     return any(setting.crystal_class == operations.crystal_class for setting in settings)

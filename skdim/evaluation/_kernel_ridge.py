@@ -295,8 +295,11 @@ class KernelRidgeCV(RegressorMixin, BaseEstimator):
         if not all(np.isfinite(array).all() for array in arrays.values()) or not (arrays["weights"] > 0).all():
             raise ValueError("the arrays of a kernel regressor are not finite")
         numbers = dict(zip(("alpha", "gamma", "intercept", "scale"), arrays["numbers"].tolist(), strict=True))
-        if not (numbers["alpha"] > 0 and numbers["gamma"] > 0 and numbers["scale"] >= 0):
-            raise ValueError(f"alpha and gamma of a kernel regressor must be > 0 and its scale >= 0, got {numbers}")
+        least = min(self.alphas) / 1e3  # with less the kernel may have no inverse
+        if not (numbers["alpha"] >= least and numbers["gamma"] > 0 and numbers["scale"] >= 0):
+            raise ValueError(
+                f"of a kernel regressor alpha must be >= {least:g}, gamma > 0 and scale >= 0, got {numbers}"
+            )
         self.alpha_, self.gamma_, self.intercept_, self.scale_ = (float(number) for number in arrays["numbers"])
         self.rows_, self.dual_coef_, self.weights_ = np.asarray(rows, np.float64), arrays["dual"], arrays["weights"]
         self.n_features_in_ = rows.shape[1]

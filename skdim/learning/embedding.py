@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import torch
 
+from skdim._parameters import check_are_numbers
 from skdim._workers import keep_freed_memory
 from skdim.exceptions import InputError
 from skdim.learning.states import BOUND
@@ -80,11 +81,7 @@ def embed(
     for crystals, raw in raw_vectors(model, points, np.flatnonzero(valid), device):
         standardise_in_place(raw, state)
         if np.isnan(raw.sum()):  # they are bounded, so the sum is a number if all are
-            rows = crystals[np.isnan(raw).any(1)].tolist()
-            raise FloatingPointError(
-                f"the vectors of {len(rows)} crystals are no numbers (rows {rows[:5]}{', ...' if rows[5:] else ''}): "
-                "weights of the model are too large, or the file was changed. Load another one, or train anew."
-            )
+            check_are_numbers("vectors", raw, crystals)
         vectors[crystals] = projected(raw, state)
     return vectors
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 
+from skdim._parameters import check_are_numbers
 from skdim.learning.checkpoints import Checkpoint, fingerprint
 from skdim.learning.embedding import embed, on_device
 from skdim.learning.loader import CrystalDataset
@@ -305,7 +306,21 @@ class Ensemble:
         Returns
         -------
         ndarray of shape (C, T)
+
+        Raises
+        ------
+        FloatingPointError
+            If some are no numbers.
         """
+        with np.errstate(over="ignore", invalid="ignore"):  # which the check tells
+            predicted = self._predicted(points, device, least, vectors)
+        check_are_numbers("predictions", predicted[points.valid], np.flatnonzero(points.valid))
+        return predicted
+
+    def _predicted(
+        self, points: PointSets, device: str, least: float, vectors: NDArray[np.float32] | None
+    ) -> NDArray[np.float64]:
+        """What `predict` gives, numbers or not."""
         scale, anchor = self.state.target_scale, self.state.anchor
         each = predict(self.members, points, len(scale.center), device) * scale.scale + scale.center
         tuned: NDArray[np.float64] = np.maximum(each, least).mean(0) if self.members else each
@@ -319,8 +334,10 @@ class Ensemble:
         """Standard deviations (C, T) of predictions, in the units of the targets; there must be an anchor."""
         anchor = self.state.anchor
         assert anchor is not None  # the caller has looked
-        doubt = np.sqrt(anchor.ridge.doubt(self._vectors(points, device)))
-        deviation: NDArray[np.float64] = doubt[:, None] * anchor.noise * self.state.target_scale.scale
+        with np.errstate(over="ignore", invalid="ignore"):  # which the check tells
+            doubt = np.sqrt(anchor.ridge.doubt(self._vectors(points, device)))
+            deviation: NDArray[np.float64] = doubt[:, None] * anchor.noise * self.state.target_scale.scale
+        check_are_numbers("deviations", deviation[points.valid], np.flatnonzero(points.valid))
         return deviation
 
     def _vectors(self, points: PointSets, device: str) -> NDArray[np.float32]:

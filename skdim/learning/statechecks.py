@@ -13,6 +13,7 @@ from skdim.learning.regression import RegressionHead
 from skdim.learning.seeding import without_drawing
 from skdim.learning.seen import N_QUANTILES, Seen
 from skdim.learning.states import Anchor, Classes, EmbedderState, RegressorState, TrainingRecord, Weights, bare_model
+from skdim.network.readout import column_names
 from skdim.points.sitetypes import N_ATOMIC_NUMBERS
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 _WIDEST = 16_384  # most units of a layer
 _DEEPEST = 64  # most blocks of an encoder
+_LARGEST = 1e12  # of weights; training leaves them below a hundred, and products of larger ones are no numbers
+# Statistics of site features, which may have units in which they are huge.
+_OF_FEATURES = ("feature_mean", "feature_scale")
 
 
 def check_state(state: EmbedderState | RegressorState) -> None:
@@ -90,6 +94,8 @@ def _check_tensors(part: str, tensors: Weights, shapes: Mapping[str, tuple[int, 
         raise ModelFileError(f"tensor {part}/{name} {'is missing' if name in shapes else 'belongs to no part'}.")
     for name, tensor in tensors.items():
         _check_tensor(f"{part}/{name}", tensor, shapes[name])
+        if name.rpartition(".")[2] not in _OF_FEATURES:
+            _check_size(f"{part}/{name}", tensor)
 
 
 def _check_scales(part: str, tensors: Weights) -> None:
@@ -106,6 +112,12 @@ def _check_tensor(name: str, tensor: NDArray[Any], shape: tuple[int, ...]) -> No
     _need(bool(np.isfinite(tensor).all()), f"tensor {name}", "finite", "NaN or infinity")
 
 
+def _check_size(name: str, tensor: NDArray[Any]) -> None:
+    """Refuse a tensor with numbers that nothing can be computed with."""
+    largest = float(np.abs(tensor).max(initial=0.0))
+    _need(largest <= _LARGEST, f"tensor {name}", f"of numbers up to {_LARGEST:g}", f"{largest:g}")
+
+
 def _check_numbers(name: str, values: NDArray[Any], shape: tuple[int, ...]) -> None:
     """Refuse all but finite numbers in double precision and of this shape."""
     fits = values.dtype == np.float64 and values.shape == shape and bool(np.isfinite(values).all())
@@ -114,7 +126,8 @@ def _check_numbers(name: str, values: NDArray[Any], shape: tuple[int, ...]) -> N
 
 def _check_vectors(state: EmbedderState) -> None:
     """Refuse a scale that does not fit the columns of the vector."""
-    width, n_columns = state.center.size, len(state.columns)
+    names = column_names(state.config)
+    width, n_columns = len(names), len(state.columns)
     _need(_are_distinct_texts(state.columns), "columns", "distinct names", state.columns[:3])
     for name, tensor in (("center", state.center), ("scale", state.scale)):
         _check_tensor(name, tensor, (width,))
@@ -124,8 +137,10 @@ def _check_vectors(state: EmbedderState) -> None:
     if state.components is not None and state.offset is not None:
         _check_tensor("components", state.components, (n_columns, width))
         _check_tensor("offset", state.offset, (n_columns,))
+        for name, tensor in (("components", state.components), ("offset", state.offset)):
+            _check_size(name, tensor)
         return
-    _need(n_columns == width, "columns", f"{width} names, as many as center has numbers", n_columns)
+    _need(list(state.columns) == names, "columns", "those of the model", state.columns[:3])
 
 
 def _check_seen(seen: Seen, n_columns: int) -> None:
@@ -148,9 +163,10 @@ def _check_facts(state: EmbedderState) -> None:
     _need(isinstance(state.parameters, Mapping), "parameters", "a dict", state.parameters)
     _check_record("record", state.record)
     try:
-        state.featurizer.work()
-    except (TypeError, ValueError) as error:
+        settings = state.featurizer.work().config.settings
+    except (TypeError, ValueError, OverflowError) as error:
         raise ModelFileError(f"featurizer: {error}") from error
+    _need(dict(state.settings) == settings, "settings", f"those of the featurizer, {settings}", state.settings)
 
 
 def _check_record(name: str, record: TrainingRecord) -> None:
@@ -197,6 +213,7 @@ def _check_anchor(anchor: Anchor, n_columns: int, n_targets: int) -> None:
     shapes = {"weight": (n_targets, n_columns), "bias": (n_targets,), "center": (n_columns,), "factor": (n_columns, n)}
     for name, shape in shapes.items():
         _check_tensor(f"anchor/{name}", getattr(ridge, name), shape)
+        _check_size(f"anchor/{name}", getattr(ridge, name))
     accepted = number(above=0)
     _need(accepted.test(ridge.penalty), "penalty", accepted.words, ridge.penalty)
     for name, values, most in (("strength", anchor.strength, 1.0), ("noise", anchor.noise, np.inf)):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+import signal
+import threading
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,6 +22,8 @@ from skdim.learning.loader import CrystalDataset, crystal_loader
 from skdim.network.noise import Noise
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from skdim.learning.presets import Run, TrainingConfig
@@ -100,6 +104,37 @@ class InfoMaxNet(NeuralNet):
         return keeper
 
 
+class _Terminated(BaseException):
+    """SIGTERM, by which a launcher ends the other processes as soon as it sees that one is lost."""
+
+
+@contextmanager
+def _termination_as_error() -> Iterator[None]:
+    """Let SIGTERM raise `_Terminated`, as it often comes before the loss is seen here; only the main thread may.
+
+    Once another process is missed, a first SIGTERM is let pass, so that this can be told before the process ends.
+    """
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield
+        return
+
+    def terminate(*_: Any) -> None:
+        raise _Terminated
+
+    def let_pass(*_: Any) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    signal.signal(signal.SIGTERM, terminate)
+    after: Any = signal.SIG_DFL
+    try:
+        yield
+    except RuntimeError:
+        after = let_pass
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, after)
+
+
 class DistributedNet(InfoMaxNet):
     """The same loop in one of several processes that train together.
 
@@ -124,9 +159,10 @@ class DistributedNet(InfoMaxNet):
     def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **fit_params: Any) -> Any:
         """Train; where another process is lost, say what to do."""
         try:
-            return super().fit_loop(X, y, epochs, **fit_params)
-        except RuntimeError as error:
-            if not (isinstance(error, torch.distributed.DistError) or "gloo" in str(error)):
+            with _termination_as_error():
+                return super().fit_loop(X, y, epochs, **fit_params)
+        except (RuntimeError, _Terminated) as error:
+            if not (isinstance(error, torch.distributed.DistError | _Terminated) or "gloo" in str(error)):
                 raise
             kept = self.run.checkpoint
             cure = "with checkpoint_dir a training that is started again goes on where it was"

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from math import isfinite
-from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from skdim._parameters import FLAG, Accepted, check, check_parameters, choice, integer, number
@@ -18,6 +16,7 @@ if TYPE_CHECKING:
 BLOCKS = ("separable", "sitenet")
 NEGATIVES = ("crystal", "species", "distances", "neighbors")
 READOUTS = ("moments", "network")
+_STEEPEST = 64  # exponent of a distance
 
 # Fields that this version no longer has: the only value of each that still means what this version computes, and what
 # to do about any other.
@@ -83,7 +82,7 @@ class EncoderConfig:
         "activation": choice(*ACTIVATIONS),
         "hops": integer(0),
         "hop_width": integer(1),
-        "reach": number(above=0),
+        "reach": number(least=1, most=100),
     }
 
     def __post_init__(self) -> None:
@@ -105,9 +104,12 @@ class EncoderConfig:
     def _check_decay(self) -> None:
         """Refuse what is not one exponent a head."""
         powers, heads = self.decay, self.heads
-        numbers = isinstance(powers, tuple) and all(isinstance(p, Real) and isfinite(p) for p in powers)
+        accepted = number(least=-_STEEPEST, most=_STEEPEST)
+        numbers = isinstance(powers, tuple) and all(map(accepted.test, powers))
         if not numbers or len(powers or ()) != heads:
-            raise InputError(f"decay must be None or one exponent for each of heads={heads}, got {powers!r}.")
+            raise InputError(
+                f"decay must be None or one exponent for each of heads={heads}, {_STEEPEST} at most, got {powers!r}."
+            )
 
     @property
     def has_pair_states(self) -> bool:

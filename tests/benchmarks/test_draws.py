@@ -17,6 +17,7 @@ SCRIPTS = ("intervals", "applicability", "suggestion", "grouped", "finetuning")
 @pytest.fixture
 def script(monkeypatch: pytest.MonkeyPatch):
     """Import a script of the benchmarks or an extension of the documentation."""
+    pytest.importorskip("docutils", reason="of the extra docs, which the extensions need")
     for folder in ("benchmarks", "docs"):
         monkeypatch.syspath_prepend(str(ROOT / folder))
     return importlib.import_module

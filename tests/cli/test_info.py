@@ -1,9 +1,11 @@
 """`skdim info` knows every file that skdim writes, and names damaged ones."""
 
 import json
+import zipfile
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 from sklearn.linear_model import Ridge
 
 from skdim import (
@@ -13,6 +15,7 @@ from skdim import (
     LabelMaskingRegressor,
     SiteNetRegressor,
 )
+from skdim._crystalmodel import _KEY, _digest, read_model
 from skdim.cli import main
 from skdim.cli.exits import BAD_INPUT, OK
 from tests.small import bundled
@@ -73,6 +76,21 @@ def test_damaged_files_are_named(place, tmp_path, capsys, name):
     log = capsys.readouterr().err
     assert f"skdim: error: {str(damaged)!r} " in log
     assert "Traceback" not in log
+
+
+def test_what_a_load_refuses_is_refused_though_its_digest_is_right(place, tmp_path, capsys):
+    header, arrays = read_model(place / "fitted.skdim")
+    arrays["0/0/numbers"] = -arrays["0/0/numbers"]
+    text = json.dumps(header)
+    save_file(arrays, tmp_path / "a.skdim", {_KEY: text, "sha256": _digest(text, arrays)})
+    with zipfile.ZipFile(place / "masking") as archive, zipfile.ZipFile(tmp_path / "b", "w") as other:
+        facts = {**json.loads(archive.read("model.json")), "n_labels": -1}
+        other.writestr("model.json", json.dumps(facts))
+        for name in set(archive.namelist()) - {"model.json"}:
+            other.writestr(name, archive.read(name))
+    for name, words in (("a.skdim", "alpha must be"), ("b", "n_labels must be")):
+        assert main(["info", str(tmp_path / name)]) == BAD_INPUT
+        assert words in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04", b"\x00" * 8 + b"{"])
