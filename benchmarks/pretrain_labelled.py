@@ -161,7 +161,9 @@ def labelled(options: argparse.Namespace) -> tuple[PointSets, NDArray[np.float32
 
 def with_property_layer(start: EmbedderState, width: int, seed: int) -> CrystalModel:
     """The model of a state with a property layer to be learned."""
-    weights = {name: torch.from_numpy(np.array(value)) for name, value in start.weights.items()}
+    # A layer that tells something else would be a worse start than a drawn one.
+    kept = {name: value for name, value in start.weights.items() if not name.startswith("properties.")}
+    weights = {name: torch.from_numpy(np.array(value)) for name, value in kept.items()}
     statistics = SiteStatistics(weights["feature_mean"], weights["feature_scale"], torch.ones(119))
     with drawing_from(torch.Generator().manual_seed(seed)):
         # Beside what is learned from labels few columns are read, as its share in the vector decides what it weighs.

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from skdim.network.config import ModelConfig
     from skdim.points.pointsets import PointSets
 
 # Crystals whose vectors give the mean and deviation of each column: of more a random choice, for a third of a percent

@@ -34,7 +34,7 @@ def skewed() -> Structure:
 
 def test_elements_are_those_of_slater_and_koster(model: ModuleType) -> None:
     direction = np.array([[0.36, 0.48, 0.8]])
-    l, m, n = direction[0]
+    x, y, z = direction[0]
     frames = model.bond_frames(direction)
 
     def element(low: int, high: int, by_m: list[float]) -> np.ndarray:
@@ -43,14 +43,14 @@ def test_elements_are_those_of_slater_and_koster(model: ModuleType) -> None:
 
     sigma, pi, delta = 1.3, -0.4, 0.2
     np.testing.assert_allclose(element(0, 1, [sigma])[0], sigma * direction[0], atol=1e-12)
-    np.testing.assert_allclose(element(0, 2, [sigma])[0, 4], np.sqrt(3) * l * m * sigma, atol=1e-12)
+    np.testing.assert_allclose(element(0, 2, [sigma])[0, 4], np.sqrt(3) * x * y * sigma, atol=1e-12)
     pp = element(1, 1, [sigma, pi, pi])
-    np.testing.assert_allclose(pp[0, 0], l**2 * sigma + (1 - l**2) * pi, atol=1e-12)
-    np.testing.assert_allclose(pp[0, 1], l * m * (sigma - pi), atol=1e-12)
+    np.testing.assert_allclose(pp[0, 0], x**2 * sigma + (1 - x**2) * pi, atol=1e-12)
+    np.testing.assert_allclose(pp[0, 1], x * y * (sigma - pi), atol=1e-12)
     pd = element(1, 2, [sigma, pi, pi])
-    np.testing.assert_allclose(pd[0, 4], np.sqrt(3) * l**2 * m * sigma + m * (1 - 2 * l**2) * pi, atol=1e-12)
+    np.testing.assert_allclose(pd[0, 4], np.sqrt(3) * x**2 * y * sigma + y * (1 - 2 * x**2) * pi, atol=1e-12)
     dd = element(2, 2, [sigma, pi, pi, delta, delta])
-    expected = 3 * l**2 * m**2 * sigma + (l**2 + m**2 - 4 * l**2 * m**2) * pi + (n**2 + l**2 * m**2) * delta
+    expected = 3 * x**2 * y**2 * sigma + (x**2 + y**2 - 4 * x**2 * y**2) * pi + (z**2 + x**2 * y**2) * delta
     np.testing.assert_allclose(dd[4, 4], expected, atol=1e-12)
 
 
