@@ -286,7 +286,8 @@ def _encoder(config: Mapping[str, Any]) -> str:
     shape, width, told = _pairs(config["encoder"]), config["property_width"], len(config["property_names"])
     if not width:
         return shape
-    return f"{shape}; a layer of {width} columns that has learned properties{f', and {told} that it tells' * bool(told)}"
+    told_of = f", of which {told} are read" if told else ""
+    return f"{shape}; a layer of {width} columns that has learned properties{told_of}"
 
 
 def _columns(columns: list[str] | int) -> str:
