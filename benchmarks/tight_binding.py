@@ -6,9 +6,9 @@
 Everything is computed from a crystal itself. Valence levels are those of the free atoms, as in
 `skdim.network.levels`; what couples two neighbours goes with a power of their distance and with numbers that are the
 same for all elements, but for the extent of d shells [1]_ [2]_; the 3d levels of the two spins are apart by 1 eV for
-each unpaired electron of the free atom, as exchange integrals of that shell are of this size. Nothing is iterated: atoms
-stay neutral in what they do to each other's levels. Where couplings fade out, and how finely the reciprocal cell is
-sampled, was chosen by errors of gaps on development folds. The electrons fill the bands from below.
+each unpaired electron of the free atom, as exchange integrals of that shell are of this size. Nothing is iterated:
+atoms stay neutral in what they do to each other's levels. Where couplings fade out, and how finely the reciprocal cell
+is sampled, was chosen by errors of gaps on development folds. The electrons fill the bands from below.
 
 The crystals are drawn from those that do not judge a model (see `materials_project.py`). Finished parts are kept in the
 folder ``OUT.parts``, and a run that was interrupted goes on from them.
