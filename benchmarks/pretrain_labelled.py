@@ -57,7 +57,8 @@ class PropertyModel(nn.Module):
 
     def forward(self, batch: Batch) -> torch.Tensor:
         """Predict labels (B, T)."""
-        told: torch.Tensor = self.told(self.model.properties(batch, self.model.hops(batch)))  # type: ignore[misc]
+        layer = self.model.properties
+        told: torch.Tensor = self.told(layer.layer(batch, self.model.hops(batch)))  # type: ignore[union-attr]
         return told
 
 
@@ -77,29 +78,65 @@ def main() -> None:
     """Train, and write the model."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("table", type=Path, help="parquet file")
-    parser.add_argument("--start", type=Path, required=True, help="file of a deep model")
-    parser.add_argument("--points", type=Path, required=True, help="point sets of every row")
     parser.add_argument("--stiffness", type=Path, help="parquet file of elastic_labels.py")
-    parser.add_argument("--out", type=Path, required=True, help="file of the model")
-    parser.add_argument("--width", type=int, default=512)
-    parser.add_argument("--max-epochs", type=int, default=4)
-    parser.add_argument("--batch-pairs", type=int, default=24_000)
-    parser.add_argument("--learning-rate", type=float, default=1.5e-3)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--checkpoint", type=Path)
-    parser.add_argument("--rows", type=int, help="some of the labelled rows alone, for a trial")
+    add_training(parser, max_epochs=4)
     options = parser.parse_args()
     points, labels = labelled(options)
     start = DeepInfoMaxEmbedder.load(options.start).state_
     model = with_property_layer(start, options.width, options.seed)
     learn(options, model, points, labels)
-    raw = some_raw_vectors(model.eval(), points, np.arange(len(points)), Run(options.seed))
+    state = state_of(start, model, points, options.seed)
+    DeepInfoMaxEmbedder.from_state(state).save(options.out)
+
+
+def add_training(parser: argparse.ArgumentParser, max_epochs: int) -> None:
+    """Parameters of a training that goes on from a deep model."""
+    parser.add_argument("--start", type=Path, required=True, help="file of a deep model")
+    parser.add_argument("--points", type=Path, required=True, help="point sets of every row")
+    parser.add_argument("--out", type=Path, required=True, help="file of the model")
+    parser.add_argument("--width", type=int, default=512)
+    parser.add_argument("--max-epochs", type=int, default=max_epochs)
+    parser.add_argument("--batch-pairs", type=int, default=24_000)
+    parser.add_argument("--learning-rate", type=float, default=1.5e-3)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--checkpoint", type=Path, help="folder to continue from and to write to after each epoch")
+    parser.add_argument("--rows", type=int, help="some of the rows alone, for a trial")
+
+
+def config_of(options: argparse.Namespace) -> TrainingConfig:
+    """How to train."""
+    epochs = options.max_epochs
+    rate = options.learning_rate
+    patience = max(1, epochs)
+    return TrainingConfig(max_epochs=epochs, patience=patience, batch_pairs=options.batch_pairs, learning_rate=rate)
+
+
+def run_of(
+    options: argparse.Namespace, title: str, model: CrystalModel, points: PointSets, targets: NDArray[np.float32]
+) -> Run:
+    """Circumstances of the training; only the same one goes on from a checkpoint."""
+    run = Run(options.seed, progress=True, title=title)
+    if options.checkpoint is None:
+        return run
+    said = [vars(options) | {"checkpoint": None}, model.config.as_dict()]
+    mark = fingerprint([str(said)], points, targets, *weights_of(model).values())
+    return replace(run, checkpoint=Checkpoint(options.checkpoint / "labels.checkpoint", mark))
+
+
+def parts_of(seed: int, n: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Crystals to learn from, and the twentieth that says which epoch is best."""
+    order = np.random.default_rng(seed).permutation(n)
+    return np.sort(order[n // 20 :]), np.sort(order[: n // 20])
+
+
+def state_of(start: EmbedderState, model: CrystalModel, points: PointSets, seed: int) -> EmbedderState:
+    """What is saved of a trained model; some of the crystals set the scale of its columns."""
+    raw = some_raw_vectors(model.eval(), points, np.arange(len(points)), Run(seed))
     center, scale = column_scale(raw)
     columns = tuple(column_names(model.config))
     state = replace(start, config=model.config, weights=weights_of(model), center=center, scale=scale, columns=columns)
     standardise_in_place(raw, state)
-    state = replace(state, seen=look_back(points, raw, start.seen))
-    DeepInfoMaxEmbedder.from_state(state).save(options.out)
+    return replace(state, seen=look_back(points, raw, start.seen))
 
 
 def labelled(options: argparse.Namespace) -> tuple[PointSets, NDArray[np.float32]]:
@@ -124,11 +161,20 @@ def labelled(options: argparse.Namespace) -> tuple[PointSets, NDArray[np.float32
 
 def with_property_layer(start: EmbedderState, width: int, seed: int) -> CrystalModel:
     """The model of a state with a property layer to be learned."""
-    weights = {name: torch.from_numpy(np.array(value)) for name, value in start.weights.items()}
+    # A layer that tells something else would be a worse start than a drawn one.
+    kept = {name: value for name, value in start.weights.items() if not name.startswith("properties.")}
+    weights = {name: torch.from_numpy(np.array(value)) for name, value in kept.items()}
     statistics = SiteStatistics(weights["feature_mean"], weights["feature_scale"], torch.ones(119))
     with drawing_from(torch.Generator().manual_seed(seed)):
         # Beside what is learned from labels few columns are read, as its share in the vector decides what it weighs.
-        config = replace(start.config, property_width=width, levels=False, all_densities=False)
+        config = replace(
+            start.config,
+            property_width=width,
+            property_names=(),
+            property_beside=False,
+            levels=False,
+            all_densities=False,
+        )
         model = CrystalModel(config, statistics).float()
     missing, surplus = model.load_state_dict(weights, strict=False)
     others = [name for name in [*missing, *surplus] if not name.startswith("properties.")]
@@ -139,26 +185,15 @@ def with_property_layer(start: EmbedderState, width: int, seed: int) -> CrystalM
 
 def learn(options: argparse.Namespace, model: CrystalModel, points: PointSets, labels: NDArray[np.float32]) -> None:
     """Train the deep encoder and the property layer; a twentieth of the crystals says which epoch is best."""
-    config = TrainingConfig(
-        max_epochs=options.max_epochs,
-        patience=options.max_epochs,
-        batch_pairs=options.batch_pairs,
-        learning_rate=options.learning_rate,
-    )
-    run = Run(options.seed, progress=True, title="learning from labels")
     with drawing_from(torch.Generator().manual_seed(options.seed + 1)):
         module = PropertyModel(model, labels.shape[1]).float()
-    if options.checkpoint is not None:
-        said = [vars(options) | {"checkpoint": None}, model.config.as_dict()]
-        mark = fingerprint([str(said)], points, labels, *weights_of(module).values())
-        run = replace(run, checkpoint=Checkpoint(options.checkpoint / "labels.checkpoint", mark))
-    order = np.random.default_rng(options.seed).permutation(len(points))
-    parts = [np.sort(part) for part in np.split(order, [len(order) // 20])]
-    held_out, learned = (CrystalDataset(points, rows, labels[rows]) for rows in parts)
-    outcome = train_supervised(module, PropertyLoss(), config, run, learned, held_out)
+    run = run_of(options, "learning from labels", model, points, labels)
+    parts = parts_of(options.seed, len(points))
+    learned, held_out = (CrystalDataset(points, rows, labels[rows]) for rows in parts)
+    outcome = train_supervised(module, PropertyLoss(), config_of(options), run, learned, held_out)
     for row in outcome.history:
         print({name: round(float(value), 4) for name, value in row.items()}, flush=True)
-    errors(module.eval(), points, labels, parts[0])
+    errors(module.eval(), points, labels, parts[1])
 
 
 def errors(module: PropertyModel, points: PointSets, labels: NDArray[np.float32], rows: NDArray[np.int64]) -> None:

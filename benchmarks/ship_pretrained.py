@@ -34,9 +34,12 @@ PACKAGES = ("moyopy", "numpy", "pymatgen", "safetensors", "skorch", "torch", "ve
 # Rows of load_formation_energy whose vectors are recorded: few, but of many sizes.
 RECORDED = (0, 1000, 2000, 3000, 3500)
 WHAT = {
-    "materials_project": "DeepInfoMaxEmbedder, preset='deep', pretrained without labels",
-    "materials_project_labels": (
+    "materials_project": (
         "DeepInfoMaxEmbedder, preset='deep', pretrained without labels, "
+        "then with what a tight-binding model with universal parameters tells of the electrons of each crystal"
+    ),
+    "materials_project_labels": (
+        "DeepInfoMaxEmbedder, preset='deep', pretrained without labels as materials_project, "
         "then trained on formation energies, PBE band gaps, and stiffness by a universal potential"
     ),
 }
@@ -85,7 +88,7 @@ def main() -> None:
     embedder.save(target)
     if target.stat().st_size > MOST_BYTES:
         raise SystemExit(f"{target} has {target.stat().st_size:,} bytes; at most {MOST_BYTES:,} are to be shipped")
-    labelled = bool(embedder.state_.config.property_width)
+    labelled = options.name.endswith("labels")
     card = {
         "name": options.name,
         "sha256": hashlib.sha256(target.read_bytes()).hexdigest(),

@@ -6,10 +6,10 @@
 Tasks: formation energies, band gaps and bulk moduli of the bundled sets, on their test folds; and with ``--table``
 energies and gaps, metals included, of compositions of the large set, half of which give the labels and half the test
 fold (see `materials_project.py`). No composition of either was in the training of the models of the large set; the
-small model has seen the bundled structures. Every feature set is treated alike: columns
-standardised on the training fold, ridge and Laplacian kernel ridge, the better of the two chosen by cross-validation
-on the given labels. ``--models`` takes names of shipped models, and NAME=FILE for those to ship. SevenNet-0 on the
-same draws of the bundled tasks comes from the record in ``benchmarks/rivals``.
+small model has seen the bundled structures. A model called ``untrained`` (``untrained=FILE``) is a baseline too. Every
+feature set is treated alike: columns standardised on the training fold, ridge and Laplacian kernel ridge, the better of
+the two chosen by cross-validation on the given labels. ``--models`` takes names of shipped models, and NAME=FILE for
+those to ship. SevenNet-0 on the same draws of the bundled tasks comes from the record in ``benchmarks/rivals``.
 """
 
 from __future__ import annotations
@@ -146,8 +146,8 @@ def text(records: pd.DataFrame, repeats: int) -> str:
 def pairs(records: pd.DataFrame) -> list[tuple[str, str]]:
     """Each model beside what there was before."""
     names = list(dict.fromkeys(records["features"]))
-    baselines = [name for name in ("magpie", "sevennet", "bundled") if name in names]
-    return [(a, b) for b in baselines for a in names if a != b and a not in ("magpie", "sevennet")]
+    baselines = [name for name in ("magpie", "sevennet", "bundled", "untrained") if name in names]
+    return [(a, b) for b in baselines for a in names if a != b and a not in ("magpie", "sevennet", "untrained")]
 
 
 def ratio(records: pd.DataFrame, features: str, baseline: str) -> str:

@@ -58,7 +58,7 @@ def test_cards_of_the_large_set_give_attribution_and_say_what_was_left_out(name:
     card, embedder = pretrained_card(name), load_pretrained(name)
     assert card["data"]["crystals"] == embedder.state_.record.rows > 100_000
     assert "CC BY 4.0" in card["data"]["source"]
-    assert ("labels" in card["data"]) == name.endswith("labels") == bool(embedder.state_.config.property_width)
+    assert ("labels" in card["data"]) == name.endswith("labels")
     assert "bundled" in card["limits"][0]
     assert card["scores"]["band gap"]["50 labels"] > card["scores"]["band gap"]["250 labels"]
 
@@ -83,11 +83,14 @@ def test_what_is_given_without_a_name_has_learned_from_structures_of_the_materia
     untrained = DeepInfoMaxEmbedder(preset="deep", max_epochs=0).fit(bundled(3)[0])
     shipped = load_pretrained()
     assert np.array_equal(shipped.transform([salt()]), load_pretrained("materials_project").transform([salt()]))
-    # Its last epochs were without noise to be told, see its card.
-    objective = untrained.state_.config.objective
-    assert replace(shipped.state_.config, objective=objective) == untrained.state_.config
+    # It has the form of the preset, and beside it what was learned of electrons, see its card.
+    config, columns = shipped.state_.config, shipped.get_feature_names_out().tolist()
+    alone = {"property_width": 0, "property_names": (), "property_beside": False}
+    assert replace(config, objective=untrained.state_.config.objective, **alone) == untrained.state_.config
     assert shipped.state_.settings == untrained.state_.settings
-    assert list(shipped.get_feature_names_out()) == list(untrained.get_feature_names_out())
+    own = untrained.get_feature_names_out().tolist()
+    told = [f"dim_property_{k}" for k in range(512)] + [f"dim_told_{name}" for name in config.property_names]
+    assert columns == own + told
 
 
 def test_the_former_name_of_the_small_model_is_understood() -> None:

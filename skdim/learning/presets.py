@@ -251,7 +251,9 @@ def model_config(
 ) -> ModelConfig:
     """Return the model that a preset builds on point sets with these features."""
     context = replace(preset.encoder, blocks=1, hops=0) if preset.readout == "moments" else None
-    dim = {} if embedding_dim is None or preset.readout != "network" else {"global_dim": int(embedding_dim)}
+    dim: dict[str, Any] = (
+        {} if embedding_dim is None or preset.readout != "network" else {"global_dim": int(embedding_dim)}
+    )
     return ModelConfig(
         feature_names=feature_names,
         interaction_names=interaction_names,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from skdim.network.config import ModelConfig
     from skdim.points.pointsets import PointSets
 
 # Crystals whose vectors give the mean and deviation of each column: of more a random choice, for a third of a percent
@@ -138,6 +139,7 @@ def _initialised(
 ) -> CrystalModel:
     """The model before training: with weights drawn from the seed, or those to go on from."""
     config = model_config(preset, points.feature_names, points.interaction_names, embedding_dim)
+    config = _with_properties_of(start, config)
     with drawing_from(torch.Generator().manual_seed(seed)):
         model = CrystalModel(config, site_statistics(points)).float()
     if start is None:
@@ -151,7 +153,23 @@ def _initialised(
             "warm_start=True needs the features and parameters that shape the model to be those of the last fit; they "
             "have changed. Set them back, or warm_start=False."
         )
-    return with_weights(model, {**own, **start.weights})
+    with_weights(model, {**own, **start.weights})
+    if model.properties is not None and model.deep is not None:
+        model.deep.requires_grad_(False)
+        model.properties.requires_grad_(False)
+    return model
+
+
+def _with_properties_of(start: EmbedderState | None, config: ModelConfig) -> ModelConfig:
+    """The configuration, with the property layer of a start.
+
+    Nothing here teaches such a layer, and hops that moved on would leave it behind: with it the deep encoder stays as
+    it is, and what that one learns is not among the objectives.
+    """
+    if start is None or not start.config.property_width:
+        return config
+    kept = {name: getattr(start.config, name) for name in ("property_width", "property_names", "property_beside")}
+    return replace(config, objective=replace(config.objective, masked=0.0, noise=0.0), **kept)
 
 
 def _check_dimension(embedding_dim: int | None, n_crystals: int, n_columns: int) -> None:

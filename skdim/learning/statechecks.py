@@ -62,6 +62,8 @@ def _check_sizes(state: EmbedderState) -> None:
             _need_integer(f"config.{name}.hop_width", encoder.hop_width, 1, _WIDEST)
     for name, names in (("feature_names", config.feature_names), ("interaction_names", config.interaction_names)):
         _need(0 < len(names) <= _WIDEST and _are_distinct_texts(names), f"config.{name}", "distinct names", names)
+    told = config.property_names
+    _need(len(told) <= _WIDEST and _are_distinct_texts(told), "config.property_names", "distinct names", told)
 
 
 def _need_integer(name: str, value: Any, least: int, most: int) -> None:

@@ -247,6 +247,7 @@ def train_supervised(
     run: Run,
     learned: CrystalDataset,  # crystals with targets
     held_out: CrystalDataset | None = None,
+    loop: type[SupervisedNet] = SupervisedNet,
 ) -> Outcome:
     """Train a module on targets, in place.
 
@@ -255,9 +256,7 @@ def train_supervised(
     """
     rate = _SLOW * config.learning_rate
     slow = [("head.linear.*", {"lr": rate, "peak": rate})]
-    net: Any = _net(
-        SupervisedNet, module, criterion, config, run, learned, held_out, optimizer__param_groups=slow
-    ).initialize()
+    net: Any = _net(loop, module, criterion, config, run, learned, held_out, optimizer__param_groups=slow).initialize()
     if held_out is not None:
         net.kept.start_from(net.loss_of(held_out), net)
     return _carried_out(net, learned)

@@ -258,8 +258,12 @@ class ModelConfig:
         Whether the environments of the encoder that sees the centre are read. Beside hops they add little, being random
         features unless the local or the global objective is learned.
     property_width : int
-        Width of the hidden layer over a whole crystal that was learned from labels of other crystals, and is read in
-        place of environments, context and hops, see `skdim.network.properties`; 0 where no labels were used.
+        Width of the hidden layer over a whole crystal that has learned to tell properties of other crystals, see
+        `skdim.network.properties`; 0 leaves it out.
+    property_names : tuple of str
+        Properties that are read as the layer tells them, beside the layer itself.
+    property_beside : bool
+        Whether the layer is read beside environments, context and hops, rather than in their place.
     levels : bool
         Whether the levels that electrons fill are read, see `skdim.network.levels`.
     all_densities : bool
@@ -280,6 +284,8 @@ class ModelConfig:
     global_dim: int = 64
     environments: bool = True
     property_width: int = 0
+    property_names: tuple[str, ...] = ()
+    property_beside: bool = False
     levels: bool = False
     all_densities: bool = False
 
@@ -300,13 +306,20 @@ class ModelConfig:
                 "objective_params gives masked or noise a weight, which the deep encoder learns: give "
                 "encoder_params={'hops': 3} with them, or preset='deep'."
             )
-        for name in ("environments", "levels", "all_densities"):
+        for name in ("environments", "levels", "all_densities", "property_beside"):
             check(name, getattr(self, name), FLAG)
         check("property_width", self.property_width, integer(0))
         if self.property_width and not self.encoder.hops:
             raise InputError(f"property_width={self.property_width} needs hops, which it reads.")
+        if self.property_names and not self.property_width:
+            raise InputError("property_names needs a property_width of at least 1, as the layer tells them, got 0.")
         if self.encoder.hops and self.readout != "moments":
             raise InputError(f"hops={self.encoder.hops} needs readout='moments', got {self.readout!r}.")
+
+    @property
+    def reads_averages(self) -> bool:
+        """Whether environments, context and hops are read, as means over sites."""
+        return not self.property_width or self.property_beside
 
     @property
     def has_gaussians(self) -> bool:
@@ -321,8 +334,8 @@ class ModelConfig:
     def from_dict(cls, values: dict[str, Any]) -> ModelConfig:
         """Build from what `as_dict` returned, perhaps after a round trip through JSON."""
         values = dict(values)
-        for name in ("feature_names", "interaction_names", "negatives"):
-            values[name] = tuple(values[name])
+        for name in ("feature_names", "interaction_names", "negatives", "property_names"):
+            values[name] = tuple(values.get(name, ()))
         for name in ("encoder", "context_encoder"):
             if values[name] is not None:
                 values[name] = encoder_config(values[name])

@@ -76,7 +76,7 @@ class CrystalModel(nn.Module):
         self.deep = DeepTower(n_features, config.encoder) if config.encoder.hops else None
         self.properties: PropertyLayer | None = None
         if config.property_width:
-            self.properties = PropertyLayer(config.encoder.hops, config.encoder.hop_width, config.property_width)
+            self.properties = PropertyLayer(config.encoder, config.property_width, len(config.property_names))
         self.two_level = TwoLevelObjective(config, self.encoder.out_width, n_features) if config.has_gaussians else None
 
     def features(self, batch: Batch) -> torch.Tensor:
@@ -101,7 +101,7 @@ class CrystalModel(nn.Module):
         features = self.features(batch)
         geometry = self.encoder.geometry(batch, batch.distance)
         parts = {"raw": features.index_select(0, batch.site_type)}
-        if self.properties is not None:
+        if not self.config.reads_averages:
             return parts | {"density": self.encoder.surroundings(batch, geometry)}
         if self.config.environments:
             environments = self.encoder(batch, features, batch.distance, geometry)
@@ -137,15 +137,23 @@ class CrystalModel(nn.Module):
         """Crystal vectors (B, D), before they are standardised."""
         if self.config.readout == "network" and self.two_level is not None:
             return self.two_level.vectors(batch, self.encoder(batch, self.features(batch), batch.distance).vector)
-        pooled = pool_sites(batch, self.site_parts(batch), self.config)
-        return pooled if self.properties is None else torch.cat([pooled, self.properties(batch, self.hops(batch))], 1)
+        parts = self.site_parts(batch)
+        pooled = pool_sites(batch, parts, self.config)
+        if self.properties is None:
+            return pooled
+        return torch.cat([pooled, self.properties(batch, self._states(batch, parts))], 1)
 
     def site_shares(self, batch: Batch) -> torch.Tensor:
         """What each site (S) gives to the columns of `vectors`, of a model that pools sites; a crystal's sum to it."""
-        shares = site_shares(batch, self.site_parts(batch), self.config)
+        parts = self.site_parts(batch)
+        shares = site_shares(batch, parts, self.config)
         if self.properties is None:
             return shares
-        return torch.cat([shares, self.properties.shares(batch, self.hops(batch))], 1)
+        return torch.cat([shares, self.properties.shares(batch, self._states(batch, parts))], 1)
+
+    def _states(self, batch: Batch, parts: dict[str, torch.Tensor]) -> list[torch.Tensor]:
+        """States after each hop, which are among the parts where they are read as averages."""
+        return [parts[name] for name in parts if name.startswith("hop")] or self.hops(batch)
 
 
 def disturbed(batch: Batch, objective: ObjectiveConfig, noise: Noise) -> torch.Tensor:

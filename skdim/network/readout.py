@@ -39,8 +39,9 @@ def part_columns(config: ModelConfig) -> dict[str, tuple[str, ...]]:
     """Names of the columns of each part of a site, in the order in which they are pooled."""
     encoder = config.encoder
     widths = {"density": encoder.heads}
-    # What was learned without labels says less than the property layer, and a few columns are found with fewer labels.
-    if not config.property_width:
+    # What was learned without labels says less than a layer that has learned labels, and a few columns are found with
+    # fewer labels.
+    if config.reads_averages:
         if config.environments:
             widths["environment"] = encoder.blocks * encoder.width
         if config.context_encoder is not None:
@@ -70,7 +71,8 @@ def column_names(config: ModelConfig) -> list[str]:
     amounts = [f"{density}{spacing}" for spacing in spacings for density in _powers(config)]
     names += [f"{name}_{amount}" for amount in amounts for name in config.feature_names]
     names += [f"level_{column}" for column in LEVEL_COLUMNS if config.levels]
-    return names + [f"property_{k}" for k in range(config.property_width)]
+    names += [f"property_{k}" for k in range(config.property_width)]
+    return names + [f"told_{name}" for name in config.property_names]
 
 
 KINDS = ("composition", "density", "environment", "context")

@@ -31,7 +31,8 @@ def load_pretrained(name: str = "materials_project") -> DeepInfoMaxEmbedder:
     ----------
     name : {"materials_project", "materials_project_labels", "bundled"}, default="materials_project"
         "materials_project": preset="deep", pretrained without labels on 120,000 crystals of the Materials Project,
-        none with the composition of a bundled one.
+        none with the composition of a bundled one, and on what a tight-binding model with universal parameters tells of
+        the electrons of 80,000 of them.
 
         "materials_project_labels": the same, which has also learned from computed formation energies and band gaps of
         36,000 of them, and from the stiffness of some. Where few labels are to go far this is the best start; compare

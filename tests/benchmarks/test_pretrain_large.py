@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from types import ModuleType
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -50,6 +52,33 @@ def test_a_table_becomes_a_model_without_the_rows_that_are_left_out(
     names = embedder.get_feature_names_out()
     assert embedder.transform(structures[:3]).shape == (3, len(names))
     assert sum(name.startswith("dim_hop") for name in names) == 3 * EncoderConfig().hop_width * 2
+
+
+def test_a_model_goes_on_with_what_its_crystals_electrons_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_cells(tmp_path / "table.parquet", formation_energy_per_atom=[float(k) for k in range(60)])
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    import materials_project
+    import pretrain_electrons
+    import pretrain_large
+    import tight_binding
+
+    def call(script: ModuleType, *options: object) -> None:
+        """Run a script."""
+        monkeypatch.setattr(sys, "argv", [script.__name__, *map(str, options)])
+        script.main()
+
+    monkeypatch.setattr(materials_project, "bundled_keys", set)
+    first, then, told = tmp_path / "first.safetensors", tmp_path / "then.safetensors", tmp_path / "told.parquet"
+    call(pretrain_large, path, "--points", tmp_path / "points", "--out", first, "--max-epochs", 1, "--device", "cpu")
+    call(tight_binding, path, "--out", told)
+    rest = ["--start", first, "--points", tmp_path / "points", "--out", then, "--width", 8, "--max-epochs", 1]
+    call(pretrain_electrons, told, *rest)
+    before, after = (DeepInfoMaxEmbedder.load(file).get_feature_names_out().tolist() for file in (first, then))
+    table = pd.read_parquet(told)
+    assert after == [*before, *(f"dim_property_{k}" for k in range(8)), *(f"dim_told_{n}" for n in table.columns[:-1])]
+    structures = materials_project.read_structures(path, table["row"].to_numpy()[:2])
+    expected = pd.DataFrame([tight_binding.describe(structure) for structure in structures])
+    pd.testing.assert_frame_equal(table.drop(columns="row").head(2).astype(float), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_the_training_fold_is_that_of_the_study_of_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

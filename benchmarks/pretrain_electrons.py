@@ -1,0 +1,129 @@
+"""Go on from a deep model with what a tight-binding model tells of crystals: how the shipped model was made.
+
+    python benchmarks/pretrain_electrons.py electrons.parquet --start model.safetensors --points POINTS
+        --out electrons.safetensors [--width 512] [--max-epochs 6] [--checkpoint FOLDER] [--rows N]
+
+``electrons.parquet`` is what `tight_binding.py` wrote, which uses no labels; ``--points`` is the folder that
+`pretrain_large.py --points` wrote: point sets of every row of the large table. The deep encoder goes on learning what
+it did, masked elements and noise, while a hidden layer over the whole crystal learns to tell what the electrons do.
+That layer, and what it tells, become columns of the vector beside those that it has.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from pretrain_labelled import add_training, config_of, parts_of, run_of, state_of
+from torch import nn
+
+from skdim import DeepInfoMaxEmbedder, PointSets
+from skdim.learning.loader import CrystalDataset
+from skdim.learning.seeding import drawing_from
+from skdim.learning.training import InfoMaxNet, SupervisedNet, train_supervised
+from skdim.network.model import CrystalModel, SiteStatistics
+from skdim.network.noise import Noise
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from skdim.learning.states import EmbedderState
+    from skdim.network.batches import Batch
+
+_OUTLIERS = 0.002  # share of the values on either side that are brought to where it begins
+_WEIGHT = 10.0  # of what the electrons do, beside masked elements and noise
+
+
+class ElectronModel(nn.Module):
+    """A model that tells what the electrons do, and its own losses."""
+
+    def __init__(self, model: CrystalModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, batch: Batch, noise: Noise) -> tuple[torch.Tensor, torch.Tensor]:
+        """What is told (B, T), and the sum of the losses."""
+        layer = self.model.properties
+        told = layer.told(layer.layer(batch, self.model.hops(batch)))  # type: ignore[union-attr, misc]
+        return told, torch.stack(list(self.model.losses(batch, noise).values())).sum()
+
+
+class ElectronLoss(nn.Module):
+    """Mean Huber loss of standardised targets, beside the losses of the model."""
+
+    def forward(
+        self, given: tuple[torch.Tensor, torch.Tensor], known: tuple[torch.Tensor, torch.Tensor]
+    ) -> torch.Tensor:
+        """Loss of what is told (B, T)."""
+        told, losses = given
+        return losses + _WEIGHT * F.huber_loss(told, known[0], delta=0.3) / 0.3
+
+
+class ElectronNet(SupervisedNet):
+    """The loop around a module that takes noise."""
+
+    noise_ = Noise.of_epoch(0, 0, training=False)  # before the first epoch
+    infer = InfoMaxNet.infer
+
+
+def main() -> None:
+    """Train, and write the model."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("electrons", type=Path, help="parquet file of tight_binding.py")
+    add_training(parser, max_epochs=6)
+    options = parser.parse_args()
+    points, names, targets = read_targets(options)
+    start = DeepInfoMaxEmbedder.load(options.start).state_
+    model = with_electrons(start, options.width, names, options.seed)
+    run = run_of(options, "learning what electrons do", model, points, targets)
+    learned, held_out = (CrystalDataset(points, rows, targets[rows]) for rows in parts_of(options.seed, len(points)))
+    module = ElectronModel(model)
+    outcome = train_supervised(module, ElectronLoss(), config_of(options), run, learned, held_out, ElectronNet)
+    for row in outcome.history:
+        print({name: round(float(value), 4) for name, value in row.items()}, flush=True)
+    model.config = replace(model.config, objective=start.config.objective)
+    state = state_of(start, model, points, options.seed)
+    DeepInfoMaxEmbedder.from_state(state).save(options.out)
+
+
+def read_targets(options: argparse.Namespace) -> tuple[PointSets, tuple[str, ...], NDArray[np.float32]]:
+    """Crystals, and names and standardised values (N, T) of what is told of them."""
+    table = pd.read_parquet(options.electrons)
+    table = table.drop_duplicates("row").sort_values("row").set_index("row")
+    points = PointSets.load(options.points, mmap_mode="r")
+    rows = table.index.to_numpy()
+    rows = rows[points.valid[rows] & np.isfinite(table).all(axis=1).to_numpy()]
+    if options.rows:
+        rows = np.sort(np.random.default_rng(0).choice(rows, options.rows, replace=False))
+    values = table.loc[rows].to_numpy(np.float64)
+    values = np.clip(values, *np.quantile(values, [_OUTLIERS, 1.0 - _OUTLIERS], axis=0))
+    values = (values - values.mean(0)) / np.maximum(values.std(0), 1e-6)
+    print(f"{len(rows):,} crystals, {values.shape[1]} properties", flush=True)
+    return points[rows], tuple(table.columns), values.astype(np.float32)
+
+
+def with_electrons(start: EmbedderState, width: int, names: tuple[str, ...], seed: int) -> CrystalModel:
+    """The model of a state with a layer to be learned; what shares nothing with it rests."""
+    weights = {name: torch.from_numpy(np.array(value)) for name, value in start.weights.items()}
+    statistics = SiteStatistics(weights["feature_mean"], weights["feature_scale"], torch.ones(119))
+    objective = replace(start.config.objective, context=0.0)
+    config = replace(
+        start.config, objective=objective, property_width=width, property_names=names, property_beside=True
+    )
+    with drawing_from(torch.Generator().manual_seed(seed)):
+        model = CrystalModel(config, statistics).float()
+    missing, surplus = model.load_state_dict(weights, strict=False)
+    others = [name for name in [*missing, *surplus] if not name.startswith("properties.")]
+    if others:
+        raise SystemExit(f"the start is no model that this one goes on from: {others}")
+    return model
+
+
+if __name__ == "__main__":
+    main()
