@@ -272,11 +272,11 @@ def choose(
         tried[NAME] = tuned.beside
     errors = {"median": _median_error(y, exact, w, splits)}
     errors |= {name: missed(scale.inverse(one.held_out_), y) for name, one in tried.items()}
-    losses = {name: missed(one.held_out_, z) for name, one in tried.items()}
-    if tuned is not None and not tuned.model.strength_ and len(losses) > 1:
-        del losses[NAME]  # it is a ridge
-    best = min(losses, key=lambda name: losses[name])
-    losses["median"] = _median_error(z, exact, w, splits)
+    losses = {"median": _median_error(z, exact, w, splits)}
+    losses |= {name: missed(one.held_out_, z) for name, one in tried.items()}
+    if tuned is not None and not tuned.model.strength_ and len(tried) > 1:
+        del tried[NAME]  # it is a ridge
+    best = min(tried, key=lambda name: losses[name])
     return TargetModel(best, scale, rows, tried[best], errors, z, tuned if best == NAME else None, losses)
 
 

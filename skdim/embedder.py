@@ -77,7 +77,8 @@ class DeepInfoMaxEmbedder(LearnedTable, CallbackSupportMixin, TransformerMixin, 
     patience : int or None, default=None
         See ``validation_fraction``.
     warm_start : bool, default=False
-        Whether a further ``fit`` goes on from the weights of the last.
+        Whether a further ``fit`` goes on from the weights of the last. A layer that has learned properties, as the
+        models that come with the package have, stays as it is, and so does the deep encoder that it reads.
     checkpoint_dir : str, path or None, default=None
         Folder of a checkpoint that is written after each epoch; a ``fit`` that was stopped goes on from there and
         ends as if it had not been. Needs an integer ``random_state``.

@@ -14,6 +14,8 @@ from skdim.cli.matching import counted
 if TYPE_CHECKING:
     from skdim.cli.fitreport import Report
 
+_RAW = "in the labels' unit"  # heads errors there
+
 
 def as_text(report: Report) -> str:
     """Write the report for a terminal.
@@ -28,27 +30,24 @@ def as_text(report: Report) -> str:
     str
         Some fifteen lines.
     """
+    own, guess = report.told(report.error), report.told(report.errors["median"])
+    on_scale = f", on the scale {report.scale}" if report.unit else ""
     labels = f"{report.n_labelled} labels" + (f" and {report.n_bounds} bounds" if report.n_bounds else "")
     lines = [
         f"{report.target}: {labels}; {report.n_usable} of {report.n_crystals} crystals usable",
         f"vectors: {report.model}",
         f"tested by {report.folds}; scale: {report.scale}; chosen: {report.chosen}",
         "",
-        f"{'mean absolute error':34} {'vectors':>10} {'Magpie':>10}",
+        *_table(report),
+        "",
+        *([f"on unseen crystals {report.chosen} is off by {own}, a guess by {guess}"] if report.unit else []),
+        f"R2 of the held-out predictions{on_scale}: {report.r2:.3f}",
     ]
-    for name, error in sorted(report.errors.items(), key=lambda item: item[1]):
-        if name == "median":
-            lines.append(f"  {'guess of the median':32} {error:10.4g}")
-        else:
-            mark = "  <- chosen" if name == report.chosen else ""
-            beside = f"{report.magpie[name]:10.4g}" if name in report.magpie else " " * 10
-            lines.append(f"  {name:32} {error:10.4g} {beside}{mark}".rstrip())
-    lines += ["", f"R2 of the held-out predictions: {report.r2:.3f}"]
     held = ", ".join(f"{got:.0%} of {share:.0%}" for share, got in report.coverage if math.isfinite(got))
     lines.append(f"intervals held: {held or 'too few labels to tell'}")
     if report.expected:
         lines.append(
-            f"with twice the labels ({report.expected[0]}) expect an error of about {report.expected[1]:.3g}, "
+            f"with twice the labels ({report.expected[0]}) expect an error of about {report.told(report.expected[1])}, "
             f"from {report.learning[-1][1]:.3g} now{report.of_ridge}"
         )
     elif len(report.learning) > 1:
@@ -58,6 +57,20 @@ def as_text(report: Report) -> str:
         lines.append(f"{sets} of near-duplicates among the labelled crystals, see the report")
     lines += [f"note: {note}" for note in report.notes]
     return "\n".join(lines)
+
+
+def _table(report: Report) -> list[str]:
+    """Errors of each regressor, those on a scale beside those in the unit of the labels."""
+    unit = report.unit
+    title = f"mean absolute error{unit and f', {unit}'}"
+    lines = [f"{title:38} {'vectors':>10} {'Magpie':>10}{unit and f'  {_RAW}'}"]
+    for name, error in sorted(report.errors.items(), key=lambda item: item[1]):
+        shown = "guess of the median" if name == "median" else name
+        beside = f"{report.magpie[name]:10.4g}" if name in report.magpie and name != "median" else " " * 10
+        raw = f"  {report.raw_errors[name]:{len(_RAW)}.4g}" if unit else ""
+        mark = "  <- chosen" if name == report.chosen else ""
+        lines.append(f"  {shown:36} {error:10.4g} {beside}{raw}{mark}".rstrip())
+    return lines
 
 
 def write_pages(reports: Sequence[Report], path: Path) -> None:
@@ -87,7 +100,7 @@ def _pictures(report: Report) -> dict[str, str]:
     )
     counts, errors = zip(*report.learning, strict=True)
     guess = report.errors["median"]
-    plot_learning_curve(counts, errors, expected=report.expected, guess=guess, ax=curve.subplots())
+    plot_learning_curve(counts, errors, expected=report.expected, unit=report.unit, guess=guess, ax=curve.subplots())
     drawn = {"parity": parity, "curve": curve}
     return {name: base64.b64encode(png(figure)).decode() for name, figure in drawn.items()}
 

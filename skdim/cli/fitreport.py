@@ -1,4 +1,8 @@
-"""What a fit has found: errors beside a guess and Magpie, a learning curve, coverage, what to look at."""
+"""What a fit has found: errors beside a guess and Magpie, a learning curve, coverage, what to look at.
+
+Errors are told on the scale on which the target is learned, where the regressor is chosen: decades of labels that are
+learned as logarithms. In the unit of such labels the largest values decide alone, and a good fit looks like a guess.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ from sklearn.base import clone
 from sklearn.utils.validation import has_fit_parameter
 
 from skdim._finetuned import START
-from skdim._targetmodel import TargetModel, choose
+from skdim._targetmodel import Scale, TargetModel, choose
 from skdim.evaluation._applicability import nearest
 from skdim.evaluation._readouts import READOUTS
 from skdim.points.twins import together, twins
@@ -27,11 +31,12 @@ COVERAGES = (0.5, 0.8, 0.9)
 HARDEST = 10
 _PARTS = (0.25, 0.5)  # of the labels, for the learning curve
 _LEAST_PART = 10
+_UNITS = {"none": "", "log10": "decades", "yeo-johnson": "Yeo-Johnson units"}
 
 
 @dataclass
 class Report:
-    """What was found.
+    """What was found; errors and R2 are on the scale of learning, in `unit`, unless said otherwise.
 
     Attributes
     ----------
@@ -46,6 +51,8 @@ class Report:
     errors, magpie : dict of str to float
         Mean absolute error by cross-validation of each regressor, on the vectors and on Magpie statistics; "median"
         is the guess.
+    raw_errors : dict of str to float
+        As ``errors``, in the unit of the target.
     r2 : float
         Of the held-out predictions.
     coverage : list of (float, float)
@@ -57,7 +64,7 @@ class Report:
     expected : (int, float) or None
         Twice the labels, and what is expected of them; None where errors do not fall.
     hardest : list of dict
-        id, value, predicted, error, nearest.
+        id, value and predicted in the unit of the target, error, nearest.
     twins : list of dict
         Near-duplicates among labelled crystals: ids, values.
     notes, failures : list of str
@@ -75,6 +82,7 @@ class Report:
     scale: str
     errors: dict[str, float]
     magpie: dict[str, float]
+    raw_errors: dict[str, float]
     r2: float
     coverage: list[tuple[float, float]]
     fifths: list[tuple[float, float, float]]
@@ -91,6 +99,16 @@ class Report:
     def error(self) -> float:
         """Of the chosen regressor."""
         return self.errors[self.chosen]
+
+    @property
+    def unit(self) -> str:
+        """Of the errors; empty where it is that of the target."""
+        return _UNITS[self.scale]
+
+    def told(self, error: float) -> str:
+        """Write an error with its unit, one in decades as a factor too."""
+        factor = f" (a factor of {10.0**error:.3g})" if self.scale == "log10" else ""
+        return f"{error:.3g} {self.unit}".rstrip() + factor
 
     @property
     def of_ridge(self) -> str:
@@ -147,14 +165,16 @@ def make_report(
     learned = model.targets_[number]
     labelled, vectors = model.labelled_[learned.rows], model.domain_.vectors[learned.rows]
     y, side = values[labelled], sides[labelled]
-    held = learned.scale.inverse(learned.conformal.held_out_)
-    exact = side == 0
+    held, exact = learned.conformal.held_out_, side == 0
+    missed = np.abs(_told(learned.scale, held - learned.exact))
+    spread = _told(learned.scale, learned.exact[exact] - learned.exact[exact].mean())
+    errors = _errors(learned)
     alike = twins(points[labelled], vectors)
     own = together(None if groups is None else groups[labelled], alike)
     magpie = _on_magpie(points[labelled], y, own, alike, side, model)
-    learning = _smaller(learned, model, vectors, y, exact, own)
+    learning = _smaller(learned, model, vectors, exact, own)
     if learned.tuned is None:
-        learning.append((int(exact.sum()), learned.errors[learned.name]))
+        learning.append((int(exact.sum()), errors[learned.name]))
     names = [ids[row] for row in labelled]
     return Report(
         target=target,
@@ -166,31 +186,31 @@ def make_report(
         folds=_folds_in_words(learned, None if groups is None else groups[labelled], len(set(alike)) < len(alike)),
         chosen=learned.name,
         scale=learned.scale.kind,
-        errors=learned.errors,
+        errors=errors,
         magpie=magpie,
-        r2=1 - float(np.sum((held - y)[exact] ** 2) / np.sum((y[exact] - y[exact].mean()) ** 2)),
+        raw_errors=learned.errors,
+        r2=1 - float(np.sum(missed[exact] ** 2) / np.sum(spread**2)),
         coverage=[(share, held_share(learned, share)) for share in COVERAGES],
-        fifths=_by_distance(learned, vectors, np.abs(held - y)),
+        fifths=_by_distance(learned, vectors, missed),
         learning=learning,
         expected=_extrapolated(learning),
-        hardest=_hardest(names, y, held, exact, learned, vectors),
+        hardest=_hardest(names, y, missed, exact, learned, vectors),
         twins=_twins(names, y, points[labelled], alike),
-        notes=[*notes, *_in_decades(learned)],
+        notes=list(notes),
         failures=[f"{name}: {reason}" for name, reason in failures],
         measured=np.where(exact, y, np.nan),
-        predicted=held,
+        predicted=learned.scale.inverse(held),
     )
 
 
-def _in_decades(learned: TargetModel) -> list[str]:
-    """Say what errors are where they count alike: in the target's unit the largest values decide alone."""
-    if learned.scale.kind != "log10":
-        return []
-    own, guess = learned.losses[learned.name], learned.losses["median"]
-    return [
-        f"chosen by its error in decades (factors of ten): {own:.2f}, where a guess of the median has {guess:.2f}; "
-        "errors above are in the unit of the target, where the largest values decide"
-    ]
+def _told(scale: Scale, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Put values of the scale of learning in the unit of errors: that of the target, where none is transformed."""
+    return scale.inverse(values) if scale.kind == "none" else values
+
+
+def _errors(learned: TargetModel) -> dict[str, float]:
+    """Mean absolute errors in the unit in which they are told."""
+    return learned.errors if learned.scale.kind == "none" else learned.losses
 
 
 def held_share(learned: TargetModel, share: float, rows: NDArray[np.bool_] | None = None) -> float:
@@ -258,7 +278,7 @@ def _on_magpie(
     weights = np.ones(len(y))
     seed = model.seed_
     candidates = model.candidates(seed) or {START: clone(READOUTS[START])}
-    return choose(scaled, y, weights, groups, alike, sides, candidates, model.scale, model.cv, seed).errors
+    return _errors(choose(scaled, y, weights, groups, alike, sides, candidates, model.scale, model.cv, seed))
 
 
 def _folds_in_words(learned: TargetModel, groups: NDArray[Any] | None, twins: bool) -> str:
@@ -272,7 +292,6 @@ def _smaller(
     learned: TargetModel,
     model: CrystalRegressor,
     vectors: NDArray[np.float32],
-    y: NDArray[np.float64],
     exact: NDArray[np.bool_],
     groups: NDArray[Any] | None,
 ) -> list[tuple[int, float]]:
@@ -283,7 +302,7 @@ def _smaller(
     for part in _PARTS if learned.tuned is None else (*_PARTS, 1.0):
         if part * exact.sum() < _LEAST_PART:
             continue
-        guess = np.empty(len(y))
+        guess = np.empty(len(exact))
         for number in range(len(learned.conformal.fold_regressors_)):
             test = learned.conformal.fold_ == number
             train = np.flatnonzero(~test)
@@ -291,8 +310,9 @@ def _smaller(
             regressor = clone(learned.conformal.regressor)
             own = {"groups": groups[fewer]} if groups is not None and has_fit_parameter(regressor, "groups") else {}
             regressor.fit(table[fewer], learned.exact[fewer], **own)
-            guess[test] = learned.scale.inverse(regressor.predict(table[test]))
-        found.append((round(part * int(exact.sum())), float(np.abs(guess - y)[exact].mean())))
+            guess[test] = regressor.predict(table[test])
+        missed = np.abs(_told(learned.scale, guess - learned.exact))[exact]
+        found.append((round(part * int(exact.sum())), float(missed.mean())))
     return found
 
 
@@ -329,20 +349,21 @@ def _by_distance(
 def _hardest(
     names: Sequence[str],
     y: NDArray[np.float64],
-    held: NDArray[np.float64],
+    missed: NDArray[np.float64],
     exact: NDArray[np.bool_],
     learned: TargetModel,
     vectors: NDArray[np.float32],
 ) -> list[dict[str, Any]]:
     """The labels that models which have not seen them miss by most, on the scale they learn on."""
-    missed = np.where(exact, np.abs(learned.conformal.held_out_ - learned.exact), -1.0)
-    order = np.argsort(-missed)[: min(HARDEST, int(exact.sum()))].tolist()
+    held = learned.scale.inverse(learned.conformal.held_out_)
+    order = np.argsort(-np.where(exact, missed, -1.0))[: min(HARDEST, int(exact.sum()))].tolist()
     _, others = nearest(vectors[order], vectors, min(2, len(vectors)))
     return [
         {
             "id": names[row],
             "value": float(y[row]),
             "predicted": float(held[row]),
+            "error": float(missed[row]),
             "nearest": names[next((int(o) for o in other if o != row), row)],
         }
         for row, other in zip(order, others, strict=True)

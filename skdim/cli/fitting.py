@@ -213,7 +213,7 @@ def _loss(model: Any) -> float:
 
     if hasattr(model, "losses_"):
         return float(model.losses_[model.chosen_] / model.losses_["shares"])
-    shares = [errors[name] / errors["median"] for name, errors in zip(model.chosen_, model.errors_, strict=True)]
+    shares = [learned.losses[learned.name] / learned.losses["median"] for learned in model.targets_]
     return float(np.exp(np.mean(np.log(shares))))
 
 

@@ -273,12 +273,21 @@ def as_text(facts: Mapping[str, Any]) -> str:
 _LINES: dict[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
     "changed": ("parameters", lambda facts: _pairs(facts["changed"]) or "the preset's"),
     "featurizer": ("featurizer", lambda facts: _pairs(facts["featurizer"])),
-    "model": ("encoder", lambda facts: _pairs(facts["model"]["encoder"])),
+    "model": ("encoder", lambda facts: _encoder(facts["model"])),
     "data": ("crystals", lambda facts: _data(facts["data"])),
     "epochs": ("epochs", lambda facts: _epochs(facts["epochs"], facts["best_epoch"])),
     "columns": ("vector", lambda facts: _columns(facts["columns"])),
     "versions": ("versions", lambda facts: ", ".join(f"{k} {v}" for k, v in facts["versions"].items())),
 }
+
+
+def _encoder(config: Mapping[str, Any]) -> str:
+    """Describe the encoder, and the layer over the whole crystal where there is one."""
+    shape, width, told = _pairs(config["encoder"]), config["property_width"], len(config["property_names"])
+    if not width:
+        return shape
+    told_of = f", of which {told} are read" if told else ""
+    return f"{shape}; a layer of {width} columns that has learned properties{told_of}"
 
 
 def _columns(columns: list[str] | int) -> str:

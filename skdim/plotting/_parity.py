@@ -160,13 +160,19 @@ class ParityDisplay:
 
     @property
     def mae(self) -> float:
-        """Mean absolute error."""
-        return float(np.abs(self.y_pred - self.y_true).mean())
+        """Mean absolute error, in decades where the axes are logarithmic."""
+        return float(np.abs(self._errors()).mean())
 
     @property
     def coverage(self) -> float:
         """Share of the targets within their intervals; NaN without intervals."""
         return float("nan") if self.interval is None else float(self._inside().mean())
+
+    def _errors(self) -> NDArray[np.float64]:
+        """Predictions less true values, in decades where the axes are logarithmic."""
+        if self.logarithmic:
+            return np.log10(self.y_pred) - np.log10(self.y_true)
+        return self.y_pred - self.y_true
 
     def _inside(self) -> NDArray[np.bool_]:
         """Whether each target is within its interval."""
@@ -215,7 +221,8 @@ class ParityDisplay:
         ax.set_ylabel(self._label(f"predicted {self.target}".strip() if self.target else "prediction"))
         ax.set_aspect("equal", anchor="W")  # room for the histogram on the right
         ax.spines[["top", "right"]].set_visible(False)
-        lines = [f"MAE {self.mae:.3g} {self.unit}".strip(), f"{len(self.y_true):,} rows"]
+        unit = "decades" if self.logarithmic else self.unit
+        lines = [f"MAE {self.mae:.3g} {unit}".strip(), f"{len(self.y_true):,} rows"]
         if self.interval is not None:
             lines.append(f"{self.coverage:.0%} within their interval")
         ax.text(0.03, 0.97, "\n".join(lines), transform=ax.transAxes, va="top", fontsize=9)
@@ -233,7 +240,7 @@ class ParityDisplay:
 
     def _draw_errors(self, ax: Axes) -> None:
         """Draw the histogram of the errors."""
-        errors = np.log10(self.y_pred / self.y_true) if self.logarithmic else self.y_pred - self.y_true
+        errors = self._errors()
         most = float(np.percentile(np.abs(errors), 99)) or 1.0
         # What is beyond is counted in the last bins.
         ax.hist(

@@ -2,27 +2,114 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
+from sklearn.metrics import mean_absolute_error, r2_score
 
-from skdim._targetmodel import TargetModel, choose
-from skdim.cli.fitreport import _in_decades
+from skdim import CrystalRegressor
+from skdim._targetmodel import choose
+from skdim.cli.fitpage import as_text, write_pages
+from skdim.cli.fitreport import Report, make_report
+from skdim.cli.fitting import _loss
+from skdim.datasets import load_elastic_moduli
 from skdim.evaluation._readouts import READOUTS
+from skdim.points.pointsets import PointSets
+from skdim.pretrained import load_pretrained
+
+N = 40
+PER_DECADE = 40.0  # GPa of a bulk modulus, so that labels are all over ten decades
 
 
-def learned(labels: np.ndarray, vectors: np.ndarray) -> TargetModel:
-    n = len(labels)
-    ridge = {"ridge": READOUTS["ridge"]}
-    return choose(vectors, labels, np.ones(n), None, np.arange(n), np.zeros(n, int), ridge, "auto", 5, 0)
+@pytest.fixture(scope="module")
+def points() -> PointSets:
+    return load_pretrained("bundled").featurizer_.transform(load_elastic_moduli(target="K_VRH").data[:N])
 
 
-def test_errors_of_labels_over_decades_are_told_in_decades_too() -> None:
+@pytest.fixture(scope="module")
+def moduli() -> np.ndarray:
+    return load_elastic_moduli(target="K_VRH").target[:N] / PER_DECADE
+
+
+def reported(points: PointSets, labels: np.ndarray, scale: str) -> tuple[CrystalRegressor, Report]:
+    model = CrystalRegressor(load_pretrained("bundled"), regressors=["ridge"], scale=scale, random_state=0)
+    model.fit(points, labels)
+    names, sides = [str(k) for k in range(N)], np.zeros(N, np.int64)
+    said = {"target": "y", "source": "bundled", "notes": [], "failures": []}
+    return model, make_report(model, points, names, labels, sides, None, **said)
+
+
+def test_labels_over_decades_are_reported_as_their_logarithms_are(points, moduli) -> None:
+    """A factor of ten counts alike everywhere: all that is said in decades is what is said of the logarithms."""
+    model, wide = reported(points, 10.0 ** (moduli - 8), "auto")
+    _, logarithms = reported(points, moduli, "none")
+    assert (wide.unit, logarithms.unit) == ("decades", "")
+    for name in ("errors", "magpie"):
+        assert getattr(wide, name) == pytest.approx(getattr(logarithms, name), rel=1e-3)
+    np.testing.assert_allclose(wide.learning, logarithms.learning, rtol=1e-3)
+    np.testing.assert_allclose(wide.fifths, logarithms.fifths, rtol=1e-3)
+    assert wide.expected == pytest.approx(logarithms.expected, rel=1e-3)
+    assert wide.error == pytest.approx(mean_absolute_error(moduli - 8, np.log10(wide.predicted)))
+    assert wide.r2 == pytest.approx(r2_score(moduli - 8, np.log10(wide.predicted)))
+    assert wide.raw_errors == model.errors_[0]
+    assert _loss(model) == pytest.approx(wide.error / wide.errors["median"])  # by which vectors are chosen
+    assert logarithms.errors == logarithms.raw_errors
+    worst = wide.hardest[0]
+    assert worst["error"] == pytest.approx(abs(np.log10(worst["predicted"] / worst["value"])))
+
+
+def test_a_report_in_decades_names_them_and_says_as_which_factor(points, moduli, tmp_path) -> None:
+    _, report = reported(points, 10.0 ** (moduli - 8), "auto")
+    text = as_text(report)
+    write_pages([report], tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    found = re.search(r"mean absolute error, decades +vectors +Magpie +in the labels' unit\n  ridge +(\S+)", text)
+    assert float(found[1]) == pytest.approx(report.error, rel=1e-3)
+    own, guess = report.told(report.error), report.told(report.errors["median"])
+    assert own == f"{report.error:.3g} decades (a factor of {10**report.error:.3g})"
+    for said in (own, guess):
+        assert said in text
+        assert said in page
+    assert f"{report.raw_errors['ridge']:.4g}" in text
+    assert f"expect an error of about {report.told(report.expected[1])}" in text
+    assert f"R2 of the held-out predictions, on the scale log10: {report.r2:.3f}" in text
+    assert page.count("(decades)") == 3  # tables of regressors, of fifths and of the hardest crystals
+
+
+def test_errors_on_another_scale_are_told_there_beside_the_labels_unit(points, moduli) -> None:
+    model, report = reported(points, moduli, "yeo-johnson")
+    (learned,) = model.targets_
+    z, held = learned.scale.forward(moduli), learned.conformal.held_out_
+    assert report.error == pytest.approx(mean_absolute_error(z, held))
+    assert report.r2 == pytest.approx(r2_score(z, held))
+    assert report.raw_errors["ridge"] == pytest.approx(mean_absolute_error(moduli, report.predicted))
+    assert "mean absolute error, Yeo-Johnson units" in as_text(report)
+
+
+def test_errors_of_huge_values_that_are_not_transformed_are_in_their_unit(points, moduli) -> None:
+    huge = moduli * 2.0**200
+    _, report = reported(points, huge, "none")
+    _, plain = reported(points, moduli, "none")
+    assert report.error == mean_absolute_error(huge, report.predicted) == pytest.approx(plain.error * 2.0**200)
+    assert report.r2 == pytest.approx(plain.r2)
+    assert "unit" not in as_text(report)
+    assert [error / 2.0**200 for _, error in report.learning] == pytest.approx([error for _, error in plain.learning])
+
+
+def test_what_is_fine_tuned_in_vain_is_in_the_losses_and_is_not_chosen() -> None:
+    class InVain:
+        """What fine-tuning gives where no step from the ridge helps."""
+
+        def __init__(self, ridge) -> None:
+            self.beside = ridge
+            self.model = type("Model", (), {"strength_": 0.0})
+
     rng = np.random.default_rng(0)
     vectors = rng.normal(size=(60, 4))
-    decades = 2 * vectors[:, 0] + 0.1 * rng.normal(size=60)
-    model = learned(10**decades, vectors)
-    assert model.losses["ridge"] == pytest.approx(np.abs(model.conformal.held_out_ - decades).mean())
-    (note,) = _in_decades(model)
-    assert f"{model.losses['ridge']:.2f}, where a guess of the median has {model.losses['median']:.2f};" in note
-    assert model.losses["ridge"] < 0.2 * model.losses["median"]
-    assert _in_decades(learned(decades, vectors)) == []
+    labels, sides, ridge = 10 ** (2 * vectors[:, 0]), np.zeros(60, np.int64), {"ridge": READOUTS["ridge"]}
+    given = vectors, labels, np.ones(60), None, np.arange(60), sides, ridge, "auto", 5, 0
+    learned = choose(*given, fine_tune=lambda rows, ridge, *rest: InVain(ridge))
+    assert learned.name == "ridge"
+    assert learned.losses.keys() == learned.errors.keys() == {"median", "ridge", "fine-tuning"}
+    assert learned.losses["ridge"] == pytest.approx(np.abs(learned.conformal.held_out_ - np.log10(labels)).mean())

@@ -204,4 +204,6 @@ def test_logarithmic_parity_counts_errors_in_decades_and_leaves_out_what_has_no_
     assert len(display.y_true) == 3
     assert display.ax_.get_xscale() == display.ax_.get_yscale() == "log"
     assert display.histogram_ax_.get_xlabel() == "error (decades)"
+    assert display.mae == pytest.approx((1 + 0 + 1) / 3)
+    assert ax.texts[0].get_text().startswith("MAE 0.667 decades")
     assert display.ax_.get_xlim()[0] > 0
