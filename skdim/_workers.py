@@ -9,22 +9,23 @@ import pickle
 import re
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from functools import cache
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
-from joblib.externals.loky import ProcessPoolExecutor
 from joblib.parallel import get_active_backend
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
@@ -33,6 +34,9 @@ from skdim._jobs import Job
 from skdim.exceptions import WorkerError
 
 _SECONDS = 0.5  # between two looks for the parent
+_PAUSE = 0.005  # seconds between two looks for a job or a result
+_GIVEN, _DONE = ".given", ".done"  # ends of the names of jobs and results; one in work has the number of its process
+_HELD = (signal.SIGINT, signal.SIGTERM)
 _AHEAD = 64  # jobs that are given out before the result of the first is taken
 # As Ray says it, which tries some times on other workers first.
 _DEATHS = (("ray.exceptions", "RayActorError"), ("ray.exceptions", "WorkerCrashedError"))
@@ -87,6 +91,9 @@ class Workers:
     Where this process may be forked (see `_can_fork`), it imports what they need, once for all of them, and they are
     forked off. Elsewhere they start anew. Whenever this process would wait for the next result, it does a job itself.
 
+    Jobs and results are files in a folder that they share, and whoever renames a job has it. So no process waits for
+    another one, no lock is left behind by one that is killed, and this process needs no thread that looks after them.
+
     Parameters
     ----------
     n_jobs : int
@@ -107,18 +114,28 @@ class Workers:
     def __init__(self, n_jobs: int, modules: Sequence[str] = (), most: int | None = None) -> None:
         n = effective_n_jobs(n_jobs)
         self.n = n if most is None else max(1, min(n, most))
-        self._executor: ProcessPoolExecutor | None = None
+        self._numbers = count()
+        self._rows: dict[int, range] = {}  # of the jobs that are given out and not taken
+        self._own: dict[int, Any] = {}  # what this process did, by the number of the job
+        self._processes: list[subprocess.Popen[bytes] | _Forked] = []
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         if self.n > 1:
-            self._folder = tempfile.TemporaryDirectory(prefix="skdim-", ignore_cleanup_errors=True)
-            context, start = None, (os.getpid(), tuple(modules), self._folder.name)
-            if _can_fork():
-                context = multiprocessing.get_context("fork")
-                _import(modules)
-            self._executor = ProcessPoolExecutor(
-                self.n - 1, context=context, initializer=_start, initargs=start, env=_ONE_THREAD
-            )
-            self._executor.submit(_nothing)  # which starts all of them
+            try:
+                self._start(modules)
+            except BaseException:
+                self._end()
+                raise
+
+    def _start(self, modules: Sequence[str]) -> None:
+        """Start the other processes."""
+        self._folder = tempfile.TemporaryDirectory(prefix="skdim-", ignore_cleanup_errors=True)
+        fork = _can_fork()
+        if fork:
+            _import(modules)
+        start = _Forked if fork else _started_anew
+        for _ in range(self.n - 1):
+            with _later_signals():
+                self._processes.append(start(os.getpid(), self._folder.name, modules))
 
     def __enter__(self) -> Self:
         """Return the processes."""
@@ -126,8 +143,14 @@ class Workers:
 
     def __exit__(self, *error: object) -> None:
         """End them, whatever they are doing."""
-        if self._executor is not None:
-            self._executor.shutdown(kill_workers=True)
+        self._end()
+
+    def _end(self) -> None:
+        """Kill the processes, and remove what they had."""
+        for process in self._processes:
+            process.kill()
+        while self._processes:
+            self._processes.pop().wait()
         if self._folder is not None:
             self._folder.cleanup()
 
@@ -144,55 +167,152 @@ class Workers:
         iterator
             What the functions returned, in the order of the jobs. It raises `WorkerError` if a process died.
         """
-        if self._executor is None or self._folder is None:
+        if self._folder is None:
             return (job.function(*job.arguments) for job in jobs)
-        rest, folder = iter(jobs), self._folder.name
-        waiting = deque(_Given(self._executor, job, folder) for job in islice(rest, _AHEAD))
-        return _taken(self._executor, rest, waiting, folder)
+        rest, folder = iter(jobs), Path(self._folder.name)
+        waiting = deque(self._give(job, folder) for job in islice(rest, _AHEAD))
+        return self._taken(rest, waiting, folder)
 
+    def _give(self, job: Job, folder: Path) -> int:
+        """Write a job to a file; return its number."""
+        number = next(self._numbers)
+        self._rows[number] = job.rows
+        draft = folder / f"{number}.new"
+        draft.write_bytes(pickle.dumps(job, pickle.HIGHEST_PROTOCOL))
+        draft.rename(folder / f"{number}{_GIVEN}")
+        return number
 
-class _Given:
-    """A job that is given out."""
+    def _taken(self, rest: Iterator[Job], waiting: deque[int], folder: Path) -> Iterator[Any]:
+        """Take results, and give out a job for each."""
+        while waiting:
+            done = folder / f"{waiting[0]}{_DONE}"
+            while waiting[0] not in self._own and not done.exists():
+                self._miss_none(folder)
+                if not self._do_here(waiting, folder):
+                    time.sleep(_PAUSE)
+            result = self._result(waiting.popleft(), done)
+            waiting.extend(self._give(job, folder) for job in islice(rest, 1))
+            yield result
 
-    def __init__(self, executor: ProcessPoolExecutor, job: Job, folder: str) -> None:
-        self.job, self.folder, self._own = job, folder, list[Any]()
-        try:
-            self.future: Future[str] = executor.submit(_work, _kept, (job, folder), _note(job.rows), folder)
-        except BrokenProcessPool as error:
-            raise _dead_worker(folder, error) from error
+    def _do_here(self, numbers: Iterable[int], folder: Path) -> bool:
+        """Do the first job that no process has begun with; return whether there was one."""
+        for number in numbers:
+            if number not in self._own and (file := _take(folder / f"{number}{_GIVEN}")) is not None:
+                job = _load(file)
+                file.unlink()
+                self._own[number] = job.function(*job.arguments)
+                return True
+        return False
 
-    def is_done(self) -> bool:
-        """Whether there is a result, or a reason why there is none."""
-        return bool(self._own) or self.future.done()
-
-    def do_here(self) -> bool:
-        """Do the job in this process, if no other one has begun with it or is about to."""
-        if self._own or not self.future.cancel():
-            return False
-        self._own.append(self.job.function(*self.job.arguments))
-        return True
-
-    def result(self) -> Any:
-        """Wait for the result; it can be taken once."""
-        if self._own:
-            return self._own.pop()
-        try:
-            file = Path(self.future.result())
-        except BrokenProcessPool as error:
-            raise _dead_worker(self.folder, error) from error
-        result = pickle.loads(file.read_bytes())  # of this process's own workers, in a folder that is its alone
-        file.unlink()
+    def _result(self, number: int, done: Path) -> Any:
+        """Return what a job gave, once, or raise its error."""
+        del self._rows[number]
+        if number in self._own:
+            return self._own.pop(number)
+        good, result = _load(done)
+        done.unlink()
+        if not good:
+            raise result
         return result
 
+    def _miss_none(self, folder: Path) -> None:
+        """Name the rows that were in work if a process has died."""
+        codes = {process.pid: code for process in self._processes if (code := process.poll()) is not None}
+        if not codes:
+            return
+        taken = (folder / f"{number}.{pid}" for number in self._rows for pid in codes)
+        rows = [self._rows[int(file.stem)] for file in taken if file.exists()]
+        raise WorkerError(rows, ", ".join(f"{_signal(code)}({code})" for code in codes.values()))
 
-def _taken(executor: ProcessPoolExecutor, rest: Iterator[Job], waiting: deque[_Given], folder: str) -> Iterator[Any]:
-    """Take results, and give out a job for each."""
-    while waiting:
-        while not waiting[0].is_done() and any(given.do_here() for given in waiting):
-            pass
-        result = waiting.popleft().result()
-        waiting.extend(_Given(executor, job, folder) for job in islice(rest, 1))
-        yield result
+
+class _Forked:
+    """A worker that is forked off, as `subprocess.Popen` would have it."""
+
+    def __init__(self, *arguments: Any) -> None:
+        self._process = multiprocessing.get_context("fork").Process(target=serve, args=arguments, daemon=True)
+        self._process.start()
+        self.pid, self.kill, self.wait = self._process.pid, self._process.kill, self._process.join
+
+    def poll(self) -> int | None:
+        """Return the exit code, if it has ended."""
+        return self._process.exitcode
+
+
+def _started_anew(parent: int, folder: str, modules: Sequence[str]) -> subprocess.Popen[bytes]:
+    """Start a worker that shares nothing with this process but the places where modules are found."""
+    call = f"serve({parent!r}, {folder!r}, {tuple(modules)!r})"
+    code = f"import sys; sys.path[:] = {[*map(str, sys.path)]!r}; from skdim._workers import serve; {call}"
+    # With -P no module is taken from the current folder before `sys.path` is that of this process.
+    return subprocess.Popen([sys.executable, "-P", "-c", code], stdin=subprocess.DEVNULL, env=os.environ | _ONE_THREAD)
+
+
+@contextmanager
+def _later_signals() -> Iterator[None]:
+    """Hold interrupts back while a worker starts, which inherits this until it says what it does with them."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    try:
+        signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def serve(parent: int, folder: str, modules: Sequence[str]) -> None:
+    """Do jobs in a worker until it is killed.
+
+    Parameters
+    ----------
+    parent : int
+        Number of the process that started this one.
+    folder : str
+        Of jobs and results.
+    modules : sequence of str
+        What jobs need.
+    """
+    _start(parent, modules, folder)
+    try:
+        while True:
+            given = sorted(Path(folder).glob(f"*{_GIVEN}"), key=lambda file: int(file.stem))
+            taken = next(filter(None, map(_take, given)), None)
+            if taken is None:
+                time.sleep(_PAUSE)
+            else:
+                _do(taken)
+    except FileNotFoundError:
+        if os.path.isdir(folder):  # otherwise the parent has ended, and another worker has removed it
+            raise
+
+
+def _take(file: Path) -> Path | None:
+    """Take a job by renaming it to the number of this process, unless another process has it."""
+    try:
+        return file.rename(file.with_suffix(f".{os.getpid()}"))
+    except (FileNotFoundError, PermissionError):  # the second on Windows, when two are at it
+        return None
+
+
+def _do(file: Path) -> None:
+    """Do one job in a worker, and put what it gave, or its error, in its place."""
+    try:
+        job = _load(file)
+        file.write_bytes(pickle.dumps((True, job.function(*job.arguments)), pickle.HIGHEST_PROTOCOL))
+    except Exception as error:  # the parent raises it
+        error.add_note(traceback.format_exc())
+        file.write_bytes(pickle.dumps((False, error)))
+    file.rename(file.with_suffix(_DONE))
+
+
+def _load(file: Path) -> Any:
+    """Read what another of these processes wrote, in a folder that is theirs alone."""
+    return pickle.loads(file.read_bytes())
+
+
+def _signal(code: int) -> str:
+    """Name the signal that ended a process."""
+    return next((number.name for number in signal.Signals if number == -code), "EXIT")
 
 
 def _dead_worker(folder: str, error: BaseException) -> WorkerError:
@@ -201,10 +321,6 @@ def _dead_worker(folder: str, error: BaseException) -> WorkerError:
     rows = sorted(map(_rows, notes), key=lambda rows: rows.start)
     signals = re.search(r"\{.*\}", str(error))
     return WorkerError(rows, signals.group().strip("{}") if signals else type(error).__name__)
-
-
-def _nothing() -> None:
-    """Do nothing."""
 
 
 def _can_fork() -> bool:
@@ -220,6 +336,8 @@ def _start(parent: int, modules: Sequence[str], folder: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # What a forked one has of its parent.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD)
     os.environ.update(_ONE_THREAD)
     threadpool_limits(1)
     if os.name == "posix":
@@ -244,17 +362,6 @@ def _work(function: Callable[..., Any], arguments: tuple[Any, ...], note: str, f
     finally:
         if file is not None:
             file.unlink(missing_ok=True)
-
-
-def _kept(job: Job, folder: str) -> str:
-    """Do one job in a worker, and write what it gave to a file.
-
-    Through a pipe the worker would have to wait for the process that started it: while that one imports torch, it takes
-    a hundredth of a second for every 64 kB.
-    """
-    file = Path(folder, f"{_note(job.rows)}.result")
-    file.write_bytes(pickle.dumps(job.function(*job.arguments), pickle.HIGHEST_PROTOCOL))
-    return str(file)
 
 
 def _note(rows: range) -> str:

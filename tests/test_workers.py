@@ -92,6 +92,32 @@ def test_a_dead_worker_is_reported_with_its_rows_while_results_are_taken(tmp_pat
     assert [len(rows) for rows in caught.value.rows] == [10]  # the one that it was at
 
 
+@pytest.mark.parametrize("result", [ValueError("no sites"), FileNotFoundError(2, "No such file", "a.cif")])
+def test_an_error_of_another_process_is_raised_here_with_the_place_where_it_came_from(tmp_path, result):
+    jobs = (Job(end_elsewhere, (tmp_path, os.getpid(), result), range(k, k + 1)) for k in range(8))
+    with Workers(2) as workers, pytest.raises(type(result)) as caught:
+        list(workers.results(jobs))
+    assert str(caught.value) == str(result)
+    assert "in end_elsewhere" in caught.value.__notes__[0]
+
+
+def end_elsewhere(folder, caller, error):
+    meet(folder)
+    if os.getpid() != caller:
+        raise error
+
+
+def test_what_cannot_be_sent_is_an_error_too(tmp_path):
+    jobs = (Job(unsendable, (tmp_path,), range(k, k + 1)) for k in range(8))
+    with Workers(2) as workers, pytest.raises((AttributeError, pickle.PicklingError), match="lambda"):
+        list(workers.results(jobs))
+
+
+def unsendable(folder):
+    meet(folder)
+    return lambda: None
+
+
 FORKED = """
 import os, signal, sys, tempfile
 from skdim._jobs import Job
@@ -99,18 +125,18 @@ from skdim._workers import Workers
 from skdim.exceptions import WorkerError
 from tests.test_workers import die_elsewhere, meet
 
-def facts(folder):
+def facts(folder):  # which only a process that is forked off can find here
     meet(folder)
-    imported_here = "skdim.points.parts" not in before
     signals = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    return os.getpid(), (os.getppid(), imported_here, os.environ.get("OMP_NUM_THREADS"), signals)
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    return os.getpid(), (os.getppid(), os.environ.get("OMP_NUM_THREADS"), signals, held)
 
 signal.signal(signal.SIGTERM, lambda *_: None)
 with Workers(2, ("skdim.points.parts",)) as workers, tempfile.TemporaryDirectory() as folder:
-    before = set(sys.modules)
+    assert "skdim.points.parts" in sys.modules
     found = list(workers.results(Job(facts, (folder,), range(k, k + 1)) for k in range(8)))
 others = [rest for process, rest in found if process != os.getpid()]
-expected = (os.getpid(), False, "1", [signal.SIG_IGN, signal.SIG_DFL])
+expected = (os.getpid(), "1", [signal.SIG_IGN, signal.SIG_DFL], set())
 assert others == [expected] * len(others) and 0 < len(others) < 8, found
 assert "torch" not in sys.modules
 try:
@@ -186,6 +212,46 @@ def test_the_folder_of_results_does_not_outlive_a_killed_parent():
         while os.path.isdir(folder) and time.monotonic() < end:
             time.sleep(0.05)
         assert not os.path.exists(folder)
+
+
+INTERRUPTED = """
+import os, sys, time
+if sys.argv[1] == "anew":
+    sys.modules["torch"] = None  # which keeps this process from being forked
+from skdim._jobs import Job
+from skdim._workers import Workers
+from tests.test_workers import nap_elsewhere
+
+try:
+    with Workers(3) as workers:
+        for _ in workers.results(Job(nap_elsewhere, (os.getpid(),), range(k, k + 1)) for k in range(1000)):
+            print(workers._folder.name, flush=True)
+except KeyboardInterrupt:
+    print("interrupted", os.path.exists(workers._folder.name))
+"""
+
+
+def nap_elsewhere(caller):
+    """Sleep: long in another process, so that the caller has all of the jobs but one for each of the others."""
+    time.sleep(0.01 if os.getpid() == caller else 0.1)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="SIGINT of a group of processes")
+@pytest.mark.parametrize("start", ["fork", "anew"])
+def test_an_interrupt_in_the_middle_of_the_work_leaves_no_process_no_folder_and_no_message(start):
+    with subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED, start],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as parent:
+        parent.stdout.readline()
+        os.killpg(parent.pid, signal.SIGINT)  # as a terminal does
+        output, messages = parent.communicate(timeout=30)
+    assert (output.splitlines()[-1], messages) == ("interrupted False", "")
+    with pytest.raises(ProcessLookupError):  # nobody is left in the group
+        os.killpg(parent.pid, 0)
 
 
 def is_running(process):
