@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import errno
+import gc
 import os
 import signal
 import sys
@@ -52,6 +54,10 @@ skdim COMMAND --help explains each command.
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _STREAMS = "Messages and progress go to stderr, the result to stdout or to the file of --out."
+
+
+# What is left at Python's end goes with the process: to look for cycles among it would take a twentieth of an embedding.
+atexit.register(gc.freeze)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
