@@ -123,7 +123,8 @@ def check_are_numbers(what: str, values: Any, rows: Any) -> None:
     ...
     FloatingPointError: the predictions of 1 crystals are no numbers (rows [7]): weights of the model are too large, ...
     """
-    fine = np.isfinite(values).reshape(len(values), -1).all(1)
+    values = np.asarray(values)
+    fine = np.isfinite(values).all(axis=tuple(range(1, values.ndim)))
     if not fine.all():
         wrong = np.asarray(rows)[~fine].tolist()
         raise FloatingPointError(

@@ -1,5 +1,6 @@
 """`skdim fit` and `skdim predict` on a folder of files and a table, as a newcomer uses them."""
 
+import re
 import zipfile
 from pathlib import Path
 
@@ -143,13 +144,17 @@ def test_of_several_models_that_with_the_lower_error_is_kept_and_the_report_says
         out = tmp_path / "m.skdim"
         assert main([*words, "--model", names, "--out", str(out)]) == SOME_FAILED
         errors[names] = CrystalRegressor.load(out).errors_[0]["ridge"]
-    *single, both = errors.values()
-    assert both == min(single)
+    both = errors["bundled,materials_project_labels"]
     said, page = capsys.readouterr().out, Path(f"{out}.html").read_text()
     for words in ("chosen by its error by cross-validation", "bundled 0."):
         assert words in said
         assert words in page
-    if both == errors["materials_project_labels"]:
+    chosen = re.findall(r"vectors: (\w+), chosen by", said)[-1]
+    shares = {name: float(share) for name, share in re.findall(r"(bundled|materials_project_labels) (0\.\d+)", said)}
+    assert len(shares) == 2
+    assert shares[chosen] == min(shares.values())
+    assert both == errors[chosen]
+    if chosen == "materials_project_labels":
         assert "has learned from computed formation energies" in page
 
 
