@@ -20,14 +20,12 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from pretrain_labelled import add_training, config_of, parts_of, run_of, state_of
+from pretrain_labelled import add_training, config_of, parts_of, run_of, state_of, with_drawn_layer
 from torch import nn
 
 from skdim import DeepInfoMaxEmbedder, PointSets
 from skdim.learning.loader import CrystalDataset
-from skdim.learning.seeding import drawing_from
 from skdim.learning.training import InfoMaxNet, SupervisedNet, train_supervised
-from skdim.network.model import CrystalModel, SiteStatistics
 from skdim.network.noise import Noise
 
 if TYPE_CHECKING:
@@ -35,6 +33,7 @@ if TYPE_CHECKING:
 
     from skdim.learning.states import EmbedderState
     from skdim.network.batches import Batch
+    from skdim.network.model import CrystalModel
 
 _OUTLIERS = 0.002  # share of the values on either side that are brought to where it begins
 _WEIGHT = 10.0  # of what the electrons do, beside masked elements and noise
@@ -110,19 +109,9 @@ def read_targets(options: argparse.Namespace) -> tuple[PointSets, tuple[str, ...
 
 def with_electrons(start: EmbedderState, width: int, names: tuple[str, ...], seed: int) -> CrystalModel:
     """The model of a state with a layer to be learned; what shares nothing with it rests."""
-    weights = {name: torch.from_numpy(np.array(value)) for name, value in start.weights.items()}
-    statistics = SiteStatistics(weights["feature_mean"], weights["feature_scale"], torch.ones(119))
     objective = replace(start.config.objective, context=0.0)
-    config = replace(
-        start.config, objective=objective, property_width=width, property_names=names, property_beside=True
-    )
-    with drawing_from(torch.Generator().manual_seed(seed)):
-        model = CrystalModel(config, statistics).float()
-    missing, surplus = model.load_state_dict(weights, strict=False)
-    others = [name for name in [*missing, *surplus] if not name.startswith("properties.")]
-    if others:
-        raise SystemExit(f"the start is no model that this one goes on from: {others}")
-    return model
+    layer = {"property_width": width, "property_names": names, "property_beside": True}
+    return with_drawn_layer(start, replace(start.config, objective=objective, **layer), seed)
 
 
 if __name__ == "__main__":

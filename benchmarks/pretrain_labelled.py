@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from skdim.network.batches import Batch
+    from skdim.network.config import ModelConfig
 
 _METAL = 0.05  # eV: no gap below it
 # Of what is told in logarithms, as the potential makes some crystals too soft: GPa, GPa, eV/Angstrom^2.
@@ -161,20 +162,27 @@ def labelled(options: argparse.Namespace) -> tuple[PointSets, NDArray[np.float32
 
 def with_property_layer(start: EmbedderState, width: int, seed: int) -> CrystalModel:
     """The model of a state with a property layer to be learned."""
-    # A layer that tells something else would be a worse start than a drawn one.
+    # Beside what is learned from labels few columns are read, as its share in the vector decides what it weighs.
+    config = replace(
+        start.config,
+        property_width=width,
+        property_names=(),
+        property_beside=False,
+        levels=False,
+        all_densities=False,
+    )
+    return with_drawn_layer(start, config, seed)
+
+
+def with_drawn_layer(start: EmbedderState, config: ModelConfig, seed: int) -> CrystalModel:
+    """A model of the configuration, with the weights of the state but for a property layer, which is drawn.
+
+    A layer that tells something else would be a worse start than a drawn one.
+    """
     kept = {name: value for name, value in start.weights.items() if not name.startswith("properties.")}
     weights = {name: torch.from_numpy(np.array(value)) for name, value in kept.items()}
     statistics = SiteStatistics(weights["feature_mean"], weights["feature_scale"], torch.ones(119))
     with drawing_from(torch.Generator().manual_seed(seed)):
-        # Beside what is learned from labels few columns are read, as its share in the vector decides what it weighs.
-        config = replace(
-            start.config,
-            property_width=width,
-            property_names=(),
-            property_beside=False,
-            levels=False,
-            all_densities=False,
-        )
         model = CrystalModel(config, statistics).float()
     missing, surplus = model.load_state_dict(weights, strict=False)
     others = [name for name in [*missing, *surplus] if not name.startswith("properties.")]

@@ -15,8 +15,8 @@ folder ``OUT.parts``, and a run that was interrupted goes on from them.
 
 References
 ----------
-.. [1] Harrison, "Elementary Electronic Structure" (World Scientific, 1999), universal parameters and extents of d
-   shells.
+.. [1] Harrison, "Electronic Structure and the Properties of Solids" (Freeman, 1980), for d shells, and "Elementary
+   Electronic Structure" (World Scientific, 1999), for s and p.
 .. [2] Slater and Koster, "Simplified LCAO method for the periodic potential problem", Physical Review 94 (1954) 1498.
 """
 
@@ -54,7 +54,8 @@ REACH, REACH_OF_LARGE, LARGE = 16.0, 8.0, 120  # Angstrom sampled by points of t
 WINDOWS = (0.01, 0.03, 0.05, 0.08, 0.12, 0.2, 0.3, 0.5, 0.7, 1.0)  # electrons an atom around the last one
 EDGES = (0.1, 0.5)  # electrons an atom whose character is told
 SHELLS = "spd"
-# Angstrom; Harrison (1999). Lanthanides and actinides bond by such d shells; their f electrons stay at the atom.
+# Angstrom; after Harrison's solid-state table (1980), continued along the rows to Zn, Cd, Hg and Lu. Lanthanides and
+# actinides bond by such d shells; their f electrons stay at the atom.
 _EXTENT = {
     **{"Sc": 1.24, "Ti": 1.08, "V": 0.98, "Cr": 0.90, "Mn": 0.86, "Fe": 0.80, "Co": 0.76, "Ni": 0.71, "Cu": 0.67},
     **{"Zn": 0.60, "Y": 1.58, "Zr": 1.41, "Nb": 1.28, "Mo": 1.20, "Tc": 1.11, "Ru": 1.05, "Rh": 0.99, "Pd": 0.94},

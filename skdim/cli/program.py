@@ -56,7 +56,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _STREAMS = "Messages and progress go to stderr, the result to stdout or to the file of --out."
 
 
-# What is left at Python's end goes with the process: to look for cycles in it would take a twentieth of an embedding.
+# What is left at Python's end goes with the process; to search it for cycles first would only take time.
 atexit.register(gc.freeze)
 
 
