@@ -139,7 +139,7 @@ def _initialised(
 ) -> CrystalModel:
     """The model before training: with weights drawn from the seed, or those to go on from."""
     config = model_config(preset, points.feature_names, points.interaction_names, embedding_dim)
-    config = _with_properties_of(start, config)
+    config = _with_properties_of(start, config, learns=preset.training.max_epochs > 0)
     with drawing_from(torch.Generator().manual_seed(seed)):
         model = CrystalModel(config, site_statistics(points)).float()
     if start is None:
@@ -160,7 +160,7 @@ def _initialised(
     return model
 
 
-def _with_properties_of(start: EmbedderState | None, config: ModelConfig) -> ModelConfig:
+def _with_properties_of(start: EmbedderState | None, config: ModelConfig, learns: bool) -> ModelConfig:
     """The configuration, with the property layer of a start.
 
     Nothing here teaches such a layer, and hops that moved on would leave it behind: with it the deep encoder stays as
@@ -168,8 +168,15 @@ def _with_properties_of(start: EmbedderState | None, config: ModelConfig) -> Mod
     """
     if start is None or not start.config.property_width:
         return config
+    objective = replace(config.objective, masked=0.0, noise=0.0)
+    if learns and not objective.total:
+        raise InputError(
+            "the model to go on from has a layer that has learned properties, so its deep encoder stays as it is and "
+            "masked and noise are not learned; objective_params gives the other objectives the weight 0. Give 'context' "
+            "one above 0."
+        )
     kept = {name: getattr(start.config, name) for name in ("property_width", "property_names", "property_beside")}
-    return replace(config, objective=replace(config.objective, masked=0.0, noise=0.0), **kept)
+    return replace(config, objective=objective, **kept)
 
 
 def _check_dimension(embedding_dim: int | None, n_crystals: int, n_columns: int) -> None:

@@ -114,6 +114,16 @@ def test_a_pretraining_that_goes_on_leaves_the_layer_and_its_hops_as_they_are(fi
     assert any(not np.array_equal(old[name], new[name]) for name in old if name.startswith("context."))
 
 
+def test_a_pretraining_that_goes_on_needs_something_that_the_layer_does_not_rest_on() -> None:
+    crystals, _ = bundled(40)
+    embedder = DeepInfoMaxEmbedder(
+        preset="deep", encoder_params=SMALL, objective_params={"context": 0.0}, max_epochs=1, warm_start=True
+    )
+    embedder.state_ = with_properties().state_
+    with pytest.raises(InputError, match="Give 'context' one above 0"):
+        embedder.fit(crystals)
+
+
 @pytest.mark.parametrize("fields", [{}, BESIDE])
 def test_file_gives_the_same_vectors_and_fine_tuning_starts_from_them(fields: dict[str, Any], tmp_path: Path) -> None:
     embedder = with_properties(**fields)
