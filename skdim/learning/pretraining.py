@@ -172,8 +172,8 @@ def _with_properties_of(start: EmbedderState | None, config: ModelConfig, learns
     if learns and not objective.total:
         raise InputError(
             "the model to go on from has a layer that has learned properties, so its deep encoder stays as it is and "
-            "masked and noise are not learned; objective_params gives the other objectives the weight 0. Give 'context' "
-            "one above 0."
+            "masked and noise are not learned; objective_params gives the other objectives the weight 0. Give "
+            "'context' one above 0."
         )
     kept = {name: getattr(start.config, name) for name in ("property_width", "property_names", "property_beside")}
     return replace(config, objective=objective, **kept)
