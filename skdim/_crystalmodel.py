@@ -144,7 +144,7 @@ class CrystalModel(LearnedTable, BaseEstimator):
         header, arrays = read_model(path)
         if header["kind"] != cls.__name__:
             raise ModelFileError(f"{os.fspath(path)!r} is a saved {header['kind']}; {header['kind']}.load reads it.")
-        with _fitting_together(f"{os.fspath(path)!r} does not fit together, fit and save it again"):
+        with _fitting_together(f"{os.fspath(path)!r} does not fit together"):
             return cls._of_state(header, arrays)
 
     @classmethod
@@ -417,7 +417,7 @@ def _fitting_together(said: str) -> Iterator[None]:
     try:
         yield
     except (ArithmeticError, KeyError, TypeError, ValueError, IndexError, AttributeError, RuntimeError) as error:
-        raise ModelFileError(f"{said}: {type(error).__name__} {error}") from error
+        raise ModelFileError(f"{said}: {type(error).__name__} {error}. Fit it again.") from error
 
 
 def _digest(text: str, arrays: Mapping[str, NDArray[Any]]) -> str:
