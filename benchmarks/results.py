@@ -238,8 +238,11 @@ def grouped_folds(record: Path) -> Iterator[Block]:
         "Drawn at random, labels may hold relatives of the crystals that are predicted, which would flatter every "
         f"feature set. Here {settings['labels']} labels are cut into five folds at random, or so that crystals of one "
         "formula, composition system or prototype stay together; or all crystals with one of the four commonest "
-        "elements are predicted by those without it. Mean absolute errors of Laplacian kernel ridge regression, on the "
-        f"vectors of {_with_what_it_has_seen(settings.get('model', 'bundled'))} and on Magpie "
+        "elements are predicted by those without it. Mean absolute errors of "
+        + ("ridge or " if "regressors" in settings else "")
+        + "Laplacian kernel ridge regression"
+        + (", whichever is better inside the labels by folds of the same kind" if "regressors" in settings else "")
+        + f", on the vectors of {_with_what_it_has_seen(settings.get('model', 'bundled'))} and on Magpie "
         f"statistics, and of a guess of the median; mean ± standard error over {settings['repeats']} draws. Recorded "
         "by `python benchmarks/grouped.py`."
     )
@@ -350,17 +353,21 @@ def from_ridge(record: Path) -> Iterator[Block]:
         yield Text("This was not measured.")
         return
     report = json.loads(record.read_text(encoding="utf-8"))
+    steps = all("linear" in row for row in report["rows"])
     yield Text(
         "The fine-tuned rows above were recorded when fine-tuning trained on without holding labels out. Today "
-        "`SiteNetRegressor` starts at a ridge and goes only as far from it as held-out labels say. Here are its mean "
+        "`SiteNetRegressor` starts at a ridge, weighs the parts of the vector (the first step), trains from there, and "
+        "goes in each step only as far as held-out labels say. Here are its mean "
         "absolute errors, divided by those of that ridge (below one is a gain), with labels drawn at random and with "
         "the prototypes of the test crystals left out, from the encoder of "
         f"{_with_what_it_has_seen(report['settings'].get('model', 'bundled'))}. *Held* is the share of test crystals "
-        "inside intervals meant to hold 90%. Recorded by `python benchmarks/finetuning.py`."
+        "inside intervals meant to hold 90%. Recorded by `python benchmarks/finetuning.py`"
+        + ("." if steps else ", before there was a first step.")
     )
     rows = {(row["task"], row["labels"], row["split"]): row for row in report["rows"]}
-    header = ("Task", "Labels", "Draws", "Random", "All the way", "Held", "New prototypes", "All the way", "Held")
-    cells = [("ratio", ".2f"), ("all_the_way", ".2f"), ("held", ".0%")]
+    cells = [("ratio", ".2f"), *[("linear", ".2f")] * steps, ("all_the_way", ".2f"), ("held", ".0%")]
+    beside = (*["First step"] * steps, "All the way", "Held")
+    header = ("Task", "Labels", "Draws", "Random", *beside, "New prototypes", *beside)
     lines = []
     for task, labels in dict.fromkeys((task, labels) for task, labels, _ in rows):
         own = [rows.get((task, labels, split)) for split in _SPLITS]
@@ -372,7 +379,10 @@ def from_ridge(record: Path) -> Iterator[Block]:
         f"{found['mean']:.3f} {_SPLITS[split]} (highest {found['highest']:.3f})"
         for split, found in report["means"].items()
     ]
-    yield Text(f"*All the way* is the trained model without that choice. Means over the cells: {' and '.join(means)}.")
+    yield Text(
+        "*First step*: without the training. " * steps
+        + f"*All the way*: the trained model without a choice. Means over the cells: {' and '.join(means)}."
+    )
 
 
 def _beside(

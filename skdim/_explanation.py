@@ -59,8 +59,10 @@ class SiteRows:
     fractions: NDArray[np.float64]
     shares: NDArray[np.float64]
 
-    def lines(self, start: float, added: NDArray[np.float64], beyond: float | None = None) -> list[Line]:
-        """List the parts of a prediction, of which the sites add (S, 4), by kind; they begin and end with sums.
+    def lines(
+        self, start: float, kinds: Sequence[str], added: NDArray[np.float64], beyond: float | None = None
+    ) -> list[Line]:
+        """List the parts of a prediction, of which the sites add (S, K), by kind; they begin and end with sums.
 
         ``beyond`` is what fine-tuning adds, which is not taken apart.
         """
@@ -70,7 +72,7 @@ class SiteRows:
         sites = [f"{number} {name}" for number, name in zip(self.numbers, self.names, strict=True)]
         return [
             ("start", "mean of the labelled crystals", np.nan, start),
-            *(("kind", kind, np.nan, total) for kind, total in zip(KINDS, added.sum(0), strict=True)),
+            *(("kind", kind, np.nan, total) for kind, total in zip(kinds, added.sum(0), strict=True)),
             *(("kind", *rest) for rest in whole),
             *(("element", SYMBOLS[z], atoms[z], by_element[z]) for z in np.flatnonzero(atoms)),
             *(("element", *rest) for rest in whole),
@@ -191,6 +193,9 @@ def explained(
             "a prediction is explained by what its vector is pooled from: that takes a model with readout='moments', "
             "as of the presets default and deep; this one has readout='network'."
         )
+    of_columns = np.array(column_kinds(encoder.state.config))
+    kinds = [kind for kind in KINDS if kind in of_columns]
+    of_kind = np.stack([of_columns == kind for kind in kinds], 1)
     points, numbers = X, None
     if not isinstance(X, PointSets):
         points, _, numbers = site_by_site(encoder, X)
@@ -200,9 +205,9 @@ def explained(
         rows = _site_rows(encoder, points, crystal, None if numbers is None else numbers[crystal])
         for target, (regressor, start) in enumerate(learned):
             slopes = regressor.slopes(vector[None], start)
-            added = _added(encoder.state, rows, vector - start, start, slopes)
+            added = _added(encoder.state, rows, vector - start, start, slopes) @ of_kind
             more = float(beyond[target][crystal]) if target in beyond else None
-            yield crystal, target, rows.lines(starts[target], added, more)
+            yield crystal, target, rows.lines(starts[target], kinds, added, more)
 
 
 def _site_rows(encoder: Encoder, points: PointSets, crystal: int, numbers: NDArray[np.int64] | None) -> SiteRows:
@@ -224,11 +229,10 @@ def _site_rows(encoder: Encoder, points: PointSets, crystal: int, numbers: NDArr
 def _added(
     state: EmbedderState, rows: SiteRows, way: NDArray[np.float64], start: NDArray[np.float64], slopes: Slopes
 ) -> NDArray[np.float64]:
-    """What each site adds to a prediction by each kind of column, (S, 4).
+    """What each site adds to a prediction by each column that is pooled, (S, D).
 
     ``way`` (d,) leads from the mean of the labelled vectors, ``start`` (d,), to the crystal's.
     """
-    kinds = np.array([KINDS.index(kind) for kind in column_kinds(state.config)])
     weight = rows.weight[:, None]
     begin = start
     if state.components is not None and state.offset is not None:
@@ -248,8 +252,8 @@ def _added(
         squares = state.components.astype(np.float64) ** 2
         rest = (rest + slope * way - bounded * moved) @ (squares / squares.sum(1, keepdims=True))
         slope = bounded @ state.components
-    added = sites * slope + weight * rest
-    return np.stack([added[:, kinds == kind].sum(1) for kind in range(len(KINDS))], 1)
+    added: NDArray[np.float64] = sites * slope + weight * rest
+    return added
 
 
 def _shortened(moved: NDArray[np.float64], way: NDArray[np.float64]) -> NDArray[np.float64]:

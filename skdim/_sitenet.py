@@ -278,7 +278,7 @@ class SiteNetModel(CallbackSupportMixin, BaseEstimator):
                 f"best of {epochs} epochs"
             )
         else:
-            left = "it is the ridge on the vectors of the embedder"
+            left = "it is the linear regression on the vectors of the embedder"
         warnings.warn(f"fit was interrupted: {left}.", UserWarning, stacklevel=4)
         raise KeyboardInterrupt
 

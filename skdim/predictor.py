@@ -308,8 +308,9 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
             - crystal : its name in the index of X, or its row
             - target : its name, or its number, where there are several
             - part : "start", "kind", "element", "site" or "sum"
-            - name : of the part. Kinds are composition, density, environment (how elements surround each other) and
-              context (how expected they are there). Sites have their numbers in the structure before what they hold;
+            - name : of the part. Kinds are composition, density, environment (how elements surround each other),
+              context (how expected they are there) and, of a model that has learned it, electrons (what they do,
+              estimated from the whole crystal). Sites have their numbers in the structure before what they hold;
               of PointSets their rows, each of which may stand for several sites that symmetry makes alike.
             - share : of the crystal's atoms
             - contribution : start and all kinds make the sum, which is the prediction; so do start and all elements,

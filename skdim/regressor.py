@@ -31,12 +31,15 @@ if TYPE_CHECKING:
 class SiteNetRegressor(DocumentationLink, RegressorMixin, SiteNetModel):
     """Properties of crystals from a Site-Net encoder with a regression head, trained together on few labels.
 
-    The head starts as the ridge regression on the encoder's vectors (``max_epochs=0`` leaves it at that) and has a
-    second, curved path that starts at zero. From there encoder and head are trained together. Then predictions go only
-    so far from the ridge to the trained model as errors on held-out labels say: to where the gain, less its standard
-    error, is largest. Half way is given 1% of the ridge's error on top, as models that are kept have seen more labels;
-    so a gain is likely, but not promised.
-    Where no prediction moves, or more is lost, it is the ridge. Targets are standardised inside.
+    It begins with the ridge regression on the encoder's vectors (``max_epochs=0`` leaves it at that) and goes on in two
+    steps. The first is to a linear regression on the same vectors that penalises their parts (composition, density,
+    environment, context, electrons) differently, as the likelihood of the labels says [2]_, and to which outlying
+    labels matter less, as with Huber's loss. As that the head starts, beside a curved path that starts at zero, and
+    the second step is to train encoder and head together. Predictions go as far in each step as errors on held-out
+    labels say: to where the gain, less its standard error, is largest. Half way is given 1% of the error before on
+    top, as models that are kept have seen more labels; so a gain is likely, but not promised. Where no prediction
+    moves, or more is lost, it is the ridge. Targets are standardised inside; with ``loss="mse"`` outlying labels matter
+    as others do. Of more than 1000 labels the first step is left out.
 
     Parameters
     ----------
@@ -71,8 +74,8 @@ class SiteNetRegressor(DocumentationLink, RegressorMixin, SiteNetModel):
         Lowest prediction, such as 0 for band gaps.
     cv : int or None, default=5
         Most folds of the labels; near-duplicates are in one. A model trained without each of them predicts it, which
-        chooses how far to go from the ridge. Fewer than 20 labels cannot tell, and the ridge remains. None goes all the
-        way, as is published.
+        chooses how far to go from the ridge. Fewer than 20 labels cannot tell, and the ridge remains. None trains from
+        the ridge and goes all the way, as is published.
     n_ensemble : int, default=1
         Models that are averaged, each with a seed and, if any, held-out labels of its own.
     preset : {"default", "deep", "paper"}, default="default"
@@ -102,7 +105,7 @@ class SiteNetRegressor(DocumentationLink, RegressorMixin, SiteNetModel):
     history_ : list of dict
         For each epoch ``epoch``, ``train_loss``, ``valid_loss``, ``dur`` (seconds) and ``member``.
     strength_ : float or ndarray of shape (T,)
-        How far predictions go from the ridge (0) to the trained model (1), for each target.
+        How far predictions go from the linear regression (0) to the trained model (1), for each target.
     held_out_ : ndarray of shape (C,) or (C, T)
         Predictions of the rows of ``fit`` by models that have not seen them, at this strength; NaN for rows that were
         left out and where nothing was held out. Saved files are without.
@@ -124,6 +127,7 @@ class SiteNetRegressor(DocumentationLink, RegressorMixin, SiteNetModel):
     ----------
     .. [1] Moran, Gusev, Gaultois, Antypov, Rosseinsky, "Establishing Deep InfoMax as an effective self-supervised
        learning methodology in materials informatics", arXiv 2407.00671.
+    .. [2] C. E. Rasmussen, C. K. I. Williams, "Gaussian Processes for Machine Learning", MIT Press (2006), chapter 5.
 
     Examples
     --------
@@ -289,7 +293,7 @@ class SiteNetRegressor(DocumentationLink, RegressorMixin, SiteNetModel):
 
     @property
     def strength_(self) -> Any:
-        """How far predictions go from the ridge to the trained model."""
+        """How far predictions go from the linear regression to the trained model."""
         check_is_fitted(self, "state_")
         scale, anchor = self.state_.target_scale, self.state_.anchor
         strength = np.ones(len(scale.center)) if anchor is None else anchor.strength
@@ -342,7 +346,7 @@ class SiteNetRegressor(DocumentationLink, RegressorMixin, SiteNetModel):
         labelled = self._labelled(X, labels, groups, start)
         if start.target_scale is None:
             check_varied(labelled.labels.values)
-        choices = FineTuning(self.freeze, int(self.head_width), self.loss, int(self.n_ensemble))
+        choices = FineTuning(self.freeze, int(self.head_width), self.loss, int(self.n_ensemble), self.max_epochs != 0)
         state, found = self._fine_tune(labelled, start, choices, config, checkpoint, once=once, tasks=tasks)
         # Only now, so that a fit that fails leaves an earlier one whole.
         self._take(state, start.featurizer)

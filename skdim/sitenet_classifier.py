@@ -36,9 +36,9 @@ class SiteNetClassifier(DocumentationLink, ClassifierMixin, SiteNetModel):
     """Classes of crystals from a Site-Net encoder with a head, trained together on few labels.
 
     The targets are indicators of the classes, the loss is the squared error [2]_, and the training is that of
-    `SiteNetRegressor`: it starts at the ridge on the encoder's vectors and goes as far from there as held-out labels
-    say. Held-out predictions also make probabilities of predictions, by logistic regression (Platt scaling, for several
-    classes at once).
+    `SiteNetRegressor`: it starts at the ridge on the encoder's vectors, weighs their parts, trains encoder and head,
+    and goes as far from the ridge as held-out labels say. Held-out predictions also make probabilities of predictions,
+    by logistic regression (Platt scaling, for several classes at once).
 
     Parameters
     ----------
@@ -175,7 +175,7 @@ class SiteNetClassifier(DocumentationLink, ClassifierMixin, SiteNetModel):
             own = labelled.labels
             shares = np.bincount(target, own.weights)
             labelled = labelled._replace(labels=own._replace(weights=own.weights / shares[target]))
-        choices = FineTuning(self.freeze, int(self.head_width), "mse", int(self.n_ensemble))
+        choices = FineTuning(self.freeze, int(self.head_width), "mse", int(self.n_ensemble), self.max_epochs != 0)
         tasks = fit_tasks(self, X, y)
         state, found = self._fine_tune(labelled, start, choices, config, checkpoint, target, tasks=tasks)
         assert found.held_out is not None  # there are two labels of two classes at least

@@ -123,6 +123,15 @@ def test_each_kind_has_the_columns_it_names(embedder) -> None:
     assert kinds["Electronegativity_per_volume"] == kinds["density_0_mean"] == "density"
     assert kinds["hop1_0_mean"] == "environment"
     assert kinds["surprise_0_maximum"] == kinds["context_3_covariance"] == "context"
+    assert kinds["property_0"] == kinds["told_gap0.5"] == "electrons"
+
+
+def test_a_model_that_has_not_learned_what_electrons_do_adds_no_line_for_them() -> None:
+    small = load_pretrained("bundled")
+    model = CrystalRegressor(small, ["ridge"], random_state=0).fit(CRYSTALS[:20], MODULI[:20])
+    table = model.explain([salt()])
+    assert table[table["part"] == "kind"]["name"].tolist() == [kind for kind in KINDS if kind != "electrons"]
+    np.testing.assert_allclose(total(table, "start") + total(table, "kind"), total(table, "sum"), atol=2e-5)
 
 
 @pytest.mark.parametrize("widths", [{}, {"property_width": 5}])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import re
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from sklearn.pipeline import make_pipeline
 
 from skdim import CrystalPointSetTransformer, DeepInfoMaxEmbedder, SiteNetRegressor
 from skdim.exceptions import ModelFileError
+from skdim.learning.finetuning import Ensemble
 from skdim.learning.tensorfile import read_tensors, write_tensors
 from tests.small import bundled, bundled_points
 
@@ -192,9 +194,11 @@ def test_deviations_are_those_of_a_gaussian_process_and_as_large_as_the_held_out
         regressor(max_epochs=0).fit(bundled_points(N), y).predict(bundled_points(N), return_std=True)
 
 
-def test_a_training_from_which_nothing_is_gained_changes_no_bit_of_the_ridge() -> None:
+def test_a_training_from_which_nothing_is_gained_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     y = energies()
     ridge = regressor(max_epochs=0, cv=3).fit(bundled_points(N), y)
+    # Nor does the regression that weighs the parts, if it is the ridge.
+    monkeypatch.setattr("skdim.learning.finetuning.fit_by_part", lambda ridge, *_, **__: ridge)
     # At this rate no weight moves.
     model = regressor(cv=3, learning_rate=1e-12).fit(bundled_points(N), y)
     assert model.strength_ == 0
@@ -203,19 +207,27 @@ def test_a_training_from_which_nothing_is_gained_changes_no_bit_of_the_ridge() -
     for one, other in zip(*(m.predict(bundled_points(N), return_std=True) for m in (model, ridge)), strict=True):
         assert np.array_equal(one, other)
     assert np.array_equal(model.held_out_, ridge.held_out_)
+
+
+def test_of_too_few_labels_the_ridge_remains() -> None:
+    y = energies()
     few = regressor(cv=3).fit(bundled_points(N)[:19], y[:19])
     assert few.strength_ == 0
     assert np.isfinite(few.held_out_).all()
 
 
-def test_the_prediction_is_between_the_ridge_and_the_trained_model() -> None:
+def test_the_prediction_is_between_a_linear_and_the_trained_model(tmp_path: Path) -> None:
     y, points = energies(), bundled_points(N)
     given = {"max_epochs": 8, "learning_rate": 1e-2}
     model = regressor(cv=3, **given).fit(points, y)
     assert 0 < model.strength_ <= 1
-    ridge = regressor(max_epochs=0).fit(points, y).predict(points)
-    tuned = regressor(**given).fit(points, y).predict(points)
-    assert np.allclose(model.predict(points), ridge + model.strength_ * (tuned - ridge), atol=1e-4)
+    state = model.state_
+    linear = state.anchor.ridge.predict(pretrained().transform(points))[:, 0]
+    linear = linear * state.target_scale.scale + state.target_scale.center
+    tuned = Ensemble(replace(state, anchor=None)).predict(points, "cpu")[:, 0]
+    assert np.allclose(model.predict(points), linear + model.strength_ * (tuned - linear), atol=1e-4)
+    model.save(tmp_path / "m")
+    assert np.array_equal(SiteNetRegressor.load(tmp_path / "m").predict(points), model.predict(points))
     assert model.held_out_.shape == (N,)
     assert not np.allclose(model.held_out_, model.predict(points))
 

@@ -34,9 +34,9 @@ Predict crystals with a model that `skdim fit` wrote: one row for each input, in
   flags       what no labelled crystal has, or none of the pretraining: elements, so many sites, disorder
 
 With --explain a second table says what adds to each prediction: one line for each kind of column of the vector
-(composition, density, environment, context), element and site. Start and all kinds make the sum, and so do start and
-all elements, and start and all sites. It is on the scale that the fit has learned on, which its report names; of
-classes it is the logarithm of a class's probability, less the mean of those of the others.
+(composition, density, environment, context, electrons), element and site. Start and all kinds make the sum, and so do
+start and all elements, and start and all sites. It is on the scale that the fit has learned on, which its report names;
+of classes it is the logarithm of a class's probability, less the mean of those of the others.
 
 {PATHS_HELP}"""
 

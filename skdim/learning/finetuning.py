@@ -1,8 +1,9 @@
-"""Fine-tuning on labels: encoders with regression heads, trained from the ridge on frozen vectors, and held to it.
+"""Fine-tuning on labels: encoders with regression heads, trained from a regression on frozen vectors, and held to it.
 
-A head starts as the ridge regression on the encoder's vectors, and from there everything that is not frozen is trained
-together. How far predictions then go from that ridge to the trained members is chosen on labels that were held out, so
-that a training from which nothing is gained changes nothing.
+It goes from the ridge regression on the encoder's vectors in two steps. The first is to a regression that weighs the
+parts of the vector, see `skdim.learning.partridge`. As that a head starts, and the second step is a training of
+everything that is not frozen. How far each step goes is chosen on labels that were held out, so that one from which
+nothing is gained changes nothing.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ from skdim._parameters import check_are_numbers
 from skdim.learning.checkpoints import Checkpoint, fingerprint
 from skdim.learning.embedding import embed, on_device
 from skdim.learning.loader import CrystalDataset
+from skdim.learning.partridge import MOST, fit_by_part
 from skdim.learning.regression import RegressionModel, WeightedLoss, fit_ridge
 from skdim.learning.states import Anchor, weights_of
 from skdim.learning.strength import choose_strength
 from skdim.network.batches import collate, pair_budget_batches
+from skdim.network.readout import column_kinds
 from skdim.network.threads import use_one_thread_after_fork
 
 if TYPE_CHECKING:
@@ -54,12 +57,20 @@ class FineTuning:
         One of `LOSSES`, of standardised targets.
     members : int
         Models that are averaged.
+    by_part : bool
+        Whether to start from a regression that weighs the parts of the vector, where held-out labels choose.
     """
 
     freeze: str
     head_width: int
     loss: str
     members: int = 1
+    by_part: bool = True
+
+    @property
+    def power(self) -> int:
+        """Of the error that chooses: 1 for absolute, 2 for squared errors."""
+        return 2 if self.loss == "mse" else 1
 
 
 class LabelledPoints(NamedTuple):
@@ -109,6 +120,15 @@ class _Task:
     config: TrainingConfig
     run: Run
     checkpoint: Path | None
+    parts: NDArray[np.int64] | None  # (d,) of the vector, that are weighed; None starts from the ridge
+
+    def begin(self, labelled: LabelledPoints, ridge: Ridge | None = None) -> Ridge:
+        """The regression that a head starts as; the plain ridge may be known already."""
+        ridge = labelled.ridge() if ridge is None else ridge
+        if self.parts is None:
+            return ridge
+        known = labelled.vectors, labelled.targets, labelled.weights
+        return fit_by_part(ridge, *known, self.parts, robust=self.choices.power == 1)
 
     def of(self, kind: str, place: int) -> _Task:
         """The task of one of several trainings, with a seed and a checkpoint of its own."""
@@ -118,12 +138,19 @@ class _Task:
         return replace(self, run=run, checkpoint=path)
 
 
-class _HeldOut(NamedTuple):
-    """Predictions of rows by models that have not seen them."""
+class _Base(NamedTuple):
+    """What the training goes on from."""
 
-    base: NDArray[np.float64]  # (N, T) of the ridge
-    tuned: NDArray[np.float64]  # (N, T) of the fine-tuned; those of the ridge where nothing was gained before
-    doubt: NDArray[np.float64]  # (N,) as of `Ridge.doubt`
+    ridge: Ridge  # on all labels, with the first step
+    held_out: NDArray[np.float64]  # (N, T) predictions of rows by the same, not having seen them
+    doubt: NDArray[np.float64]  # (N,) of these, as of `Ridge.doubt`
+    starts: list[Ridge]  # as what a head starts without each fold
+
+
+class _Tuned(NamedTuple):
+    """What the second step gives."""
+
+    held_out: NDArray[np.float64]  # (N, T) by trained models that have not seen the row; the base's where none was
     strength: NDArray[np.float64]  # (T,)
     interrupted: bool
 
@@ -160,48 +187,72 @@ def fine_tune(
     -------
     FineTuned
     """
-    task = _Task(start, choices, config, run, checkpoint)
-    ridge = labelled.ridge()
-    anchor, held_out = None, None
-    if labelled.fold is not None:
-        found = _hold_out(task, labelled)
-        held_out = found.base + found.strength * (found.tuned - found.base)
-        anchor = Anchor(ridge, found.strength, _noise(labelled, held_out, found.doubt))
-        if found.interrupted or not found.strength.any():
-            return FineTuned((), anchor, held_out, [], found.interrupted)
-    members, history, interrupted = _train_members(task, labelled, ridge, previous)
+    # Where nothing is held out, nothing would tell whether the parts are worth it.
+    weighs = choices.by_part and labelled.fold is not None and FEW <= len(labelled.points) <= MOST
+    task = _Task(start, choices, config, run, checkpoint, _parts(start) if weighs else None)
+    if labelled.fold is None:
+        members, history, interrupted = _train_members(task, labelled, previous)
+        return FineTuned(members, None, None, history, interrupted)
+    base = _linear_step(task, labelled, labelled.fold)
+    tuned = _trained_step(task, labelled, labelled.fold, base)
+    held_out = base.held_out + tuned.strength * (tuned.held_out - base.held_out)
+    anchor = Anchor(base.ridge, tuned.strength, _noise(labelled, held_out, base.doubt))
+    if tuned.interrupted or not tuned.strength.any():
+        return FineTuned((), anchor, held_out, [], tuned.interrupted)
+    members, history, interrupted = _train_members(task, labelled, ())
     return FineTuned(members, anchor, held_out, history, interrupted)
 
 
-def _hold_out(task: _Task, labelled: LabelledPoints) -> _HeldOut:
-    """Predict every row by models that have not seen it; stop to train where half of the rows show no gain."""
-    targets, weights, fold = labelled.targets, labelled.weights, labelled.fold
-    assert fold is not None  # the caller has looked
-    base, doubt = np.empty(targets.shape), np.empty(len(targets))
-    tuned, strength = np.full(targets.shape, np.nan), np.zeros(targets.shape[1])
+def _parts(start: EmbedderState) -> NDArray[np.int64]:
+    """Number (d,) of the kind of each column; one for all where columns are mixtures of kinds."""
+    if start.config.readout == "network" or start.components is not None:
+        return np.zeros(len(start.columns), np.int64)
+    numbers: NDArray[np.int64] = np.unique(column_kinds(start.config), return_inverse=True)[1]
+    return numbers
+
+
+def _linear_step(task: _Task, labelled: LabelledPoints, fold: NDArray[np.int64]) -> _Base:
+    """Go from the ridge towards the regression that weighs the parts, as far as rows that were held out say."""
+    targets, weights = labelled.targets, labelled.weights
+    plain, other, doubt = np.empty(targets.shape), np.empty(targets.shape), np.empty(len(targets))
+    starts = []
+    for place in range(fold.max() + 1):
+        held, known = fold == place, labelled.rows(np.flatnonzero(fold != place))
+        ridge = known.ridge()
+        starts.append(task.begin(known, ridge))
+        vectors = labelled.vectors[held]
+        plain[held], other[held] = ridge.predict(vectors), starts[-1].predict(vectors)
+        doubt[held] = ridge.doubt(vectors)
+    share = choose_strength(targets, plain, other, weights, task.choices.power)
+    ridge = labelled.ridge()
+    ridge = ridge.towards(task.begin(labelled, ridge), share) if share.any() else ridge
+    return _Base(ridge, plain + share * (other - plain), doubt, starts)
+
+
+def _trained_step(task: _Task, labelled: LabelledPoints, fold: NDArray[np.int64], base: _Base) -> _Tuned:
+    """Predict rows by trained models that have not seen them; stop to train where half of the rows show no gain."""
+    targets, weights, before, power = labelled.targets, labelled.weights, base.held_out, task.choices.power
+    found, strength = np.full(targets.shape, np.nan), np.zeros(targets.shape[1])
     going, interrupted = bool(task.config.max_epochs) and len(targets) >= FEW, False
     task = replace(task, config=replace(task.config, validation_fraction=0.0))
-    for place in range(fold.max() + 1):
+    for place, start in enumerate(base.starts):
+        if not going:
+            break
         held, learned = np.flatnonzero(fold == place), np.flatnonzero(fold != place)
-        new, known = labelled.rows(held), labelled.rows(learned)
-        ridge = known.ridge()
-        base[held], doubt[held] = ridge.predict(new.vectors), ridge.doubt(new.vectors)
-        if going:
-            try:
-                trained = _train(task.of("fold", place), known, ridge)
-            except KeyboardInterrupt:  # before anything was learned in this fold
-                going, interrupted = False, True
-                continue
-            tuned[held] = predict([trained.module], new.points, targets.shape[1], task.run.device)[0]
-            seen = np.isfinite(tuned).all(1)
-            power = 2 if task.choices.loss == "mse" else 1
-            strength = choose_strength(targets[seen], base[seen], tuned[seen], weights[seen], power)
-            interrupted = trained.interrupted
-            hoped = choose_strength(targets[seen], base[seen], tuned[seen], weights[seen], power, sure=0.0)
-            going = not interrupted and bool(hoped.any() or 2 * seen.sum() < len(seen))
+        try:
+            trained = _train(task.of("fold", place), labelled.rows(learned), start)
+        except KeyboardInterrupt:  # before anything was learned in this fold
+            interrupted = True
+            break
+        found[held] = predict([trained.module], labelled.points[held], targets.shape[1], task.run.device)[0]
+        seen = np.isfinite(found).all(1)
+        known = targets[seen], before[seen], found[seen], weights[seen], power
+        strength, hoped = choose_strength(*known), choose_strength(*known, sure=0.0)
+        interrupted = trained.interrupted
+        going = not interrupted and bool(hoped.any() or 2 * seen.sum() < len(seen))
     if interrupted:
         strength = np.zeros_like(strength)
-    return _HeldOut(base, np.where(np.isnan(tuned), base, tuned), doubt, strength, interrupted)
+    return _Tuned(np.where(np.isnan(found), before, found), strength, interrupted)
 
 
 def _noise(labelled: LabelledPoints, held_out: NDArray[np.float64], doubt: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -212,15 +263,16 @@ def _noise(labelled: LabelledPoints, held_out: NDArray[np.float64], doubt: NDArr
 
 
 def _train_members(
-    task: _Task, labelled: LabelledPoints, ridge: Ridge, previous: Sequence[Member]
+    task: _Task, labelled: LabelledPoints, previous: Sequence[Member]
 ) -> tuple[tuple[Member, ...], list[Epoch], bool]:
     """Train the members; an interrupt leaves those so far."""
     members: list[Member] = []
     history: list[Epoch] = []
+    start = None if previous else task.begin(labelled)
     for place in range(task.choices.members):
         before = previous[place] if previous else None
         try:
-            trained = _train(task.of("member", place), labelled, ridge, before)
+            trained = _train(task.of("member", place), labelled, start, before)
         except KeyboardInterrupt:  # before anything was learned of this one
             if not members:
                 raise
@@ -232,16 +284,16 @@ def _train_members(
     return tuple(members), history, False
 
 
-def _train(task: _Task, labelled: LabelledPoints, ridge: Ridge, previous: Member | None = None) -> _Trained:
-    """Train one encoder with its head, from weights of its own or the ridge."""
+def _train(task: _Task, labelled: LabelledPoints, start: Ridge | None, previous: Member | None = None) -> _Trained:
+    """Train one encoder with its head, from weights of its own or a regression on all of the labels."""
     points, targets, weights = labelled.points, labelled.targets, labelled.weights
     choices, config, run = task.choices, task.config, task.run
     held_out, learned = _split(len(points), config, run.seed)
     module = RegressionModel(task.start, targets.shape[1], choices.head_width, run.seed)
-    if previous is None:
-        module.head.start_as(labelled.rows(learned).ridge() if len(held_out) else ridge)
-    else:
+    if previous is not None:
         module.load(previous)
+    else:
+        module.head.start_as(task.begin(labelled.rows(learned)) if start is None or len(held_out) else start)
     module.freeze(choices.freeze)
     if not config.max_epochs:
         return _Trained(module, [], False)

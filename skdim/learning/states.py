@@ -150,6 +150,12 @@ class Ridge:
         predicted: NDArray[np.float64] = vectors.astype(np.float64) @ self.weight.T + self.bias
         return predicted
 
+    def towards(self, other: Ridge, share: NDArray[np.float64]) -> Ridge:
+        """Go a share (T,) of the way to the prediction of another."""
+        weight = self.weight + share[:, None] * (other.weight - self.weight)
+        bias = self.bias + share * (other.bias - self.bias)
+        return replace(self, weight=weight.astype(np.float32), bias=bias.astype(np.float32))
+
     def doubt(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
         """Variance (N,) of a prediction for vectors (N, d) in units of that of a label, the label's own included.
 
@@ -164,10 +170,11 @@ class Ridge:
 
 @dataclass(frozen=True)
 class Anchor:
-    """What holds a fine-tuning to the ridge regression on the vectors of its start."""
+    """What holds a fine-tuning to a linear regression on the vectors of its start."""
 
-    ridge: Ridge  # the regression
-    # (T,) how far predictions go from the ridge (0) to the mean of the members (1), as held-out labels preferred.
+    # The ridge regression, with the prediction towards one that weighs the parts of the vector where that was better.
+    ridge: Ridge
+    # (T,) how far predictions go from there (0) to the mean of the members (1), as held-out labels preferred.
     strength: NDArray[np.float64]
     # (T,) deviation of a label that makes the deviations of predictions those of the held-out errors, standardised.
     noise: NDArray[np.float64]

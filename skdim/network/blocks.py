@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from skdim.network.layers import Perceptron, activate_, scale_
+from skdim.network.layers import Perceptron, activate_, in_double, scale_
 from skdim.network.segments import run_starts, segment_exp, segment_softmax, segment_sum
 
 if TYPE_CHECKING:
@@ -187,12 +187,17 @@ class SeparableBlock(_Block):
             row, which = batch.group_row, batch.group_pair_type
         else:
             which = torch.arange(len(row), device=row.device)
+        dtype, edges = raised.dtype, edge
+        if pairs.alike is not None:
+            # Surprise, which is read from a context, grows to 20 and multiplies what rounding leaves of it.
+            raised, edges = in_double(raised), in_double(edge)
         # Of the first function, which is one, and of the others: (G, H) each.
-        sums = [_group_sum(raised, function, group) for function in (None, *edge.unbind(1))]
-        total = segment_sum(sums[0], row, n_rows)  # (S, H), by which the softmax divides
+        sums = [_group_sum(raised, function, group) for function in (None, *edges.unbind(1))]
+        total = segment_sum(in_double(sums[0]), row, n_rows)  # (S, H), by which the softmax divides
         share = total.reciprocal().index_select(0, row)
-        attention = torch.stack([s * share for s in sums], 2)  # (G, H, 1 + E)
-        return Outputs(self._summed(pair_state, which, row, attention, n_rows), edge, total.log() + top, scores)
+        attention = torch.stack([s * share for s in sums], 2).to(dtype)  # (G, H, 1 + E)
+        state = self._summed(pair_state, which, row, attention, n_rows)
+        return Outputs(state, edge, (total.log() + top).to(dtype), scores)
 
     def _attention_is_prior(self) -> bool:
         """Whether nothing has been learned of the attention, so that no pass over the pairs is needed for it.

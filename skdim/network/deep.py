@@ -30,7 +30,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from skdim.network.layers import activate_, scale_
+from skdim.network.layers import activate_, in_double, linear, scale_
 from skdim.network.segments import segment_sum
 from skdim.points.sitetypes import N_ATOMIC_NUMBERS
 
@@ -80,7 +80,9 @@ class Hop(nn.Module):
         message += self.centre(normed).index_select(0, pairs.row)
         message = scale_(activate_("silu", message), self.filter(pairs.radial))
         summed = self.message_norm(sum_by_slice(message, pairs, len(state)))
-        return state + self.update(torch.cat([normed, summed], 1))  # type: ignore[no-any-return]
+        first, activation, last = self.update
+        heard = linear(torch.cat([normed, summed], 1), first.weight, first.bias)
+        return state + linear(activation(heard), last.weight, last.bias)
 
 
 class DeepEncoder(nn.Module):
@@ -157,19 +159,20 @@ def near_pairs(batch: Batch, distance: torch.Tensor, exponents: torch.Tensor, re
         In spacings.
     """
     n_rows = len(batch.site_type)
-    logarithm = distance.clamp_min(1e-3).log()
+    # In double precision, as high powers of the distance multiply what rounding leaves of it.
+    logarithm = in_double(distance).clamp_min(1e-3).log()
     apart = distance > 0
     gentlest = float(exponents[exponents > 0].min()) if bool((exponents > 0).any()) else 2.0
     amount = batch.log_count.exp() * apart
-    total = segment_sum(amount * torch.exp(-gentlest * logarithm), batch.row, n_rows)
-    spacing = total.clamp_min(1e-30).pow(-1.0 / gentlest)  # (S,)
-    beyond = (distance / (reach * spacing).index_select(0, batch.row) - 1.0) / _TAPER
+    gentle = amount * torch.exp(-gentlest * logarithm.to(distance.dtype))
+    spacing = segment_sum(in_double(gentle), batch.row, n_rows).clamp_min(1e-30).pow(-1.0 / gentlest)  # (S,)
+    beyond = (distance / (reach * spacing).to(distance.dtype).index_select(0, batch.row) - 1.0) / _TAPER
     fading = 0.5 * (1.0 + torch.cos(math.pi * beyond.clamp(0.0, 1.0)))
     index = torch.nonzero(apart & (beyond < 1.0)).squeeze(1)
     row, logarithm = batch.row.index_select(0, index), logarithm.index_select(0, index)
-    log_spacing = spacing.log().index_select(0, row).unsqueeze(1)
+    log_spacing = spacing.log().index_select(0, row)
     # In spacings, so that high powers of the distance stay within single precision.
-    falling = torch.exp(-exponents * (logarithm.unsqueeze(1) - log_spacing))
+    falling = torch.exp(-exponents * (logarithm - log_spacing).unsqueeze(1)).to(distance.dtype)
     weight = falling * (amount * fading).index_select(0, index).unsqueeze(1)  # (N, H)
     total = segment_sum(weight, row, n_rows).clamp_min(1e-30)
     radial = radial_functions(distance.index_select(0, index), logarithm)
@@ -180,9 +183,10 @@ def near_pairs(batch: Batch, distance: torch.Tensor, exponents: torch.Tensor, re
 def radial_functions(distance: torch.Tensor, logarithm: torch.Tensor) -> torch.Tensor:
     """Smooth functions (N, R) of the distance (N,): Gaussians of its logarithm, a constant and its inverse."""
     first, last = math.log(_FIRST), math.log(_LAST)
-    centres = torch.linspace(first, last, _CENTRES, device=distance.device, dtype=distance.dtype)
+    centres = torch.linspace(first, last, _CENTRES, device=distance.device, dtype=logarithm.dtype)
     width = (last - first) / (_CENTRES - 1)
-    bumps = torch.exp(-0.5 * ((logarithm.unsqueeze(1) - centres) / width) ** 2)
+    departure = (logarithm.unsqueeze(1) - centres).to(distance.dtype)
+    bumps = torch.exp(-0.5 * (departure / width) ** 2)
     inverse = (2.5 / distance).clamp_max(3.0)
     return torch.cat([bumps, torch.ones_like(inverse).unsqueeze(1), inverse.unsqueeze(1)], 1)
 

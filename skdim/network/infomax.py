@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from skdim.network.estimators import ESTIMATORS, Scores
+from skdim.network.layers import linear
 from skdim.network.negatives import draw_rows, runs
 from skdim.network.segments import segment_sum
 
@@ -174,7 +175,8 @@ class ContextObjective(nn.Module):
 
     def log_probabilities(self, context: torch.Tensor) -> torch.Tensor:
         """Log probability (S, 119) of each element at each site, from its context (S, n_local)."""
-        return F.linear(self.query(context), self.key, self.bias + self.log_share).log_softmax(1)
+        query = linear(context, self.query.weight, self.query.bias)
+        return linear(query, self.key, self.bias + self.log_share).log_softmax(1)
 
     def surprise(self, batch: Batch, log_probabilities: torch.Tensor) -> torch.Tensor:
         """Minus the log probability of the true species of each site, given its surroundings, (S,), in nats."""

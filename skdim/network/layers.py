@@ -7,12 +7,17 @@ it, as fresh memory costs more than the arithmetic.
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"silu": nn.SiLU, "mish": nn.Mish, "relu": nn.ReLU, "gelu": nn.GELU}
+
+
+# Products that are summed at once where precision counts.
+_SUMMED = 32
 
 
 def activate_(name: str, values: torch.Tensor) -> torch.Tensor:
@@ -25,6 +30,25 @@ def activate_(name: str, values: torch.Tensor) -> torch.Tensor:
 def scale_(values: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
     """Multiply values that nobody needs afterwards."""
     return values * factors if torch.is_grad_enabled() else values.mul_(factors)
+
+
+def in_double(values: torch.Tensor) -> torch.Tensor:
+    """Values in double precision where what follows would multiply their rounding; not in training nor on Apple GPUs.
+
+    Training is noisy and needs the time; Apple's GPUs have no such numbers.
+    """
+    return values if torch.is_grad_enabled() or values.device.type == "mps" else values.double()
+
+
+def linear(values: torch.Tensor, weight: Any, bias: Any) -> torch.Tensor:
+    """A linear map; outside of training its long sums are sums of shorter ones, which rounding harms less."""
+    parts = weight.shape[1] // _SUMMED
+    if torch.is_grad_enabled() or parts < 2:
+        return F.linear(values, weight, bias)
+    out: torch.Tensor = bias
+    for own, columns in zip(values.chunk(parts, 1), weight.chunk(parts, 1), strict=True):
+        out = torch.addmm(out, own, columns.T)
+    return out
 
 
 class Perceptron(nn.Sequential):
@@ -43,7 +67,8 @@ class Perceptron(nn.Sequential):
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
         """Return the output of the last layer."""
-        for number, layer in enumerate(self):
+        layers = iter(self)
+        for layer, _, norm in zip(layers, layers, layers, strict=True):
             # The activation is all that needs nothing of its input afterwards.
-            values = activate_(self.activation, values) if number % 3 == 1 else layer(values)
+            values = norm(activate_(self.activation, linear(values, layer.weight, layer.bias)))
         return values

@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from skdim.network.layers import linear
 from skdim.network.segments import runs_of, segment_sum, weighted_sum
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class PropertyLayer(nn.Module):
         """The layer alone (B, width)."""
         sites = runs_of(batch.crystal, len(batch))
         pooled = [weighted_sum(part, batch.site_weight, sites) for part in self._parts(batch, states)]
-        return F.silu(self.hidden(torch.cat(pooled, 1)))
+        return F.silu(linear(torch.cat(pooled, 1), self.hidden.weight, self.hidden.bias))
 
     def shares(self, batch: Batch, states: Sequence[torch.Tensor]) -> torch.Tensor:
         """Split what is read among the sites (S, ...): in proportion to what each adds before the nonlinearity."""

@@ -80,15 +80,16 @@ def column_names(config: ModelConfig) -> list[str]:
     return names + [f"told_{name}" for name in config.property_names]
 
 
-KINDS = ("composition", "density", "environment", "context")
+KINDS = ("composition", "density", "environment", "context", "electrons")
 """What the columns of a vector tell of: which elements there are; how densely they are packed; how they surround each
-other; and what each one's surroundings, seen without it, let expect."""
+other; what each one's surroundings, seen without it, let expect; and, where a model has learned it, what the electrons
+do: a layer over the whole crystal, and what that tells of them."""
 
 
 def column_kinds(config: ModelConfig) -> list[str]:
     """Say of each of `column_names` which of `KINDS` it tells of; the model has to read moments."""
     by_part = dict.fromkeys(("raw", "level"), "composition") | dict.fromkeys(("context", "surprise"), "context")
-    by_part["density"] = "density"
+    by_part |= {"density": "density"} | dict.fromkeys(("property", "told"), "electrons")
     densities = [f"_{density}" for density in _DENSITIES]
 
     def kind_of(name: str) -> str:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 import torch.nn.functional as F
 
+from skdim.network.layers import in_double
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -119,8 +121,9 @@ def mean_and_covariance(
 
     See `weighted_moments`.
     """
-    departure = other - segment_sum(other * weight, runs.segment, len(runs.start)).index_select(0, runs.segment)
-    weights = (weight, weight * departure)
+    exact, amount = in_double(other), in_double(weight)
+    departure = exact - segment_sum(exact * amount, runs.segment, len(runs.start)).index_select(0, runs.segment)
+    weights = (weight, (amount * departure).to(weight.dtype))
     return [weighted_sum(v, w, runs) for v in values for w in weights]
 
 

@@ -1,0 +1,137 @@
+"""Ridge regression whose penalty differs between the parts of a vector, and to which outlying labels matter less.
+
+A vector has parts that tell of different things, and a property may depend on one more than on another. The share of
+each part is chosen by the likelihood of the labels, as of a Gaussian process whose kernel is the sum of those of the
+parts, with a prior that keeps them alike. Labels far from what the others let expect weigh less, as for Huber's loss.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.linalg import cho_factor, cho_solve
+from scipy.optimize import minimize
+from scipy.stats import norm
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from skdim.learning.states import Ridge
+
+    Array = NDArray[np.float64]
+
+_PRIOR = 1.0  # deviation of the logarithm of a part's share
+_MOST_SHARE = 6.0  # in either direction, of that logarithm
+_PENALTIES = (0.0, 16.0)  # logarithms of the least and the most
+_STEPS = 60
+# A held-out residual of more than so many robust deviations counts as outlying; Huber's choice.
+_OUTLYING = 1.345
+_REWEIGHTINGS = 8
+_TINY = 1e-300
+
+
+MOST = 1000
+"""Labels up to which this is quick; the penalties of parts matter less where there are more."""
+
+
+def fit_by_part(
+    ridge: Ridge,  # on the same labels
+    vectors: NDArray[np.float32],  # (n, d)
+    targets: NDArray[np.float32],  # (n, T) standardised
+    weights: NDArray[np.float32],  # (n,) of the rows, positive, one on average
+    parts: NDArray[np.int64],  # (d,) number of the part to which a column belongs
+    robust: bool,  # whether outlying labels weigh less
+) -> Ridge:
+    """Fit the regression, each target by itself, and put its prediction in the place of that of a ridge."""
+    own = weights.astype(np.float64)
+    center = np.average(vectors.astype(np.float64), 0, own)
+    rows, place = vectors - center, np.unique(parts, return_inverse=True)[1]
+    blocks = (rows[:, place == number] for number in range(place.max() + 1))
+    kernels = np.stack([block @ block.T for block in blocks])  # (P, n, n)
+    weight, bias = np.empty(ridge.weight.shape), np.empty(ridge.bias.shape)
+    for number, target in enumerate(targets.astype(np.float64).T):
+        shares, dual, constant = _fit(kernels, target, own, robust)
+        weight[number] = shares[place] * (dual @ rows)
+        bias[number] = constant - weight[number] @ center
+    return replace(ridge, weight=weight.astype(np.float32), bias=bias.astype(np.float32))
+
+
+def _fit(kernels: Array, target: Array, weights: Array, robust: bool) -> tuple[Array, Array, float]:
+    """Shares of the parts (P,), dual weights (n,) and constant of one target."""
+    scores = _normal_scores(target, weights) if robust else target
+    root = np.sqrt(weights)
+    shares, penalty = _likeliest(root[:, None] * kernels * root, root * scores, root)
+    kernel = np.tensordot(shares, kernels, 1)
+    for _ in range(_REWEIGHTINGS if robust else 1):
+        dual, constant, residual = _solved(kernel, target, root, penalty)
+        deviation = 1.4826 * _median(np.abs(residual), weights)
+        if not deviation > 0:
+            break
+        root = np.sqrt(weights / np.maximum(1.0, np.abs(residual) / (_OUTLYING * deviation)))
+    return shares, dual, constant
+
+
+def _likeliest(kernels: Array, target: Array, root: Array) -> tuple[Array, float]:
+    """Shares of the parts and penalty under which the labels are most likely."""
+    variance = max(float(np.trace(kernels.sum(0))) / len(target), 1.0)
+    begin = np.append(np.zeros(len(kernels)), min(np.log(variance), _PENALTIES[1]))
+    bounds = [(-_MOST_SHARE, _MOST_SHARE)] * len(kernels) + [_PENALTIES]
+    given, options = (kernels, target, root), {"maxiter": _STEPS}
+    found = minimize(unlikelihood, begin, given, "L-BFGS-B", jac=True, bounds=bounds, options=options)
+    return np.exp(found.x[:-1]), float(np.exp(found.x[-1]))
+
+
+def unlikelihood(
+    logs: Array,  # (P + 1,) logarithms of the shares and of the penalty
+    kernels: Array,  # (P, n, n) of the parts, multiplied on both sides by the roots of the sample weights
+    target: Array,  # (n,) labels, multiplied by them
+    root: Array,  # (n,) these roots
+) -> tuple[float, Array]:
+    """Minus two log likelihoods of labels and shares, but for constants, and its slope.
+
+    Amplitude and constant of the prediction are at their best.
+    """
+    n, shares, penalty = len(target), np.exp(logs[:-1]), np.exp(logs[-1])
+    factor = cho_factor(np.tensordot(shares, kernels, 1) + penalty * np.eye(n), check_finite=False)
+    inverse = cho_solve(factor, np.eye(n), check_finite=False)
+    dual = _without_constant(inverse, root) @ target
+    square = max(float(target @ dual), _TINY)
+    moved = n * np.tensordot(kernels, np.outer(dual, dual), 2) / square
+    slope = shares * (np.tensordot(kernels, inverse, 2) - moved) + 2 * logs[:-1] / _PRIOR**2
+    last = penalty * (np.trace(inverse) - n * (dual @ dual) / square)
+    total = n * np.log(square) + 2 * np.log(np.diagonal(factor[0])).sum() + (logs[:-1] ** 2).sum() / _PRIOR**2
+    return float(total), np.append(slope, last)
+
+
+def _solved(kernel: Array, target: Array, root: Array, penalty: float) -> tuple[Array, float, Array]:
+    """Dual weights (n,), constant, and what each label differs from the prediction without it (n,)."""
+    inverse = np.linalg.inv(root[:, None] * kernel * root + penalty * np.eye(len(root)))
+    of_one = inverse @ root
+    constant = float(of_one @ (root * target) / (of_one @ root))
+    reduced = _without_constant(inverse, root)
+    dual = reduced @ (root * target)
+    return root * dual, constant, dual / np.diagonal(reduced) / root
+
+
+def _without_constant(inverse: NDArray[np.floating], root: Array) -> Array:
+    """The inverse kernel (n, n) of what a constant does not tell."""
+    of_one = inverse @ root
+    reduced: Array = inverse - np.outer(of_one, of_one) / (of_one @ root)
+    return reduced
+
+
+def _normal_scores(values: Array, weights: Array) -> Array:
+    """What a normal distribution has at the ranks of values, ties in the middle of theirs."""
+    _, which = np.unique(values, return_inverse=True)
+    mass = np.bincount(which, weights)
+    scores: Array = norm.ppf((np.cumsum(mass) - mass / 2) / mass.sum())[which]
+    return scores
+
+
+def _median(values: Array, weights: Array) -> float:
+    """Weighted median, the lower one of two."""
+    order = np.argsort(values)
+    reached = np.cumsum(weights[order]) >= weights.sum() / 2
+    return float(values[order][reached.argmax()])
