@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from pretrain_labelled import add_training, config_of, parts_of, run_of, state_of, with_drawn_layer
+from continuing import add_training, config_of, parts_of, run_of, state_of, with_drawn_layer
 from torch import nn
 
 from skdim import DeepInfoMaxEmbedder, PointSets

@@ -350,17 +350,6 @@ def spread_out(values: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[Any]:
     return rows
 
 
-def is_model(path: str | os.PathLike[str]) -> bool:
-    """Tell by its header whether a file holds a saved `CrystalRegressor` or `CrystalClassifier`."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(os.fspath(path), "np") as file:
-            return _KEY in (file.metadata() or {})
-    except (OSError, SafetensorError):
-        return False
-
-
 def read_model(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Read the header and the arrays of a saved model, and check that nothing of them has changed.
 

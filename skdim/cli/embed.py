@@ -43,23 +43,7 @@ _EXAMPLES = """\
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the vectors of crystals, a chunk at a time.
-
-    Parameters
-    ----------
-    args : Namespace
-        See `_add_arguments`.
-
-    Returns
-    -------
-    int
-        Exit code.
-
-    Raises
-    ------
-    InputError, OSError
-        If an argument or a crystal cannot be used; nothing is written then.
-    """
+    """Write the vectors of crystals, a chunk at a time; return an exit code."""
     from skdim._files import file_digest
     from skdim.cli.outputs import check_place, check_suffix, vector_writer
 

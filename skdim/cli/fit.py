@@ -58,23 +58,7 @@ _EXAMPLES = """\
 
 
 def run(args: argparse.Namespace) -> int:
-    """Fit a regressor on labelled crystals, save it, and report.
-
-    Parameters
-    ----------
-    args : Namespace
-        See `_add_arguments`.
-
-    Returns
-    -------
-    int
-        Exit code.
-
-    Raises
-    ------
-    InputError, OSError
-        If an argument, the table or the crystals cannot be used; nothing is written then.
-    """
+    """Fit a regressor on labelled crystals, save it, and report; return an exit code."""
     from skdim.cli.matching import read_table
     from skdim.cli.outputs import check_place
 

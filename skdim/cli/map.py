@@ -37,23 +37,7 @@ _TSNE_UP_TO = 10_000  # crystals: above, t-SNE takes many minutes
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the page.
-
-    Parameters
-    ----------
-    args : Namespace
-        See `_add_arguments`.
-
-    Returns
-    -------
-    int
-        Exit code.
-
-    Raises
-    ------
-    InputError, OSError
-        If a file or an argument cannot be used; nothing is written then.
-    """
+    """Write the page; return an exit code."""
     from skdim.plotting import nearest_rows, project, save_map_page
 
     table, vectors, dropped = read_vectors(args.vectors)

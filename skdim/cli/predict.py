@@ -47,23 +47,7 @@ _EXAMPLES = """\
 
 
 def run(args: argparse.Namespace) -> int:
-    """Predict crystals, a chunk at a time, and write a table.
-
-    Parameters
-    ----------
-    args : Namespace
-        See `_add_arguments`.
-
-    Returns
-    -------
-    int
-        Exit code.
-
-    Raises
-    ------
-    InputError, OSError
-        If an argument or a crystal cannot be used; nothing is written then.
-    """
+    """Predict crystals, a chunk at a time, and write a table; return an exit code."""
     check_table(args.out, "--out")
     if args.explain is not None:
         check_table(args.explain, "--explain")

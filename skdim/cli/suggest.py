@@ -35,23 +35,7 @@ _EXAMPLES = """\
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print or write the crystals to measure next.
-
-    Parameters
-    ----------
-    args : Namespace
-        See `_add_arguments`.
-
-    Returns
-    -------
-    int
-        Exit code.
-
-    Raises
-    ------
-    InputError, OSError
-        If an argument or a crystal cannot be used.
-    """
+    """Print or write the crystals to measure next; return an exit code."""
     if args.out is not None:
         check_table(args.out, "--out")
     check_device(args.device)

@@ -20,7 +20,6 @@ __all__ = ["sources_of_arrow", "sources_of_csv"]
 
 _BATCH = 64  # rows of a Parquet file that are in memory at once
 _TABLE_ERRORS = (*READ_ERRORS, csv.Error, MemoryError, TypeError, KeyError, NotImplementedError)
-_NO_ID = "the id is missing"
 
 
 def sources_of_csv(
