@@ -223,7 +223,7 @@ def _linear_step(task: _Task, labelled: LabelledPoints, fold: NDArray[np.int64])
         vectors = labelled.vectors[held]
         plain[held], other[held] = ridge.predict(vectors), starts[-1].predict(vectors)
         doubt[held] = ridge.doubt(vectors)
-    share = choose_strength(targets, plain, other, weights, task.choices.power)
+    share = choose_strength(targets, plain, other, weights, task.choices.power, in_favour=0.0)
     ridge = labelled.ridge()
     ridge = ridge.towards(task.begin(labelled, ridge), share) if share.any() else ridge
     return _Base(ridge, plain + share * (other - plain), doubt, starts)
