@@ -2,7 +2,7 @@
 
 import sys
 
-from skdim.cli.program import main
+from skdim.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

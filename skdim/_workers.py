@@ -25,8 +25,6 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from joblib import Parallel, delayed, effective_n_jobs
-from joblib.parallel import get_active_backend
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from skdim._cluster import cluster_results
@@ -68,6 +66,9 @@ def run_jobs(jobs: Iterable[Job], n_jobs: int | None, **options: Any) -> list[An
     """
     if n_jobs == 1:
         return [job.function(*job.arguments) for job in jobs]
+    from joblib import Parallel, delayed
+    from joblib.parallel import get_active_backend
+
     backend, _ = get_active_backend()
     if type(backend).__name__ == "DaskDistributedBackend":
         return list(cluster_results(backend, jobs, 8 * backend.effective_n_jobs(n_jobs or -1)))
@@ -112,7 +113,7 @@ class Workers:
     """
 
     def __init__(self, n_jobs: int, modules: Sequence[str] = (), most: int | None = None) -> None:
-        n = effective_n_jobs(n_jobs)
+        n = n_jobs if n_jobs > 0 else _of_all_processors(n_jobs)
         self.n = n if most is None else max(1, min(n, most))
         self._numbers = count()
         self._rows: dict[int, range] = {}  # of the jobs that are given out and not taken
@@ -223,6 +224,13 @@ class Workers:
         taken = (folder / f"{number}.{pid}" for number in self._rows for pid in codes)
         rows = [self._rows[int(file.stem)] for file in taken if file.exists()]
         raise WorkerError(rows, ", ".join(f"{_signal(code)}({code})" for code in codes.values()))
+
+
+def _of_all_processors(n_jobs: int) -> int:
+    """Number of processes that joblib means by -1 and the like."""
+    from joblib import effective_n_jobs  # a tenth of the time in which `skdim embed` starts to read
+
+    return int(effective_n_jobs(n_jobs))
 
 
 class _Forked:
@@ -377,6 +385,8 @@ def _rows(note: str) -> range:
 
 def _keeper() -> dict[str, Any]:
     """Options that make loky's workers end with this process; dask and Ray look after theirs."""
+    from joblib.parallel import get_active_backend
+
     backend, _ = get_active_backend()
     if os.name != "posix" or type(backend).__name__ != "LokyBackend":
         return {}

@@ -133,9 +133,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add_paths(parser)
     formats = "file to write, replaced if it exists: .parquet, .csv, or .npy with the ids in .ids.csv beside it"
     parser.add_argument("--out", type=Path, required=True, metavar="V", help=formats)
-    parser.add_argument(
-        "--batch", type=at_least(1), default=1024, metavar="N", help="crystals in memory at once (1024)"
-    )
+    parser.add_argument("--batch", type=at_least(1), default=512, metavar="N", help="crystals in memory at once (512)")
     add_reading(parser, "makes them rows of NaN")
 
 

@@ -188,7 +188,7 @@ class _Npy(VectorTable):
 
     def write(self, ids: Sequence[str], vectors: NDArray[np.float32]) -> None:
         """Add rows to both files."""
-        self._file.write(np.ascontiguousarray(vectors, np.float32).astype("<f4", copy=False).tobytes())
+        self._file.write(np.ascontiguousarray(vectors, "<f4").data)
         self._ids.writelines(f"{_field(name)}\n" for name in ids)
         self._n_rows += len(ids)
 

@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
-from joblib import cpu_count
-
 from skdim._jobs import Job
 from skdim._progress import Progress
 from skdim._workers import Workers
@@ -107,6 +105,8 @@ def beside(workers: Workers) -> AbstractContextManager[None]:
     context manager
         Of this process alone there is nothing to change.
     """
+    from joblib import cpu_count
+
     from skdim.network.threads import torch_threads
 
     return nullcontext() if workers.n == 1 else torch_threads(max(1, cpu_count() - workers.n + 1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,11 @@ MOST_CLOSE = 64
 _HEAP = 256  # atoms in one place: 192 operations may make copies of one, and 64 others may share it
 _PLACES = 4096  # along an axis
 
-_FEW = 64  # sites up to which comparing all pairs at once is faster than a tree
+_FEW = 64  # sites up to which comparing all pairs at once is fastest
+_BINS = 2**20  # along an axis; three such numbers make one of 60 bits
+# Of a bin and the 26 around it those that meet each pair of bins once: itself, and one of every two opposite ones.
+_HALF_AROUND = [shift for shift in product((-1, 0, 1), repeat=3) if shift >= (0, 0, 0)]
+_IN_BIN = 8  # sites of a bin that are compared with each other; more are for a tree
 
 
 def volume_of(lattice: NDArray[np.float64]) -> float:
@@ -44,7 +49,10 @@ def any_closer(frac: NDArray[np.float64], lattice: NDArray[np.float64], distance
     Where the planes are more than twice the distance apart that is less than one half, so taking the nearest integer
     off finds the vector even in a skewed cell, and no site is that close to its own image.
     """
-    if plane_spacing(lattice) <= 2 * distance or len(frac) > _FEW:
+    spacing = plane_spacing(lattice)
+    if len(frac) > _FEW and spacing > 4 * distance and (found := _any_in_bins(frac, lattice, distance)) is not None:
+        return found
+    if len(frac) > _FEW or spacing <= 2 * distance:
         return bool(len(close_pairs(frac, lattice, distance)[0]))
     between = frac[:, None] - frac  # (n, n, 3)
     between -= np.rint(between)
@@ -52,6 +60,35 @@ def any_closer(frac: NDArray[np.float64], lattice: NDArray[np.float64], distance
     squared = np.einsum("ij,ij->i", cartesian, cartesian)
     squared[:: len(frac) + 1] = math.inf
     return bool(squared.min() < distance**2)
+
+
+def _any_in_bins(frac: NDArray[np.float64], lattice: NDArray[np.float64], distance: float) -> bool | None:
+    """Tell whether two sites are closer than a distance, from those in bins beside each other; None for a crowd.
+
+    It needs no tree, whose module is half of all that reading would import. Each axis has three bins at least, so that
+    both neighbours of a bin are others.
+    """
+    spacing = 1 / np.linalg.norm(np.linalg.inv(lattice), axis=0)
+    bins = np.minimum(spacing / (1.001 * distance), _BINS).astype(np.int64)  # a little larger because of rounding
+    place = np.minimum((frac % 1 * bins).astype(np.int64), bins - 1)  # (n, 3)
+    sizes = np.array([bins[1] * bins[2], bins[2], 1])
+    key = place @ sizes
+    order = np.argsort(key)
+    key = key[order]
+    if (key[_IN_BIN:] == key[:-_IN_BIN]).any():
+        return None
+    for shift in _HALF_AROUND:
+        wanted = (place + shift) % bins @ sizes
+        start, end = np.searchsorted(key, wanted), np.searchsorted(key, wanted, "right")
+        for k in range((end - start).max()):
+            some = np.flatnonzero(start + k < end)
+            other = order[start[some] + k]
+            some, other = some[some != other], other[some != other]
+            between = frac[some] - frac[other]
+            cartesian = (between - np.rint(between)) @ lattice
+            if (np.einsum("ij,ij->i", cartesian, cartesian) < distance**2).any():
+                return True
+    return False
 
 
 def close_pairs(
@@ -88,8 +125,7 @@ def close_pairs(
         site, coords = np.broadcast_to(site, kept.shape)[kept], images[kept]
     places = coords @ lattice
     ranks = range(1, min(MOST_CLOSE + 2, len(places)) + 1)  # itself, the most that may be there, and one too many
-    # Half of all that reading would import, and most crystals do without.
-    from scipy.spatial import cKDTree
+    from scipy.spatial import cKDTree  # half of all that reading would import, and most crystals do without
 
     tree = cKDTree(places)
     # Most sites have no other that near: all ranks are asked for the few that have.

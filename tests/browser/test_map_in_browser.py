@@ -115,3 +115,71 @@ def test_a_hundred_thousand_points_open(browser, tmp_path):
     seconds = browser.execute_script("return performance.now() / 1000")
     print(f"100,000 points: ready after {seconds:.1f} s")
     assert browser.execute_script("return at('map').data.reduce((sum, t) => sum + (t.customdata || []).length, 0)") == n
+
+
+def mouse(browser, event, x, y, **more):
+    browser.execute_cdp_cmd("Input.dispatchMouseEvent", {"type": event, "x": x, "y": y, **more})
+
+
+def place_of(browser, row):
+    """Where a point is on the screen, as plotly has drawn it."""
+    script = """
+        const row = arguments[0], { xaxis, yaxis } = at('map')._fullLayout, box = at('map').getBoundingClientRect();
+        return [box.x + xaxis._offset + xaxis.d2p(X[row]), box.y + yaxis._offset + yaxis.d2p(Y[row])];"""
+    return browser.execute_script(script, row)
+
+
+def chosen_by_click(browser, row):
+    x, y = place_of(browser, row)
+    mouse(browser, "mouseMoved", x - 30, y)
+    mouse(browser, "mouseMoved", x, y)
+    wait_for(browser, "at('tip').style.display === 'block'")
+    mouse(browser, "mousePressed", x, y, button="left", buttons=1, clickCount=1)
+    mouse(browser, "mouseReleased", x, y, button="left", clickCount=1)
+    wait_for(browser, f"chosen === {row}")
+
+
+def test_dragging_and_the_wheel_move_the_picture_at_once_and_the_points_when_it_rests(browser, tmp_path):
+    opened(browser, small_page(tmp_path))
+    browser.execute_script("fast = false; const old = settle; settle = () => { fast = false; old(); }")
+    x, y = place_of(browser, 7)
+    layer = browser.execute_script(
+        "const r = document.querySelector('#map .nsewdrag').getBoundingClientRect(); "
+        "return [r.x + r.width / 2, r.y + r.height / 2]"
+    )
+    style = "document.querySelector('#map .gl-container canvas').style.transform"
+    mouse(browser, "mousePressed", *layer, button="left", buttons=1, clickCount=1)
+    for k in range(1, 6):
+        mouse(browser, "mouseMoved", layer[0] + 12 * k, layer[1] - 8 * k, button="left", buttons=1)
+    assert browser.execute_script(f"return {style}") == "translate(60px, -40px) scale(1)"
+    mouse(browser, "mouseReleased", layer[0] + 60, layer[1] - 40, button="left", clickCount=1)
+    wait_for(browser, "!document.body.dataset.moving")
+    assert browser.execute_script(f"return {style}") == ""
+    assert place_of(browser, 7) == pytest.approx([x + 60, y - 40], abs=0.5)
+    assert browser.execute_script("return chosen") == -1  # to drag is not to click
+
+    x, y = place_of(browser, 7)
+    for _ in range(2):
+        mouse(browser, "mouseWheel", x, y, deltaX=0, deltaY=-100)
+    wait_for(browser, "!document.body.dataset.moving")
+    assert place_of(browser, 7) == pytest.approx([x, y], abs=0.5)  # what is below the pointer stays there
+    view = browser.execute_script("return [...view.x, ...view.y]")
+    browser.execute_script("at('color').value = '(none)'; return at('color').onchange()")
+    shown = browser.execute_script("return [...view.x, ...view.y]")  # more is seen where the colour bar was
+    assert np.ptp(shown[2:]) == pytest.approx(np.ptp(view[2:]))
+    assert np.mean(shown[:2]) == pytest.approx(np.mean(view[:2]))
+    chosen_by_click(browser, 7)
+    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+
+def test_a_double_click_shows_the_whole_map_again(browser, tmp_path):
+    opened(browser, small_page(tmp_path))
+    whole = browser.execute_script("return [...view.x]")
+    x, y = place_of(browser, 7)
+    mouse(browser, "mouseWheel", x, y, deltaX=0, deltaY=-100)
+    wait_for(browser, "!document.body.dataset.moving")
+    assert np.ptp(browser.execute_script("return [...view.x]")) < 0.9 * np.ptp(whole)
+    for count in (1, 2):
+        mouse(browser, "mousePressed", x, y, button="left", buttons=1, clickCount=count)
+        mouse(browser, "mouseReleased", x, y, button="left", clickCount=count)
+    wait_for(browser, f"Math.abs(view.x[0] - ({whole[0]})) < 1e-6")
