@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 _PREDICT_PAIRS = 5_000
 # Of fewer labels those that would be held out say nothing.
 FEW = 20
+# Standard errors that are taken off the gain of a first step. It draws nothing at random, so less than of a training.
+_SURE_OF_PARTS = 0.5
 
 
 @dataclass(frozen=True)
@@ -225,7 +227,7 @@ def _linear_step(task: _Task, labelled: LabelledPoints, fold: NDArray[np.int64])
         vectors = labelled.vectors[held]
         plain[held], other[held] = ridge.predict(vectors), starts[-1].predict(vectors)
         doubt[held] = ridge.doubt(vectors)
-    share = choose_strength(targets, plain, other, weights, task.choices.power, in_favour=0.0)
+    share = choose_strength(targets, plain, other, weights, task.choices.power, _SURE_OF_PARTS, in_favour=0.0)
     ridge = labelled.ridge()
     ridge = ridge.towards(task.begin(labelled, ridge), share) if share.any() else ridge
     return _Base(ridge, share, plain + share * (other - plain), doubt, starts)
