@@ -69,7 +69,7 @@ OF_DEFAULT: Parts = (
 )
 OF_DEEP: Parts = (
     ("deep, without levels", ("level_",), ()),
-    ("deep, without the densities of all spacings", (), ("_d4", "_d6", "_per_area", "_per_area_d2", "_per_area_d8")),
+    ("deep, without logarithms of densities", ("log_",), ()),
     ("deep, without hops", ("hop",), ()),
     ("deep, without context", ("context_",), ()),
 )

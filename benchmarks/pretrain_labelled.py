@@ -169,7 +169,7 @@ def with_property_layer(start: EmbedderState, width: int, seed: int) -> CrystalM
         property_names=(),
         property_beside=False,
         levels=False,
-        all_densities=False,
+        log_densities=False,
     )
     return with_drawn_layer(start, config, seed)
 

@@ -6,10 +6,10 @@ import copy
 import json
 import os
 import platform
-import tempfile
 import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import wraps
 from numbers import Integral
 from pathlib import Path
@@ -92,6 +92,11 @@ class CrystalModel(LearnedTable, BaseEstimator):
         path : str or path
             The file: safetensors, with parameters as JSON in its header and one sha256 over everything. No pickle. A
             splitter given as ``cv`` cannot be kept, which a warning says.
+
+        Raises
+        ------
+        ModelFileError
+            If `load` would refuse the file, such as one with numbers beyond what can be computed with.
         """
         check_is_fitted(self, "embedder_")
         from safetensors.numpy import save
@@ -110,6 +115,8 @@ class CrystalModel(LearnedTable, BaseEstimator):
             "versions": {"skdim": skdim.__version__, "python": platform.python_version()},
         }
         text = as_json(header)
+        with _fitting_together("this model cannot be saved, as it could not be loaded again"):
+            self._of_state(json.loads(text), arrays)
         with replacing(path) as draft:
             draft.write_bytes(save(arrays, {_KEY: text, "sha256": _digest(text, arrays)}))
 
@@ -137,12 +144,8 @@ class CrystalModel(LearnedTable, BaseEstimator):
         header, arrays = read_model(path)
         if header["kind"] != cls.__name__:
             raise ModelFileError(f"{os.fspath(path)!r} is a saved {header['kind']}; {header['kind']}.load reads it.")
-        try:
+        with _fitting_together(f"{os.fspath(path)!r} does not fit together"):
             return cls._of_state(header, arrays)
-        except (ArithmeticError, KeyError, TypeError, ValueError, IndexError, AttributeError, RuntimeError) as error:
-            raise ModelFileError(
-                f"{os.fspath(path)!r} does not fit together: {type(error).__name__} {error}. Fit and save it again."
-            ) from error
 
     @classmethod
     def _of_state(cls, header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
@@ -408,6 +411,15 @@ def read_model(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, 
     return header, arrays
 
 
+@contextmanager
+def _fitting_together(said: str) -> Iterator[None]:
+    """Turn what a header and arrays that do not belong together lead to into one kind of error."""
+    try:
+        yield
+    except (ArithmeticError, KeyError, TypeError, ValueError, IndexError, AttributeError, RuntimeError) as error:
+        raise ModelFileError(f"{said}: {type(error).__name__} {error}. Fit it again.") from error
+
+
 def _digest(text: str, arrays: Mapping[str, NDArray[Any]]) -> str:
     """One sha256 over the header and every array with its name."""
     return digest(text, *(part for name in sorted(arrays) for part in (name, arrays[name])))
@@ -434,9 +446,6 @@ def _check_arrays(header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]])
 
 def _embedder_of(content: NDArray[np.uint8]) -> DeepInfoMaxEmbedder:
     """The embedder of the bytes of a file."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "embedder.safetensors"
-        path.write_bytes(content.astype(np.uint8).tobytes())
-        embedder = DeepInfoMaxEmbedder.load(path)
+    embedder = DeepInfoMaxEmbedder.load(content.astype(np.uint8).tobytes())
     embedder.set_params(n_jobs=None, verbose=0, device="auto")
     return embedder

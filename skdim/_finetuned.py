@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -110,10 +108,7 @@ class FineTuned:
         ModelFileError
             If it is damaged.
         """
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "model.safetensors"
-            path.write_bytes(content.astype(np.uint8).tobytes())
-            return cls(SiteNetRegressor.load(path), beside)
+        return cls(SiteNetRegressor.load(content.astype(np.uint8).tobytes()), beside)
 
 
 def seconds(points: PointSets) -> float:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,8 +89,10 @@ def write_masking(path: str | os.PathLike[str], saved: SavedMasking) -> None:
         **{name: getattr(saved, name) for name in ("frozen", "n_labels", "random_state", "labelled", "target_shape")},
         "sha256": digest(*parts.values()),
     }
+    told = as_json(facts)
+    _check_facts(json.loads(told))
     with replacing(path) as draft, zipfile.ZipFile(draft, "w") as archive:
-        archive.writestr(_FACTS, as_json(facts))
+        archive.writestr(_FACTS, told)
         for name, content in parts.items():
             archive.writestr(name, content)
 
@@ -159,13 +160,10 @@ def _written(name: str, part: Any) -> bytes:
 def _read_2(archive: zipfile.ZipFile, facts: dict[str, Any], kind: str, trusted: bool) -> SavedMasking:
     """Read the current format."""
     contents = _contents(archive, facts, kind)
-    with tempfile.TemporaryDirectory() as folder:
-        found = {
-            name: _loaded_own(name, content, Path(folder))
-            if facts["parts"][name] == "skdim"
-            else _loaded_by_skops(name, content, trusted)
-            for name, content in contents.items()
-        }
+    found = {
+        name: _OWN[name].load(content) if facts["parts"][name] == "skdim" else _loaded_by_skops(name, content, trusted)
+        for name, content in contents.items()
+    }
     return _saved(facts, kind, found)
 
 
@@ -197,7 +195,7 @@ def masking_facts(path: str | os.PathLike[str]) -> dict[str, Any]:
     ValueError, KeyError, TypeError, BadZipFile
         If it is damaged.
     """
-    with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as folder:
+    with zipfile.ZipFile(path) as archive:
         if (damaged := archive.testzip()) is not None:
             raise ModelFileError(f"its part {damaged!r} is damaged")
         facts: dict[str, Any] = json.loads(archive.read(_FACTS))
@@ -208,15 +206,9 @@ def masking_facts(path: str | os.PathLike[str]) -> dict[str, Any]:
         else:
             own = {name: archive.read(f"{name}_") for name in _OWN if f"{name}_" in archive.namelist()}
         for name, content in own.items():
-            _loaded_own(name, content, Path(folder))
+            _OWN[name].load(content)
     _check_facts(facts)
     return facts
-
-
-def _loaded_own(name: str, content: bytes, folder: Path) -> Any:
-    """A part from a file of its own."""
-    (folder / name).write_bytes(content)
-    return _OWN[name].load(folder / name)
 
 
 def _loaded_by_skops(name: str, content: bytes, trusted: bool) -> Any:
@@ -242,9 +234,8 @@ def _read_1(archive: zipfile.ZipFile, facts: dict[str, Any], kind: str, trusted:
         )
     attributes = joblib.load(io.BytesIO(archive.read(_PICKLED))) if pickled else {}
     found = {name.removesuffix("_"): part for name, part in attributes.items()}
-    with tempfile.TemporaryDirectory() as folder:
-        for name in sorted({"embedder", kind} - set(found)):
-            found[name] = _loaded_own(name, archive.read(f"{name}_"), Path(folder))
+    for name in sorted({"embedder", kind} - set(found)):
+        found[name] = _OWN[name].load(archive.read(f"{name}_"))
     return _saved(facts, kind, found)
 
 

@@ -27,7 +27,7 @@ from skdim.learning.finetuning import Ensemble, FineTuned, FineTuning, LabelledP
 from skdim.learning.presets import Run, TrainingConfig, resolve_preset
 from skdim.learning.pretraining import pretrain
 from skdim.learning.regression import FREEZE
-from skdim.learning.statefile import read_state, write_state
+from skdim.learning.statefile import read_state, source_name, write_state
 from skdim.learning.states import (
     Anchor,
     EmbedderState,
@@ -119,13 +119,13 @@ class SiteNetModel(CallbackSupportMixin, BaseEstimator):
         write_state(path, replace(self.state_, parameters=plain_parameters(self)))
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
+    def load(cls, path: str | os.PathLike[str] | bytes) -> Self:
         """Read an estimator that `save` wrote, ready to predict, or to be fitted again from the same start.
 
         Parameters
         ----------
-        path : str or path
-            The file.
+        path : str, path or bytes
+            The file, or its content.
 
         Returns
         -------
@@ -141,10 +141,10 @@ class SiteNetModel(CallbackSupportMixin, BaseEstimator):
         """
         state = read_state(path)
         if isinstance(state, EmbedderState):
-            raise ModelFileError(f"{os.fspath(path)!r} is a saved embedder; DeepInfoMaxEmbedder.load reads it.")
+            raise ModelFileError(f"{source_name(path)} is a saved embedder; DeepInfoMaxEmbedder.load reads it.")
         if (state.classes is not None) != cls._of_classes:
             other = "SiteNetRegressor" if cls._of_classes else "SiteNetClassifier"
-            raise ModelFileError(f"{os.fspath(path)!r} is a saved {other}; {other}.load reads it.")
+            raise ModelFileError(f"{source_name(path)} is a saved {other}; {other}.load reads it.")
         params = dict(state.parameters)
         try:
             embedder = DeepInfoMaxEmbedder.from_state(state.start) if params.pop("embedder") else None
@@ -152,7 +152,7 @@ class SiteNetModel(CallbackSupportMixin, BaseEstimator):
             estimator._checked()
             estimator._take(state, run_with(state.start.featurizer.build().fit(), **estimator._running()))
         except (AttributeError, InputError, KeyError, TypeError) as error:
-            raise ModelFileError(f"{os.fspath(path)!r}: parameters: {error}.") from error
+            raise ModelFileError(f"{source_name(path)}: parameters: {error}.") from error
         return estimator
 
     def __sklearn_clone__(self) -> Self:

@@ -21,7 +21,7 @@ from skdim.learning.checkpoints import checkpoint_file
 from skdim.learning.embedding import Encoder, on_device, resolve_device, run_with
 from skdim.learning.presets import Preset, Run, resolve_preset
 from skdim.learning.pretraining import pretrain
-from skdim.learning.statefile import read_embedder_state, write_state
+from skdim.learning.statefile import read_embedder_state, source_name, write_state
 from skdim.learning.states import EmbedderState, FeaturizerSettings, plain_parameters
 from skdim.network.threads import use_one_thread_after_fork
 from skdim.points.featurizer import CrystalPointSetTransformer
@@ -286,13 +286,13 @@ class DeepInfoMaxEmbedder(LearnedTable, CallbackSupportMixin, TransformerMixin, 
         write_state(path, replace(self.state_, parameters=plain_parameters(self)))
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
+    def load(cls, path: str | os.PathLike[str] | bytes) -> Self:
         """Read an embedder that `save` wrote, ready to transform.
 
         Parameters
         ----------
-        path : str or path
-            The file.
+        path : str, path or bytes
+            The file, or its content.
 
         Returns
         -------
@@ -311,7 +311,7 @@ class DeepInfoMaxEmbedder(LearnedTable, CallbackSupportMixin, TransformerMixin, 
             embedder = cls.from_state(state)
             embedder._preset()
         except (AttributeError, InputError, KeyError, TypeError) as error:
-            raise ModelFileError(f"{os.fspath(path)!r}: parameters: {error}.") from error
+            raise ModelFileError(f"{source_name(path)}: parameters: {error}.") from error
         return embedder
 
     @classmethod

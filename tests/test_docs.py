@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from skdim.cli import build_parser
+from skdim.cli.program import build_parser
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*(ROOT / "docs").glob("*.rst"), *(ROOT / "docs" / "howto").glob("*.rst")])

@@ -8,6 +8,7 @@ import math
 import pickle
 import re
 import struct
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from sklearn.exceptions import NotFittedError
 
 from skdim import CrystalPointSetTransformer, DeepInfoMaxEmbedder
 from skdim.exceptions import ModelFileError
+from skdim.learning.statefile import saved_bytes
 from skdim.learning.tensorfile import read_tensors, write_tensors
 from tests.handmade import salt
 from tests.small import bundled, bundled_points
@@ -217,6 +219,20 @@ def test_absurd_weights_are_named_and_large_units_of_features_are_not(tmp_path: 
             continue
         with pytest.raises(ModelFileError, match=f"tensor {re.escape(name)} must be (of numbers up to 1e\\+12|> 0)"):
             DeepInfoMaxEmbedder.load(path)
+
+
+def test_what_load_would_refuse_is_refused_by_save_and_leaves_the_earlier_file(tmp_path: Path) -> None:
+    path = saved(tmp_path)
+    before, embedder = path.read_bytes(), DeepInfoMaxEmbedder.load(path)
+    weights = dict(embedder.state_.weights)
+    for name, value in (("feature_scale", 0.0), ("encoder.blocks.0.neighbor.weight", 1e30)):
+        wrong = {**weights, name: np.full_like(weights[name], value)}
+        embedder.state_ = replace(embedder.state_, weights=wrong)
+        with pytest.raises(ModelFileError, match=f"cannot be saved.* tensor weights/{re.escape(name)} must be"):
+            embedder.save(path)
+        with pytest.raises(ModelFileError, match="cannot be saved"):
+            saved_bytes(embedder)
+        assert path.read_bytes() == before
 
 
 def test_a_file_of_a_later_version_says_so(tmp_path: Path) -> None:

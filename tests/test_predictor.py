@@ -1,9 +1,11 @@
 """From labelled crystals to predictions: choice, intervals, missing and censored labels, one safe file."""
 
+import copy
 import json
 import tempfile
 import warnings
 import zipfile
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -164,6 +166,14 @@ def test_saving_needs_no_other_place_than_the_file(model, tmp_path, monkeypatch)
     model.save(tmp_path / "m.skdim")
     monkeypatch.undo()
     assert CrystalRegressor.load(tmp_path / "m.skdim").chosen_ == model.chosen_
+
+
+def test_what_load_would_refuse_is_refused_by_save(model, tmp_path) -> None:
+    wrong = copy.copy(model)
+    wrong.domain_ = replace(model.domain_, vectors=model.domain_.vectors * 1e6)
+    with pytest.raises(ModelFileError, match=r"cannot be saved, as it could not be loaded again.*vectors"):
+        wrong.save(tmp_path / "m.skdim")
+    assert not list(tmp_path.iterdir())
 
 
 def test_clones_searches_and_cross_validation_take_it_as_any_other(embedder, points) -> None:

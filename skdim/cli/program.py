@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import atexit
 import errno
 import os
 import signal
@@ -57,10 +56,11 @@ _STREAMS = "Messages and progress go to stderr, the result to stdout or to the f
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code, see `skdim.cli.exits`."""
-    args = build_parser().parse_args(argv)
-    args.words = list(sys.argv[1:] if argv is None else argv)
+    interrupts: list[int] = []
     try:
-        with plain_warnings(), _ending_on_sigterm(), reading_limits(**dict(getattr(args, "limit", []))):
+        args = build_parser().parse_args(argv)
+        args.words = list(sys.argv[1:] if argv is None else argv)
+        with plain_warnings(), _ending_on_signals(interrupts), reading_limits(**dict(getattr(args, "limit", []))):
             code: int = args.run(args)
         sys.stdout.flush()
     except KeyboardInterrupt:
@@ -83,23 +83,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except WorkerError as error:  # where it happened says nothing; what was in work does
         say(f"error: {error}")
         return FAULT
+    except ImportError as error:
+        if not interrupts:
+            return _failed(error)
+        say("interrupted")  # numpy calls an interrupt while it is imported a bad installation
+        return INTERRUPTED
     except Exception as error:  # nothing is swallowed: it is told, in full where it is a fault
         return _failed(error)
     return code
-
-
-def run_and_exit() -> NoReturn:
-    """Run the command as a program of its own, which ends with it.
-
-    What is in memory goes with the process; with torch, Python would take a tenth of a second to take it apart first.
-    """
-    code = main()
-    if threading.active_count() == 1:  # nobody else is at work
-        atexit._run_exitfuncs()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
-    sys.exit(code)
 
 
 def _failed(error: Exception) -> int:
@@ -135,16 +126,24 @@ class _Terminated(BaseException):
 
 
 @contextmanager
-def _ending_on_sigterm() -> Iterator[None]:
-    """Let SIGTERM unwind the program; only the main thread may set this up."""
+def _ending_on_signals(interrupts: list[int]) -> Iterator[None]:
+    """Let SIGTERM unwind the program, and note each SIGINT, which does; only the main thread may set this up."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, _terminate)
+
+    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
+        interrupts.append(number)
+        raise KeyboardInterrupt
+
+    before = {signal.SIGTERM: signal.signal(signal.SIGTERM, _terminate)}
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        before[signal.SIGINT] = signal.signal(signal.SIGINT, interrupt)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:

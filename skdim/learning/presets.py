@@ -120,7 +120,7 @@ class Preset:
         What is learned.
     training : TrainingConfig
         How it is learned.
-    readout, negatives, kl_weight, environments, levels, all_densities
+    readout, negatives, kl_weight, environments, levels, log_densities
         As in `ModelConfig`.
     """
 
@@ -133,7 +133,7 @@ class Preset:
     kl_weight: float = 0.1
     environments: bool = True
     levels: bool = False
-    all_densities: bool = False
+    log_densities: bool = False
 
     def checked(self) -> Preset:
         """Return the preset, if it can be built and trained."""
@@ -164,7 +164,7 @@ PRESETS = {
         readout="moments",
         environments=False,
         levels=True,
-        all_densities=True,
+        log_densities=True,
     ),
     "paper": Preset(
         featurizer={"neighborhood": "supercell", "site_features": "paper"},
@@ -266,6 +266,6 @@ def model_config(
         # Where they are learned they are read.
         environments=preset.environments or preset.objective.local + preset.objective.global_ > 0,
         levels=preset.levels,
-        all_densities=preset.all_densities,
+        log_densities=preset.log_densities,
         **dim,
     )

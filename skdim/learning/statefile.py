@@ -11,6 +11,7 @@ perhaps ``anchor/...``. Facts: see `_header`.
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping
@@ -21,7 +22,7 @@ from typing import Any
 import numpy as np
 
 import skdim
-from skdim._parameters import choice
+from skdim._parameters import as_json, choice
 from skdim.exceptions import InputError, ModelFileError
 from skdim.learning.seen import Seen
 from skdim.learning.statechecks import check_state
@@ -48,18 +49,18 @@ _FIRST_WITH_DIGEST = 4
 
 
 def write_state(path: str | os.PathLike[str], state: EmbedderState | RegressorState) -> None:
-    """Write a state to one file at exactly this path; site features that are an object are a ValueError."""
-    write_tensors(path, _header(state), _arrays(state))
+    """Write a state to one file at exactly this path; one that `read_state` would refuse is a ModelFileError."""
+    write_tensors(path, *_content(state))
 
 
 def saved_bytes(estimator: Any) -> bytes:
     """The content of the file that a fitted embedder, or an estimator that fine-tunes, would save."""
     state = replace(estimator.state_, parameters=plain_parameters(estimator))
-    return tensor_bytes(_header(state), _arrays(state))
+    return tensor_bytes(*_content(state))
 
 
-def read_state(path: str | os.PathLike[str]) -> EmbedderState | RegressorState:
-    """Read what `write_state` wrote, in this format or an earlier one.
+def read_state(source: str | os.PathLike[str] | bytes) -> EmbedderState | RegressorState:
+    """Read what `write_state` wrote, in this format or an earlier one, or what `saved_bytes` gave.
 
     Raises
     ------
@@ -68,33 +69,48 @@ def read_state(path: str | os.PathLike[str]) -> EmbedderState | RegressorState:
     ModelFileError
         If the file is none of these, is damaged or has a later format; the message names the field.
     """
-    if not Path(path).is_file():
+    name = source_name(source)
+    if not isinstance(source, bytes) and not Path(source).is_file():
         raise FileNotFoundError(
-            f"{os.fspath(path)!r} is not a file; the path of what DeepInfoMaxEmbedder.save or SiteNetRegressor.save "
-            "wrote is needed."
+            f"{name} is not a file; the path of what DeepInfoMaxEmbedder.save or SiteNetRegressor.save wrote is needed."
         )
     try:
-        header, arrays = read_tensors(path)
+        header, arrays = read_tensors(source)
         header, arrays = _current(header, arrays)
         state = _state(header, arrays)
         check_state(state)
     except ModelFileError as error:
-        raise ModelFileError(f"{os.fspath(path)!r}: {error}") from error
+        raise ModelFileError(f"{name}: {error}") from error
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         # What a header that is not ours, or no longer ours, leads to.
         raise ModelFileError(
-            f"{os.fspath(path)!r} is not a model saved by skdim, or it is damaged: {type(error).__name__} {error}"
+            f"{name} is not a model saved by skdim, or it is damaged: {type(error).__name__} {error}"
         ) from error
     return state
 
 
-def read_embedder_state(path: str | os.PathLike[str]) -> EmbedderState:
+def source_name(source: str | os.PathLike[str] | bytes) -> str:
+    """What messages call a file, or the content of one that is part of another file."""
+    return "the model in it" if isinstance(source, bytes) else repr(os.fspath(source))
+
+
+def read_embedder_state(source: str | os.PathLike[str] | bytes) -> EmbedderState:
     """Read the state of an embedder; see `read_state`."""
-    state = read_state(path)
+    state = read_state(source)
     if isinstance(state, RegressorState):
         other = "SiteNetRegressor" if state.classes is None else "SiteNetClassifier"
-        raise ModelFileError(f"{os.fspath(path)!r} is a saved {other}; {other}.load reads it.")
+        raise ModelFileError(f"{source_name(source)} is a saved {other}; {other}.load reads it.")
     return state
+
+
+def _content(state: EmbedderState | RegressorState) -> tuple[Facts, Arrays]:
+    """Header and tensors of a state's file, which have gone through the checks that they are read with."""
+    header, arrays = json.loads(as_json(_header(state))), _arrays(state)
+    try:
+        check_state(_state(header, arrays))
+    except ModelFileError as error:
+        raise ModelFileError(f"this model cannot be saved, as it could not be loaded again: {error}") from error
+    return header, arrays
 
 
 def _header(state: EmbedderState | RegressorState) -> Facts:

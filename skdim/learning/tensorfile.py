@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
+from safetensors.numpy import load, save
 
 from skdim._files import digest, replacing
 from skdim._parameters import as_json
@@ -40,16 +40,18 @@ def tensor_bytes(facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -
     return content
 
 
-def read_tensors(path: str | os.PathLike[str]) -> tuple[Facts, Arrays]:
-    """Read the facts and arrays of a file that `write_tensors` wrote, other files are a ValueError.
+def read_tensors(source: str | os.PathLike[str] | bytes) -> tuple[Facts, Arrays]:
+    """Read the facts and arrays of a file that `write_tensors` wrote, or of its content; others are a ValueError.
 
     Whether "sha256" among the facts fits is left to the caller, see `digest_of`.
     """
-    facts = read_facts(path)
     try:
-        with safe_open(path, "np") as file:
-            return facts, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-    except SafetensorError as error:
+        if isinstance(source, bytes):
+            length = int.from_bytes(source[:8], "little")
+            return _facts(json.loads(source[8 : 8 + length])["__metadata__"]), load(source)
+        with safe_open(source, "np") as file:
+            return _facts(file.metadata()), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+    except (SafetensorError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"{type(error).__name__} {error}") from error
 
 
@@ -57,9 +59,14 @@ def read_facts(path: str | os.PathLike[str]) -> Facts:
     """Read the facts alone of a file that `write_tensors` wrote; see `read_tensors`."""
     try:
         with safe_open(path, "np") as file:
-            facts = json.loads((file.metadata() or {})["skdim"])
+            return _facts(file.metadata())
     except (SafetensorError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"{type(error).__name__} {error}") from error
+
+
+def _facts(metadata: Mapping[str, str] | None) -> Facts:
+    """The facts among what a file of tensors says of itself."""
+    facts = json.loads((metadata or {})["skdim"])
     if not isinstance(facts, dict):
         raise ValueError("its header holds no dict")
     return facts

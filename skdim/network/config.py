@@ -266,10 +266,10 @@ class ModelConfig:
         Whether the layer is read beside environments, context and hops, rather than in their place.
     levels : bool
         Whether the levels that electrons fill are read, see `skdim.network.levels`.
-    all_densities : bool
-        Whether amounts are read per volume, area and length of every spacing of atoms, rather than per volume and
-        length of the widest and the tightest one. The more columns tell of something, the more it weighs in a
-        regression, and densities tell of stiffness.
+    log_densities : bool
+        Whether logarithms of amounts are read, per powers of every spacing of atoms, and amounts per volume of each,
+        rather than amounts per volume and length of the widest and the tightest one. The more columns tell of
+        something, the more it weighs in a regression, and these tell of stiffness.
     """
 
     feature_names: tuple[str, ...]
@@ -287,7 +287,7 @@ class ModelConfig:
     property_names: tuple[str, ...] = ()
     property_beside: bool = False
     levels: bool = False
-    all_densities: bool = False
+    log_densities: bool = False
 
     def __post_init__(self) -> None:
         """Refuse combinations that cannot work."""
@@ -306,7 +306,7 @@ class ModelConfig:
                 "objective_params gives masked or noise a weight, which the deep encoder learns: give "
                 "encoder_params={'hops': 3} with them, or preset='deep'."
             )
-        for name in ("environments", "levels", "all_densities", "property_beside"):
+        for name in ("environments", "levels", "log_densities", "property_beside"):
             check(name, getattr(self, name), FLAG)
         check("property_width", self.property_width, integer(0))
         if self.property_width and not self.encoder.hops:
@@ -334,6 +334,8 @@ class ModelConfig:
     def from_dict(cls, values: dict[str, Any]) -> ModelConfig:
         """Build from what `as_dict` returned, perhaps after a round trip through JSON."""
         values = dict(values)
+        if values.pop("all_densities", False):
+            raise InputError("all_densities=True was removed before a release: logarithms of densities tell more.")
         for name in ("feature_names", "interaction_names", "negatives", "property_names"):
             values[name] = tuple(values.get(name, ()))
         for name in ("encoder", "context_encoder"):

@@ -83,6 +83,10 @@ class CrystalModel(nn.Module):
         """Standardised and bounded site features (K, F)."""
         return ((batch.features - self.feature_mean) / self.feature_scale).clamp(-4.0, 4.0)
 
+    def _sizes(self) -> torch.Tensor:
+        """How large each site feature is in the pretraining set (F,): the root of its mean square."""
+        return torch.hypot(self.feature_mean, self.feature_scale)
+
     def losses(self, batch: Batch, noise: Noise) -> dict[str, torch.Tensor]:
         """Return each objective's weighted loss; their sum trains the model. Negatives need two crystals or more."""
         features, objective = self.features(batch), self.config.objective
@@ -138,7 +142,7 @@ class CrystalModel(nn.Module):
         if self.config.readout == "network" and self.two_level is not None:
             return self.two_level.vectors(batch, self.encoder(batch, self.features(batch), batch.distance).vector)
         parts = self.site_parts(batch)
-        pooled = pool_sites(batch, parts, self.config)
+        pooled = pool_sites(batch, parts, self.config, self._sizes())
         if self.properties is None:
             return pooled
         return torch.cat([pooled, self.properties(batch, self._states(batch, parts))], 1)
@@ -146,7 +150,7 @@ class CrystalModel(nn.Module):
     def site_shares(self, batch: Batch) -> torch.Tensor:
         """What each site (S) gives to the columns of `vectors`, of a model that pools sites; a crystal's sum to it."""
         parts = self.site_parts(batch)
-        shares = site_shares(batch, parts, self.config)
+        shares = site_shares(batch, parts, self.config, self._sizes())
         if self.properties is None:
             return shares
         return torch.cat([shares, self.properties.shares(batch, self._states(batch, parts))], 1)

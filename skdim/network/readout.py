@@ -30,9 +30,11 @@ if TYPE_CHECKING:
 _ALL_MOMENTS = ("raw", "density", "surprise")
 _POLAR = "Electronegativity"
 _SAME = 1e-5  # relative; equivalent sites differ by rounding
-# Powers of a spacing of atoms by which site features are divided, and those where all densities are read.
+# Powers of a spacing of atoms by which site features are divided.
 _DENSITIES = {"per_volume": 3, "per_length": 1}
-_ALL_DENSITIES = {**_DENSITIES, "per_area": 2}
+_LOG_POWERS = (1, 2, 3, 4, 5, 6)
+# Share of a feature's size in the pretraining set that is added before a logarithm, so that there is one of nothing.
+_LITTLE = 0.03
 
 
 def part_columns(config: ModelConfig) -> dict[str, tuple[str, ...]]:
@@ -70,6 +72,9 @@ def column_names(config: ModelConfig) -> list[str]:
     spacings = ["", *(f"_{spacing}" for spacing in _spacings(config))]
     amounts = [f"{density}{spacing}" for spacing in spacings for density in _powers(config)]
     names += [f"{name}_{amount}" for amount in amounts for name in config.feature_names]
+    if config.log_densities:
+        amounts = [f"per_length{power}{spacing}" for spacing in spacings for power in _LOG_POWERS]
+        names += [f"log_{name}_{amount}" for amount in amounts for name in config.feature_names]
     names += [f"level_{column}" for column in LEVEL_COLUMNS if config.levels]
     names += [f"property_{k}" for k in range(config.property_width)]
     return names + [f"told_{name}" for name in config.property_names]
@@ -85,7 +90,7 @@ def column_kinds(config: ModelConfig) -> list[str]:
     """Say of each of `column_names` which of `KINDS` it tells of; the model has to read moments."""
     by_part = dict.fromkeys(("raw", "level"), "composition") | dict.fromkeys(("context", "surprise"), "context")
     by_part |= {"density": "density"} | dict.fromkeys(("property", "told"), "electrons")
-    densities = [f"_{density}" for density in _ALL_DENSITIES]
+    densities = [f"_{density}" for density in _DENSITIES]
 
     def kind_of(name: str) -> str:
         """Kind of the part that a column begins with; an amount per volume or length has no part."""
@@ -101,6 +106,7 @@ def pool_sites(
     batch: Batch,  # B crystals, S rows
     parts: Mapping[str, torch.Tensor],  # (S, ...) the parts of `part_columns`, in its order
     config: ModelConfig,
+    sizes: torch.Tensor,  # (F,) how large each site feature is in the pretraining set
 ) -> torch.Tensor:
     """Pool what is known of the sites over each crystal, weighted by the atoms that the sites stand for.
 
@@ -115,18 +121,21 @@ def pool_sites(
             *weighted_moments(few, weight, sites),
             *mean_and_covariance(wide, polarity, weight, sites),
             *_densities(batch, parts["density"], config, sites),
+            *(_log_densities(batch, parts["density"], config, sizes) if config.log_densities else []),
             *([filled_levels(batch)] if config.levels else []),
         ],
         1,
     )
 
 
-def site_shares(batch: Batch, parts: Mapping[str, torch.Tensor], config: ModelConfig) -> torch.Tensor:
+def site_shares(
+    batch: Batch, parts: Mapping[str, torch.Tensor], config: ModelConfig, sizes: torch.Tensor
+) -> torch.Tensor:
     """Split what `pool_sites` gives among the sites (S, D): rows of a crystal sum to its vector, column by column.
 
     Means are sums over sites as they are, and so are deviations and covariances, as means of what each site departs by.
-    A minimum or maximum is that of the sites that have it, in proportion to the atoms they stand for. Levels are of the
-    crystal as a whole: every atom has the same part in them.
+    A minimum or maximum is that of the sites that have it, in proportion to the atoms they stand for. Levels, and
+    logarithms of amounts, are of the crystal as a whole: every atom has the same part in them.
     """
     crystal, weight, n = batch.crystal, batch.site_weight.unsqueeze(1), len(batch)
 
@@ -146,8 +155,9 @@ def site_shares(batch: Batch, parts: Mapping[str, torch.Tensor], config: ModelCo
         shares += [values * weight, (values - over_sites(values * weight)) * departure]
     features = batch.features.index_select(0, batch.site_type)
     shares += [features * w.unsqueeze(1) for w in _density_weights(batch, parts["density"], config)]
-    if config.levels:
-        shares.append(filled_levels(batch).index_select(0, crystal) * weight)
+    of_crystals = _log_densities(batch, parts["density"], config, sizes) if config.log_densities else []
+    of_crystals += [filled_levels(batch)] if config.levels else []
+    shares += [values.index_select(0, crystal) * weight for values in of_crystals]
     return torch.cat(shares, 1)
 
 
@@ -159,13 +169,19 @@ def _polar_column(config: ModelConfig) -> int:
 def _spacings(config: ModelConfig) -> dict[str, tuple[int, float]]:
     """Name, head and exponent of the spacings that a site sees: of the gentlest and the steepest decay, or of all."""
     usable = sorted((power, head) for head, power in enumerate(config.encoder.decay or ()) if power >= 1)
-    chosen = usable if config.all_densities else usable[:1] + usable[1:][-1:]
+    chosen = usable if config.log_densities else usable[:1] + usable[1:][-1:]
     return {f"d{power:g}": (head, power) for power, head in chosen}
 
 
 def _powers(config: ModelConfig) -> dict[str, int]:
-    """Name and power of a spacing of what amounts are read per."""
-    return _ALL_DENSITIES if config.all_densities else _DENSITIES
+    """Name and power of a spacing of what amounts are read per; where there are logarithms, they tell the others."""
+    return {"per_volume": 3} if config.log_densities else _DENSITIES
+
+
+def _inverse_spacings(batch: Batch, log_sums: torch.Tensor, config: ModelConfig) -> list[torch.Tensor]:
+    """One over each spacing (S,): of the cell, and of what each site sees, as `_densities` tells."""
+    by_crystal = batch.volume.pow(-1.0 / 3.0).index_select(0, batch.crystal)
+    return [by_crystal, *((log_sums[:, head] / power).exp() for head, power in _spacings(config).values())]
 
 
 def _densities(
@@ -174,7 +190,7 @@ def _densities(
     config: ModelConfig,  # decides on the N spacings that a site sees, and on the powers
     sites: Runs,  # rows of each crystal
 ) -> list[torch.Tensor]:
-    """Site features, in their own units, per volume, length and, where all densities are read, area: means over sites.
+    """Site features, in their own units, per volume and length: means over the sites of each crystal.
 
     Stiffness, polarisation and electrostatic energy go with what an element brings per volume or per distance, such as
     its valence electrons, rather than per atom. The volume is that of the cell per atom and, for each spacing, that of
@@ -188,6 +204,26 @@ def _densities(
 
 def _density_weights(batch: Batch, log_sums: torch.Tensor, config: ModelConfig) -> list[torch.Tensor]:
     """Weights of the sites (S,) in each of the sums of `_densities`."""
-    by_crystal = batch.volume.pow(-1.0 / 3.0).index_select(0, batch.crystal)
-    inverse = [by_crystal, *((log_sums[:, head] / power).exp() for head, power in _spacings(config).values())]
+    inverse = _inverse_spacings(batch, log_sums, config)
     return [batch.site_weight * i**power for i in inverse for power in _powers(config).values()]
+
+
+def _log_densities(
+    batch: Batch,  # B crystals, S rows, F site features
+    log_sums: torch.Tensor,  # (S, H) as in `_densities`
+    config: ModelConfig,
+    sizes: torch.Tensor,  # (F,) how large each site feature is in the pretraining set
+) -> list[torch.Tensor]:
+    """Logarithms of the amounts of site features per powers of the spacings, a tensor (B, F) for each of them.
+
+    Moduli are products of powers of densities and distances, which logarithms make sums, and a regression with few
+    labels can only sum. An amount is the mean of the feature's size over the sites, weighted by the power of one over
+    the spacing, times the mean of that power; a little is added to the former, so that there is a logarithm of nothing.
+    """
+    weights = torch.stack(
+        [batch.site_weight * i**p for i in _inverse_spacings(batch, log_sums, config) for p in _LOG_POWERS], 1
+    )  # (S, N), of N powers of spacings
+    features, n = batch.features.abs().index_select(0, batch.site_type), len(batch)
+    per_power = segment_sum(weights, batch.crystal, n).unsqueeze(2)  # (B, N, 1)
+    amounts = segment_sum(weights.unsqueeze(2) * features.unsqueeze(1), batch.crystal, n)  # (B, N, F)
+    return [((amounts / per_power + _LITTLE * sizes).log() + per_power.log()).flatten(1)]

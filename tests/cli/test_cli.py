@@ -20,11 +20,12 @@ from pyarrow import parquet
 
 import skdim
 from skdim import DeepInfoMaxEmbedder, pretrained
-from skdim.cli import build_parser, main, program
+from skdim.cli import main, program
 from skdim.cli.command import Command
 from skdim.cli.exits import BAD_INPUT, EXIT_CODES, FAULT, OK, PIPE_CLOSED, SOME_FAILED, TERMINATED, exit_codes_text
 from skdim.cli.modelfile import as_text, facts_of
 from skdim.cli.names import BUNDLED, MODELS
+from skdim.cli.program import build_parser
 from skdim.datasets import _bundled
 from skdim.exceptions import InputError, StructureError
 from skdim.learning.presets import PRESETS
@@ -124,6 +125,38 @@ def test_an_interrupt_ends_at_once_and_leaves_a_checkpoint(tmp_path):
     assert "skdim: interrupted\n" in log
     assert "Traceback" not in log
     assert not (tmp_path / "m").exists()
+
+
+IMPORTED = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+class Interrupting:
+    def find_spec(self, name, *rest):
+        if name == sys.argv[1]:
+            sys.meta_path.remove(self)
+            os.kill(os.getpid(), signal.SIGINT)
+            if name == "numpy":
+                try:
+                    for _ in range(1000):
+                        pass
+                except KeyboardInterrupt:
+                    raise ImportError("IMPORTANT: PLEASE READ THIS") from None
+
+sys.meta_path.insert(0, Interrupting())
+from skdim.cli import main
+sys.exit(main(["embed", "bundled", "x.cif", "--out", "v.npy"]))
+"""
+
+
+@pytest.mark.parametrize("module", ["argparse", "skdim.cli.program", "skdim.crystals.limits", "numpy", "torch"])
+def test_an_interrupt_while_something_is_imported_shows_no_traceback(module, tmp_path):
+    """Of which numpy makes an ImportError."""
+    (tmp_path / "x.cif").write_text(salt().to(fmt="cif"))
+    command = [sys.executable, "-c", IMPORTED, module]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.stderr == "skdim: interrupted\n"
+    assert done.returncode in (130, -signal.SIGINT)  # which a shell calls 130 too
 
 
 def test_chunks_and_formats_do_not_matter(here, capsys):

@@ -7,8 +7,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from skdim.cli import build_parser, main
+from skdim.cli import main
 from skdim.cli.benchmark import ABOUT, QUICK, _settings
+from skdim.cli.program import build_parser
 from skdim.evaluation import REFERENCE_FEATURES, REGRESSORS, label_efficiency, magpie_statistics
 from skdim.study.encoders import PRETRAININGS
 from skdim.study.finetuning import FINE_TUNED, OTHERS

@@ -246,25 +246,53 @@ def test_densities_by_neighbours_are_those_of_the_sum_of_powers_of_the_distances
                 assert vectors[c, names.index(f"AtomicRadius_per_{kind}_d{p:g}")] == pytest.approx(slow, rel=1e-4)
 
 
-def test_all_densities_are_those_of_every_spacing_also_per_area() -> None:
+def test_with_logarithms_amounts_per_volume_of_every_spacing_are_read() -> None:
     encoder = replace(ENCODER, heads=4, decay=(2.0, 4.0, 6.0, 8.0))
     few = model_of(config(encoder=encoder, context_encoder=encoder))
-    many = CrystalModel(replace(few.config, all_densities=True), site_statistics(handful_points())).double()
+    many = CrystalModel(replace(few.config, log_densities=True), site_statistics(handful_points())).double()
     many.load_state_dict(few.state_dict())
     of_few, of_many = (
         dict(zip(column_names(m.config), m.vectors(batch()).detach().T.numpy(), strict=True)) for m in (few, many)
     )
-    assert set(of_few) < set(of_many)
-    assert all(np.array_equal(of_few[name], of_many[name]) for name in of_few)
     spacings = ["", *(f"_d{p:g}" for p in (2, 4, 6, 8))]
-    kinds = [f"{kind}{spacing}" for kind in ("per_volume", "per_area", "per_length") for spacing in spacings]
-    assert {f"AtomicRadius_{kind}" for kind in kinds} <= set(of_many)
-    one_site = [c for c, own in enumerate(np.bincount(batch().crystal)) if own == 1]
-    for c in one_site:  # all spacings of a power are those of the one site
-        for spacing in spacings:
-            length, area, volume = (of_many[f"AtomicRadius_per_{k}{spacing}"][c] for k in ("length", "area", "volume"))
-            assert length * volume == pytest.approx(area**2, rel=1e-6)
-    assert one_site
+    assert {f"AtomicRadius_per_volume{spacing}" for spacing in spacings} <= set(of_many)
+    both = [name for name in of_few if "_per_length" not in name]
+    assert all(np.array_equal(of_few[name], of_many[name]) for name in both)
+    assert set(of_many) - set(of_few) == {
+        *(f"log_{name}_per_length{p}{s}" for name in few.config.feature_names for p in range(1, 7) for s in spacings),
+        *(f"{name}_per_volume{s}" for name in few.config.feature_names for s in ("_d4", "_d6")),
+    }
+
+
+def test_logarithms_are_those_of_amounts_per_powers_of_the_spacings() -> None:
+    plain, points = model_of(config()), handful_points()
+    model = CrystalModel(replace(plain.config, log_densities=True), site_statistics(points)).double()
+    names, vectors = column_names(model.config), model.vectors(batch()).detach().numpy()
+    assert model.config.encoder.decay is not None
+    decay, column = max(model.config.encoder.decay), batch_columns("AtomicRadius")
+    size = math.hypot(float(model.feature_mean[column]), float(model.feature_scale[column]))
+    for c in range(len(points)):
+        one = points[c]
+        occupancy = one.site_types.fractions[one.site_type].sum(1).astype(float)
+        radius, share = one.site_types.features[one.site_type][:, column], one.multiplicity * occupancy
+        row = np.repeat(np.arange(len(one.site_type)), np.diff(one.pair_offsets))
+        sums = np.bincount(row, one.count * one.weight * occupancy[one.neighbor] / one.distance.astype(float) ** decay)
+        of_cell = np.full(len(share), float(one.volume[0]) ** (-1 / 3))
+        for spacing, inverse in (("", of_cell), (f"_d{decay:g}", sums ** (1 / decay))):
+            for p in (1, 4, 6):
+                crowding = np.average(inverse**p, weights=share)
+                seen = np.average(radius, weights=share * inverse**p)
+                slow = np.log((seen + 0.03 * size) * crowding)
+                found = vectors[c, names.index(f"log_AtomicRadius_per_length{p}{spacing}")]
+                assert found == pytest.approx(slow, abs=1e-4)
+
+
+def test_there_is_a_logarithm_of_an_amount_of_nothing() -> None:
+    points = handful_points()
+    model = CrystalModel(replace(config(), log_densities=True), site_statistics(points)).double()
+    for value in (0.0, -1.0, 1e-30):
+        nothing = replace(batch(), features=torch.full_like(batch().features, value))
+        assert torch.isfinite(model.double().vectors(nothing)).all()
 
 
 def test_without_decays_densities_are_those_of_the_cell_alone() -> None:
