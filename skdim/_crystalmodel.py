@@ -255,11 +255,11 @@ class CrystalModel(LearnedTable, BaseEstimator):
 
     def _usable(self, X: Any) -> NDArray[np.int64]:
         """Rows that are usable crystals."""
-        return np.flatnonzero(self._featurize(X, 5).valid)
+        return np.flatnonzero(self._featurize(X).valid)
 
-    def _embed(self, X: Any) -> tuple[NDArray[np.float32], PointSets, NDArray[np.bool_]]:
+    def _embed(self, X: Any, stacklevel: int = 4) -> tuple[NDArray[np.float32], PointSets, NDArray[np.bool_]]:
         """Vectors of the usable crystals, their point sets, and which of the rows they are."""
-        points = self._featurize(X)
+        points = self._featurize(X, stacklevel)
         valid = np.asarray(points.valid)
         points = points if valid.all() else points[valid]
         return self.embedder_.transform(points), points, valid
