@@ -15,6 +15,7 @@ from skdim.learning.presets import PRESETS
 _RECORD = Path(__file__).parent.parent / "benchmarks" / "scaling.json"
 _STAGES, _PROCESSES = _RECORD.with_name("stages.json"), _RECORD.with_name("processes.json")
 _ALTERNATIVES = _RECORD.with_name("alternatives.json")
+_READING = _RECORD.with_name("reading.json")
 _SPEEDS = [_RECORD.with_name(name) for name in ("speed.json", "speed_elastic.json", "speed_large.json")]
 _SETS = {"matbench formation energies": 132_752, "Alexandria": 5_000_000, "a hundred million structures": 100_000_000}
 _NODE, _NODES = 64, 16  # cores of the node that is reckoned with, and nodes of the cluster
@@ -149,6 +150,34 @@ def process_rows(record: dict[str, Any]) -> list[list[str]]:
     ]
 
 
+def cif_rows(record: dict[str, Any]) -> list[list[str]]:
+    """Time and memory of `skdim embed` on folders of CIF files, in one process and in two."""
+    del record
+    rows = [["CIF files", "1 process, s", "2 processes, s", "faster by", "1 process, MiB", "2 processes, MiB"]]
+    for count, found in json.loads(_READING.read_text(encoding="utf-8"))["command"].items():
+        one, two = found["jobs 1"], found["jobs 2"]
+        seconds = [f"{jobs['seconds']:.2f}" for jobs in (one, two)]
+        memory = [f"{jobs['peak_mib']:,.0f}" for jobs in (one, two)]
+        rows.append([f"{int(count):,}", *seconds, f"{one['seconds'] / two['seconds']:.2f}", *memory])
+    return rows
+
+
+def parsing_rows(record: dict[str, Any]) -> list[list[str]]:
+    """Time a CIF file takes, beside that of parsing it with pymatgen, and time of a large one."""
+    del record
+    given = json.loads(_READING.read_text(encoding="utf-8"))
+    return [
+        [f"{given['files']:,} CIF files, one process", "Milliseconds a file"],
+        ["pymatgen parses it", f"{given['pymatgen_parse_ms']:.2f}"],
+        ["skdim reads it", f"{given['read_ms']:.2f}"],
+        [
+            "skdim reads, featurizes and embeds it",
+            f"{given['embed_ms']:.2f} ({given['embed_over_parse']:.2f} of parsing)",
+        ],
+        [f"skdim reads one of {given['large_sites']:,} sites", f"{1000 * given['large_s']:,.0f}"],
+    ]
+
+
 def alternative_rows(record: dict[str, Any]) -> list[list[str]]:
     """Speed with each alternative, as it is being 1."""
     alternatives = json.loads(_ALTERNATIVES.read_text(encoding="utf-8"))["alternatives"]
@@ -167,6 +196,8 @@ _TABLES = {
     "speed": speed_rows,
     "processes": process_rows,
     "alternatives": alternative_rows,
+    "cifs": cif_rows,
+    "parsing": parsing_rows,
 }
 
 
@@ -178,7 +209,7 @@ class ScalingTable(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """Write the table as reStructuredText and have it parsed."""
         record, kind = json.loads(_RECORD.read_text(encoding="utf-8")), self.arguments[0]
-        for file in (_RECORD, _STAGES, _PROCESSES, _ALTERNATIVES, *_SPEEDS):
+        for file in (_RECORD, _STAGES, _PROCESSES, _ALTERNATIVES, _READING, *_SPEEDS):
             self.env.note_dependency(str(file))
         rows = _TABLES[kind](record) if kind in _TABLES else measured_rows(record, kind)
         lines = [".. list-table::", "   :header-rows: 1", "   :widths: auto", ""]

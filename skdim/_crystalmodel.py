@@ -144,7 +144,7 @@ class CrystalModel(LearnedTable, BaseEstimator):
         header, arrays = read_model(path)
         if header["kind"] != cls.__name__:
             raise ModelFileError(f"{os.fspath(path)!r} is a saved {header['kind']}; {header['kind']}.load reads it.")
-        with _fitting_together(f"{os.fspath(path)!r} does not fit together, fit and save it again"):
+        with _fitting_together(f"{os.fspath(path)!r} does not fit together"):
             return cls._of_state(header, arrays)
 
     @classmethod
@@ -255,11 +255,11 @@ class CrystalModel(LearnedTable, BaseEstimator):
 
     def _usable(self, X: Any) -> NDArray[np.int64]:
         """Rows that are usable crystals."""
-        return np.flatnonzero(self._featurize(X, 5).valid)
+        return np.flatnonzero(self._featurize(X).valid)
 
-    def _embed(self, X: Any) -> tuple[NDArray[np.float32], PointSets, NDArray[np.bool_]]:
+    def _embed(self, X: Any, stacklevel: int = 4) -> tuple[NDArray[np.float32], PointSets, NDArray[np.bool_]]:
         """Vectors of the usable crystals, their point sets, and which of the rows they are."""
-        points = self._featurize(X)
+        points = self._featurize(X, stacklevel)
         valid = np.asarray(points.valid)
         points = points if valid.all() else points[valid]
         return self.embedder_.transform(points), points, valid
@@ -417,7 +417,7 @@ def _fitting_together(said: str) -> Iterator[None]:
     try:
         yield
     except (ArithmeticError, KeyError, TypeError, ValueError, IndexError, AttributeError, RuntimeError) as error:
-        raise ModelFileError(f"{said}: {type(error).__name__} {error}") from error
+        raise ModelFileError(f"{said}: {type(error).__name__} {error}. Fit it again.") from error
 
 
 def _digest(text: str, arrays: Mapping[str, NDArray[Any]]) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skdim.evaluation._intervals import check_coverage, mean_and_doubt
+from skdim.evaluation._slopes import Slopes
 from skdim.learning.statefile import saved_bytes
 from skdim.regressor import SiteNetRegressor
 
@@ -26,6 +27,23 @@ START = "ridge"
 # Seconds for each pair of sites that is visited, with the deep preset; passes over the labels, in all folds and at the
 # end, and visits that a fit is limited to, see `skdim._sitenet`.
 _SECONDS, _PASSES, _MOST = 5.5e-6, 150, 16e6
+
+
+@dataclass(frozen=True)
+class Linear:
+    """A linear regression on vectors, which can be explained column by column."""
+
+    weight: NDArray[np.float64]  # (d,)
+    bias: float
+
+    def predict(self, X: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Predict rows (m, d)."""
+        predicted: NDArray[np.float64] = X.astype(np.float64) @ self.weight + self.bias
+        return predicted
+
+    def slopes(self, X: NDArray[np.floating], start: NDArray[np.floating]) -> Slopes:
+        """Say what each column adds to predictions, see `skdim.evaluation._slopes`."""
+        return Slopes(np.broadcast_to(self.weight, X.shape), np.zeros(X.shape))
 
 
 @dataclass(frozen=True)
@@ -82,6 +100,20 @@ class FineTuned:
         beside.held_out_ = np.where(np.isfinite(model.held_out_), model.held_out_, ridge.held_out_)
         beside.scores_ = (np.abs(beside.held_out_ - targets) / (doubt + ridge.floor_))[ridge.scored_]
         return cls(model, beside)
+
+    @property
+    def moved(self) -> bool:
+        """Whether it is, as fitted here, more than the ridge it started from."""
+        return bool(self.model.part_strength_ or self.model.strength_)
+
+    @property
+    def linear(self) -> Linear:
+        """The regression on vectors that the training goes on from."""
+        state = self.model.state_
+        assert state.anchor is not None  # it is fitted with folds
+        ridge, scale = state.anchor.ridge, state.target_scale
+        weight = ridge.weight[0].astype(np.float64) * scale.scale[0]
+        return Linear(weight, float(ridge.bias[0] * scale.scale[0] + scale.center[0]))
 
     def predict(self, points: PointSets, vectors: Any, device: str) -> NDArray[np.float64]:
         """Predict crystals (m,) with these vectors, on the scale on which the target is learned."""

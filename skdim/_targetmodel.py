@@ -12,6 +12,7 @@ from sklearn.base import clone
 
 from skdim._crystalmodel import as_part, part_of
 from skdim._finetuned import NAME, START, FineTuned
+from skdim._parameters import check_are_numbers
 from skdim.evaluation._intervals import CrossConformalRegressor, folds
 from skdim.evaluation._kernel_ridge import KernelRidgeCV
 from skdim.evaluation._readouts import READOUTS
@@ -147,19 +148,18 @@ class TargetModel:
     tuned: FineTuned | None = None
     losses: dict[str, float] = field(default_factory=dict)
 
-    def scaled(self, vectors: NDArray[np.floating], points: PointSets, device: str) -> NDArray[np.float64]:
-        """Predict crystals (m,), on the scale on which the target is learned."""
+    def predict(
+        self, vectors: NDArray[np.floating], points: PointSets, device: str, coverage: float | None
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+        """Predict crystals (m,), and ends (m, 2) of intervals that hold so many; without a coverage there are none."""
         if self.tuned is None:
-            return self.conformal.predict(vectors)
-        return self.tuned.predict(points, vectors, device)
-
-    def interval(
-        self, vectors: NDArray[np.floating], scaled: NDArray[np.float64], coverage: float
-    ) -> NDArray[np.float64]:
-        """Ends of intervals (m, 2) of what `scaled` gave, in the units of the target."""
-        if self.tuned is not None:
-            return self.scale.inverse(self.tuned.interval(scaled, vectors, coverage))
-        return self.scale.inverse(self.conformal.predict_interval(vectors, coverage))
+            mean = self.conformal.predict(vectors)
+            ends = None if coverage is None else self.conformal.predict_interval(vectors, coverage)
+        else:
+            mean = self.tuned.predict(points, vectors, device)
+            ends = None if coverage is None else self.tuned.interval(mean, vectors, coverage)
+        check_are_numbers("predictions", mean, np.arange(len(mean)))
+        return self.scale.inverse(mean), None if ends is None else self.scale.inverse(ends)
 
     def to_arrays(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Return what was learned, as JSON-able facts and arrays."""
@@ -274,7 +274,7 @@ def choose(
     errors |= {name: missed(scale.inverse(one.held_out_), y) for name, one in tried.items()}
     losses = {"median": _median_error(z, exact, w, splits)}
     losses |= {name: missed(one.held_out_, z) for name, one in tried.items()}
-    if tuned is not None and not tuned.model.strength_ and len(tried) > 1:
+    if tuned is not None and not tuned.moved and len(tried) > 1:
         del tried[NAME]  # it is a ridge
     best = min(tried, key=lambda name: losses[name])
     return TargetModel(best, scale, rows, tried[best], errors, z, tuned if best == NAME else None, losses)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from sklearn.base import RegressorMixin
@@ -44,6 +44,16 @@ if TYPE_CHECKING:
 
 _ONE_SIGMA = 0.6827
 _SAME = 1e-4  # distance of a crystal from itself, with the rounding of another description of its cell
+
+
+class _Predicted(NamedTuple):
+    """Predictions of the m usable crystals."""
+
+    mean: NDArray[np.float64]  # (m, T)
+    ends: NDArray[np.float64]  # (m, T, 2) of intervals; zeros where none were asked for
+    vectors: NDArray[np.float32]  # (m, d)
+    points: PointSets  # m
+    valid: NDArray[np.bool_]  # (C,) which rows they are
 
 
 class CrystalRegressor(RegressorMixin, CrystalModel):
@@ -88,6 +98,9 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         For each target the regressor that was chosen.
     errors_ : list of dict
         For each target the mean absolute error of each regressor by cross-validation, and of a guess of the median.
+    losses_ : list of dict
+        As ``errors_``, on the scale on which the target is learned: the regressor with the lowest is chosen.
+        Fine-tuning is among them where it was tried, chosen or not. Saved files are without.
     held_out_ : ndarray of shape (C,) or (C, T)
         For each labelled row of ``fit`` the prediction of a model that has not seen it; NaN elsewhere.
     labelled_ : ndarray of int
@@ -204,6 +217,11 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         """Errors by cross-validation, of each target by regressor."""
         return [dict(target.errors) for target in self.targets_]
 
+    @property
+    def losses_(self) -> list[dict[str, float]]:
+        """Errors on the scale of learning, which the choice is made by."""
+        return [dict(target.losses) for target in self.targets_]
+
     def predict(self, X: Any, return_std: bool = False) -> Any:
         """Predict the properties of crystals.
 
@@ -219,14 +237,10 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         ndarray of shape (C,) or (C, T), or a pair of them
             In the units of y; NaN for rows that failed with on_error="nan".
         """
-        check_is_fitted(self, "targets_")
-        vectors, points, valid = self._embed(X)
-        scaled = self._scaled(vectors, points)
-        mean = self._shaped(self._mean(scaled), valid)
-        if not return_std:
-            return mean
-        ends = self._ends(vectors, scaled, _ONE_SIGMA)
-        return mean, self._shaped((ends[..., 1] - ends[..., 0]) / 2, valid)
+        found = self._predicted(X, _ONE_SIGMA if return_std else None)
+        mean = self._shaped(found.mean, found.valid)
+        half = (found.ends[..., 1] - found.ends[..., 0]) / 2
+        return (mean, self._shaped(half, found.valid)) if return_std else mean
 
     def predict_interval(self, X: Any, coverage: float = 0.9) -> NDArray[np.float64]:
         """Predict intervals that hold the true values of so many of the crystals.
@@ -249,9 +263,8 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         ValueError
             If there are too few labels for this coverage.
         """
-        check_is_fitted(self, "targets_")
-        vectors, points, valid = self._embed(X)
-        return self._shaped(self._ends(vectors, self._scaled(vectors, points), coverage), valid)
+        found = self._predicted(X, coverage)
+        return self._shaped(found.ends, found.valid)
 
     def predict_frame(self, X: Any, coverage: float = 0.9) -> pd.DataFrame:
         """Predict crystals with intervals, and say how far to trust each prediction.
@@ -273,17 +286,14 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
             embedder was pretrained on; ``flags``, what no labelled crystal has, and what none of the pretraining has.
             Indexed like X.
         """
-        check_is_fitted(self, "targets_")
         X = listed(X)
-        vectors, points, valid = self._embed(X)
-        scaled = self._scaled(vectors, points)
-        mean, ends = self._mean(scaled), self._ends(vectors, scaled, coverage)
+        found = self._predicted(X, coverage)
+        table = np.concatenate([found.mean[..., None], found.ends], -1)  # (m, T, 3)
         columns: dict[str, Any] = {}
-        for t in range(len(self.targets_)):
-            end = "" if self.single_ else f"_{self.target_names_[t]}"
-            parts = {"prediction": mean[:, t], "lower": ends[:, t, 0], "upper": ends[:, t, 1]}
-            columns |= {name + end: spread_out(values, valid) for name, values in parts.items()}
-        return self._trust_frame(columns, vectors, points, valid, X)
+        for t, target in enumerate(self.target_names_):
+            names = (name + ("" if self.single_ else f"_{target}") for name in ("prediction", "lower", "upper"))
+            columns |= dict(zip(names, spread_out(table[:, t], found.valid).T, strict=True))
+        return self._trust_frame(columns, found.vectors, found.points, found.valid, X)
 
     def explain(self, X: Any) -> pd.DataFrame:
         """Take predictions apart: what kinds of column, elements and sites add to them.
@@ -292,8 +302,8 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         prediction for the mean of the labelled vectors. What columns of the vector add to it is exact for a ridge;
         other regressors are followed on the straight way from that mean, as by integrated gradients. A column is split
         among sites as it is pooled from them, so what a site adds comes from the atom and from its surroundings; in a
-        shared site it is split by occupancy. Of a fine-tuned model the ridge that it started from is taken apart; what
-        fine-tuning adds to that stays one part of its own.
+        shared site it is split by occupancy. Of a fine-tuned model the linear regression from which its training goes
+        on is taken apart; what the training adds stays one part of its own.
 
         Parameters
         ----------
@@ -340,11 +350,16 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
 
         check_is_fitted(self, "targets_")
         X = listed(X)
-        vectors = self.domain_.vectors.astype(np.float64)
-        learned = [(target.conformal.regressor_, vectors[target.rows].mean(0)) for target in self.targets_]
-        usable = self._usable(X)
-        beyond = self._beyond_the_ridge(X) if any(target.tuned for target in self.targets_) else {}
-        table = explanation(self.embedder_, X, usable, learned, self.target_names_, "target", beyond)
+        known = self.domain_.vectors.astype(np.float64)
+        own = [target.tuned.linear if target.tuned else target.conformal.regressor_ for target in self.targets_]
+        learned = [(one, known[target.rows].mean(0)) for one, target in zip(own, self.targets_, strict=True)]
+        vectors, points, valid = self._embed(X)
+        beyond = {
+            number: target.tuned.predict(points, vectors, self.device) - target.tuned.linear.predict(vectors)
+            for number, target in enumerate(self.targets_)
+            if target.tuned is not None
+        }
+        table = explanation(self.embedder_, X, np.flatnonzero(valid), learned, self.target_names_, "target", beyond)
         return table.drop(columns="target") if self.single_ else table
 
     def suggest(
@@ -384,17 +399,17 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         X = listed(X)
         ids = names_of(X) if ids is None else ids
         ids = range(n_rows(X)) if ids is None else ids
-        points = self._featurize(X)
-        vectors = np.full((len(points), self.domain_.vectors.shape[1]), np.nan, np.float32)
-        vectors[points.valid] = self.embedder_.transform(points[points.valid])
-        learned = self.targets_[self._number_of(target)]
-        known, free = self.domain_.vectors[learned.rows], np.flatnonzero(points.valid)
-        free = free[nearest(vectors[free], known, 1)[0][:, 0] > _SAME]
+        if target is not None and str(target) not in self.target_names_:
+            raise InputError(f"target must be one of {', '.join(self.target_names_)}, got {target!r}.")
+        learned = self.targets_[0 if target is None else self.target_names_.index(str(target))]
+        known = self.domain_.vectors[learned.rows]
+        vectors, points, valid = self._embed(X)
+        free = np.flatnonzero(nearest(vectors, known, 1)[0][:, 0] > _SAME)
         if not len(free):
             raise InputError("X holds no usable crystal that is not labelled already; at least 1 is needed.")
         chosen = free[suggest(known, learned.exact, vectors[free], min(n, len(free)), goal, maximize)]
         frame = self.predict_frame(points[chosen])
-        frame.insert(0, "id", [ids[row] for row in chosen])
+        frame.insert(0, "id", [ids[row] for row in np.flatnonzero(valid)[chosen]])
         return frame
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
@@ -445,56 +460,23 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         """
         return {name: self._regressor(name, seed) for name in self.regressors if name != _finetuned.NAME}
 
-    def _number_of(self, target: Any) -> int:
-        """Find a target by its name."""
-        if target is None:
-            return 0
-        if str(target) not in self.target_names_:
-            raise InputError(f"target must be one of {', '.join(self.target_names_)}, got {target!r}.")
-        return self.target_names_.index(str(target))
-
-    def _scaled(self, vectors: NDArray[np.float32], points: PointSets) -> list[NDArray[np.float64]]:
-        """Predictions (m,) of each target, on the scale on which it is learned."""
-        if not len(vectors):
-            return [np.empty(0)] * len(self.targets_)
-        with np.errstate(over="ignore", invalid="ignore"):
-            scaled = [target.scaled(vectors, points, self.device) for target in self.targets_]
-        for own in scaled:
-            check_are_numbers("predictions", own, np.arange(len(own)))
-        return scaled
-
-    def _mean(self, scaled: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-        """Predictions, (m, T)."""
-        with np.errstate(over="ignore", invalid="ignore"):  # which the check tells
-            mean = np.stack([t.scale.inverse(own) if len(own) else own for t, own in self._each(scaled)], 1)
+    def _predicted(self, X: Any, coverage: float | None) -> _Predicted:
+        """Predict crystals, with intervals if there is a coverage."""
+        check_is_fitted(self, "targets_")
+        vectors, points, valid = self._embed(X, 5)
+        mean = np.empty((len(vectors), len(self.targets_)))
+        ends = np.zeros((*mean.shape, 2))
+        for number, target in enumerate(self.targets_):
+            if coverage is not None:
+                check_coverage(coverage, len(target.conformal.scores_))
+            if len(vectors):
+                with np.errstate(over="ignore", invalid="ignore"):  # which the checks tell
+                    mean[:, number], found = target.predict(vectors, points, self.device, coverage)
+                if found is not None:
+                    ends[:, number] = found
         check_are_numbers("predictions", mean, np.arange(len(mean)))
-        return mean
-
-    def _ends(
-        self, vectors: NDArray[np.float32], scaled: Sequence[NDArray[np.float64]], coverage: float
-    ) -> NDArray[np.float64]:
-        """Ends of intervals, (m, T, 2)."""
-        for target in self.targets_:
-            check_coverage(coverage, len(target.conformal.scores_))
-        if not len(vectors):
-            return np.empty((0, len(self.targets_), 2))
-        with np.errstate(over="ignore", invalid="ignore"):
-            ends = np.stack([target.interval(vectors, own, coverage) for target, own in self._each(scaled)], 1)
         check_are_numbers("intervals", ends, np.arange(len(ends)))
-        return ends
-
-    def _each(self, scaled: Sequence[NDArray[np.float64]]) -> Iterator[tuple[TargetModel, NDArray[np.float64]]]:
-        """Targets with what is predicted of them."""
-        return zip(self.targets_, scaled, strict=True)
-
-    def _beyond_the_ridge(self, X: Any) -> dict[int, NDArray[np.float64]]:
-        """What fine-tuning adds to predictions of the ridge, by the number of the target."""
-        vectors, points, _ = self._embed(X)
-        return {
-            number: target.tuned.predict(points, vectors, self.device) - target.conformal.predict(vectors)
-            for number, target in enumerate(self.targets_)
-            if target.tuned is not None
-        }
+        return _Predicted(mean, ends, vectors, points, valid)
 
     def _fine_tuned(
         self,

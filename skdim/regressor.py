@@ -106,6 +106,9 @@ class SiteNetRegressor(DocumentationLink, RegressorMixin, SiteNetModel):
         For each epoch ``epoch``, ``train_loss``, ``valid_loss``, ``dur`` (seconds) and ``member``.
     strength_ : float or ndarray of shape (T,)
         How far predictions go from the linear regression (0) to the trained model (1), for each target.
+    part_strength_ : float or ndarray of shape (T,)
+        How far the linear regression is from the ridge (0) to the one that weighs the parts of the vector (1), for each
+        target. Saved files are without.
     held_out_ : ndarray of shape (C,) or (C, T)
         Predictions of the rows of ``fit`` by models that have not seen them, at this strength; NaN for rows that were
         left out and where nothing was held out. Saved files are without.
@@ -351,6 +354,7 @@ class SiteNetRegressor(DocumentationLink, RegressorMixin, SiteNetModel):
         # Only now, so that a fit that fails leaves an earlier one whole.
         self._take(state, start.featurizer)
         self.held_out_ = self._in_rows(found.held_out, labelled.rows, labels)
+        self.part_strength_ = float(found.share[0]) if labels.single else found.share
         self._end(found, tasks)
         return self
 

@@ -1,8 +1,6 @@
 """Run the command line as ``python -m skdim.cli``."""
 
-import sys
-
-from skdim.cli import main
+from skdim.cli import run_and_exit
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_and_exit()

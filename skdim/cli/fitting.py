@@ -211,9 +211,9 @@ def _loss(model: Any) -> float:
     """Error by cross-validation as a share of that of a guess; of several targets the geometric mean."""
     import numpy as np
 
-    if hasattr(model, "losses_"):
+    if isinstance(model.losses_, dict):  # of classes
         return float(model.losses_[model.chosen_] / model.losses_["shares"])
-    shares = [learned.losses[learned.name] / learned.losses["median"] for learned in model.targets_]
+    shares = [loss[name] / loss["median"] for loss, name in zip(model.losses_, model.chosen_, strict=True)]
     return float(np.exp(np.mean(np.log(shares))))
 
 

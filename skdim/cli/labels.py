@@ -167,6 +167,7 @@ def _numbers(column: pd.Series[str], rows_of: dict[int, list[int]], n: int, *, c
     cells = [Cell.read(str(text), comma=comma) for text in column]
     usual, stated = _unit_of(str(column.name), [cell.unit for cell in cells if cell is not None])
     unread: list[str] = []
+    foreign: list[str] = []
     several: list[int] = []
     for place, rows in rows_of.items():
         read = []
@@ -174,6 +175,8 @@ def _numbers(column: pd.Series[str], rows_of: dict[int, list[int]], n: int, *, c
             text, cell = str(column.iloc[row]).strip(), cells[row]
             if cell is not None and cell.unit in ("", usual):
                 read.append((cell.value, cell.side))
+            elif cell is not None:
+                foreign.append(text)
             elif text.lower() not in _MISSING:
                 unread.append(text)
         exact = [value for value, side in read if side == 0]
@@ -191,9 +194,12 @@ def _numbers(column: pd.Series[str], rows_of: dict[int, list[int]], n: int, *, c
         taken.notes.append(f"numbers are taken to be in {usual}, as half of them or more say")
     if unread:
         taken.notes.append(
-            f"{counted(unread, 'label')} that cannot be read as a number{f' in {usual}' if usual else ''}, taken as "
-            f"missing: {some_of(unread)}"
+            f"{counted(unread, 'label')} that cannot be read as a number, taken as missing: {some_of(unread)}"
         )
+    if foreign:
+        meant = f"not in {usual}" if usual else "with a unit where most have none"
+        cure = "" if usual else f"; rename the column to '{column.name} (UNIT)' if all are in that unit"
+        taken.notes.append(f"{counted(foreign, 'label')} {meant}, taken as missing: {some_of(foreign)}{cure}")
     if several:
         taken.notes.append(f"{counted(several, 'crystal')} with several labels, of which the median is used")
     if taken.sides.any():

@@ -32,6 +32,8 @@ Predict crystals with a model that `skdim fit` wrote: one row for each input, in
   pretraining_percentile
               as percentile, among the crystals that the model was pretrained on; empty where its file does not tell
   flags       what no labelled crystal has, or none of the pretraining: elements, so many sites, disorder
+Of classes there are probabilities in place of intervals, and the prediction is the class whose probability exceeds its
+share among the labels most, so that rare classes are found too.
 
 With --explain a second table says what adds to each prediction: one line for each kind of column of the vector
 (composition, density, environment, context, electrons), element and site. Start and all kinds make the sum, and so do

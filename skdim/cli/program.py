@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import atexit
 import errno
-import gc
 import os
 import signal
 import sys
@@ -54,10 +52,6 @@ skdim COMMAND --help explains each command.
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _STREAMS = "Messages and progress go to stderr, the result to stdout or to the file of --out."
-
-
-# What is left at Python's end goes with the process; to search it for cycles first would only take time.
-atexit.register(gc.freeze)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -6,7 +6,7 @@ import glob
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from skdim.crystals.blocks import block_of
 from skdim.exceptions import InputError
@@ -23,6 +23,7 @@ _FORMATS = {
     (".db",): "database",
     (".traj",): "trajectory",
 }
+_MANY = tuple(suffix for suffixes in _FORMATS for suffix in suffixes)
 _VASP_NAMES = ("poscar", "contcar")
 
 
@@ -149,8 +150,7 @@ def is_searched(name: str) -> bool:
     >>> is_searched("a/NaCl.cif.gz"), is_searched("POSCAR_SrTiO3"), is_searched("labels.csv")
     (True, True, False)
     """
-    name = PurePosixPath(name).name.lower()
-    plain = name.removesuffix(compression(name))
+    plain = _uncompressed(name).rsplit("/", 1)[-1]
     return plain.endswith(_SEARCHED) or any(word in plain for word in _VASP_NAMES)
 
 
@@ -166,7 +166,7 @@ def format_of(name: str) -> str | None:
     """
     if is_archive(name):
         return "archive"
-    plain = name.lower().removesuffix(compression(name))
+    plain = _uncompressed(name)
     return next((kind for suffixes, kind in _FORMATS.items() if plain.endswith(suffixes)), None)
 
 
@@ -177,10 +177,15 @@ def is_archive(name: str) -> bool:
 
 def compression(name: str) -> str:
     """Suffix of a compressed file, "" for others."""
-    suffix = PurePosixPath(name.lower()).suffix
+    suffix = name[name.rfind(".") :].lower()
     return suffix if suffix in COMPRESSIONS else ""
 
 
+def _uncompressed(name: str) -> str:
+    """Name of what is compressed, and of any other file, in small letters."""
+    return name.lower().removesuffix(compression(name))
+
+
 def holds_many(name: str) -> bool:
-    """Tell by its name a file that may hold more than one crystal."""
-    return format_of(name) is not None
+    """Tell by its name a file that may hold more than one crystal, as `format_of` does."""
+    return _uncompressed(name).endswith(_MANY) or is_archive(name)

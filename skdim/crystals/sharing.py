@@ -71,14 +71,16 @@ def _groups(rows: Rows, images: Images, lattice: NDArray[np.float64]) -> tuple[l
     meant = (one < other) & (size[one] == size[other])
     owner, copies = list(range(len(rows.labels))), []
     shared: dict[int, list[int]] = {k: [k] for k in owner}
-    pairs: dict[tuple[int, int], float] = {}
-    for i, j, d in zip(one[meant].tolist(), other[meant].tolist(), apart[meant].tolist(), strict=True):
-        pairs[i, j] = min(d, pairs.get((i, j), d))
-    for i, j in sorted(pairs):  # copies first: what shares a site with a copy shares it with the atom itself too
+    n_rows, one, other, apart = len(owner), one[meant], other[meant], apart[meant]
+    order = np.lexsort((apart, one * n_rows + other))
+    number, nearest = np.unique((one * n_rows + other)[order], return_index=True)
+    pairs = list(zip((number // n_rows).tolist(), (number % n_rows).tolist(), strict=True))
+    distances = apart[order][nearest].tolist()
+    for i, j in pairs:  # copies first: what shares a site with a copy shares it with the atom itself too
         if i in shared and j in shared and _is_copy(rows, i, j, lattice):
             copies.append(j)
             del shared[j]
-    for (i, j), d in sorted(pairs.items()):
+    for (i, j), d in zip(pairs, distances, strict=True):
         if d <= _SAME_PLACE and j in shared and owner[i] in shared and owner[i] != owner[j]:
             shared[owner[i]] += shared.pop(j)
             owner[j] = owner[i]

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 _PREDICT_PAIRS = 5_000
 # Of fewer labels those that would be held out say nothing.
 FEW = 20
+# Standard errors that are taken off the gain of a first step. It draws nothing at random, so less than of a training.
+_SURE_OF_PARTS = 0.5
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,7 @@ class FineTuned(NamedTuple):
     members: tuple[Member, ...]
     anchor: Anchor | None
     held_out: NDArray[np.float64] | None  # (N, T) by models that have not seen the row, standardised
+    share: NDArray[np.float64]  # (T,) how far the first step went
     history: list[Epoch]  # of the members
     interrupted: bool
 
@@ -142,6 +145,7 @@ class _Base(NamedTuple):
     """What the training goes on from."""
 
     ridge: Ridge  # on all labels, with the first step
+    share: NDArray[np.float64]  # (T,) how far that went
     held_out: NDArray[np.float64]  # (N, T) predictions of rows by the same, not having seen them
     doubt: NDArray[np.float64]  # (N,) of these, as of `Ridge.doubt`
     starts: list[Ridge]  # as what a head starts without each fold
@@ -192,15 +196,15 @@ def fine_tune(
     task = _Task(start, choices, config, run, checkpoint, _parts(start) if weighs else None)
     if labelled.fold is None:
         members, history, interrupted = _train_members(task, labelled, previous)
-        return FineTuned(members, None, None, history, interrupted)
+        return FineTuned(members, None, None, np.zeros(labelled.targets.shape[1]), history, interrupted)
     base = _linear_step(task, labelled, labelled.fold)
     tuned = _trained_step(task, labelled, labelled.fold, base)
     held_out = base.held_out + tuned.strength * (tuned.held_out - base.held_out)
     anchor = Anchor(base.ridge, tuned.strength, _noise(labelled, held_out, base.doubt))
     if tuned.interrupted or not tuned.strength.any():
-        return FineTuned((), anchor, held_out, [], tuned.interrupted)
+        return FineTuned((), anchor, held_out, base.share, [], tuned.interrupted)
     members, history, interrupted = _train_members(task, labelled, ())
-    return FineTuned(members, anchor, held_out, history, interrupted)
+    return FineTuned(members, anchor, held_out, base.share, history, interrupted)
 
 
 def _parts(start: EmbedderState) -> NDArray[np.int64]:
@@ -223,10 +227,10 @@ def _linear_step(task: _Task, labelled: LabelledPoints, fold: NDArray[np.int64])
         vectors = labelled.vectors[held]
         plain[held], other[held] = ridge.predict(vectors), starts[-1].predict(vectors)
         doubt[held] = ridge.doubt(vectors)
-    share = choose_strength(targets, plain, other, weights, task.choices.power)
+    share = choose_strength(targets, plain, other, weights, task.choices.power, _SURE_OF_PARTS, in_favour=0.0)
     ridge = labelled.ridge()
     ridge = ridge.towards(task.begin(labelled, ridge), share) if share.any() else ridge
-    return _Base(ridge, plain + share * (other - plain), doubt, starts)
+    return _Base(ridge, share, plain + share * (other - plain), doubt, starts)
 
 
 def _trained_step(task: _Task, labelled: LabelledPoints, fold: NDArray[np.int64], base: _Base) -> _Tuned:

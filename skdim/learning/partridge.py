@@ -52,25 +52,41 @@ def fit_by_part(
     kernels = np.stack([block @ block.T for block in blocks])  # (P, n, n)
     weight, bias = np.empty(ridge.weight.shape), np.empty(ridge.bias.shape)
     for number, target in enumerate(targets.astype(np.float64).T):
-        shares, dual, constant = _fit(kernels, target, own, robust)
-        weight[number] = shares[place] * (dual @ rows)
+        dual, constant = _fit(kernels, target, own, robust)
+        weight[number] = np.einsum("dn,nd->d", dual[place], rows)
         bias[number] = constant - weight[number] @ center
     return replace(ridge, weight=weight.astype(np.float32), bias=bias.astype(np.float32))
 
 
-def _fit(kernels: Array, target: Array, weights: Array, robust: bool) -> tuple[Array, Array, float]:
-    """Shares of the parts (P,), dual weights (n,) and constant of one target."""
-    scores = _normal_scores(target, weights) if robust else target
+def _fit(kernels: Array, target: Array, weights: Array, robust: bool) -> tuple[Array, float]:
+    """Weights (P, n) of the rows in each part, and constant, of one target.
+
+    Where outlying labels are to matter less, shares are chosen twice, by ranks and by labels with the weights that this
+    leaves them, and the mean is taken: ranks lose what large labels tell, and labels hold more noise.
+    """
     root = np.sqrt(weights)
-    shares, penalty = _likeliest(root[:, None] * kernels * root, root * scores, root)
-    kernel = np.tensordot(shares, kernels, 1)
-    for _ in range(_REWEIGHTINGS if robust else 1):
-        dual, constant, residual = _solved(kernel, target, root, penalty)
-        deviation = 1.4826 * _median(np.abs(residual), weights)
-        if not deviation > 0:
-            break
-        root = np.sqrt(weights / np.maximum(1.0, np.abs(residual) / (_OUTLYING * deviation)))
-    return shares, dual, constant
+    if not robust:
+        shares, penalty = _likeliest(root[:, None] * kernels * root, root * target, root)
+        dual, constant, _ = _solved(np.tensordot(shares, kernels, 1), target, root, penalty)
+        return np.outer(shares, dual), constant
+    found, scores = [], _normal_scores(target, weights)
+    for known in (scores, target):
+        shares, penalty = _likeliest(root[:, None] * kernels * root, root * known, root)
+        kernel = np.tensordot(shares, kernels, 1)
+        for _ in range(_REWEIGHTINGS):
+            dual, constant, residual = _solved(kernel, target, root, penalty)
+            root = np.sqrt(weights * _trusted(np.abs(residual), weights))
+        found.append((np.outer(shares, dual), constant))
+    (one, first), (other, second) = found
+    return (one + other) / 2, (first + second) / 2
+
+
+def _trusted(residual: Array, weights: Array) -> Array:
+    """Factors (n,) of labels with such absolute residuals, 1 unless they are outlying."""
+    deviation = 1.4826 * _median(residual, weights)
+    if not deviation > 0:
+        return np.ones_like(residual)
+    return np.minimum(1.0, _OUTLYING * deviation / np.maximum(residual, _TINY))
 
 
 def _likeliest(kernels: Array, target: Array, root: Array) -> tuple[Array, float]:

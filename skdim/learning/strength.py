@@ -14,7 +14,7 @@ _STEPS = np.linspace(0.0, 1.0, 21)
 SURE = 1.0
 # Models that have not seen a fold have seen fewer labels than those that are kept, from which training gains less. So
 # half way, where the two predictions are averaged, is given so much of the base's error on top of its gain.
-_IN_FAVOUR = 0.01
+IN_FAVOUR = 0.01
 _ROUNDING = 1e-5  # predictions that differ by less, in deviations of the targets, are the same, and the base remains
 
 
@@ -25,8 +25,9 @@ def choose_strength(
     weights: NDArray[np.floating],
     power: int = 1,
     sure: float = SURE,
+    in_favour: float = IN_FAVOUR,
 ) -> NDArray[np.float64]:
-    """Choose for each target where between two predictions the held-out error is surely lower, half way a bit favoured.
+    """Choose for each target where between two predictions the held-out error is surely lower.
 
     Parameters
     ----------
@@ -38,6 +39,8 @@ def choose_strength(
         Of the error: 1 for absolute, 2 for squared errors.
     sure : float
         Standard errors that are taken off a gain.
+    in_favour : float
+        Share of the base's error that half way is given on top of its gain.
 
     Returns
     -------
@@ -56,6 +59,6 @@ def choose_strength(
     gains = before - np.abs(targets - moved) ** power
     gain = shares @ gains  # (S, T)
     doubt = np.sqrt(shares**2 @ (gains - gain[:, None]) ** 2)
-    worth = gain - sure * doubt + 4 * _IN_FAVOUR * steps * (1 - steps) * (shares @ before)
+    worth = gain - sure * doubt + 4 * in_favour * steps * (1 - steps) * (shares @ before)
     moves: NDArray[np.bool_] = np.any(np.abs(tuned - base) > _ROUNDING, axis=0)
     return np.where(moves, _STEPS[worth.argmax(0)], 0.0)

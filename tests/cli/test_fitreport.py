@@ -103,7 +103,7 @@ def test_what_is_fine_tuned_in_vain_is_in_the_losses_and_is_not_chosen() -> None
 
         def __init__(self, ridge) -> None:
             self.beside = ridge
-            self.model = type("Model", (), {"strength_": 0.0})
+            self.moved = False
 
     rng = np.random.default_rng(0)
     vectors = rng.normal(size=(60, 4))

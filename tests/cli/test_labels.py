@@ -123,13 +123,14 @@ def test_cells_in_another_unit_than_most_are_no_numbers(tmp_path) -> None:
     found = labels(tmp_path, "id,gap\na,1.5 eV\nb,900 meV\nc,2 eV\nmp-1,3\n")
     assert np.isfinite(found.values[:4]).tolist() == [True, False, True, True]
     assert "numbers are taken to be in eV" in " ".join(found.notes)
-    assert "cannot be read as a number in eV, taken as missing: 900 meV" in " ".join(found.notes)
+    assert "1 label not in eV, taken as missing: 900 meV" in " ".join(found.notes)
 
 
 def test_the_header_and_the_most_cells_say_the_unit(tmp_path) -> None:
     few = labels(tmp_path, "id,gap\na,1.5\nb,900 meV\nc,2\n")  # one unit of three numbers says nothing of the others
     assert np.isfinite(few.values[:3]).tolist() == [True, False, True]
     assert not any("taken to be in" in note for note in few.notes)
+    assert "1 label with a unit where most have none, taken as missing: 900 meV" in " ".join(few.notes)
     headed = labels(tmp_path, "id,gap (eV)\na,1.5 eV\nb,900 meV\nc,800 meV\n")
     assert np.isfinite(headed.values[:3]).tolist() == [True, False, False]
 
