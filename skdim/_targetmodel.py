@@ -63,7 +63,7 @@ class Scale:
         if kind == "log10" and not positive:
             raise InputError(
                 f"y must be positive with scale='log10', got {values.min():g}. Leave the row out, or "
-                "use scale='yeo-johnson'."
+                "use scale='yeo-johnson' (skdim fit: --transform yeo-johnson)."
             )
         if kind == "yeo-johnson":
             from sklearn.preprocessing import PowerTransformer
