@@ -14,8 +14,8 @@ from unittest.mock import patch
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
-from skdim.cli.program import build_parser
 from skdim.cli.exits import CRASH, EXIT_CODES
+from skdim.cli.program import build_parser
 from skdim.learning.presets import PRESETS, Preset, model_config
 from skdim.network.config import ModelConfig
 from skdim.points.elements import SITE_FEATURES
