@@ -246,8 +246,7 @@ def choose(
     seed : int
         Of the folds.
     fine_tune : callable or None
-        Fine-tunes on these rows of the crystals from a ridge, as one more regressor: rows, the ridge with its folds,
-        and `FineTuned.of`'s vectors, targets and weights in, `FineTuned` out.
+        `FineTuned.of` but for its first two arguments: fine-tunes on these rows, as one more regressor.
 
     Returns
     -------
