@@ -122,15 +122,16 @@ def measure(options: argparse.Namespace) -> Iterator[pd.DataFrame]:
             names = [name.removeprefix("dim_") for name in embedder.get_feature_names_out()]
             for name, task in tasks.items():
                 vectors = embedder.transform(points[name])
-                for part, kept in parts(variant, names).items():
+                named = options.only is None or variant in options.only
+                for part, kept in parts(variant, names, named).items():
                     found = evaluate(name, {part: vectors[:, kept]}, task.target, masks[name], options)
                     yield found.assign(repeat=found["repeat"] + seed * options.draws, columns=int(kept.sum()))
 
 
-def parts(variant: str, names: list[str]) -> dict[str, Any]:
-    """Which columns count: all of them, and for the default and the deep form also what each is without a part."""
+def parts(variant: str, names: list[str], named: bool = True) -> dict[str, Any]:
+    """Which columns count: all, and for the default and the deep form, where they are asked for, all but a part."""
     kept = {variant: np.ones(len(names), bool)}
-    for part, begins, ends in WITHOUT.get(variant, ()):
+    for part, begins, ends in WITHOUT.get(variant, ()) if named else ():
         kept[part] = np.array([not (name.startswith(begins) or name.endswith(ends)) for name in names])
     return kept
 

@@ -60,10 +60,10 @@ class Task:
 
 @cache
 def embedder(model: str) -> Any:
-    """Load a model that comes with the package."""
-    from skdim import load_pretrained
+    """Load a model that comes with the package, or a file."""
+    from skdim import DeepInfoMaxEmbedder, load_pretrained
 
-    return load_pretrained(model)
+    return DeepInfoMaxEmbedder.load(model) if Path(model).is_file() else load_pretrained(model)
 
 
 @cache
@@ -155,9 +155,12 @@ def write(options: argparse.Namespace, name: str, found: Sequence[Draw], **parts
 
 def model_of(options: argparse.Namespace) -> Draw:
     """Name the model whose vectors are measured, and its file."""
+    from skdim._files import file_digest
     from skdim.pretrained import pretrained_card
 
-    return {"model": options.model, "sha256": pretrained_card(options.model)["sha256"][:12]}
+    file = Path(options.model)
+    digest = file_digest(file) if file.is_file() else pretrained_card(options.model)["sha256"]
+    return {"model": file.name, "sha256": digest[:12]}
 
 
 def cells(found: Sequence[Draw], *names: str) -> dict[tuple[Any, ...], list[Draw]]:

@@ -21,6 +21,7 @@ from skdim.study.recording import read_recording
 
 _HERE = Path(__file__).parent
 LABELS = 100
+_FEW = (50, 100, 250)
 _REGRESSORS = ("ridge", "kernel_ridge")
 
 
@@ -63,7 +64,7 @@ def main(arguments: list[str] | None = None) -> None:
         needed = labels_needed(mean_errors(study.records, task, "magpie"), float(labelled))
         lines.append([f"{task} ({study.unit(task)})", labelled, alone, magpie, needed, sevennet])
     print(markdown_table(lines))
-    bundled = shipped[shipped["task"].isin(study.tasks)]
+    bundled = shipped[shipped["task"].isin(study.tasks) & shipped["labels"].isin(_FEW)]
     for features in ("materials_project_labels", "materials_project"):
         for baseline in ("magpie", "sevennet"):
             print(f"\n{features} / {baseline}, 50 to 250 labels: {_ratio(bundled, features, baseline)}")

@@ -3,7 +3,7 @@
     python benchmarks/reading.py --out benchmarks/reading.json [--files 10000] [--model materials_project]
 
 The files are those of the bundled crystals, each once as listed (P1) and once with its symmetry. Times of reading are
-those of the processor; the least of a few runs over parts of the folder, so that other work on the machine matters
+those of the processor, in one thread: the least of a few runs over parts of the folder, so that other work matters
 little. The command is measured by the clock, its start included, with one and two processes for a quarter of the files,
 half of them, and all: `seconds` are the least of three runs, `cpu_s` what all its processes took of the processor,
 `caller_cpu_s` what the calling one took, `peak_mib` the most memory of all together. Its modules are compiled before,
@@ -25,6 +25,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import torch
 from pymatgen.core import Structure
 from pymatgen.io.cif import CifWriter
 
@@ -146,6 +147,7 @@ def main() -> None:
         files = write_files(Path(name), options.files)
         model.transform(files[:50])
         parts = max(1, len(files) // 500)
+        torch.set_num_threads(1)  # as the command does; others would count while they wait
         command = measure_command(options.model, files, Path(name))
         of_all = command[str(len(files))]
         record = {

@@ -59,7 +59,7 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     from skdim import load_pretrained
 
     usual = inspect.signature(load_pretrained).parameters["name"].default
-    parser.add_argument("--model", default=usual, help=f"model that comes with the package ({usual})")
+    parser.add_argument("--model", default=usual, help=f"model that comes with the package, or its file ({usual})")
 
 
 def in_process(command: list[str], threads: int) -> dict[str, Any]:

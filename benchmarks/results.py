@@ -328,9 +328,17 @@ def at_scale(folder: Path) -> Iterator[Block]:
                 yield Text(f"Fine-tuned, {preset}:")
                 yield _beside(own, TRANSFER[published], starts)
         yield Text("On vectors that stay as they are:")
-        shown = [name for name in (BEST, "ridge", "random_forest", "mlp") if name in _measured(recording, task)]
+        shown = [
+            name
+            for name in (BEST, "ridge", "kernel_ridge", "random_forest", "mlp")
+            if name in _measured(recording, task)
+        ]
         yield error_table(recording, task, shown)
         yield Text(captions.measured(recording, task, shown))
+    yield Text("Errors divided by those of a twin or of Magpie, each with the same regressor, on the draws it has:")
+    yield _by_regressor(
+        recording, (("paper", "paper untrained"), ("default", "default untrained"), ("default", "magpie"))
+    )
     for baseline in ("paper untrained", "magpie"):
         regressors = paired_regressors(recording, baseline) if baseline in recording.features else []
         if regressors:
@@ -340,6 +348,21 @@ def at_scale(folder: Path) -> Iterator[Block]:
     if (folder / "remarks.md").is_file():
         yield Text((folder / "remarks.md").read_text(encoding="utf-8").strip())
     yield from recorded(recording)
+
+
+def _by_regressor(recording: Recording, wanted: Sequence[tuple[str, str]]) -> Table:
+    """Ratios of errors of two feature sets with each regressor, over all tasks and numbers of labels."""
+    names = [
+        name
+        for name in ("ridge", "kernel_ridge", "random_forest", "mlp")
+        if name in set(recording.records["regressor"])
+    ]
+    rows = [
+        (f"{ours} / {others}", *(str(compare(recording.records, ours, others, regressor=name)) for name in names))
+        for ours, others in wanted
+        if {ours, others} <= set(recording.features)
+    ]
+    return Table(("Errors of", *map(readable, names)), tuple(rows))
 
 
 def _measured(recording: Recording, task: str) -> set[str]:

@@ -52,7 +52,7 @@ import matplotlib.pyplot as plt
 fifths = np.array_split(np.argsort(table["distance"].to_numpy()), 5)
 figure, ax = plt.subplots(figsize=(6, 3.6), layout="constrained")
 ax.boxplot([np.abs(errors[rows]) for rows in fifths], showfliers=False, medianprops={"color": "#D55E00"})
-ax.set(xlabel="fifths of the crystals by distance, the nearest first", ylabel="absolute error (eV/atom)")
+ax.set(xlabel="fifths of the crystals, the nearest to a labelled one first", ylabel="absolute error (eV/atom)")
 ax.spines[["top", "right"]].set_visible(False)
 
 # %%

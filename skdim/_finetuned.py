@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from sklearn.base import clone
 
 from skdim.evaluation._intervals import check_coverage, mean_and_doubt
 from skdim.evaluation._slopes import Slopes
@@ -65,9 +66,10 @@ class FineTuned:
     @classmethod
     def of(
         cls,
-        model: SiteNetRegressor,
+        untuned: SiteNetRegressor,
+        labelled: PointSets,
+        rows: NDArray[np.int64],
         ridge: CrossConformalRegressor,
-        points: PointSets,
         vectors: NDArray[np.float64],
         targets: NDArray[np.float64],
         weights: NDArray[np.float64],
@@ -76,12 +78,14 @@ class FineTuned:
 
         Parameters
         ----------
-        model : SiteNetRegressor
-            Not fitted.
+        untuned : SiteNetRegressor
+            Not fitted; a clone is.
+        labelled : PointSets
+            All labelled crystals.
+        rows : ndarray of int, shape (n,)
+            Those that this target is known of.
         ridge : CrossConformalRegressor
             Fitted on the same rows. What its folds hold out together, so do those of the fine-tuning, which joins some.
-        points : PointSets
-            n crystals.
         vectors : ndarray of shape (n, d)
             Of the crystals.
         targets, weights : ndarray of shape (n,)
@@ -91,7 +95,7 @@ class FineTuned:
         -------
         FineTuned
         """
-        model.fit(points, targets, weights, groups=ridge.fold_)
+        model = clone(untuned).fit(labelled[rows], targets, weights, groups=ridge.fold_)
         doubt = np.empty(len(targets))
         for number, regressor in enumerate(ridge.fold_regressors_):
             held = ridge.fold_ == number

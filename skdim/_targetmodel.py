@@ -63,7 +63,7 @@ class Scale:
         if kind == "log10" and not positive:
             raise InputError(
                 f"y must be positive with scale='log10', got {values.min():g}. Leave the row out, or "
-                "use scale='yeo-johnson'."
+                "use scale='yeo-johnson' (skdim fit: --transform yeo-johnson)."
             )
         if kind == "yeo-johnson":
             from sklearn.preprocessing import PowerTransformer
@@ -246,8 +246,7 @@ def choose(
     seed : int
         Of the folds.
     fine_tune : callable or None
-        Fine-tunes on these rows of the crystals from a ridge, as one more regressor: rows, the ridge with its folds,
-        and `FineTuned.of`'s vectors, targets and weights in, `FineTuned` out.
+        `FineTuned.of` but for its first two arguments: fine-tunes on these rows, as one more regressor.
 
     Returns
     -------

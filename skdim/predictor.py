@@ -24,6 +24,7 @@ from skdim._crystalmodel import (
     spread_out,
     whole_or_not_at_all,
 )
+from skdim._finetuned import FineTuned
 from skdim._parameters import check, check_are_numbers, choice, seed_of
 from skdim._targetmodel import TRANSFORMS, TargetModel, choose
 from skdim._targets import as_said, check_enough, names_of_targets, partly_known, read_sides
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from skdim.evaluation._intervals import CrossConformalRegressor
     from skdim.points.pointsets import PointSets
 
 _ONE_SIGMA = 0.6827
@@ -192,17 +192,19 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         vectors = self.embedder_.transform(labelled)
         self.domain_ = Domain.of(vectors, Makeup.of(labelled))
         self.single_, self.seed_ = single, seed
-        fine_tune = partial(self._fine_tuned, labelled) if _finetuned.NAME in self.regressors else None
+        running: dict[str, Any] = {"device": self.device, "n_jobs": self.n_jobs, "verbose": self.verbose}
+        untuned = SiteNetRegressor(self.embedder_, random_state=seed, **running)
+        fine_tune = partial(FineTuned.of, untuned, labelled) if _finetuned.NAME in self.regressors else None
         own, alike = None if groups is None else groups[usable], twins(labelled, vectors)
         choices = (self.candidates(seed), self.scale, self.cv, seed, fine_tune)
         self.targets_ = [
             choose(vectors, table[usable, t], weights[usable], own, alike, sides[usable, t], *choices)
             for t in range(table.shape[1])
         ]
-        self.held_out_ = np.full(table.shape, np.nan)
+        held_out = np.full(table.shape, np.nan)
         for column, target in enumerate(self.targets_):
-            self.held_out_[self.labelled_[target.rows], column] = target.scale.inverse(target.conformal.held_out_)
-        self.held_out_ = self.held_out_[:, 0] if single else self.held_out_
+            held_out[self.labelled_[target.rows], column] = target.scale.inverse(target.conformal.held_out_)
+        self.held_out_ = held_out[:, 0] if single else held_out
         names = names_of(X)
         self.ids_ = None if names is None else [str(names[row]) for row in self.labelled_]
         return self
@@ -477,21 +479,6 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         check_are_numbers("predictions", mean, np.arange(len(mean)))
         check_are_numbers("intervals", ends, np.arange(len(ends)))
         return _Predicted(mean, ends, vectors, points, valid)
-
-    def _fine_tuned(
-        self,
-        labelled: PointSets,
-        rows: NDArray[np.int64],
-        ridge: CrossConformalRegressor,
-        vectors: NDArray[np.float64],
-        targets: NDArray[np.float64],
-        weights: NDArray[np.float64],
-    ) -> _finetuned.FineTuned:
-        """Fine-tune the embedder on a target, from its ridge."""
-        model = SiteNetRegressor(
-            self.embedder_, device=self.device, n_jobs=self.n_jobs, random_state=self.seed_, verbose=self.verbose
-        )
-        return _finetuned.FineTuned.of(model, ridge, labelled[rows], vectors, targets, weights)
 
     def _shaped(self, values: NDArray[np.float64], valid: NDArray[np.bool_]) -> NDArray[np.float64]:
         """One row for each crystal, and no axis of targets where y had none."""

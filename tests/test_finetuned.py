@@ -70,6 +70,11 @@ def test_an_explanation_gives_fine_tuning_a_part_of_its_own_and_sums_to_the_pred
         summed = own.groupby(["crystal", "target"])["contribution"].sum().to_numpy().reshape(3, 2)
         np.testing.assert_allclose(summed, scaled, atol=1e-3 * np.abs(scaled).max())
         assert (table[table["part"] == part]["name"] == "fine-tuning").sum() == 6
+    kinds = table[table["part"].isin(["start", "kind"]) & (table["name"] != "fine-tuning")]
+    linear = [target.tuned.linear.predict(model.embedder_.transform(points[N : N + 3])) for target in model.targets_]
+    summed = kinds.groupby(["crystal", "target"])["contribution"].sum().to_numpy().reshape(3, 2)
+    np.testing.assert_allclose(summed, np.stack(linear, 1), atol=1e-3 * np.abs(scaled).max())
+    assert [set(losses) for losses in model.losses_] == [{"median", "fine-tuning"}] * 2
 
 
 def test_a_model_that_stays_at_its_ridge_is_not_chosen(embedder, points, monkeypatch) -> None:

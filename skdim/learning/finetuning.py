@@ -1,7 +1,7 @@
 """Fine-tuning on labels: encoders with regression heads, trained from a regression on frozen vectors, and held to it.
 
 It goes from the ridge regression on the encoder's vectors in two steps. The first is to a regression that weighs the
-parts of the vector, see `skdim.learning.partridge`. As that a head starts, and the second step is a training of
+parts of the vector, see `skdim.learning.ridge_by_part`. As that a head starts, and the second step is a training of
 everything that is not frozen. How far each step goes is chosen on labels that were held out, so that one from which
 nothing is gained changes nothing.
 """
@@ -18,8 +18,8 @@ from skdim._parameters import check_are_numbers
 from skdim.learning.checkpoints import Checkpoint, fingerprint
 from skdim.learning.embedding import embed, on_device
 from skdim.learning.loader import CrystalDataset
-from skdim.learning.partridge import MOST, fit_by_part
 from skdim.learning.regression import RegressionModel, WeightedLoss, fit_ridge
+from skdim.learning.ridge_by_part import MOST, fit_by_part
 from skdim.learning.states import Anchor, weights_of
 from skdim.learning.strength import choose_strength
 from skdim.network.batches import collate, pair_budget_batches

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _VIEW = (1.0, 0.35, 0.25)  # direction to the viewer
 _LOOK = {"show_axes": False, "atom_scale": 0.42, "atom_outline_width": 0.7, "bond_outline_width": 0.7}
+_BONDS = 8  # of one kind that an atom has; more of them, as of Sr to O in SrTiO3, would hide the rest
 _MOST = 1000  # sites; beyond, nothing can be told apart
 
 
@@ -26,8 +27,8 @@ class CrystalDisplay:
     """A crystal with its bonds and its cell, coloured by element or by a value of each site.
 
     Make it with `from_structure` or `from_estimator`. It is drawn by hofmann (``pip install 'skdim-crystals[draw]'``):
-    bonds are those of VESTA's table of lengths, atoms on the border of the cell are drawn on each side of it, and mixed
-    sites are pies. Colours of elements are those of VESTA.
+    bonds are those of VESTA's table of lengths, without kinds of which an atom has more than eight; atoms on the border
+    of the cell are drawn on each side of it, and mixed sites are pies. Colours of elements are those of VESTA.
 
     Parameters
     ----------
@@ -177,10 +178,10 @@ def _scene(structure: Structure) -> Any:
     except ImportError as error:
         raise ImportError("CrystalDisplay needs hofmann: pip install 'skdim-crystals[draw]'") from error
     symbols = list(structure.composition.get_el_amt_dict())
+    known = default_bond_specs(symbols)
+    drawn = [bond for bond in known if _most_bonds(structure, *bond.species, bond.max_length) <= _BONDS]
     # Groups such as carbonate are drawn whole, also where they reach out of the cell.
-    bonds = [
-        BondSpec(bond.species, bond.max_length, complete=_centre(*bond.species)) for bond in default_bond_specs(symbols)
-    ]
+    bonds = [BondSpec(bond.species, bond.max_length, complete=_centre(*bond.species)) for bond in drawn or known]
     styles = {}
     for symbol in symbols:
         plain = default_atom_style(symbol)
@@ -188,6 +189,16 @@ def _scene(structure: Structure) -> Any:
     scene = StructureScene.from_pymatgen(structure, bonds, atom_styles=styles)
     scene.view.look_along(_VIEW, up=(0.0, 0.0, 1.0))
     return scene
+
+
+def _most_bonds(structure: Structure, first: str, second: str, length: float) -> int:
+    """Most neighbours of one element that an atom of the other has within a length in Angstrom."""
+    center, other, _, _ = structure.get_neighbor_list(length)
+    one, two = (
+        np.array([symbol in site.species.chemical_system_set for site in structure]) for symbol in (first, second)
+    )
+    joined = (one[center] & two[other]) | (two[center] & one[other])
+    return int(np.bincount(center[joined], minlength=1).max())
 
 
 def _centre(first: str, second: str) -> str | bool:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
-SCRIPTS = ("intervals", "applicability", "suggestion", "grouped", "finetuning")
+SCRIPTS = ("intervals", "applicability", "suggestion", "grouped", "finetuning", "starts")
 
 
 @pytest.fixture
@@ -108,6 +108,14 @@ def test_ratios_are_those_of_mean_errors(script) -> None:
     assert row["ratio"] == pytest.approx(0.95)
     assert row["ratio_error"] == pytest.approx(0.05)  # half the difference of -0.1 and 0
     assert finetuning.means([row]) == {"random": {"mean": row["ratio"], "highest": row["ratio"], "cells": 1}}
+
+
+def test_starts_are_compared_cell_by_cell(script) -> None:
+    cell = {"split": "random", "task": "a", "labels": 50, "draws": 3}
+    trained = [{**cell, "ratio": 0.9, "ridge": 2.0}, {**cell, "split": "grouped", "ratio": 1.0, "ridge": 9.0}]
+    untrained = [{**cell, "ratio": 1.0, "ridge": 3.0}, {**cell, "labels": 100, "ratio": 1.0, "ridge": 1.0}]
+    (row,) = script("starts").compared(trained, untrained)
+    assert row == {**cell, "trained": 1.8, "untrained": 3.0, "ratio": pytest.approx(0.6)}
 
 
 def test_grouped_errors_are_means_over_draws(script) -> None:

@@ -146,3 +146,13 @@ def test_a_crystal_refuses_values_of_another_length_and_what_is_no_crystal(ax):
         CrystalDisplay.from_structure(salt(), [1.0, 2.0], ax=ax)
     with pytest.raises(StructureError, match="row 0"):
         CrystalDisplay.from_structure("missing.cif", ax=ax)
+
+
+def test_bonds_of_which_an_atom_has_more_than_eight_hide_nothing():
+    pytest.importorskip("hofmann")
+    from skdim.plotting._crystals import _scene
+
+    drawn = {frozenset(bond.species) for bond in _scene(perovskite()).bond_specs}
+    assert frozenset({"Ti", "O"}) in drawn
+    assert not any("Sr" in species for species in drawn)  # of twelve neighbours
+    assert frozenset({"Na", "Cl"}) in {frozenset(bond.species) for bond in _scene(salt()).bond_specs}
