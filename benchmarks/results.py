@@ -11,10 +11,12 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import mean
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
@@ -127,6 +129,7 @@ def page(recording: Recording, shown: dict[str, str]) -> str:
         "Random and grouped folds": markdown(grouped_folds(_HERE / "grouped.json")),
         "Fine-tuning, beside the published errors": markdown(fine_tuning(recording)),
         "Fine-tuning, beside the ridge it starts from": markdown(from_ridge(_HERE / "finetuning.json")),
+        "Fine-tuning, from a trained and from an untrained start": markdown(from_starts(_HERE / "starts.json")),
         "The published preset beside its controls": markdown(published_preset(recording)),
         "The paper at its own scale": markdown(at_scale(_HERE / "scale")),
         "Maps": "\n\n".join([captions.MAPS, *_images(shown, "map", "Map of the test crystals")]),
@@ -406,6 +409,34 @@ def from_ridge(record: Path) -> Iterator[Block]:
         "*First step*: without the training. " * steps
         + f"*All the way*: the trained model without a choice. Means over the cells: {' and '.join(means)}."
     )
+
+
+def from_starts(record: Path) -> Iterator[Block]:
+    """Errors of fine-tuning that starts from pretrained weights, divided by those of a start from drawn ones."""
+    if not record.is_file():
+        yield Text("This was not measured.")
+        return
+    report = json.loads(record.read_text(encoding="utf-8"))
+    yield Text(
+        f"Mean absolute errors after fine-tuning from the encoder of the model `{report['settings']['trained']}` and "
+        "from one of its form with drawn weights, each from the ridge on its own vectors, with labels drawn at random; "
+        f"{report['settings']['repeats']} draws. Recorded by `python benchmarks/starts.py`."
+    )
+    rows = [
+        (
+            row["task"],
+            str(row["labels"]),
+            *(f"{row[name]:.3f}" for name in ("trained", "untrained")),
+            f"{row['ratio']:.2f}",
+        )
+        for row in report["rows"]
+    ]
+    yield Table(("Task", "Labels", "From trained", "From untrained", "Ratio"), tuple(rows))
+    by_task: dict[str, list[float]] = {}
+    for row in report["rows"]:
+        by_task.setdefault(row["task"], []).append(row["ratio"])
+    means = [f"{task} {math.exp(mean(map(math.log, found))):.3f}" for task, found in by_task.items()]
+    yield Text(f"Geometric means: {', '.join(means)}; over all {len(rows)} cells {report['mean']:.3f}.")
 
 
 def _beside(
