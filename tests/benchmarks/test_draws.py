@@ -101,7 +101,7 @@ def test_one_draw_of_each_gives_what_is_summed_up(script) -> None:
 
 def test_ratios_are_those_of_mean_errors(script) -> None:
     finetuning = script("finetuning")
-    names = ("all_the_way", "laplacian", "ridge_cv", "strength", "held", "seconds", "wall")
+    names = ("linear", "all_the_way", "laplacian", "ridge_cv", "strength", "held", "seconds", "wall")
     key = {"task": "band gap (eV)", "labels": 50, "split": "random", **dict.fromkeys(names, 1.0)}
     draws = [{**key, "seed": 0, "fine_tuned": 0.8, "ridge": 1.0}, {**key, "seed": 1, "fine_tuned": 3.0, "ridge": 3.0}]
     (row,) = finetuning.summary(draws)
