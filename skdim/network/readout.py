@@ -121,7 +121,7 @@ def pool_sites(
             *weighted_moments(few, weight, sites),
             *mean_and_covariance(wide, polarity, weight, sites),
             *_densities(batch, parts["density"], config, sites),
-            *(_log_densities(batch, parts["density"], config, sizes) if config.log_densities else []),
+            *([_log_densities(batch, parts["density"], config, sizes)] if config.log_densities else []),
             *([filled_levels(batch)] if config.levels else []),
         ],
         1,
@@ -155,7 +155,7 @@ def site_shares(
         shares += [values * weight, (values - over_sites(values * weight)) * departure]
     features = batch.features.index_select(0, batch.site_type)
     shares += [features * w.unsqueeze(1) for w in _density_weights(batch, parts["density"], config)]
-    of_crystals = _log_densities(batch, parts["density"], config, sizes) if config.log_densities else []
+    of_crystals = [_log_densities(batch, parts["density"], config, sizes)] if config.log_densities else []
     of_crystals += [filled_levels(batch)] if config.levels else []
     shares += [values.index_select(0, crystal) * weight for values in of_crystals]
     return torch.cat(shares, 1)
@@ -213,8 +213,8 @@ def _log_densities(
     log_sums: torch.Tensor,  # (S, H) as in `_densities`
     config: ModelConfig,
     sizes: torch.Tensor,  # (F,) how large each site feature is in the pretraining set
-) -> list[torch.Tensor]:
-    """Logarithms of the amounts of site features per powers of the spacings, a tensor (B, F) for each of them.
+) -> torch.Tensor:
+    """Logarithms of the amounts of site features per powers of the spacings, (B, N * F) of N powers of spacings.
 
     Moduli are products of powers of densities and distances, which logarithms make sums, and a regression with few
     labels can only sum. An amount is the mean of the feature's size over the sites, weighted by the power of one over
@@ -222,8 +222,8 @@ def _log_densities(
     """
     weights = torch.stack(
         [batch.site_weight * i**p for i in _inverse_spacings(batch, log_sums, config) for p in _LOG_POWERS], 1
-    )  # (S, N), of N powers of spacings
+    )  # (S, N)
     features, n = batch.features.abs().index_select(0, batch.site_type), len(batch)
     per_power = segment_sum(weights, batch.crystal, n).unsqueeze(2)  # (B, N, 1)
     amounts = segment_sum(weights.unsqueeze(2) * features.unsqueeze(1), batch.crystal, n)  # (B, N, F)
-    return [((amounts / per_power + _LITTLE * sizes).log() + per_power.log()).flatten(1)]
+    return ((amounts / per_power + _LITTLE * sizes).log() + per_power.log()).flatten(1)
