@@ -22,10 +22,9 @@ from sklearn.utils.validation import check_is_fitted
 import skdim
 from skdim._files import digest, replacing
 from skdim._notebook import LearnedTable
-from skdim._parameters import as_json, check_effort, seed_of
+from skdim._parameters import RUNNING, as_json, check_parameters, seed_of
 from skdim.crystals.reading import CrystalRow
 from skdim.crystals.rows import as_structures, row_labels
-from skdim.crystals.structures import check_on_error
 from skdim.embedder import DeepInfoMaxEmbedder
 from skdim.evaluation._applicability import N_NEAREST, BesidePretraining, Domain, embedder_meant, joined
 from skdim.evaluation._readouts import READOUTS
@@ -221,8 +220,7 @@ class CrystalModel(LearnedTable, BaseEstimator):
 
     def _start(self, X: Any) -> tuple[PointSets, NDArray[np.bool_]]:
         """Set up the embedder, pretrained here if it is not fitted; return point sets, and which rows are usable."""
-        check_on_error(self.on_error)
-        check_effort(self.n_jobs, self.verbose)
+        check_parameters(self, RUNNING)
         given = embedder_meant(self.embedder)
         if hasattr(given, "state_"):
             self.embedder_ = copy.copy(given)

@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdim._fittasks import CallbackSupportMixin, FitTasks
 from skdim._labels import Labels
-from skdim._parameters import N_JOBS, ON_ERROR, VERBOSE, Accepted, choice, integer, optional, seed_of
+from skdim._parameters import RUNNING, Accepted, choice, integer, optional, seed_of
 from skdim.crystals.rows import as_structures
 from skdim.embedder import DeepInfoMaxEmbedder
 from skdim.exceptions import InputError, ModelFileError
@@ -65,9 +65,7 @@ ACCEPTED: dict[str, Accepted] = {
     "max_epochs": optional(integer(0)),
     "cv": optional(integer(2)),
     "n_ensemble": integer(1),
-    "on_error": ON_ERROR,
-    "n_jobs": N_JOBS,
-    "verbose": VERBOSE,
+    **RUNNING,
 }
 """What the parameters accept that all of these estimators have."""
 
