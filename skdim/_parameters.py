@@ -96,6 +96,8 @@ VERBOSE = Accepted(
     "a boolean or an integer >= 0",
     lambda value: isinstance(value, bool | np.bool_) or (_is_number(value, int, np.integer) and value >= 0),
 )
+RUNNING = {"on_error": ON_ERROR, "n_jobs": N_JOBS, "verbose": VERBOSE}
+"""What the parameters accept that say what becomes of failing rows, and how to run."""
 FOLDER = Accepted("None or the path of a folder", lambda value: value is None or isinstance(value, str | os.PathLike))
 
 
@@ -151,12 +153,6 @@ def _is_one_of(value: Any, values: Collection[Any]) -> bool:
     """Whether a value is among others, types counting: True is not 1."""
     plain = value.item() if isinstance(value, np.generic) else value
     return any(type(plain) is type(one) and plain == one for one in values)
-
-
-def check_effort(n_jobs: Any, verbose: Any) -> None:
-    """Refuse what is no number of processes, or no level of verbosity."""
-    check("n_jobs", n_jobs, N_JOBS)
-    check("verbose", verbose, VERBOSE)
 
 
 def seed_of(random_state: Any) -> int:

@@ -40,9 +40,12 @@ scikit-learn estimator, also where only a few labels are known.
 
 Start with
   skdim demo                                          # what this is worth, on crystals that come with the package
-or with your own crystals and the model that comes with the package
+or with your own crystals and a table of labels
+  skdim fit cifs/ --labels labels.csv --target gap --out model.skdim
+  skdim predict model.skdim new_cifs/ --out predictions.csv
+or with the vectors of the model that comes with the package
   skdim embed materials_project cifs/ --out vectors.parquet
-  skdim info default
+  skdim info materials_project
 or train on every structure you have; no labels are needed
   skdim pretrain cifs/ --out model.safetensors
   skdim embed model.safetensors cifs/ --out vectors.parquet

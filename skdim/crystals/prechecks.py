@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from pymatgen.core.structure import IStructure
 
 from skdim.crystals.closeness import any_closer, volume_of
-from skdim.crystals.crystal import Crystal, SiteSpecies, crystal_of, site_species
+from skdim.crystals.crystal import Crystal, SiteSpecies, crystal_of
 from skdim.crystals.disorder import without_crowding
 from skdim.crystals.occupancies import FULL
 from skdim.crystals.sharing import OVERLAP
 
-__all__ = ["SiteSpecies", "check_crystal", "check_structure", "site_species"]
+__all__ = ["check_crystal", "check_structure"]
 
 _LENGTHS = (0.5, 1000.0)  # Angstrom
 _VOLUMES = (0.1, 1e5)  # cubic Angstrom per site; dense hydrogen has 1, an atom in a vacuum box of 40 Angstrom 6e4

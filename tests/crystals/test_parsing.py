@@ -6,8 +6,9 @@ import shutil
 import pytest
 from pymatgen.core import Structure
 
+from skdim.crystals.crystal import site_species
 from skdim.crystals.parsing import structure_from_file, structure_from_text, text_format
-from skdim.crystals.prechecks import check_structure, site_species
+from skdim.crystals.prechecks import check_structure
 from tests.handmade import DATA, FILES, perovskite
 
 SPLIT = (DATA / "li_la_ti_o3_split.cif").read_text()

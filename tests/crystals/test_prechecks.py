@@ -9,7 +9,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pymatgen.core import Composition, DummySpecies, Lattice, PeriodicSite, Species, Structure
 
-from skdim.crystals.prechecks import check_structure, site_species
+from skdim.crystals.crystal import site_species
+from skdim.crystals.prechecks import check_structure
 from tests.counted import calls_in
 from tests.handmade import iron, perovskite, salt, silicon
 

@@ -11,7 +11,8 @@ import pytest
 from pymatgen.core import DummySpecies, IStructure, Lattice, Molecule, Structure
 from pymatgen.entries.computed_entries import ComputedStructureEntry
 
-from skdim.crystals.structures import check_on_error, coerce_structure, load_structures, site_species, try_structure
+from skdim.crystals.crystal import site_species
+from skdim.crystals.structures import coerce_structure, load_structures, try_structure
 from skdim.exceptions import StructureError
 from tests.handmade import DATA, FILES, as_an_ordinary_user, flat, iron, perovskite, salt, silicon
 
@@ -235,8 +236,6 @@ def test_loading_does_not_warn_of_failing_rows():
 def test_unknown_ways_to_meet_errors_are_refused(value):
     with pytest.raises(ValueError, match=rf"on_error must be 'raise' or 'nan', got {value!r}"):
         load_structures([salt()], on_error=value)
-    with pytest.raises(ValueError, match="on_error"):
-        check_on_error(value)
 
 
 def test_no_rows_are_no_failure():
