@@ -26,9 +26,7 @@ def check_structure(
     structure: IStructure,
     *,
     max_sites: int = 5000,  # the most sites that are accepted
-    # The heaviest element that is accepted, or the atomic numbers of all that are. By default every element of the
-    # periodic table.
-    max_atomic_number: int | Collection[int] | None = None,
+    elements: Collection[int] | None = None,  # atomic numbers that are accepted; None accepts every element
 ) -> str | None:
     """Say why a structure cannot be used, with the value at fault and what is accepted; None where it can.
 
@@ -44,7 +42,7 @@ def check_structure(
     'sites 0 (Na) and 1 (Cl) overlap: 0.2 Angstrom apart; closer than 0.5 their occupancies may add ...'
     """
     try:
-        check_crystal(crystal_of(structure), max_sites=max_sites, max_atomic_number=max_atomic_number)
+        check_crystal(crystal_of(structure), max_sites=max_sites, elements=elements)
     except ValueError as error:
         return str(error)
     return None
@@ -54,7 +52,7 @@ def check_crystal(
     crystal: Crystal,
     *,
     max_sites: int = 5000,  # as for `check_structure`
-    max_atomic_number: int | Collection[int] | None = None,
+    elements: Collection[int] | None = None,
 ) -> Crystal:
     """Check a crystal, and scale split positions that hold a little more than one atom.
 
@@ -76,7 +74,7 @@ def check_crystal(
         coords = crystal.frac[site].tolist()
         raise ValueError(f"site {site} has the fractional coordinates {coords}; finite ones up to 1e6 are accepted")
     for k, content in enumerate(crystal.species):
-        if problem := _content_reason(content, max_atomic_number):
+        if problem := _content_reason(content, elements):
             site = int(np.argmax(crystal.site_type == k))
             raise ValueError(f"site {site} ({_named(crystal, site)}) {problem}")
     if crystal.apart or not any_closer(crystal.frac, crystal.lattice, OVERLAP):
@@ -104,7 +102,7 @@ def _check_lattice(lattice: NDArray[np.float64], n_sites: int) -> None:
         )
 
 
-def _content_reason(content: SiteSpecies, accepted: int | Collection[int] | None) -> str | None:
+def _content_reason(content: SiteSpecies, elements: Collection[int] | None) -> str | None:
     """Say what is wrong with what a site holds."""
     if not content:
         return "has no occupancy; more than 0 and at most 1 is accepted"
@@ -113,15 +111,10 @@ def _content_reason(content: SiteSpecies, accepted: int | Collection[int] | None
             return "is a dummy species or an unknown element; a vacancy is accepted as an occupancy below 1"
         if not occupancy > 0:
             return f"has the occupancy {occupancy:g}; more than 0 and at most 1 is accepted"
-        if accepted is not None and not _is_accepted(number, accepted):
-            heaviest = max(accepted, default=0) if isinstance(accepted, Collection) else accepted
+        if elements is not None and number not in elements:
+            heaviest = max(elements, default=0)
             return f"holds element {number}, which is not in the table of elements; that goes up to number {heaviest}"
     total = sum(occupancy for _, occupancy in content)
     if not total <= FULL:
         return f"has occupancies that add to {total:g}; more than 0 and at most 1 is accepted"
     return None
-
-
-def _is_accepted(number: int, accepted: int | Collection[int]) -> bool:
-    """Tell whether an element is one of the accepted ones, or up to the heaviest of them."""
-    return number in accepted if isinstance(accepted, Collection) else number <= accepted

@@ -73,7 +73,7 @@ def test_pretrain_writes_a_model_that_python_loads(here):
     assert [row["epoch"] for row in embedder.history_] == [1, 2]
     assert (embedder.random_state, embedder.max_epochs) == (7, 2)
     log = Path("log").read_text()
-    assert "skipped in folders, being named otherwise or links to folders: 1 (in/notes.txt)" in log
+    assert "skipped in folders, by their names or as links to folders: 1 (in/notes.txt)" in log
     assert "skdim: wrote m.safetensors: 10 crystals, 2 epochs" in log
     assert "Traceback" not in log
 
