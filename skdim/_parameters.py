@@ -27,7 +27,7 @@ class Accepted:
 
 
 def integer(least: int, most: float = math.inf, why: str = "") -> Accepted:
-    """Integers within bounds, both included; booleans are none.
+    """Integers within bounds, both included; booleans are not integers.
 
     Examples
     --------
@@ -43,7 +43,7 @@ def integer(least: int, most: float = math.inf, why: str = "") -> Accepted:
 def number(
     *, least: float = -math.inf, above: float = -math.inf, most: float = math.inf, below: float = math.inf
 ) -> Accepted:
-    """Finite numbers within bounds, of which ``least`` and ``most`` are included; booleans are none.
+    """Finite numbers within bounds, of which ``least`` and ``most`` are included; booleans are not numbers.
 
     Examples
     --------

@@ -292,7 +292,7 @@ def test_training_goes_on_from_where_it_was() -> None:
     model = regressor()
     losses = [model.partial_fit(bundled_points(N), energies()).history_[0]["train_loss"] for _ in range(6)]
     assert losses[-1] < losses[0]
-    with pytest.raises(ValueError, match="head_width must be 64, as in the fit to go on from, got 3"):
+    with pytest.raises(ValueError, match="head_width must be 64, as in the fit to continue, got 3"):
         model.set_params(head_width=3).partial_fit(bundled_points(N), energies())
 
 

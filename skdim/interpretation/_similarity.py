@@ -22,7 +22,7 @@ def nearest_neighbors(
     Parameters
     ----------
     vectors : array-like of shape (C, d), or collection of crystals of length C with an embedder
-        Among which to look. Rows of NaN, as of crystals that failed, are nobody's neighbours.
+        Where to look. Rows of NaN, as of crystals that failed, are left out.
     queries : of the same kind, of length Q, or None, default=None
         Whose neighbours to find. None finds for each of the vectors its neighbours among the others.
     n_neighbors : int, default=5
