@@ -102,7 +102,7 @@ def embedding(model, points) -> Seconds:
     from skdim.network.batches import collate, pair_budget_batches
 
     seconds = {}
-    for crystals in pair_budget_batches(points.n_pairs, PAIRS["narrow"], np.arange(len(points))):
+    for crystals in pair_budget_batches(points.n_pairs, PAIRS["none"], np.arange(len(points))):
         with timed(seconds, "gather the batch"):
             batch = collate(points, crystals)
         with torch.inference_mode():

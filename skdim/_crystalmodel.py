@@ -21,11 +21,12 @@ from sklearn.utils.validation import check_is_fitted
 
 import skdim
 from skdim._files import digest, replacing
+from skdim._labels import spread_out
 from skdim._notebook import LearnedTable
-from skdim._parameters import as_json, check_effort, seed_of
+from skdim._parameters import RUNNING, as_json, check_parameters, seed_of
+from skdim._sitenet import clone_sharing_embedder
 from skdim.crystals.reading import CrystalRow
 from skdim.crystals.rows import as_structures, row_labels
-from skdim.crystals.structures import check_on_error
 from skdim.embedder import DeepInfoMaxEmbedder
 from skdim.evaluation._applicability import N_NEAREST, BesidePretraining, Domain, embedder_meant, joined
 from skdim.evaluation._readouts import READOUTS
@@ -181,12 +182,7 @@ class CrystalModel(LearnedTable, BaseEstimator):
 
     def __sklearn_clone__(self) -> Self:
         """Clone the parameters but for a fitted embedder, of which a copy shares the weights."""
-        bare = copy.copy(self)
-        bare.embedder = None
-        fresh: Self = BaseEstimator.__sklearn_clone__(bare)
-        fitted = hasattr(self.embedder, "state_")
-        fresh.embedder = copy.copy(self.embedder) if fitted else clone(self.embedder, safe=False)
-        return fresh
+        return clone_sharing_embedder(self)
 
     def __sklearn_tags__(self) -> Any:
         """Crystals are no two-dimensional array."""
@@ -221,8 +217,7 @@ class CrystalModel(LearnedTable, BaseEstimator):
 
     def _start(self, X: Any) -> tuple[PointSets, NDArray[np.bool_]]:
         """Set up the embedder, pretrained here if it is not fitted; return point sets, and which rows are usable."""
-        check_on_error(self.on_error)
-        check_effort(self.n_jobs, self.verbose)
+        check_parameters(self, RUNNING)
         given = embedder_meant(self.embedder)
         if hasattr(given, "state_"):
             self.embedder_ = copy.copy(given)
@@ -253,6 +248,14 @@ class CrystalModel(LearnedTable, BaseEstimator):
             warnings.warn(said, UserWarning, stacklevel=stacklevel)
         return points
 
+    def _remember(self, X: Any, labelled: PointSets) -> NDArray[np.float32]:
+        """Keep where the labelled crystals lie and what they are called, and return their vectors."""
+        vectors = self.embedder_.transform(labelled)
+        self.domain_ = Domain.of(vectors, Makeup.of(labelled))
+        names = names_of(X)
+        self.ids_ = None if names is None else [str(names[row]) for row in self.labelled_]
+        return vectors
+
     def _usable(self, X: Any) -> NDArray[np.int64]:
         """Rows that are usable crystals."""
         return np.flatnonzero(self._featurize(X).valid)
@@ -282,36 +285,18 @@ class CrystalModel(LearnedTable, BaseEstimator):
         columns["percentile"] = spread_out(found.percentile, valid)
         names = np.array(self.ids_ if self.ids_ is not None else self.labelled_.tolist(), dtype=object)
         for rank in range(N_NEAREST):
-            column = np.full(len(valid), None, dtype=object)
-            if rank < found.nearest.shape[1]:
-                column[valid] = names[found.nearest[:, rank]]
-            columns[f"nearest_{rank + 1}"] = column
+            there = rank < found.nearest.shape[1]
+            own = names[found.nearest[:, rank]] if there else np.full(len(vectors), None, dtype=object)
+            columns[f"nearest_{rank + 1}"] = spread_out(own, valid, None)
         columns["pretraining_percentile"] = spread_out(beside.percentile, valid)
-        flags = np.full(len(valid), "no usable crystal", dtype=object)
-        flags[valid] = joined(found.flags(), beside.flags)
-        columns["flags"] = flags
+        flags = np.array(joined(found.flags(), beside.flags), dtype=object)
+        columns["flags"] = spread_out(flags, valid, "no usable crystal")
         return pd.DataFrame(columns, index=X.index if isinstance(X, pd.Series | pd.DataFrame) else names_of(X))
 
 
 def n_rows(X: Any) -> int:
     """Count the rows of a collection of crystals."""
     return len(X if isinstance(X, PointSets) else as_structures(X))
-
-
-def as_groups(groups: Any, n: int) -> NDArray[np.object_]:
-    """Groups of n rows as texts; a row without one stands alone.
-
-    Raises
-    ------
-    InputError
-        If there is not one group for each row.
-    """
-    given = list(groups)
-    if len(given) != n:
-        raise InputError(f"groups must have one group for each of the {n} rows, got {len(given)}.")
-    alone = [group is None or group != group or str(group) in ("", "<NA>") for group in given]
-    texts = [f"row {row}, alone" if alone[row] else str(group) for row, group in enumerate(given)]
-    return np.array(texts, dtype=object)
 
 
 def listed(X: Any) -> Any:
@@ -339,15 +324,6 @@ def part_of(arrays: Mapping[str, NDArray[Any]], number: int) -> dict[str, NDArra
     """The arrays of a part, by their names."""
     head = f"{number}/"
     return {name.removeprefix(head): array for name, array in arrays.items() if name.startswith(head)}
-
-
-def spread_out(values: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[Any]:
-    """Put rows of usable crystals back in their places; the others are NaN."""
-    if valid.all():
-        return values
-    rows = np.full((len(valid), *values.shape[1:]), np.nan)
-    rows[valid] = values
-    return rows
 
 
 def read_model(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

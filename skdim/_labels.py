@@ -1,4 +1,4 @@
-"""Labels as a user has them: one reader of targets and weights, and which rows are labelled."""
+"""Labels as a user has them: one reader of targets, weights and groups, which rows are labelled, and rows put back."""
 
 from __future__ import annotations
 
@@ -17,12 +17,19 @@ if TYPE_CHECKING:
 __all__ = [
     "Known",
     "Labels",
+    "as_said",
     "check_labels",
+    "check_lengths",
     "check_n_labels",
     "check_varied",
     "known_rows",
+    "names_of_targets",
+    "partly_known",
+    "read_groups",
+    "read_sides",
     "read_targets",
     "read_weights",
+    "spread_out",
     "where_known",
 ]
 
@@ -59,8 +66,8 @@ def read_targets(y: Any, n_rows: int | None = None) -> NDArray[np.float64]:
     targets = _numbers("y", y)
     if targets.ndim not in (1, 2) or 0 in targets.shape[1:]:
         raise InputError(f"y must have the shape (rows,) or (rows, targets), got {targets.shape}.")
-    if n_rows is not None and len(targets) != n_rows:
-        raise InputError(f"y must have one label for each row of X: X has {n_rows} rows and y has {len(targets)}.")
+    if n_rows is not None:
+        check_lengths(n_rows, len(targets))
     if not len(targets):
         raise InputError("y must have at least one row, got none.")
     _refuse("y", targets, np.isinf(targets), "finite")
@@ -142,6 +149,73 @@ def where_known(X: Any, y: Any, sample_weight: Any = None) -> Known:
         )
     weights = None if sample_weight is None else read_weights(sample_weight, len(targets))[rows]
     return Known(_safe_indexing(list(X) if isinstance(X, Iterator) else X, rows), targets[rows], weights, rows)
+
+
+def partly_known(
+    y: Any, sample_weight: Any, n: int | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.float64], bool]:
+    """Read targets that may be missing, and weights: (C, T), (C,), and whether y has one dimension."""
+    targets = read_targets(y, n)
+    return targets.reshape(len(targets), -1), read_weights(sample_weight, len(targets)), targets.ndim == 1
+
+
+def names_of_targets(y: Any, n: int) -> list[str]:
+    """Columns of a DataFrame, the name of a Series, or numbers."""
+    name = getattr(y, "name", None)
+    columns = getattr(y, "columns", range(n) if name is None else [name])
+    return [str(column) for column in columns]
+
+
+def as_said(y: Any) -> str:
+    """What errors call y: by the name of a Series, where it has one."""
+    name = getattr(y, "name", None)
+    return "y" if name is None else repr(str(name))
+
+
+def read_sides(censored: Any, table: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Check which labels are bounds, and in which direction."""
+    if censored is None:
+        return np.zeros(table.shape, np.int64)
+    given = np.asarray(censored)
+    if given.size != table.size:
+        raise InputError(f"censored must have the shape of y, with {table.size} entries, got shape {given.shape}.")
+    if len(wrong := given[~np.isin(given, (-1, 0, 1))]):
+        raise InputError(f"censored must hold -1, 0 and 1 only, got {wrong.flat[0]!r}.")
+    return given.reshape(table.shape).astype(np.int64)
+
+
+def read_groups(groups: Any, n: int) -> NDArray[np.object_]:
+    """Read groups of n rows as texts; a row without one stands alone."""
+    given = list(groups)
+    if len(given) != n:
+        raise InputError(f"groups must have one group for each of the {n} rows, got {len(given)}.")
+    alone = [group is None or group != group or str(group) in ("", "<NA>") for group in given]
+    texts = [f"row {row}, alone" if alone[row] else str(group) for row, group in enumerate(given)]
+    return np.array(texts, dtype=object)
+
+
+def check_lengths(n_rows: int, n_labels: int) -> None:
+    """Refuse labels that are not one for each row."""
+    if n_rows != n_labels:
+        raise InputError(f"y must have one label for each row of X: X has {n_rows} rows and y has {n_labels}.")
+
+
+def spread_out(values: Any, usable: NDArray[np.bool_], missing: Any = np.nan) -> NDArray[Any]:
+    """Put rows of usable crystals back among all (C,); the others are NaN, or what stands for a missing object.
+
+    Examples
+    --------
+    >>> spread_out([1.0, 3.0], np.array([True, False, True])).tolist()
+    [1.0, nan, 3.0]
+    >>> spread_out(["metal"], np.array([False, True]), None).tolist()
+    [None, 'metal']
+    """
+    given = np.asarray(values)
+    if usable.all():
+        return given
+    rows = np.full((len(usable), *given.shape[1:]), missing, dtype=float if isinstance(missing, float) else object)
+    rows[usable] = given
+    return rows
 
 
 def _numbers(name: str, given: Any) -> NDArray[np.float64]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,7 +72,12 @@ def choice(*values: Any) -> Accepted:
     "'mae', 'mse' or 'huber'"
     """
     *first, last = map(repr, values)
-    return Accepted(f"{', '.join(first)} or {last}" if first else last, lambda value: _is_one_of(value, values))
+
+    def test(value: Any) -> bool:
+        plain = value.item() if isinstance(value, np.generic) else value
+        return any(type(plain) is type(one) and plain == one for one in values)  # True is not 1
+
+    return Accepted(f"{', '.join(first)} or {last}" if first else last, test)
 
 
 def optional(accepted: Accepted) -> Accepted:
@@ -96,6 +101,8 @@ VERBOSE = Accepted(
     "a boolean or an integer >= 0",
     lambda value: isinstance(value, bool | np.bool_) or (_is_number(value, int, np.integer) and value >= 0),
 )
+RUNNING = {"on_error": ON_ERROR, "n_jobs": N_JOBS, "verbose": VERBOSE}
+"""What the parameters accept that say what becomes of failing rows, and how to run."""
 FOLDER = Accepted("None or the path of a folder", lambda value: value is None or isinstance(value, str | os.PathLike))
 
 
@@ -145,18 +152,6 @@ def check_parameters(owner: object, accepted: Mapping[str, Accepted]) -> None:
 def _is_number(value: Any, *types: type) -> bool:
     """Whether a value is of one of the types, and no boolean."""
     return isinstance(value, types) and not isinstance(value, bool)
-
-
-def _is_one_of(value: Any, values: Collection[Any]) -> bool:
-    """Whether a value is among others, types counting: True is not 1."""
-    plain = value.item() if isinstance(value, np.generic) else value
-    return any(type(plain) is type(one) and plain == one for one in values)
-
-
-def check_effort(n_jobs: Any, verbose: Any) -> None:
-    """Refuse what is no number of processes, or no level of verbosity."""
-    check("n_jobs", n_jobs, N_JOBS)
-    check("verbose", verbose, VERBOSE)
 
 
 def seed_of(random_state: Any) -> int:

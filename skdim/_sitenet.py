@@ -9,7 +9,7 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, TypeVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
@@ -17,8 +17,8 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from skdim._fittasks import CallbackSupportMixin, FitTasks
-from skdim._labels import Labels
-from skdim._parameters import N_JOBS, ON_ERROR, VERBOSE, Accepted, choice, integer, optional, seed_of
+from skdim._labels import Labels, check_lengths, read_groups
+from skdim._parameters import RUNNING, Accepted, choice, integer, optional, seed_of
 from skdim.crystals.rows import as_structures
 from skdim.embedder import DeepInfoMaxEmbedder
 from skdim.exceptions import InputError, ModelFileError
@@ -46,6 +46,7 @@ from skdim.points.twins import together, twins
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+E = TypeVar("E", bound=Any)
 _STARTS = (
     "a fitted DeepInfoMaxEmbedder, SiteNetRegressor or SiteNetClassifier, the path of a saved one, or None for an "
     "untrained start"
@@ -65,9 +66,7 @@ ACCEPTED: dict[str, Accepted] = {
     "max_epochs": optional(integer(0)),
     "cv": optional(integer(2)),
     "n_ensemble": integer(1),
-    "on_error": ON_ERROR,
-    "n_jobs": N_JOBS,
-    "verbose": VERBOSE,
+    **RUNNING,
 }
 """What the parameters accept that all of these estimators have."""
 
@@ -157,13 +156,7 @@ class SiteNetModel(CallbackSupportMixin, BaseEstimator):
 
     def __sklearn_clone__(self) -> Self:
         """Clone the parameters but for a fitted embedder, of which a copy shares the weights."""
-        bare = copy.copy(self)
-        bare.embedder = None
-        fresh: Self = BaseEstimator.__sklearn_clone__(bare)
-        fresh.embedder = (
-            copy.copy(self.embedder) if hasattr(self.embedder, "state_") else clone(self.embedder, safe=False)
-        )
-        return fresh
+        return clone_sharing_embedder(self)
 
     def __sklearn_tags__(self) -> Any:
         """Crystals are no two-dimensional array."""
@@ -204,17 +197,14 @@ class SiteNetModel(CallbackSupportMixin, BaseEstimator):
         X = list(X) if isinstance(X, Iterator) else X
         # Before anything is featurized.
         check_lengths(len(X if isinstance(X, PointSets) else as_structures(X)), len(labels.values))
-        if groups is not None and len(groups) != len(labels.values):
-            raise InputError(
-                f"groups must have one group for each of the {len(labels.values)} rows, got {len(groups)}."
-            )
+        of_group = None if groups is None else read_groups(groups, len(labels.values))
         points = start.featurizer.transform(X)
         use = points.valid & (labels.weights > 0)
         if use.sum() < 2:
             raise InputError(f"X holds {use.sum()} usable labelled crystals of {len(use)} rows; at least 2 are needed.")
         kept = Labels(labels.values[use], labels.weights[use], labels.single)
-        of_group = None if groups is None else np.array([str(group) for group in groups], dtype=object)[use]
-        return Labelled(points if use.all() else points[use], kept, np.flatnonzero(use), of_group)
+        own = None if of_group is None else of_group[use]
+        return Labelled(points if use.all() else points[use], kept, np.flatnonzero(use), own)
 
     def _fine_tune(
         self,
@@ -319,10 +309,14 @@ def _threads(config: TrainingConfig, device: str) -> AbstractContextManager[None
     return one_torch_thread() if small else nullcontext()
 
 
-def check_lengths(n_rows: int, n_labels: int) -> None:
-    """Refuse labels that are not one for each row."""
-    if n_rows != n_labels:
-        raise InputError(f"y must have one label for each row of X: X has {n_rows} rows and y has {n_labels}.")
+def clone_sharing_embedder(estimator: E) -> E:
+    """Clone the parameters of an estimator but for a fitted ``embedder``, of which a copy shares the weights."""
+    bare = copy.copy(estimator)
+    bare.embedder = None
+    fresh: E = BaseEstimator.__sklearn_clone__(bare)
+    given = estimator.embedder
+    fresh.embedder = copy.copy(given) if hasattr(given, "state_") else clone(given, safe=False)
+    return fresh
 
 
 def scale_of(labels: Labels) -> TargetScale:

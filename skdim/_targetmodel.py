@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.base import clone
 
-from skdim._crystalmodel import as_part, part_of
+from skdim._crystalmodel import LEAST, as_part, part_of
 from skdim._finetuned import NAME, START, FineTuned
 from skdim._parameters import check_are_numbers
 from skdim.evaluation._intervals import CrossConformalRegressor, folds
@@ -277,6 +277,23 @@ def choose(
         del tried[NAME]  # it is a ridge
     best = min(tried, key=lambda name: losses[name])
     return TargetModel(best, scale, rows, tried[best], errors, z, tuned if best == NAME else None, losses)
+
+
+def check_enough(labels: NDArray[np.float64], sides: NDArray[np.int64], which: str) -> None:
+    """Refuse a target of which too little is known to choose and to test."""
+    known = labels[np.isfinite(labels) & (sides == 0)]
+    if len(known) < LEAST:
+        bounds = int((np.isfinite(labels) & (sides != 0)).sum())
+        beside = f" beside {bounds} that are bounds only" if bounds else ""
+        raise InputError(
+            f"{which} has {len(known)} labelled usable rows{beside}; at least {LEAST} are needed to choose a regressor "
+            "and to test it by cross-validation. Below that, take the median of the labels."
+        )
+    if (known == known[0]).all():
+        raise InputError(
+            f"{which} is {known[0]:g} in all {len(known)} labelled rows; labels of at least two different values are "
+            "needed."
+        )
 
 
 class _Given:

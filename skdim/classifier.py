@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import ClassifierMixin, clone
-from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss
+from sklearn.metrics import log_loss
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.utils.validation import check_is_fitted
 
@@ -17,22 +17,18 @@ from skdim._classes import calibrator, indicators, rare, read_classes, softmax, 
 from skdim._crystalmodel import (
     LEAST,
     CrystalModel,
-    as_groups,
     as_part,
     listed,
     n_rows,
-    names_of,
     part_of,
-    spread_out,
     whole_or_not_at_all,
 )
+from skdim._labels import as_said, check_lengths, read_groups, spread_out
 from skdim._parameters import check, check_are_numbers, choice, integer, seed_of
-from skdim._targets import as_said
-from skdim.evaluation._applicability import Domain
 from skdim.evaluation._readouts import READOUTS
 from skdim.exceptions import InputError
-from skdim.points.makeup import Makeup
 from skdim.points.twins import together, twins
+from skdim.scoring import accuracy_of_predicted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -138,19 +134,15 @@ class CrystalClassifier(ClassifierMixin, CrystalModel):
         self._check()
         X = listed(X)
         labels, known = read_classes(y)
-        if n_rows(X) != len(labels):
-            raise InputError(f"y must have one label for each of the {n_rows(X)} rows of X, got {len(labels)}.")
-        own = None if groups is None else as_groups(groups, len(labels))
+        check_lengths(n_rows(X), len(labels))
+        own = None if groups is None else read_groups(groups, len(labels))
         points, valid = self._start(X)
         self.labelled_ = np.flatnonzero(valid & known)
         kinds = labels[self.labelled_]
         _check_enough(kinds, as_said(y))
         self.classes_, target = np.unique(np.array(kinds.tolist()), return_inverse=True)
         labelled = points[self.labelled_]
-        vectors = self.embedder_.transform(labelled)
-        self.domain_ = Domain.of(vectors, Makeup.of(labelled))
-        names = names_of(X)
-        self.ids_ = None if names is None else [str(names[row]) for row in self.labelled_]
+        vectors = self._remember(X, labelled)
         own = together(None if own is None else own[self.labelled_], twins(labelled, vectors))
         self._choose(vectors.astype(np.float64), target, own)
         held = np.full((len(labels), len(self.classes_)), np.nan)
@@ -190,12 +182,7 @@ class CrystalClassifier(ClassifierMixin, CrystalModel):
         """
         check_is_fitted(self, "classes_")
         vectors, _, valid = self._embed(X)
-        classes = self.classes_[self.decided(self._probabilities(vectors))]
-        if valid.all():
-            return classes
-        rows = np.full(len(valid), None, dtype=object)
-        rows[valid] = classes
-        return rows
+        return spread_out(self.classes_[self.decided(self._probabilities(vectors))], valid, None)
 
     def predict_frame(self, X: Any, coverage: float = 0.9) -> pd.DataFrame:
         """Predict crystals, and say how far to trust each prediction.
@@ -216,9 +203,8 @@ class CrystalClassifier(ClassifierMixin, CrystalModel):
         X = listed(X)
         vectors, points, valid = self._embed(X)
         shares = self._probabilities(vectors)
-        prediction = np.full(len(valid), None, dtype=object)
-        prediction[valid] = self.classes_[self.decided(shares)]
-        columns: dict[str, Any] = {"prediction": prediction}
+        decided = self.classes_[self.decided(shares)].astype(object)
+        columns: dict[str, Any] = {"prediction": spread_out(decided, valid, None)}
         table = spread_out(shares, valid)
         columns |= {f"probability_{kind}": table[:, k] for k, kind in enumerate(self.classes_)}
         return self._trust_frame(columns, vectors, points, valid, X)
@@ -278,11 +264,7 @@ class CrystalClassifier(ClassifierMixin, CrystalModel):
         float
         """
         labels, known = read_classes(y)
-        predicted = self.predict(X)
-        use = known & np.array([kind is not None for kind in predicted])
-        weights = None if sample_weight is None else np.asarray(sample_weight)[use]
-        measure = balanced_accuracy_score if self.class_weight == "balanced" else accuracy_score
-        return float(measure(labels[use].astype(str), predicted[use].astype(str), sample_weight=weights))
+        return accuracy_of_predicted(self.predict(X), labels, known, sample_weight, bool(self.class_weight))
 
     def _check(self) -> None:
         """Check the parameters that no other function checks."""

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdim._fittasks import CallbackSupportMixin, fit_tasks, with_callbacks
 from skdim._notebook import LearnedTable
-from skdim._parameters import N_JOBS, ON_ERROR, VERBOSE, check, check_parameters, integer, optional, seed_of
+from skdim._parameters import RUNNING, check_parameters, integer, optional, seed_of
 from skdim.crystals.rows import keep_labels
 from skdim.exceptions import InputError, ModelFileError
 from skdim.learning.checkpoints import checkpoint_file
@@ -410,8 +410,7 @@ class DeepInfoMaxEmbedder(LearnedTable, CallbackSupportMixin, TransformerMixin, 
 
     def _preset(self) -> Preset:
         """Check the parameters and resolve the preset."""
-        check_parameters(self, {"n_jobs": N_JOBS, "verbose": VERBOSE, "on_error": ON_ERROR})
-        check("embedding_dim", self.embedding_dim, optional(integer(1)))
+        check_parameters(self, RUNNING | {"embedding_dim": optional(integer(1))})
         training = ("max_epochs", "batch_pairs", "learning_rate", "validation_fraction", "patience")
         return resolve_preset(
             self.preset,

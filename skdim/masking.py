@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdim._doclink import DocumentationLink
 from skdim._labelmasking import LabelMasking, row_count
-from skdim._labels import check_varied, known_rows, read_targets, where_known
+from skdim._labels import check_varied, known_rows, read_targets, spread_out, where_known
 from skdim.exceptions import InputError
 from skdim.scoring import r2_of_predicted
 
@@ -156,8 +156,8 @@ class LabelMaskingRegressor(DocumentationLink, RegressorMixin, LabelMasking):
         if found is None:
             found = np.empty((2, 0, *self._target_shape)) if return_std else np.empty((0, *self._target_shape))
         if return_std:
-            return tuple(_spread_out(values, usable) for values in found)
-        return _spread_out(found, usable)
+            return tuple(spread_out(np.asarray(values, float), usable) for values in found)
+        return spread_out(np.asarray(found, float), usable)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Give R2 over the rows whose y is known; rows that failed under on_error="nan" are left out with a warning.
@@ -193,13 +193,3 @@ class LabelMaskingRegressor(DocumentationLink, RegressorMixin, LabelMasking):
     def _check_targets(self, targets: NDArray[Any]) -> None:
         """Refuse labels that are all the same."""
         check_varied(targets)
-
-
-def _spread_out(values: Any, usable: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Values of the usable rows among NaN for the others."""
-    given = np.asarray(values, float)
-    if usable.all():
-        return given
-    spread = np.full((len(usable), *given.shape[1:]), np.nan)
-    spread[usable] = given
-    return spread

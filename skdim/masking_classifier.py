@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from sklearn.base import ClassifierMixin
-from sklearn.metrics import accuracy_score
 from sklearn.utils.metaestimators import available_if
 
 from skdim._classes import read_classes
 from skdim._doclink import DocumentationLink
 from skdim._labelmasking import LabelMasking, row_count
-from skdim._labels import read_weights
+from skdim._labels import check_lengths, spread_out
 from skdim.exceptions import InputError
-from skdim.scoring import have_prediction
+from skdim.scoring import accuracy_of_predicted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -117,9 +116,7 @@ class LabelMaskingClassifier(DocumentationLink, ClassifierMixin, LabelMasking):
         embedder, classifier = self._fresh()
         X = list(X) if isinstance(X, Iterator) else X
         kinds, known = read_classes(y)
-        n_rows = row_count(embedder, X)
-        if len(kinds) != n_rows:
-            raise InputError(f"y must have one label for each row of X: X has {n_rows} rows and y has {len(kinds)}.")
+        check_lengths(row_count(embedder, X), len(kinds))
         # Of one type again, which the unknown ones among them have hidden.
         plain = np.array(kinds[known].tolist())
         targets = np.zeros(len(kinds), plain.dtype)
@@ -141,11 +138,7 @@ class LabelMaskingClassifier(DocumentationLink, ClassifierMixin, LabelMasking):
             None for rows that failed under the embedder's on_error="nan".
         """
         found, usable = self._ask(X, "predict")
-        if usable.all():
-            return np.asarray(found)
-        spread = np.full(len(usable), None, dtype=object)
-        spread[usable] = found
-        return spread
+        return spread_out([] if found is None else found, usable, None)
 
     @available_if(_has_probabilities)  # type: ignore[untyped-decorator]  # scikit-learn has no types
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
@@ -162,9 +155,7 @@ class LabelMaskingClassifier(DocumentationLink, ClassifierMixin, LabelMasking):
             In the order of ``classes_``; NaN for rows that failed under the embedder's on_error="nan".
         """
         found, usable = self._ask(X, "predict_proba")
-        spread = np.full((len(usable), len(self.classes_)), np.nan)
-        spread[usable] = found
-        return spread
+        return spread_out(np.empty((0, len(self.classes_))) if found is None else found, usable)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Give the accuracy over the rows whose class is known; rows that failed are left out with a warning.
@@ -179,16 +170,7 @@ class LabelMaskingClassifier(DocumentationLink, ClassifierMixin, LabelMasking):
         float
         """
         kinds, known = read_classes(y)
-        rows = np.flatnonzero(known)
-        predicted = self.predict(X)[rows]
-        if not len(rows):
-            raise InputError(
-                f"y must be known in at least one row to be scored: it is unknown in all {len(kinds)} rows."
-            )
-        use = have_prediction(np.array([np.nan if kind is None else 0.0 for kind in predicted]), rows)
-        weights = None if sample_weight is None else read_weights(sample_weight, len(kinds))[rows][use]
-        truth, guess = kinds[rows][use].astype(str), predicted[use].astype(str)
-        return float(accuracy_score(truth, guess, sample_weight=weights))
+        return accuracy_of_predicted(self.predict(X), kinds, known, sample_weight)
 
     def _check_targets(self, targets: NDArray[Any]) -> None:
         """Refuse labels of one class."""

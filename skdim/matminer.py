@@ -207,7 +207,7 @@ class EmbeddingFeaturizer(BaseFeaturizer):
         """
         points = self._used().featurizer_ if self._is_ready() else CrystalPointSetTransformer()
         features = resolve_site_features(points.site_features)
-        _, reason = try_structure(structure, max_sites=points.max_sites, max_atomic_number=features.atomic_numbers)
+        _, reason = try_structure(structure, max_sites=points.max_sites, elements=features.atomic_numbers)
         return reason is None
 
     def feature_labels(self) -> list[str]:

@@ -15,24 +15,21 @@ from sklearn.utils.validation import check_is_fitted
 from skdim import _finetuned
 from skdim._crystalmodel import (
     CrystalModel,
-    as_groups,
     as_part,
     listed,
     n_rows,
     names_of,
     part_of,
-    spread_out,
     whole_or_not_at_all,
 )
 from skdim._finetuned import FineTuned
+from skdim._labels import as_said, names_of_targets, partly_known, read_groups, read_sides, spread_out
 from skdim._parameters import check, check_are_numbers, choice, seed_of
-from skdim._targetmodel import TRANSFORMS, TargetModel, choose
-from skdim._targets import as_said, check_enough, names_of_targets, partly_known, read_sides
-from skdim.evaluation._applicability import Domain, nearest
+from skdim._targetmodel import TRANSFORMS, TargetModel, check_enough, choose
+from skdim.evaluation._applicability import nearest
 from skdim.evaluation._intervals import check_coverage
 from skdim.evaluation._readouts import READOUTS
 from skdim.exceptions import InputError
-from skdim.points.makeup import Makeup
 from skdim.points.twins import twins
 from skdim.regressor import SiteNetRegressor
 
@@ -179,7 +176,7 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         X = listed(X)
         table, weights, single = partly_known(y, sample_weight, n_rows(X))
         sides = read_sides(censored, table)
-        groups = None if groups is None else as_groups(groups, len(table))
+        groups = None if groups is None else read_groups(groups, len(table))
         points, valid = self._start(X)
         seed = seed_of(self.random_state)
         usable = valid & (weights > 0) & np.isfinite(table).any(1)
@@ -189,8 +186,7 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
             check_enough(table[usable, column], sides[usable, column], which)
         self.labelled_ = np.flatnonzero(usable)
         labelled = points[self.labelled_]
-        vectors = self.embedder_.transform(labelled)
-        self.domain_ = Domain.of(vectors, Makeup.of(labelled))
+        vectors = self._remember(X, labelled)
         self.single_, self.seed_ = single, seed
         running: dict[str, Any] = {"device": self.device, "n_jobs": self.n_jobs, "verbose": self.verbose}
         untuned = SiteNetRegressor(self.embedder_, random_state=seed, **running)
@@ -205,8 +201,6 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         for column, target in enumerate(self.targets_):
             held_out[self.labelled_[target.rows], column] = target.scale.inverse(target.conformal.held_out_)
         self.held_out_ = held_out[:, 0] if single else held_out
-        names = names_of(X)
-        self.ids_ = None if names is None else [str(names[row]) for row in self.labelled_]
         return self
 
     @property

@@ -11,9 +11,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdim._doclink import DocumentationLink
 from skdim._fittasks import FitTasks, fit_tasks, with_callbacks
-from skdim._labels import Known, Labels, check_labels, check_varied
+from skdim._labels import Known, Labels, check_labels, check_lengths, check_varied
 from skdim._parameters import FLAG, check_parameters, choice, number, optional
-from skdim._sitenet import ACCEPTED, EPOCHS, SiteNetModel, Start, check_lengths
+from skdim._sitenet import ACCEPTED, EPOCHS, SiteNetModel, Start
 from skdim.exceptions import InputError
 from skdim.learning.checkpoints import checkpoint_file
 from skdim.learning.embedding import resolve_device, run_with

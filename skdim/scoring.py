@@ -7,16 +7,16 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.metrics import get_scorer, r2_score
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, get_scorer, r2_score
 from sklearn.utils import _safe_indexing
 
-from skdim._labels import Known, where_known
+from skdim._labels import Known, check_lengths, read_weights, where_known
 from skdim.exceptions import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["have_prediction", "masked_scorer", "r2_of_predicted"]
+__all__ = ["accuracy_of_predicted", "masked_scorer", "r2_of_predicted"]
 
 
 def masked_scorer(scoring: str | Callable[..., float]) -> Callable[..., float]:
@@ -108,3 +108,21 @@ def r2_of_predicted(predicted: NDArray[np.floating], known: Known) -> float:
     use = have_prediction(predicted, known.rows)
     weights = None if known.weights is None else known.weights[use]
     return float(r2_score(known.y[use], predicted[use], sample_weight=weights))
+
+
+def accuracy_of_predicted(
+    predicted: NDArray[Any],  # (C,) classes, None for crystals that failed under on_error="nan"
+    labels: NDArray[Any],  # (C,) the true ones
+    known: NDArray[np.bool_],  # (C,) where these are known
+    sample_weight: Any = None,  # of all rows
+    balanced: bool = False,  # whether to take the mean over the classes
+) -> float:
+    """Accuracy over the rows whose class is known and that have a prediction; a warning names those that have none."""
+    check_lengths(len(predicted), len(labels))
+    rows = np.flatnonzero(known)
+    if not len(rows):
+        raise InputError(f"y must be known in at least one row to be scored: it is unknown in all {len(labels)} rows.")
+    use = rows[have_prediction(np.array([np.nan if predicted[row] is None else 0.0 for row in rows]), rows)]
+    weights = None if sample_weight is None else read_weights(sample_weight, len(labels))[use]
+    measure = balanced_accuracy_score if balanced else accuracy_score
+    return float(measure(labels[use].astype(str), predicted[use].astype(str), sample_weight=weights))

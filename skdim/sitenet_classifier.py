@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from sklearn.base import ClassifierMixin
-from sklearn.metrics import accuracy_score, balanced_accuracy_score
 
 from skdim._classes import calibrator, indicators, rare, read_classes, softmax, softmax_form
 from skdim._doclink import DocumentationLink
 from skdim._fittasks import fit_tasks, with_callbacks
-from skdim._labels import Labels, read_weights
+from skdim._labels import Labels, read_weights, spread_out
 from skdim._parameters import check_are_numbers, check_parameters, choice, integer
 from skdim._sitenet import ACCEPTED, EPOCHS, SiteNetModel
 from skdim.exceptions import InputError
@@ -21,7 +20,7 @@ from skdim.learning.embedding import resolve_device
 from skdim.learning.finetuning import FineTuning
 from skdim.learning.presets import TrainingConfig
 from skdim.learning.states import Classes
-from skdim.scoring import have_prediction
+from skdim.scoring import accuracy_of_predicted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -224,14 +223,9 @@ class SiteNetClassifier(DocumentationLink, ClassifierMixin, SiteNetModel):
         """
         shares = self.predict_proba(X)
         assert self.state_.classes is not None
-        valid = ~np.isnan(shares).any(1)
+        valid = np.asarray(~np.isnan(shares).any(1))
         known = shares[valid] / self.state_.classes.shares if self.class_weight else shares[valid]
-        found: NDArray[Any] = self.classes_[known.argmax(1)]
-        if valid.all():
-            return found
-        spread = np.full(len(shares), None, dtype=object)
-        spread[valid] = found
-        return spread
+        return spread_out(self.classes_[known.argmax(1)], valid, None)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Give the accuracy; with class_weight="balanced" the mean over the classes.
@@ -245,12 +239,9 @@ class SiteNetClassifier(DocumentationLink, ClassifierMixin, SiteNetModel):
         -------
         float
         """
-        kinds, predicted = _known_classes(y), self.predict(X)
-        usable = np.array([np.nan if kind is None else 0.0 for kind in predicted])
-        use = have_prediction(usable, np.arange(len(usable)))
-        weights = None if sample_weight is None else read_weights(sample_weight, len(kinds))[use]
-        measure = balanced_accuracy_score if self.class_weight else accuracy_score
-        return float(measure(kinds[use].astype(str), predicted[use].astype(str), sample_weight=weights))
+        kinds = _known_classes(y)
+        known = np.ones(len(kinds), np.bool_)
+        return accuracy_of_predicted(self.predict(X), kinds, known, sample_weight, bool(self.class_weight))
 
     def _checked(self) -> TrainingConfig:
         """Check the parameters, and return those of the training."""

@@ -90,7 +90,7 @@ def test_rows_without_a_label_and_groups_and_clones(embedder, points) -> None:
         (["a"] * 30, {}, "y is 'a' in all 30 labelled rows; at least two classes"),
         (["a"] * 28 + ["b"] * 2, {}, "fewer than 3 labels of 'b' .2."),
         (["a", "b"] * 3 + [None] * 24, {}, "y has 6 labelled usable rows; at least 10"),
-        (["a", "b"] * 14, {}, "for each of the 30 rows of X, got 28"),
+        (["a", "b"] * 14, {}, "one label for each row of X: X has 30 rows and y has 28"),
         ([0.5, 1.0] * 15, {}, "y is continuous, it has the value 0.5"),
         ([np.inf, 1.0] * 15, {}, "it has the value inf"),
         ([None, np.nan, ""] * 10, {}, "y has 0 labelled usable rows; at least 10"),

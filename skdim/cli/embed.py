@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from skdim.cli.arguments import PATHS_HELP, add_paths, add_reading, at_least
 from skdim.cli.command import Command
 from skdim.cli.messages import say
-from skdim.cli.names import MODELS, check_device, model_file
+from skdim.cli.names import MODELS_HELP, check_device, model_file
 from skdim.cli.reading import find_crystals, settle
 from skdim.exceptions import InputError
 
@@ -111,9 +111,7 @@ def _work_of(file: Path) -> Work | None:
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of embed."""
-    parser.add_argument(
-        "model", metavar="MODEL", help=f"a saved model, or one that comes with skdim: {', '.join(MODELS)}"
-    )
+    parser.add_argument("model", metavar="MODEL", help=f"a saved model, or {MODELS_HELP}")
     add_paths(parser)
     formats = "file to write, replaced if it exists: .parquet, .csv, or .npy with the ids in .ids.csv beside it"
     parser.add_argument("--out", type=Path, required=True, metavar="V", help=formats)

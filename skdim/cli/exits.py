@@ -29,7 +29,7 @@ EXIT_CODES = (
     ExitCode(SOME_FAILED, "Done, but some crystals could not be used (only with --on-error nan). stderr names each."),
     ExitCode(FAULT, "An error in skdim itself, or a worker process that died. stderr shows where."),
     ExitCode(INTERRUPTED, "Interrupted from the keyboard (SIGINT)."),
-    ExitCode(PIPE_CLOSED, "Whoever read stdout or stderr has stopped reading (SIGPIPE). What was to come is missing."),
+    ExitCode(PIPE_CLOSED, "The reader of stdout or stderr has closed it (SIGPIPE). The rest of the output is missing."),
     ExitCode(TERMINATED, "Asked to end (SIGTERM). Unfinished files are removed."),
 )
 CRASH = "Any other code, 1 included, is a crash outside skdim's control."

@@ -38,8 +38,8 @@ tried too, where it takes no more than about a minute.
 
 {PATHS_HELP}
 The table is .csv, .tsv or .parquet. A row belongs to the crystal that its id names: by the full path, by the path
-within an archive or folder, or by the name of the file without its suffix. What fits nothing is listed. Bounds such as
-<1E-10 and >5 are accepted, and uncertainties such as 1.23(4).
+within an archive or folder, or by the name of the file without its suffix. Rows that fit no crystal are listed. Bounds
+such as <1E-10 and >5 are accepted, and uncertainties such as 1.23(4).
 """
 
 _EXAMPLES = """\
@@ -110,6 +110,7 @@ def _report_numbers(
             source=learned.source,
             notes=[*known.notes, *learned.notes],
             failures=failures,
+            unit=known.unit,
         )
         for number, (target, known) in enumerate(given.labels.items())
     ]

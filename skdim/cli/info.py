@@ -8,7 +8,7 @@ from pathlib import Path
 from skdim.cli.command import Command
 from skdim.cli.exits import OK
 from skdim.cli.messages import printable
-from skdim.cli.names import MODELS, model_file
+from skdim.cli.names import MODELS_HELP, model_file
 
 _DESCRIPTION = """\
 Show a saved model's settings and training record: its parameters, the crystals and epochs it was trained with, its
@@ -18,7 +18,7 @@ writes are known too: fitted and fine-tuned models, checkpoints, folders of poin
 
 _EXAMPLES = """\
   skdim info model.safetensors
-  skdim info default
+  skdim info materials_project
   skdim info model.safetensors --json | python -m json.tool"""
 
 
@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of info."""
-    parser.add_argument("model", metavar="FILE", help=f"a file that skdim wrote, or {' or '.join(MODELS)}")
+    parser.add_argument("model", metavar="FILE", help=f"a file that skdim wrote, or {MODELS_HELP}")
     parser.add_argument("--json", action="store_true", help="everything, as JSON")
 
 

@@ -52,7 +52,7 @@ def read_table(path: Path, option: str) -> pd.DataFrame:
 
 
 def _without_remarks(lines: list[str]) -> list[str]:
-    """Leave out lines with # at the head of a table, but for one that names the columns of the numbers below it."""
+    """Leave out the lines with # at the head of a table, unless the last of them names the columns below it."""
     start = next((place for place, line in enumerate(lines) if line.strip() and not line.startswith("#")), len(lines))
     if 0 < start < len(lines):
         above, cells = lines[start - 1].lstrip("# "), re.split(r"[,;\t]", lines[start])
@@ -62,7 +62,7 @@ def _without_remarks(lines: list[str]) -> list[str]:
 
 
 def _decoded(content: bytes) -> str:
-    """Decode a table; what is no Unicode is from Windows, as spreadsheets write there, if it is text at all."""
+    """Decode a table: UTF-8, UTF-16, or else what spreadsheets on Windows write; binary content is a ValueError."""
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return content.decode("utf-16")
     if b"\0" in content:
@@ -128,11 +128,10 @@ class Matches:
 
 
 def match_names(names: Sequence[str], ids: Sequence[str]) -> Matches:
-    """Find the crystals that names mean.
+    """Find the crystal that each name means, by the first of these rules that fits any.
 
-    A name means the crystal whose id it is; or else the one crystal whose id ends with it after a slash; or else the
-    one crystal whose file name, without its suffixes, is that name without its suffixes; or else the one crystal that
-    is the block of this name in its file.
+    The name is its id; its id ends with a slash and the name; its file has the name, both without suffixes; the name is
+    that of its block within a file. A name that fits several crystals by that rule is unclear.
 
     Examples
     --------

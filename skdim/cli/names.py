@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 # Repeated here because `skdim --help` lists them and must not import the packages that define them; a test compares.
 MODELS = ("materials_project", "materials_project_labels", "bundled")
+MODELS_HELP = f"a model that comes with skdim: {', '.join(MODELS)}"
 _FORMER = "default"  # what "bundled" was called
 BUNDLED = {
     "formation_energy": "flla_formation_energy.json.gz",

@@ -24,21 +24,21 @@ _DESCRIPTION = f"""\
 Predict crystals with a model that `skdim fit` wrote: one row for each input, in order, with the columns
   id          as `skdim embed` gives it
   prediction  in the units of the labels
-  lower       ends of an interval that holds the true value of 90% of crystals like the labelled ones
-  upper
+  lower, upper
+              ends of an interval that holds the true value of 90% of crystals like the labelled ones
   distance    to the nearest labelled crystal, in the model's own measure
   percentile  share of the labelled crystals, in percent, that have a nearer neighbour among themselves
-  nearest_1   ids of the three nearest labelled crystals
+  nearest_1   id of the nearest labelled crystal; nearest_2 and nearest_3 are the next ones
   pretraining_percentile
               as percentile, among the crystals that the model was pretrained on; empty where its file does not tell
-  flags       what no labelled crystal has, or none of the pretraining: elements, so many sites, disorder
-Of classes there are probabilities in place of intervals, and the prediction is the class whose probability exceeds its
-share among the labels most, so that rare classes are found too.
+  flags       what the crystal has and no labelled one has, or none of the pretraining: an element, more sites, disorder
+A model of classes gives a probability for each class in place of the interval. Its prediction is the class whose
+probability exceeds its share among the labels by the largest factor, so that rare classes are found too.
 
 With --explain a second table says what adds to each prediction: one line for each kind of column of the vector
 (composition, density, environment, context, electrons), element and site. Start and all kinds make the sum, and so do
-start and all elements, and start and all sites. It is on the scale that the fit has learned on, which its report names;
-of classes it is the logarithm of a class's probability, less the mean of those of the others.
+start and all elements, and start and all sites. Contributions are on the scale that the model was fitted on, which the
+report of the fit names; for a class they add up to the logarithm of its probability, less the mean over the others.
 
 {PATHS_HELP}"""
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from skdim.cli.arguments import PATHS_HELP, add_paths, add_reading, add_seed, at_least
 from skdim.cli.command import Command
 from skdim.cli.messages import say
-from skdim.cli.names import MODELS, check_device, load_embedder
+from skdim.cli.names import MODELS_HELP, check_device, load_embedder
 from skdim.cli.reading import check_enough, find_crystals, settle
 from skdim.exceptions import InputError
 
@@ -109,8 +109,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add_paths(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="M", help="file to write, replaced if it exists")
     parser.add_argument("--preset", choices=_PRESETS, help=f"configuration ({_PRESETS[0]})")
-    names = " or ".join(MODELS)
-    parser.add_argument("--start", metavar="MODEL", help=f"model to continue: a saved one, or {names} (none)")
+    parser.add_argument("--start", metavar="MODEL", help=f"model to continue: a saved one, or {MODELS_HELP} (none)")
     parser.add_argument("--max-epochs", type=at_least(0), metavar="N", help="most epochs (the preset's); 0: untrained")
     parser.add_argument("--embedding-dim", type=at_least(1), metavar="N", help="columns of the vectors (the preset's)")
     parser.add_argument(

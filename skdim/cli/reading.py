@@ -24,7 +24,7 @@ def find_crystals(args: argparse.Namespace) -> Found:
     found = replace(find_files(with_bundled(args.paths)), column=args.column, id_column=args.id_column)
     if found.skipped and not args.quiet:
         names = ", ".join(found.skipped[:3]) + (", ..." if len(found.skipped) > 3 else "")
-        say(f"skipped in folders, being named otherwise or links to folders: {len(found.skipped)} ({names})")
+        say(f"skipped in folders, by their names or as links to folders: {len(found.skipped)} ({names})")
     return found
 
 

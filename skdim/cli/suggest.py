@@ -22,9 +22,9 @@ GOALS = ("information", "best", "both")
 _WIDTH, _LONGEST = 100, 25  # columns of a terminal; letters of an id
 
 _DESCRIPTION = f"""\
-Choose the crystals to measure next, as one batch, with a model that `skdim fit` wrote: those that teach most about all
-crystals that are given (information), those that may have the best value (best), or by turns (both). Crystals that are
-labelled already are left out. What is printed is shortened to {_WIDTH} columns; --out writes a table with all.
+Choose the crystals to measure next, as one batch, with a model that `skdim fit` wrote: those that tell most about all
+given crystals (information), those that may have the best value (best), or one of each by turns (both). Crystals that
+are labelled already are left out. The table is printed {_WIDTH} columns wide; --out writes all of it to a file.
 
 {PATHS_HELP}"""
 

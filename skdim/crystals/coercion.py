@@ -16,7 +16,7 @@ from pymatgen.core.sites import Site
 from pymatgen.core.structure import IMolecule, IStructure, Structure
 
 from skdim.crystals.crystal import Crystal, crystal_of
-from skdim.crystals.optional import is_a
+from skdim.crystals.given import is_a, is_upload
 from skdim.crystals.parsing import (
     PARSER_ERRORS,
     Opened,
@@ -30,7 +30,7 @@ from skdim.crystals.parsing import (
 from skdim.crystals.rows import KINDS
 from skdim.crystals.sources import Source
 from skdim.crystals.textformats import mistaken_for
-from skdim.crystals.uploads import is_upload, text_of
+from skdim.crystals.uploads import text_of
 
 __all__ = ["coerce_crystal", "meant_by_missing", "source_of"]
 

@@ -9,11 +9,10 @@ from typing import Any
 from pymatgen.core.structure import IStructure
 
 from skdim.crystals.dialects import DIALECT_FIELDS
-from skdim.crystals.optional import is_a
+from skdim.crystals.given import is_a, is_upload
 from skdim.crystals.records import is_record, unwrap
 from skdim.crystals.sources import ID_FIELDS, Source
 from skdim.crystals.textformats import is_crystal_text, mistaken_for
-from skdim.crystals.uploads import is_upload
 
 __all__ = ["LOOKED_AT", "choose_column", "choose_ids", "looks_like_crystal"]
 

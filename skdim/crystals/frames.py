@@ -6,28 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from skdim.crystals.columns import LOOKED_AT, choose_column, choose_ids
-from skdim.crystals.optional import is_a
+from skdim.crystals.given import is_a, is_column
 from skdim.crystals.sources import Source
 from skdim.crystals.tables import crystal_of_cell
 
-__all__ = ["column_of", "frame_ids", "is_column", "is_frame", "sources_of_frame"]
-
-
-def is_frame(obj: object) -> bool:
-    """Tell a table with columns: a DataFrame of pandas or polars, a Table of pyarrow, or what exports itself as one."""
-    if is_a(obj, "pandas", "DataFrame") or is_a(obj, "polars", "DataFrame") or is_a(obj, "polars", "LazyFrame"):
-        return True
-    return is_a(obj, "pyarrow", "Table") or is_a(obj, "pyarrow", "RecordBatch") or _exports_table(obj)
-
-
-def is_column(obj: object) -> bool:
-    """Tell a column of polars or pyarrow, whose items are not what they look like in a list of it."""
-    return is_a(obj, "polars", "Series") or is_a(obj, "pyarrow", "Array") or is_a(obj, "pyarrow", "ChunkedArray")
-
-
-def _exports_table(obj: object) -> bool:
-    """Tell objects of other packages that export a table by the protocol of Arrow."""
-    return hasattr(obj, "__arrow_c_stream__") and not is_column(obj) and not is_a(obj, "pandas", "Series")
+__all__ = ["column_of", "frame_ids", "sources_of_frame"]
 
 
 def column_of(X: Any, column: str | None = None) -> list[Any]:
@@ -54,7 +37,7 @@ def frame_ids(X: Any, id_column: str | None = None) -> list[Any] | None:
 
 
 def sources_of_frame(
-    frame: Any,  # see `is_frame`
+    frame: Any,  # see `skdim.crystals.given.is_frame`
     # The columns that hold the crystals and their ids. Without ids the labels of pandas are taken, or the numbers of
     # the rows.
     column: str | None = None,

@@ -1,4 +1,4 @@
-"""How much one site may hold, and what is scaled to one atom because refinements and rounding write it so."""
+"""How much one site may hold, and which occupancies above one are scaled to one: rounded ones, and split positions."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _ROUNDED = 1.015  # up to here, a sum of occupancies above one is one of rounded
 
 
 def excess(total: float, n_elements: int, parts: Sequence[float]) -> str | None:
-    """Say why occupancies on one site that add to more than one atom are scaled to one; None where they are too much.
+    """Say why occupancies of one site that add to more than one are scaled to one; None where the site is refused.
 
-    They are rounded numbers, or the partly occupied positions of one element in one place.
+    They are scaled where they are rounded numbers, or partly occupied positions of one element in one place.
     """
     if total <= _ROUNDED:
         return ROUNDED

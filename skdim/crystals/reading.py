@@ -15,7 +15,8 @@ from skdim.crystals.archives import ARCHIVE_ERRORS, members
 from skdim.crystals.blocks import block_of, split_blocks
 from skdim.crystals.databases import sources_of_database, sources_of_trajectory
 from skdim.crystals.extxyz import sources_of_extxyz
-from skdim.crystals.frames import is_frame, sources_of_frame
+from skdim.crystals.frames import sources_of_frame
+from skdim.crystals.given import is_frame
 from skdim.crystals.jsonfiles import sources_of_json, sources_of_json_lines
 from skdim.crystals.parsing import PARSER_ERRORS, read_text
 from skdim.crystals.paths import find_files, format_of, is_archive, is_hidden, is_searched

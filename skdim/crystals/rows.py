@@ -10,15 +10,15 @@ import numpy as np
 from pymatgen.core.sites import Site
 from pymatgen.core.structure import IMolecule, IStructure
 
-from skdim.crystals.frames import column_of, frame_ids, is_column, is_frame
-from skdim.crystals.optional import is_a
+from skdim.crystals.frames import column_of, frame_ids
+from skdim.crystals.given import is_a, is_column, is_frame, is_upload
 from skdim.crystals.sources import Source
-from skdim.crystals.uploads import is_upload, text_of
+from skdim.crystals.uploads import text_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["KINDS", "as_structures", "is_a", "keep_labels", "row_labels"]
+__all__ = ["KINDS", "as_structures", "keep_labels", "row_labels"]
 
 KINDS = (
     "a pymatgen Structure, the path or the text of a CIF, POSCAR or JSON file, the same as bytes or an open file, "

@@ -8,32 +8,15 @@ from typing import Any
 
 from pymatgen.core.structure import IStructure
 
-from skdim.crystals.coercion import coerce_crystal, meant_by_missing, source_of
-from skdim.crystals.crystal import Crystal, SiteSpecies, site_species
+from skdim._parameters import ON_ERROR, check
+from skdim.crystals.coercion import coerce_crystal, source_of
+from skdim.crystals.crystal import Crystal
 from skdim.crystals.notes import Note, describe_notes
-from skdim.crystals.prechecks import check_crystal, check_structure
+from skdim.crystals.prechecks import check_crystal
 from skdim.crystals.rows import as_structures, row_labels
 from skdim.exceptions import StructureError
 
-__all__ = [
-    "Crystal",
-    "SiteSpecies",
-    "StructureError",
-    "as_structures",
-    "check_on_error",
-    "check_structure",
-    "coerce_crystal",
-    "coerce_structure",
-    "load_structures",
-    "meant_by_missing",
-    "site_species",
-    "source_of",
-    "told_notes",
-    "try_crystal",
-    "try_structure",
-]
-
-_ON_ERROR = ("raise", "nan")
+__all__ = ["coerce_structure", "load_structures", "told_notes", "try_crystal", "try_structure"]
 
 
 def coerce_structure(obj: object) -> IStructure:
@@ -59,24 +42,20 @@ def told_notes(decided: Sequence[tuple[int, str | None, Note]], X: Any) -> str |
     1 structure was read with notes:
       moments are ignored (1 structure): row 3 (NaCl.cif)
     """
+    if not decided:
+        return None
     given = row_labels(X, [row for row, _, _ in decided])
     labels = [source for _, source, _ in decided] if given is None else list(given)
     named = zip(decided, labels, strict=True)
     notes = [(f"row {row} ({label})" if label else f"row {row}", note) for (row, _, note), label in named]
-    return describe_notes(notes) if notes else None
-
-
-def check_on_error(on_error: str) -> None:
-    """Refuse values of `on_error` that are not known."""
-    if on_error not in _ON_ERROR:
-        raise ValueError(f"on_error must be {' or '.join(map(repr, _ON_ERROR))}, got {on_error!r}.")
+    return describe_notes(notes)
 
 
 def try_crystal(
     obj: object,  # one crystal, as for `coerce_crystal`
     *,
-    max_sites: int = 5000,  # as for `check_structure`
-    max_atomic_number: int | Collection[int] | None = None,
+    max_sites: int = 5000,  # as for `check_crystal`
+    elements: Collection[int] | None = None,
 ) -> tuple[Crystal | None, str | None]:
     """Read one crystal of any accepted kind and check it: the crystal, or None and the reason why it failed.
 
@@ -86,13 +65,13 @@ def try_crystal(
     (None, 'no sites; at least one is needed')
     """
     try:
-        return check_crystal(coerce_crystal(obj), max_sites=max_sites, max_atomic_number=max_atomic_number), None
+        return check_crystal(coerce_crystal(obj), max_sites=max_sites, elements=elements), None
     except ValueError as error:
         return None, str(error)
 
 
 def try_structure(
-    obj: object, *, max_sites: int = 5000, max_atomic_number: int | Collection[int] | None = None
+    obj: object, *, max_sites: int = 5000, elements: Collection[int] | None = None
 ) -> tuple[IStructure | None, str | None]:
     """Make a pymatgen structure of one crystal of any accepted kind and check it; see `try_crystal`.
 
@@ -101,7 +80,7 @@ def try_structure(
     UserWarning
         What was decided in reading it.
     """
-    crystal, reason = try_crystal(obj, max_sites=max_sites, max_atomic_number=max_atomic_number)
+    crystal, reason = try_crystal(obj, max_sites=max_sites, elements=elements)
     if crystal is None:
         return None, reason
     if told := told_notes([(0, source_of(obj), note) for note in crystal.notes], None):
@@ -115,8 +94,8 @@ def load_structures(
     # With "raise", rows that fail are an error which names them all. With "nan" they are None, and it is for the caller
     # to warn.
     on_error: str = "raise",
-    max_sites: int = 5000,  # as for `check_structure`
-    max_atomic_number: int | Collection[int] | None = None,
+    max_sites: int = 5000,  # as for `check_crystal`
+    elements: Collection[int] | None = None,
 ) -> tuple[list[IStructure | None], list[tuple[int, str]]]:
     """Make checked structures of a collection of crystals, and list row number and reason of each failing row.
 
@@ -135,9 +114,9 @@ def load_structures(
     >>> [row for row, _ in failures]
     [1]
     """
-    check_on_error(on_error)
+    check("on_error", on_error, ON_ERROR)
     rows = as_structures(X)
-    tried = [try_crystal(obj, max_sites=max_sites, max_atomic_number=max_atomic_number) for obj in rows]
+    tried = [try_crystal(obj, max_sites=max_sites, elements=elements) for obj in rows]
     failures = [(row, reason) for row, (_, reason) in enumerate(tried) if reason is not None]
     read = [(row, crystal) for row, (crystal, _) in enumerate(tried) if crystal is not None]
     if told := told_notes([(row, source_of(rows[row]), note) for row, crystal in read for note in crystal.notes], X):

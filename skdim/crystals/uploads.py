@@ -12,21 +12,10 @@ from typing import Any
 
 from skdim.crystals.limits import current_limits, megabytes
 
-__all__ = ["decoded", "is_upload", "text_of"]
+__all__ = ["decoded", "text_of"]
 
 _OPENERS: dict[bytes, Callable[[Any], Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
 _BYTE_ORDERS = {b"\xff\xfe\0\0": "utf-32", b"\0\0\xfe\xff": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
-
-
-def is_upload(obj: object) -> bool:
-    """Tell bytes and open files.
-
-    Examples
-    --------
-    >>> is_upload(b"data_"), is_upload(io.StringIO("data_")), is_upload("NaCl.cif")
-    (True, True, False)
-    """
-    return isinstance(obj, bytes | bytearray | memoryview) or callable(getattr(obj, "read", None))
 
 
 def text_of(obj: Any) -> str:

@@ -27,7 +27,7 @@ SUBSETS: Final = ("all", "train", "test")
 
 @dataclass(frozen=True)
 class BundledFile:
-    """One file of the package: where it is, what it must hash to, which labels its rows carry."""
+    """A data file of the package: its name, its sha256, and the labels of its rows."""
 
     name: str
     sha256: str
@@ -110,7 +110,7 @@ def read_rows(file: BundledFile) -> list[Row]:
 
 
 def read_verified(path: Traversable, sha256: str) -> bytes:
-    """Return the bytes of a file, or say that they are not the ones that were shipped."""
+    """Return the content of a file of the package; one that has changed is an OSError."""
     content = path.read_bytes()
     found = hashlib.sha256(content).hexdigest()
     if found != sha256:

@@ -42,10 +42,10 @@ def choose_regressor(records: pd.DataFrame, regressors: Sequence[str] | None = N
     unknown = sorted(set(records.loc[records["cv_mae"].isna(), "regressor"]))
     if unknown:
         raise ValueError(
-            f"cv_mae of the regressors {unknown} is NaN: measure them with cv=5 in label_efficiency, or name those to "
-            "choose from in regressors=; comparable_regressors(records) gives those that can be chosen."
+            f"cv_mae of the regressors {unknown} is NaN: measure them with cv=5 in label_efficiency, or pass others as "
+            "regressors=; comparable_regressors(records) names those that can be chosen."
         )
-    # Tables of several tasks, one below the other, may number their rows alike.
+    # Concatenated tables may have the same index labels twice.
     records = records.reset_index(drop=True)
     best = records.groupby(["task", "features", "labels", "repeat"], sort=False)["cv_mae"].idxmin()
     chosen = records.loc[best]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skdim.crystals.prechecks import site_species
+from skdim.crystals.crystal import site_species
 from skdim.points.elements import element_table
 
 if TYPE_CHECKING:

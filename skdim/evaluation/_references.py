@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from skdim._files import digest
 from skdim._parameters import check, choice
 from skdim._progress import Progress
-from skdim.crystals.prechecks import site_species
+from skdim.crystals.crystal import site_species
 from skdim.crystals.rows import row_labels
 from skdim.crystals.structures import load_structures
 from skdim.evaluation import _reference_sets as sets

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from skdim.points.featurizer import CrystalPointSetTransformer
     from skdim.points.pointsets import PointSets
 
-# Pairs of a batch, for encoders of one separable block and for others. Wide states of pairs have to fit the processor's
-# cache; where pairs have none, more of them share the cost of a step.
-PAIRS = {"narrow": 120_000, "wide": 16_000}
+# Pairs of a batch, by the pairs that have wide states, see `EncoderConfig.pair_states`. Such states have to fit the
+# processor's cache; the fewer pairs have one, the more of them can share the cost of a step.
+PAIRS = {"none": 120_000, "near": 64_000, "all": 16_000}
 # Most crystals in a batch, about: their vectors are large where their point sets are small.
 _CRYSTALS = 2048
 M = TypeVar("M", bound=torch.nn.Module)
@@ -102,7 +102,7 @@ def raw_vectors(
     The chosen crystals (N,) are valid; with each of their vectors come their numbers (B,).
     """
     use_one_thread_after_fork()
-    most = PAIRS["wide" if model.config.encoder.has_pair_states else "narrow"]
+    most = PAIRS[model.config.encoder.pair_states]
     n_pairs = np.maximum(points.n_pairs, most // _CRYSTALS)
     for crystals in pair_budget_batches(n_pairs, most, chosen):
         with torch.inference_mode():

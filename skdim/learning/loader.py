@@ -1,4 +1,4 @@
-"""Batches for training: in the order of an epoch, and of several processes the share of one."""
+"""Batches for training: in the order of an epoch, and the share of each of several processes."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 class CrystalDataset(Dataset[Any]):
     """Crystals of point sets, served a batch at a time.
 
-    skorch and the loader see crystals by position; a list of positions becomes one `Batch` in one gather, so no
-    crystal is ever an object of its own. Targets (n, T) and weights (n,) of the crystals, where there are any, travel
-    with them. Noise is drawn from their ``numbers`` (n,); those of the rows, unless given.
+    skorch and the loader know crystals by position; a list of positions becomes one `Batch` at once, so no crystal is
+    ever an object of its own. Targets (n, T) and weights (n,) of the crystals travel with them, where there are any.
+    Noise is drawn from their ``numbers`` (n,), by default those of their rows.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class CrystalDataset(Dataset[Any]):
 class PairBudgetSampler(Sampler[list[int]]):
     """Positions of each batch; the order of an epoch depends on the seed and the epoch alone.
 
-    Of several processes each gets its share of a batch that is larger by their number.
+    With several processes, batches are as many times larger, and each process gets its share.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ def share_of(
     rank: int,  # which part of how many
     processes: int,
 ) -> NDArray[np.int64]:
-    """Part of a global batch that one process works on: about as many pairs in each, and two crystals or more, or none.
+    """Part of a global batch for one process: about as many pairs for each, and at least two crystals, or none.
 
     Examples
     --------

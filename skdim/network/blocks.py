@@ -187,13 +187,11 @@ class SeparableBlock(_Block):
             row, which = batch.group_row, batch.group_pair_type
         else:
             which = torch.arange(len(row), device=row.device)
-        dtype, edges = raised.dtype, edge
-        if pairs.alike is not None:
-            # Surprise, which is read from a context, grows to 20 and multiplies what rounding leaves of it.
-            raised, edges = in_double(raised), in_double(edge)
+        # Covariances and surprise, which is read from a context and grows to 20, multiply what rounding leaves of it.
+        dtype, exact, edges = raised.dtype, in_double(raised), in_double(edge)
         # Of the first function, which is one, and of the others: (G, H) each.
-        sums = [_group_sum(raised, function, group) for function in (None, *edges.unbind(1))]
-        total = segment_sum(in_double(sums[0]), row, n_rows)  # (S, H), by which the softmax divides
+        sums = [_group_sum(exact, function, group) for function in (None, *edges.unbind(1))]
+        total = segment_sum(sums[0], row, n_rows)  # (S, H), by which the softmax divides
         share = total.reciprocal().index_select(0, row)
         attention = torch.stack([s * share for s in sums], 2).to(dtype)  # (G, H, 1 + E)
         state = self._summed(pair_state, which, row, attention, n_rows)

@@ -112,9 +112,14 @@ class EncoderConfig:
             )
 
     @property
-    def has_pair_states(self) -> bool:
-        """Whether a state as wide as the network is computed for every pair, which takes most of the memory."""
-        return self.block == "sitenet" or self.blocks > 1 or self.hops > 0
+    def pair_states(self) -> str:
+        """Pairs for which a state as wide as the network is computed, which takes most of the memory.
+
+        "all" of them, the "near" ones that hops use, or "none".
+        """
+        if self.block == "sitenet" or self.blocks > 1:
+            return "all"
+        return "near" if self.hops else "none"
 
 
 def encoder_config(values: dict[str, Any]) -> EncoderConfig:

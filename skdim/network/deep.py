@@ -163,17 +163,18 @@ def near_pairs(batch: Batch, distance: torch.Tensor, exponents: torch.Tensor, re
     logarithm = in_double(distance).clamp_min(1e-3).log()
     apart = distance > 0
     gentlest = float(exponents[exponents > 0].min()) if bool((exponents > 0).any()) else 2.0
-    amount = batch.log_count.exp() * apart
-    gentle = amount * torch.exp(-gentlest * logarithm.to(distance.dtype))
+    amount = in_double(batch.log_count).exp() * apart
+    gentle = (amount * torch.exp(-gentlest * logarithm)).to(distance.dtype)
     spacing = segment_sum(in_double(gentle), batch.row, n_rows).clamp_min(1e-30).pow(-1.0 / gentlest)  # (S,)
-    beyond = (distance / (reach * spacing).to(distance.dtype).index_select(0, batch.row) - 1.0) / _TAPER
+    # A small part of the distance decides how much of a pair has faded.
+    beyond = ((in_double(distance) / (reach * spacing).index_select(0, batch.row) - 1.0) / _TAPER).to(distance.dtype)
     fading = 0.5 * (1.0 + torch.cos(math.pi * beyond.clamp(0.0, 1.0)))
     index = torch.nonzero(apart & (beyond < 1.0)).squeeze(1)
     row, logarithm = batch.row.index_select(0, index), logarithm.index_select(0, index)
     log_spacing = spacing.log().index_select(0, row)
     # In spacings, so that high powers of the distance stay within single precision.
     falling = torch.exp(-exponents * (logarithm - log_spacing).unsqueeze(1)).to(distance.dtype)
-    weight = falling * (amount * fading).index_select(0, index).unsqueeze(1)  # (N, H)
+    weight = falling * (amount.to(distance.dtype) * fading).index_select(0, index).unsqueeze(1)  # (N, H)
     total = segment_sum(weight, row, n_rows).clamp_min(1e-30)
     radial = radial_functions(distance.index_select(0, index), logarithm)
     weight = weight / total.index_select(0, row)

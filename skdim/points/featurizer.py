@@ -7,20 +7,20 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass, replace
 from itertools import count, islice
-from typing import Any, ClassVar
+from typing import Any
 
 from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from skdim._doclink import DocumentationLink
 from skdim._jobs import Job
-from skdim._parameters import N_JOBS, ON_ERROR, VERBOSE, Accepted, check_parameters
+from skdim._parameters import RUNNING, check_parameters
 from skdim._progress import Progress
 from skdim._workers import run_jobs
+from skdim.crystals.given import is_upload
 from skdim.crystals.notes import Note
 from skdim.crystals.rows import as_structures, row_labels
 from skdim.crystals.structures import told_notes
-from skdim.crystals.uploads import is_upload
 from skdim.exceptions import StructureError, describe_failures
 from skdim.points.chunks import Work, featurize, no_crystals, prepare, sends_arrays, work_with
 from skdim.points.pointcache import open_cache
@@ -291,15 +291,9 @@ class CrystalPointSetTransformer(
         tags.transformer_tags.preserves_dtype = []
         return tags
 
-    _accepted: ClassVar[dict[str, Accepted]] = {
-        "on_error": ON_ERROR,
-        "n_jobs": N_JOBS,
-        "verbose": VERBOSE,
-    }
-
     def work(self, folder: str | None = None) -> Work:
         """Check the parameters, and gather what the work on each chunk needs; relative paths begin in the folder."""
-        check_parameters(self, self._accepted)
+        check_parameters(self, RUNNING)
         work = work_with(**self.get_params(deep=False))
         cache = None if self.cache_dir is None else open_cache(self.cache_dir, work.config, work.features)
         return replace(work, cache=cache, folder=folder)

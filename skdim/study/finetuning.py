@@ -32,17 +32,17 @@ OTHER = "other property"
 OTHERS = {OTHER: "default", f"paper {OTHER}": "paper"}
 """Starts that were trained on the labels of another property, with the preset of their encoder."""
 STARTS = {"default": "default", "default untrained": "default", OTHER: "default"}
-"""Where a fine-tuning starts unless it is said: its name in the column features of the records, with the preset."""
+"""The default starts of a fine-tuning: their names in the column features of the records, with their presets."""
 ALL_STARTS = STARTS | {"paper": "paper", "paper untrained": "paper", f"paper {OTHER}": "paper"}
 PUBLISHED = {"cv": None, "loss": "mse", "validation_fraction": 0.05}
-"""What is different where the published encoder is fine-tuned: all the way, and the best of the epochs by 5% of the
-labels, as is published."""
-# So many labels can be learned in larger batches, which take less time.
+"""Parameters with which the published encoder is fine-tuned, as in the paper: nothing holds it to a ridge, and 5% of
+the labels choose the best epoch."""
+# With this many labels, larger batches learn as well and take less time.
 _MANY, _LARGE_BATCH = 10_000, 16_000
 
 
 def regressor_from(start: str, regressor: SiteNetRegressor) -> SiteNetRegressor:
-    """Return what is trained from a start, not fitted."""
+    """Return the regressor that is fine-tuned from a start, not fitted."""
     fresh: SiteNetRegressor = clone(regressor)
     return fresh.set_params(**PUBLISHED) if ALL_STARTS[start] == "paper" else fresh
 
@@ -77,7 +77,7 @@ class OtherProperty:
         """Train and save, unless the file is there."""
         points, target = self.labelled(other, OTHERS[start])
         before = self.encoders.path(f"{OTHERS[start]} untrained")
-        # All the way, as published: an encoder that stayed at the start would be no other start.
+        # cv=None, as published: held to a ridge, the encoder might stay where it was, which is another start already.
         bare = regressor_from(start, self.regressor).set_params(random_state=self.seed, cv=None)
         if self.max_epochs is not None:
             bare.set_params(max_epochs=self.max_epochs)
@@ -97,7 +97,7 @@ class OtherProperty:
         return path
 
     def _name(self, other: str) -> str:
-        """Name of another property in the records: a task of the study, or a bundled data set, in the study or not."""
+        """Name of another property in the records: that of a task of the study, or else of a bundled data set."""
         own = other in [task.name for task in self.encoders.tasks]
         return other if own else DATASETS[other].name
 

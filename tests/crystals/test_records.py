@@ -16,8 +16,8 @@ from pymatgen.core import Lattice, Structure
 from pymatgen.entries.computed_entries import ComputedStructureEntry
 from pymatgen.io.ase import AseAtomsAdaptor
 
+from skdim.crystals.crystal import site_species
 from skdim.crystals.parsing import PARSER_ERRORS, structure_from_dict, structure_from_record, structure_from_text
-from skdim.crystals.prechecks import site_species
 from skdim.crystals.records import unwrap
 from skdim.crystals.species import symbol_of
 from skdim.crystals.structures import coerce_structure, try_crystal, try_structure

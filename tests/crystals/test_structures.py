@@ -11,7 +11,8 @@ import pytest
 from pymatgen.core import DummySpecies, IStructure, Lattice, Molecule, Structure
 from pymatgen.entries.computed_entries import ComputedStructureEntry
 
-from skdim.crystals.structures import check_on_error, coerce_structure, load_structures, site_species, try_structure
+from skdim.crystals.crystal import site_species
+from skdim.crystals.structures import coerce_structure, load_structures, try_structure
 from skdim.exceptions import StructureError
 from tests.handmade import DATA, FILES, as_an_ordinary_user, flat, iron, perovskite, salt, silicon
 
@@ -147,10 +148,10 @@ BAD = {
 def test_every_failing_row_is_told_at_once():
     rows = [row for bad, _ in BAD.values() for row in (bad, salt())]
     with pytest.raises(StructureError) as caught:
-        load_structures(rows, max_sites=44, max_atomic_number=96)
+        load_structures(rows, max_sites=44, elements=range(97))
     assert [row for row, _ in caught.value.failures] == list(range(0, len(rows), 2))
     assert f"and {len(BAD) - 20} more" in str(caught.value)
-    structures, failures = load_structures(rows, on_error="nan", max_sites=44, max_atomic_number=96)
+    structures, failures = load_structures(rows, on_error="nan", max_sites=44, elements=range(97))
     assert failures == caught.value.failures
     assert [structure is None for structure in structures] == [True, False] * len(BAD)
 
@@ -159,7 +160,7 @@ def test_every_failing_row_is_told_at_once():
 def test_each_reason_says_what_is_wrong(case):
     bad, pattern = BAD[case]
     with pytest.raises(StructureError, match=pattern) as caught:
-        load_structures([salt(), bad], max_sites=44, max_atomic_number=96)
+        load_structures([salt(), bad], max_sites=44, elements=range(97))
     assert [row for row, _ in caught.value.failures] == [1]
     assert "\n" not in caught.value.failures[0][1]
 
@@ -235,8 +236,6 @@ def test_loading_does_not_warn_of_failing_rows():
 def test_unknown_ways_to_meet_errors_are_refused(value):
     with pytest.raises(ValueError, match=rf"on_error must be 'raise' or 'nan', got {value!r}"):
         load_structures([salt()], on_error=value)
-    with pytest.raises(ValueError, match="on_error"):
-        check_on_error(value)
 
 
 def test_no_rows_are_no_failure():

@@ -43,10 +43,12 @@ def test_what_was_removed_is_refused_with_the_cure(params: dict[str, Any], messa
         DeepInfoMaxEmbedder(encoder_params=params).fit(["no such file.cif"])
 
 
-def test_only_separable_encoders_of_one_block_have_no_state_for_each_pair() -> None:
-    assert not EncoderConfig().has_pair_states
-    assert EncoderConfig(blocks=2).has_pair_states
-    assert EncoderConfig(block="sitenet", decay=None, difference=False).has_pair_states
+def test_which_pairs_have_wide_states() -> None:
+    assert EncoderConfig().pair_states == "none"
+    assert EncoderConfig(blocks=2).pair_states == "all"
+    assert EncoderConfig(block="sitenet", decay=None, difference=False).pair_states == "all"
+    assert EncoderConfig(hops=1).pair_states == "near"
+    assert EncoderConfig(hops=1, blocks=2).pair_states == "all"
 
 
 def test_an_objective_that_was_removed_is_refused_where_it_had_a_weight() -> None:

@@ -27,7 +27,7 @@ def test_vectors_in_single_precision_are_those_of_double_precision(params: dict[
 
 @pytest.mark.parametrize("name", MODELS)
 def test_models_of_the_package_too(name: str) -> None:
-    check(load_pretrained(name), bundled(100)[0])
+    check(load_pretrained(name), bundled(300)[0])
 
 
 def check(embedder: DeepInfoMaxEmbedder, structures: list[Structure]) -> None:

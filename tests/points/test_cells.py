@@ -13,7 +13,7 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Lattice, Structure
 from scipy.spatial.transform import Rotation
 
-from skdim.crystals.prechecks import site_species
+from skdim.crystals.crystal import site_species
 from skdim.points.cells import PrimitiveCell, primitive_cell, supercell_matrix, supercell_pairs
 from tests.bundled import formation_energy
 
