@@ -204,7 +204,7 @@ class LabelMasking(CallbackSupportMixin, BaseEstimator):
             return None
         part = getattr(self, self._part)
         if not has_fit_parameter(part, "sample_weight"):
-            raise InputError(f"sample_weight is given, but {self._part}={part!r} does not accept it.")
+            raise InputError(f"sample_weight must be None, as {self._part}={part!r} does not accept it.")
         return read_weights(sample_weight, n_rows)
 
 

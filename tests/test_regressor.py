@@ -163,7 +163,7 @@ def test_predictions_that_are_no_numbers_are_an_error_that_names_rows(tmp_path: 
     del header["sha256"]
     header["regressor"]["targets"].update(center=[1.7e308], scale=[1.7e308])
     write_tensors(tmp_path / "m", header, arrays)
-    with pytest.raises(FloatingPointError, match=r"predictions of \d+ crystals are no numbers \(rows \["):
+    with pytest.raises(FloatingPointError, match=r"predictions of \d+ crystals are not finite \(rows "):
         SiteNetRegressor.load(tmp_path / "m").predict(bundled_points(N))
 
 
