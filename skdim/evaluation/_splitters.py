@@ -191,7 +191,7 @@ class CompositionGroupKFold(BaseCrossValidator):
         found = len(set(names))
         if found < self.n_splits:
             raise InputError(
-                f"n_splits must be at most {found}, the number of groups by {self.by} of the {len(names)} crystals, got "
+                f"n_splits must be at most {found}, as the {len(names)} crystals have no more groups by {self.by}, got "
                 f"{self.n_splits}."
             )
         seed = self.random_state if self.shuffle else None
@@ -293,8 +293,8 @@ class LeaveElementOut(BaseCrossValidator):
             taken = [symbol for symbol, n in counts.items() if least <= n <= len(inside) - least]
             if not taken:
                 raise InputError(
-                    f"min_test must be smaller, got {least}: no element is in that many of the {len(inside)} crystals and "
-                    "missing in as many."
+                    f"min_test must be smaller, got {least}: no element is in that many of the {len(inside)} crystals "
+                    "and missing in as many."
                 )
             return sorted(taken, key=lambda symbol: int(Element(symbol).Z))
         wrong = [symbol for symbol in self.elements if not 0 < counts[symbol] < len(inside)]
