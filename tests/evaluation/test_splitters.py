@@ -83,7 +83,7 @@ def test_it_goes_where_a_splitter_goes() -> None:
 
 
 def test_too_few_groups_and_vectors_are_refused() -> None:
-    with pytest.raises(ValueError, match="n_splits must be at most 1, as the 4 crystals .* by formula, got 3"):
+    with pytest.raises(ValueError, match=r"n_splits must be at most 1, as the 4 crystals .* by formula, got 3"):
         next(CompositionGroupKFold(3, by="formula").split([salt()] * 4))
     with pytest.raises(TypeError, match=r"array of numbers of shape \(4, 2\); crystals are needed"):
         next(CompositionGroupKFold(2).split(np.zeros((4, 2))))
