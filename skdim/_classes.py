@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 def read_classes(y: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Return labels as objects, and which of them are known."""
     if y is None:
-        raise InputError("y=None: the classifier requires y to be passed, but the target y is None.")
+        raise InputError(
+            "y must be a class for each row: the classifier requires y to be passed, but the target y is None."
+        )
     if not isinstance(y, Iterable) or getattr(y, "ndim", 1) > 1:  # one column of a table is taken, with a warning
         y = column_or_1d(np.asarray(y), warn=True)
     values = list(y)

@@ -59,7 +59,7 @@ def _rows(path: str, name: str, id_field: str | None) -> Iterator[Source]:
     immutable = "" if Path(f"{path}-wal").exists() else "&immutable=1"
     uri = f"{Path(path).absolute().as_uri()}?mode=ro{immutable}"
     with closing(sqlite3.connect(uri, uri=True)) as connection:
-        # Views and triggers in the file are code; without a bound a view could compute for ever.
+        # Views and triggers in the file are code; without a bound a view could compute forever.
         connection.execute("PRAGMA trusted_schema=OFF")
         connection.execute("PRAGMA query_only=ON")
         connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, min(current_limits().n_bytes, 2**31 - 1))

@@ -73,7 +73,7 @@ def _named(crystal: Crystal, site: int) -> str:
 
 
 def _check_lattice(lattice: NDArray[np.float64], n_sites: int) -> None:
-    """Refuse lattices that are none; hopeless angles show as a volume near zero or as a site near its own image."""
+    """Refuse absurd lengths and volumes; impossible angles show as a volume near zero or a site near its own image."""
     lengths = [math.hypot(*vector) for vector in lattice.tolist()]
     # Negated, so that NaN fails too.
     if not all(_LENGTHS[0] <= length <= _LENGTHS[1] for length in lengths):

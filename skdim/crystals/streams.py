@@ -83,7 +83,7 @@ class Bounded(io.BufferedIOBase):
         return self.tell()
 
     def read(self, size: int | None = -1) -> bytes:
-        """Read so many bytes."""
+        """Read this number of bytes."""
         most = current_limits().n_bytes
         if size is None or size < 0 or size > most + 1:
             raise ValueError(f"a part of more than {megabytes(most)} (limit n_bytes)")
@@ -93,7 +93,7 @@ class Bounded(io.BufferedIOBase):
         return data
 
     def read1(self, size: int = -1) -> bytes:
-        """Read up to so many bytes."""
+        """Read up to this number of bytes."""
         return self.read(_STEP if size is None or size < 0 else min(size, _STEP))
 
     def close(self) -> None:
