@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from skdim.exceptions import InputError
+from skdim.exceptions import InputError, first_few
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Accepted:
 
 
 def integer(least: int, most: float = math.inf, why: str = "") -> Accepted:
-    """Integers within bounds, both included; booleans are none.
+    """Integers within bounds, both included; booleans are not integers.
 
     Examples
     --------
@@ -43,7 +43,7 @@ def integer(least: int, most: float = math.inf, why: str = "") -> Accepted:
 def number(
     *, least: float = -math.inf, above: float = -math.inf, most: float = math.inf, below: float = math.inf
 ) -> Accepted:
-    """Finite numbers within bounds, of which ``least`` and ``most`` are included; booleans are none.
+    """Finite numbers within bounds, of which ``least`` and ``most`` are included; booleans are not numbers.
 
     Examples
     --------
@@ -128,14 +128,14 @@ def check_are_numbers(what: str, values: Any, rows: Any) -> None:
     >>> check_are_numbers("predictions", np.array([1.0, np.nan]), np.array([4, 7]))
     Traceback (most recent call last):
     ...
-    FloatingPointError: the predictions of 1 crystals are no numbers (rows [7]): weights of the model are too large, ...
+    FloatingPointError: the predictions of 1 crystals are not finite (rows 7): weights of the model are too large, ...
     """
     values = np.asarray(values)
     fine = np.isfinite(values).all(axis=tuple(range(1, values.ndim)))
     if not fine.all():
         wrong = np.asarray(rows)[~fine].tolist()
         raise FloatingPointError(
-            f"the {what} of {len(wrong)} crystals are no numbers (rows {wrong[:5]}{', ...' if wrong[5:] else ''}): "
+            f"the {what} of {len(wrong)} crystals are not finite (rows {first_few(wrong, 5)}): "
             "weights of the model are too large, or the file was changed. Load another one, or train anew."
         )
 

@@ -227,7 +227,7 @@ class Workers:
 
 
 def _of_all_processors(n_jobs: int) -> int:
-    """Number of processes that joblib means by -1 and the like."""
+    """Number of processes that joblib means by a negative number."""
     from joblib import effective_n_jobs  # a tenth of the time in which `skdim embed` starts to read
 
     return int(effective_n_jobs(n_jobs))

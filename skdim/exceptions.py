@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 _LISTED = 20
 
@@ -13,6 +13,18 @@ class InputError(ValueError):
     The message names it and says what is accepted. The command line ends with "bad input" on these errors only; any
     other ``ValueError`` counts as a fault of the package and is shown with its traceback.
     """
+
+
+def first_few(names: Iterable[object], most: int = 10) -> str:
+    """Name some things for a message: the first few, and how many more there are.
+
+    Examples
+    --------
+    >>> first_few(["Na1", "Na2", "Cl1"], 2)
+    'Na1, Na2 and 1 more'
+    """
+    named = [str(name) for name in names]
+    return ", ".join(named[:most]) + (f" and {len(named) - most} more" if len(named) > most else "")
 
 
 def describe_failures(failures: Sequence[tuple[int, str]], labels: Sequence[str] | None = None) -> str:

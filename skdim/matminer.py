@@ -260,7 +260,7 @@ class EmbeddingFeaturizer(BaseFeaturizer):
         if hasattr(self, "_n_jobs"):
             points_of.set_params(n_jobs=self._n_jobs)
         if multiprocessing.parent_process() is not None:
-            # A process forked off by matminer has none of torch's threads, and would wait for them for ever.
+            # A process forked off by matminer has none of torch's threads, and would wait for them forever.
             torch.set_num_threads(1)
             points_of.set_params(n_jobs=1)
         vectors = np.empty((len(rows), len(embedder.get_feature_names_out())), np.float32)

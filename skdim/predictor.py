@@ -239,7 +239,7 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         return (mean, self._shaped(half, found.valid)) if return_std else mean
 
     def predict_interval(self, X: Any, coverage: float = 0.9) -> NDArray[np.float64]:
-        """Predict intervals that hold the true values of so many of the crystals.
+        """Predict intervals that hold the true values of a given share of the crystals.
 
         Parameters
         ----------

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 from pymatgen.core import Lattice, Structure
 
+from skdim.crystals.structures import try_crystal
+
 DATA = Path(__file__).parent / "data"
 FILES = {
     "nacl.cif": "Na4 Cl4",
@@ -47,6 +49,11 @@ def flat(structure: Structure) -> dict[str, object]:
         "species": species,
         "frac_coords": structure.frac_coords.tolist(),
     }
+
+
+def reason_against(structure: Structure, **limits: object) -> str | None:
+    """Why a structure cannot be used; None if it can."""
+    return try_crystal(structure, **limits)[1]
 
 
 @contextmanager

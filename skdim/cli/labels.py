@@ -1,4 +1,4 @@
-"""A table of labels, matched with the crystals it speaks of: names, values, bounds, and what fits nothing."""
+"""A table of labels, matched with the crystals: names, values, bounds, and rows that fit no crystal."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ MISSING = ("", "nan", "na", "n/a", "none", "null", "-", "?")
 
 @dataclass
 class LabelTable:
-    """What a table says of C crystals."""
+    """The labels that a table has for C crystals."""
 
     values: Any  # (C,) NaN, or an empty text, where nothing is known
     # (C,) -1 where the value is an upper bound of the true one, 1 where it is a lower bound, else 0.
@@ -97,7 +97,7 @@ def read_labels(
 
 
 def _unmatched(matches: Matches, ids: Sequence[str]) -> list[str]:
-    """Say what fits nothing or too much."""
+    """Say which rows fit no crystal or several, and which crystals have no row."""
     notes = []
     if matches.missing:
         notes.append(f"{counted(matches.missing, 'row')} of the table without a crystal: {some_of(matches.missing)}")

@@ -27,7 +27,7 @@ _SHOWN = 6  # items of a list that the text shows
 
 
 def facts_of(path: str | os.PathLike[str]) -> Facts:
-    """Read what there is to know about a file that skdim wrote: a saved model, a checkpoint, point sets, vectors.
+    """Read what is known of a file that skdim wrote: a saved model, a checkpoint, point sets, vectors.
 
     The facts are JSON-able: ``kind``, ``path``, ``bytes``, ``sha256`` (of files), and what belongs to the kind. Any
     other file, or a damaged one, is an InputError.

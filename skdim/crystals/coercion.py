@@ -103,7 +103,7 @@ def coerce_crystal(obj: object) -> Crystal:
 
 
 def _is_path(text: str) -> bool:
-    """Tell paths from crystals written as text, and from web pages and the like on one line."""
+    """Tell paths from crystals written as text, and from other text on one line, such as a web page."""
     return text_format(text) is None and "\n" not in text and not text.startswith("<")
 
 

@@ -54,7 +54,7 @@ def told_notes(decided: Sequence[tuple[int, str | None, Note]], X: Any) -> str |
 def try_crystal(
     obj: object,  # one crystal, as for `coerce_crystal`
     *,
-    max_sites: int = 5000,  # as for `check_structure`
+    max_sites: int = 5000,  # as for `check_crystal`
     elements: Collection[int] | None = None,
 ) -> tuple[Crystal | None, str | None]:
     """Read one crystal of any accepted kind and check it: the crystal, or None and the reason why it failed.
@@ -94,7 +94,7 @@ def load_structures(
     # With "raise", rows that fail are an error which names them all. With "nan" they are None, and it is for the caller
     # to warn.
     on_error: str = "raise",
-    max_sites: int = 5000,  # as for `check_structure`
+    max_sites: int = 5000,  # as for `check_crystal`
     elements: Collection[int] | None = None,
 ) -> tuple[list[IStructure | None], list[tuple[int, str]]]:
     """Make checked structures of a collection of crystals, and list row number and reason of each failing row.

@@ -170,7 +170,7 @@ DAMAGED = {
     "not.cif.gz": (b"plain text", "a CIF begins with data_"),
     "broken.json.xz": (b"\xfd7zXZ\x00" + b"\x00" * 30, "wrongly compressed"),
     "binary.cssr": (bytes(range(256)), "could not convert"),
-    "vasprun.xml": (b"<modeling><unclosed>", "Error"),
+    "vasprun.xml": (b"<modeling><unclosed>", "did not end"),
     "broken.yaml": (b"a: [1, 2", "expected ',' or ']'"),
     "what.xyz": (b"1\n\nH 0 0 0\n", "not of a format that its name tells"),
     "empty.json": (b"", "an empty file"),
