@@ -25,11 +25,10 @@ from skdim.crystals.parsing import (
     crystal_from_record,
     crystal_from_text,
     noted,
-    text_format,
 )
 from skdim.crystals.rows import KINDS
 from skdim.crystals.sources import Source
-from skdim.crystals.textformats import mistaken_for
+from skdim.crystals.textformats import mistaken_for, text_format
 from skdim.crystals.uploads import text_of
 
 __all__ = ["coerce_crystal", "meant_by_missing", "source_of"]

@@ -20,7 +20,7 @@ from skdim.crystals.cif import read_cif
 from skdim.crystals.crystal import Crystal, crystal_of
 from skdim.crystals.espresso import is_espresso, structure_from_espresso
 from skdim.crystals.limits import check_size, read_bounded
-from skdim.crystals.notes import Note, describe_notes
+from skdim.crystals.notes import Note
 from skdim.crystals.otherfiles import check_readable, is_vasprun, is_yaml, structure_by_pymatgen, structure_from_vasprun
 from skdim.crystals.poscar import read_poscar
 from skdim.crystals.records import structure_from_dict, unwrap
@@ -36,11 +36,6 @@ __all__ = [
     "crystal_from_text",
     "noted",
     "read_text",
-    "structure_from_dict",
-    "structure_from_file",
-    "structure_from_record",
-    "structure_from_text",
-    "text_format",
 ]
 
 _OF_CIF = ("data_", "#\\#CIF", "# generated using pymatgen\ndata_")  # what most of them begin with
@@ -165,23 +160,6 @@ def _by_pymatgen(path: str, text: str) -> IStructure:
         raise ValueError(f"not what its name says, cut off, or of a calculation that did not end ({words})") from error
 
 
-def structure_from_text(text: str, kind: TextFormat | None = None) -> IStructure:
-    """Read a pymatgen structure from text; see `crystal_from_text`, whose notes are warnings here."""
-    return _with_warning(crystal_from_text(text, kind), "text").structure
-
-
-def structure_from_file(path: str | os.PathLike[str]) -> IStructure:
-    """Read a pymatgen structure from a file; see `crystal_from_file`, whose notes are warnings here."""
-    return _with_warning(crystal_from_file(path), os.fspath(path)).structure
-
-
-def _with_warning(crystal: Crystal, name: str) -> Crystal:
-    """Warn of what was decided in reading one crystal, for the caller of the caller."""
-    if crystal.notes:
-        warnings.warn(describe_notes([(name, note) for note in crystal.notes]), UserWarning, stacklevel=3)
-    return crystal
-
-
 _LOCK = threading.RLock()
 
 
@@ -228,8 +206,3 @@ def crystal_from_record(record: Mapping[str, Any]) -> Crystal:
     """
     crystal = unwrap(record)
     return crystal_from_text(crystal) if isinstance(crystal, str) else noted(structure_from_dict, crystal)
-
-
-def structure_from_record(record: Mapping[str, Any]) -> IStructure:
-    """Read a pymatgen structure from a dict; see `crystal_from_record`, whose notes are warnings here."""
-    return _with_warning(crystal_from_record(record), "dict").structure

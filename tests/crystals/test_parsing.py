@@ -7,12 +7,21 @@ import pytest
 from pymatgen.core import Structure
 
 from skdim.crystals.crystal import site_species
-from skdim.crystals.parsing import structure_from_file, structure_from_text, text_format
-from tests.handmade import DATA, FILES, perovskite, reason_against
+from skdim.crystals.parsing import crystal_from_file, crystal_from_text
+from skdim.crystals.textformats import text_format
+from tests.handmade import DATA, FILES, perovskite, reason_against, told
 
 SPLIT = (DATA / "li_la_ti_o3_split.cif").read_text()
 SALT = (DATA / "nacl.cif").read_text()
 POSCAR = (DATA / "POSCAR_SrTiO3").read_text()
+
+
+def structure_from_file(path):
+    return told(crystal_from_file(path), path)
+
+
+def structure_from_text(text):
+    return told(crystal_from_text(text))
 
 
 @pytest.mark.parametrize("name", FILES)
