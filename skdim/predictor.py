@@ -480,9 +480,10 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
 
     def _learned(self) -> dict[str, str]:
         """What a notebook shows of a fitted one: each target with its regressor and errors by cross-validation."""
+        alone = getattr(self, "single_", False)
         return {
-            f"target {name}": f"{len(target.rows)} labels; {target.name}, error {target.errors[target.name]:.3g}, "
-            f"guess of the median {target.errors['median']:.3g}"
+            "target" if alone else f"target {name}": f"{len(target.rows)} labels; {target.name}, "
+            f"error {target.errors[target.name]:.3g}, guess of the median {target.errors['median']:.3g}"
             for name, target in zip(getattr(self, "target_names_", []), getattr(self, "targets_", []), strict=True)
         }
 
