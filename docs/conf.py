@@ -61,6 +61,7 @@ mathjax3_config = {"options": {"enableMenu": False}}
 
 html_theme = "furo"
 html_title = f"skdim {release}"
+html_favicon = "images/icon.svg"
 html_static_path = ["_static"]
 html_css_files = ["skdim.css"]
 
