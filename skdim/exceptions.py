@@ -147,6 +147,37 @@ class WorkerError(RuntimeError):
         return type(self), (self.rows, self.reason, self.labels)
 
 
+class JobError(RuntimeError):
+    """A worker process failed with an error that cannot be sent to this one; its traceback is in the notes.
+
+    Parameters
+    ----------
+    kind : str
+        Type of the error.
+    message : str
+        What it says.
+    rows : range
+        Rows of the input that were in work.
+
+    Attributes
+    ----------
+    kind, message, rows
+        As given.
+
+    Examples
+    --------
+    >>> print(JobError("LicenceError", "no seats left", range(0, 64)))
+    LicenceError in a worker process, at work on rows 0 to 63: no seats left
+    """
+
+    def __init__(self, kind: str, message: str, rows: range) -> None:
+        self.kind, self.message, self.rows = kind, message, rows
+        super().__init__(f"{kind} in a worker process, at work on rows {rows.start} to {rows.stop - 1}: {message}")
+
+    def __reduce__(self) -> tuple[type[JobError], tuple[object, ...], dict[str, object]]:
+        return type(self), (self.kind, self.message, self.rows), self.__dict__
+
+
 class ProcessLostError(RuntimeError):
     """A training in several processes cannot go on because one of them has ended; the message says how to go on.
 
