@@ -1,5 +1,6 @@
 """How Sphinx builds these pages: nothing is fetched, so the build works without a network."""
 
+import importlib
 import importlib.util
 import os
 import shutil
@@ -72,6 +73,15 @@ def skip_aliases(app, what, name, obj, skip, options):
     return True if isinstance(obj, GenericAlias) or name.endswith("_request") else None
 
 
+def draw_the_headline(app):
+    """Draw the picture of the front page from the records, where they have changed."""
+    records = Path(app.srcdir).parent / "benchmarks" / "shipped" / "results.parquet"
+    picture = Path(app.srcdir, "generated", "headline.svg")
+    if not picture.exists() or picture.stat().st_mtime < records.stat().st_mtime:
+        picture.parent.mkdir(exist_ok=True)
+        importlib.import_module("draw_headline").main(picture)
+
+
 def copy_mathjax(app, error):
     """Put the one file of MathJax that is used beside the pages, once they are written."""
     if error is None and app.builder.format == "html":
@@ -97,5 +107,6 @@ def forget_moved_modules(app, config):
 def setup(app):
     """Connect what is defined here."""
     app.connect("config-inited", forget_moved_modules)
+    app.connect("builder-inited", draw_the_headline)
     app.connect("autodoc-skip-member", skip_aliases)
     app.connect("build-finished", copy_mathjax)

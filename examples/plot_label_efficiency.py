@@ -47,10 +47,9 @@ records = label_efficiency(
     n_repeats=10,
     task="log10 K",
 )
-records.head()
 
 # %%
-# Mean absolute errors with their standard errors over the draws:
+# The records have a row for each draw. Mean absolute errors with their standard errors over the draws:
 from skdim.evaluation import choose_regressor, compare, format_table
 
 print(format_table(records))
@@ -78,5 +77,5 @@ for first, second in [
     print(f"{first} / {second}: {compare(records, first, second, regressor='ridge')} with ridge")
 
 # %%
-# For this property, to pretrain on a thousand crystals gains nothing beyond what the form of the encoder does; to
-# pretrain on a hundred times as many does. The page of results has both for other properties.
+# For this property, to pretrain on a thousand crystals makes the vectors a little worse than the form of the encoder
+# alone; to pretrain on a hundred times as many makes them better. The page of results has both for other properties.

@@ -40,17 +40,26 @@ from sklearn.pipeline import make_pipeline
 
 from skdim.plotting import ParityDisplay
 
+# sphinx_gallery_thumbnail_number = 2
 model = make_pipeline(FrozenEstimator(embedder), Ridge(alpha=100)).fit(X, y)
 display = ParityDisplay.from_estimator(model, test.data, test.target, target="log10 bulk modulus", unit="log10 GPa")
 
 # %%
 # Is it the pretraining? The control is the same encoder without any, and the guess is the median of the 200. Most of
-# the gain over the guess comes from the encoder itself, so measure what pretraining adds to yours.
-control = DeepInfoMaxEmbedder(max_epochs=0, random_state=0).fit(structures)
-untrained = make_pipeline(FrozenEstimator(control), Ridge(alpha=100)).fit(X, y)
-print(f"pretrained {display.mae:.3f}")
-print(f"untrained  {np.abs(untrained.predict(test.data) - test.target).mean():.3f}")
-print(f"guess      {np.abs(np.median(y) - test.target).mean():.3f}  mean absolute error, log10 GPa")
+# the gain over the guess comes from the encoder itself: on 1,700 crystals pretraining adds little. The model that comes
+# with the package has learned from 120,000 and needs none; it has not seen the compositions of the test crystals.
+from skdim import load_pretrained
+
+embedders = {
+    "pretrained on 120,000 crystals": load_pretrained(),
+    "pretrained here": embedder,
+    "untrained": DeepInfoMaxEmbedder(max_epochs=0, random_state=0).fit(structures),
+}
+print("Mean absolute error, log10 GPa")
+for name, one in embedders.items():
+    other = make_pipeline(FrozenEstimator(one), Ridge(alpha=100)).fit(X, y)
+    print(f"  {name:31} {np.abs(other.predict(test.data) - test.target).mean():.3f}")
+print(f"  {'guess':31} {np.abs(np.median(y) - test.target).mean():.3f}")
 
 # %%
 # One draw of labels is one sample: :doc:`plot_label_efficiency` averages over many.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils import column_or_1d
 
-from skdim.exceptions import InputError
+from skdim.exceptions import InputError, first_few
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 def read_classes(y: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Return labels as objects, and which of them are known."""
     if y is None:
-        raise InputError("y=None: the classifier requires y to be passed, but the target y is None.")
+        raise InputError(
+            "y must be a class for each row: the classifier requires y to be passed, but the target y is None."
+        )
     if not isinstance(y, Iterable) or getattr(y, "ndim", 1) > 1:  # one column of a table is taken, with a warning
         y = column_or_1d(np.asarray(y), warn=True)
     values = list(y)
@@ -41,8 +43,7 @@ def rare(names: NDArray[Any], counts: NDArray[np.int64], least: int) -> str:
     >>> rare(np.array(["a", "b"]), np.array([5, 1]), 2)
     "'b' (1)"
     """
-    few = [f"'{name}' ({n})" for name, n in zip(names, counts, strict=True) if n < least]
-    return ", ".join(few[:5]) + (f" and {len(few) - 5} more" if len(few) > 5 else "")
+    return first_few((f"'{name}' ({n})" for name, n in zip(names, counts, strict=True) if n < least), 5)
 
 
 def indicators(target: NDArray[np.int64], n: int) -> NDArray[np.float64]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
-from skdim._jobs import Job
+from skdim._jobs import Job, done
 from skdim.exceptions import WorkerError
 
 
@@ -27,7 +27,7 @@ def cluster_results(
 
     def give(count: int) -> None:
         for job in islice(rest, count):
-            future = client.submit(job.function, *job.arguments, pure=False, **backend.submit_kwargs)
+            future = client.submit(done, job, pure=False, **backend.submit_kwargs)
             waiting.append((job.rows, future))
 
     give(ahead)

@@ -191,7 +191,7 @@ class CrystalModel(LearnedTable, BaseEstimator):
         return tags
 
     def _plain_parameters(self) -> dict[str, Any]:
-        """What of the constructor's parameters a file keeps; how the model runs is for whoever loads it."""
+        """The constructor's parameters that a file keeps; how the model runs is left to the one who loads it."""
         params: dict[str, Any] = self.get_params(deep=False)
         for name in ("embedder", *_RUN_TIME):
             params.pop(name)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 try:
     from sklearn.callback import CallbackSupportMixin
     from sklearn.callback import with_callbacks as _with_callbacks
-except ImportError:  # earlier versions: estimators have no set_callbacks, and there is nobody to tell
+except ImportError:  # earlier versions, where estimators have no set_callbacks
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
         """Nothing."""

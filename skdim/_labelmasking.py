@@ -126,7 +126,7 @@ class LabelMasking(CallbackSupportMixin, BaseEstimator):
         rows = featurized(embedder, X)
         known = known & usable(rows)
         check_n_labels(self.n_labels, known, "a known y and a usable crystal")
-        # The first so many of one order of all rows: the draws are nested.
+        # The first n_labels in one random order of the known rows: smaller draws are parts of larger ones.
         drawn = np.random.default_rng(seed).permutation(np.flatnonzero(known))[: self.n_labels]
         labelled = np.sort(drawn)
         interrupted, tasks = False, fit_tasks(self, X, targets)
@@ -137,7 +137,7 @@ class LabelMasking(CallbackSupportMixin, BaseEstimator):
                 embedder = fit_once(embedder, rows, self.memory, part_of(tasks, "pretrain", embedder))
             except KeyboardInterrupt:
                 interrupted = _keeps_something(embedder)
-                # It starts elsewhere than in a fit that goes on: what it would write could not be gone on from.
+                # It starts elsewhere than in a fit that continues, which could not use a checkpoint of it.
                 self._with_checkpoints(part, None)
         # Frozen, so that it also survives the cloning of a search within the part.
         part.set_params(**dict.fromkeys(_slots(part), FrozenEstimator(thawed(embedder))))
@@ -204,7 +204,7 @@ class LabelMasking(CallbackSupportMixin, BaseEstimator):
             return None
         part = getattr(self, self._part)
         if not has_fit_parameter(part, "sample_weight"):
-            raise InputError(f"sample_weight is given, but {self._part}={part!r} does not accept it.")
+            raise InputError(f"sample_weight must be None, as {self._part}={part!r} does not accept it.")
         return read_weights(sample_weight, n_rows)
 
 

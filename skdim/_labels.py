@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.utils import _safe_indexing
 
 from skdim._parameters import check, integer, optional
-from skdim.exceptions import InputError
+from skdim.exceptions import InputError, first_few
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -238,7 +238,6 @@ def _refuse(name: str, values: NDArray[np.float64], wrong: NDArray[np.bool_], ac
     if not len(rows):
         return
     value = table[rows[0]][wrong[rows[0]]][0]
-    more = "" if len(rows) <= 10 else f" and {len(rows) - 10} more"
-    named = f"row {rows[0]}" if len(rows) == 1 else f"rows {', '.join(map(str, rows[:10]))}{more}"
+    named = f"row {rows[0]}" if len(rows) == 1 else f"rows {first_few(rows)}"
     named = f"all {len(rows)} rows" if len(rows) == len(table) > 1 else named
     raise InputError(f"{name} must be {accepted}, got {value} at {named}.{' ' * bool(cure)}{cure}")

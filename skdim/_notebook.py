@@ -15,9 +15,10 @@ def html_table(title: str, rows: Mapping[str, str]) -> str:
     Examples
     --------
     >>> html_table("Fruit", {"apples & pears": "3"})
-    '<table><caption>Fruit</caption><tr><th>apples &amp; pears</th><td>3</td></tr></table>'
+    '<table><caption>Fruit</caption><tr><th>apples &amp; pears</th><td style="text-align: left">3</td></tr></table>'
     """
-    lines = "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in rows.items())
+    cell = '<td style="text-align: left">'  # notebooks align cells on the right
+    lines = "".join(f"<tr><th>{escape(name)}</th>{cell}{escape(value)}</td></tr>" for name, value in rows.items())
     return f"<table><caption>{escape(title)}</caption>{lines}</table>"
 
 

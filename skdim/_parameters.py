@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from skdim.exceptions import InputError
+from skdim.exceptions import InputError, first_few
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Accepted:
 
 
 def integer(least: int, most: float = math.inf, why: str = "") -> Accepted:
-    """Integers within bounds, both included; booleans are none.
+    """Integers within bounds, both included; booleans are not integers.
 
     Examples
     --------
@@ -43,7 +43,7 @@ def integer(least: int, most: float = math.inf, why: str = "") -> Accepted:
 def number(
     *, least: float = -math.inf, above: float = -math.inf, most: float = math.inf, below: float = math.inf
 ) -> Accepted:
-    """Finite numbers within bounds, of which ``least`` and ``most`` are included; booleans are none.
+    """Finite numbers within bounds, of which ``least`` and ``most`` are included; booleans are not numbers.
 
     Examples
     --------
@@ -72,7 +72,12 @@ def choice(*values: Any) -> Accepted:
     "'mae', 'mse' or 'huber'"
     """
     *first, last = map(repr, values)
-    return Accepted(f"{', '.join(first)} or {last}" if first else last, lambda value: _is_one_of(value, values))
+
+    def test(value: Any) -> bool:
+        plain = value.item() if isinstance(value, np.generic) else value
+        return any(type(plain) is type(one) and plain == one for one in values)  # True is not 1
+
+    return Accepted(f"{', '.join(first)} or {last}" if first else last, test)
 
 
 def optional(accepted: Accepted) -> Accepted:
@@ -123,14 +128,14 @@ def check_are_numbers(what: str, values: Any, rows: Any) -> None:
     >>> check_are_numbers("predictions", np.array([1.0, np.nan]), np.array([4, 7]))
     Traceback (most recent call last):
     ...
-    FloatingPointError: the predictions of 1 crystals are no numbers (rows [7]): weights of the model are too large, ...
+    FloatingPointError: the predictions of 1 crystals are not finite (rows 7): weights of the model are too large, ...
     """
     values = np.asarray(values)
     fine = np.isfinite(values).all(axis=tuple(range(1, values.ndim)))
     if not fine.all():
         wrong = np.asarray(rows)[~fine].tolist()
         raise FloatingPointError(
-            f"the {what} of {len(wrong)} crystals are no numbers (rows {wrong[:5]}{', ...' if wrong[5:] else ''}): "
+            f"the {what} of {len(wrong)} crystals are not finite (rows {first_few(wrong, 5)}): "
             "weights of the model are too large, or the file was changed. Load another one, or train anew."
         )
 
@@ -147,12 +152,6 @@ def check_parameters(owner: object, accepted: Mapping[str, Accepted]) -> None:
 def _is_number(value: Any, *types: type) -> bool:
     """Whether a value is of one of the types, and no boolean."""
     return isinstance(value, types) and not isinstance(value, bool)
-
-
-def _is_one_of(value: Any, values: Collection[Any]) -> bool:
-    """Whether a value is among others, types counting: True is not 1."""
-    plain = value.item() if isinstance(value, np.generic) else value
-    return any(type(plain) is type(one) and plain == one for one in values)
 
 
 def seed_of(random_state: Any) -> int:

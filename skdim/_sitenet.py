@@ -77,9 +77,9 @@ class Start:
 
     state: EmbedderState | None  # None for an encoder that is still to be initialised
     featurizer: CrystalPointSetTransformer
-    members: tuple[Member, ...] = ()  # weights to go on from
+    members: tuple[Member, ...] = ()  # weights to continue from
     target_scale: TargetScale | None = None  # that of the labels they were trained on
-    anchor: Anchor | None = None  # of the fit to go on from
+    anchor: Anchor | None = None  # of the fit to continue
 
 
 class Labelled(NamedTuple):

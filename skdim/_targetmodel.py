@@ -151,7 +151,7 @@ class TargetModel:
     def predict(
         self, vectors: NDArray[np.floating], points: PointSets, device: str, coverage: float | None
     ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
-        """Predict crystals (m,), and ends (m, 2) of intervals that hold so many; without a coverage there are none."""
+        """Predict crystals (m,), and with a coverage the ends (m, 2) of intervals that hold this share of values."""
         if self.tuned is None:
             mean = self.conformal.predict(vectors)
             ends = None if coverage is None else self.conformal.predict_interval(vectors, coverage)

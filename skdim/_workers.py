@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import multiprocessing
 import os
-import pickle
 import re
 import shutil
 import signal
@@ -14,9 +13,8 @@ import sys
 import tempfile
 import threading
 import time
-import traceback
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import cache
@@ -28,12 +26,12 @@ import numpy as np
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from skdim._cluster import cluster_results
-from skdim._jobs import Job
+from skdim._jobfolder import JobFolder
+from skdim._jobs import Job, done
 from skdim.exceptions import WorkerError
 
 _SECONDS = 0.5  # between two looks for the parent
 _PAUSE = 0.005  # seconds between two looks for a job or a result
-_GIVEN, _DONE = ".given", ".done"  # ends of the names of jobs and results; one in work has the number of its process
 _HELD = (signal.SIGINT, signal.SIGTERM)
 _AHEAD = 64  # jobs that are given out before the result of the first is taken
 # As Ray says it, which tries some times on other workers first.
@@ -63,6 +61,8 @@ def run_jobs(jobs: Iterable[Job], n_jobs: int | None, **options: Any) -> list[An
     ------
     WorkerError
         If a worker process died, with the rows that were in work.
+    JobError
+        If a job failed in a worker with an error that cannot be sent; others are raised as they are.
     """
     if n_jobs == 1:
         return [job.function(*job.arguments) for job in jobs]
@@ -73,7 +73,7 @@ def run_jobs(jobs: Iterable[Job], n_jobs: int | None, **options: Any) -> list[An
     if type(backend).__name__ == "DaskDistributedBackend":
         return list(cluster_results(backend, jobs, 8 * backend.effective_n_jobs(n_jobs or -1)))
     with tempfile.TemporaryDirectory(prefix="skdim-", ignore_cleanup_errors=True) as folder:
-        calls = (delayed(_work)(job.function, job.arguments, _note(job.rows), folder) for job in jobs)
+        calls = (delayed(_work)(job, folder) for job in jobs)
         try:
             return list(Parallel(n_jobs=n_jobs, **options, **_keeper())(calls))
         except _deaths() as error:
@@ -92,8 +92,7 @@ class Workers:
     Where this process may be forked (see `_can_fork`), it imports what they need, once for all of them, and they are
     forked off. Elsewhere they start anew. Whenever this process would wait for the next result, it does a job itself.
 
-    Jobs and results are files in a folder that they share, and whoever renames a job has it. So no process waits for
-    another one, no lock is left behind by one that is killed, and this process needs no thread that looks after them.
+    Jobs and results go through a folder, see `skdim._jobfolder`.
 
     Parameters
     ----------
@@ -166,68 +165,56 @@ class Workers:
         Returns
         -------
         iterator
-            What the functions returned, in the order of the jobs. It raises `WorkerError` if a process died.
+            What the functions returned, in the order of the jobs. It raises `WorkerError` if a process died, and the
+            error of a job that failed; where that cannot be sent, a `JobError`.
         """
         if self._folder is None:
             return (job.function(*job.arguments) for job in jobs)
-        rest, folder = iter(jobs), Path(self._folder.name)
+        rest, folder = iter(jobs), JobFolder(self._folder.name)
         waiting = deque(self._give(job, folder) for job in islice(rest, _AHEAD))
         return self._taken(rest, waiting, folder)
 
-    def _give(self, job: Job, folder: Path) -> int:
-        """Write a job to a file; return its number."""
+    def _give(self, job: Job, folder: JobFolder) -> int:
+        """Give a job out; return its number."""
         number = next(self._numbers)
         self._rows[number] = job.rows
-        draft = folder / f"{number}.new"
-        draft.write_bytes(pickle.dumps(job, pickle.HIGHEST_PROTOCOL))
-        draft.rename(folder / f"{number}{_GIVEN}")
+        folder.give(number, job)
         return number
 
-    def _taken(self, rest: Iterator[Job], waiting: deque[int], folder: Path) -> Iterator[Any]:
+    def _taken(self, rest: Iterator[Job], waiting: deque[int], folder: JobFolder) -> Iterator[Any]:
         """Take results, and give out a job for each."""
         while waiting:
-            done = folder / f"{waiting[0]}{_DONE}"
-            while waiting[0] not in self._own and not done.exists():
+            first = waiting[0]
+            while first not in self._own and not folder.is_done(first):
                 self._miss_none(folder)
                 if not self._do_here(waiting, folder):
                     time.sleep(_PAUSE)
-            result = self._result(waiting.popleft(), done)
+            waiting.popleft()
+            del self._rows[first]
+            result = self._own.pop(first) if first in self._own else folder.result(first)
             waiting.extend(self._give(job, folder) for job in islice(rest, 1))
             yield result
 
-    def _do_here(self, numbers: Iterable[int], folder: Path) -> bool:
+    def _do_here(self, numbers: Iterable[int], folder: JobFolder) -> bool:
         """Do the first job that no process has begun with; return whether there was one."""
-        for number in numbers:
-            if number not in self._own and (file := _take(folder / f"{number}{_GIVEN}")) is not None:
-                job = _load(file)
-                file.unlink()
-                self._own[number] = job.function(*job.arguments)
-                return True
-        return False
+        taken = folder.take(number for number in numbers if number not in self._own)
+        if taken is None:
+            return False
+        taken.file.unlink()
+        self._own[taken.number] = taken.job.function(*taken.job.arguments)
+        return True
 
-    def _result(self, number: int, done: Path) -> Any:
-        """Return what a job gave, once, or raise its error."""
-        del self._rows[number]
-        if number in self._own:
-            return self._own.pop(number)
-        good, result = _load(done)
-        done.unlink()
-        if not good:
-            raise result
-        return result
-
-    def _miss_none(self, folder: Path) -> None:
+    def _miss_none(self, folder: JobFolder) -> None:
         """Name the rows that were in work if a process has died."""
         codes = {process.pid: code for process in self._processes if (code := process.poll()) is not None}
         if not codes:
             return
-        taken = (folder / f"{number}.{pid}" for number in self._rows for pid in codes)
-        rows = [self._rows[int(file.stem)] for file in taken if file.exists()]
+        rows = [self._rows[number] for number in folder.in_work(self._rows, codes)]
         raise WorkerError(rows, ", ".join(f"{_signal(code)}({code})" for code in codes.values()))
 
 
 def _of_all_processors(n_jobs: int) -> int:
-    """Number of processes that joblib means by -1 and the like."""
+    """Number of processes that joblib means by a negative number."""
     from joblib import effective_n_jobs  # a tenth of the time in which `skdim embed` starts to read
 
     return int(effective_n_jobs(n_jobs))
@@ -281,41 +268,17 @@ def serve(parent: int, folder: str, modules: Sequence[str]) -> None:
         What jobs need.
     """
     _start(parent, modules, folder)
+    shared = JobFolder(folder)
     try:
         while True:
-            given = sorted(Path(folder).glob(f"*{_GIVEN}"), key=lambda file: int(file.stem))
-            taken = next(filter(None, map(_take, given)), None)
+            taken = shared.take()
             if taken is None:
                 time.sleep(_PAUSE)
             else:
-                _do(taken)
+                shared.finish(taken)
     except FileNotFoundError:
         if os.path.isdir(folder):  # otherwise the parent has ended, and another worker has removed it
             raise
-
-
-def _take(file: Path) -> Path | None:
-    """Take a job by renaming it to the number of this process, unless another process has it."""
-    try:
-        return file.rename(file.with_suffix(f".{os.getpid()}"))
-    except (FileNotFoundError, PermissionError):  # the second on Windows, when two are at it
-        return None
-
-
-def _do(file: Path) -> None:
-    """Do one job in a worker, and put what it gave, or its error, in its place."""
-    try:
-        job = _load(file)
-        file.write_bytes(pickle.dumps((True, job.function(*job.arguments)), pickle.HIGHEST_PROTOCOL))
-    except Exception as error:  # the parent raises it
-        error.add_note(traceback.format_exc())
-        file.write_bytes(pickle.dumps((False, error)))
-    file.rename(file.with_suffix(_DONE))
-
-
-def _load(file: Path) -> Any:
-    """Read what another of these processes wrote, in a folder that is theirs alone."""
-    return pickle.loads(file.read_bytes())
 
 
 def _signal(code: int) -> str:
@@ -360,13 +323,13 @@ def _import(modules: Sequence[str]) -> None:
         importlib.import_module(module)
 
 
-def _work(function: Callable[..., Any], arguments: tuple[Any, ...], note: str, folder: str) -> Any:
+def _work(job: Job, folder: str) -> Any:
     """Do one job in a worker; a file says which rows are in work as long as they are."""
-    file = Path(folder, note) if os.path.isdir(folder) else None  # on another machine it is not there
+    file = Path(folder, _note(job.rows)) if os.path.isdir(folder) else None  # on another machine it is not there
     if file is not None:
         file.touch()
     try:
-        return function(*arguments)
+        return done(job)
     finally:
         if file is not None:
             file.unlink(missing_ok=True)

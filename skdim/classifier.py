@@ -376,7 +376,7 @@ def _check_enough(kinds: NDArray[Any], which: str) -> None:
         raise InputError(f"{which} is '{names[0]}' in all {len(kinds)} labelled rows; at least two classes are needed.")
     if few := rare(names, counts, _LEAST_OF_A_CLASS):
         raise InputError(
-            f"{which} has fewer than {_LEAST_OF_A_CLASS} labels of {few}; so many are needed of each class. Leave "
+            f"{which} has fewer than {_LEAST_OF_A_CLASS} labels of {few}; each class needs that many. Leave "
             "these rows out, or join classes."
         )
 

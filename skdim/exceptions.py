@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 _LISTED = 20
 
@@ -13,6 +13,18 @@ class InputError(ValueError):
     The message names it and says what is accepted. The command line ends with "bad input" on these errors only; any
     other ``ValueError`` counts as a fault of the package and is shown with its traceback.
     """
+
+
+def first_few(names: Iterable[object], most: int = 10) -> str:
+    """Name some things for a message: the first few, and how many more there are.
+
+    Examples
+    --------
+    >>> first_few(["Na1", "Na2", "Cl1"], 2)
+    'Na1, Na2 and 1 more'
+    """
+    named = [str(name) for name in names]
+    return ", ".join(named[:most]) + (f" and {len(named) - most} more" if len(named) > most else "")
 
 
 def describe_failures(failures: Sequence[tuple[int, str]], labels: Sequence[str] | None = None) -> str:
@@ -133,6 +145,37 @@ class WorkerError(RuntimeError):
 
     def __reduce__(self) -> tuple[type[WorkerError], tuple[object, ...]]:
         return type(self), (self.rows, self.reason, self.labels)
+
+
+class JobError(RuntimeError):
+    """A worker process failed with an error that cannot be sent to this one; its traceback is in the notes.
+
+    Parameters
+    ----------
+    kind : str
+        Type of the error.
+    message : str
+        What it says.
+    rows : range
+        Rows of the input that were in work.
+
+    Attributes
+    ----------
+    kind, message, rows
+        As given.
+
+    Examples
+    --------
+    >>> print(JobError("LicenceError", "no seats left", range(0, 64)))
+    LicenceError in a worker process, at work on rows 0 to 63: no seats left
+    """
+
+    def __init__(self, kind: str, message: str, rows: range) -> None:
+        self.kind, self.message, self.rows = kind, message, rows
+        super().__init__(f"{kind} in a worker process, at work on rows {rows.start} to {rows.stop - 1}: {message}")
+
+    def __reduce__(self) -> tuple[type[JobError], tuple[object, ...], dict[str, object]]:
+        return type(self), (self.kind, self.message, self.rows), self.__dict__
 
 
 class ProcessLostError(RuntimeError):

@@ -207,7 +207,7 @@ class EmbeddingFeaturizer(BaseFeaturizer):
         """
         points = self._used().featurizer_ if self._is_ready() else CrystalPointSetTransformer()
         features = resolve_site_features(points.site_features)
-        _, reason = try_structure(structure, max_sites=points.max_sites, max_atomic_number=features.atomic_numbers)
+        _, reason = try_structure(structure, max_sites=points.max_sites, elements=features.atomic_numbers)
         return reason is None
 
     def feature_labels(self) -> list[str]:
@@ -260,7 +260,7 @@ class EmbeddingFeaturizer(BaseFeaturizer):
         if hasattr(self, "_n_jobs"):
             points_of.set_params(n_jobs=self._n_jobs)
         if multiprocessing.parent_process() is not None:
-            # A process forked off by matminer has none of torch's threads, and would wait for them for ever.
+            # A process forked off by matminer has none of torch's threads, and would wait for them forever.
             torch.set_num_threads(1)
             points_of.set_params(n_jobs=1)
         vectors = np.empty((len(rows), len(embedder.get_feature_names_out())), np.float32)

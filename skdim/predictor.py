@@ -239,7 +239,7 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         return (mean, self._shaped(half, found.valid)) if return_std else mean
 
     def predict_interval(self, X: Any, coverage: float = 0.9) -> NDArray[np.float64]:
-        """Predict intervals that hold the true values of so many of the crystals.
+        """Predict intervals that hold the true values of a given share of the crystals.
 
         Parameters
         ----------
@@ -480,9 +480,10 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
 
     def _learned(self) -> dict[str, str]:
         """What a notebook shows of a fitted one: each target with its regressor and errors by cross-validation."""
+        alone = getattr(self, "single_", False)
         return {
-            f"target {name}": f"{len(target.rows)} labels; {target.name}, error {target.errors[target.name]:.3g}, "
-            f"guess of the median {target.errors['median']:.3g}"
+            "target" if alone else f"target {name}": f"{len(target.rows)} labels; {target.name}, "
+            f"error {target.errors[target.name]:.3g}, guess of the median {target.errors['median']:.3g}"
             for name, target in zip(getattr(self, "target_names_", []), getattr(self, "targets_", []), strict=True)
         }
 

@@ -321,7 +321,7 @@ class SiteNetRegressor(DocumentationLink, RegressorMixin, SiteNetModel):
         )
 
     def _where_it_ended(self, labels: Labels) -> Start:
-        """Begin from where the last fit ended, if this one can go on from there."""
+        """Start where the last fit ended, if this one can continue from there."""
         state = self.state_
         fits = {
             "n_ensemble": (self.n_ensemble, len(state.members) or self.n_ensemble),
@@ -330,7 +330,7 @@ class SiteNetRegressor(DocumentationLink, RegressorMixin, SiteNetModel):
         }
         for name, (now, then) in fits.items():
             if now != then:
-                raise InputError(f"{name} must be {then}, as in the fit to go on from, got {now}.")
+                raise InputError(f"{name} must be {then}, as in the fit to continue, got {now}.")
         featurizer = run_with(self.featurizer_, **self._running())
         return Start(state.start, featurizer, state.members, state.target_scale, state.anchor)
 

@@ -11,7 +11,7 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, get_scorer,
 from sklearn.utils import _safe_indexing
 
 from skdim._labels import Known, check_lengths, read_weights, where_known
-from skdim.exceptions import InputError
+from skdim.exceptions import InputError, first_few
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -87,8 +87,7 @@ def have_prediction(
     missing: NDArray[np.bool_] = np.isnan(predicted.reshape(len(rows), -1)).any(1)
     failed = rows[missing]
     if len(failed):
-        more = f" and {len(failed) - 10} more" if len(failed) > 10 else ""
-        named = ", ".join(map(str, failed[:10])) + more
+        named = first_few(failed)
         if missing.all():
             raise InputError(
                 f"none of the {len(rows)} rows to be scored has a prediction, as their crystals failed: rows {named}. "

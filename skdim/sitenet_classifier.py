@@ -14,7 +14,7 @@ from skdim._fittasks import fit_tasks, with_callbacks
 from skdim._labels import Labels, read_weights, spread_out
 from skdim._parameters import check_are_numbers, check_parameters, choice, integer
 from skdim._sitenet import ACCEPTED, EPOCHS, SiteNetModel
-from skdim.exceptions import InputError
+from skdim.exceptions import InputError, first_few
 from skdim.learning.checkpoints import checkpoint_file
 from skdim.learning.embedding import resolve_device
 from skdim.learning.finetuning import FineTuning
@@ -268,8 +268,8 @@ def _known_classes(y: Any) -> NDArray[Any]:
     unknown = np.flatnonzero(~known)
     if len(unknown):
         raise InputError(
-            f"y must be a class in every row, got NaN, None or an empty text at rows "
-            f"{', '.join(map(str, unknown[:10]))}. Leave these rows out."
+            f"y must be a class in every row, got NaN, None or an empty text at rows {first_few(unknown)}. Leave these "
+            "rows out."
         )
     return np.array(kinds.tolist())
 

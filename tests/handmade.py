@@ -1,12 +1,17 @@
 """Small real crystals and the files of tests/data, for the tests."""
 
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from pymatgen.core import Lattice, Structure
+
+from skdim.crystals.crystal import Crystal
+from skdim.crystals.notes import describe_notes
+from skdim.crystals.structures import try_crystal
 
 DATA = Path(__file__).parent / "data"
 FILES = {
@@ -47,6 +52,18 @@ def flat(structure: Structure) -> dict[str, object]:
         "species": species,
         "frac_coords": structure.frac_coords.tolist(),
     }
+
+
+def told(crystal: Crystal, name: object = "the crystal") -> Structure:
+    """Structure of a crystal that was read, with a warning of what was decided in reading."""
+    if crystal.notes:
+        warnings.warn(describe_notes([(str(name), note) for note in crystal.notes]), UserWarning, stacklevel=2)
+    return crystal.structure
+
+
+def reason_against(structure: Structure, **limits: object) -> str | None:
+    """Why a structure cannot be used; None if it can."""
+    return try_crystal(structure, **limits)[1]
 
 
 @contextmanager

@@ -97,7 +97,7 @@ def test_rows_without_a_label_and_groups_and_clones(embedder, points) -> None:
         (["a", 1] * 15, {}, "y must hold texts only"),
         (["a", "b"] * 15, {"groups": ["g"] * 30}, "are of 1 group; at least 2 groups"),
         (["a"] * 20 + ["b"] * 10, {"groups": ["g", "h"] * 10 + ["i"] * 10}, "no label of the class 'b' is left"),
-        (None, {}, "y=None"),
+        (None, {}, "y must be a class for each row"),
     ],
 )
 def test_what_cannot_be_learned_is_said_with_what_is_needed(embedder, points, labels, given, words) -> None:

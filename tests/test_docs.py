@@ -75,6 +75,28 @@ def test_the_picture_of_the_house_shows_every_module_of_the_contracts(monkeypatc
         assert re.search(rf"\b{name}\b", shown), name
 
 
+def home_of(module):
+    """File of a module, or folder of a package."""
+    path = ROOT.joinpath(*module.split("."))
+    return path if path.is_dir() else path.with_suffix(".py")
+
+
+def test_what_one_touches_to_add_something_is_where_the_page_says():
+    (table,) = found(r"^I want to add \.\.\.\n-+\n(.*?)^Commands\n", ROOT / "docs" / "developing.rst")
+    rows = re.findall(r"^   \* - (.*?)\n     - (.*?)(?=^   \* - |\Z)", table, re.MULTILINE | re.DOTALL)
+    assert len(rows) > 20
+    for wanted, touched in rows[1:]:
+        files = [ROOT / path for path in re.findall(r"``([\w./]+/[\w./]+)``", touched)]
+        files += map(home_of, re.findall(r":mod:`([\w.]+)`", touched))
+        assert [str(file) for file in files if not file.exists()] == [], wanted
+        inside = [one for file in files for one in ([file] if file.is_file() else file.rglob("*.py"))]
+        text = "".join(one.read_text("utf-8") for one in [*inside, ROOT / "pyproject.toml"])
+        names = re.findall(r"``([A-Za-z_]\w*(?:\.\w+)?)``", touched)
+        for name in (one for one in names if not (ROOT / one).exists()):
+            for part in name.split("."):
+                assert re.search(rf"\b{part}\b", text), (wanted, name)
+
+
 @pytest.mark.parametrize(
     ("page", "row"),
     [

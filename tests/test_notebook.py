@@ -59,7 +59,7 @@ def test_a_fitted_estimator_shows_what_it_has_learned_below_its_diagram():
             assert table["crystals"] == "12"
             assert table["epochs"] == "0, untrained"
         else:
-            assert table["target 0"].startswith("12 labels; ridge, error ")
+            assert table["target"].startswith("12 labels; ridge, error ")
 
 
 def test_a_ratio_of_errors_shows_its_interval_and_its_cells():

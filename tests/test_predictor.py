@@ -155,7 +155,7 @@ def test_predictions_that_are_no_numbers_are_an_error_that_names_rows(model, poi
     save_file(arrays, path, {_KEY: json.dumps(header), "sha256": _digest(json.dumps(header), arrays)})
     loaded = CrystalRegressor.load(path)
     for use in (loaded.predict, loaded.predict_interval, loaded.predict_frame):
-        with pytest.raises(FloatingPointError, match=r"of 5 crystals are no numbers \(rows \[0, 1, 2, 3, 4\]\)"):
+        with pytest.raises(FloatingPointError, match=r"of 5 crystals are not finite \(rows 0, 1, 2, 3, 4\)"):
             use(points[100:105])
 
 

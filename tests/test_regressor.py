@@ -163,7 +163,7 @@ def test_predictions_that_are_no_numbers_are_an_error_that_names_rows(tmp_path: 
     del header["sha256"]
     header["regressor"]["targets"].update(center=[1.7e308], scale=[1.7e308])
     write_tensors(tmp_path / "m", header, arrays)
-    with pytest.raises(FloatingPointError, match=r"predictions of \d+ crystals are no numbers \(rows \["):
+    with pytest.raises(FloatingPointError, match=r"predictions of \d+ crystals are not finite \(rows "):
         SiteNetRegressor.load(tmp_path / "m").predict(bundled_points(N))
 
 
@@ -292,7 +292,7 @@ def test_training_goes_on_from_where_it_was() -> None:
     model = regressor()
     losses = [model.partial_fit(bundled_points(N), energies()).history_[0]["train_loss"] for _ in range(6)]
     assert losses[-1] < losses[0]
-    with pytest.raises(ValueError, match="head_width must be 64, as in the fit to go on from, got 3"):
+    with pytest.raises(ValueError, match="head_width must be 64, as in the fit to continue, got 3"):
         model.set_params(head_width=3).partial_fit(bundled_points(N), energies())
 
 

@@ -5,6 +5,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 
 from skdim._jobs import Job
 from skdim._workers import Workers, run_jobs
-from skdim.exceptions import WorkerError
+from skdim.exceptions import JobError, WorkerError
 
 
 def square(number):
@@ -105,6 +106,52 @@ def end_elsewhere(folder, caller, error):
     meet(folder)
     if os.getpid() != caller:
         raise error
+
+
+class NeedsTwoError(Exception):
+    """Which is pickled by its message alone, and cannot be made of that."""
+
+    def __init__(self, what, count):
+        super().__init__(f"{count} {what}")
+
+
+class ChangesError(Exception):
+    """Which says something else once it was pickled."""
+
+    def __init__(self, what):
+        super().__init__(f"no {what}")
+
+
+def holding(value):
+    """An error that holds what cannot be pickled."""
+    error = ValueError("it holds a lock")
+    error.value = value
+    return error
+
+
+UNSENDABLE = {
+    "NeedsTwoError": (lambda: NeedsTwoError("sites", 3), "3 sites"),
+    "ChangesError": (lambda: ChangesError("sites"), "no sites"),
+    "ValueError": (lambda: holding(threading.Lock()), "it holds a lock"),
+}
+
+
+def fail_elsewhere(folder, caller, kind):
+    meet(folder)
+    if os.getpid() != caller:
+        raise UNSENDABLE[kind][0]()
+
+
+@pytest.mark.parametrize("kind", UNSENDABLE)
+def test_an_error_that_cannot_be_sent_is_told_with_its_rows(tmp_path, kind):
+    jobs = [Job(fail_elsewhere, (tmp_path, os.getpid(), kind), range(10 * k, 10 * k + 10)) for k in range(8)]
+    message = UNSENDABLE[kind][1]
+    with Workers(2) as workers, pytest.raises(JobError, match=f"{kind} in a worker .* rows .*: {message}") as caught:
+        list(workers.results(jobs))
+    assert len(caught.value.rows) == 10
+    assert "in fail_elsewhere" in caught.value.__notes__[0]
+    with pytest.raises(JobError, match=message):  # through joblib
+        run_jobs(jobs[3:5], 2)
 
 
 def test_what_cannot_be_sent_is_an_error_too(tmp_path):

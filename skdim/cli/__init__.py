@@ -46,7 +46,7 @@ def run_and_exit() -> NoReturn:
     What is in memory goes with the process; with torch, Python would take a tenth of a second to take it apart first.
     """
     code = main()
-    if threading.active_count() == 1:  # nobody else is at work
+    if threading.active_count() == 1:  # no other thread is at work
         atexit._run_exitfuncs()
         sys.stdout.flush()
         sys.stderr.flush()

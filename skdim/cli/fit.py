@@ -110,6 +110,7 @@ def _report_numbers(
             source=learned.source,
             notes=[*known.notes, *learned.notes],
             failures=failures,
+            unit=known.unit,
         )
         for number, (target, known) in enumerate(given.labels.items())
     ]

@@ -32,7 +32,7 @@ def as_text(report: Report) -> str:
     """
     own, guess = report.told(report.error), report.told(report.errors["median"])
     on_scale = f", on the scale {report.scale}" if report.unit else ""
-    labels = f"{report.n_labelled} labels" + (f" and {report.n_bounds} bounds" if report.n_bounds else "")
+    labels = f"{report.n_labelled} labels" + (f" and {report.bounds}" if report.n_bounds else "")
     lines = [
         f"{report.target}: {labels}; {report.n_usable} of {report.n_crystals} crystals usable",
         f"vectors: {report.model}",
@@ -61,13 +61,12 @@ def as_text(report: Report) -> str:
 
 def _table(report: Report) -> list[str]:
     """Errors of each regressor, those on a scale beside those in the unit of the labels."""
-    unit = report.unit
-    title = f"mean absolute error{unit and f', {unit}'}"
-    lines = [f"{title:38} {'vectors':>10} {'Magpie':>10}{unit and f'  {_RAW}'}"]
+    title = "mean absolute error" + (report.error_unit and f", {report.error_unit}")
+    lines = [f"{title:38} {'vectors':>10} {'Magpie':>10}{report.unit and f'  {_RAW}'}"]
     for name, error in sorted(report.errors.items(), key=lambda item: item[1]):
         shown = "guess of the median" if name == "median" else name
         beside = f"{report.magpie[name]:10.4g}" if name in report.magpie and name != "median" else " " * 10
-        raw = f"  {report.raw_errors[name]:{len(_RAW)}.4g}" if unit else ""
+        raw = f"  {report.raw_errors[name]:{len(_RAW)}.4g}" if report.unit else ""
         mark = "  <- chosen" if name == report.chosen else ""
         lines.append(f"  {shown:36} {error:10.4g} {beside}{raw}{mark}".rstrip())
     return lines
@@ -95,12 +94,15 @@ def _pictures(report: Report) -> dict[str, str]:
         report.measured,
         report.predicted,
         target=report.target,
+        unit=report.label_unit,
         logarithmic=report.scale == "log10",
         ax=parity.subplots(),
     )
     counts, errors = zip(*report.learning, strict=True)
     guess = report.errors["median"]
-    plot_learning_curve(counts, errors, expected=report.expected, unit=report.unit, guess=guess, ax=curve.subplots())
+    plot_learning_curve(
+        counts, errors, expected=report.expected, unit=report.error_unit, guess=guess, ax=curve.subplots()
+    )
     drawn = {"parity": parity, "curve": curve}
     return {name: base64.b64encode(png(figure)).decode() for name, figure in drawn.items()}
 

@@ -69,6 +69,8 @@ class Report:
         Near-duplicates among labelled crystals: ids, values.
     notes, failures : list of str
         What was noticed in the table; crystals that could not be used, with reasons.
+    label_unit : str
+        Of the labels, where the table tells it.
     """
 
     target: str
@@ -92,6 +94,7 @@ class Report:
     twins: list[dict[str, Any]]
     notes: list[str]
     failures: list[str]
+    label_unit: str = ""
     measured: Any = field(default=None, repr=False)
     predicted: Any = field(default=None, repr=False)
 
@@ -105,10 +108,20 @@ class Report:
         """Of the errors; empty where it is that of the target."""
         return _UNITS[self.scale]
 
+    @property
+    def bounds(self) -> str:
+        """How many labels are bounds, in words."""
+        return f"{self.n_bounds} bound{'s' * (self.n_bounds != 1)}"
+
+    @property
+    def error_unit(self) -> str:
+        """Of the errors; empty where the table does not tell it."""
+        return self.unit or self.label_unit
+
     def told(self, error: float) -> str:
         """Write an error with its unit, one in decades as a factor too."""
         factor = f" (a factor of {10.0**error:.3g})" if self.scale == "log10" else ""
-        return f"{error:.3g} {self.unit}".rstrip() + factor
+        return f"{error:.3g} {self.error_unit}".rstrip() + factor
 
     @property
     def of_ridge(self) -> str:
@@ -134,6 +147,7 @@ def make_report(
     source: str,
     notes: Sequence[str],
     failures: Sequence[tuple[str, str]],
+    unit: str = "",
 ) -> Report:
     """Look at a fitted model and its labels.
 
@@ -157,6 +171,8 @@ def make_report(
         What was noticed in the table.
     failures : sequence of (str, str)
         Crystals that cannot be used, with reasons.
+    unit : str, default=""
+        Of the labels.
 
     Returns
     -------
@@ -198,6 +214,7 @@ def make_report(
         twins=_twins(names, y, points[labelled], alike),
         notes=list(notes),
         failures=[f"{name}: {reason}" for name, reason in failures],
+        label_unit=unit,
         measured=np.where(exact, y, np.nan),
         predicted=learned.scale.inverse(held),
     )

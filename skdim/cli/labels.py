@@ -1,4 +1,4 @@
-"""A table of labels, matched with the crystals it speaks of: names, values, bounds, and what fits nothing."""
+"""A table of labels, matched with the crystals: names, values, bounds, and rows that fit no crystal."""
 
 from __future__ import annotations
 
@@ -33,17 +33,18 @@ _COMMA = re.compile(r"[\s<>≤≥=]*[+-]?(?:0,\d+|\d+,(?:\d{1,2}|\d{4,}))(?!\d).
 _POINT = re.compile(r"\d\.\d")
 _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻−", "0123456789--")
 _BOUND = {"<": -1, "<=": -1, "≤": -1, ">": 1, ">=": 1, "≥": 1, None: 0}
-_MISSING = ("", "nan", "na", "n/a", "none", "null", "-", "?")
+MISSING = ("", "nan", "na", "n/a", "none", "null", "-", "?")
 
 
 @dataclass
 class LabelTable:
-    """What a table says of C crystals."""
+    """The labels that a table has for C crystals."""
 
     values: Any  # (C,) NaN, or an empty text, where nothing is known
     # (C,) -1 where the value is an upper bound of the true one, 1 where it is a lower bound, else 0.
     sides: NDArray[np.int64]
     groups: list[str] | None = None  # of the column of groups; crystals without a row are groups of their own
+    unit: str = ""  # of the values, where the table tells it
     notes: list[str] = field(default_factory=list)  # what was noticed, in sentences, each with the names it is about
 
     @property
@@ -66,10 +67,10 @@ def read_labels(
     """Read the labels of crystals from a table; `skdim.cli.matching.match_names` says which row is of which."""
     table = read_table(path, "--labels")
     names = [str(name) for name in table.columns]
-    target = _column("--target", target, names, path)
-    key = None if key is None else _column("--id", key, names, path)
-    groups = None if groups is None else _column("--groups", groups, names, path)
-    key = key or next((name for name in ID_COLUMNS if name in names and name != target), names[0])
+    target = find_column("--target", target, names, path)
+    key = None if key is None else find_column("--id", key, names, path)
+    groups = None if groups is None else find_column("--groups", groups, names, path)
+    key = key or id_column([name for name in names if name != target] or names)
     if key == target:
         raise InputError(f"{str(path)!r} has no column of ids beside {target!r}; --id names it")
     matches = match_names([str(name).strip() for name in table[key]], ids)
@@ -96,7 +97,7 @@ def read_labels(
 
 
 def _unmatched(matches: Matches, ids: Sequence[str]) -> list[str]:
-    """Say what fits nothing or too much."""
+    """Say which rows fit no crystal or several, and which crystals have no row."""
     notes = []
     if matches.missing:
         notes.append(f"{counted(matches.missing, 'row')} of the table without a crystal: {some_of(matches.missing)}")
@@ -108,8 +109,19 @@ def _unmatched(matches: Matches, ids: Sequence[str]) -> list[str]:
     return notes
 
 
-def _column(flag: str, given: str, names: Sequence[str], path: Path) -> str:
-    """Find the column that an argument names."""
+def id_column(names: Sequence[str]) -> str:
+    """Find the column of ids where none is named: the first of `ID_COLUMNS` that is there, else the first column.
+
+    Examples
+    --------
+    >>> id_column(["gap", "material_id"]), id_column(["Sample", "gap"])
+    ('material_id', 'Sample')
+    """
+    return next((name for name in ID_COLUMNS if name in names), names[0])
+
+
+def find_column(flag: str, given: str, names: Sequence[str], path: Path) -> str:
+    """Find the column that an argument names, with or without its unit."""
     found = column_named(given, names)
     if found is None:
         raise InputError(f"{flag} {given!r} is no column of {str(path)!r}; its columns are {', '.join(names)}")
@@ -166,6 +178,7 @@ def _numbers(column: pd.Series[str], rows_of: dict[int, list[int]], n: int, *, c
     taken = LabelTable(np.full(n, np.nan), np.zeros(n, np.int64))
     cells = [Cell.read(str(text), comma=comma) for text in column]
     usual, stated = _unit_of(str(column.name), [cell.unit for cell in cells if cell is not None])
+    taken.unit = usual
     unread: list[str] = []
     foreign: list[str] = []
     several: list[int] = []
@@ -177,7 +190,7 @@ def _numbers(column: pd.Series[str], rows_of: dict[int, list[int]], n: int, *, c
                 read.append((cell.value, cell.side))
             elif cell is not None:
                 foreign.append(text)
-            elif text.lower() not in _MISSING:
+            elif text.lower() not in MISSING:
                 unread.append(text)
         exact = [value for value, side in read if side == 0]
         if exact:  # a bound says nothing beside a value
@@ -217,7 +230,7 @@ def _classes(column: pd.Series[str], rows_of: dict[int, list[int]], n: int) -> L
     torn = []
     for place, rows in rows_of.items():
         read = {str(column.iloc[row]).strip() for row in rows}
-        read = {text for text in read if text.lower() not in _MISSING}
+        read = {text for text in read if text.lower() not in MISSING}
         if len(read) == 1:
             taken.values[place] = read.pop()
         elif read:

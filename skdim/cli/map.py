@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from skdim.cli.arguments import add_quiet, add_seed
 from skdim.cli.command import Command
 from skdim.cli.exits import OK, SOME_FAILED
-from skdim.cli.matching import counted, match_names, read_table, some_of
+from skdim.cli.matching import column_named, counted, match_names, read_table, some_of
 from skdim.cli.messages import say
 from skdim.exceptions import InputError
 
@@ -24,8 +24,8 @@ other. On the page: hover for the properties of a crystal; click for its structu
 id or formula; colour by any column; select with the lasso and save the selection as CSV.
 
 VECTORS is what skdim embed wrote (.parquet, .csv, or .npy with its .ids.csv). Rows of NaN are left out. Properties come
-from --table, a CSV or Parquet file with a column "id"; formulas and structures from --structures. Ids are matched whole
-or by the stem of a file name: "NaCl" is the row "cifs/NaCl.cif".
+from --table, a CSV or Parquet file as skdim fit takes it; formulas and structures from --structures. Ids are matched
+whole or by the stem of a file name: "NaCl" is the row "cifs/NaCl.cif".
 """
 
 _EXAMPLES = """\
@@ -34,6 +34,7 @@ _EXAMPLES = """\
   skdim map vectors.parquet --table gaps.csv --color gap --method umap --out map.html"""
 
 _TSNE_UP_TO = 10_000  # crystals: above, t-SNE takes many minutes
+_MOST_PLAIN = 0.8  # of the cells of a column of numbers
 
 
 def run(args: argparse.Namespace) -> int:
@@ -46,12 +47,13 @@ def run(args: argparse.Namespace) -> int:
     if len(table) < 4:
         raise InputError(f"a map needs at least 4 crystals, {str(args.vectors)!r} has {len(table)} usable rows")
     if args.table is not None:
-        table = _with_properties(table, args.table, quiet=args.quiet)
+        table = _with_properties(table, args.table, args.id, quiet=args.quiet)
     structures, code = _structures(args.structures, list(table["id"]), quiet=args.quiet)
     if structures:
         formulas = {row: crystal.composition.reduced_formula for row, crystal in structures.items()}
         table.insert(1, "formula", [formulas.get(row, "") for row in range(len(table))])
-    if args.color is not None and args.color not in table:
+    color = None if args.color is None else column_named(args.color, [str(name) for name in table.columns])
+    if color is None and args.color is not None:
         names = ", ".join(map(str, [c for c in table.columns if c != "id"])) or "none: give a --table"
         raise InputError(f"--color must be a column of the table ({names}), got {args.color!r}")
     method = args.method or ("tsne" if len(table) <= _TSNE_UP_TO else "pca")
@@ -65,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
         table,
         neighbors=nearest_rows(vectors, random_state=args.seed),
         structures=structures,
-        color=args.color,
+        color=color,
         title=args.title,
     )
     if not args.quiet:
@@ -118,30 +120,51 @@ def read_vectors(path: Path) -> tuple[pd.DataFrame, NDArray[Any], int]:
     return pd.DataFrame({"id": ids.to_numpy()[usable]}), vectors[usable], int((~usable).sum())
 
 
-def _with_properties(table: pd.DataFrame, path: Path, *, quiet: bool) -> pd.DataFrame:
+def _with_properties(table: pd.DataFrame, path: Path, key: str | None, *, quiet: bool) -> pd.DataFrame:
     """Add the columns of another table by id."""
-    import pandas as pd
+    from skdim.cli.labels import find_column, has_decimal_commas, id_column
 
     properties = read_table(path, "--table")
-    if "id" not in properties:
-        columns = ", ".join(map(str, properties.columns[:10]))
-        raise InputError(f"--table {str(path)!r} must have a column 'id', its columns are {columns}")
-    matches = match_names([name.strip() for name in properties["id"]], list(table["id"]))
+    names = [str(name) for name in properties.columns]
+    key = id_column(names) if key is None else find_column("--id", key, names, path)
+    matches = match_names([str(name).strip() for name in properties[key]], list(table["id"]))
     if not matches.rows:
+        seen = repr(properties[key].iloc[0]) if len(properties) else "nothing"
         raise InputError(
-            f"no id of --table {str(path)!r} is one of the vectors: {properties['id'].iloc[0]!r} and "
-            f"{table['id'].iloc[0]!r} differ"
+            f"no row of --table {str(path)!r} fits a vector: its column {key!r} has {seen}, and the vectors are "
+            f"{table['id'].iloc[0]!r} and so on; --id names another column"
         )
     lost = [*matches.missing, *matches.unclear]
     if lost and not quiet:
         say(f"{counted(lost, 'row')} of {path} without a vector: {some_of(lost)}")
-    known = properties.drop(columns=[c for c in ("id", "formula") if c in properties])
+    known = properties.drop(columns=[c for c in (key, "id", "formula") if c in properties])
     known = known.iloc[[rows[0] for rows in matches.rows.values()]].set_axis(list(matches.rows), axis=0)
     for name in known:
-        numbers = pd.to_numeric(known[name].replace({"": None, "nan": None, "None": None}), errors="coerce")
-        if (numbers.notna() | known[name].isin(["", "nan", "None"])).all():
+        texts = [str(text).strip() for text in known[name]]
+        comma = properties.attrs.get("decimal") == "," or has_decimal_commas(texts)
+        numbers, odd = _numbers(texts, comma=comma)
+        if numbers:
             known[name] = numbers
+        if odd and not quiet:
+            say(f"{counted(odd, 'cell')} of {name!r} left blank, as most are numbers without a unit: {some_of(odd)}")
     return table.join(known)
+
+
+def _numbers(texts: list[str], *, comma: bool) -> tuple[list[float], list[str]]:
+    """Read a column of which four cells in five are plain numbers: bounds as their value, and what is left blank.
+
+    Both are empty where it is a column of words.
+    """
+    from skdim.cli.labels import MISSING, Cell
+
+    cells = {text: Cell.read(text, comma=comma) for text in texts if text.lower() not in MISSING}
+    known = [cells[text] for text in texts if text in cells]
+    plain = [cell for cell in known if cell is not None and not cell.unit]
+    if not known or len(plain) < _MOST_PLAIN * len(known):
+        return [], []
+    usable = {text: cell.value for text, cell in cells.items() if cell is not None and not cell.unit}
+    odd = [text for text in texts if text in cells and text not in usable]
+    return [usable.get(text, float("nan")) for text in texts], odd
 
 
 def _structures(paths: list[Path] | None, ids: list[str], *, quiet: bool) -> tuple[dict[int, Structure], int]:
@@ -185,7 +208,8 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of map."""
     parser.add_argument("vectors", type=Path, metavar="VECTORS", help="a table that skdim embed wrote")
     parser.add_argument("--out", type=Path, required=True, metavar="PAGE", help="HTML file to write")
-    parser.add_argument("--table", type=Path, metavar="T", help='properties by "id": .csv or .parquet')
+    parser.add_argument("--table", type=Path, metavar="T", help="properties: .csv or .parquet")
+    parser.add_argument("--id", metavar="COLUMN", help="column of ids in --table (id, name, file, ... or the first)")
     parser.add_argument("--color", metavar="COLUMN", help="column that colours the points at first (the first one)")
     parser.add_argument("--structures", type=Path, nargs="+", metavar="PATH", help="the crystals, to draw them")
     methods = f"how to place the crystals (tsne up to {_TSNE_UP_TO} of them, else pca); umap needs umap-learn"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from skdim.cli.messages import one_line
 from skdim.crystals.paths import ARCHIVES
-from skdim.exceptions import InputError
+from skdim.exceptions import InputError, first_few
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +22,6 @@ _SUFFIXES = (".cif", ".mcif", ".vasp", ".poscar", ".contcar", ".json", ".xyz", "
 _WORKBOOKS = (".xls", ".xlsx", ".xlsm", ".ods", ".numbers")
 _UNIT = re.compile(r"\s*(\([^()]*\)|\[[^][]*\])$")
 _PLAIN = re.compile(r"\s*[+-]?\d+(\.\d*)?([eE][+-]?\d+)?\s*")
-_LISTED = 10
 
 
 def read_table(path: Path, option: str) -> pd.DataFrame:
@@ -175,5 +174,4 @@ def counted(found: Sequence[object], noun: str) -> str:
 
 def some_of(names: Sequence[str]) -> str:
     """Name the first few of some crystals."""
-    shown = ", ".join(one_line(name) for name in names[:_LISTED])
-    return shown + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "")
+    return first_few(map(one_line, names))

@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,7 @@ _SHOWN = 6  # items of a list that the text shows
 
 
 def facts_of(path: str | os.PathLike[str]) -> Facts:
-    """Read what there is to know about a file that skdim wrote: a saved model, a checkpoint, point sets, vectors.
+    """Read what is known of a file that skdim wrote: a saved model, a checkpoint, point sets, vectors.
 
     The facts are JSON-able: ``kind``, ``path``, ``bytes``, ``sha256`` (of files), and what belongs to the kind. Any
     other file, or a damaged one, is an InputError.
@@ -277,6 +278,7 @@ _LINES: dict[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
     "data": ("crystals", lambda facts: _data(facts["data"])),
     "epochs": ("epochs", lambda facts: _epochs(facts["epochs"], facts["best_epoch"])),
     "columns": ("vector", lambda facts: _columns(facts["columns"])),
+    "targets": ("targets", lambda facts: _learned(facts["targets"])),
     "versions": ("versions", lambda facts: ", ".join(f"{k} {v}" for k, v in facts["versions"].items())),
 }
 
@@ -288,6 +290,18 @@ def _encoder(config: Mapping[str, Any]) -> str:
         return shape
     told_of = f", of which {told} are read" if told else ""
     return f"{shape}; a layer of {width} columns that has learned properties{told_of}"
+
+
+def _learned(targets: Any) -> str:
+    """Say of each target of a `CrystalRegressor` which regressor was chosen, and the errors of all, lowest first."""
+    if not (isinstance(targets, list) and all("errors" in target for target in targets)):
+        return _plain(targets)
+    said = []
+    for target in targets:
+        errors = {"guess" if k == "median" else k: v for k, v in sorted(target["errors"].items(), key=itemgetter(1))}
+        scale = "" if target["scale"][0] == "none" else f" on the scale {target['scale'][0]}"
+        said.append(f"{target['name']}{scale}, chosen by errors of {_plain(errors)}")
+    return "; ".join(said)
 
 
 def _columns(columns: list[str] | int) -> str:

@@ -24,31 +24,29 @@ from skdim.exceptions import InputError, WorkerError
 
 COMMANDS: tuple[Command, ...] = (
     demo.COMMAND,
-    pretrain.COMMAND,
-    embed.COMMAND,
     fit.COMMAND,
     predict.COMMAND,
     suggest.COMMAND,
-    info.COMMAND,
+    embed.COMMAND,
     map.COMMAND,
+    pretrain.COMMAND,
+    info.COMMAND,
     benchmark.COMMAND,
 )
 
 _ABOUT = """\
-Turn crystal structures into vectors. An encoder is pretrained on crystals without labels; its vectors then serve any
-scikit-learn estimator, also where only a few labels are known.
+Predict properties of crystals from few labels. An encoder that has learned from structures alone turns crystals into
+vectors; any scikit-learn estimator learns from these, also where only a few labels are known.
 
-Start with
-  skdim demo                                          # what this is worth, on crystals that come with the package
-or with your own crystals and a table of labels
-  skdim fit cifs/ --labels labels.csv --target gap --out model.skdim
+See what it is worth, on crystals that come with the package:
+  skdim demo
+With your own crystals, and a table of values for some of them:
+  skdim fit cifs/ --labels labels.csv --target conductivity --out model.skdim
   skdim predict model.skdim new_cifs/ --out predictions.csv
-or with the vectors of the model that comes with the package
+With crystals alone, vectors for other tools:
   skdim embed materials_project cifs/ --out vectors.parquet
-  skdim info materials_project
-or train on every structure you have; no labels are needed
+With many crystals of your own, an encoder that has learned from them; no labels are needed:
   skdim pretrain cifs/ --out model.safetensors
-  skdim embed model.safetensors cifs/ --out vectors.parquet
 
 skdim COMMAND --help explains each command.
 """

@@ -29,7 +29,7 @@ def find_crystals(args: argparse.Namespace) -> Found:
 
 
 def crystal_rows(found: Found) -> Iterator[CrystalRow]:
-    """Read crystals one after the other, with the ids that they have everywhere; nobody keeps them."""
+    """Read crystals one after the other, with the ids that all commands give them; none is kept."""
     from skdim.crystals.reading import read_files
 
     return read_files(found.files, column=found.column, id_column=found.id_column)

@@ -1,4 +1,4 @@
-"""From files to the point sets of their crystals, so many at a time, and to what is to be said of those that failed."""
+"""From files to the point sets of their crystals, a batch at a time, with messages about those that failed."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def beside(workers: Workers) -> AbstractContextManager[None]:
 def featurized(
     found: Found, work: Work, workers: Workers, size: int, counts: Counts, *, progress: bool
 ) -> Iterator[tuple[list[str], PointSets]]:
-    """Read and featurize crystals, so many at a time, and forget them.
+    """Read and featurize crystals, a batch at a time, and forget them.
 
     Parameters
     ----------
@@ -188,7 +188,7 @@ def _name(piece: Piece) -> str:
 
 
 def _batches(parts: Iterable[tuple[list[str], PointSets]], size: int) -> Iterator[tuple[list[str], PointSets]]:
-    """Put crystals together anew, so many at a time: vectors do not depend on how the reading was divided."""
+    """Regroup crystals into batches of one size: vectors do not depend on how the reading was divided."""
     from skdim.points.pointsets import PointSets
 
     ids: list[str] = []

@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from skdim.crystals.limits import current_limits, megabytes
-from skdim.crystals.streams import READ_ERRORS, open_bounded, read_whole
+from skdim.crystals.streams import READ_ERRORS, open_bounded, read_whole, unpacked_at_most, unpacks_to_too_much
 
 __all__ = ["ARCHIVE_ERRORS", "Member", "members"]
 
@@ -58,6 +58,7 @@ def members(
 def _zip_members(path: str | os.PathLike[str], wanted: Callable[[str], bool]) -> Iterator[Member]:
     """Yield the members of a zip file."""
     with zipfile.ZipFile(path) as archive:
+        left = unpacked_at_most(os.stat(path).st_size)
         for entry in archive.infolist():
             name = entry.filename
             if entry.is_dir() or not wanted(name):
@@ -65,6 +66,9 @@ def _zip_members(path: str | os.PathLike[str], wanted: Callable[[str], bool]) ->
             if problem := _name_problem(name) or _size_problem(entry.file_size) or _zip_link_problem(entry):
                 yield Member(name, problem=problem)
                 continue
+            left -= entry.file_size  # reading it takes no more than it states
+            if left < 0:  # also where many entries share one place in the file
+                raise unpacks_to_too_much(os.stat(path).st_size)
             try:
                 with archive.open(entry) as file:
                     member = Member(name, read_whole(file, "a member"))

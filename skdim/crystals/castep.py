@@ -60,7 +60,7 @@ def structure_from_castep(text: str) -> IStructure:
 
 
 def _blocks(text: str) -> dict[str, Lines]:
-    """Read the blocks by their names in small letters; one without end is none."""
+    """Read the blocks by their names in small letters; one without an end is left out."""
     blocks: dict[str, Lines] = {}
     name = ""
     lines: Lines = []
@@ -94,7 +94,7 @@ def _lattice(blocks: dict[str, Lines]) -> NDArray[np.float64]:
 
 
 def _unit(rows: Lines) -> tuple[float, Lines]:
-    """Take the line of the unit off, where there is one; Angstrom where there is none."""
+    """Take off the line of the unit; without one, the unit is Angstrom."""
     if not rows or len(rows[0]) > 1:
         return 1.0, rows
     word = rows[0][0].lower()
@@ -104,7 +104,7 @@ def _unit(rows: Lines) -> tuple[float, Lines]:
 
 
 def _numbers(words: Sequence[str], row: Sequence[str], count: int) -> list[float]:
-    """Read so many numbers of a line."""
+    """Read a given number of numbers from a line."""
     try:
         values = [float(word) for word in words]
     except ValueError:

@@ -15,6 +15,7 @@ from skdim.crystals.labels import CLASSES, NamedElement, element_of_label, eleme
 from skdim.crystals.limits import current_limits
 from skdim.crystals.notes import Note
 from skdim.crystals.sharing import Rows
+from skdim.exceptions import first_few
 
 __all__ = ["rows_of"]
 
@@ -192,9 +193,8 @@ def _elements(
 
 
 def _some(names: Iterable[str]) -> str:
-    """Name the first few."""
-    some = list(dict.fromkeys(names))
-    return ", ".join(some[:6]) + (f" and {len(some) - 6} more" if len(some) > 6 else "")
+    """Name the first few, each once."""
+    return first_few(dict.fromkeys(names), 6)
 
 
 def _known_elements(tags: Tags) -> frozenset[int]:

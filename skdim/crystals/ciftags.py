@@ -69,7 +69,7 @@ def document(text: str) -> list[cif.Block]:
     try:
         return list(cif.read_string(text, 0))
     except (ValueError, RuntimeError) as error:
-        hint = "; the quotes of a word processor are none in a CIF" if curly else ""
+        hint = "; a CIF needs straight quotes, not the curly quotes of a word processor" if curly else ""
         raise ValueError(_syntax(str(error), text) + hint) from error
 
 
@@ -99,7 +99,7 @@ def _syntax(words: str, text: str) -> str:
 
 
 def is_crystal(block: cif.Block) -> bool:
-    """Tell whether a block speaks of a cell or of atoms: publications put other things into blocks of their own."""
+    """Tell whether a block has a cell or atoms: publications have further blocks for other things."""
     for item in block:
         pair: Any = item.pair
         loop = item.loop

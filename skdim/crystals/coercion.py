@@ -25,11 +25,10 @@ from skdim.crystals.parsing import (
     crystal_from_record,
     crystal_from_text,
     noted,
-    text_format,
 )
 from skdim.crystals.rows import KINDS
 from skdim.crystals.sources import Source
-from skdim.crystals.textformats import mistaken_for
+from skdim.crystals.textformats import mistaken_for, text_format
 from skdim.crystals.uploads import text_of
 
 __all__ = ["coerce_crystal", "meant_by_missing", "source_of"]
@@ -103,7 +102,7 @@ def coerce_crystal(obj: object) -> Crystal:
 
 
 def _is_path(text: str) -> bool:
-    """Tell paths from crystals written as text, and from web pages and the like on one line."""
+    """Tell paths from crystals written as text, and from other text on one line, such as a web page."""
     return text_format(text) is None and "\n" not in text and not text.startswith("<")
 
 

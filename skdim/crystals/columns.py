@@ -13,6 +13,7 @@ from skdim.crystals.given import is_a, is_upload
 from skdim.crystals.records import is_record, unwrap
 from skdim.crystals.sources import ID_FIELDS, Source
 from skdim.crystals.textformats import is_crystal_text, mistaken_for
+from skdim.exceptions import first_few
 
 __all__ = ["LOOKED_AT", "choose_column", "choose_ids", "looks_like_crystal"]
 
@@ -92,8 +93,7 @@ def _listed(names: Sequence[Any]) -> str:
 
 def _names(names: Sequence[Any], places: Iterable[int]) -> str:
     """List some columns."""
-    shown = [repr(str(names[place])[:40]) for place in places]
-    return ", ".join(shown[:20]) + (f" and {len(shown) - 20} more" if len(shown) > 20 else "")
+    return first_few((repr(str(names[place])[:40]) for place in places), 20)
 
 
 def _together(names: Sequence[Any]) -> list[int]:

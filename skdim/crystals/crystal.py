@@ -13,6 +13,7 @@ from pymatgen.core.lattice import Lattice
 from pymatgen.core.periodic_table import DummySpecies, Element, Species
 from pymatgen.core.structure import IStructure, Structure
 
+from skdim.crystals.labels import N_ELEMENTS
 from skdim.crystals.notes import Note
 
 __all__ = ["Crystal", "SiteSpecies", "crystal_of", "site_species"]
@@ -20,8 +21,7 @@ __all__ = ["Crystal", "SiteSpecies", "crystal_of", "site_species"]
 SiteSpecies = tuple[tuple[int, float], ...]
 """What a site holds: (atomic number, occupancy) of its elements, by rising atomic number."""
 
-_LAST_ELEMENT = 118
-WHOLE: tuple[SiteSpecies, ...] = tuple(((number, 1.0),) for number in range(_LAST_ELEMENT + 1))
+WHOLE: tuple[SiteSpecies, ...] = tuple(((number, 1.0),) for number in range(N_ELEMENTS + 1))
 """By atomic number the content of a site that one element fills; shared, so that equal ones are found fast."""
 
 

@@ -165,7 +165,7 @@ class _Reader:
             yield from self._row(key, key, value)
 
     def _field(self, key: str, fields: dict[str, Any]) -> Iterator[Source]:
-        """Yield the crystals of a field that is a list of records, or keep the field if it is none."""
+        """Yield the crystals of a field that is a list of records, or keep a field that is not."""
         if key == "data" and isinstance(fields.get("columns"), list):
             yield from self._split(fields["columns"], fields.get("index"))
             return

@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 from pymatgen.core.periodic_table import Element
 
-__all__ = ["CLASSES", "NUMBERS", "NamedElement", "element_of_label", "element_of_type"]
+__all__ = ["CLASSES", "NUMBERS", "N_ELEMENTS", "NamedElement", "element_of_label", "element_of_type"]
 
-NUMBERS: dict[str, int] = {Element.from_Z(number).symbol: number for number in range(1, 119)}
+N_ELEMENTS = 118
+NUMBERS: dict[str, int] = {Element.from_Z(number).symbol: number for number in range(1, N_ELEMENTS + 1)}
 """Atomic numbers by symbol."""
 
 CLASSES = frozenset({"RE", "TM"})

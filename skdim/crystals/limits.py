@@ -58,7 +58,8 @@ class Limits:
     The last two bound the only work of which the time could grow faster than a crystal. They are counts, not seconds,
     so that a crystal is accepted or refused on every machine alike.
 
-    Beside these, a dict in JSON may be nested as deeply as Python's recursion limit allows, and YAML may have 1 MiB.
+    Beside these, a dict in JSON may be nested as deeply as Python's recursion limit allows, YAML may have 1 MiB and
+    50,000 values, and files that pymatgen reads line by line may have 1 MiB and 20,000 lines.
     """
 
     n_bytes: int = 64 << 20

@@ -46,7 +46,7 @@ class Operations:
 
     @cached_property
     def table(self) -> NDArray[np.int32]:
-        """Which operation each product of two is, shape (m, m); -1 where the product is none of them."""
+        """Which operation each product of two is, shape (m, m); -1 where the product is not among them."""
         order = np.argsort(self.keys)
         ranked = self.keys[order]
         table = np.empty((len(self), len(self)), np.int32)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from pymatgen.core.composition import CompositionError
-from pymatgen.core.structure import IStructure, Structure
+from pymatgen.core.structure import IStructure
 from pymatgen.core.structure import StructureError as PymatgenStructureError
 
 from skdim.crystals.blocks import block_of
@@ -20,7 +20,8 @@ from skdim.crystals.cif import read_cif
 from skdim.crystals.crystal import Crystal, crystal_of
 from skdim.crystals.espresso import is_espresso, structure_from_espresso
 from skdim.crystals.limits import check_size, read_bounded
-from skdim.crystals.notes import Note, describe_notes
+from skdim.crystals.notes import Note
+from skdim.crystals.otherfiles import check_readable, is_vasprun, is_yaml, structure_by_pymatgen, structure_from_vasprun
 from skdim.crystals.poscar import read_poscar
 from skdim.crystals.records import structure_from_dict, unwrap
 from skdim.crystals.textformats import TextFormat, load_json, load_yaml, mistaken_for, text_format
@@ -35,11 +36,6 @@ __all__ = [
     "crystal_from_text",
     "noted",
     "read_text",
-    "structure_from_dict",
-    "structure_from_file",
-    "structure_from_record",
-    "structure_from_text",
-    "text_format",
 ]
 
 _OF_CIF = ("data_", "#\\#CIF", "# generated using pymatgen\ndata_")  # what most of them begin with
@@ -83,6 +79,8 @@ def crystal_from_text(
         return noted(structure_from_castep, text)
     if kind is None and is_espresso(text):
         return noted(structure_from_espresso, text)
+    if kind is None and is_vasprun(text):
+        return noted(structure_from_vasprun, text)
     kind = kind or text_format(text)
     if mistaken := mistaken_for(text):
         raise ValueError(mistaken)
@@ -139,47 +137,27 @@ def crystal_from_opened(file: Opened) -> Crystal:
         raise ValueError("an empty file")
     if text.startswith(_OF_CIF) and ".cif" in path.lower():  # most files, told at once
         return read_cif(text)
-    if is_castep(text) or is_espresso(text):
+    if is_castep(text) or is_espresso(text) or is_vasprun(text):
         return crystal_from_text(text)
-    kind = text_format(text) or _format_of_name(os.path.basename(path))
+    name = os.path.basename(path)
+    kind = text_format(text) or _format_of_name(name)
     if kind is not None or mistaken_for(text):
         return crystal_from_text(text, kind)
-    if path.lower().endswith((".yaml", ".yml")):  # not by pymatgen, which imports the classes that such a file names
+    if is_yaml(name):
         return crystal_from_record(load_yaml(text))
-    return noted(_by_pymatgen, path)
+    return noted(lambda opened: _by_pymatgen(*opened), file)
 
 
-def _by_pymatgen(path: str) -> IStructure:
-    """Read a file of a format that pymatgen knows by its name."""
+def _by_pymatgen(path: str, text: str) -> IStructure:
+    """Read a file of a format that pymatgen knows by its name, with reasons of our own."""
+    check_readable(path, text)
     try:
-        return Structure.from_file(path)
+        return structure_by_pymatgen(path, text)
     except (OSError, ImportError, MemoryError):
         raise
     except (*PARSER_ERRORS, Warning) as error:  # a Warning is raised for lines of AIRSS that are not known
-        if "Unrecognized extension" in str(error):
-            raise ValueError(
-                "neither CIF nor POSCAR nor JSON, and not of a format that its name tells; `ase convert FILE "
-                "crystal.extxyz` makes one that is read of many others"
-            ) from error
         words = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise ValueError(f"not what its name says, cut off, or of a calculation that did not end ({words})") from error
-
-
-def structure_from_text(text: str, kind: TextFormat | None = None) -> IStructure:
-    """Read a pymatgen structure from text; see `crystal_from_text`, whose notes are warnings here."""
-    return _with_warning(crystal_from_text(text, kind), "text").structure
-
-
-def structure_from_file(path: str | os.PathLike[str]) -> IStructure:
-    """Read a pymatgen structure from a file; see `crystal_from_file`, whose notes are warnings here."""
-    return _with_warning(crystal_from_file(path), os.fspath(path)).structure
-
-
-def _with_warning(crystal: Crystal, name: str) -> Crystal:
-    """Warn of what was decided in reading one crystal, for the caller of the caller."""
-    if crystal.notes:
-        warnings.warn(describe_notes([(name, note) for note in crystal.notes]), UserWarning, stacklevel=3)
-    return crystal
 
 
 _LOCK = threading.RLock()
@@ -199,7 +177,7 @@ def _format_of_name(name: str) -> TextFormat | None:
     name = name.lower()
     if ".cif" in name or ".mcif" in name:
         return "cif"
-    if ".json" in name:
+    if ".json" in name or ".mson" in name:
         return "json"
     return "poscar" if "poscar" in name or "contcar" in name or name.endswith(".vasp") else None
 
@@ -228,8 +206,3 @@ def crystal_from_record(record: Mapping[str, Any]) -> Crystal:
     """
     crystal = unwrap(record)
     return crystal_from_text(crystal) if isinstance(crystal, str) else noted(structure_from_dict, crystal)
-
-
-def structure_from_record(record: Mapping[str, Any]) -> IStructure:
-    """Read a pymatgen structure from a dict; see `crystal_from_record`, whose notes are warnings here."""
-    return _with_warning(crystal_from_record(record), "dict").structure

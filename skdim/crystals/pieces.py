@@ -30,7 +30,7 @@ def pieces_of(files: Iterable[str], column: str | None = None, id_column: str | 
 
 
 def grouped(pieces: Iterable[Piece], most: int) -> Iterator[list[Piece]]:
-    """Put pieces together in order, so many at the most, and fewer where they are large."""
+    """Group pieces in order, up to a number of them, and fewer where they are large."""
     group: list[Piece] = []
     size = 0
     for piece in pieces:

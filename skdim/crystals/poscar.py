@@ -79,7 +79,7 @@ def read_poscar(text: str) -> Crystal:
 def _crystal(
     lattice: NDArray[np.float64], frac: NDArray[np.float64], names: Sequence[str], counts: Sequence[int]
 ) -> Crystal:
-    """Make the crystal of elements, each so many times."""
+    """Make the crystal of elements and the number of atoms of each."""
     symbols = list(dict.fromkeys(names))
     every = np.repeat([symbols.index(name) for name in names], counts)
     used, kind = np.unique(every, return_inverse=True)  # not those of which there are 0 atoms
@@ -88,7 +88,7 @@ def _crystal(
 
 
 def _numbers(line: str, number: int, what: str, count: int | None = None) -> list[float]:
-    """Read the numbers at the beginning of a line, all of them or so many."""
+    """Read the numbers at the beginning of a line: all, or a given number of them."""
     words = line.split()[: count or 3]
     try:
         values = [fortran(word) for word in words]

@@ -7,59 +7,42 @@ from collections.abc import Collection
 
 import numpy as np
 from numpy.typing import NDArray
-from pymatgen.core.structure import IStructure
 
 from skdim.crystals.closeness import any_closer, volume_of
-from skdim.crystals.crystal import Crystal, SiteSpecies, crystal_of
+from skdim.crystals.crystal import Crystal, SiteSpecies
 from skdim.crystals.disorder import without_crowding
 from skdim.crystals.occupancies import FULL
 from skdim.crystals.sharing import OVERLAP
 
-__all__ = ["check_crystal", "check_structure"]
+__all__ = ["check_crystal"]
 
 _LENGTHS = (0.5, 1000.0)  # Angstrom
 _VOLUMES = (0.1, 1e5)  # cubic Angstrom per site; dense hydrogen has 1, an atom in a vacuum box of 40 Angstrom 6e4
 _FARTHEST = 1e6  # fractional; beyond it a double no longer resolves the place in the cell
 
 
-def check_structure(
-    structure: IStructure,
-    *,
-    max_sites: int = 5000,  # the most sites that are accepted
-    # The heaviest element that is accepted, or the atomic numbers of all that are. By default every element of the
-    # periodic table.
-    max_atomic_number: int | Collection[int] | None = None,
-) -> str | None:
-    """Say why a structure cannot be used, with the value at fault and what is accepted; None where it can.
-
-    Split positions of one disordered atom may be as close as they like: what may not be is a group of positions, each
-    closer than 0.5 Angstrom to each other, with occupancies that add to more than one. Partly occupied ones of one
-    element may add to 1.5, as refinements have it.
-
-    Examples
-    --------
-    >>> from pymatgen.core import Lattice, Structure
-    >>> check_structure(Structure(Lattice.cubic(4), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]]))
-    >>> check_structure(Structure(Lattice.cubic(4), ["Na", "Cl"], [[0, 0, 0], [0.05, 0, 0]]))
-    'sites 0 (Na) and 1 (Cl) overlap: 0.2 Angstrom apart; closer than 0.5 their occupancies may add ...'
-    """
-    try:
-        check_crystal(crystal_of(structure), max_sites=max_sites, max_atomic_number=max_atomic_number)
-    except ValueError as error:
-        return str(error)
-    return None
-
-
 def check_crystal(
     crystal: Crystal,
     *,
-    max_sites: int = 5000,  # as for `check_structure`
-    max_atomic_number: int | Collection[int] | None = None,
+    max_sites: int = 5000,  # the most sites that are accepted
+    elements: Collection[int] | None = None,  # atomic numbers that are accepted; None accepts every element
 ) -> Crystal:
     """Check a crystal, and scale split positions that hold a little more than one atom.
 
-    See `skdim.crystals.disorder.without_crowding` for what may have changed. One that cannot be used is a ValueError
-    with the reason.
+    One that cannot be used is a ValueError, which names the value at fault and what is accepted. Split positions of one
+    disordered atom may be as close as they like: what may not be is a group of positions, each closer than 0.5 Angstrom
+    to each other, with occupancies that add to more than one. Partly occupied ones of one element may add to 1.5, as
+    refinements have it; see `skdim.crystals.disorder.without_crowding` for what is scaled.
+
+    Examples
+    --------
+    >>> cell = {"lattice": np.eye(3) * 4, "species": (((11, 1.0),), ((17, 1.0),)), "site_type": np.array([0, 1])}
+    >>> len(check_crystal(Crystal(frac=np.array([[0, 0, 0], [0.5, 0.5, 0.5]]), **cell)))
+    2
+    >>> check_crystal(Crystal(frac=np.array([[0, 0, 0], [0.05, 0, 0]]), **cell))
+    Traceback (most recent call last):
+    ...
+    ValueError: sites 0 (Na) and 1 (Cl) overlap: 0.2 Angstrom apart; closer than 0.5 their occupancies may add ...
     """
     n_sites = len(crystal)
     if n_sites == 0:
@@ -76,7 +59,7 @@ def check_crystal(
         coords = crystal.frac[site].tolist()
         raise ValueError(f"site {site} has the fractional coordinates {coords}; finite ones up to 1e6 are accepted")
     for k, content in enumerate(crystal.species):
-        if problem := _content_reason(content, max_atomic_number):
+        if problem := _content_reason(content, elements):
             site = int(np.argmax(crystal.site_type == k))
             raise ValueError(f"site {site} ({_named(crystal, site)}) {problem}")
     if crystal.apart or not any_closer(crystal.frac, crystal.lattice, OVERLAP):
@@ -90,7 +73,7 @@ def _named(crystal: Crystal, site: int) -> str:
 
 
 def _check_lattice(lattice: NDArray[np.float64], n_sites: int) -> None:
-    """Refuse lattices that are none; hopeless angles show as a volume near zero or as a site near its own image."""
+    """Refuse absurd lengths and volumes; impossible angles show as a volume near zero or a site near its own image."""
     lengths = [math.hypot(*vector) for vector in lattice.tolist()]
     # Negated, so that NaN fails too.
     if not all(_LENGTHS[0] <= length <= _LENGTHS[1] for length in lengths):
@@ -104,7 +87,7 @@ def _check_lattice(lattice: NDArray[np.float64], n_sites: int) -> None:
         )
 
 
-def _content_reason(content: SiteSpecies, accepted: int | Collection[int] | None) -> str | None:
+def _content_reason(content: SiteSpecies, elements: Collection[int] | None) -> str | None:
     """Say what is wrong with what a site holds."""
     if not content:
         return "has no occupancy; more than 0 and at most 1 is accepted"
@@ -113,15 +96,10 @@ def _content_reason(content: SiteSpecies, accepted: int | Collection[int] | None
             return "is a dummy species or an unknown element; a vacancy is accepted as an occupancy below 1"
         if not occupancy > 0:
             return f"has the occupancy {occupancy:g}; more than 0 and at most 1 is accepted"
-        if accepted is not None and not _is_accepted(number, accepted):
-            heaviest = max(accepted, default=0) if isinstance(accepted, Collection) else accepted
+        if elements is not None and number not in elements:
+            heaviest = max(elements, default=0)
             return f"holds element {number}, which is not in the table of elements; that goes up to number {heaviest}"
     total = sum(occupancy for _, occupancy in content)
     if not total <= FULL:
         return f"has occupancies that add to {total:g}; more than 0 and at most 1 is accepted"
     return None
-
-
-def _is_accepted(number: int, accepted: int | Collection[int]) -> bool:
-    """Tell whether an element is one of the accepted ones, or up to the heaviest of them."""
-    return number in accepted if isinstance(accepted, Collection) else number <= accepted

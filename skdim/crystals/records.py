@@ -1,7 +1,7 @@
 """Dicts that describe one crystal, in the dialects of the field.
 
 Pymatgen, OPTIMADE, JARVIS and ASE each write a crystal as a dict of their own. All are read here, from the fields that
-make a crystal: lattice, species with occupancies, coordinates. Whatever else a dict holds is data that nobody looks at;
+make a crystal: lattice, species with occupancies, coordinates. Other fields of a dict are ignored;
 a class or module that it names is never imported.
 """
 

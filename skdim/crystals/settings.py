@@ -77,7 +77,7 @@ def _spellings(setting: gemmi.SpaceGroup) -> set[str]:
 
 @lru_cache(maxsize=1024)
 def _operations(hall: str) -> Operations:
-    """Operations of a Hall symbol; a ValueError if it is none."""
+    """Operations of a Hall symbol; any other text is a ValueError."""
     if len(hall) > (most := current_limits().word):
         raise ValueError(f"a Hall symbol of {len(hall)} characters; {most} are accepted")
     try:

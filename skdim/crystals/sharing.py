@@ -13,6 +13,7 @@ from skdim.crystals.crystal import WHOLE, SiteSpecies
 from skdim.crystals.expansion import SAME_ATOM, Images
 from skdim.crystals.notes import Note
 from skdim.crystals.occupancies import FULL, ROUNDED, SPLIT, excess
+from skdim.exceptions import first_few
 
 __all__ = ["OVERLAP", "Rows", "Sites", "shared_sites"]
 
@@ -133,5 +134,4 @@ def _as_species(amounts: dict[int, float]) -> SiteSpecies:
 
 def _names(rows: Rows, some: Sequence[int]) -> str:
     """Name rows by their labels, the first few of many."""
-    names = [rows.labels[k] for k in some]
-    return ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
+    return first_few((rows.labels[k] for k in some), 6)

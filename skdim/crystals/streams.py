@@ -24,6 +24,8 @@ __all__ = [
     "open_bounded",
     "read_whole",
     "text_lines",
+    "unpacked_at_most",
+    "unpacks_to_too_much",
 ]
 
 _RATIO = 200  # bytes unpacked for each on disk, beyond what any file may; crystals as text are compressed by 5 to 30
@@ -48,7 +50,13 @@ class Bounded(io.BufferedIOBase):
         packed: int | None = None,
     ) -> None:
         self._file = file
-        self._most = None if packed is None else max(current_limits().unpacked, _RATIO * packed)
+        self._packed = packed
+        self._most = None if packed is None else unpacked_at_most(packed)
+
+    @property
+    def is_compressed(self) -> bool:
+        """Whether it is decompressed while it is read."""
+        return self._packed is not None
 
     def readable(self) -> bool:
         """Return True."""
@@ -75,25 +83,34 @@ class Bounded(io.BufferedIOBase):
         return self.tell()
 
     def read(self, size: int | None = -1) -> bytes:
-        """Read so many bytes."""
+        """Read this number of bytes."""
         most = current_limits().n_bytes
         if size is None or size < 0 or size > most + 1:
             raise ValueError(f"a part of more than {megabytes(most)} (limit n_bytes)")
         data: bytes = self._file.read(size)
-        if self._most is not None and self.tell() > self._most:
-            raise ValueError(
-                f"it unpacks to more than {megabytes(self._most)}, as no sound file of its size does (limit unpacked)"
-            )
+        if self._packed is not None and self._most is not None and self.tell() > self._most:
+            raise unpacks_to_too_much(self._packed)
         return data
 
     def read1(self, size: int = -1) -> bytes:
-        """Read up to so many bytes."""
+        """Read up to this number of bytes."""
         return self.read(_STEP if size is None or size < 0 else min(size, _STEP))
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
         super().close()
+
+
+def unpacked_at_most(packed: int) -> int:
+    """Bytes that a compressed file of so many bytes may unpack to."""
+    return max(current_limits().unpacked, _RATIO * packed)
+
+
+def unpacks_to_too_much(packed: int) -> ValueError:
+    """The error of a compressed file that unpacks to more."""
+    most = megabytes(unpacked_at_most(packed))
+    return ValueError(f"it unpacks to more than {most}, as no sound file of its size does (limit unpacked)")
 
 
 def check_regular(path: str | os.PathLike[str]) -> None:

@@ -54,8 +54,8 @@ def told_notes(decided: Sequence[tuple[int, str | None, Note]], X: Any) -> str |
 def try_crystal(
     obj: object,  # one crystal, as for `coerce_crystal`
     *,
-    max_sites: int = 5000,  # as for `check_structure`
-    max_atomic_number: int | Collection[int] | None = None,
+    max_sites: int = 5000,  # as for `check_crystal`
+    elements: Collection[int] | None = None,
 ) -> tuple[Crystal | None, str | None]:
     """Read one crystal of any accepted kind and check it: the crystal, or None and the reason why it failed.
 
@@ -65,13 +65,13 @@ def try_crystal(
     (None, 'no sites; at least one is needed')
     """
     try:
-        return check_crystal(coerce_crystal(obj), max_sites=max_sites, max_atomic_number=max_atomic_number), None
+        return check_crystal(coerce_crystal(obj), max_sites=max_sites, elements=elements), None
     except ValueError as error:
         return None, str(error)
 
 
 def try_structure(
-    obj: object, *, max_sites: int = 5000, max_atomic_number: int | Collection[int] | None = None
+    obj: object, *, max_sites: int = 5000, elements: Collection[int] | None = None
 ) -> tuple[IStructure | None, str | None]:
     """Make a pymatgen structure of one crystal of any accepted kind and check it; see `try_crystal`.
 
@@ -80,7 +80,7 @@ def try_structure(
     UserWarning
         What was decided in reading it.
     """
-    crystal, reason = try_crystal(obj, max_sites=max_sites, max_atomic_number=max_atomic_number)
+    crystal, reason = try_crystal(obj, max_sites=max_sites, elements=elements)
     if crystal is None:
         return None, reason
     if told := told_notes([(0, source_of(obj), note) for note in crystal.notes], None):
@@ -94,8 +94,8 @@ def load_structures(
     # With "raise", rows that fail are an error which names them all. With "nan" they are None, and it is for the caller
     # to warn.
     on_error: str = "raise",
-    max_sites: int = 5000,  # as for `check_structure`
-    max_atomic_number: int | Collection[int] | None = None,
+    max_sites: int = 5000,  # as for `check_crystal`
+    elements: Collection[int] | None = None,
 ) -> tuple[list[IStructure | None], list[tuple[int, str]]]:
     """Make checked structures of a collection of crystals, and list row number and reason of each failing row.
 
@@ -116,7 +116,7 @@ def load_structures(
     """
     check("on_error", on_error, ON_ERROR)
     rows = as_structures(X)
-    tried = [try_crystal(obj, max_sites=max_sites, max_atomic_number=max_atomic_number) for obj in rows]
+    tried = [try_crystal(obj, max_sites=max_sites, elements=elements) for obj in rows]
     failures = [(row, reason) for row, (_, reason) in enumerate(tried) if reason is not None]
     read = [(row, crystal) for row, (crystal, _) in enumerate(tried) if crystal is not None]
     if told := told_notes([(row, source_of(rows[row]), note) for row, crystal in read for note in crystal.notes], X):

@@ -16,7 +16,8 @@ TextFormat = Literal["cif", "json", "poscar"]
 # Of blanks no line end: each of many empty lines would be searched to the last of them.
 _CIF = re.compile(r"^[ \t]*(?:data_|loop_\s|_cell_length_a\s)", re.IGNORECASE | re.MULTILINE)
 _WEB_PAGE = ("<!doctype html", "<html", "<head", "<body", "<error")
-_YAML_BYTES = 1 << 20  # its parser takes seconds for more
+_YAML_BYTES, _YAML_VALUES = 1 << 20, 50_000  # its parser takes seconds for more
+_YAML_MARKS = (",", "[", "{", ":", "\n", "- ")  # of which each value has one
 _PRINTED_DICT = re.compile(r"\s*\{\s*'")
 _OTHERS = {
     "version https://git-lfs.github.com/spec/": (
@@ -208,7 +209,7 @@ def load_yaml(text: str) -> Any:
     Raises
     ------
     ValueError
-        If it is no YAML, is longer than 1 MiB or unfolds to more, or names a class.
+        If it is no YAML, is longer than 1 MiB or 50,000 values or unfolds to more, or names a class.
 
     Examples
     --------
@@ -223,6 +224,8 @@ def load_yaml(text: str) -> Any:
 
     if len(text) > _YAML_BYTES:
         raise ValueError(f"YAML of {len(text) / 2**20:.0f} MiB; up to {_YAML_BYTES // 2**20} MiB are read")
+    if (count := sum(map(text.count, _YAML_MARKS))) > _YAML_VALUES:
+        raise ValueError(f"YAML of {count} values; up to {_YAML_VALUES} are read. JSON may have more")
     try:
         value = YAML(typ="safe").load(text)
         size = _unfolded(value, {})

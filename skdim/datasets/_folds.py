@@ -55,5 +55,5 @@ def in_test_fold(material_ids: Iterable[str], share: float = _TEST_SHARE) -> NDA
 
 
 def _fraction(material_id: str) -> float:
-    """Map an id to [0, 1), evenly and for ever."""
+    """Map an id to [0, 1), evenly, and always to the same number."""
     return int.from_bytes(hashlib.sha256(material_id.encode()).digest()[:4], "big") / 2**32

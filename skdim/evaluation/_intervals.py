@@ -147,7 +147,7 @@ class CrossConformalRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstimator)
         return predicted
 
     def predict_interval(self, X: Any, coverage: float = 0.9) -> NDArray[np.float64]:
-        """Predict intervals that hold the targets of so many of the rows.
+        """Predict intervals that hold the targets of a given share of the rows.
 
         Parameters
         ----------
@@ -195,7 +195,7 @@ class CrossConformalRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstimator)
 
 
 def check_coverage(coverage: Any, n_labels: int) -> None:
-    """Refuse a coverage that is none, or that so few labels cannot give.
+    """Refuse what is no coverage, and a coverage for which there are too few labels.
 
     Parameters
     ----------

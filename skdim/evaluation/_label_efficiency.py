@@ -268,5 +268,5 @@ def _record(
 
 
 def progress_bar(total: int, verbose: int) -> Progress:
-    """Progress over so many trainings, on stderr."""
+    """Progress over the trainings, on stderr."""
     return Progress("training", "regressors", total, enabled=bool(verbose))

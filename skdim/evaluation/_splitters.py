@@ -191,8 +191,8 @@ class CompositionGroupKFold(BaseCrossValidator):
         found = len(set(names))
         if found < self.n_splits:
             raise InputError(
-                f"n_splits={self.n_splits}, but the {len(names)} crystals are of {found} "
-                f"{'group' if found == 1 else 'groups'} by {self.by}; at least one group for each fold is needed."
+                f"n_splits must be at most {found}, as the {len(names)} crystals have no more groups by {self.by}, got "
+                f"{self.n_splits}."
             )
         seed = self.random_state if self.shuffle else None
         yield from GroupKFold(self.n_splits, shuffle=self.shuffle, random_state=seed).split(names, y, names)
@@ -276,7 +276,7 @@ class LeaveElementOut(BaseCrossValidator):
         if X is None and self.elements is not None:
             return len(self.elements)
         if X is None:
-            raise InputError("X=None; the crystals are needed to know their elements.")
+            raise InputError("X must be the crystals, whose elements are left out in turn, got None.")
         return len(self._elements(self._inside(X)))
 
     def _inside(self, X: Any) -> list[frozenset[str]]:
@@ -293,8 +293,8 @@ class LeaveElementOut(BaseCrossValidator):
             taken = [symbol for symbol, n in counts.items() if least <= n <= len(inside) - least]
             if not taken:
                 raise InputError(
-                    f"min_test={least}, but no element is in so many of the {len(inside)} crystals and missing in as "
-                    "many; a smaller number is needed."
+                    f"min_test must be smaller, got {least}: no element is in that many of the {len(inside)} crystals "
+                    "and missing in as many."
                 )
             return sorted(taken, key=lambda symbol: int(Element(symbol).Z))
         wrong = [symbol for symbol in self.elements if not 0 < counts[symbol] < len(inside)]

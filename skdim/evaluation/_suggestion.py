@@ -82,7 +82,7 @@ def suggest(
     known, y = np.asarray(vectors, dtype=np.float64), np.asarray(labels, dtype=np.float64)
     rest = np.asarray(pool, dtype=np.float64)
     if n > len(rest):
-        raise InputError(f"n={n}, but the pool has {len(rest)} crystals; at most as many can be chosen.")
+        raise InputError(f"n must be at most {len(rest)}, the number of crystals in the pool, got {n}.")
     model = KernelRidgeCV("matern", cv=None, choice="likelihood").fit(known, y if maximize else -y)
     mean, std = model.predict(rest, return_std=True)
     best = float(model.predict(known).max())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skdim._parameters import check, integer
-from skdim.exceptions import InputError
+from skdim.exceptions import InputError, first_few
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +22,7 @@ def nearest_neighbors(
     Parameters
     ----------
     vectors : array-like of shape (C, d), or collection of crystals of length C with an embedder
-        Among which to look. Rows of NaN, as of crystals that failed, are nobody's neighbours.
+        Where to look. Rows of NaN, as of crystals that failed, are left out.
     queries : of the same kind, of length Q, or None, default=None
         Whose neighbours to find. None finds for each of the vectors its neighbours among the others.
     n_neighbors : int, default=5
@@ -86,7 +86,6 @@ def _queries(given: Any, embedder: Any, width: int) -> NDArray[np.floating]:
     missing = np.flatnonzero(np.isnan(table).any(1))
     if len(missing):
         raise InputError(
-            f"queries must be finite, got NaN at rows {', '.join(map(str, missing[:10]))}"
-            f"{' ...' if len(missing) > 10 else ''}: leave crystals that failed out."
+            f"queries must be finite, got NaN at rows {first_few(missing)}: leave crystals that failed out."
         )
     return table

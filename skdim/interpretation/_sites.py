@@ -55,7 +55,7 @@ def site_by_site(encoder: Encoder, X: Any) -> SiteBySite:
     work = encoder.featurizer.work()
     config, features, most = work.config, work.features, work.max_sites
     # on_error="raise", so none is missing.
-    loaded, _ = load_structures(X, max_sites=most, max_atomic_number=features.atomic_numbers)
+    loaded, _ = load_structures(X, max_sites=most, elements=features.atomic_numbers)
     structures = [structure for structure in loaded if structure is not None]
     if not structures:
         return SiteBySite(encoder.featurizer.transform([]), [], [])

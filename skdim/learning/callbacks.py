@@ -27,7 +27,7 @@ from skdim.learning.presets import Run, TrainingConfig
 _TURN, _LOWEST = 0.3, 0.04
 """Share of the training after which the learning rate falls, and the lowest rate as a share of the highest."""
 _DIVERGED = 1_000.0
-"""A lowest loss that is so many times that of the first step (or of 1, if that is more) is no training."""
+"""A training whose lowest loss is this many times that of the first step (or 1, if that is more) has diverged."""
 
 
 class EndOfTraining(Exception):

@@ -183,7 +183,7 @@ def fine_tune(
     run : Run
         Its seed also draws the held-out labels of the members.
     previous : sequence of Member
-        Weights for the members to go on from, in place of the encoder's and a ridge.
+        Weights from which the members continue, in place of the encoder's and a ridge.
     checkpoint : Path or None
         In whose folder the checkpoints of the trainings are.
 

@@ -72,7 +72,7 @@ def pretrain(
     *,
     featurizer: FeaturizerSettings,  # of the featurizer that made the point sets, for the state
     embedding_dim: int | None = None,  # width of the vectors; None leaves it to the preset
-    start: EmbedderState | None = None,  # weights to go on from
+    start: EmbedderState | None = None,  # weights to continue from
     checkpoint: Path | None = None,  # file of the training's checkpoint
 ) -> Pretraining:
     """Train a model on crystals without labels."""
@@ -137,7 +137,7 @@ def column_scale(raw: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray
 def _initialised(
     points: PointSets, preset: Preset, seed: int, embedding_dim: int | None, start: EmbedderState | None
 ) -> CrystalModel:
-    """The model before training: with weights drawn from the seed, or those to go on from."""
+    """The model before training: with weights drawn from the seed, or those of the start."""
     config = model_config(preset, points.feature_names, points.interaction_names, embedding_dim)
     config = _with_properties_of(start, config, learns=preset.training.max_epochs > 0)
     with drawing_from(torch.Generator().manual_seed(seed)):
@@ -171,7 +171,7 @@ def _with_properties_of(start: EmbedderState | None, config: ModelConfig, learns
     objective = replace(config.objective, masked=0.0, noise=0.0)
     if learns and not objective.total:
         raise InputError(
-            "the model to go on from has a layer that has learned properties, so its deep encoder stays as it is and "
+            "the model to continue has a layer that has learned properties, so its deep encoder stays as it is and "
             "masked and noise are not learned; objective_params gives the other objectives the weight 0. Give "
             "'context' one above 0."
         )

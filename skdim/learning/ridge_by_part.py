@@ -1,6 +1,6 @@
 """Ridge regression whose penalty differs between the parts of a vector, and to which outlying labels matter less.
 
-A vector has parts that tell of different things, and a property may depend on one more than on another. The share of
+The parts of a vector describe different things, and a property may depend on one more than on another. The share of
 each part is chosen by the likelihood of the labels, as of a Gaussian process whose kernel is the sum of those of the
 parts, with a prior that keeps them alike. Labels far from what the others let expect weigh less, as for Huber's loss.
 """
@@ -26,7 +26,7 @@ _PRIOR = 1.0  # deviation of the logarithm of a part's share
 _MOST_SHARE = 6.0  # in either direction, of that logarithm
 _PENALTIES = (0.0, 16.0)  # logarithms of the least and the most
 _STEPS = 60
-# A held-out residual of more than so many robust deviations counts as outlying; Huber's choice.
+# A held-out residual of more robust deviations than this counts as outlying; Huber's choice.
 _OUTLYING = 1.345
 _REWEIGHTINGS = 8
 _TINY = 1e-300

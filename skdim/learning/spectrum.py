@@ -1,4 +1,4 @@
-"""What one eigendecomposition of a kernel tells of every penalty: held-out residuals, and likelihoods of labels."""
+"""Held-out residuals and likelihoods for many penalties from one eigendecomposition of a kernel."""
 
 from __future__ import annotations
 

@@ -208,7 +208,7 @@ def _check_regressor(state: RegressorState, shapes: Mapping[str, tuple[int, ...]
 
 
 def _check_anchor(anchor: Anchor, n_columns: int, n_targets: int) -> None:
-    """Refuse a ridge that does not fit the vectors and the targets, and a strength that is none."""
+    """Refuse a ridge that does not fit the vectors and the targets, and a strength beyond 0 to 1."""
     ridge, n = anchor.ridge, anchor.ridge.factor.shape[-1]
     shapes = {"weight": (n_targets, n_columns), "bias": (n_targets,), "center": (n_columns,), "factor": (n_columns, n)}
     for name, shape in shapes.items():

@@ -38,7 +38,7 @@ _LOADERS = ("train", "valid")
 # do: the loss would rise before it falls.
 _SLOW = 0.1
 _MOST_WORKERS = 6
-_BATCHES_A_WORKER = 25  # gathering so many takes about as long as to start it
+_BATCHES_A_WORKER = 25  # gathering them takes about as long as starting a worker
 # What every launcher of torch sets: torchrun, and accelerate launch through it.
 _LAUNCHED = ("RANK", "WORLD_SIZE", "MASTER_ADDR")
 

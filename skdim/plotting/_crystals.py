@@ -18,7 +18,15 @@ if TYPE_CHECKING:
     from pymatgen.core.structure import Structure
 
 _VIEW = (1.0, 0.35, 0.25)  # direction to the viewer
-_LOOK = {"show_axes": False, "atom_scale": 0.42, "atom_outline_width": 0.7, "bond_outline_width": 0.7}
+_SCALE = 0.42  # of the radii
+_BORDER = 0.1  # Angstrom from a face of the cell, within which an atom is drawn on the other side too
+_LOOK = {
+    "show_axes": False,
+    "atom_scale": _SCALE,
+    "pbc_padding": _BORDER,
+    "atom_outline_width": 0.7,
+    "bond_outline_width": 0.7,
+}
 _BONDS = 8  # of one kind that an atom has; more of them, as of Sr to O in SrTiO3, would hide the rest
 _MOST = 1000  # sites; beyond, nothing can be told apart
 
@@ -28,7 +36,8 @@ class CrystalDisplay:
 
     Make it with `from_structure` or `from_estimator`. It is drawn by hofmann (``pip install 'skdim-crystals[draw]'``):
     bonds are those of VESTA's table of lengths, without kinds of which an atom has more than eight; atoms on the border
-    of the cell are drawn on each side of it, and mixed sites are pies. Colours of elements are those of VESTA.
+    of the cell are drawn on each side of it, and mixed sites are pies. Colours of elements are those of VESTA; atoms
+    that are coloured by a value have the symbols of their elements on them.
 
     Parameters
     ----------
@@ -155,8 +164,10 @@ class CrystalDisplay:
             scene.set_atom_data("value", self.values)
             limits = scale.vmin, scale.vmax
             scene.render_mpl(ax=self.ax_, colour_by="value", cmap=cmap, colour_range=limits, **_LOOK)
-            bar = self.figure_.colorbar(ScalarMappable(scale, cmap), ax=self.ax_, label=self.label, shrink=0.7)
+            colours = ScalarMappable(scale, cmap)
+            bar = self.figure_.colorbar(colours, ax=self.ax_, label=self.label, shrink=0.7)
             bar.outline.set_visible(False)
+            self._write_symbols(scene, colours.to_rgba(self.values))
         whole = self.structure.composition
         self.ax_.set_title(whole.reduced_formula if self.structure.is_ordered else whole.fractional_composition.formula)
         return self
@@ -169,6 +180,38 @@ class CrystalDisplay:
         styles = {symbol: scene.atom_styles[symbol] for symbol in self.structure.composition.get_el_amt_dict()}
         handles = [Line2D([], [], color=style.colour, label=symbol, **dot) for symbol, style in styles.items()]
         self.ax_.legend(handles=handles, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+
+    def _write_symbols(self, scene: Any, colours: NDArray[np.float64]) -> None:
+        """Write the elements on the atoms that nothing in front hides, as large as the atoms."""
+        from matplotlib.patches import PathPatch
+        from matplotlib.textpath import TextPath
+        from matplotlib.transforms import Affine2D
+
+        sites, places = _drawn_atoms(self.structure)
+        symbols = ["/".join(site.species.chemical_system_set) for site in self.structure]
+        sizes = [max(scene.atom_styles[s].radius for s in site.species.chemical_system_set) for site in self.structure]
+        flat, depth, radii = scene.view.project(places, _SCALE * np.array(sizes)[sites])
+        for k, site in enumerate(sites):
+            front = depth > depth[k] + 1e-6
+            if (np.linalg.norm(flat[front] - flat[k], axis=1) < radii[front] + 0.6 * radii[k]).any():
+                continue
+            text = TextPath((0, 0), symbols[site], size=1.0)
+            box = text.get_extents()
+            size = 1.1 * radii[k] / max(box.width, box.height)
+            middle = -(box.x0 + box.x1) / 2, -(box.y0 + box.y1) / 2
+            place = Affine2D().translate(*middle).scale(size).translate(*flat[k])
+            dark = colours[site, :3] @ [0.299, 0.587, 0.114] < 0.5
+            shape = text.transformed(place)
+            self.ax_.add_patch(PathPatch(shape, color="white" if dark else "#222222", linewidth=0, zorder=5))
+
+
+def _drawn_atoms(structure: Structure) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Site and place of each atom in the cell or on its border, (a,) and (a, 3)."""
+    shifts = np.stack(np.meshgrid(*[[-1, 0, 1]] * 3), -1).reshape(-1, 1, 3)
+    images = structure.frac_coords % 1 + shifts  # (27, n, 3)
+    slack = _BORDER * np.array(structure.lattice.reciprocal_lattice_crystallographic.lengths)  # one over heights
+    inside = ((images >= -slack) & (images <= 1 + slack)).all(-1)
+    return np.nonzero(inside)[1], structure.lattice.get_cartesian_coords(images[inside])
 
 
 def _scene(structure: Structure) -> Any:

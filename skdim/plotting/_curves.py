@@ -124,17 +124,22 @@ def _draw_curve(ax: Axes, rows: pd.DataFrame, style: dict[str, Any]) -> None:
 
 def _write_names(ax: Axes, ends: Sequence[tuple[float, float, str, str]]) -> None:
     """Write each name to the right of the end of its curve, moved up or down where names would overlap."""
+    from matplotlib.transforms import ScaledTranslation
+
     ax.get_ylim()  # the limits follow the curves only when they are asked for
     point = ax.figure.dpi / 72  # in pixels
     heights = np.array([ax.transData.transform((x, y))[1] for x, y, _, _ in ends])
     places = spread(heights, 1.25 * _FONT * point)
     right = max(x for x, _, _, _ in ends)
-    for (_, y, name, color), height, place in zip(ends, heights, places, strict=True):
+    for (x, y, name, color), height, place in zip(ends, heights, places, strict=True):
+        # From the right end of the axes on, also where a curve ends before.
+        inches = 14 / 72, (place - height) / ax.figure.dpi
+        beside = ax.transData + ScaledTranslation(*inches, ax.figure.dpi_scale_trans)
         ax.annotate(
             name,
-            xy=(right, y),
-            xytext=(14, (place - height) / point),
-            textcoords="offset points",
+            xy=(x, y),
+            xytext=(right, y),
+            textcoords=beside,
             color=color,
             fontsize=_FONT,
             va="center",

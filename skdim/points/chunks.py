@@ -203,10 +203,8 @@ def _decided(rows: Sequence[object], crystals: Mapping[int, Crystal]) -> list[De
 
 def _read(rows: Mapping[int, object], work: Work) -> tuple[dict[int, Crystal], list[tuple[int, str]]]:
     """Checked crystals by row, and the reasons of the rows that failed."""
-    accepted = work.features.atomic_numbers
-    tried = {
-        row: try_crystal(source, max_sites=work.max_sites, max_atomic_number=accepted) for row, source in rows.items()
-    }
+    known = work.features.atomic_numbers
+    tried = {row: try_crystal(source, max_sites=work.max_sites, elements=known) for row, source in rows.items()}
     failures = [(row, reason) for row, (_, reason) in tried.items() if reason is not None]
     return {row: crystal for row, (crystal, _) in tried.items() if crystal is not None}, failures
 

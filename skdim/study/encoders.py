@@ -72,7 +72,7 @@ def ids_file(model: Path) -> Path:
 class Encoders:
     """The encoders of a study and the point sets of its crystals; each is made when it is first needed.
 
-    ``facts`` holds what there is to say about each encoder, for ``study.json``.
+    ``facts`` describes each encoder, for ``study.json``.
     """
 
     def __init__(

@@ -50,7 +50,7 @@ def regressor_from(start: str, regressor: SiteNetRegressor) -> SiteNetRegressor:
 class OtherProperty:
     """Regressors trained on all labels of another property, whose encoders are a start for fine-tuning.
 
-    ``facts`` holds what there is to say about each of them, for ``study.json``.
+    ``facts`` describes each of them, for ``study.json``.
     """
 
     def __init__(

@@ -23,7 +23,7 @@ TABLE_TEST_SHARE = 0.1
 
 @dataclass(frozen=True, eq=False)
 class StudyTask:
-    """Crystals, what is to be predicted of them, and which of them are never learned from.
+    """Crystals, the property to predict, and which of the crystals are for the test only.
 
     Attributes
     ----------

@@ -20,6 +20,7 @@ from pyarrow import parquet
 
 import skdim
 from skdim import DeepInfoMaxEmbedder, pretrained
+from skdim._targetmodel import TRANSFORMS
 from skdim.cli import main, program
 from skdim.cli.command import Command
 from skdim.cli.exits import BAD_INPUT, EXIT_CODES, FAULT, OK, PIPE_CLOSED, SOME_FAILED, TERMINATED, exit_codes_text
@@ -27,6 +28,7 @@ from skdim.cli.modelfile import as_text, facts_of
 from skdim.cli.names import BUNDLED, MODELS
 from skdim.cli.program import build_parser
 from skdim.datasets import _bundled
+from skdim.evaluation import _suggestion
 from skdim.exceptions import InputError, StructureError
 from skdim.learning.presets import PRESETS
 from tests.handmade import DATA, FILES, flat, iron, perovskite, salt, silicon
@@ -326,6 +328,14 @@ def test_the_presets_offered_are_those_there_are():
         main(["pretrain", "x", "--out", "m", "--preset", "none"])
     for preset in PRESETS:
         assert build_parser().parse_args(["pretrain", "x", "--out", "m", "--preset", preset]).preset == preset
+
+
+def test_the_goals_and_scales_offered_are_those_there_are():
+    for goal in _suggestion.GOALS:
+        assert build_parser().parse_args(["suggest", "m", "x", "--goal", goal]).goal == goal
+    for scale in TRANSFORMS:
+        words = ["fit", "x", "--labels", "t.csv", "--target", "y", "--out", "m", "--transform", scale]
+        assert build_parser().parse_args(words).transform == scale
 
 
 def test_a_reader_that_leaves_is_no_success(here):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -57,6 +58,19 @@ def test_labels_over_decades_are_reported_as_their_logarithms_are(points, moduli
     assert logarithms.errors == logarithms.raw_errors
     worst = wide.hardest[0]
     assert worst["error"] == pytest.approx(abs(np.log10(worst["predicted"] / worst["value"])))
+
+
+def test_errors_have_the_unit_of_the_labels_where_the_table_tells_it(points, moduli, tmp_path) -> None:
+    report = replace(reported(points, moduli, "none")[1], label_unit="GPa", n_bounds=1)
+    text = as_text(report)
+    write_pages([report], tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    assert f"{N} labels and 1 bound;" in text
+    assert f"{N} labels and 1 bound;" in page
+    assert f"misses its value by <b>{report.error:.3g} GPa</b>" in page
+    assert "mean absolute error, GPa " in text
+    assert "Mean absolute error by cross-validation (GPa)" in page
+    assert "label (GPa)" in page
 
 
 def test_a_report_in_decades_names_them_and_says_as_which_factor(points, moduli, tmp_path) -> None:

@@ -1,6 +1,7 @@
 """`skdim info` knows every file that skdim writes, and names damaged ones."""
 
 import json
+import re
 import zipfile
 
 import numpy as np
@@ -65,6 +66,14 @@ def test_every_kind_of_file_is_known(place, capsys, name):
     assert f"kind{' ' * (text.splitlines()[0].index(str(place)) - 4)}{kind}\n" in text
     assert "e+" not in text
     assert "[" not in text.replace("['", "")
+
+
+def test_of_a_fitted_model_it_tells_the_regressor_and_the_errors_lowest_first(place, capsys):
+    assert main(["info", str(place / "fitted.skdim")]) == OK
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("targets"))
+    words = re.search(r"ridge(?: on the scale \w+)?, chosen by errors of (\w+) ([\d.]+), (\w+) ([\d.]+)$", line)
+    assert {words[1], words[3]} == {"ridge", "guess"}
+    assert float(words[2]) <= float(words[4])
 
 
 @pytest.mark.parametrize("name", [name for name in KINDS if name not in ("points", "v.npy")])

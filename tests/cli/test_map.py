@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from skdim.cli import main
-from tests.plotting.test_map_page import SALT, page_data
+from tests.plotting.test_map_page import SALT, floats, page_data
 
 
 @pytest.fixture
@@ -34,6 +34,29 @@ def test_a_page_with_structures_and_properties(folder, capsys):
     assert sorted(data["structures"]) == [str(k) for k in range(6)]
     assert data["color"] == "gap"
     assert "1 row of gaps.csv without a vector: zz" in capsys.readouterr().err
+
+
+def test_the_table_is_read_as_fit_reads_it(folder, capsys):
+    rows = ["Sample;Gap (eV);phase", "c0;0,5;2H", "c1;<1,5;4H", "c2;2,0;2H", "c3;n/a;6H", "c4;1,0;2H", "c5;3,5;2H"]
+    (folder / "own.csv").write_text("\n".join(rows))
+    words = ["map", "v.parquet", "--table", "own.csv", "--color", "Gap", "--out", "m.html"]
+    assert main(words) == 0
+    data = page_data(folder / "m.html")
+    assert data["color"] == "Gap (eV)"
+    gap, phase = data["columns"]
+    np.testing.assert_array_equal(floats(gap["numbers"]), np.array([0.5, 1.5, 2.0, np.nan, 1.0, 3.5], np.float32))
+    assert phase["texts"] == ["2H", "4H", "2H", "6H", "2H", "2H"]
+    assert main([*words, "--id", "phase"]) == 2
+    assert "its column 'phase' has '2H'" in capsys.readouterr().err
+
+
+def test_a_cell_in_another_unit_is_left_blank_and_named(folder, capsys):
+    rows = ["id,gap", "c0,0.5", "c1,400 meV", "c2,2.0", "c3,0.1", "c4,1.0", "c5,3.5"]
+    (folder / "own.csv").write_text("\n".join(rows))
+    assert main(["map", "v.parquet", "--table", "own.csv", "--out", "m.html"]) == 0
+    (gap,) = page_data(folder / "m.html")["columns"]
+    np.testing.assert_array_equal(floats(gap["numbers"]), np.array([0.5, np.nan, 2.0, 0.1, 1.0, 3.5], np.float32))
+    assert "1 cell of 'gap' left blank, as most are numbers without a unit: 400 meV" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["v.csv", "v.npy"])

@@ -2,7 +2,9 @@
 
 import gzip
 import itertools
+import json
 import os
+import zipfile
 
 import numpy as np
 import pytest
@@ -42,6 +44,31 @@ def test_a_file_beyond_the_bound_is_not_read(tmp_path):
 def test_what_unpacks_beyond_the_bound_is_refused(tmp_path):
     (tmp_path / "bomb.cif.gz").write_bytes(gzip.compress(b"#" * (Limits().n_bytes + 10), 1))
     assert "64 MiB" in reason(tmp_path / "bomb.cif.gz")
+
+
+def test_an_archive_that_unpacks_to_more_than_a_sound_one_is_read_up_to_there(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for k in range(6):
+            archive.writestr(f"{k}.cif", SALT + "#" * 1_000_000)
+    with skdim.reading_limits(unpacked=2_500_000):
+        rows = list(skdim.read_crystals(tmp_path / "a.zip"))
+    assert [row.problem is None for row in rows] == [True, True, False]
+    assert "limit unpacked" in rows[-1].problem
+
+
+def test_a_trajectory_of_which_the_frames_are_one_place_is_not_read_over_and_over(tmp_path):
+    item = json.dumps(
+        {"numbers": [84], "positions": [[0, 0, 0]], "cell": (np.eye(3) * 4).tolist(), "note": "x" * 10**6}
+    )
+    n_frames, place = 1000, 56 + len(item)
+    head = b"- of Ulm" + b"ASE-Trajectory".ljust(16) + np.array([3, n_frames, place]).tobytes()
+    data = head + np.array([len(item)]).tobytes() + item.encode() + np.full(n_frames, 48).tobytes()
+    (tmp_path / "a.traj").write_bytes(data)
+    *good, last = skdim.read_crystals(tmp_path / "a.traj")
+    assert 1 <= len(good) < 10
+    assert "overlap" in last.problem
+    (tmp_path / "b.traj").write_bytes(gzip.compress(data))
+    assert len(list(skdim.read_crystals(tmp_path / "b.traj"))) == len(good) + 1
 
 
 def test_limits_are_raised_for_what_is_read_in_the_statement_alone():

@@ -7,20 +7,28 @@ import pytest
 from pymatgen.core import Structure
 
 from skdim.crystals.crystal import site_species
-from skdim.crystals.parsing import structure_from_file, structure_from_text, text_format
-from skdim.crystals.prechecks import check_structure
-from tests.handmade import DATA, FILES, perovskite
+from skdim.crystals.parsing import crystal_from_file, crystal_from_text
+from skdim.crystals.textformats import text_format
+from tests.handmade import DATA, FILES, perovskite, reason_against, told
 
 SPLIT = (DATA / "li_la_ti_o3_split.cif").read_text()
 SALT = (DATA / "nacl.cif").read_text()
 POSCAR = (DATA / "POSCAR_SrTiO3").read_text()
 
 
+def structure_from_file(path):
+    return told(crystal_from_file(path), path)
+
+
+def structure_from_text(text):
+    return told(crystal_from_text(text))
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_each_file_holds_the_crystal_it_is_named_for(name):
     structure = structure_from_file(DATA / name)
     assert structure.formula == FILES[name]
-    assert check_structure(structure) is None
+    assert reason_against(structure) is None
     assert structure_from_text((DATA / name).read_text()) == structure
 
 
@@ -61,14 +69,14 @@ def test_split_positions_closer_than_half_an_angstrom_stay_apart():
     contents = site_species(structure)
     assert contents.count(((3, 0.055),)) == 6
     assert contents.count(((57, 0.56),)) == 1
-    assert check_structure(structure) is None
+    assert reason_against(structure) is None
 
 
 def test_split_positions_that_hold_too_much_are_refused():
     with pytest.raises(ValueError, match="do not agree with the formula"):
         structure_from_text(SPLIT.replace("0.055(5)", "0.08"))
     structure = structure_from_text(SPLIT.replace("0.055(5)", "0.08").replace("Li0.33", "Li0.48"))
-    assert "overlap" in check_structure(structure)
+    assert "overlap" in reason_against(structure)
 
 
 def test_elements_that_share_a_place_are_one_mixed_site():

@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from pymatgen.core import Composition, DummySpecies, Lattice, PeriodicSite, Species, Structure
 
 from skdim.crystals.crystal import site_species
-from skdim.crystals.prechecks import check_structure
 from tests.counted import calls_in
-from tests.handmade import iron, perovskite, salt, silicon
+from tests.handmade import iron, perovskite, reason_against, salt, silicon
 
 NAN, INF = float("nan"), float("inf")
 CUBE = Lattice.cubic(4.0)
@@ -50,9 +49,9 @@ def test_three_ways_to_add_up_a_mixture_are_one_content():
 
 @pytest.mark.parametrize("make", [salt, silicon, perovskite, iron])
 def test_ordinary_crystals_are_accepted(make):
-    assert check_structure(make()) is None
-    assert check_structure(make().get_primitive_structure()) is None
-    assert check_structure(make() * [3, 3, 3]) is None
+    assert reason_against(make()) is None
+    assert reason_against(make().get_primitive_structure()) is None
+    assert reason_against(make() * [3, 3, 3]) is None
 
 
 @pytest.mark.parametrize(
@@ -66,24 +65,24 @@ def test_ordinary_crystals_are_accepted(make):
 )
 @pytest.mark.parametrize("distance", [0.0, 0.2, 0.45])
 def test_split_positions_are_no_overlap(first, second, distance):
-    assert check_structure(pair(distance, first, second)) is None
+    assert reason_against(pair(distance, first, second)) is None
 
 
 def test_only_mutually_close_positions_share_one_atom():
     # The first and the third are 0.8 Angstrom apart, so each pair, not all three, must add to at most one.
     row = [[0, 0, 0], [0.4, 0, 0], [0.8, 0, 0]]
     shares = [{"Li": 0.6}, {"Li": 0.4}, {"Li": 0.6}]
-    assert check_structure(Structure(CUBE, shares, row, coords_are_cartesian=True)) is None
+    assert reason_against(Structure(CUBE, shares, row, coords_are_cartesian=True)) is None
     triangle = [[0, 0, 0], [0.4, 0, 0], [0.2, 0.3, 0]]
-    reason = check_structure(Structure(CUBE, [{"Li": 0.55}] * 3, triangle, coords_are_cartesian=True))
+    reason = reason_against(Structure(CUBE, [{"Li": 0.55}] * 3, triangle, coords_are_cartesian=True))
     assert "overlap" in reason
     assert "1.65" in reason
 
 
 def test_split_positions_meet_across_the_border_of_the_cell():
     corners = [[0.02, 0.02, 0.02], [0.98, 0.98, 0.98], [5.02, -0.98, 3.0], [0.5, 0.5, 0.5]]
-    assert check_structure(Structure(CUBE, [{"Li": 0.3}] * 3 + ["O"], corners)) is None
-    assert "overlap" in check_structure(Structure(CUBE, [{"Li": 0.51}] * 3 + ["O"], corners))
+    assert reason_against(Structure(CUBE, [{"Li": 0.3}] * 3 + ["O"], corners)) is None
+    assert "overlap" in reason_against(Structure(CUBE, [{"Li": 0.51}] * 3 + ["O"], corners))
 
 
 # ---------------------------------------------------------------- what is refused
@@ -137,24 +136,24 @@ REFUSED = {
 @pytest.mark.parametrize("case", REFUSED)
 def test_refused_with_the_value_at_fault(case):
     make, pattern = REFUSED[case]
-    assert re.search(pattern, check_structure(make()) or "accepted")
+    assert re.search(pattern, reason_against(make()) or "accepted")
 
 
 def test_more_sites_than_accepted():
-    assert check_structure(salt(), max_sites=8) is None
-    assert check_structure(salt(), max_sites=7) == "8 sites; max_sites=7 are accepted"
+    assert reason_against(salt(), max_sites=8) is None
+    assert reason_against(salt(), max_sites=7) == "8 sites; max_sites=7 are accepted"
 
 
-@pytest.mark.parametrize("accepted", [55, np.int64(55), range(1, 56), {17, 55}, frozenset({17, 55})])
+@pytest.mark.parametrize("accepted", [range(1, 56), {17, 55}, frozenset({17, 55})])
 def test_elements_beyond_the_table(accepted):
-    assert check_structure(pair(2.0, "Cs+"), max_atomic_number=accepted) is None
-    reason = check_structure(pair(2.0, Species("Cf", 3)), max_atomic_number=accepted)
+    assert reason_against(pair(2.0, "Cs+"), elements=accepted) is None
+    reason = reason_against(pair(2.0, Species("Cf", 3)), elements=accepted)
     assert re.search(r"site 0 \(Cf3\+\) holds element 98, .* up to number 55", reason)
-    assert check_structure(pair(2.0, "Og")) is None
+    assert reason_against(pair(2.0, "Og")) is None
 
 
 def test_an_element_missing_within_the_table():
-    assert "element 17" in check_structure(pair(2.0), max_atomic_number={11, 92})
+    assert "element 17" in reason_against(pair(2.0), elements={11, 92})
 
 
 # ---------------------------------------------------------------- any cell setting
@@ -184,13 +183,13 @@ def test_an_atom_put_close_to_another_is_found_in_any_setting(cell, seed):
     matrix, places = cell
     random = np.random.default_rng(seed)
     good = Structure(matrix, ["Si"] * len(places), list(places), coords_are_cartesian=True)
-    assert check_structure(good) is None
+    assert reason_against(good) is None
     direction = random.normal(size=3)
     image = random.integers(-3, 4, size=3) @ matrix
     close = random.choice(places) + image + 0.2 * direction / np.linalg.norm(direction)
     bad = Structure(matrix, ["Si"] * len(places) + ["H"], [*places, close], coords_are_cartesian=True)
-    assert re.search(rf"and {len(places)} \(H\) overlap: 0.2 Angstrom", check_structure(bad))
-    assert check_structure(split_in_two(good)) is None
+    assert re.search(rf"and {len(places)} \(H\) overlap: 0.2 Angstrom", reason_against(bad))
+    assert reason_against(split_in_two(good)) is None
 
 
 def split_in_two(structure):
@@ -222,7 +221,7 @@ def test_overlap_agrees_with_looking_at_all_images(entries, n_sites, seed):
     structure = Structure(matrix, ["Si"] * n_sites, np.random.default_rng(seed).normal(size=(n_sites, 3)))
     nearest = shortest_distance(structure)
     assume(abs(nearest - 0.5) > 1e-6)
-    assert (check_structure(structure) is None) == (nearest > 0.5)
+    assert (reason_against(structure) is None) == (nearest > 0.5)
 
 
 @given(st.integers(1, 7), st.floats(0.2, 1), st.integers(0, 2**32 - 1))
@@ -236,7 +235,7 @@ def test_split_groups_agree_with_looking_at_all_subsets(n_sites, spread, seed):
         for group in itertools.combinations(range(n_sites), size):
             if all(np.linalg.norm(places[i] - places[j]) < 0.5 for i, j in itertools.combinations(group, 2)):
                 heaviest = max(heaviest, shares[list(group)].sum())
-    assert (check_structure(structure) is None) == (heaviest <= 1.5)
+    assert (reason_against(structure) is None) == (heaviest <= 1.5)
 
 
 @given(st.lists(st.floats(width=32), min_size=12, max_size=12))
@@ -244,15 +243,15 @@ def test_split_groups_agree_with_looking_at_all_subsets(n_sites, spread, seed):
 def test_any_numbers_get_a_verdict(numbers):
     with np.errstate(all="ignore"):
         structure = Structure(np.array(numbers[:9]).reshape(3, 3), ["Si"], [numbers[9:]])
-        assert isinstance(check_structure(structure), str | None)
+        assert isinstance(reason_against(structure), str | None)
 
 
 def test_thousands_of_atoms_in_one_place_get_a_verdict():
     heap = Structure(Lattice.cubic(30.0), ["Si"] * 5000, np.zeros((5000, 3)))
-    assert check_structure(heap) == "site 0 overlaps with more than 256 others, in one place"
+    assert reason_against(heap) == "site 0 overlaps with more than 256 others, in one place"
 
 
 def test_checking_an_ordinary_crystal_costs_little():
     """Thousands of crystals a second must not wait for it; a search in a tree alone would call more functions."""
     crystal = perovskite() * [1, 1, 2]
-    assert calls_in(lambda: check_structure(crystal)) < 600
+    assert calls_in(lambda: reason_against(crystal)) < 600

@@ -17,11 +17,11 @@ from pymatgen.entries.computed_entries import ComputedStructureEntry
 from pymatgen.io.ase import AseAtomsAdaptor
 
 from skdim.crystals.crystal import site_species
-from skdim.crystals.parsing import PARSER_ERRORS, structure_from_dict, structure_from_record, structure_from_text
-from skdim.crystals.records import unwrap
+from skdim.crystals.parsing import PARSER_ERRORS, crystal_from_record, crystal_from_text
+from skdim.crystals.records import structure_from_dict, unwrap
 from skdim.crystals.species import symbol_of
 from skdim.crystals.structures import coerce_structure, try_crystal, try_structure
-from tests.handmade import flat, iron, perovskite, salt, silicon
+from tests.handmade import flat, iron, perovskite, salt, silicon, told
 
 
 def disordered() -> Structure:
@@ -132,13 +132,13 @@ def test_disorder_is_kept_and_charges_are_dropped_after_summing(dialect):
 @pytest.mark.parametrize("wrapping", WRAPPED)
 def test_a_crystal_among_other_fields_is_found(wrapping):
     assert coerce_structure(WRAPPED[wrapping](salt())).matches(salt())
-    assert structure_from_text(json.dumps(WRAPPED[wrapping](salt()))).matches(salt())
+    assert told(crystal_from_text(json.dumps(WRAPPED[wrapping](salt())))).matches(salt())
 
 
 def test_two_crystals_in_a_record_are_listed():
     record = {"relaxed": salt().as_dict(), "measured": flat(salt()), "gap": 1}
     with pytest.raises(ValueError, match="in the fields 'relaxed', 'measured'; say which"):
-        structure_from_record(record)
+        told(crystal_from_record(record))
     assert same(structure_from_dict(unwrap(record, "measured")), salt())
     with pytest.raises(ValueError, match="no field 'cif'"):
         unwrap(record, "cif")
@@ -275,7 +275,7 @@ def test_nothing_named_in_a_record_is_imported(tmp_path, monkeypatch):
 def test_the_dict_is_left_as_it_is(dialect):
     record = (ORDERED | WRAPPED)[dialect](silicon())
     before = encode(record)
-    structure_from_record(record)
+    told(crystal_from_record(record))
     assert encode(record) == before
 
 
@@ -305,6 +305,6 @@ def test_damaged_records_give_a_crystal_or_a_reason(dialect, data):
     else:
         del inner[last]
     with contextlib.suppress(PARSER_ERRORS):
-        structure_from_record(record)
+        told(crystal_from_record(record))
     structure, reason = try_structure(record)
     assert (structure is None) == (reason is not None)

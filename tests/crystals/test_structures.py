@@ -148,10 +148,10 @@ BAD = {
 def test_every_failing_row_is_told_at_once():
     rows = [row for bad, _ in BAD.values() for row in (bad, salt())]
     with pytest.raises(StructureError) as caught:
-        load_structures(rows, max_sites=44, max_atomic_number=96)
+        load_structures(rows, max_sites=44, elements=range(97))
     assert [row for row, _ in caught.value.failures] == list(range(0, len(rows), 2))
     assert f"and {len(BAD) - 20} more" in str(caught.value)
-    structures, failures = load_structures(rows, on_error="nan", max_sites=44, max_atomic_number=96)
+    structures, failures = load_structures(rows, on_error="nan", max_sites=44, elements=range(97))
     assert failures == caught.value.failures
     assert [structure is None for structure in structures] == [True, False] * len(BAD)
 
@@ -160,7 +160,7 @@ def test_every_failing_row_is_told_at_once():
 def test_each_reason_says_what_is_wrong(case):
     bad, pattern = BAD[case]
     with pytest.raises(StructureError, match=pattern) as caught:
-        load_structures([salt(), bad], max_sites=44, max_atomic_number=96)
+        load_structures([salt(), bad], max_sites=44, elements=range(97))
     assert [row for row, _ in caught.value.failures] == [1]
     assert "\n" not in caught.value.failures[0][1]
 
@@ -170,7 +170,7 @@ DAMAGED = {
     "not.cif.gz": (b"plain text", "a CIF begins with data_"),
     "broken.json.xz": (b"\xfd7zXZ\x00" + b"\x00" * 30, "wrongly compressed"),
     "binary.cssr": (bytes(range(256)), "could not convert"),
-    "vasprun.xml": (b"<modeling><unclosed>", "Error"),
+    "vasprun.xml": (b"<modeling><unclosed>", "did not end"),
     "broken.yaml": (b"a: [1, 2", "expected ',' or ']'"),
     "what.xyz": (b"1\n\nH 0 0 0\n", "not of a format that its name tells"),
     "empty.json": (b"", "an empty file"),

@@ -61,7 +61,7 @@ def test_a_copy_of_what_was_chosen_is_not_chosen_next() -> None:
 
 
 def test_what_is_not_accepted() -> None:
-    with pytest.raises(InputError, match="n=31, but the pool has 30 crystals"):
+    with pytest.raises(InputError, match="n must be at most 30, the number of crystals in the pool, got 31"):
         suggest(KNOWN, Y, POOL, n=31)
     with pytest.raises(ValueError, match="goal"):
         suggest(KNOWN, Y, POOL, goal="luck")

@@ -264,5 +264,5 @@ def test_vectors_that_are_no_numbers_are_an_error_and_name_their_rows(preset: st
     fitted = embedder(preset=preset, max_epochs=0).fit(bundled_points(N))
     state = fitted.state_
     huge = {name: np.full_like(w, 1e38) if w.ndim > 1 else w for name, w in state.weights.items()}
-    with pytest.raises(FloatingPointError, match=r"crystals are no numbers \(rows \[\d.*weights of the model"):
+    with pytest.raises(FloatingPointError, match=r"crystals are not finite \(rows \d.*weights of the model"):
         DeepInfoMaxEmbedder.from_state(replace(state, weights=huge)).transform(bundled_points(N))

@@ -10,6 +10,7 @@ from skdim import load_pretrained
 from skdim.exceptions import StructureError
 from skdim.interpretation import attention_by_distance, interchangeable_elements, site_surprise
 from skdim.plotting import AttentionDisplay, CrystalDisplay, PeriodicTableDisplay
+from skdim.plotting._crystals import _VIEW, _drawn_atoms
 from tests.handmade import perovskite, salt
 
 
@@ -130,6 +131,19 @@ def test_values_of_sites_colour_them_and_surprise_is_one_of_them(embedder, ax):
     bar = ax.figure.axes[-1]
     assert bar.get_ylabel() == "surprise (nats)"
     assert bar.get_ylim() == pytest.approx((display.values.min(), display.values.max()))
+
+
+def test_atoms_coloured_by_a_value_have_their_symbols_unless_others_hide_them(ax):
+    pytest.importorskip("hofmann")
+    sites, places = _drawn_atoms(salt())
+    assert len(sites) == 27  # 8 corners, 6 faces, 12 edges and the middle
+    assert len(np.unique(places.round(6), axis=0)) == 27
+    for aside, seen in ((0.0, 1), (3.0, 2)):
+        places = np.array([[4.0, 4.0, 4.0], np.array([4.0, 4.0, 4.0 + aside]) - 2 * np.array(_VIEW)])
+        pair = Structure(Lattice.cubic(8), ["Cs", "Cs"], places, coords_are_cartesian=True)
+        display = CrystalDisplay.from_structure(pair, [0.0, 1.0], ax=Figure().subplots())
+        assert len(display.ax_.patches) == seen
+    assert not CrystalDisplay.from_structure(pair, ax=ax).ax_.patches
 
 
 def test_mixed_sites_and_paths_are_drawn(ax, tmp_path):

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from skdim.plotting import label_efficiency_figure, plot_embedding_map, plot_label_efficiency
 from skdim.plotting._curves import spread
@@ -69,11 +70,21 @@ def test_names_do_not_overlap_and_lie_outside_of_the_curves(records, ax):
     figure, names = ax.figure, names_beside(ax)
     figure.draw_without_rendering()
     point = figure.dpi / 72
-    heights = sorted(ax.transData.transform(name.xy)[1] + name.xyann[1] * point for name in names)
+    boxes = [Text.get_window_extent(name) for name in names]  # without the lines that lead to them
+    heights = sorted((box.y0 + box.y1) / 2 for box in boxes)
     assert len(heights) == 7
     assert all(b - a >= 1.1 * point * names[0].get_fontsize() for a, b in pairwise(heights))
-    assert all(name.xyann[0] > 0 and name.xy[0] == 250 for name in names)
-    assert all(name.get_window_extent().x1 <= figure.bbox.x1 for name in names)
+    end = ax.transData.transform((250, 1))[0]
+    assert all(end < box.x0 and box.x1 <= figure.bbox.x1 for box in boxes)
+
+
+def test_the_name_of_a_curve_that_ends_early_stands_beside_the_others_and_points_to_its_end(records, ax):
+    few = records[~((records["features"] == "Magpie") & (records["labels"] == 250))]
+    plot_label_efficiency(few[few["regressor"] == "ridge"], ax)
+    ax.figure.draw_without_rendering()
+    names = {name.get_text(): name for name in names_beside(ax)}
+    assert names["Magpie"].xy[0] == 100
+    assert names["Magpie"].xyann[0] == names["trained"].xyann[0] == 250
 
 
 def test_bands_are_intervals_of_students_t(ax):

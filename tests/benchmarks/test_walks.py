@@ -1,0 +1,41 @@
+"""Two walks through the package stay as short as they are: a hop that adds nothing makes the package harder to read."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from tests.small import bundled
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@pytest.fixture
+def walks(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    import walks
+
+    return walks
+
+
+def test_a_list_of_structures_meets_few_files_on_its_way_to_vectors(walks: ModuleType) -> None:
+    met = walks.through_transform(bundled(12)[0])
+    files, functions = walks.counts(met)
+    assert 20 < files <= 32
+    assert functions <= 160
+    first, *_, last = met
+    assert first == ("embedder.py", "DeepInfoMaxEmbedder.transform")
+    assert met[first] == met["points/assembly.py", "assemble"] == 1
+    assert last[0] == "crystals/rows.py"  # where rows get their labels back
+    assert walks.lines(met)[0].startswith("embedder.py  ")
+
+
+def test_labels_meet_few_files_on_their_way_to_a_regressor(walks: ModuleType) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of so few epochs
+        files, functions = walks.counts(walks.through_fit(*bundled(24)))
+    assert 40 < files <= 51
+    assert functions <= 320
