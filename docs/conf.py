@@ -61,6 +61,7 @@ mathjax3_config = {"options": {"enableMenu": False}}
 
 html_theme = "furo"
 html_title = f"skdim {release}"
+html_favicon = "images/icon.svg"
 html_static_path = ["_static"]
 html_css_files = ["skdim.css"]
 
@@ -74,10 +75,10 @@ def skip_aliases(app, what, name, obj, skip, options):
 
 
 def draw_the_headline(app):
-    """Draw the picture of the front page from the records, where they have changed."""
+    """Draw the picture of the front page from the records, where they or the drawing have changed."""
     records = Path(app.srcdir).parent / "benchmarks" / "shipped" / "results.parquet"
-    picture = Path(app.srcdir, "generated", "headline.svg")
-    if not picture.exists() or picture.stat().st_mtime < records.stat().st_mtime:
+    picture, sources = Path(app.srcdir, "generated", "headline.svg"), (records, Path(app.srcdir, "draw_headline.py"))
+    if not picture.exists() or picture.stat().st_mtime < max(source.stat().st_mtime for source in sources):
         picture.parent.mkdir(exist_ok=True)
         importlib.import_module("draw_headline").main(picture)
 

@@ -34,7 +34,7 @@ TASKS = {
 
 
 def main(path):
-    """Draw a panel for each property; the curves are named in the last one."""
+    """Draw a panel for each property."""
     records = pd.read_parquet(ROOT / "benchmarks" / "shipped" / "results.parquet")
     records = records[records["features"].isin(NAMES)]
     best = choose_regressor(records, ("ridge", "kernel_ridge")).assign(regressor="best")
@@ -44,8 +44,10 @@ def main(path):
     for ax, (task, (name, unit)) in zip(axes, TASKS.items(), strict=True):
         own = best[best["task"] == task]
         own = pd.concat([own[own["features"] == features] for features in NAMES.values()])  # the order of the colours
-        plot_label_efficiency(own, ax, labels=task == "log10 K", features=list(NAMES.values()))
+        plot_label_efficiency(own, ax, labels=False, features=list(NAMES.values()))
         ax.set(title=name, ylabel=f"mean absolute error ({unit})")
+    # With their markers, so that the curves are told apart in grey too.
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(NAMES), frameon=False)
     figure.savefig(path, metadata={"Date": None} if str(path).endswith(".svg") else None, dpi=80)
 
 

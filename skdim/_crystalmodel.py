@@ -274,8 +274,9 @@ class CrystalModel(LearnedTable, BaseEstimator):
         points: PointSets,
         valid: NDArray[np.bool_],
         X: Any,
+        said: Sequence[str] | None = None,
     ) -> pd.DataFrame:
-        """Put behind the columns of a prediction how the usable crystals compare with the labelled ones."""
+        """Put behind columns of predictions how usable crystals compare with labelled ones; ``said`` are more flags."""
         import pandas as pd
 
         makeup = Makeup.of(points)
@@ -289,8 +290,9 @@ class CrystalModel(LearnedTable, BaseEstimator):
             own = names[found.nearest[:, rank]] if there else np.full(len(vectors), None, dtype=object)
             columns[f"nearest_{rank + 1}"] = spread_out(own, valid, None)
         columns["pretraining_percentile"] = spread_out(beside.percentile, valid)
-        flags = np.array(joined(found.flags(), beside.flags), dtype=object)
-        columns["flags"] = spread_out(flags, valid, "no usable crystal")
+        flags = joined(found.flags(), beside.flags)
+        flags = flags if said is None else joined(said, flags)
+        columns["flags"] = spread_out(np.array(flags, dtype=object), valid, "no usable crystal")
         return pd.DataFrame(columns, index=X.index if isinstance(X, pd.Series | pd.DataFrame) else names_of(X))
 
 

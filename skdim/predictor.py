@@ -26,7 +26,7 @@ from skdim._finetuned import FineTuned
 from skdim._labels import as_said, names_of_targets, partly_known, read_groups, read_sides, spread_out
 from skdim._parameters import check, check_are_numbers, choice, seed_of
 from skdim._targetmodel import TRANSFORMS, TargetModel, check_enough, choose
-from skdim.evaluation._applicability import nearest
+from skdim.evaluation._applicability import joined, nearest
 from skdim.evaluation._intervals import check_coverage
 from skdim.evaluation._readouts import READOUTS
 from skdim.exceptions import InputError
@@ -279,8 +279,8 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
             ``distance`` to the nearest labelled crystal; ``percentile`` of that distance among those between labelled
             crystals; ``nearest_1`` to ``nearest_3``, the nearest labelled crystals by their names in the index of
             ``fit`` or else by their rows; ``pretraining_percentile``, as ``percentile``, among the crystals that the
-            embedder was pretrained on; ``flags``, what no labelled crystal has, and what none of the pretraining has.
-            Indexed like X.
+            embedder was pretrained on; ``flags``, predictions beyond all labels, what no labelled crystal has, and
+            what none of the pretraining has. Indexed like X.
         """
         X = listed(X)
         found = self._predicted(X, coverage)
@@ -289,7 +289,21 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         for t, target in enumerate(self.target_names_):
             names = (name + ("" if self.single_ else f"_{target}") for name in ("prediction", "lower", "upper"))
             columns |= dict(zip(names, spread_out(table[:, t], found.valid).T, strict=True))
-        return self._trust_frame(columns, found.vectors, found.points, found.valid, X)
+        said = self._beyond_labels(found.mean)
+        return self._trust_frame(columns, found.vectors, found.points, found.valid, X, said)
+
+    def _beyond_labels(self, mean: NDArray[np.float64]) -> list[str]:
+        """Say which predictions, (m, T), are lower or higher than every label: no label speaks for them."""
+        flags = [""] * len(mean)
+        for t, (name, target) in enumerate(zip(self.target_names_, self.targets_, strict=True)):
+            labels, of = target.scale.inverse(target.exact), "prediction" if self.single_ else f"prediction of {name}"
+            low, high = labels.min(), labels.max()
+            own = [
+                f"{of} below all labels" * bool(v < low) or f"{of} above all labels" * bool(v > high)
+                for v in mean[:, t]
+            ]
+            flags = joined(flags, own)
+        return flags
 
     def explain(self, X: Any) -> pd.DataFrame:
         """Take predictions apart: what kinds of column, elements and sites add to them.

@@ -39,6 +39,12 @@ def perovskite() -> Structure:
     return Structure(Lattice.cubic(3.905), ["Sr", "Ti", "O", "O", "O"], [[0, 0, 0], [0.5, 0.5, 0.5], *FACES[1:]])
 
 
+def face_centred(edge: float, species: list[object], sites: list[list[float]]) -> Structure:
+    """A cubic cell of these sites and those half an edge away along two axes; quicker than the orbits of Fm-3m."""
+    places = [(FACES + site) % 1 for site in sites]
+    return Structure(Lattice.cubic(edge), [one for one in species for _ in FACES], np.concatenate(places))
+
+
 def iron() -> Structure:
     """Body-centred iron, primitive cell: one site."""
     return Structure(2.87 / 2 * Lattice([[-1, 1, 1], [1, -1, 1], [1, 1, -1]]).matrix, ["Fe"], [[0, 0, 0]])

@@ -62,6 +62,16 @@ def test_links_of_the_readme_lead_somewhere():
     assert [link for link in here if not (ROOT / link).exists()] == []
 
 
+def test_the_list_of_examples_is_that_of_the_gallery_in_its_order(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    story = list(importlib.import_module("gallery_order").STORY)
+    page = ROOT / "examples" / "README.md"
+    assert found(r"\]\((plot_\w+\.py)\)", page) == story
+    assert sorted(story) == sorted(path.name for path in page.parent.glob("plot_*.py"))
+    for title, name in found(r"^\d+\. \[([^\]]+)\]\((plot_\w+\.py)\)", page):
+        assert (page.parent / name).read_text("utf-8").splitlines()[1].startswith(title)
+
+
 def test_the_picture_of_the_house_shows_every_module_of_the_contracts(monkeypatch):
     pytest.importorskip("sphinx")
     monkeypatch.syspath_prepend(ROOT / "docs")

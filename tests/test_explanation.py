@@ -89,7 +89,7 @@ def test_a_shared_site_is_split_by_occupancy(model) -> None:
 @pytest.mark.parametrize("regressor", ["ridge", "trees"])
 def test_of_classes_log_odds_against_the_others_are_what_the_parts_sum_to(embedder, points, ends, regressor) -> None:
     kinds = np.array(["soft", "middle", "hard"])[np.digitize(MODULI, ends)]
-    model = CrystalClassifier(embedder, [regressor], random_state=0).fit(points, kinds)
+    model = CrystalClassifier(embedder, [regressor], cv=3, random_state=0).fit(points, kinds)
     table, logs = model.explain(handful()), np.log(model.predict_proba(handful()))
     n = len(model.classes_)
     for k, kind in enumerate(model.classes_):

@@ -286,6 +286,19 @@ def test_labels_of_any_size_have_predictions_and_intervals_of_that_size(embedder
     assert np.isfinite(ends).all()
 
 
+def test_predictions_beyond_all_labels_are_flagged(points, embedder) -> None:
+    high = np.flatnonzero(np.median(MODULI) < MODULI)
+    model = quick(embedder).fit(points[high], MODULI[high])
+    frame = model.predict_frame(points)
+    low, top = MODULI[high].min(), MODULI[high].max()
+    said = frame["flags"].str.split("; ", expand=True)[0]
+    np.testing.assert_array_equal(said == "prediction below all labels", frame["prediction"] < low)
+    np.testing.assert_array_equal(said == "prediction above all labels", frame["prediction"] > top)
+    assert (said == "prediction below all labels").sum() > 10
+    both = quick(embedder).fit(points[high], np.stack([MODULI[high], -MODULI[high]], 1))
+    assert "prediction of 1 above all labels" in " ".join(both.predict_frame(points)["flags"])
+
+
 def test_rows_that_are_no_crystals_are_an_error_or_left_out(embedder) -> None:
     crystals = [*CRYSTALS[:30], None]
     with pytest.raises(StructureError, match="row 30"):

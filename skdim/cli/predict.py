@@ -31,7 +31,8 @@ Predict crystals with a model that `skdim fit` wrote: one row for each input, in
   nearest_1   id of the nearest labelled crystal; nearest_2 and nearest_3 are the next ones
   pretraining_percentile
               as percentile, among the crystals that the model was pretrained on; empty where its file does not tell
-  flags       what the crystal has and no labelled one has, or none of the pretraining: an element, more sites, disorder
+  flags       a prediction beyond all labels; what the crystal has and no labelled one has, or none of the pretraining:
+              an element, more sites, disorder
 A model of classes gives a probability for each class in place of the interval. Its prediction is the class whose
 probability exceeds its share among the labels by the largest factor, so that rare classes are found too.
 
@@ -82,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
         write_table(pd.concat(explained, ignore_index=True).rename(columns={"crystal": "id"}), args.explain)
     if not args.quiet:
         flagged = int((table["distance"].notna() & (table["flags"] != "")).sum())
-        say(f"wrote {args.out}: {len(table)} rows, {flagged} with something that is new to the model, see flags")
+        say(f"wrote {args.out}: {len(table)} rows, {flagged} to be careful with, see flags")
     return code
 
 

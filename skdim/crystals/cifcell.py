@@ -26,9 +26,8 @@ def lattice_of(tags: Tags) -> NDArray[np.float64]:
         values.append(number(word, f"_cell_{name}"))
     a, b, c, alpha, beta, gamma = values
     if min(a, b, c) <= 0 or not all(0 < angle < 180 for angle in (alpha, beta, gamma)):
-        raise ValueError(
-            f"the cell {', '.join(f'{v:g}' for v in values)} cannot be: lengths above 0 and angles up to 180 are needed"
-        )
+        cell = ", ".join(f"{v:g}" for v in values)
+        raise ValueError(f"the cell {cell} is impossible: lengths above 0 and angles below 180 are needed")
     # Exact for right angles and 60 and 120 degrees, of which cosines are rounded.
     cos_a, cos_b, cos_g = (_COSINES.get(angle, math.cos(math.radians(angle))) for angle in (alpha, beta, gamma))
     sin_g = math.sqrt(1 - cos_g**2)

@@ -12,6 +12,7 @@ from typing import Any
 from pymatgen.core.structure import IStructure
 
 from skdim.crystals.archives import ARCHIVE_ERRORS, members
+from skdim.crystals.arrowtables import sources_of_arrow
 from skdim.crystals.blocks import block_of, split_blocks
 from skdim.crystals.databases import sources_of_database, sources_of_trajectory
 from skdim.crystals.extxyz import sources_of_extxyz
@@ -23,7 +24,7 @@ from skdim.crystals.paths import find_files, format_of, is_archive, is_hidden, i
 from skdim.crystals.sources import Source, UniqueIds, as_text
 from skdim.crystals.streams import READ_ERRORS, Bounded, bounded_bytes, check_regular, open_bounded, read_whole
 from skdim.crystals.structures import coerce_structure
-from skdim.crystals.tables import sources_of_arrow, sources_of_csv
+from skdim.crystals.tables import sources_of_csv
 from skdim.crystals.uploads import decoded
 from skdim.exceptions import InputError
 

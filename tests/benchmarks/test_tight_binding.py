@@ -10,8 +10,9 @@ import pytest
 from pymatgen.core import Lattice, Structure
 from scipy.spatial.transform import Rotation
 
+from tests.handmade import face_centred
+
 ROOT = Path(__file__).parent.parent.parent
-FACE_CENTRED = "Fm-3m"
 
 
 @pytest.fixture
@@ -22,8 +23,8 @@ def model(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return tight_binding
 
 
-def primitive(group: str, length: float, species: list[str], sites: list[list[float]]) -> Structure:
-    return Structure.from_spacegroup(group, Lattice.cubic(length), species, sites).get_primitive_structure()
+def primitive(length: float, species: list[str], sites: list[list[float]]) -> Structure:
+    return face_centred(length, species, sites).get_primitive_structure()
 
 
 def skewed() -> Structure:
@@ -75,7 +76,7 @@ def test_what_is_told_does_not_depend_on_orientation_origin_or_order(model: Modu
 
 
 def test_bonds_of_an_atom_with_its_own_images_do_not_depend_on_orientation(model: ModuleType) -> None:
-    crystal = primitive(FACE_CENTRED, 4.05, ["Al"], [[0, 0, 0]])
+    crystal = primitive(4.05, ["Al"], [[0, 0, 0]])
     turn = Rotation.random(random_state=1).as_matrix()
     turned = Structure(crystal.lattice.matrix @ turn.T, crystal.species, crystal.frac_coords)
     told, again = model.describe(crystal), model.describe(turned)
@@ -95,12 +96,12 @@ def test_a_larger_cell_tells_the_same(model: ModuleType) -> None:
 @pytest.mark.parametrize(
     ("crystal", "least", "most"),
     [
-        (primitive(FACE_CENTRED, 5.64, ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]]), 3.0, 9.0),
-        (primitive(FACE_CENTRED, 4.21, ["Mg", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]]), 3.0, 9.0),
-        (primitive("Fd-3m", 3.57, ["C"], [[0, 0, 0]]), 3.0, 9.0),
-        (primitive("Fd-3m", 5.43, ["Si"], [[0, 0, 0]]), 0.1, 3.0),
-        (primitive(FACE_CENTRED, 4.05, ["Al"], [[0, 0, 0]]), 0.0, 0.1),
-        (primitive(FACE_CENTRED, 3.61, ["Cu"], [[0, 0, 0]]), 0.0, 0.1),
+        (primitive(5.64, ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]]), 3.0, 9.0),
+        (primitive(4.21, ["Mg", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]]), 3.0, 9.0),
+        (primitive(3.57, ["C", "C"], [[0, 0, 0], [0.25, 0.25, 0.25]]), 3.0, 9.0),
+        (primitive(5.43, ["Si", "Si"], [[0, 0, 0], [0.25, 0.25, 0.25]]), 0.1, 3.0),
+        (primitive(4.05, ["Al"], [[0, 0, 0]]), 0.0, 0.1),
+        (primitive(3.61, ["Cu"], [[0, 0, 0]]), 0.0, 0.1),
     ],
     ids=["NaCl", "MgO", "diamond", "Si", "Al", "Cu"],
 )

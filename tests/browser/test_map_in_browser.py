@@ -89,6 +89,17 @@ def test_search_choose_select_and_export(browser, tmp_path):
     assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
 
 
+def test_the_map_moves_to_a_chosen_point_only_where_it_is_out_of_sight(browser, tmp_path):
+    opened(browser, small_page(tmp_path))
+    ranges = "at('map')._fullLayout.xaxis.range.concat(at('map')._fullLayout.yaxis.range)"
+    before = browser.execute_script(f"return {ranges}")
+    browser.execute_script("choose(7, true)")
+    assert browser.execute_script(f"return {ranges}") == before
+    browser.execute_script("Plotly.relayout('map', {'xaxis.range': [X[7] + 1, X[7] + 2]})")
+    browser.execute_script("choose(7, true)")
+    wait_for(browser, "Math.abs(at('map')._fullLayout.xaxis.range[0] - (X[7] - 0.5)) < 1e-6")
+
+
 def test_a_lasso_drawn_by_hand_selects_points(browser, tmp_path):
     from selenium.webdriver.common.action_chains import ActionChains
 

@@ -471,7 +471,7 @@ REFUSED = {
         cif(*SALT).replace("_cell_length_b 5", "_cell_length_b long"),
         "length_b is long; a number",
     ),
-    "angle": (cif(*SALT, head=(5, 5, 5, 90, 90, 190)), "the cell 5, 5, 5, 90, 90, 190 is none"),
+    "angle": (cif(*SALT, head=(5, 5, 5, 90, 90, 190)), "the cell 5, 5, 5, 90, 90, 190 is impossible"),
     "flat": (cif(*SALT, head=(5, 5, 5, 60, 60, 120)), "span no volume"),
     "cut off": (cif(*SALT)[:-4], r"the loop that begins at line \d+ has a number of values"),
     "no closing quote": (cif(*SALT).replace("'x,y,z'", "'x,y,z"), r"line \d+ .*no closing quote"),

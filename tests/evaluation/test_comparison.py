@@ -39,7 +39,13 @@ def test_summary_has_mean_and_standard_error():
         summarise(records, "mape")
 
 
-def test_a_set_compared_with_itself_is_one_and_turning_a_comparison_turns_its_interval(records):
+def test_a_set_compared_with_itself_is_one_and_turning_a_comparison_turns_its_interval():
+    rng = np.random.default_rng(0)
+    sets, draws = ("Magpie", "few columns"), (3, 2)  # each draw with its error on the labels and on the test fold
+    records = pd.concat(
+        handmade({name: {"x": rng.uniform(1, 2, draws), "y": rng.uniform(1, 2, draws)} for name in sets}, n, "energy")
+        for n in (30, 100)
+    )
     same = compare(records, "Magpie", "Magpie")
     assert (same.ratio, same.low, same.high) == (1, 1, 1)
     ratio, turned = compare(records, "Magpie", "few columns"), compare(records, "few columns", "Magpie")

@@ -6,12 +6,12 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from pymatgen.core import Lattice, Structure
 
 from skdim.plotting import _map_page as map_page
 from skdim.plotting import nearest_rows, project, save_map_page
+from tests.handmade import salt
 
-SALT = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+SALT = salt()
 
 
 def page_data(path):

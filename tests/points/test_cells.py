@@ -16,12 +16,13 @@ from scipy.spatial.transform import Rotation
 from skdim.crystals.crystal import site_species
 from skdim.points.cells import PrimitiveCell, primitive_cell, supercell_matrix, supercell_pairs
 from tests.bundled import formation_energy
+from tests.handmade import face_centred
 
 TRICLINIC = Lattice.from_parameters(3.1, 4.7, 6.2, 71, 84, 103)
 CRYSTALS = {
     "polonium": Structure(Lattice.cubic(3.36), ["Po"], [[0, 0, 0]]),
-    "aluminium": Structure.from_spacegroup("Fm-3m", Lattice.cubic(4.05), ["Al"], [[0, 0, 0]]),
-    "salt": Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]]),
+    "aluminium": face_centred(4.05, ["Al"], [[0, 0, 0]]),
+    "salt": face_centred(5.64, ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]]),
     "rutile": Structure.from_spacegroup(
         "P4_2/mnm", Lattice.tetragonal(4.594, 2.959), ["Ti", "O"], [[0, 0, 0], [0.305, 0.305, 0]]
     ),
@@ -31,9 +32,7 @@ CRYSTALS = {
     "calcite": Structure.from_spacegroup(
         "R-3c", Lattice.hexagonal(4.99, 17.06), ["Ca", "C", "O"], [[0, 0, 0], [0, 0, 0.25], [0.2568, 0, 0.25]]
     ),
-    "alloy": Structure.from_spacegroup(
-        "Fm-3m", Lattice.cubic(4.2), [{"Mg": 0.7, "Fe": 0.2}, "O"], [[0, 0, 0], [0.5, 0.5, 0.5]]
-    ),
+    "alloy": face_centred(4.2, [{"Mg": 0.7, "Fe": 0.2}, "O"], [[0, 0, 0], [0.5, 0.5, 0.5]]),
     "triclinic": Structure(TRICLINIC, ["K", "H", "O"], [[0.1, 0.2, 0.3], [0.45, 0.8, 0.7], [0.6, 0.32, 0.9]]),
 }
 

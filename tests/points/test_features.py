@@ -10,7 +10,7 @@ from matminer.featurizers.composition import ElementProperty
 from matminer.featurizers.site import AGNIFingerprints, SiteElementalProperty
 from matminer.featurizers.structure.matrix import CoulombMatrix
 from matminer.utils.data import MagpieData
-from pymatgen.core import Element, Lattice, Structure
+from pymatgen.core import Element, Structure
 
 from skdim.points.elements import SITE_FEATURES, element_table
 from skdim.points.features import (
@@ -21,8 +21,9 @@ from skdim.points.features import (
     site_types_from_sites,
     site_types_from_species,
 )
+from tests.handmade import salt
 
-SALT = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+SALT = salt()
 
 
 @pytest.mark.parametrize(("preset", "size"), [("paper", 8), ("magpie", 22)])
