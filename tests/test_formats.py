@@ -155,6 +155,8 @@ def test_a_tensor_that_no_fit_can_have_left_is_named(
         (("featurizer", "cache_dir"), "/tmp", "cache_dir"),
         (("regressor", "members"), 10**12, "members/2"),
         (("regressor", "members"), 0, "belongs to no part"),
+        (("regressor", "members"), -1, "members must be an integer >= 0"),
+        (("regressor", "parameters", "random_state"), "x", "regressor.parameters.random_state must be"),
         (("regressor", "head_width"), 4, "must be of shape"),
         (("regressor", "targets", "scale"), [0.0], "targets.scale must be > 0"),
         (("regressor", "targets", "center"), ["a"], "targets.center"),

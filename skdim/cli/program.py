@@ -19,6 +19,7 @@ from skdim.cli import benchmark, demo, embed, fit, info, map, predict, pretrain,
 from skdim.cli.command import Command
 from skdim.cli.exits import BAD_INPUT, FAULT, INTERRUPTED, PIPE_CLOSED, TERMINATED, exit_codes_text
 from skdim.cli.messages import plain_warnings, say
+from skdim.cli.overwriting import refuse_overwriting
 from skdim.crystals.limits import reading_limits
 from skdim.exceptions import InputError, WorkerError
 
@@ -61,6 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         args = build_parser().parse_args(argv)
         args.words = list(sys.argv[1:] if argv is None else argv)
+        refuse_overwriting(args)
         with plain_warnings(), _ending_on_signals(interrupts), reading_limits(**dict(getattr(args, "limit", []))):
             code: int = args.run(args)
         sys.stdout.flush()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skdim._parameters import integer, number
+from skdim._parameters import integer, number, optional
 from skdim.exceptions import ModelFileError
 from skdim.learning.regression import RegressionHead
 from skdim.learning.seeding import without_drawing
@@ -160,13 +160,20 @@ def _check_seen(seen: Seen, n_columns: int) -> None:
 def _check_facts(state: EmbedderState) -> None:
     """Refuse facts of another type, and featurizers that cannot be built."""
     _need(isinstance(state.settings, Mapping), "settings", "a dict", state.settings)
-    _need(isinstance(state.parameters, Mapping), "parameters", "a dict", state.parameters)
+    _check_parameters("parameters", state.parameters)
     _check_record("record", state.record)
     try:
         settings = state.featurizer.work().config.settings
     except (TypeError, ValueError, OverflowError) as error:
         raise ModelFileError(f"featurizer: {error}") from error
     _need(dict(state.settings) == settings, "settings", f"those of the featurizer, {settings}", state.settings)
+
+
+def _check_parameters(name: str, parameters: Any) -> None:
+    """Refuse what are no parameters, or a seed that is none; the estimator looks at the others when it is built."""
+    _need(isinstance(parameters, Mapping), name, "a dict", parameters)
+    seed, accepted = parameters.get("random_state"), optional(integer(0))
+    _need(accepted.test(seed), f"{name}.random_state", accepted.words, seed)
 
 
 def _check_record(name: str, record: TrainingRecord) -> None:
@@ -203,7 +210,7 @@ def _check_regressor(state: RegressorState, shapes: Mapping[str, tuple[int, ...]
         _check_tensors(f"members/{place}/encoder", member.encoder, shapes)
         _check_scales(f"members/{place}/encoder", member.encoder)
         _check_tensors(f"members/{place}/head", member.head, heads)
-    _need(isinstance(state.parameters, Mapping), "regressor.parameters", "a dict", state.parameters)
+    _check_parameters("regressor.parameters", state.parameters)
     _check_record("regressor.record", state.record)
 
 

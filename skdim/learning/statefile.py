@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 import skdim
-from skdim._parameters import as_json, choice
+from skdim._parameters import as_json, choice, integer
 from skdim.exceptions import InputError, ModelFileError
 from skdim.learning.seen import Seen
 from skdim.learning.statechecks import check_state
@@ -199,6 +199,8 @@ def _state(header: Facts, arrays: Arrays) -> EmbedderState | RegressorState:
         return start
     facts, targets = header["regressor"], header["regressor"]["targets"]
     n_members = facts["members"]
+    if not integer(0).test(n_members):
+        raise ModelFileError(f"members must be {integer(0).words}, got {n_members!r}.")
     prefixes = tuple(f"members/{k}/{part}/" for k in range(min(n_members, len(arrays))) for part in ("encoder", "head"))
     _refuse_surplus(surplus | {n for n in arrays if n.startswith("members/") and not n.startswith(prefixes)})
     return RegressorState(
