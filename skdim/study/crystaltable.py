@@ -181,7 +181,7 @@ def _labels(path: Path, targets: Sequence[str] | None) -> tuple[list[str], dict[
     else:
         schema = _schema(path)
         names, numeric = list(schema.names), [field.name for field in schema if is_floating(field.type)]
-        frame = _frame(path, [name for name in targets if name in names] if targets else numeric)
+        frame = _frame(path, [name for name in dict.fromkeys(targets) if name in names] if targets else numeric)
     wanted = list(targets) if targets else numeric
     if not wanted or len(set(wanted)) < len(wanted) or not set(wanted) <= set(names):
         raise InputError(f"targets must be distinct columns of {str(path)!r}, {', '.join(names)}, got {wanted}.")

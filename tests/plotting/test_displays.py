@@ -49,6 +49,7 @@ def test_new_axes_are_those_of_pyplot(monkeypatch):
     monkeypatch.setattr(mpl, "get_backend", lambda: "Agg")
     import matplotlib.pyplot as plt
 
+    plt.close("all")  # switching with figures open is deprecated in older versions
     plt.switch_backend("Agg")
     display = TrainingHistoryDisplay.from_history(HISTORY)
     assert display.figure_.number in plt.get_fignums()

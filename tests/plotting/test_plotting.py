@@ -150,6 +150,7 @@ def test_new_axes_are_made_where_none_are_given(records, monkeypatch):
     monkeypatch.setenv("MPLBACKEND", "Agg")
     import matplotlib.pyplot as plt
 
+    plt.close("all")  # switching with figures open is deprecated in older versions
     plt.switch_backend("Agg")
     axes = plot_label_efficiency(records), plot_embedding_map(np.zeros((3, 2)), np.arange(3))
     assert all(ax.figure.number in plt.get_fignums() for ax in axes)
