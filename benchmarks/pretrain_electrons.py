@@ -1,7 +1,7 @@
 """Go on from a deep model with what a tight-binding model tells of crystals: how the shipped model was made.
 
     python benchmarks/pretrain_electrons.py electrons.parquet --start model.safetensors --points POINTS
-        --out electrons.safetensors [--width 512] [--max-epochs 6] [--checkpoint FOLDER] [--rows N]
+        --out electrons.safetensors [--width 512] [--max-epochs 12] [--checkpoint FOLDER] [--rows N]
 
 ``electrons.parquet`` is what `tight_binding.py` wrote, which uses no labels; ``--points`` is the folder that
 `pretrain_large.py --points` wrote: point sets of every row of the large table. The deep encoder goes on learning what
@@ -75,7 +75,7 @@ def main() -> None:
     """Train, and write the model."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("electrons", type=Path, help="parquet file of tight_binding.py")
-    add_training(parser, max_epochs=6)
+    add_training(parser, max_epochs=12)
     options = parser.parse_args()
     points, names, targets = read_targets(options)
     start = DeepInfoMaxEmbedder.load(options.start).state_

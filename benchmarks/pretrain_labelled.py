@@ -114,6 +114,7 @@ def with_property_layer(start: EmbedderState, width: int, seed: int) -> CrystalM
         property_beside=False,
         levels=False,
         log_densities=False,
+        context_read=0,
     )
     return with_drawn_layer(start, config, seed)
 

@@ -1,6 +1,6 @@
 """What the electrons of crystals would do in a tight-binding model with universal parameters: targets without labels.
 
-    python benchmarks/tight_binding.py materials_project.parquet --out electrons.parquet [--crystals 79872]
+    python benchmarks/tight_binding.py materials_project.parquet --out electrons.parquet [--crystals 99167]
         [--most-orbitals 200] [--jobs 2]
 
 Everything is computed from a crystal itself. Valence levels are those of the free atoms, as in
@@ -369,7 +369,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("table", type=Path, help="parquet file")
     parser.add_argument("--out", type=Path, required=True, help="parquet file of what is told")
-    parser.add_argument("--crystals", type=int, default=79_872)
+    parser.add_argument("--crystals", type=int, default=99_167)
     parser.add_argument("--most-orbitals", type=int, default=200)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 GOALS = ("information", "best", "both")
+_CHOSEN = {
+    "information": "those that tell most about all of them",
+    "best": "those that may have the best value",
+    "both": "by turns those that tell most about all of them and those that may have the best value",
+}
 _WIDTH, _LONGEST = 100, 25  # columns of a terminal; letters of an id
 
 _DESCRIPTION = f"""\
@@ -58,6 +63,8 @@ def run(args: argparse.Namespace) -> int:
     code = settle(counts, args.on_error, "They are left out.")
     points, wanted = PointSets.concatenate(parts), {"goal": args.goal, "maximize": not args.smallest}
     table = model.suggest(points, args.n, **wanted, ids=ids, target=args.target)
+    if not args.quiet:
+        say(f"chosen for --goal {args.goal}: {_CHOSEN[args.goal]}")
     if args.out is None:
         end = "" if len(model.targets_) == 1 else f"_{args.target or model.target_names_[0]}"
         print(printable(as_text(table, end)))

@@ -120,7 +120,7 @@ class Preset:
         What is learned.
     training : TrainingConfig
         How it is learned.
-    readout, negatives, kl_weight, environments, levels, log_densities
+    readout, negatives, kl_weight, environments, levels, log_densities, context_read
         As in `ModelConfig`.
     """
 
@@ -134,6 +134,7 @@ class Preset:
     environments: bool = True
     levels: bool = False
     log_densities: bool = False
+    context_read: int = 0
 
     def checked(self) -> Preset:
         """Return the preset, if it can be built and trained."""
@@ -165,6 +166,7 @@ PRESETS = {
         environments=False,
         levels=True,
         log_densities=True,
+        context_read=96,
     ),
     "paper": Preset(
         featurizer={"neighborhood": "supercell", "site_features": "paper"},
@@ -267,5 +269,6 @@ def model_config(
         environments=preset.environments or preset.objective.local + preset.objective.global_ > 0,
         levels=preset.levels,
         log_densities=preset.log_densities,
+        context_read=preset.context_read,
         **dim,
     )

@@ -146,7 +146,7 @@ def _initialised(
         return model
     # Other objectives may follow, and what serves a new one alone starts anew; other columns may be read.
     own = weights_of(model)
-    read = {name: getattr(config, name) for name in ("environments", "levels", "log_densities")}
+    read = {name: getattr(config, name) for name in ("environments", "levels", "log_densities", "context_read")}
     followed = replace(start.config, objective=config.objective, **read)
     if followed != config or not set(start.weights) <= set(own):
         raise InputError(

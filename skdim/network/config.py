@@ -275,6 +275,8 @@ class ModelConfig:
         Whether logarithms of amounts are read, per powers of every spacing of atoms, and amounts per volume of each,
         rather than amounts per volume and length of the widest and the tightest one. The more columns tell of
         something, the more it weighs in a regression, and these tell of stiffness.
+    context_read : int
+        Units of the context that are read; 0 reads all. They begin alike, so the first ones stand for the others.
     """
 
     feature_names: tuple[str, ...]
@@ -293,6 +295,7 @@ class ModelConfig:
     property_beside: bool = False
     levels: bool = False
     log_densities: bool = False
+    context_read: int = 0
 
     def __post_init__(self) -> None:
         """Refuse combinations that cannot work."""
@@ -313,7 +316,8 @@ class ModelConfig:
             )
         for name in ("environments", "levels", "log_densities", "property_beside"):
             check(name, getattr(self, name), FLAG)
-        check("property_width", self.property_width, integer(0))
+        for name in ("property_width", "context_read"):
+            check(name, getattr(self, name), integer(0))
         if self.property_width and not self.encoder.hops:
             raise InputError(f"property_width={self.property_width} needs hops, which it reads.")
         if self.property_names and not self.property_width:
@@ -325,6 +329,12 @@ class ModelConfig:
     def reads_averages(self) -> bool:
         """Whether environments, context and hops are read, as means over sites."""
         return not self.property_width or self.property_beside
+
+    @property
+    def context_width(self) -> int:
+        """Units of the context that are read; 0 without a context."""
+        width = 0 if self.context_encoder is None else self.context_encoder.width
+        return min(width, self.context_read or width)
 
     @property
     def has_gaussians(self) -> bool:

@@ -117,7 +117,7 @@ class CrystalModel(nn.Module):
             shared = geometry if self.context.encoder.same_geometry(self.encoder) else None
             context = self.context(batch, features, batch.distance, shared)
             objective = self.context.objective
-            parts["context"] = context
+            parts["context"] = context[:, : self.config.context_width]
             parts["surprise"] = objective.surprise(batch, objective.log_probabilities(context)).unsqueeze(1)
         if self.deep is not None:
             parts.update({f"hop{k}": state for k, state in enumerate(self.hops(batch), 1)})

@@ -47,7 +47,7 @@ def part_columns(config: ModelConfig) -> dict[str, tuple[str, ...]]:
         if config.environments:
             widths["environment"] = encoder.blocks * encoder.width
         if config.context_encoder is not None:
-            widths |= {"context": config.context_encoder.width, "surprise": 1}
+            widths |= {"context": config.context_width, "surprise": 1}
         widths |= {f"hop{k}": encoder.hop_width for k in range(1, encoder.hops + 1)}
     numbered = {part: tuple(map(str, range(width))) for part, width in widths.items()}
     return {"raw": config.feature_names, **numbered}

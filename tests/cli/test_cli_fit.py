@@ -217,6 +217,9 @@ def test_suggest_prints_and_writes_crystals_that_are_not_labelled_yet(place, fit
     assert main([*words, "--goal", "best", "--smallest", "--out", str(tmp_path / "s.csv")]) == SOME_FAILED
     down = pd.read_csv(tmp_path / "s.csv")
     assert down["prediction"][0] < found["prediction"][0]
+    capsys.readouterr()
+    assert main([word for word in words if word != "--quiet"]) == SOME_FAILED
+    assert "chosen for --goal information: those that tell most about all of them" in capsys.readouterr().err
 
 
 def test_classes_of_a_table_are_learned_and_predicted(place, tmp_path, capsys) -> None:

@@ -287,6 +287,20 @@ def test_logarithms_are_those_of_amounts_per_powers_of_the_spacings() -> None:
                 assert found == pytest.approx(slow, abs=1e-4)
 
 
+@pytest.mark.parametrize("n_read", [1, 3, 999])
+def test_the_first_units_of_the_context_are_read_and_all_of_them_learned(n_read: int) -> None:
+    whole, width = model_of(config()), config().context_width
+    part = CrystalModel(replace(whole.config, context_read=n_read), site_statistics(handful_points())).double()
+    part.load_state_dict(whole.state_dict())
+    of_whole, of_part = (
+        dict(zip(column_names(m.config), m.vectors(batch()).detach().T.numpy(), strict=True)) for m in (whole, part)
+    )
+    left_out = set(of_whole) - set(of_part)
+    assert left_out == {f"context_{k}_{how}" for k in range(n_read, width) for how in ("mean", "covariance")}
+    assert all(np.array_equal(of_part[name], of_whole[name]) for name in of_part)
+    assert part.losses(batch(), noise())["context"] == whole.losses(batch(), noise())["context"]
+
+
 def test_there_is_a_logarithm_of_an_amount_of_nothing() -> None:
     points = handful_points()
     model = CrystalModel(replace(config(), log_densities=True), site_statistics(points)).double()
