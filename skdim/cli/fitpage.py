@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from skdim._files import replacing
 from skdim.cli.matching import counted
+from skdim.cli.messages import printable
 
 if TYPE_CHECKING:
     from skdim.cli.fitreport import Report
@@ -123,10 +124,15 @@ def write_classes_page(target: str, text: str, failures: Sequence[str], path: Pa
 
 
 def _write(path: Path, template: str, **shown: Any) -> None:
-    """Fill in a template; all that is shown is escaped."""
+    """Fill in a template; all that is shown is escaped, and control characters in names are shown as such."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    pages = Environment(loader=PackageLoader("skdim.cli"), autoescape=True, undefined=StrictUndefined)
+    def shown_as_text(value: Any) -> Any:
+        return printable(value) if type(value) is str and not value.isprintable() else value
+
+    pages = Environment(
+        loader=PackageLoader("skdim.cli"), autoescape=True, undefined=StrictUndefined, finalize=shown_as_text
+    )
     pages.filters["short"] = lambda value: f"{value:.4g}"
     pages.filters["percent"] = lambda value: f"{value:.0%}" if math.isfinite(value) else "too few"
     with replacing(path) as draft:

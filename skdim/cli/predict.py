@@ -157,11 +157,14 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
         if path.suffix.lower() == ".parquet":
             table.astype(dict.fromkeys(texts, "string")).to_parquet(draft, index=False)
             return
+
+        def harmless(text: object) -> str:
+            return spreadsheet_text(str(text)).replace("\r", "\\r")
+
         shown = table.copy()
         for name in texts:
-            shown[name] = [
-                None if cell is None else spreadsheet_text(str(cell)).replace("\r", "\\r") for cell in shown[name]
-            ]
+            shown[name] = [None if cell is None else harmless(cell) for cell in shown[name]]
+        shown.columns = [harmless(name) for name in shown.columns]  # names of targets and classes are in them
         shown.to_csv(draft, index=False, float_format="%.6g", lineterminator="\n")
 
 

@@ -11,7 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from skdim.cli.fitpage import write_classes_page
 from skdim.cli.outputs import vector_writer
+from skdim.cli.predict import write_table
 
 COLUMNS = ["a", "b", "c"]
 NASTY = ["=HYPERLINK(1)", "+1+1", "-2", "@x", "a\rb", "a\nb", 'quo"te,comma', "\x1b[2Jclear", "plain.cif", "-3.5"]
@@ -79,7 +81,9 @@ from pathlib import Path
 import numpy as np
 from skdim.cli import main, program
 from skdim.cli.command import Command
+from skdim.cli.fitpage import write_classes_page
 from skdim.cli.outputs import vector_writer
+from skdim.cli.predict import write_table
 
 def run(args):
     import pyarrow, pandas
@@ -107,3 +111,16 @@ def test_a_full_disk_names_the_file_and_leaves_the_earlier_one(tmp_path, name):
     assert "Traceback" not in done.stderr
     assert os.listdir(tmp_path) == [name]
     assert Path(path).read_text() == "before"
+
+
+def test_names_of_targets_and_classes_are_harmless_in_headers_and_on_pages(tmp_path):
+    table = pd.DataFrame({"id": ["a"], "=HYPERLINK(1)": [1.0], "probability_\x1b[31mred": [0.5]})
+    write_table(table, tmp_path / "p.csv")
+    assert (tmp_path / "p.csv").read_text().splitlines()[0] == r"id,'=HYPERLINK(1),probability_\x1b[31mred"
+    write_table(table, tmp_path / "p.parquet")
+    assert pd.read_parquet(tmp_path / "p.parquet").columns.tolist() == table.columns.tolist()
+    write_classes_page("\x1b[2J</script>", "label\n\x1b[31mred", ["\x07.cif: none"], tmp_path / "p.html")
+    page = (tmp_path / "p.html").read_text()
+    assert not {"\x1b", "\x07"} & set(page)
+    assert r"\x1b[2J&lt;/script&gt;" in page
+    assert "label\n" + r"\x1b[31mred" in page
