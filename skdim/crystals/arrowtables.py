@@ -23,6 +23,7 @@ from skdim.crystals.textformats import mistaken_for
 __all__ = ["sources_of_arrow"]
 
 _BATCH = 64  # rows that are in memory at once
+_ROWS_A_BYTE = 2
 _RATIO = 200  # bytes unpacked for each in the file, of what is larger than a crystal
 
 Batches = Iterator[tuple[Sequence[int], list[list[Any]]]]
@@ -108,8 +109,8 @@ def _open_parquet(path: str) -> tuple[Any, Any]:
 
 
 def _check_rows(n_rows: int, path: str) -> None:
-    """Refuse more rows than there are bytes, which are all empty."""
-    if n_rows > (size := os.stat(path).st_size):
+    """Refuse many more rows than bytes, which are all empty; rows that share few values take some bits each."""
+    if n_rows > _ROWS_A_BYTE * (size := os.stat(path).st_size):
         raise ValueError(f"it states {n_rows} rows in {size} bytes")
 
 
