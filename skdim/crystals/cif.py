@@ -14,6 +14,7 @@ from skdim.crystals.cifformula import formula_notes, is_confirmed
 from skdim.crystals.cifrows import rows_of
 from skdim.crystals.cifsymmetry import Symmetry, symmetry_of
 from skdim.crystals.ciftags import Tags, chosen_block, document, is_crystal, tags_of
+from skdim.crystals.closeness import volume_of
 from skdim.crystals.crystal import Crystal
 from skdim.crystals.expansion import expand
 from skdim.crystals.limits import current_limits
@@ -27,6 +28,10 @@ _MODULATED = re.compile(
     r"_(cell_modulation|cell_wave_vector|space_group_ssg|space_group_symop_ssg|atom_site_fourier|cell_subsystem)"
 )
 _MAGNETIC = re.compile(r"_(space_group_magn|space_group_symop_magn|atom_site_moment)")
+_DENSEST, _MOST_IN_ANY_CELL = (
+    20,
+    64,
+)  # atom rows in a cubic Angstrom; solids have up to 1, with elements that share sites
 _SAME = 1e-4  # fractional; coordinates of one atom
 
 
@@ -110,7 +115,10 @@ def _refuse_other_kinds(tags: Tags) -> None:
 
 def _build(rows: Rows, operations: Operations, lattice: NDArray[np.float64]) -> Crystal:
     """Make the crystal of atom rows and operations."""
-    sites = shared_sites(rows, expand(rows.frac, operations, lattice, rows.decimals), lattice)
+    images = expand(rows.frac, operations, lattice, rows.decimals)
+    if len(images.row) > _MOST_IN_ANY_CELL + _DENSEST * (volume := volume_of(lattice)):
+        raise ValueError(f"{len(images.row)} atoms in a cell of {volume:.3g} cubic Angstrom, where there is no room")
+    sites = shared_sites(rows, images, lattice)
     distinct = {content: k for k, content in enumerate(dict.fromkeys(sites.contents))}
     kind = np.array([distinct[content] for content in sites.contents])[sites.row]
     used, kind = np.unique(kind, return_inverse=True)  # not those of rows that are part of others

@@ -110,6 +110,17 @@ def test_long_texts_are_told_apart_in_one_pass(name, suffix, tmp_path):
     assert all(row.problem or reason(row) for row in skdim.read_crystals(tmp_path / f"a{suffix}"))
 
 
+def test_a_cell_with_room_for_a_hundredth_of_its_atoms_is_refused_before_they_are_compared():
+    cell = "data_a\n" + "".join(f"_cell_length_{x} 4\n" for x in "abc")
+    cell += "".join(f"_cell_angle_{angle} 90\n" for angle in ("alpha", "beta", "gamma"))
+    operations = "".join(f"'x+{a}/8,y+{b}/8,z+{c}/8'\n" for a, b, c in itertools.product(range(8), repeat=3))
+    places = np.random.default_rng(0).random((400, 3)).round(5).tolist()
+    atoms = "".join("Na1 {} {} {}\n".format(*place) for place in places)
+    columns = "".join(f"_atom_site_{name}\n" for name in ("label", "fract_x", "fract_y", "fract_z"))
+    text = f"{cell}loop_\n_space_group_symop_operation_xyz\n{operations}loop_\n{columns}{atoms}"
+    assert "204800 atoms in a cell of 64 cubic Angstrom" in reason(text)
+
+
 def test_json_with_more_values_than_a_crystal_has_is_not_loaded():
     assert "JSON of 3000002 values" in reason('{"lattice": [' + "[]," * 1_500_000 + "0]}")
 
