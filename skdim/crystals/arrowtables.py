@@ -23,7 +23,7 @@ from skdim.crystals.textformats import mistaken_for
 __all__ = ["sources_of_arrow"]
 
 _BATCH = 64  # rows that are in memory at once
-_ROWS_A_BYTE = 2
+_ROWS_A_BYTE, _MANY_ROWS = 2, 100_000  # up to so many rows may share values as they like
 _RATIO = 200  # bytes unpacked for each in the file, of what is larger than a crystal
 
 Batches = Iterator[tuple[Sequence[int], list[list[Any]]]]
@@ -110,7 +110,7 @@ def _open_parquet(path: str) -> tuple[Any, Any]:
 
 def _check_rows(n_rows: int, path: str) -> None:
     """Refuse many more rows than bytes, which are all empty; rows that share few values take some bits each."""
-    if n_rows > _ROWS_A_BYTE * (size := os.stat(path).st_size):
+    if n_rows > max(_MANY_ROWS, _ROWS_A_BYTE * (size := os.stat(path).st_size)):
         raise ValueError(f"it states {n_rows} rows in {size} bytes")
 
 
@@ -139,10 +139,12 @@ def _open_arrow(path: str) -> tuple[Any, Any]:
     _check_messages(path)
 
     def batches(places: Sequence[int], size: int) -> Batches:
+        n_rows = 0
         for k in range(reader.num_record_batches):
             batch = reader.get_batch(k)
             batch.validate(full=True)  # damaged offsets would lead out of its memory
-            _check_rows(batch.num_rows, path)
+            n_rows += batch.num_rows
+            _check_rows(n_rows, path)
             for start in range(0, batch.num_rows, size):
                 part = batch.slice(start, size)
                 yield from ((places, values) for values in _values([part.column(place) for place in places]))
