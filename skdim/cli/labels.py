@@ -216,9 +216,10 @@ def _numbers(column: pd.Series[str], rows_of: dict[int, list[int]], n: int, *, c
     if several:
         taken.notes.append(f"{counted(several, 'crystal')} with several labels, of which the median is used")
     if taken.sides.any():
-        said = f"{int((taken.sides < 0).sum())} upper and {int((taken.sides > 0).sum())} lower"
+        numbers = {"upper": int((taken.sides < 0).sum()), "lower": int((taken.sides > 0).sum())}
+        said = " and ".join(f"{n} {side} bound{'s' * (n > 1)}" for side, n in numbers.items() if n)
         taken.notes.append(
-            f"{said} bounds (such as <1E-10): learned as the bound or, where a model that has not seen the crystal "
+            f"{said} (such as <1E-10): learned as the bound or, where a model that has not seen the crystal "
             "predicts a value beyond it, as that value; they take no part in errors and intervals"
         )
     return taken
