@@ -103,7 +103,7 @@ def main() -> None:
         "seed": embedder.random_state,
         "versions": {"skdim": skdim.__version__, "python": platform.python_version()}
         | {name: version(name) for name in PACKAGES},
-        ("pretraining" if labelled else "training"): {
+        "pretraining": {  # the first step; what it was told afterwards has its own command
             "epochs": len(history),
             "valid_loss": [round(row["valid_loss"], 4) for row in history],
         },
