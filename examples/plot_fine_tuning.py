@@ -45,7 +45,7 @@ print(errors.mean().round(4).to_string())
 # Small marks are the draws, one shape each; bars are their means. Fine-tuning takes about a sixth off the error of the
 # ridge it starts from. The untrained start is ahead here, in each draw: on bulk moduli a pretraining on a thousand
 # crystals does not help. The model that comes with the package, of 120,000 crystals, beside its own form untrained, is
-# level on bulk moduli, and ahead by 15% on formation energies and by 17% on band gaps: see :doc:`/results`.
+# level on bulk moduli, and ahead by about a sixth on formation energies and on band gaps: see :doc:`/results`.
 import matplotlib.pyplot as plt
 
 fig, ax = plt.subplots(figsize=(7, 2.8), layout="constrained")

@@ -34,7 +34,7 @@ def done(job: Job) -> Any:
     """Do a job in a worker; an error that could not be sent as it is becomes a `JobError` that tells it."""
     try:
         return job.function(*job.arguments)
-    except Exception as error:
+    except Exception as error:  # whatever the job meets is for the caller, who gets it as it is or as a `JobError`
         if _can_be_sent(error):
             raise
         told = JobError(type(error).__name__, str(error), job.rows)

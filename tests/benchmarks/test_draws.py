@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from pathlib import Path
 from types import ModuleType
@@ -15,12 +14,11 @@ SCRIPTS = ("intervals", "applicability", "suggestion", "grouped", "finetuning", 
 
 
 @pytest.fixture
-def script(monkeypatch: pytest.MonkeyPatch):
+def script(script, monkeypatch: pytest.MonkeyPatch):
     """Import a script of the benchmarks or an extension of the documentation."""
     pytest.importorskip("docutils", reason="of the extra docs, which the extensions need")
-    for folder in ("benchmarks", "docs"):
-        monkeypatch.syspath_prepend(str(ROOT / folder))
-    return importlib.import_module
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    return script
 
 
 @pytest.fixture

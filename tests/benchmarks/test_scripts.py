@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -17,11 +18,8 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 @pytest.fixture
-def scaling(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-    import scaling
-
-    return scaling
+def scaling(script: Callable[[str], ModuleType]) -> ModuleType:
+    return script("scaling")
 
 
 def test_synthetic_crystals_repeat_with_their_seed_and_have_real_prototypes(scaling: ModuleType) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable
 from types import ModuleType
 
 import numpy as np
@@ -12,15 +12,10 @@ from scipy.spatial.transform import Rotation
 
 from tests.handmade import face_centred
 
-ROOT = Path(__file__).parent.parent.parent
-
 
 @pytest.fixture
-def model(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-    import tight_binding
-
-    return tight_binding
+def model(script: Callable[[str], ModuleType]) -> ModuleType:
+    return script("tight_binding")
 
 
 def primitive(length: float, species: list[str], sites: list[list[float]]) -> Structure:

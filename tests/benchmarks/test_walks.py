@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import warnings
-from pathlib import Path
+from collections.abc import Callable
 from types import ModuleType
 
 import pytest
 
 from tests.small import bundled
 
-ROOT = Path(__file__).parent.parent.parent
-
 
 @pytest.fixture
-def walks(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-    import walks
-
-    return walks
+def walks(script: Callable[[str], ModuleType]) -> ModuleType:
+    return script("walks")
 
 
 def test_a_list_of_structures_meets_few_files_on_its_way_to_vectors(walks: ModuleType) -> None:
