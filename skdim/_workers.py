@@ -400,8 +400,18 @@ def _watch(parent: int, folder: str | None) -> None:
     while os.getppid() == parent:
         time.sleep(_SECONDS)
     if folder is not None:
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove(folder)
     os._exit(1)
+
+
+def _remove(folder: str) -> None:
+    """Remove a folder to which workers may write meanwhile: first its name, so that nothing more comes into it."""
+    aside = f"{folder}.removed"
+    try:
+        os.rename(folder, aside)
+    except OSError:  # mostly as another worker has it; this one has to end in any case
+        return
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 @cache

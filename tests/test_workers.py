@@ -7,13 +7,14 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import joblib
 import pytest
 
 from skdim._jobs import Job
-from skdim._workers import Workers, run_jobs
+from skdim._workers import Workers, _remove, run_jobs
 from skdim.exceptions import JobError, WorkerError
 
 
@@ -259,6 +260,25 @@ def test_the_folder_of_results_does_not_outlive_a_killed_parent():
         while os.path.isdir(folder) and time.monotonic() < end:
             time.sleep(0.05)
         assert not os.path.exists(folder)
+
+
+def test_a_folder_is_removed_though_results_are_still_written_to_it(tmp_path):
+    folder = tmp_path / "folder"
+    for _ in range(20):
+        folder.mkdir()
+
+        def write():
+            try:
+                for number in range(10**6):
+                    (folder / f"{number % 50}.done").write_bytes(b"result")
+            except FileNotFoundError:
+                return
+
+        with ThreadPoolExecutor(2) as writers:
+            ended = [writers.submit(write) for _ in range(2)]
+            _remove(str(folder))
+        assert all(one.exception() is None for one in ended)
+        assert not list(tmp_path.iterdir())
 
 
 INTERRUPTED = """
