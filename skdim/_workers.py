@@ -37,6 +37,7 @@ _AHEAD = 64  # jobs that are given out before the result of the first is taken
 # As Ray says it, which tries some times on other workers first.
 _DEATHS = (("ray.exceptions", "RayActorError"), ("ray.exceptions", "WorkerCrashedError"))
 _KEPT = 31 * 2**20  # bytes; below the 32 MiB above which glibc never changes its mind
+_FOLDERS: set[str] = set()  # of jobs, that this worker has seen; their parents remove them, unless they are killed
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
 
 
@@ -327,6 +328,7 @@ def _work(job: Job, folder: str) -> Any:
     """Do one job in a worker; a file says which rows are in work as long as they are."""
     file = Path(folder, _note(job.rows)) if os.path.isdir(folder) else None  # on another machine it is not there
     if file is not None:
+        _FOLDERS.add(folder)
         file.touch()
     try:
         return done(job)
@@ -392,14 +394,16 @@ def end_with_parent(parent: int, folder: str | None = None) -> None:
     folder : str, optional
         What the parent would have removed at its end.
     """
-    threading.Thread(target=_watch, args=(parent, folder), daemon=True, name="skdim-end-with-parent").start()
+    if folder is not None:
+        _FOLDERS.add(folder)
+    threading.Thread(target=_watch, args=(parent,), daemon=True, name="skdim-end-with-parent").start()
 
 
-def _watch(parent: int, folder: str | None) -> None:
+def _watch(parent: int) -> None:
     """End this process when it has been given to another parent."""
     while os.getppid() == parent:
         time.sleep(_SECONDS)
-    if folder is not None:
+    for folder in tuple(_FOLDERS):
         _remove(folder)
     os._exit(1)
 

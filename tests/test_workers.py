@@ -332,8 +332,9 @@ def is_running(process):
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="looks at processes through /proc")
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_workers_end_with_their_parent(number):
-    with subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True) as parent:
+def test_workers_end_with_their_parent(number, tmp_path):
+    there = os.environ | {"TMPDIR": str(tmp_path)}
+    with subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True, env=there) as parent:
         workers = [int(parent.stdout.readline()) for _ in range(2)]
         parent.send_signal(number)
         parent.wait(30)
@@ -341,3 +342,4 @@ def test_workers_end_with_their_parent(number):
         while any(map(is_running, workers)) and time.monotonic() < end:
             time.sleep(0.05)
         assert not any(map(is_running, workers))
+        assert not list(tmp_path.glob("skdim-*"))
