@@ -53,7 +53,7 @@ class DeepInfoMaxEmbedder(LearnedTable, CallbackSupportMixin, TransformerMixin, 
     encoder_params : dict or None, default=None
         Fields of `skdim.network.config.EncoderConfig` that replace the preset's: heads, blocks, width, ...
     objective_params : dict or None, default=None
-        Fields of `skdim.network.config.ObjectiveConfig` that replace the preset's: local, global, context, prior,
+        Fields of `skdim.network.config.ObjectiveConfig` that replace the preset's: local, global, context,
         masked, noise (weights), estimator ("jsd", "infonce", "dv"), jitter, strain.
     embedding_dim : int or None, default=None
         Columns of the vector. None leaves them to the readout; a number gives the width of the paper's vector, or

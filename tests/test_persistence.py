@@ -34,7 +34,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "components": {"embedding_dim": np.int64(4), "encoder_params": {"width": np.int64(8)}, "validation_fraction": 0.0},
     "network": {
         "readout": "network",
-        "objective_params": {"context": 0.0, "local": 1.0, "global": 1.0, "prior": np.float32(0.5)},
+        "objective_params": {"context": 0.0, "local": 1.0, "global": np.float32(0.5)},
         "negatives": ("crystal", "species"),
         "random_state": np.int64(3),
     },
