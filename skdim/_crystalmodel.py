@@ -335,27 +335,7 @@ def part_of(arrays: Mapping[str, NDArray[Any]], number: int) -> dict[str, NDArra
 
 
 def read_model(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """Read the header and the arrays of a saved model, and check that nothing of them has changed.
-
-    Parameters
-    ----------
-    path : str or path
-        What `CrystalModel.save` wrote.
-
-    Returns
-    -------
-    header : dict
-        kind, parameters, facts, versions and others.
-    arrays : dict of ndarray
-        By name.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ModelFileError
-        If it is no saved model, is damaged, or was written by a later version.
-    """
+    """Read the header and the arrays of what `CrystalModel.save` wrote; a ModelFileError says what is wrong with it."""
     from safetensors import SafetensorError, safe_open
 
     if not Path(path).is_file():

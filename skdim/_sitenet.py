@@ -285,8 +285,10 @@ class SiteNetModel(CallbackSupportMixin, BaseEstimator):
         self.state_, self.featurizer_ = state, featurizer
         self.history_ = [dict(epoch) for epoch in state.record.history]
 
-    def _ensemble(self) -> Ensemble:
-        """The networks; of a pickle or a copy they are built now."""
+    @property
+    def ensemble_(self) -> Ensemble:
+        """The trained networks, ready to predict; of a pickle or a copy they are built now."""
+        check_is_fitted(self, "state_")
         if "_networks" not in self.__dict__:
             self._networks = Ensemble(self.state_)
         return self._networks
