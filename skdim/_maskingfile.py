@@ -83,7 +83,7 @@ def read_masking(
     if not Path(path).is_file():
         raise FileNotFoundError(f"{os.fspath(path)!r} is not a file; the path of what {owner}.save wrote is needed.")
     try:
-        with zipfile.ZipFile(path) as archive:
+        with _opened(path) as archive:
             facts = json.loads(archive.read(_FACTS))
             return _READERS[_format(facts)](archive, facts, kind, trusted)
     except ModelFileError as error:
@@ -92,6 +92,17 @@ def read_masking(
         raise ModelFileError(
             f"{os.fspath(path)!r} is not a {owner} saved by skdim, or it is damaged: {error}"
         ) from error
+
+
+def _opened(source: str | os.PathLike[str] | bytes) -> zipfile.ZipFile:
+    """Open an archive, whose parts are neither packed nor locked: none is larger than the file."""
+    size = len(source) if isinstance(source, bytes) else os.path.getsize(source)
+    archive = zipfile.ZipFile(io.BytesIO(source) if isinstance(source, bytes) else source)
+    for part in archive.infolist():
+        if part.compress_type != zipfile.ZIP_STORED or part.flag_bits & 1 or part.file_size > size:
+            archive.close()
+            raise ModelFileError(f"its part {part.filename!r} is packed or locked, which save never does.")
+    return archive
 
 
 def _format(facts: Any) -> int:
@@ -138,7 +149,7 @@ def masking_facts(path: str | os.PathLike[str]) -> dict[str, Any]:
 
     Parts that are kept by skops or as pickles are not opened, as that can run code.
     """
-    with zipfile.ZipFile(path) as archive:
+    with _opened(path) as archive:
         if (damaged := archive.testzip()) is not None:
             raise ModelFileError(f"its part {damaged!r} is damaged")
         facts: dict[str, Any] = json.loads(archive.read(_FACTS))
@@ -158,6 +169,7 @@ def _loaded_by_skops(name: str, content: bytes, trusted: bool) -> Any:
     """A part that skops keeps; no type is built that it does not know to be safe, unless it is told to."""
     import skops.io
 
+    _opened(content).close()
     unknown = skops.io.get_untrusted_types(data=content)
     if unknown and not trusted:
         raise ModelFileError(

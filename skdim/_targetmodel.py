@@ -163,7 +163,7 @@ class TargetModel:
         if not (math.isfinite(power) and exponent == int(exponent) and abs(exponent) < _MOST_EXPONENT):
             raise KeyError(f"scale {said['scale']!r}")
         rows, fold, folds = own["rows"], own["fold"], int(said["folds"])
-        if not np.array_equal(np.unique(fold), np.arange(folds)):
+        if folds > len(fold) or not np.array_equal(np.unique(fold), np.arange(folds)):
             raise KeyError(f"folds {folds}")
         readout = READOUTS[START if said["name"] == NAME else said["name"]]
         conformal = CrossConformalRegressor(clone(readout))

@@ -78,13 +78,24 @@ def run(args: argparse.Namespace) -> int:
                 explained.append(told.assign(crystal=[ids[row] for row in told["crystal"]]))
     code = settle(counts, args.on_error, "Their predictions are empty.")
     table = pd.concat(parts, ignore_index=True)
-    write_table(table, args.out)
-    if args.explain is not None:
-        write_table(pd.concat(explained, ignore_index=True).rename(columns={"crystal": "id"}), args.explain)
+    _write(table, args.out, explained, args.explain)
     if not args.quiet:
         flagged = int((table["distance"].notna() & (table["flags"] != "")).sum())
         say(f"wrote {args.out}: {len(table)} rows, {flagged} to be careful with, see flags")
     return code
+
+
+def _write(table: pd.DataFrame, path: Path, explained: list[pd.DataFrame], place: Path | None) -> None:
+    """Write the predictions and, if there is a place for it, what adds to them: both tables or none."""
+    import pandas as pd
+
+    from skdim._files import replacing
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as draft:
+        write_table(table, draft)
+        if place is not None:
+            write_table(pd.concat(explained, ignore_index=True).rename(columns={"crystal": "id"}), place)
 
 
 def check_table(path: Path, option: str) -> None:
