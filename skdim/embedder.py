@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
@@ -13,6 +12,7 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
 from skdim._fittasks import CallbackSupportMixin, fit_tasks, with_callbacks
+from skdim._interrupts import pass_on
 from skdim._notebook import LearnedTable
 from skdim._parameters import RUNNING, check_parameters, integer, optional, seed_of
 from skdim.crystals.rows import keep_labels
@@ -410,12 +410,7 @@ class DeepInfoMaxEmbedder(LearnedTable, CallbackSupportMixin, TransformerMixin, 
         self._take(replace(state, parameters=plain_parameters(self)), featurizer)
         self._loaded = False
         if interrupted:
-            warnings.warn(
-                f"fit was interrupted after {len(self.history_)} epochs: the embedder has the weights of the best.",
-                UserWarning,
-                stacklevel=3,
-            )
-            raise KeyboardInterrupt
+            pass_on(f" after {len(self.history_)} epochs: the embedder has the weights of the best.", 3)
         if tasks is not None:
             tasks.end()
         return points

@@ -191,6 +191,12 @@ def test_features_that_nothing_can_be_divided_by_and_parameters_that_are_none_ar
         (("config", "encoder", "reach"), 1e-300, "reach must be a number >= 1 and <= 100"),
         (("settings", "n_neighbors"), 2**62, "settings must be those of the featurizer"),
         (("settings", "tolerance"), 1e300, "settings must be those of the featurizer"),
+        (("featurizer", "max_sites"), 10**12, "featurizer.max_sites must be an integer from 1 to 1000000"),
+        (("featurizer", "supercell_size"), 10**30, "featurizer.supercell_size must be an integer from 1 to 10000"),
+        (("featurizer", "n_neighbors"), 10**9, "featurizer.n_neighbors must be an integer from 1 to 10000"),
+        pytest.param(("record", "history", 0, "dur"), 10**400, "record.history must be a list of epochs", id="history"),
+        pytest.param(("parameters", "learning_rate"), 10**400, "learning_rate must be a finite number", id="rate"),
+        (("kind",), 7, "kind must be 'embedder', 'regressor' or 'classifier', got 7"),
     ],
 )
 def test_absurd_numbers_in_the_header_are_named(
