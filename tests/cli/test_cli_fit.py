@@ -65,7 +65,7 @@ def test_fit_writes_a_model_and_a_report_that_says_what_did_not_fit(fitted) -> N
     assert "<script" not in page
 
 
-def full(*_: object) -> None:
+def full(*_: object, **__: object) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "page")
 
 
