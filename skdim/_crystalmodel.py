@@ -21,9 +21,10 @@ from sklearn.utils.validation import check_is_fitted
 
 import skdim
 from skdim._files import digest, replacing
+from skdim._interrupts import nothing_kept
 from skdim._labels import spread_out
 from skdim._notebook import LearnedTable
-from skdim._parameters import RUNNING, as_json, check_parameters, seed_of
+from skdim._parameters import RUNNING, as_json, check, check_parameters, integer, optional, seed_of
 from skdim._sitenet import clone_sharing_embedder
 from skdim.crystals.reading import CrystalRow
 from skdim.crystals.rows import as_structures, row_labels
@@ -61,8 +62,7 @@ def whole_or_not_at_all(fit: _Fit) -> _Fit:
     @wraps(fit)
     def fitted(self: Any, *args: Any, **kwargs: Any) -> Any:
         trial = copy.copy(self)
-        with warnings.catch_warnings():  # what an embedder has learned by then is not kept either
-            warnings.filterwarnings("ignore", "fit was interrupted", UserWarning)
+        with nothing_kept():  # what an embedder has learned by then is not kept either
             fit(trial, *args, **kwargs)
         vars(self).update(vars(trial))
         return self
@@ -158,6 +158,8 @@ class CrystalModel(LearnedTable, BaseEstimator):
             given["scale"] = given.pop("transform")
         _check_arrays(header, arrays)
         model = cls(**given)
+        model._check()
+        check("random_state", model.random_state, optional(integer(0)))
         model.embedder_ = _embedder_of(arrays["embedder"])
         model.embedder = model.embedder_ if header["facts"]["own_embedder"] else None
         vectors = arrays["vectors"]
@@ -189,6 +191,10 @@ class CrystalModel(LearnedTable, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = False
         return tags
+
+    @abstractmethod
+    def _check(self) -> None:
+        """Check the parameters that no other function checks."""
 
     def _plain_parameters(self) -> dict[str, Any]:
         """The constructor's parameters that a file keeps; how the model runs is left to the one who loads it."""
@@ -329,27 +335,7 @@ def part_of(arrays: Mapping[str, NDArray[Any]], number: int) -> dict[str, NDArra
 
 
 def read_model(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """Read the header and the arrays of a saved model, and check that nothing of them has changed.
-
-    Parameters
-    ----------
-    path : str or path
-        What `CrystalModel.save` wrote.
-
-    Returns
-    -------
-    header : dict
-        kind, parameters, facts, versions and others.
-    arrays : dict of ndarray
-        By name.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ModelFileError
-        If it is no saved model, is damaged, or was written by a later version.
-    """
+    """Read the header and the arrays of what `CrystalModel.save` wrote; a ModelFileError says what is wrong with it."""
     from safetensors import SafetensorError, safe_open
 
     if not Path(path).is_file():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterator
 from numbers import Integral
 from pathlib import Path
@@ -17,6 +16,7 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples, check_is_fitted, has_fit_parameter
 
 from skdim._fittasks import CallbackSupportMixin, fit_tasks, part_of, with_callbacks
+from skdim._interrupts import pass_on
 from skdim._labels import check_n_labels, read_weights
 from skdim._maskingfile import SavedMasking, read_masking, write_masking
 from skdim._parameters import FOLDER, check, seed_of
@@ -93,7 +93,9 @@ class LabelMasking(CallbackSupportMixin, BaseEstimator):
         saved = read_masking(path, cls.__name__, cls._part, trusted)
         part = clone(saved.part)
         part.set_params(**dict.fromkeys(_slots(part)))
-        template = FrozenEstimator(saved.embedder) if saved.frozen else clone(saved.embedder)
+        # Made of its parameters and not of the loaded one: the fit pretrained it, so another may, without a warning.
+        unfitted = clone(type(saved.embedder)(**saved.embedder.get_params(deep=False)))
+        template = FrozenEstimator(saved.embedder) if saved.frozen else unfitted
         model = cls(template, part, n_labels=saved.n_labels, random_state=saved.random_state)
         model._take(FrozenEstimator(saved.embedder) if saved.frozen else saved.embedder, saved.part, saved.labelled)
         model._target_shape = saved.target_shape
@@ -157,9 +159,7 @@ class LabelMasking(CallbackSupportMixin, BaseEstimator):
         self._take(embedder, part, labelled)
         self._target_shape = targets.shape[1:]
         if interrupted:
-            said = "fit was interrupted: the model has what its parts had learned by then, and can predict."
-            warnings.warn(said, UserWarning, stacklevel=3)
-            raise KeyboardInterrupt
+            pass_on(": the model has what its parts had learned by then, and can predict.", 3)
         if tasks is not None:
             tasks.end()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import os
-import warnings
 from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -17,6 +16,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from skdim._fittasks import CallbackSupportMixin, FitTasks
+from skdim._interrupts import pass_on
 from skdim._labels import Labels, check_lengths, read_groups
 from skdim._parameters import RUNNING, Accepted, choice, integer, optional, seed_of
 from skdim.crystals.rows import as_structures
@@ -269,8 +269,7 @@ class SiteNetModel(CallbackSupportMixin, BaseEstimator):
             )
         else:
             left = "it is the linear regression on the vectors of the embedder"
-        warnings.warn(f"fit was interrupted: {left}.", UserWarning, stacklevel=4)
-        raise KeyboardInterrupt
+        pass_on(f": {left}.", 4)
 
     def _untrained(self, points: PointSets, featurizer: CrystalPointSetTransformer, run: Run) -> EmbedderState:
         """The encoder of the preset as it is initialised, with the scale of its vectors on these crystals."""
@@ -286,8 +285,10 @@ class SiteNetModel(CallbackSupportMixin, BaseEstimator):
         self.state_, self.featurizer_ = state, featurizer
         self.history_ = [dict(epoch) for epoch in state.record.history]
 
-    def _ensemble(self) -> Ensemble:
-        """The networks; of a pickle or a copy they are built now."""
+    @property
+    def ensemble_(self) -> Ensemble:
+        """The trained networks, ready to predict; of a pickle or a copy they are built now."""
+        check_is_fitted(self, "state_")
         if "_networks" not in self.__dict__:
             self._networks = Ensemble(self.state_)
         return self._networks

@@ -202,7 +202,7 @@ class SiteNetClassifier(DocumentationLink, ClassifierMixin, SiteNetModel):
         points = self._points(X)
         classes = self.state_.classes
         assert classes is not None  # fit and load have seen to it
-        scores = self._ensemble().predict(points, resolve_device(self.device))
+        scores = self.ensemble_.predict(points, resolve_device(self.device))
         with np.errstate(over="ignore", invalid="ignore"):  # which the check tells
             shares = scores @ classes.slopes + classes.offsets
         check_are_numbers("probabilities", shares[points.valid], np.flatnonzero(points.valid))

@@ -67,7 +67,8 @@ def _without_groups(text: str) -> dict[int, float] | None:
         if inner is None:
             return None
         factor = float(found[2] or 1)
-        text = f"{text[: found.start()]} {''.join(f'{s}{n * factor!r} ' for s, n in inner)}{text[found.end() :]}"
+        atoms_within = " ".join(f"{s}{n * factor!r}" for s, n in inner)
+        text = " ".join(f"{text[: found.start()]} {atoms_within} {text[found.end() :]}".split())
         if len(text) > 10 * _LONGEST:
             return None
     atoms: dict[int, float] = {}

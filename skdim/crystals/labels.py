@@ -29,30 +29,17 @@ _MOLECULES = re.compile(r"(?:[HD][23]?O[HD]?|SO[34]|C[Ll]O[34]|N[HD][34]|NO[23]|
 _LABEL = re.compile(r"[^A-Za-z]*([A-Za-z]+)(.*)", re.DOTALL)
 # Words that name a place or what has no element, and that begin like one.
 _NO_ELEMENTS = frozenset(
-    {
-        "anion",
-        "atom",
-        "cat",
-        "cation",
-        "cent",
-        "centroid",
-        "cog",
-        "du",
-        "dum",
-        "dummy",
-        "ghost",
-        "hal",
-        "hole",
-        "host",
-        "int",
-    }
-    | {"ion", "lig", "lone", "lp", "met", "metal", "none", "oct", "pos", "sit", "site", "sol", "solv", "tet", "unk"}
-    | {"va", "vac", "vacancy", "void", "wat", "water", "xx"}
+    {"alk", "alkali", "anion", "atom", "cat", "cation", "cent", "centroid", "cog", "du", "dum", "dummy", "ghost"}
+    | {"hal", "hole", "host", "hree", "int", "ion", "lig", "lone", "lp", "lree", "met", "metal", "none", "oct", "pos"}
+    | {"ree", "sit", "site", "sol", "solv", "tet", "unk", "va", "vac", "vacancy", "void", "wat", "water", "xx"}
 )
+_CENTRES = frozenset({"Cg", "Ct"})  # of rings
+_WATER = re.compile(r"Wat\d*")  # as the mineral database of the American Mineralogist has it
 # Labels of one capital and one of these are those of a second atom of an element, in the naming of molecules.
 _SERIES = frozenset("ABCDEFGHMNOPSZ")
 _MOLECULAR = frozenset("CHNOPS")
 _HYDROXYL = re.compile(r"\d*[-(]H\d*\)?")  # behind the O of "O-H" and "O(H)"
+_CRYSTALS = 99  # heavier elements are of no crystal that was measured
 _ATOM_WISE = 103  # heavier elements make no crystals: "CN" and "NH" in capitals are groups, "Cn1" is a centre
 _METALS = frozenset("KUVY")  # behind another symbol these are no names of sites: "NaK"
 
@@ -145,7 +132,14 @@ def _element_of_label(label: str, known: frozenset[int]) -> NamedElement | None:
     if found is None:
         return None
     letters, rest = found[1], found[2]
-    if letters.lower() in _NO_ELEMENTS or _MOLECULES.fullmatch(label) or _names_another(rest, letters):
+    if _WATER.fullmatch(label) and NUMBERS["O"] in known and NUMBERS["W"] not in known:
+        return NamedElement(NUMBERS["O"], hydrogens=True)
+    on_a_place = letters[:2].istitle() and letters[2:].isupper()  # "SiT", silicon on the place T
+    if (
+        (letters.lower() in _NO_ELEMENTS and not on_a_place)
+        or _MOLECULES.fullmatch(label)
+        or _names_another(rest, letters)
+    ):
         return None
     readings = _readings(letters)
     if letters in CLASSES and not known:
@@ -164,9 +158,9 @@ def _readings(letters: str) -> list[NamedElement]:
     head, tail = letters[0].upper(), letters[1:]
     single = NUMBERS.get(head) or (1 if head == "D" else None)
     pair = NUMBERS.get(letters[:2].capitalize()) if tail else None
+    if pair is not None and pair > _CRYSTALS and letters[:2].istitle():  # "No1" is a number
+        return []
     if pair is not None and pair > _ATOM_WISE:
-        if letters[:2].istitle():
-            return []
         pair = None
     if not tail:
         return [NamedElement(single)] if single else []
@@ -174,7 +168,7 @@ def _readings(letters: str) -> list[NamedElement]:
         if pair and (len(letters) == 2 or letters[2].isupper()):
             return [] if _second_symbol(letters[2:]) or letters[2:] in _METALS else [NamedElement(pair)]
         # "Ow", "Oh", "Ha": one small letter behind a symbol of one; a longer word is no label of an element.
-        ok = single and not pair and len(letters) == 2 and head in "OHNCD"
+        ok = single and not pair and len(letters) == 2 and head in "OHNCD" and letters not in _CENTRES
         return [NamedElement(single, hydrogens=letters == "Oh")] if ok and single else []
     water = head == "O" and tail[0] in "HD"
     alone = [NamedElement(single, hydrogens=water)] if single and (len(tail) <= 3 or water) else []
@@ -194,7 +188,8 @@ def _second_symbol(tail: str) -> bool:
 
 
 def _names_another(rest: str, letters: str) -> bool:
-    """Tell whether a label names a second element, behind a stroke, a comma or a plus sign or in brackets."""
-    found = re.match(r"\s*[/,|&+;]\s*([A-Za-z]{1,2})", rest)  # "Na/K"
+    """Tell whether a label names a second element, behind a stroke, a comma or a plus sign, a number or in brackets."""
+    found = re.match(r"[\s\d.]*[/,|&+;]\s*([A-Za-z]{1,2})", rest)  # "Na/K", "Na1/K1"
     found = found or re.match(r"\s*[([]([A-Z][a-z])[0-9.]*[)\]]", rest)  # "Ti(Zr)"
+    found = found or re.match(r"[\d.]+[_-]?([A-Z][a-z])(?![a-z])", rest)  # "Fe1Mg1"
     return found is not None and found[1].capitalize() in NUMBERS

@@ -9,13 +9,15 @@ from xml.etree import ElementTree
 
 from pymatgen.core.structure import IStructure, Structure
 
+from skdim.crystals.leftout import check_plain
 from skdim.crystals.records import structure_from_dict
 
-__all__ = ["check_readable", "is_vasprun", "is_yaml", "structure_by_pymatgen", "structure_from_vasprun"]
+__all__ = ["check_readable", "is_alloy", "is_vasprun", "is_yaml", "structure_by_pymatgen", "structure_from_vasprun"]
 
+_ALLOYS = ("*rndstr.in*", "*lat.in*", "*bestsqs*")
 # JSON and YAML are not among them: pymatgen would import the classes that such a file names.
 _NAMES = (
-    *("*.cssr*", "*.xsf*", "*rndstr.in*", "*lat.in*", "*bestsqs*", "ctrl*", "geometry.in*", "inp_*", "*.in*"),
+    *(*_ALLOYS, "*.cssr*", "*.xsf*", "ctrl*", "geometry.in*", "inp_*", "*.in*"),
     *("input*.xml", "inp*.xml", "*.res", "*.config*", "*.pwmat*", "*prismatic*"),
 )
 _BINARY = "*.nc"
@@ -51,12 +53,24 @@ def check_readable(path: str, text: str) -> None:
             f"a file of this format with more than {_LINES} lines or {_CHARACTERS >> 20} MiB; write the crystal as CIF "
             "or extxyz"
         )
+    check_plain(name, crystal)
 
 
 def structure_by_pymatgen(path: str, text: str) -> IStructure:
     """Read a file that is readable in the sense of `check_readable`."""
     crystal, grid, _ = text.partition(_GRID)
     return Structure.from_str(crystal, "xsf") if grid else Structure.from_file(path)
+
+
+def is_alloy(name: str) -> bool:
+    """Tell by its name a lattice or a cell of ATAT, whose first lines look like those of a POSCAR.
+
+    Examples
+    --------
+    >>> is_alloy("bestsqs.out"), is_alloy("POSCAR")
+    (True, False)
+    """
+    return any(fnmatch(name.lower(), known) for known in _ALLOYS)
 
 
 def is_vasprun(text: str) -> bool:

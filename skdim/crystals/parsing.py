@@ -19,9 +19,17 @@ from skdim.crystals.castep import is_castep, structure_from_castep
 from skdim.crystals.cif import read_cif
 from skdim.crystals.crystal import Crystal, crystal_of
 from skdim.crystals.espresso import is_espresso, structure_from_espresso
+from skdim.crystals.leftout import check_complete
 from skdim.crystals.limits import check_size, read_bounded
 from skdim.crystals.notes import Note
-from skdim.crystals.otherfiles import check_readable, is_vasprun, is_yaml, structure_by_pymatgen, structure_from_vasprun
+from skdim.crystals.otherfiles import (
+    check_readable,
+    is_alloy,
+    is_vasprun,
+    is_yaml,
+    structure_by_pymatgen,
+    structure_from_vasprun,
+)
 from skdim.crystals.poscar import read_poscar
 from skdim.crystals.records import structure_from_dict, unwrap
 from skdim.crystals.textformats import TextFormat, load_json, load_yaml, mistaken_for, text_format
@@ -140,7 +148,7 @@ def crystal_from_opened(file: Opened) -> Crystal:
     if is_castep(text) or is_espresso(text) or is_vasprun(text):
         return crystal_from_text(text)
     name = os.path.basename(path)
-    kind = text_format(text) or _format_of_name(name)
+    kind = None if is_alloy(name) else text_format(text) or _format_of_name(name)
     if kind is not None or mistaken_for(text):
         return crystal_from_text(text, kind)
     if is_yaml(name):
@@ -152,12 +160,14 @@ def _by_pymatgen(path: str, text: str) -> IStructure:
     """Read a file of a format that pymatgen knows by its name, with reasons of our own."""
     check_readable(path, text)
     try:
-        return structure_by_pymatgen(path, text)
+        structure = structure_by_pymatgen(path, text)
     except (OSError, ImportError, MemoryError):
         raise
     except (*PARSER_ERRORS, Warning) as error:  # a Warning is raised for lines of AIRSS that are not known
         words = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise ValueError(f"not what its name says, cut off, or of a calculation that did not end ({words})") from error
+    check_complete(os.path.basename(path).lower(), text, len(structure))
+    return structure
 
 
 _LOCK = threading.RLock()

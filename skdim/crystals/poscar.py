@@ -18,8 +18,8 @@ from skdim.crystals.textformats import fortran
 
 __all__ = ["read_poscar"]
 
-# A name of VASP's potentials: "Ti", "Ti_sv", "Ti_pv/4f2a8c".
-_NAME = re.compile(r"([A-Z][a-z]?)(?:_\w*)?(?:/\w*)?")
+# A name of VASP's potentials: "Ti", "Ti_sv_GW", "Ti_pv/4f2a8c". "Ti/Zr" and "Ti_Zr" are none.
+_NAME = re.compile(r"([A-Z][a-z]?)(?:_(?![A-Z][a-z])\w*)?(?:/[0-9a-f]*)?")
 _COMMENT = re.compile(r"[!#].*")
 _NO_NAMES = "a POSCAR that does not name its elements; they belong in the line above the numbers of atoms"
 
@@ -39,7 +39,8 @@ def read_poscar(text: str) -> Crystal:
             f"a POSCAR of {len(lines)} lines; lattice, elements, numbers of atoms and coordinates are needed"
         )
     scale = _numbers(lines[1], 2, "one factor or three")
-    if len(scale) not in (1, 3) or 0 in scale or (len(scale) == 3 and min(scale) < 0):
+    two = len(set(words := lines[1].split())) == len(words) == 2 and all(map(_is_number, words))
+    if two or 0 in scale or (len(scale) == 3 and min(scale) < 0):
         raise ValueError(f"line 2 ({lines[1].strip()[:40]!r}) of the POSCAR: one factor, or three above 0, is needed")
     lattice = np.array([_numbers(lines[k], k + 1, "three numbers of a lattice vector", 3) for k in (2, 3, 4)])
     factor = np.array(scale)

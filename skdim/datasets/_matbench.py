@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Final
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 from urllib.request import Request, build_opener
 
 from skdim._files import file_digest, replacing
@@ -177,6 +177,8 @@ def download(source: Source) -> None:
             except _DamagedError as error:
                 found = error
     except (URLError, HTTPException, TimeoutError, ConnectionError) as error:
+        if isinstance(error, HTTPError):
+            error.close()  # it holds the connection
         reason = error.reason if type(error) is URLError else error
         raise ConnectionError(
             f"{source.task} is not at {source.path} and could not be downloaded from {source.url}: {reason}. "

@@ -136,6 +136,9 @@ def test_ways_to_write_the_same(change):
             ("SI1", "Si"),
             ("cl1", "Cl"),
             ("Zn_oct", "Zn"),
+            ("SiT1o", "Si"),
+            ("AlT2m", "Al"),
+            ("CaT", "Ca"),
         ],
     ],
 )
@@ -165,7 +168,8 @@ def test_labels_that_name_an_element(label, symbol):
             "AlSi1",
         ],
         *["NaK1", "1", "R2", "Cat", "Void", "OS1", "NB2", "Lig", "RE1", "TM", "H2O", "DOD", "HOH", "SO4", "NH4"],
-        *["Ti(Zr)1", "Ca(Sr)", "Al(Si1)", "Fe[Mg]"],
+        *["Ti(Zr)1", "Ca(Sr)", "Al(Si1)", "Fe[Mg]", "Fe1Mg1", "Al1/Si1", "Fe0.5Mg0.5"],
+        *["REE", "REE1", "ALK", "No1", "Cg1", "Ct"],
     ],
 )
 def test_labels_that_name_none_or_several_fail_the_row(label):
@@ -544,6 +548,20 @@ def test_dummies_and_elements_that_make_no_crystals_are_no_labels(label):
 
 def test_number_1_alone_means_the_cell_as_it_is():
     assert atoms(cif(*SALT, symmetry="_space_group_IT_number 1\n")) == {"Cs": 1, "Cl": 1}
+
+
+@pytest.mark.parametrize("formula", ["Mg (O H)2", "Mg(OH)2", "Mg ( O H )2", "(Mg O2) H2"])
+def test_spaces_before_brackets_are_no_part_of_a_formula(formula):
+    assert dict(parse_formula(formula)) == {12: 1.0, 8: 2.0, 1: 2.0}
+    with pytest.raises(ValueError, match="do not agree with the formula"):
+        read_cif(cif("Mg1 Mg 0 0 0 1", "F1 F .5 .5 .5 1", more=f"_chemical_formula_sum '{formula}'"))
+
+
+@pytest.mark.parametrize("label", ["Wat", "Wat2"])
+def test_water_of_the_mineral_database_is_oxygen_where_the_formula_has_it(label):
+    text = cif("Na1 0 0 0", f"{label} .5 .5 .5", columns=BARE, more="_chemical_formula_sum 'Na (H2 O)'")
+    assert atoms(text) == {"Na": 1, "O": 1}
+    assert "hydrogens without positions" in kinds_of_notes(text)
 
 
 @pytest.mark.parametrize("formula", ["Cs Cl, 2H2 O", "CsCl * 2(H2O)", "Cs Cl . 2H2 O"])

@@ -48,6 +48,9 @@ REFUSED = {
     "no element": (TEXT.replace("Sr Ti O", "Sr Ti Q"), "names 'Q', which is no element"),
     "fewer elements": (TEXT.replace("Sr Ti O", "Sr Ti"), "names 2 elements and has 3 numbers"),
     "words": (TEXT.replace("0.5 0.5 0.5", "a b c"), "line 10 .* three coordinates"),
+    "an alloy": (TEXT.replace("Sr Ti O", "Sr/Ca Ti O"), "names 'Sr/Ca', which is no element"),
+    "an alloy, underlined": (TEXT.replace("Sr Ti O", "Sr_Ca Ti O"), "names 'Sr_Ca', which is no element"),
+    "two factors": ("\n".join([TEXT.split("\n")[0], "1.0 2.0", *TEXT.split("\n")[2:]]), "one factor, or three"),
     "no mode": (TEXT.replace("irect", "").replace("\nd\n", "\n\n").replace("\nD\n", "\n\n"), "'Direct' or 'Cartesian'"),
     "not a number": (TEXT.replace("0.5 0.5 0.5", "nan 0 0"), "line 10 .* three coordinates"),
 }

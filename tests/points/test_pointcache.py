@@ -8,6 +8,7 @@ import sqlite3
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ def without(crystals: Any, **params: Any) -> PointSets:
 
 
 def n_entries(folder: Path) -> int:
-    with sqlite3.connect(folder / "pointsets.sqlite") as connection:
+    with closing(sqlite3.connect(folder / "pointsets.sqlite")) as connection:
         return connection.execute("SELECT COUNT(*) FROM entries").fetchone()[0]
 
 
@@ -166,12 +167,11 @@ def test_site_featurizers_see_more_than_elements(tmp_path: Path) -> None:
 def test_damaged_entries_are_made_again_with_a_warning(tmp_path: Path) -> None:
     crystals = sample(10)
     expected = through(tmp_path, crystals)
-    with sqlite3.connect(tmp_path / "pointsets.sqlite") as connection:
+    with closing(sqlite3.connect(tmp_path / "pointsets.sqlite")) as connection, connection:
         rows = connection.execute("SELECT rowid, value FROM entries").fetchall()
         for place, (rowid, value) in enumerate(rows[:4]):
             damaged = [b"", value[:-5], value[:40], value[:100] + b"\x00\x01" + value[102:]][place]
             connection.execute("UPDATE entries SET value = ? WHERE rowid = ?", (damaged, rowid))
-    connection.close()
     with pytest.warns(UserWarning, match=r"cache_dir: entries of .*sqlite are damaged; they are made again") as caught:
         assert CrystalPointSetTransformer(cache_dir=tmp_path).fit_transform(crystals).equals(expected)
     assert [w.filename for w in caught] == [__file__]
@@ -235,7 +235,7 @@ def test_entries_are_numbers_and_come_back_bit_by_bit(tmp_path: Path) -> None:
         .config
     )
     through(tmp_path, [salt()])
-    with sqlite3.connect(tmp_path / "pointsets.sqlite") as connection:
+    with closing(sqlite3.connect(tmp_path / "pointsets.sqlite")) as connection:
         types = {tuple(map(type, row)) for row in connection.execute("SELECT * FROM entries")}
     assert types == {(str, bytes)}
     for one in points:

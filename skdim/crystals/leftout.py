@@ -1,0 +1,118 @@
+"""What pymatgen passes over in files of other programs: such files are refused, as a part of a crystal is another."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from fnmatch import fnmatch
+
+from skdim.crystals.species import ELEMENTS
+
+__all__ = ["check_complete", "check_plain"]
+
+_SETTING = re.compile(r"SPGR\s*=\s*(\d+)", re.IGNORECASE)
+_EXPONENT = re.compile(r"\s-?\d*\.\d*[eEdD][+-]?\d")
+_NOT_BULK = re.compile(r"^\s*(SLAB|POLYMER|MOLECULE)\b", re.IGNORECASE | re.MULTILINE)
+_COUNT = r"[ \t]*(\d{1,9})\b"
+_N_ATOMS = {
+    "*.cssr*": re.compile(rf"(?:.*\n){{2}}{_COUNT}"),
+    "*.xsf*": re.compile(rf"^\s*PRIMCOORD[^\n]*\n{_COUNT}", re.IGNORECASE | re.MULTILINE),
+    "*.config*": re.compile(_COUNT),
+    "*.pwmat*": re.compile(_COUNT),
+    "*.res": re.compile(rf"TITL(?:[ \t]+\S+){{6}}{_COUNT}[ \t]*\("),
+}
+"""Where files of a name say how many atoms they hold."""
+
+
+def check_plain(name: str, text: str) -> None:
+    """Refuse a file that says of its atoms what pymatgen does not look at.
+
+    Parameters
+    ----------
+    name : str
+        Of the file, in small letters.
+    text : str
+        Its content.
+
+    Raises
+    ------
+    ValueError
+        Naming what is passed over, and the cure.
+    """
+    for pattern, passed_over in _PASSED_OVER.items():
+        if fnmatch(name, pattern) and (reason := passed_over(text)):
+            raise ValueError(f"{reason}; write the crystal as CIF, with its symmetry or with all atoms of the cell")
+
+
+def check_complete(name: str, text: str, n_sites: int) -> None:
+    """Refuse a crystal of another number of atoms than its file says.
+
+    Parameters
+    ----------
+    name : str
+        Of the file, in small letters.
+    text : str
+        Its content.
+    n_sites : int
+        Sites that were read.
+
+    Raises
+    ------
+    ValueError
+        Naming both numbers.
+    """
+    found = next((where.search(text) for pattern, where in _N_ATOMS.items() if fnmatch(name, pattern)), None)
+    if found is not None and 0 < int(found[1]) != n_sites:
+        raise ValueError(f"the file says that it holds {found[1]} atoms, and {n_sites} can be read: it is cut off")
+
+
+def _of_cssr(text: str) -> str:
+    """Tell symmetry and Cartesian coordinates of a CSSR file."""
+    lines = text.split("\n", 3)
+    found = _SETTING.search(lines[1]) if len(lines) > 3 else None
+    if found and int(found[1]) > 1:
+        return f"a CSSR file of space group {found[1]}, whose symmetry is not applied"
+    flags = lines[2].split() if len(lines) > 3 else []
+    if flags[1:2] == ["1"]:
+        return "a CSSR file with Cartesian coordinates, which are not read"
+    return "a CSSR file with exponents in its numbers, which are not read" if _EXPONENT.search(text) else ""
+
+
+def _of_xsf(text: str) -> str:
+    """Tell what is not periodic in all three directions of an XSF file."""
+    found = _NOT_BULK.search(text)
+    return f"an XSF file of a {found[1].lower()}, which is not periodic in all three directions" if found else ""
+
+
+def _of_res(text: str) -> str:
+    """Tell symmetry, occupancies and elements of other names in a .res file; those of AIRSS list each atom once."""
+    lines = [line.split() for line in text.split("\n") if line.strip()]
+    elements: list[str] = []
+    for words in lines:
+        word = words[0].upper()
+        if word == "LATT" and words[1:2] != ["-1"]:
+            return f"a .res file with {' '.join(words)[:20]}, whose symmetry is not applied"
+        if word == "SYMM":
+            return f"a .res file with {' '.join(words)[:40]}, which is not applied"
+        if word == "SFAC":
+            elements = [element.capitalize() for element in words[1:]]
+    for label, number, occupancy in _atoms_of_res(lines):
+        if occupancy not in (1.0, 11.0):
+            return f"a .res file whose atom {label} has the occupancy {occupancy:g}, which is not read"
+        named = elements[number - 1] if number <= len(elements) else label
+        if named in ELEMENTS and re.sub(r"[^A-Za-z].*", "", label).capitalize() != named:
+            return f"a .res file whose atom {label} is {named} by its list of elements (SFAC)"
+    return ""
+
+
+def _atoms_of_res(lines: list[list[str]]) -> Iterator[tuple[str, int, float]]:
+    """Give label, place in the list of elements and occupancy of each atom."""
+    for words in lines:
+        if len(words) in (6, 7) and words[1].isdigit():
+            try:
+                yield words[0], int(words[1]), float(words[5])
+            except ValueError:  # no atom
+                continue
+
+
+_PASSED_OVER: dict[str, Callable[[str], str]] = {"*.cssr*": _of_cssr, "*.xsf*": _of_xsf, "*.res": _of_res}
