@@ -20,13 +20,13 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted
 
 import skdim
+from skdim._estimators import KeepsEmbedder, LearnedTable
 from skdim._files import digest, replacing
+from skdim._interrupts import nothing_kept
 from skdim._labels import spread_out
-from skdim._notebook import LearnedTable
-from skdim._parameters import RUNNING, as_json, check_parameters, seed_of
-from skdim._sitenet import clone_sharing_embedder
+from skdim._parameters import RUNNING, as_json, check, check_parameters, integer, optional, seed_of
 from skdim.crystals.reading import CrystalRow
-from skdim.crystals.rows import as_structures, row_labels
+from skdim.crystals.rows import as_structures, listed, row_labels
 from skdim.embedder import DeepInfoMaxEmbedder
 from skdim.evaluation._applicability import N_NEAREST, BesidePretraining, Domain, embedder_meant, joined
 from skdim.evaluation._readouts import READOUTS
@@ -61,8 +61,7 @@ def whole_or_not_at_all(fit: _Fit) -> _Fit:
     @wraps(fit)
     def fitted(self: Any, *args: Any, **kwargs: Any) -> Any:
         trial = copy.copy(self)
-        with warnings.catch_warnings():  # what an embedder has learned by then is not kept either
-            warnings.filterwarnings("ignore", "fit was interrupted", UserWarning)
+        with nothing_kept():  # what an embedder has learned by then is not kept either
             fit(trial, *args, **kwargs)
         vars(self).update(vars(trial))
         return self
@@ -70,10 +69,9 @@ def whole_or_not_at_all(fit: _Fit) -> _Fit:
     return cast(_Fit, fitted)
 
 
-class CrystalModel(LearnedTable, BaseEstimator):
+class CrystalModel(LearnedTable, KeepsEmbedder, BaseEstimator):
     """Base of `CrystalRegressor` and `CrystalClassifier`: all but what is learned from the labels."""
 
-    embedder: Any
     regressors: Sequence[str]
     device: str
     on_error: str
@@ -158,6 +156,8 @@ class CrystalModel(LearnedTable, BaseEstimator):
             given["scale"] = given.pop("transform")
         _check_arrays(header, arrays)
         model = cls(**given)
+        model._check()
+        check("random_state", model.random_state, optional(integer(0)))
         model.embedder_ = _embedder_of(arrays["embedder"])
         model.embedder = model.embedder_ if header["facts"]["own_embedder"] else None
         vectors = arrays["vectors"]
@@ -180,15 +180,9 @@ class CrystalModel(LearnedTable, BaseEstimator):
     def _restore(self, facts: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
         """Take back what `_state` gave."""
 
-    def __sklearn_clone__(self) -> Self:
-        """Clone the parameters but for a fitted embedder, of which a copy shares the weights."""
-        return clone_sharing_embedder(self)
-
-    def __sklearn_tags__(self) -> Any:
-        """Crystals are no two-dimensional array."""
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = False
-        return tags
+    @abstractmethod
+    def _check(self) -> None:
+        """Check the parameters that no other function checks."""
 
     def _plain_parameters(self) -> dict[str, Any]:
         """The constructor's parameters that a file keeps; how the model runs is left to the one who loads it."""
@@ -301,11 +295,6 @@ def n_rows(X: Any) -> int:
     return len(X if isinstance(X, PointSets) else as_structures(X))
 
 
-def listed(X: Any) -> Any:
-    """Read an iterator, which can be read but once, into a list; other collections stay as they are."""
-    return list(X) if isinstance(X, Iterator) else X
-
-
 def names_of(X: Any) -> list[Any] | None:
     """Names of crystals: the index of pandas, or the ids of what `skdim.read_crystals` reads; None of others."""
     import pandas as pd
@@ -329,27 +318,7 @@ def part_of(arrays: Mapping[str, NDArray[Any]], number: int) -> dict[str, NDArra
 
 
 def read_model(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """Read the header and the arrays of a saved model, and check that nothing of them has changed.
-
-    Parameters
-    ----------
-    path : str or path
-        What `CrystalModel.save` wrote.
-
-    Returns
-    -------
-    header : dict
-        kind, parameters, facts, versions and others.
-    arrays : dict of ndarray
-        By name.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ModelFileError
-        If it is no saved model, is damaged, or was written by a later version.
-    """
+    """Read the header and the arrays of what `CrystalModel.save` wrote; a ModelFileError says what is wrong with it."""
     from safetensors import SafetensorError, safe_open
 
     if not Path(path).is_file():

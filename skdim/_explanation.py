@@ -37,27 +37,13 @@ Line = tuple[str, str, float, float]
 
 @dataclass(frozen=True)
 class SiteRows:
-    """The sites of a crystal, S rows.
+    """The sites of a crystal, S rows."""
 
-    Attributes
-    ----------
-    numbers : ndarray of int, shape (S,)
-        Sites of the structure, or rows of the point set.
-    names : ndarray of str, shape (S,)
-        What sits there.
-    weight : ndarray of shape (S,)
-        Share of the crystal's atoms.
-    fractions : ndarray of shape (S, 119)
-        Share of each element in a site.
-    shares : ndarray of shape (S, D)
-        What each site gives to the columns that the model pools.
-    """
-
-    numbers: NDArray[np.int64]
-    names: NDArray[np.object_]
-    weight: NDArray[np.float64]
-    fractions: NDArray[np.float64]
-    shares: NDArray[np.float64]
+    numbers: NDArray[np.int64]  # (S,) sites of the structure, or rows of the point set
+    names: NDArray[np.object_]  # (S,) what sits there
+    weight: NDArray[np.float64]  # (S,) share of the crystal's atoms
+    fractions: NDArray[np.float64]  # (S, 119) share of each element in a site
+    shares: NDArray[np.float64]  # (S, D) what each site gives to the columns that the model pools
 
     def lines(
         self, start: float, kinds: Sequence[str], added: NDArray[np.float64], beyond: float | None = None
@@ -83,19 +69,14 @@ class SiteRows:
 
 
 class Mixture:
-    """A weighted sum of regressors, explained as they are.
+    """A weighted sum of regressors, explained as they are."""
 
-    Parameters
-    ----------
-    regressors : sequence of M fitted regressors
-        With `slopes`.
-    weights : ndarray of shape (M,)
-        Of each.
-    offset : float
-        What is added.
-    """
-
-    def __init__(self, regressors: Sequence[Any], weights: NDArray[np.float64], offset: float) -> None:
+    def __init__(
+        self,
+        regressors: Sequence[Any],  # M fitted ones, with `slopes`
+        weights: NDArray[np.float64],  # (M,)
+        offset: float,
+    ) -> None:
         self.regressors, self.weights, self.offset = regressors, weights, offset
 
     def predict(self, X: NDArray[Any]) -> NDArray[np.float64]:
@@ -112,37 +93,15 @@ class Mixture:
 
 def explanation(
     embedder: Any,
-    X: Any,
-    valid: NDArray[np.int64],
-    learned: Sequence[tuple[Any, NDArray[np.float64]]],
-    names: Sequence[Any],
-    what: str,
+    X: Any,  # crystals or PointSets, no iterator
+    valid: NDArray[np.int64],  # (m,) rows that are usable crystals; the others are left out
+    learned: Sequence[tuple[Any, NDArray[np.float64]]],  # for each target or class, as of `explained`
+    names: Sequence[Any],  # of the targets or classes
+    what: str,  # name of the column that they are in
+    # By the place of a target, what fine-tuning adds to the predictions (m,) of the regressor.
     beyond: Mapping[int, NDArray[np.float64]] | None = None,
-) -> pd.DataFrame:
-    """Take predictions apart, as a table.
-
-    Parameters
-    ----------
-    embedder : DeepInfoMaxEmbedder
-        Fitted.
-    X : collection of crystals of length C, or PointSets
-        Not an iterator.
-    valid : ndarray of int
-        Rows that are usable crystals; the others are left out.
-    learned : sequence of (regressor, ndarray of shape (d,))
-        For each target or class, as of `explained`.
-    names : sequence
-        Of the targets or classes.
-    what : str
-        Name of the column that they are in.
-    beyond : mapping of int to ndarray of shape (len(valid),)
-        By the place of a target, what fine-tuning adds to the predictions of the regressor.
-
-    Returns
-    -------
-    DataFrame
-        crystal, ``what``, part, name, share and contribution.
-    """
+) -> pd.DataFrame:  # crystal, what, part, name, share, contribution
+    """Take predictions apart, as a table."""
     import pandas as pd
 
     usable = X[valid] if isinstance(X, PointSets) else [as_structures(X)[row] for row in valid]
@@ -158,35 +117,12 @@ def explanation(
 
 def explained(
     embedder: Any,
-    X: Any,
+    X: Any,  # a list of crystals, or PointSets; all usable
+    # For each target a regressor with `slopes`, and the mean (d,) of its labelled vectors.
     learned: Sequence[tuple[Any, NDArray[np.float64]]],
-    beyond: Mapping[int, NDArray[np.float64]],
-) -> Iterable[tuple[int, int, list[Line]]]:
-    """Take predictions of crystals apart.
-
-    Parameters
-    ----------
-    embedder : DeepInfoMaxEmbedder
-        Fitted.
-    X : list of crystals, or PointSets
-        All of them must be usable.
-    learned : sequence of (regressor, ndarray of shape (d,))
-        For each target, with `slopes`; and the mean of its labelled vectors.
-    beyond : mapping of int to ndarray
-        See `explanation`.
-
-    Yields
-    ------
-    crystal, target : int
-        Of which.
-    lines : list of tuple
-        See `SiteRows.lines`.
-
-    Raises
-    ------
-    InputError
-        If the model's vectors are not pooled from sites column by column.
-    """
+    beyond: Mapping[int, NDArray[np.float64]],  # see `explanation`
+) -> Iterable[tuple[int, int, list[Line]]]:  # crystal, target, and as of `SiteRows.lines`
+    """Take predictions of crystals apart; the model's vectors must be pooled from sites column by column."""
     encoder = encoder_of(embedder)
     if encoder.state.config.readout == "network":
         raise InputError(

@@ -40,7 +40,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     Yields
     ------
     Path
-        A new name in the same folder, unlike that of any other writer, with the suffix of the file.
+        A new name in the same folder, unlike that of any other writer, with the suffix of the file. Of a path that is
+        itself such a draft, the path: so functions that write one file each can together write all or none.
 
     Raises
     ------
@@ -60,6 +61,9 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     >>> file.read_text()
     'all of it'
     """
+    if _is_draft(Path(path)):
+        yield Path(path)
+        return
     with replacing_together(path) as (draft,):
         yield draft
 
@@ -121,6 +125,11 @@ def _folder_lock(folder: Path, *, needed: bool) -> Iterator[None]:
 def _draft_start(final: Path) -> str:
     """Begin the name of a draft: its file, and the machine and process that write it."""
     return f".{final.stem}.{_machine()}-{os.getpid()}-"
+
+
+def _is_draft(path: Path) -> bool:
+    """Whether a path is a draft that this process writes."""
+    return f".{_machine()}-{os.getpid()}-" in path.name and path.stem.endswith(".part")
 
 
 @cache

@@ -12,6 +12,7 @@ from sklearn.base import clone
 
 from skdim.evaluation._intervals import check_coverage, mean_and_doubt
 from skdim.evaluation._slopes import Slopes
+from skdim.learning.embedding import resolve_device
 from skdim.learning.statefile import saved_bytes
 from skdim.regressor import SiteNetRegressor
 
@@ -49,52 +50,25 @@ class Linear:
 
 @dataclass(frozen=True)
 class FineTuned:
-    """A fine-tuned encoder, beside the regressor on vectors that it started from.
+    """A fine-tuned encoder, beside the regressor on vectors that it started from."""
 
-    Attributes
-    ----------
-    model : SiteNetRegressor
-        Fitted, on the scale on which the target is learned.
-    beside : CrossConformalRegressor
-        The ridge; its predictions of held-out rows and its scores are those of the fine-tuned model, its doubt is its
-        own.
-    """
-
-    model: SiteNetRegressor
+    model: SiteNetRegressor  # fitted, on the scale on which the target is learned
+    # The ridge, with the scores and the held-out predictions of the fine-tuned model; the doubt is its own.
     beside: CrossConformalRegressor
 
     @classmethod
     def of(
         cls,
-        untuned: SiteNetRegressor,
-        labelled: PointSets,
-        rows: NDArray[np.int64],
+        untuned: SiteNetRegressor,  # a clone of it is fitted
+        labelled: PointSets,  # all labelled crystals
+        rows: NDArray[np.int64],  # (n,) those that this target is known of
+        # Fitted on the same rows. What its folds hold out together, so do those of the fine-tuning, which joins some.
         ridge: CrossConformalRegressor,
-        vectors: NDArray[np.float64],
-        targets: NDArray[np.float64],
-        weights: NDArray[np.float64],
+        vectors: NDArray[np.float64],  # (n, d)
+        targets: NDArray[np.float64],  # (n,) on their scale
+        weights: NDArray[np.float64],  # (n,)
     ) -> FineTuned:
-        """Fine-tune on labelled crystals.
-
-        Parameters
-        ----------
-        untuned : SiteNetRegressor
-            Not fitted; a clone is.
-        labelled : PointSets
-            All labelled crystals.
-        rows : ndarray of int, shape (n,)
-            Those that this target is known of.
-        ridge : CrossConformalRegressor
-            Fitted on the same rows. What its folds hold out together, so do those of the fine-tuning, which joins some.
-        vectors : ndarray of shape (n, d)
-            Of the crystals.
-        targets, weights : ndarray of shape (n,)
-            Labels on their scale, and sample weights.
-
-        Returns
-        -------
-        FineTuned
-        """
+        """Fine-tune on labelled crystals."""
         model = clone(untuned).fit(labelled[rows], targets, weights, groups=ridge.fold_)
         doubt = np.empty(len(targets))
         for number, regressor in enumerate(ridge.fold_regressors_):
@@ -121,7 +95,7 @@ class FineTuned:
 
     def predict(self, points: PointSets, vectors: Any, device: str) -> NDArray[np.float64]:
         """Predict crystals (m,) with these vectors, on the scale on which the target is learned."""
-        return self.model._predict_with(points, vectors, device)[:, 0]
+        return self.model.ensemble_.predict(points, resolve_device(device), vectors=vectors)[:, 0]
 
     def interval(self, mean: NDArray[np.float64], vectors: Any, coverage: float) -> NDArray[np.float64]:
         """Lower and upper ends (m, 2): as far from the prediction as held-out ones were from their labels."""
@@ -137,13 +111,7 @@ class FineTuned:
 
     @classmethod
     def of_array(cls, content: NDArray[np.uint8], beside: CrossConformalRegressor) -> FineTuned:
-        """Take back what `to_array` gave.
-
-        Raises
-        ------
-        ModelFileError
-            If it is damaged.
-        """
+        """Take back what `to_array` gave."""
         return cls(SiteNetRegressor.load(content.astype(np.uint8).tobytes()), beside)
 
 

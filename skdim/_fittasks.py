@@ -30,15 +30,7 @@ def with_callbacks(method: _Method) -> _Method:
 
 
 class FitTasks:
-    """One fit, within a method that `with_callbacks` decorates.
-
-    Parameters
-    ----------
-    estimator : estimator
-        Derived from `CallbackSupportMixin`.
-    X, y : object
-        What it is fitted on, for the callbacks.
-    """
+    """One fit, within a method that `with_callbacks` decorates."""
 
     def __init__(self, estimator: Any, X: Any, y: Any = None) -> None:
         self._given = {"estimator": estimator, "X": X, "y": y}
@@ -72,37 +64,11 @@ class FitTasks:
 
 
 def fit_tasks(estimator: Any, X: Any, y: Any = None) -> FitTasks | None:
-    """Begin the tasks of a fit, if anybody wants to know of them.
-
-    Parameters
-    ----------
-    estimator : estimator
-        About to be fitted.
-    X, y : object
-        What it is fitted on.
-
-    Returns
-    -------
-    FitTasks or None
-    """
+    """Begin the tasks of fitting an estimator to X and y, if anybody wants to know of them."""
     watched = hasattr(estimator, "_skl_callbacks") or hasattr(estimator, "_parent_callback_ctx")
     return FitTasks(estimator, X, y) if watched else None
 
 
 def part_of(tasks: FitTasks | None, name: str, estimator: Any) -> AbstractContextManager[None]:
-    """Fit another estimator within a fit, as the task of this name if anybody wants to know.
-
-    Parameters
-    ----------
-    tasks : FitTasks or None
-        Of the fit.
-    name : str
-        Of the task.
-    estimator : estimator
-        About to be fitted.
-
-    Returns
-    -------
-    context manager
-    """
+    """Fit another estimator within a fit, as the task of this name if anybody wants to know."""
     return nullcontext() if tasks is None else tasks.part(name, estimator)

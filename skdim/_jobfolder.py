@@ -26,15 +26,9 @@ class Taken(NamedTuple):
 
 
 class JobFolder:
-    """Jobs by their numbers, and what became of them.
+    """Jobs by their numbers, and what became of them."""
 
-    Parameters
-    ----------
-    path : str
-        A folder of these processes alone: what is in it is unpickled.
-    """
-
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str) -> None:  # of a folder of these processes alone: what is in it is unpickled
         self.path = Path(path)
 
     def give(self, number: int, job: Job) -> None:

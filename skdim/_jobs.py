@@ -13,21 +13,11 @@ from skdim.exceptions import JobError
 
 @dataclass(frozen=True)
 class Job:
-    """A call that a worker makes.
+    """A call that a worker makes."""
 
-    Attributes
-    ----------
-    function : callable
-        Found by its name in the worker.
-    arguments : tuple
-        What it is called with.
-    rows : range
-        The rows of the input that it works on, to name them if the worker dies.
-    """
-
-    function: Callable[..., Any]
+    function: Callable[..., Any]  # found by its name in the worker
     arguments: tuple[Any, ...]
-    rows: range
+    rows: range  # the rows of the input that it works on, to name them if the worker dies
 
 
 def done(job: Job) -> Any:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
-from collections.abc import Iterator
 from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -16,11 +14,13 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples, check_is_fitted, has_fit_parameter
 
+from skdim._estimators import CrystalEstimator
 from skdim._fittasks import CallbackSupportMixin, fit_tasks, part_of, with_callbacks
+from skdim._interrupts import pass_on
 from skdim._labels import check_n_labels, read_weights
 from skdim._maskingfile import SavedMasking, read_masking, write_masking
 from skdim._parameters import FOLDER, check, seed_of
-from skdim.crystals.rows import as_structures
+from skdim.crystals.rows import as_structures, listed
 from skdim.embedder import DeepInfoMaxEmbedder
 from skdim.exceptions import InputError
 from skdim.learning.pretraincache import fit_once
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class LabelMasking(CallbackSupportMixin, BaseEstimator):
+class LabelMasking(CrystalEstimator, CallbackSupportMixin, BaseEstimator):
     """Base of estimators that train a part, named ``_part``, on the vectors of the labelled rows.
 
     Their constructors have the parameters ``embedder``, the part, ``n_labels``, ``random_state``, ``memory`` and
@@ -93,17 +93,13 @@ class LabelMasking(CallbackSupportMixin, BaseEstimator):
         saved = read_masking(path, cls.__name__, cls._part, trusted)
         part = clone(saved.part)
         part.set_params(**dict.fromkeys(_slots(part)))
-        template = FrozenEstimator(saved.embedder) if saved.frozen else clone(saved.embedder)
+        # Made of its parameters and not of the loaded one: the fit pretrained it, so another may, without a warning.
+        unfitted = clone(type(saved.embedder)(**saved.embedder.get_params(deep=False)))
+        template = FrozenEstimator(saved.embedder) if saved.frozen else unfitted
         model = cls(template, part, n_labels=saved.n_labels, random_state=saved.random_state)
         model._take(FrozenEstimator(saved.embedder) if saved.frozen else saved.embedder, saved.part, saved.labelled)
         model._target_shape = saved.target_shape
         return model
-
-    def __sklearn_tags__(self) -> Any:
-        """Crystals are no two-dimensional array."""
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = False
-        return tags
 
     def _fitted(self) -> Any:
         """The fitted part."""
@@ -157,9 +153,7 @@ class LabelMasking(CallbackSupportMixin, BaseEstimator):
         self._take(embedder, part, labelled)
         self._target_shape = targets.shape[1:]
         if interrupted:
-            said = "fit was interrupted: the model has what its parts had learned by then, and can predict."
-            warnings.warn(said, UserWarning, stacklevel=3)
-            raise KeyboardInterrupt
+            pass_on(": the model has what its parts had learned by then, and can predict.", 3)
         if tasks is not None:
             tasks.end()
 
@@ -172,7 +166,7 @@ class LabelMasking(CallbackSupportMixin, BaseEstimator):
     def _ask(self, X: Any, method: str, **given: Any) -> tuple[Any, NDArray[np.bool_]]:
         """Call a method of the part on the usable rows, and tell which these are; None if there is none."""
         check_is_fitted(self, "labelled_")
-        rows = featurized(self.embedder_, list(X) if isinstance(X, Iterator) else X)
+        rows = featurized(self.embedder_, listed(X))
         use, part = usable(rows), self._fitted()
         if not use.any():
             return None, use

@@ -42,44 +42,20 @@ _OWN: dict[str, type[Any]] = {
 
 @dataclass(frozen=True)
 class SavedMasking:
-    """What a file holds of a `LabelMaskingRegressor` or `LabelMaskingClassifier`.
+    """What a file holds of a `LabelMaskingRegressor` or `LabelMaskingClassifier`."""
 
-    Attributes
-    ----------
-    kind : {"regressor", "classifier"}
-        Of the part.
-    embedder, part : estimator
-        Fitted.
-    frozen : bool
-        Whether the embedder was given as a frozen one.
-    n_labels, random_state : int or None
-        Parameters.
-    labelled : ndarray of int
-        Rows that the regressor was fitted on.
-    target_shape : tuple of int
-        () of one target, (T,) of several.
-    """
-
-    kind: str
-    embedder: Any
-    part: Any
-    frozen: bool
+    kind: str  # of the part: "regressor" or "classifier"
+    embedder: Any  # fitted
+    part: Any  # fitted
+    frozen: bool  # whether the embedder was given as a frozen one
     n_labels: int | None
     random_state: int | None
-    labelled: NDArray[np.intp]
-    target_shape: tuple[int, ...]
+    labelled: NDArray[np.intp]  # rows that the part was fitted on
+    target_shape: tuple[int, ...]  # () of one target, (T,) of several
 
 
 def write_masking(path: str | os.PathLike[str], saved: SavedMasking) -> None:
-    """Write a fitted estimator to one file at exactly this path.
-
-    Parameters
-    ----------
-    path : str or path
-        The file, in a folder that exists.
-    saved : SavedMasking
-        What to write.
-    """
+    """Write a fitted estimator to one file at exactly this path."""
     fitted = {"embedder": saved.embedder, saved.kind: saved.part}
     parts = {name: _written(name, part) for name, part in fitted.items()}
     facts = {
@@ -97,35 +73,17 @@ def write_masking(path: str | os.PathLike[str], saved: SavedMasking) -> None:
             archive.writestr(name, content)
 
 
-def read_masking(path: str | os.PathLike[str], owner: str, kind: str, trusted: bool) -> SavedMasking:
-    """Read what `write_masking` wrote, in this format or an earlier one.
-
-    Parameters
-    ----------
-    path : str or path
-        The file.
-    owner : str
-        The class that reads it.
-    kind : {"regressor", "classifier"}
-        Of its part.
-    trusted : bool
-        Whether to build types that are not known to be safe, and to read pickles.
-
-    Returns
-    -------
-    SavedMasking
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ModelFileError
-        If it is none of these, is damaged, has a later format, or needs to be trusted.
-    """
+def read_masking(
+    path: str | os.PathLike[str],
+    owner: str,  # the class that reads it
+    kind: str,  # of its part: "regressor" or "classifier"
+    trusted: bool,  # whether to build types that are not known to be safe, and to read pickles
+) -> SavedMasking:
+    """Read what `write_masking` wrote, in this format or an earlier one."""
     if not Path(path).is_file():
         raise FileNotFoundError(f"{os.fspath(path)!r} is not a file; the path of what {owner}.save wrote is needed.")
     try:
-        with zipfile.ZipFile(path) as archive:
+        with _opened(path) as archive:
             facts = json.loads(archive.read(_FACTS))
             return _READERS[_format(facts)](archive, facts, kind, trusted)
     except ModelFileError as error:
@@ -134,6 +92,17 @@ def read_masking(path: str | os.PathLike[str], owner: str, kind: str, trusted: b
         raise ModelFileError(
             f"{os.fspath(path)!r} is not a {owner} saved by skdim, or it is damaged: {error}"
         ) from error
+
+
+def _opened(source: str | os.PathLike[str] | bytes) -> zipfile.ZipFile:
+    """Open an archive, whose parts are neither packed nor locked: none is larger than the file."""
+    size = len(source) if isinstance(source, bytes) else os.path.getsize(source)
+    archive = zipfile.ZipFile(io.BytesIO(source) if isinstance(source, bytes) else source)
+    for part in archive.infolist():
+        if part.compress_type != zipfile.ZIP_STORED or part.flag_bits & 1 or part.file_size > size:
+            archive.close()
+            raise ModelFileError(f"its part {part.filename!r} is packed or locked, which save never does.")
+    return archive
 
 
 def _format(facts: Any) -> int:
@@ -179,23 +148,8 @@ def masking_facts(path: str | os.PathLike[str]) -> dict[str, Any]:
     """What a file says of itself, once all is looked at that reading it would look at.
 
     Parts that are kept by skops or as pickles are not opened, as that can run code.
-
-    Parameters
-    ----------
-    path : str or path
-        The file.
-
-    Returns
-    -------
-    dict
-        JSON-able facts.
-
-    Raises
-    ------
-    ValueError, KeyError, TypeError, BadZipFile
-        If it is damaged.
     """
-    with zipfile.ZipFile(path) as archive:
+    with _opened(path) as archive:
         if (damaged := archive.testzip()) is not None:
             raise ModelFileError(f"its part {damaged!r} is damaged")
         facts: dict[str, Any] = json.loads(archive.read(_FACTS))
@@ -215,6 +169,7 @@ def _loaded_by_skops(name: str, content: bytes, trusted: bool) -> Any:
     """A part that skops keeps; no type is built that it does not know to be safe, unless it is told to."""
     import skops.io
 
+    _opened(content).close()
     unknown = skops.io.get_untrusted_types(data=content)
     if unknown and not trusted:
         raise ModelFileError(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -57,6 +58,8 @@ def number(
 
     def test(value: Any) -> bool:
         if not _is_number(value, int, float, np.integer, np.floating):
+            return False
+        if isinstance(value, int) and abs(value) > sys.float_info.max:  # Python's integers have no end
             return False
         return math.isfinite(value) and least <= value <= most and above < value < below
 

@@ -37,21 +37,11 @@ _MOST_EXPONENT = 1100  # of a double
 
 @dataclass(frozen=True)
 class Scale:
-    """The scale on which a target is learned.
+    """The scale on which a target is learned."""
 
-    Attributes
-    ----------
-    kind : {"none", "log10", "yeo-johnson"}
-        Of the transformation.
-    power : float
-        Parameter of the last.
-    exponent : int
-        Values are taken in units of 2 to this power first; 0 unless they are huge or tiny.
-    """
-
-    kind: str
-    power: float = 1.0
-    exponent: int = 0
+    kind: str  # "none", "log10" or "yeo-johnson"
+    power: float = 1.0  # parameter of the last
+    exponent: int = 0  # values are taken in units of 2 to this power first; 0 unless they are huge or tiny
 
     @classmethod
     def of(cls, kind: str, values: NDArray[np.float64]) -> Scale:
@@ -116,36 +106,21 @@ def _exponent(values: NDArray[np.float64], plain: range) -> int:
 
 @dataclass(frozen=True)
 class TargetModel:
-    """What was learned of one target.
+    """What was learned of one target."""
 
-    Attributes
-    ----------
-    name : str
-        The regressor that was chosen.
-    scale : Scale
-        The scale it was trained on.
-    rows : ndarray of int, shape (n,)
-        Its labelled crystals, as rows of the vectors of all labelled ones.
-    conformal : CrossConformalRegressor
-        The regressor, trained on all of them and without each fold.
-    errors : dict of str to float
-        Mean absolute error of every regressor by cross-validation, in units of the target; and of a median guess.
-    exact : ndarray of shape (n,)
-        The labels; where they are bounds, what was put in their place.
-    tuned : FineTuned or None
-        Where it was chosen; ``conformal`` is the ridge that it started from then, with the held-out predictions and
-        scores of the fine-tuned model.
-    losses : dict of str to float
-        As ``errors``, on the scale, where the choice is made. Saved files are without.
-    """
-
-    name: str
-    scale: Scale
-    rows: NDArray[np.int64]
-    conformal: CrossConformalRegressor
+    name: str  # of the regressor that was chosen
+    scale: Scale  # that it was trained on
+    rows: NDArray[np.int64]  # (n,) its labelled crystals, as rows of the vectors of all labelled ones
+    conformal: CrossConformalRegressor  # trained on all of them and without each fold
+    # Mean absolute error of every regressor by cross-validation, in units of the target; and of a median guess.
     errors: dict[str, float]
-    exact: NDArray[np.float64] = field(repr=False)
+    exact: NDArray[np.float64] = field(
+        repr=False
+    )  # (n,) the labels; where they are bounds, what was put in their place
+    # Where it was chosen; ``conformal`` is the ridge that it started from then, with the held-out predictions and
+    # scores of the fine-tuned model.
     tuned: FineTuned | None = None
+    # As ``errors``, on the scale, where the choice is made. Saved files are without.
     losses: dict[str, float] = field(default_factory=dict)
 
     def predict(
@@ -181,20 +156,14 @@ class TargetModel:
 
     @classmethod
     def of_arrays(cls, said: dict[str, Any], own: dict[str, NDArray[Any]], vectors: NDArray[np.float32]) -> TargetModel:
-        """Take back what `to_arrays` gave, with the vectors of all labelled crystals.
-
-        Raises
-        ------
-        KeyError, ValueError
-            If they do not fit together.
-        """
+        """Take back what `to_arrays` gave, with the vectors of all labelled crystals."""
         kind, power, exponent = (*said["scale"], 0)[:3]  # files of the first versions have two
         if kind not in TRANSFORMS[1:]:
             raise KeyError(f"scale {kind!r}")
         if not (math.isfinite(power) and exponent == int(exponent) and abs(exponent) < _MOST_EXPONENT):
             raise KeyError(f"scale {said['scale']!r}")
         rows, fold, folds = own["rows"], own["fold"], int(said["folds"])
-        if not np.array_equal(np.unique(fold), np.arange(folds)):
+        if folds > len(fold) or not np.array_equal(np.unique(fold), np.arange(folds)):
             raise KeyError(f"folds {folds}")
         readout = READOUTS[START if said["name"] == NAME else said["name"]]
         conformal = CrossConformalRegressor(clone(readout))
@@ -215,49 +184,26 @@ class TargetModel:
 
 
 def choose(
-    vectors: NDArray[np.floating],
-    labels: NDArray[np.float64],
-    weights: NDArray[np.float64],
-    groups: NDArray[Any] | None,
-    alike: NDArray[np.int64],
-    sides: NDArray[np.int64],
-    candidates: Mapping[str, Any],
-    transform: str,
+    vectors: NDArray[np.floating],  # (n, d)
+    labels: NDArray[np.float64],  # (n,) NaN where there is none
+    weights: NDArray[np.float64],  # (n,)
+    groups: NDArray[Any] | None,  # (n,) that stay together
+    alike: NDArray[np.int64],  # (n,) the same number for near-duplicates, which stay together too
+    sides: NDArray[np.int64],  # (n,) -1, 0 or 1 as `censored` of `CrystalRegressor.fit`
+    candidates: Mapping[str, Any],  # regressors to choose from
+    scale: str,  # this and the next as for `CrystalRegressor`
     cv: Any,
-    seed: int,
+    seed: int,  # of the folds
+    # `FineTuned.of` but for its first two arguments: fine-tunes on these rows, as one more regressor.
     fine_tune: FineTune | None = None,
 ) -> TargetModel:
-    """Try regressors on one target by cross-validation, and keep the one with the lowest error on its scale.
-
-    Parameters
-    ----------
-    vectors : ndarray of shape (n, d)
-        Of the crystals.
-    labels, weights, sides : ndarray of shape (n,)
-        Values, NaN where there is none; sample weights; -1, 0 or 1 as `censored` of `CrystalRegressor.fit`.
-    groups : ndarray of shape (n,) or None
-        Groups that stay together.
-    alike : ndarray of int64, shape (n,)
-        The same number for near-duplicates, which stay together too; see `skdim.points.twins`.
-    candidates : mapping of str to regressor
-        What to choose from.
-    transform, cv
-        As for `CrystalRegressor`.
-    seed : int
-        Of the folds.
-    fine_tune : callable or None
-        `FineTuned.of` but for its first two arguments: fine-tunes on these rows, as one more regressor.
-
-    Returns
-    -------
-    TargetModel
-    """
+    """Try regressors on one target by cross-validation, and keep the one with the lowest error on its scale."""
     rows = np.flatnonzero(np.isfinite(labels))
     V, y, w, side = vectors[rows].astype(np.float64), labels[rows], weights[rows], sides[rows]
     own = together(None if groups is None else groups[rows], alike[rows])
-    scale = Scale.of(transform, y)
+    on = Scale.of(scale, y)
     splits = list(folds(cv, V, y, own, seed))
-    z, exact = _beyond_bounds(V, scale.forward(y), w, side, own, splits), side == 0
+    z, exact = _beyond_bounds(V, on.forward(y), w, side, own, splits), side == 0
 
     def trained(regressor: Any) -> CrossConformalRegressor:
         return CrossConformalRegressor(regressor, _Given(splits)).fit(V, z, w, own, exact)
@@ -270,13 +216,13 @@ def choose(
         tuned = fine_tune(rows, tried.get(START) or trained(clone(READOUTS[START])), V, z, w)
         tried[NAME] = tuned.beside
     errors = {"median": _median_error(y, exact, w, splits)}
-    errors |= {name: missed(scale.inverse(one.held_out_), y) for name, one in tried.items()}
+    errors |= {name: missed(on.inverse(one.held_out_), y) for name, one in tried.items()}
     losses = {"median": _median_error(z, exact, w, splits)}
     losses |= {name: missed(one.held_out_, z) for name, one in tried.items()}
     if tuned is not None and not tuned.moved and len(tried) > 1:
         del tried[NAME]  # it is a ridge
     best = min(tried, key=lambda name: losses[name])
-    return TargetModel(best, scale, rows, tried[best], errors, z, tuned if best == NAME else None, losses)
+    return TargetModel(best, on, rows, tried[best], errors, z, tuned if best == NAME else None, losses)
 
 
 def check_enough(labels: NDArray[np.float64], sides: NDArray[np.int64], which: str) -> None:

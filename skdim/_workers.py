@@ -41,29 +41,15 @@ _FOLDERS: set[str] = set()  # of jobs, that this worker has seen; their parents 
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
 
 
-def run_jobs(jobs: Iterable[Job], n_jobs: int | None, **options: Any) -> list[Any]:
+def run_jobs(
+    jobs: Iterable[Job],  # they are taken when workers are free
+    n_jobs: int | None,  # as joblib has it; 1 is this process
+    **options: Any,  # of `joblib.Parallel`; a dask cluster goes without
+) -> list[Any]:  # what the functions returned, in the order of the jobs
     """Do jobs through joblib, in this process or in several.
 
-    Parameters
-    ----------
-    jobs : iterable of Job
-        They are taken when workers are free.
-    n_jobs : int or None
-        As joblib has it; 1 is this process.
-    **options
-        Of `joblib.Parallel`; a dask cluster goes without.
-
-    Returns
-    -------
-    list
-        What the functions returned, in the order of the jobs.
-
-    Raises
-    ------
-    WorkerError
-        If a worker process died, with the rows that were in work.
-    JobError
-        If a job failed in a worker with an error that cannot be sent; others are raised as they are.
+    If a worker dies, a `WorkerError` names the rows that were in work. Errors of jobs are raised as they are, or as a
+    `JobError` where they cannot be sent.
     """
     if n_jobs == 1:
         return [job.function(*job.arguments) for job in jobs]
@@ -95,15 +81,6 @@ class Workers:
 
     Jobs and results go through a folder, see `skdim._jobfolder`.
 
-    Parameters
-    ----------
-    n_jobs : int
-        As joblib has it, this process included; with 1 it does each job when its result is taken.
-    modules : sequence of str
-        What jobs need.
-    most : int, optional
-        More processes are of no use.
-
     Examples
     --------
     >>> from skdim._jobs import Job
@@ -112,7 +89,12 @@ class Workers:
     [1, 2]
     """
 
-    def __init__(self, n_jobs: int, modules: Sequence[str] = (), most: int | None = None) -> None:
+    def __init__(
+        self,
+        n_jobs: int,  # as joblib has it, this process included; with 1 it does each job when its result is taken
+        modules: Sequence[str] = (),  # what jobs need
+        most: int | None = None,  # more processes are of no use
+    ) -> None:
         n = n_jobs if n_jobs > 0 else _of_all_processors(n_jobs)
         self.n = n if most is None else max(1, min(n, most))
         self._numbers = count()
@@ -156,18 +138,9 @@ class Workers:
             self._folder.cleanup()
 
     def results(self, jobs: Iterable[Job]) -> Iterator[Any]:
-        """Give the first jobs out at once, the others as results are taken.
+        """Give the first 64 jobs out at once, the others as results are taken, in the order of the jobs.
 
-        Parameters
-        ----------
-        jobs : iterable of Job
-            Up to 64 of them are given out and not taken, so memory does not grow with their number.
-
-        Returns
-        -------
-        iterator
-            What the functions returned, in the order of the jobs. It raises `WorkerError` if a process died, and the
-            error of a job that failed; where that cannot be sent, a `JobError`.
+        The errors are those of `run_jobs`. Memory does not grow with the number of jobs.
         """
         if self._folder is None:
             return (job.function(*job.arguments) for job in jobs)
@@ -257,17 +230,7 @@ def _later_signals() -> Iterator[None]:
 
 
 def serve(parent: int, folder: str, modules: Sequence[str]) -> None:
-    """Do jobs in a worker until it is killed.
-
-    Parameters
-    ----------
-    parent : int
-        Number of the process that started this one.
-    folder : str
-        Of jobs and results.
-    modules : sequence of str
-        What jobs need.
-    """
+    """Do the jobs of a folder in a worker, until it is killed or its parent has ended."""
     _start(parent, modules, folder)
     shared = JobFolder(folder)
     try:
@@ -359,13 +322,7 @@ def _keeper() -> dict[str, Any]:
 
 
 def prepare(parent: int) -> None:
-    """Let this worker end when its parent has ended, and find neighbours without torch.
-
-    Parameters
-    ----------
-    parent : int
-        Number of the process that started this one.
-    """
+    """Let this worker end when its parent has ended, and find neighbours without torch."""
     if os.name == "posix":
         end_with_parent(parent)
     _find_neighbours_without_torch()
@@ -381,18 +338,14 @@ def _find_neighbours_without_torch() -> None:
             del sys.modules["torch"]
 
 
-def end_with_parent(parent: int, folder: str | None = None) -> None:
+def end_with_parent(
+    parent: int,  # number of the process that started this one
+    folder: str | None = None,  # that the parent would have removed at its end
+) -> None:
     """Let this process end when its parent has ended, however that happened.
 
     The system could do this too (``prctl`` on Linux), but would take the end of the thread that started the worker for
     the end of the parent.
-
-    Parameters
-    ----------
-    parent : int
-        Number of the process that started this one.
-    folder : str, optional
-        What the parent would have removed at its end.
     """
     if folder is not None:
         _FOLDERS.add(folder)

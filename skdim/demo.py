@@ -40,24 +40,19 @@ QUICK = Size(300, 1, {50: 2, 100: 2}, trees=10)
 LABELS = 100  # of the model that is kept at the end
 
 
-def run_demo(out: Path, *, quick: bool = False, random_state: int = 0, verbose: int = 1) -> None:
+def run_demo(
+    out: Path,  # made if it is not there; files of earlier runs are replaced
+    *,
+    quick: bool = False,  # very little of everything, in a few seconds, to see that it runs: its numbers mean nothing
+    random_state: int = 0,
+    verbose: int = 1,  # 0 prints nothing
+) -> None:
     """Pretrain on the bundled crystals without labels and show what the vectors are worth with few labels.
 
     Writes into the folder ``model.safetensors``, ``vectors.parquet`` (material_id, fold, then the columns of the
     trained vector), ``results.csv`` (the records of `skdim.evaluation.label_efficiency`), ``label_efficiency.png``,
     ``embedding_map.png``, ``energies.skdim`` (a fitted `skdim.CrystalRegressor`) and ``predictions.csv`` (of the test
     fold, with intervals).
-
-    Parameters
-    ----------
-    out : str or path
-        The folder; made if it is not there, files of earlier runs are replaced.
-    quick : bool, default=False
-        Whether to do very little of everything, in a few seconds, to see that it runs: its numbers mean nothing.
-    random_state : int, default=0
-        Decides everything random.
-    verbose : int, default=1
-        0 prints nothing.
     """
     out, size = Path(out), QUICK if quick else FULL
     out.mkdir(parents=True, exist_ok=True)

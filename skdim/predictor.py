@@ -13,19 +13,12 @@ from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted
 
 from skdim import _finetuned
-from skdim._crystalmodel import (
-    CrystalModel,
-    as_part,
-    listed,
-    n_rows,
-    names_of,
-    part_of,
-    whole_or_not_at_all,
-)
+from skdim._crystalmodel import CrystalModel, as_part, n_rows, names_of, part_of, whole_or_not_at_all
 from skdim._finetuned import FineTuned
 from skdim._labels import as_said, names_of_targets, partly_known, read_groups, read_sides, spread_out
-from skdim._parameters import check, check_are_numbers, choice, seed_of
+from skdim._parameters import check, check_are_numbers, choice, integer, seed_of
 from skdim._targetmodel import TRANSFORMS, TargetModel, check_enough, choose
+from skdim.crystals.rows import listed
 from skdim.evaluation._applicability import joined, nearest
 from skdim.evaluation._intervals import check_coverage
 from skdim.evaluation._readouts import READOUTS
@@ -458,6 +451,8 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
     def _check(self) -> None:
         """Check the parameters that no other function checks."""
         check("scale", self.scale, choice(*TRANSFORMS))
+        if isinstance(self.cv, str) or not hasattr(self.cv, "split"):  # which a text has too
+            check("cv", self.cv, integer(2))
         self._check_regressors([*READOUTS, _finetuned.NAME])
 
     def candidates(self, seed: int) -> dict[str, Any]:
@@ -519,8 +514,10 @@ class CrystalRegressor(RegressorMixin, CrystalModel):
         if not isinstance(facts["single"], bool) or (facts["single"] and len(facts["targets"]) != 1):
             raise KeyError(f"single {facts['single']!r}, of {len(facts['targets'])} targets")
         self.single_, self.held_out_ = bool(facts["single"]), arrays["held_out"]
-        numbers = map(str, range(len(facts["targets"])))
+        numbers = [str(number) for number in range(len(facts["targets"]))]
         self.target_names_ = [str(name) for name in facts.get("names", numbers)]
+        if len(self.target_names_) != len(numbers):
+            raise KeyError(f"names {facts['names']!r:.60}, of {len(numbers)} targets")
         self.targets_ = []
         for number, said in enumerate(facts["targets"]):
             self.targets_.append(TargetModel.of_arrays(said, part_of(arrays, number), self.domain_.vectors))

@@ -9,7 +9,6 @@ import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
-from skdim._doclink import DocumentationLink
 from skdim._fittasks import FitTasks, fit_tasks, with_callbacks
 from skdim._labels import Known, Labels, check_labels, check_lengths, check_varied
 from skdim._parameters import FLAG, check_parameters, choice, number, optional
@@ -25,10 +24,8 @@ from skdim.scoring import r2_of_predicted
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from skdim.points.pointsets import PointSets
 
-
-class SiteNetRegressor(DocumentationLink, RegressorMixin, SiteNetModel):
+class SiteNetRegressor(RegressorMixin, SiteNetModel):
     """Properties of crystals from a Site-Net encoder with a regression head, trained together on few labels.
 
     It begins with the ridge regression on the encoder's vectors (``max_epochs=0`` leaves it at that) and goes on in two
@@ -257,16 +254,11 @@ class SiteNetRegressor(DocumentationLink, RegressorMixin, SiteNetModel):
                 f"in fit, got cv={self.cv!r}."
             )
         least = -np.inf if self.clamp is None else self.clamp
-        found = [self._ensemble().predict(points, device, least)]
+        found = [self.ensemble_.predict(points, device, least)]
         if return_std:
-            found.append(self._ensemble().deviation(points, device))
+            found.append(self.ensemble_.deviation(points, device))
         mean, *std = [values[:, 0] if single else values for values in found]
         return (mean, *std) if return_std else mean
-
-    def _predict_with(self, points: PointSets, vectors: NDArray[np.float32], device: str) -> NDArray[np.float64]:
-        """Predict usable crystals (C, T) whose vectors of the encoder to start from are known."""
-        least = -np.inf if self.clamp is None else self.clamp
-        return self._ensemble().predict(points, resolve_device(device), least, vectors)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Give R2; rows that failed under on_error="nan" are left out with a warning.

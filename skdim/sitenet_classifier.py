@@ -9,7 +9,6 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 
 from skdim._classes import calibrator, indicators, rare, read_classes, softmax, softmax_form
-from skdim._doclink import DocumentationLink
 from skdim._fittasks import fit_tasks, with_callbacks
 from skdim._labels import Labels, read_weights, spread_out
 from skdim._parameters import check_are_numbers, check_parameters, choice, integer
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 _LEAST_OF_A_CLASS = 2
 
 
-class SiteNetClassifier(DocumentationLink, ClassifierMixin, SiteNetModel):
+class SiteNetClassifier(ClassifierMixin, SiteNetModel):
     """Classes of crystals from a Site-Net encoder with a head, trained together on few labels.
 
     The targets are indicators of the classes, the loss is the squared error [2]_, and the training is that of
@@ -202,7 +201,7 @@ class SiteNetClassifier(DocumentationLink, ClassifierMixin, SiteNetModel):
         points = self._points(X)
         classes = self.state_.classes
         assert classes is not None  # fit and load have seen to it
-        scores = self._ensemble().predict(points, resolve_device(self.device))
+        scores = self.ensemble_.predict(points, resolve_device(self.device))
         with np.errstate(over="ignore", invalid="ignore"):  # which the check tells
             shares = scores @ classes.slopes + classes.offsets
         check_are_numbers("probabilities", shares[points.valid], np.flatnonzero(points.valid))

@@ -50,6 +50,27 @@ def test_two_writers_never_share_a_draft(tmp_path):
     assert (tmp_path / "a.txt").read_text() == "one"  # the outer block ends last
 
 
+def write_both(a, b, contents):
+    """Write two files by functions that write one each, the first one's place being a draft."""
+    with replacing(a) as outer:
+        for path, content in zip((outer, b), contents, strict=True):
+            with replacing(path) as draft:
+                draft.write_text(content)
+                if content == "full":
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize(("contents", "named"), [(("one", "full"), r"b\.txt"), (("full", "two"), r"a\.txt")])
+def test_functions_that_write_one_file_each_write_all_or_none(tmp_path, contents, named):
+    a, b = tmp_path / "a.txt", tmp_path / "b.txt"
+    with pytest.raises(OSError, match=named) as caught:
+        write_both(a, b, contents)
+    assert ".part" not in str(caught.value)
+    assert os.listdir(tmp_path) == []
+    write_both(a, b, ("one", "two"))
+    assert (a.read_text(), b.read_text(), sorted(os.listdir(tmp_path))) == ("one", "two", ["a.txt", "b.txt"])
+
+
 @pytest.mark.parametrize("name", ["", "missing/a.txt"])
 def test_places_where_no_file_can_be_are_refused(tmp_path, name):
     with pytest.raises(OSError, match="folder"), replacing(tmp_path / name):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import zipfile
 from pathlib import Path
@@ -17,7 +18,9 @@ from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 
 from skdim import LabelMaskingRegressor, SiteNetRegressor
-from skdim.exceptions import ModelFileError
+from skdim._files import digest
+from skdim.cli.modelfile import facts_of
+from skdim.exceptions import InputError, ModelFileError
 from tests.masked import data, embedder, model
 
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -88,6 +91,38 @@ def test_an_archive_of_something_else_is_named(facts: Any, tmp_path: Path) -> No
         archive.writestr("model.json", json.dumps(facts))
     with pytest.raises(ValueError, match=r"is not a LabelMaskingRegressor saved by skdim|format must be"):
         LabelMaskingRegressor.load(tmp_path / "other")
+
+
+def packed(source: bytes) -> bytes:
+    """The same archive with its parts packed, as a few kB that unpack to gigabytes would be."""
+    kept = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(source)) as archive, zipfile.ZipFile(kept, "w", zipfile.ZIP_DEFLATED) as other:
+        for name in archive.namelist():
+            other.writestr(name, archive.read(name))
+    return kept.getvalue()
+
+
+def test_an_archive_that_would_grow_or_is_locked_is_refused(tmp_path: Path) -> None:
+    points, y = data(20)
+    model().fit(points, y).save(tmp_path / "model")
+    content = (tmp_path / "model").read_bytes()
+    (tmp_path / "packed").write_bytes(packed(content))
+    start = b"PK\x01\x02\x14\x03\x14\x00"  # of an entry of the directory; flags follow
+    (tmp_path / "locked").write_bytes(content.replace(start + b"\x00", start + b"\x01"))
+    with zipfile.ZipFile(tmp_path / "model") as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    parts["regressor"] = packed(parts["regressor"])
+    facts = json.loads(parts["model.json"])
+    parts["model.json"] = json.dumps({**facts, "sha256": digest(parts["embedder"], parts["regressor"])}).encode()
+    with zipfile.ZipFile(tmp_path / "inside", "w") as archive:
+        for name, part in parts.items():
+            archive.writestr(name, part)
+    for name in ("packed", "locked", "inside"):
+        with pytest.raises(ModelFileError, match="is packed or locked, which save never does"):
+            LabelMaskingRegressor.load(tmp_path / name)
+    assert facts_of(tmp_path / "model")["labelled"] == 20
+    with pytest.raises(InputError, match="is packed or locked"):
+        facts_of(tmp_path / "packed")
 
 
 class Unsaved(Ridge):

@@ -34,7 +34,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "components": {"embedding_dim": np.int64(4), "encoder_params": {"width": np.int64(8)}, "validation_fraction": 0.0},
     "network": {
         "readout": "network",
-        "objective_params": {"context": 0.0, "local": 1.0, "global": 1.0, "prior": np.float32(0.5)},
+        "objective_params": {"context": 0.0, "local": 1.0, "global": np.float32(0.5)},
         "negatives": ("crystal", "species"),
         "random_state": np.int64(3),
     },
@@ -110,7 +110,10 @@ def test_saving_replaces_a_file_at_once(tmp_path: Path) -> None:
 def test_what_comes_back_can_be_cloned_fitted_and_saved_again(tmp_path: Path) -> None:
     back = DeepInfoMaxEmbedder.load(saved(tmp_path))
     assert not hasattr(clone(back), "state_")
-    assert np.array_equal(vectors(clone(back).fit(bundled(12)[0])), vectors(fitted()))
+    with pytest.warns(UserWarning, match="makes no use of what the loaded embedder has learned.*FrozenEstimator"):
+        afresh = clone(back).fit(bundled(12)[0])
+    assert np.array_equal(vectors(afresh), vectors(fitted()))
+    afresh.fit(bundled(12)[0])  # its own now: a further fit loses nothing that was loaded, and says nothing
     went_on = DeepInfoMaxEmbedder.load(saved(tmp_path)).set_params(warm_start=True, max_epochs=0).fit(bundled(12)[0])
     assert np.allclose(vectors(went_on), vectors(fitted()), atol=1e-6)
     back.save(tmp_path / "again")
@@ -188,6 +191,12 @@ def test_features_that_nothing_can_be_divided_by_and_parameters_that_are_none_ar
         (("config", "encoder", "reach"), 1e-300, "reach must be a number >= 1 and <= 100"),
         (("settings", "n_neighbors"), 2**62, "settings must be those of the featurizer"),
         (("settings", "tolerance"), 1e300, "settings must be those of the featurizer"),
+        (("featurizer", "max_sites"), 10**12, "featurizer.max_sites must be an integer from 1 to 1000000"),
+        (("featurizer", "supercell_size"), 10**30, "featurizer.supercell_size must be an integer from 1 to 10000"),
+        (("featurizer", "n_neighbors"), 10**9, "featurizer.n_neighbors must be an integer from 1 to 10000"),
+        pytest.param(("record", "history", 0, "dur"), 10**400, "record.history must be a list of epochs", id="history"),
+        pytest.param(("parameters", "learning_rate"), 10**400, "learning_rate must be a finite number", id="rate"),
+        (("kind",), 7, "kind must be 'embedder', 'regressor' or 'classifier', got 7"),
     ],
 )
 def test_absurd_numbers_in_the_header_are_named(

@@ -142,9 +142,14 @@ def test_a_file_whose_parts_do_not_fit_together_is_refused_though_its_digest_is_
     refused("0/scored must have one dimension", **{"0/scored": arrays["0/scored"][:, None]})
     refused("ids must be as many", header={**header, "ids": []})
     refused("no model", header={name: value for name, value in header.items() if name != "kind"})
-    refused("one at least", header={**header, "facts": {**header["facts"], "targets": []}})
+    facts, parameters = header["facts"], header["parameters"]
+    refused("one at least", header={**header, "facts": {**facts, "targets": []}})
+    refused("names", header={**header, "facts": {**facts, "names": []}})
+    refused("folds", header={**header, "facts": {**facts, "targets": [{**facts["targets"][0], "folds": 10**12}]}})
+    for name, value in {"scale": 1e308, "regressors": 10**12, "cv": -1, "random_state": "x"}.items():
+        refused(f"fit together: .*({name}|int)", header={**header, "parameters": {**parameters, name: value}})
     for name in ("n_jobs", "device", "embedder"):  # how to run is not for a file to say
-        refused(f"together: .*{name}", header={**header, "parameters": {**header["parameters"], name: 64}})
+        refused(f"together: .*{name}", header={**header, "parameters": {**parameters, name: 64}})
 
 
 def test_predictions_that_are_no_numbers_are_an_error_that_names_rows(model, points, tmp_path) -> None:

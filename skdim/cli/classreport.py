@@ -14,25 +14,14 @@ _SHOWN = 10  # surest mistakes
 
 
 def classes_text(
-    model: CrystalClassifier, target: str, source: str, labels: Sequence[str], ids: Sequence[str], notes: Sequence[str]
+    model: CrystalClassifier,
+    target: str,  # column of the labels
+    source: str,  # where the vectors come from
+    labels: Sequence[str],  # of the crystals
+    ids: Sequence[str],  # of the crystals
+    notes: Sequence[str],  # what was noticed in the table
 ) -> str:
-    """Write what a classifier has found.
-
-    Parameters
-    ----------
-    model : CrystalClassifier
-        Fitted.
-    target, source : str
-        Column of the labels; where the vectors come from.
-    labels, ids : sequence of C str
-        Of the crystals.
-    notes : sequence of str
-        What was noticed in the table.
-
-    Returns
-    -------
-    str
-    """
+    """Write what a classifier has found."""
     from sklearn.metrics import balanced_accuracy_score, confusion_matrix
 
     truth = np.array([labels[row] for row in model.labelled_])

@@ -59,6 +59,7 @@ _EXAMPLES = """\
 
 def run(args: argparse.Namespace) -> int:
     """Fit a regressor on labelled crystals, save it, and report; return an exit code."""
+    from skdim._files import replacing
     from skdim.cli.outputs import check_place
     from skdim.cli.tablefile import read_table
 
@@ -82,8 +83,9 @@ def run(args: argparse.Namespace) -> int:
     text, write_page = report(learned, given, failures)
     for path in (args.out, page):
         path.parent.mkdir(parents=True, exist_ok=True)
-    learned.model.save(args.out)
-    write_page(page)
+    with replacing(args.out) as draft:  # both or none
+        learned.model.save(draft)
+        write_page(page)
     print(printable(text))
     if not args.quiet:
         say(f"wrote {args.out} and {page} in {time.monotonic() - started:.0f} s")

@@ -19,18 +19,7 @@ _RAW = "in the labels' unit"  # heads errors there
 
 
 def as_text(report: Report) -> str:
-    """Write the report for a terminal.
-
-    Parameters
-    ----------
-    report : Report
-        What was found.
-
-    Returns
-    -------
-    str
-        Some fifteen lines.
-    """
+    """Write the report for a terminal, in some fifteen lines."""
     own, guess = report.told(report.error), report.told(report.errors["median"])
     on_scale = f", on the scale {report.scale}" if report.unit else ""
     labels = f"{report.n_labelled} labels" + (f" and {report.bounds}" if report.n_bounds else "")
@@ -74,15 +63,7 @@ def _table(report: Report) -> list[str]:
 
 
 def write_pages(reports: Sequence[Report], path: Path) -> None:
-    """Write the reports on all targets as one page that opens without a network.
-
-    Parameters
-    ----------
-    reports : sequence of Report
-        What was found.
-    path : Path
-        HTML file to write.
-    """
+    """Write the reports on all targets as one page that opens without a network."""
     _write(path, "fit.html", shown=[(report, _pictures(report)) for report in reports])
 
 
@@ -108,18 +89,13 @@ def _pictures(report: Report) -> dict[str, str]:
     return {name: base64.b64encode(png(figure)).decode() for name, figure in drawn.items()}
 
 
-def write_classes_page(target: str, text: str, failures: Sequence[str], path: Path) -> None:
-    """Write the report on classes, and what failed, as a page.
-
-    Parameters
-    ----------
-    target, text : str
-        Column of the labels, and what `skdim.cli.classreport.classes_text` gives.
-    failures : sequence of str
-        Crystals that could not be used, with reasons.
-    path : Path
-        HTML file to write.
-    """
+def write_classes_page(
+    target: str,  # column of the labels
+    text: str,  # what `skdim.cli.classreport.classes_text` gives
+    failures: Sequence[str],  # crystals that could not be used, with reasons
+    path: Path,
+) -> None:
+    """Write the report on classes, and what failed, as a page."""
     _write(path, "classes.html", target=target, text=text, failures=failures)
 
 

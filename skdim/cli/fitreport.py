@@ -36,65 +36,32 @@ _UNITS = {"none": "", "log10": "decades", "yeo-johnson": "Yeo-Johnson units"}
 
 @dataclass
 class Report:
-    """What was found; errors and R2 are on the scale of learning, in `unit`, unless said otherwise.
+    """What was found; errors and R2 are on the scale of learning, in `unit`, unless said otherwise."""
 
-    Attributes
-    ----------
-    target, model : str
-        Column of the labels; where the vectors come from.
-    n_crystals, n_usable, n_labelled, n_bounds : int
-        Crystals read, usable, labelled with a value, labelled with a bound.
-    folds : str
-        How the labels were cut.
-    chosen, scale : str
-        Regressor and scale.
-    errors, magpie : dict of str to float
-        Mean absolute error by cross-validation of each regressor, on the vectors and on Magpie statistics; "median"
-        is the guess.
-    raw_errors : dict of str to float
-        As ``errors``, in the unit of the target.
-    r2 : float
-        Of the held-out predictions.
-    coverage : list of (float, float)
-        Share of values that intervals are to hold, and share that they held.
-    fifths : list of (float, float, float)
-        Labelled crystals by their distance from the others: mean absolute error and coverage of each fifth.
-    learning : list of (int, float)
-        Numbers of labels, and mean absolute error: of the chosen regressor or, of a fine-tuned one, of its ridge.
-    expected : (int, float) or None
-        Twice the labels, and what is expected of them; None where errors do not fall.
-    hardest : list of dict
-        id, value and predicted in the unit of the target, error, nearest.
-    twins : list of dict
-        Near-duplicates among labelled crystals: ids, values.
-    notes, failures : list of str
-        What was noticed in the table; crystals that could not be used, with reasons.
-    label_unit : str
-        Of the labels, where the table tells it.
-    """
-
-    target: str
-    model: str
-    n_crystals: int
+    target: str  # column of the labels
+    model: str  # where the vectors come from
+    n_crystals: int  # that were read
     n_usable: int
-    n_labelled: int
-    n_bounds: int
-    folds: str
-    chosen: str
+    n_labelled: int  # with a value
+    n_bounds: int  # labelled with a bound
+    folds: str  # how the labels were cut
+    chosen: str  # regressor
     scale: str
-    errors: dict[str, float]
-    magpie: dict[str, float]
-    raw_errors: dict[str, float]
-    r2: float
-    coverage: list[tuple[float, float]]
+    errors: dict[str, float]  # mean absolute error by cross-validation of each regressor; "median" is the guess
+    magpie: dict[str, float]  # the same on Magpie statistics
+    raw_errors: dict[str, float]  # as ``errors``, in the unit of the target
+    r2: float  # of the held-out predictions
+    coverage: list[tuple[float, float]]  # share of values that intervals are to hold, and share that they held
+    # Labelled crystals by their distance from the others: mean absolute error and coverage of each fifth.
     fifths: list[tuple[float, float, float]]
+    # Numbers of labels, and mean absolute error: of the chosen regressor or, of a fine-tuned one, of its ridge.
     learning: list[tuple[int, float]]
-    expected: tuple[int, float] | None
-    hardest: list[dict[str, Any]]
-    twins: list[dict[str, Any]]
-    notes: list[str]
-    failures: list[str]
-    label_unit: str = ""
+    expected: tuple[int, float] | None  # twice the labels, and what is expected of them; None where errors do not fall
+    hardest: list[dict[str, Any]]  # id, value and predicted in the unit of the target, error, nearest
+    twins: list[dict[str, Any]]  # near-duplicates among labelled crystals: ids, values
+    notes: list[str]  # what was noticed in the table
+    failures: list[str]  # crystals that could not be used, with reasons
+    label_unit: str = ""  # of the labels, where the table tells it
     measured: Any = field(default=None, repr=False)
     predicted: Any = field(default=None, repr=False)
 
@@ -135,49 +102,21 @@ class Report:
 
 
 def make_report(
-    model: CrystalRegressor,
-    points: PointSets,
-    ids: Sequence[str],
-    values: NDArray[np.float64],
-    sides: NDArray[np.int64],
-    groups: NDArray[Any] | None,
+    model: CrystalRegressor,  # fitted on these
+    points: PointSets,  # C crystals
+    ids: Sequence[str],  # their names
+    values: NDArray[np.float64],  # (C,) labels, NaN where there is none
+    sides: NDArray[np.int64],  # (C,) whether they are bounds
+    groups: NDArray[Any] | None,  # (C,) that were given to the fit
     *,
-    number: int = 0,
-    target: str,
-    source: str,
-    notes: Sequence[str],
-    failures: Sequence[tuple[str, str]],
-    unit: str = "",
+    number: int = 0,  # of the target, where there are several
+    target: str,  # its name
+    source: str,  # where the vectors come from
+    notes: Sequence[str],  # what was noticed in the table
+    failures: Sequence[tuple[str, str]],  # crystals that cannot be used, with reasons
+    unit: str = "",  # of the labels
 ) -> Report:
-    """Look at a fitted model and its labels.
-
-    Parameters
-    ----------
-    model : CrystalRegressor
-        Fitted on these, one target.
-    points : PointSets
-        C crystals.
-    ids : sequence of C str
-        Their names.
-    values, sides : ndarray of shape (C,)
-        Labels, NaN where there is none; whether they are bounds.
-    groups : ndarray of shape (C,) or None
-        Groups that were given to the fit.
-    number : int, default=0
-        Of the target, where there are several.
-    target, source : str
-        Name of the property; where the vectors come from.
-    notes : sequence of str
-        What was noticed in the table.
-    failures : sequence of (str, str)
-        Crystals that cannot be used, with reasons.
-    unit : str, default=""
-        Of the labels.
-
-    Returns
-    -------
-    Report
-    """
+    """Look at a fitted model and its labels."""
     learned = model.targets_[number]
     labelled, vectors = model.labelled_[learned.rows], model.domain_.vectors[learned.rows]
     y, side = values[labelled], sides[labelled]
@@ -230,23 +169,12 @@ def _errors(learned: TargetModel) -> dict[str, float]:
     return learned.errors if learned.scale.kind == "none" else learned.losses
 
 
-def held_share(learned: TargetModel, share: float, rows: NDArray[np.bool_] | None = None) -> float:
-    """Share of labels inside intervals that are made without their fold.
-
-    Parameters
-    ----------
-    learned : TargetModel
-        Of a target.
-    share : float
-        What the intervals are to hold.
-    rows : ndarray of bool, shape (s,), or None
-        Scored labels to look at; None is all.
-
-    Returns
-    -------
-    float
-        NaN where too few labels are left.
-    """
+def held_share(
+    learned: TargetModel,
+    share: float,  # what the intervals are to hold
+    rows: NDArray[np.bool_] | None = None,  # (s,) scored labels to look at; None is all
+) -> float:
+    """Share of labels inside intervals that are made without their fold; NaN where too few labels are left."""
     conformal = learned.conformal
     scores, fold = conformal.scores_, conformal.fold_[conformal.scored_]
     inside = np.zeros(len(scores), np.bool_)

@@ -37,61 +37,26 @@ _LEARNED_FROM_LABELS = "materials_project_labels"
 
 @dataclass(frozen=True)
 class Given:
-    """What is learned from.
+    """What is learned from."""
 
-    Attributes
-    ----------
-    ids : list of C str
-        Of the crystals.
-    labels : dict of str to LabelTable
-        Of each target.
-    points : dict of str to PointSets
-        The C crystals, by the name of the model whose vectors are made of them.
-    groups : ndarray of shape (C,) or None
-        Groups that stay together.
-    """
-
-    ids: list[str]
-    labels: dict[str, LabelTable]
-    points: dict[str, PointSets]
-    groups: NDArray[Any] | None
+    ids: list[str]  # of the crystals
+    labels: dict[str, LabelTable]  # of each target
+    points: dict[str, PointSets]  # the C crystals, by the name of the model whose vectors are made of them
+    groups: NDArray[Any] | None  # (C,) that stay together
 
 
 @dataclass(frozen=True)
 class Learned:
-    """What was learned.
+    """What was learned."""
 
-    Attributes
-    ----------
-    model : CrystalRegressor or CrystalClassifier
-        Fitted, with the names of the labelled crystals.
-    points : PointSets
-        The crystals, as the model takes them.
-    source : str
-        Where the vectors come from, and why from there.
-    notes : list of str
-        What the user should know beside that.
-    """
-
-    model: Any
-    points: PointSets
-    source: str
-    notes: list[str]
+    model: Any  # fitted, with the names of the labelled crystals
+    points: PointSets  # the crystals, as the model takes them
+    source: str  # where the vectors come from, and why from there
+    notes: list[str]  # what the user should know beside that
 
 
 def load_starts(args: argparse.Namespace) -> dict[str, Any]:
-    """Load the models to choose from, by name; or make the one that is to be pretrained.
-
-    Parameters
-    ----------
-    args : Namespace
-        model, pretrain, device, seed, quiet.
-
-    Raises
-    ------
-    InputError
-        If there is no such model.
-    """
+    """Load the models to choose from, by name; or make the one that is to be pretrained."""
     if not args.pretrain:
         names = [name.strip() for name in str(args.model).split(",") if name.strip()]
         if not names:
@@ -107,21 +72,7 @@ def load_starts(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def learn(args: argparse.Namespace, given: Given, starts: Mapping[str, Any]) -> Learned:
-    """Choose vectors and a regressor, and train it.
-
-    Parameters
-    ----------
-    args : Namespace
-        Of the command.
-    given : Given
-        Labels and crystals.
-    starts : mapping of str to DeepInfoMaxEmbedder
-        See `load_starts`.
-
-    Returns
-    -------
-    Learned
-    """
+    """Choose vectors, by one of the models of `load_starts`, and a regressor, and train it."""
     fit = _fit_classes if args.task == "classification" else _fit_numbers
     wanted, notes = _regressors(args, given)
     if not args.quiet:

@@ -78,26 +78,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def read_vectors(path: Path) -> tuple[pd.DataFrame, NDArray[Any], int]:
-    """Read a table that skdim embed wrote.
-
-    Parameters
-    ----------
-    path : Path
-        Parquet, CSV, or NPY with the ids beside it.
-
-    Returns
-    -------
-    table : DataFrame
-        The column "id" of the n rows without NaN.
-    vectors : ndarray of float32, shape (n, d)
-    dropped : int
-        How many rows were left out.
-
-    Raises
-    ------
-    InputError
-        If it is no such table.
-    """
+    """Read a table that skdim embed wrote: ids (a column) and vectors (n, d) of rows without NaN; count the others."""
     import numpy as np
     import pandas as pd
     import pyarrow as pa

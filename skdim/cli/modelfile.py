@@ -75,7 +75,7 @@ def _tensors_kind(path: Path) -> tuple[str, Callable[[Path], Facts]]:
         with safe_open(os.fspath(path), "np") as file:
             metadata = file.metadata() or {}
         if "skdim.model" in metadata:
-            return json.loads(metadata["skdim.model"])["kind"], _predictor
+            return str(json.loads(metadata["skdim.model"])["kind"]) or "model", _predictor
         facts = json.loads(metadata["skdim"])
         kind = facts.get("kind") or ("regressor" if "regressor" in facts.get("extra", {}) else "embedder")
         known: dict[str, tuple[str, Callable[[Path], Facts]]] = {

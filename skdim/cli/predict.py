@@ -78,30 +78,28 @@ def run(args: argparse.Namespace) -> int:
                 explained.append(told.assign(crystal=[ids[row] for row in told["crystal"]]))
     code = settle(counts, args.on_error, "Their predictions are empty.")
     table = pd.concat(parts, ignore_index=True)
-    write_table(table, args.out)
-    if args.explain is not None:
-        write_table(pd.concat(explained, ignore_index=True).rename(columns={"crystal": "id"}), args.explain)
+    _write(table, args.out, explained, args.explain)
     if not args.quiet:
         flagged = int((table["distance"].notna() & (table["flags"] != "")).sum())
         say(f"wrote {args.out}: {len(table)} rows, {flagged} to be careful with, see flags")
     return code
 
 
+def _write(table: pd.DataFrame, path: Path, explained: list[pd.DataFrame], place: Path | None) -> None:
+    """Write the predictions and, if there is a place for it, what adds to them: both tables or none."""
+    import pandas as pd
+
+    from skdim._files import replacing
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as draft:
+        write_table(table, draft)
+        if place is not None:
+            write_table(pd.concat(explained, ignore_index=True).rename(columns={"crystal": "id"}), place)
+
+
 def check_table(path: Path, option: str) -> None:
-    """Refuse a table of a kind that is not written, or in a place where none can be written.
-
-    Parameters
-    ----------
-    path : Path
-        The table.
-    option : str
-        That names it.
-
-    Raises
-    ------
-    InputError, OSError
-        Naming the path.
-    """
+    """Refuse a table, named by an option, of a kind that is not written or in a place where none can be written."""
     from skdim.cli.outputs import check_place
 
     if path.suffix.lower() not in SUFFIXES:
@@ -110,18 +108,7 @@ def check_table(path: Path, option: str) -> None:
 
 
 def load_model(path: Path) -> CrystalModel:
-    """Load a model that `skdim fit` wrote, of whichever class it is.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-
-    Raises
-    ------
-    InputError
-        If there is none, or it is damaged.
-    """
+    """Load a model that `skdim fit` wrote, of whichever class it is."""
     from skdim._crystalmodel import read_model
     from skdim.classifier import CrystalClassifier
     from skdim.predictor import CrystalRegressor
@@ -138,16 +125,11 @@ def load_model(path: Path) -> CrystalModel:
     return classes[header["kind"]].load(path)
 
 
-def write_table(table: pd.DataFrame, path: Path) -> None:
-    """Write a table, complete or not at all; texts so that a spreadsheet shows them and does nothing else with them.
-
-    Parameters
-    ----------
-    table : DataFrame
-        With a default index.
-    path : Path
-        With one of `SUFFIXES`. Parquet keeps texts as they are.
-    """
+def write_table(
+    table: pd.DataFrame,  # with a default index
+    path: Path,  # with one of `SUFFIXES`; Parquet keeps texts as they are
+) -> None:
+    """Write a table, complete or not at all; texts so that a spreadsheet shows them and does nothing else with them."""
     from skdim._files import replacing
     from skdim.cli.outputs import spreadsheet_text
 

@@ -17,6 +17,7 @@ from skdim.exceptions import InputError
 if TYPE_CHECKING:
     from skdim.embedder import DeepInfoMaxEmbedder
     from skdim.points.featurizer import CrystalPointSetTransformer
+    from skdim.points.pointsets import PointSets
 
 _PRESETS = ("default", "deep", "paper")
 _CHUNK = 1024
@@ -34,7 +35,8 @@ _EXAMPLES = """\
   skdim pretrain cifs/ --start materials_project --max-epochs 5 --out mine.safetensors
         continues the pretraining of the model that comes with the package, on your own crystals
   skdim pretrain big.tar.gz --out model.safetensors --checkpoint state/ --on-error nan
-        After an interrupt, the same command continues where it stopped."""
+        After an interrupt, the same command continues where it stopped. Without --checkpoint the best weights so far
+        are in model.interrupted.safetensors, for --start."""
 
 
 def run(args: argparse.Namespace) -> int:
@@ -58,12 +60,30 @@ def run(args: argparse.Namespace) -> int:
             save_parts(f"{folder}/points", (points for _, points in parts))
         code = settle(counts, args.on_error, "They are left out.")
         n = check_enough(counts, 1 if args.max_epochs == 0 else 2, "to pretrain on")
-        embedder.fit(PointSets.load(f"{folder}/points", mmap_mode="r"))
+        _fit(embedder, PointSets.load(f"{folder}/points", mmap_mode="r"), args)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     embedder.save(args.out)
     if not args.quiet:
         say(f"wrote {args.out}: {n} crystals, {len(embedder.history_)} epochs, {len(embedder.state_.columns)} columns")
     return code
+
+
+def _fit(embedder: DeepInfoMaxEmbedder, points: PointSets, args: argparse.Namespace) -> None:
+    """Train; what an interrupted training has learned goes to a file of its own, as --out is for a whole one."""
+    before = getattr(embedder, "state_", None)
+    try:
+        embedder.fit(points)
+    except KeyboardInterrupt:
+        if getattr(embedder, "state_", None) is before:  # nothing was learned yet
+            raise
+        place = args.out
+        while place == args.out or place.exists():
+            place = place.with_name(f"{place.stem}.interrupted{place.suffix}")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        embedder.save(place)
+        more = "; the same command goes on from its checkpoint" if args.checkpoint else ""
+        say(f"wrote {place}: the weights of the best of {len(embedder.history_)} epochs{more}")
+        raise
 
 
 def _existing(path: Path) -> Path:

@@ -31,27 +31,13 @@ _MODULES = ("skdim.points.parts",)
 
 @dataclass
 class Counts:
-    """How many crystals were read, and which of them cannot be used.
-
-    Attributes
-    ----------
-    n_rows : int
-        Crystals read.
-    n_files : int
-        Files that they come from; of such as hold many crystals each counts.
-    failures : list of (str, str)
-        Id and reason of each that cannot be used.
-    notes : NoteTally
-        What was decided in reading the others.
-    told : bool
-        Whether a warning tells it; False where the same crystals are read once more.
-    """
+    """How many crystals were read, and which of them cannot be used."""
 
     n_rows: int = 0
-    n_files: int = 0
-    failures: list[tuple[str, str]] = field(default_factory=list)
-    notes: NoteTally = field(default_factory=NoteTally)
-    told: bool = True
+    n_files: int = 0  # that they come from; of such as hold many crystals each counts
+    failures: list[tuple[str, str]] = field(default_factory=list)  # id and reason of each that cannot be used
+    notes: NoteTally = field(default_factory=NoteTally)  # what was decided in reading the others
+    told: bool = True  # whether a warning tells it; False where the same crystals are read once more
 
     def count(self, ids: list[str], failures: list[tuple[int, str]]) -> None:
         """Add crystals, some of which failed: by row, with the featurizer's reasons."""
@@ -72,20 +58,7 @@ class Counts:
 
 
 def reading_workers(found: Found, jobs: int) -> Workers:
-    """Start the processes that read crystals: best before this process imports torch, so that they are soon at work.
-
-    Parameters
-    ----------
-    found : Found
-        What they will read.
-    jobs : int
-        How many, as joblib has it.
-
-    Returns
-    -------
-    Workers
-        To be used in a ``with`` statement, which ends them.
-    """
+    """Start the processes that read crystals: best before this process imports torch, so that they are soon at work."""
     most = None if any(map(holds_many, found.files)) else len(found.files)
     return Workers(jobs, _MODULES, most)
 
@@ -94,16 +67,6 @@ def beside(workers: Workers) -> AbstractContextManager[None]:
     """Let torch compute in no more threads than there are processors beside those of the other workers.
 
     Its threads wait for one another, and one of them for a processor that a worker has.
-
-    Parameters
-    ----------
-    workers : Workers
-        From `reading_workers`.
-
-    Returns
-    -------
-    context manager
-        Of this process alone there is nothing to change.
     """
     from joblib import cpu_count
 
@@ -113,30 +76,15 @@ def beside(workers: Workers) -> AbstractContextManager[None]:
 
 
 def featurized(
-    found: Found, work: Work, workers: Workers, size: int, counts: Counts, *, progress: bool
+    found: Found,  # what to read
+    work: Work,  # of a featurizer
+    workers: Workers,  # of `reading_workers`; they have their first crystals when this function returns
+    size: int,  # crystals in a batch
+    counts: Counts,  # kept up to date; when all is read, one warning tells its notes
+    *,
+    progress: bool,  # whether to show progress on stderr
 ) -> Iterator[tuple[list[str], PointSets]]:
-    """Read and featurize crystals, a batch at a time, and forget them.
-
-    Parameters
-    ----------
-    found : Found
-        What to read.
-    work : Work
-        Of a featurizer.
-    workers : Workers
-        From `reading_workers`. They have their first crystals when this function returns.
-    size : int
-        Crystals in a batch.
-    counts : Counts
-        Is kept up to date; when all is read, one warning tells its notes.
-    progress : bool
-        Whether to show progress on stderr.
-
-    Returns
-    -------
-    iterator of (list of str, PointSets)
-        Ids of ``size`` crystals, in order, and their point sets; those that failed have no sites.
-    """
+    """Read and featurize crystals, a batch at a time, and forget them; those that failed have no sites."""
     from skdim.points.parts import read_part
 
     # How many crystals are in archives and lists is only known when they have been read; others hold one, most of them.

@@ -75,20 +75,11 @@ def run(args: argparse.Namespace) -> int:
     return code
 
 
-def as_text(table: pd.DataFrame, end: str = "") -> str:
+def as_text(
+    table: pd.DataFrame,  # what `CrystalRegressor.suggest` gives
+    end: str = "",  # of the names of the columns of the target that counts, where there are several
+) -> str:  # where long ids begin with "...": it is their ends that differ
     """Write what was chosen for a terminal of 100 columns; flags have a line of their own.
-
-    Parameters
-    ----------
-    table : DataFrame
-        What `CrystalRegressor.suggest` gives.
-    end : str
-        Of the names of the columns of the target that counts, where there are several.
-
-    Returns
-    -------
-    str
-        Long ids begin with "...": it is their ends that differ.
 
     Examples
     --------

@@ -51,7 +51,7 @@ class Limits:
     pairs : int, default=8,000,000
         Pairs of sites that are compared in one search for neighbours; an evenly filled crystal of 5000 sites has a
         million. One with crowds of sites beside empty space may have more: each million takes up to a tenth of a second
-        and 60 MB.
+        and 60 MB. Supercells of ``neighborhood="supercell"`` may have four times as many.
 
     Notes
     -----

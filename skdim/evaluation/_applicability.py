@@ -29,54 +29,24 @@ N_NEAREST = 3
 
 @dataclass(frozen=True)
 class Domain:
-    """What is known: n crystals by their vectors, and all that they are made of.
+    """What is known: n crystals by their vectors, and all that they are made of."""
 
-    Attributes
-    ----------
-    vectors : ndarray of float32, shape (n, d)
-        Their vectors.
-    spacing : ndarray of shape (n,)
-        Distance of each from the nearest other, sorted.
-    elements : ndarray of bool, shape (119,)
-        Elements that any of them holds.
-    sites : int
-        Sites of the largest.
-    disordered : bool
-        Whether any is.
-    """
-
-    vectors: NDArray[np.float32]
-    spacing: NDArray[np.float64]
-    elements: NDArray[np.bool_]
-    sites: int
-    disordered: bool
+    vectors: NDArray[np.float32]  # (n, d)
+    spacing: NDArray[np.float64]  # (n,) distance of each from the nearest other, sorted
+    elements: NDArray[np.bool_]  # (119,) that any of them holds
+    sites: int  # of the largest
+    disordered: bool  # whether any is
 
     @classmethod
     def of(cls, vectors: NDArray[np.float32], makeup: Makeup) -> Domain:
-        """Take crystals as what is known.
-
-        Parameters
-        ----------
-        vectors : ndarray of shape (n, d)
-            Their vectors.
-        makeup : Makeup
-            What they are made of.
-        """
+        """Take crystals as what is known, by their vectors (n, d)."""
         distance, _ = nearest(vectors, vectors, min(2, len(vectors)))
         spacing = np.sort(distance[:, -1]) if len(vectors) > 1 else np.zeros(1)
         elements: NDArray[np.bool_] = np.logical_or.reduce(makeup.elements, axis=0)
         return cls(vectors, spacing, elements, int(makeup.sites.max()), bool(makeup.disordered.any()))
 
     def assess(self, vectors: NDArray[np.float32], makeup: Makeup) -> Assessment:
-        """Compare crystals with what is known.
-
-        Parameters
-        ----------
-        vectors : ndarray of shape (m, d)
-            Their vectors.
-        makeup : Makeup
-            What they are made of.
-        """
+        """Compare crystals, of the vectors (m, d), with what is known."""
         distance, row = nearest(vectors, self.vectors, min(N_NEAREST, len(self.vectors)))
         below = np.searchsorted(self.spacing, distance[:, 0], side="left")
         return Assessment(
@@ -119,33 +89,16 @@ class Assessment:
 
 @dataclass(frozen=True)
 class BesidePretraining:
-    """How m crystals compare with those that a model was pretrained on.
+    """How m crystals compare with those that a model was pretrained on."""
 
-    Attributes
-    ----------
-    percentile : ndarray of shape (m,)
-        Share of the pretraining's crystals, in percent, that have a nearer neighbour among themselves; NaN where the
-        model's file does not tell.
-    flags : list of m str
-        What no crystal of the pretraining has; empty where there is nothing to say.
-    """
-
+    # (m,) share of the pretraining's crystals, in percent, that have a nearer neighbour among themselves; NaN where the
+    # model's file does not tell.
     percentile: NDArray[np.float64]
-    flags: list[str]
+    flags: list[str]  # what no crystal of the pretraining has; empty where there is nothing to say
 
     @classmethod
     def of(cls, seen: Seen | None, vectors: NDArray[np.float32], makeup: Makeup) -> BesidePretraining:
-        """Compare crystals with what a pretraining has seen.
-
-        Parameters
-        ----------
-        seen : Seen or None
-            Of the model.
-        vectors : ndarray of shape (m, d)
-            Their vectors.
-        makeup : Makeup
-            What they are made of.
-        """
+        """Compare crystals, of the vectors (m, d), with what a pretraining has seen."""
         if seen is None:
             return cls(np.full(len(vectors), np.nan), [""] * len(vectors))
         new = makeup.elements & (seen.elements == 0)
@@ -275,23 +228,11 @@ class ApplicabilityDomain(BaseEstimator):
 
 
 def nearest(
-    queries: NDArray[np.float32], known: NDArray[np.float32], n: int
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    queries: NDArray[np.float32],  # (m, d)
+    known: NDArray[np.float32],  # (k, d)
+    n: int,  # neighbours, at most k
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:  # (m, n) distances and rows, nearest first
     """Find the nearest known vectors by mean absolute difference over the columns.
-
-    Parameters
-    ----------
-    queries : ndarray of shape (m, d)
-        Vectors.
-    known : ndarray of shape (k, d)
-        Vectors.
-    n : int
-        Neighbours, at most k.
-
-    Returns
-    -------
-    distance, row : ndarray of shape (m, n)
-        Nearest first.
 
     Examples
     --------
@@ -309,18 +250,7 @@ def nearest(
 
 
 def embedder_meant(given: Any) -> Any:
-    """Return the embedder that a parameter means, fitted or not.
-
-    Parameters
-    ----------
-    given : DeepInfoMaxEmbedder, a fitted one in a FrozenEstimator, path of a saved one, or None
-        None is the model that comes with the package.
-
-    Raises
-    ------
-    ValueError
-        If it is none of these.
-    """
+    """Return the embedder that a parameter means, fitted or not; None is the model that comes with the package."""
     import os
 
     from sklearn.frozen import FrozenEstimator
@@ -342,20 +272,7 @@ def embedder_meant(given: Any) -> Any:
 
 
 def usable_points(embedder: Any, X: Any) -> PointSets:
-    """Featurize crystals as an embedder does; one that cannot be used is an error.
-
-    Parameters
-    ----------
-    embedder : DeepInfoMaxEmbedder
-        Fitted.
-    X : collection of crystals, or PointSets
-        Structures of any accepted kind.
-
-    Raises
-    ------
-    StructureError
-        Naming all rows that failed.
-    """
+    """Featurize crystals as a fitted embedder does; a StructureError names all that cannot be used."""
     from skdim.points.pointsets import PointSets
 
     if isinstance(X, PointSets):

@@ -197,18 +197,6 @@ class CrossConformalRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstimator)
 def check_coverage(coverage: Any, n_labels: int) -> None:
     """Refuse what is no coverage, and a coverage for which there are too few labels.
 
-    Parameters
-    ----------
-    coverage : object
-        Share of the targets that are to be inside.
-    n_labels : int
-        Labelled rows.
-
-    Raises
-    ------
-    ValueError
-        Naming the least number of labels that is needed.
-
     Examples
     --------
     >>> check_coverage(0.9, 8)
@@ -226,31 +214,14 @@ def check_coverage(coverage: Any, n_labels: int) -> None:
         )
 
 
-def folds(cv: Any, X: Any, y: NDArray[np.float64], groups: Any, random_state: Any) -> Any:
-    """Cut rows into folds; those of a group stay together.
-
-    Parameters
-    ----------
-    cv : int or cross-validation splitter
-        An int takes at most that many folds, of shuffled rows or groups.
-    X : array of n rows
-        What a splitter is given.
-    y : ndarray of shape (n,)
-        Targets.
-    groups : array-like of shape (n,) or None
-        Groups.
-    random_state : int, RandomState instance or None
-        Seed of the shuffle.
-
-    Returns
-    -------
-    iterable of (train, test)
-
-    Raises
-    ------
-    ValueError
-        If there is but one row or one group.
-    """
+def folds(
+    cv: Any,  # a splitter, or an int: at most that many folds, of shuffled rows or groups
+    X: Any,
+    y: NDArray[np.float64],  # (n,)
+    groups: Any,  # (n,) or None
+    random_state: Any,  # seed of the shuffle
+) -> Any:  # pairs of rows to train on and to hold out
+    """Cut rows into folds; those of a group stay together."""
     if hasattr(cv, "split") and not isinstance(cv, str):  # which has a method of that name
         return cv.split(X, y, groups)
     check("cv", cv, integer(2))
@@ -264,20 +235,7 @@ def folds(cv: Any, X: Any, y: NDArray[np.float64], groups: Any, random_state: An
 
 
 def mean_and_doubt(model: Any, X: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Predict rows, and say how unsure the model is of each.
-
-    Parameters
-    ----------
-    model : fitted regressor
-        Any of scikit-learn's manners.
-    X : array-like of shape (m, d)
-        Rows.
-
-    Returns
-    -------
-    mean, doubt : ndarray of shape (m,)
-        The second is zero where the model does not tell.
-    """
+    """Predict rows (m, d), and say how unsure any regressor of scikit-learn's is of each: zero if it does not tell."""
     if "return_std" in inspect.signature(model.predict).parameters:
         mean, doubt = model.predict(X, return_std=True)
         return mean, doubt

@@ -28,44 +28,13 @@ GAMMAS = (0.1, 0.2, 0.4, 0.8, 1.5, 3.0)
 
 
 def check_positive(name: str, values: Sequence[float]) -> None:
-    """Refuse what is no sequence of positive numbers.
-
-    Parameters
-    ----------
-    name : str
-        Name of the parameter.
-    values : sequence of float
-        Its value.
-
-    Raises
-    ------
-    ValueError
-        Naming the parameter, its value and what is accepted.
-    """
+    """Refuse a parameter that is no sequence of positive numbers."""
     if not len(values) or not all(value > 0 for value in values):
         raise ValueError(f"{name} must be a sequence of positive numbers, got {values!r}.")
 
 
 def partition(cv: Any, X: NDArray[Any], y: NDArray[Any], groups: Any = None) -> list[NDArray[np.int64]]:
-    """Cut rows into folds, each row in exactly one of them.
-
-    Parameters
-    ----------
-    cv : int, cross-validation splitter or iterable of splits
-        As scikit-learn takes it.
-    X, y, groups : array-like of n rows
-        For the splitter.
-
-    Returns
-    -------
-    list of ndarray of int
-        The held-out rows of each split.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer rows than folds, or the held-out rows overlap or leave some out, as those of ShuffleSplit do.
-    """
+    """Cut rows into folds as scikit-learn's ``cv`` does, and return those of each, which must hold each row once."""
     if isinstance(cv, int | np.integer) and cv > len(y):
         raise InputError(f"cv={cv} needs at least {cv} rows, got {len(y)}: give more rows, or a smaller cv.")
     folds = [np.asarray(held_out) for _, held_out in check_cv(cv).split(X, y, groups)]
@@ -75,18 +44,7 @@ def partition(cv: Any, X: NDArray[Any], y: NDArray[Any], groups: Any = None) -> 
 
 
 def mean_distances(X: NDArray[Any], Y: NDArray[Any]) -> NDArray[np.float64]:
-    """Mean absolute difference over the columns, between rows.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n, d)
-        Rows.
-    Y : ndarray of shape (m, d)
-        Rows.
-
-    Returns
-    -------
-    ndarray of shape (n, m)
+    """Mean absolute difference over the columns between rows (n, d) and (m, d): (n, m).
 
     Examples
     --------
@@ -248,19 +206,7 @@ class KernelRidgeCV(RegressorMixin, BaseEstimator):
         return mean, self.scale_ * np.sqrt(self.alpha_ + np.maximum(own - known, 0.0))
 
     def slopes(self, X: NDArray[Any], start: NDArray[Any]) -> Slopes:
-        """Say what each column adds to predictions, see `skdim.evaluation._slopes`.
-
-        Parameters
-        ----------
-        X : ndarray of shape (m, d)
-            Rows.
-        start : ndarray of shape (d,)
-            A row to compare them with.
-
-        Returns
-        -------
-        Slopes
-        """
+        """Say what columns add to predictions of rows (m, d) beside that of a row (d,); see `evaluation._slopes`."""
         if self.rows_ is None:
             raise InputError("a model on precomputed distances knows no columns.")
         ends, begin = np.asarray(X, np.float64), np.asarray(start, np.float64)
@@ -272,24 +218,7 @@ class KernelRidgeCV(RegressorMixin, BaseEstimator):
         return {"dual": self.dual_coef_, "weights": self.weights_, "numbers": numbers}
 
     def restore(self, arrays: dict[str, NDArray[Any]], rows: NDArray[Any]) -> Self:
-        """Take back what `to_arrays` gave, with the training rows.
-
-        Parameters
-        ----------
-        arrays : dict of ndarray
-            By name.
-        rows : ndarray of shape (n, d)
-            Training rows.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError
-            If they do not fit together.
-        """
+        """Take back what `to_arrays` gave, with the training rows (n, d); a ValueError if they do not fit together."""
         if any(arrays[name].shape != (len(rows),) for name in ("dual", "weights")) or arrays["numbers"].shape != (4,):
             raise ValueError("the arrays of a kernel regressor do not fit its training rows")
         if not all(np.isfinite(array).all() for array in arrays.values()) or not (arrays["weights"] > 0).all():

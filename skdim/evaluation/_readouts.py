@@ -50,21 +50,7 @@ class TreesRegressor(RegressorMixin, BaseEstimator):
         self.n_jobs = n_jobs
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Grow the trees.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, d)
-            Rows.
-        y : array-like of shape (n,)
-            Targets.
-        sample_weight : array-like of shape (n,) or None, default=None
-            Weight of each row.
-
-        Returns
-        -------
-        self
-        """
+        """Grow the trees."""
         from sklearn.ensemble import ExtraTreesRegressor
 
         # Single precision is what trees are made of.
@@ -81,19 +67,7 @@ class TreesRegressor(RegressorMixin, BaseEstimator):
         return self
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
-        """Predict the targets of rows.
-
-        Parameters
-        ----------
-        X : array-like of shape (m, d)
-            Rows.
-        return_std : bool, default=False
-            Whether to return the standard deviation among trees too.
-
-        Returns
-        -------
-        ndarray of shape (m,), or a pair of them
-        """
+        """Predict the targets (m,) of rows (m, d), and with ``return_std`` the standard deviations among the trees."""
         check_is_fitted(self, "value_")
         X = validate_data(self, X, dtype=np.float32, reset=False)
         trees, rows = np.arange(len(self.value_))[:, None], np.arange(len(X))
@@ -106,19 +80,7 @@ class TreesRegressor(RegressorMixin, BaseEstimator):
         return (each.mean(0), each.std(0, ddof=1)) if return_std else each.mean(0)
 
     def slopes(self, X: NDArray[Any], start: NDArray[Any]) -> Slopes:
-        """Say what each column adds to predictions, see `skdim.evaluation._slopes`.
-
-        Parameters
-        ----------
-        X : ndarray of shape (m, d)
-            Rows.
-        start : ndarray of shape (d,)
-            A row to compare them with.
-
-        Returns
-        -------
-        Slopes
-        """
+        """Say what columns add to predictions of rows (m, d) beside that of a row (d,); see `evaluation._slopes`."""
         return tree_slopes(np.asarray(X, np.float32), np.asarray(start, np.float32), self.to_arrays())
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
@@ -126,24 +88,7 @@ class TreesRegressor(RegressorMixin, BaseEstimator):
         return {name: getattr(self, f"{name}_") for name in ("feature", "left", "right", "threshold", "value")}
 
     def restore(self, arrays: dict[str, NDArray[Any]], rows: NDArray[Any]) -> Self:
-        """Take back what `to_arrays` gave.
-
-        Parameters
-        ----------
-        arrays : dict of ndarray
-            By name.
-        rows : ndarray of shape (n, d)
-            Training rows; only their columns count.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError
-            If they do not fit together.
-        """
+        """Take back what `to_arrays` gave, for as many columns as these rows have; a ValueError if they do not fit."""
         left, right, columns = arrays["left"], arrays["right"], rows.shape[1]
         own = np.arange(left.shape[1])
         inner = left >= 0

@@ -307,18 +307,7 @@ class LeaveElementOut(BaseCrossValidator):
 
 
 def symbols_of(structure: IStructure) -> list[str]:
-    """List the symbols of the elements of a crystal; an oxidation state or an isotope makes no other element.
-
-    Parameters
-    ----------
-    structure : pymatgen Structure
-        One crystal.
-
-    Returns
-    -------
-    list of str
-        Sorted.
-    """
+    """List the symbols of a crystal's elements, sorted; an oxidation state or an isotope makes no other element."""
     return sorted(structure.composition.element_composition.as_dict())
 
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from skdim._files import digest
+from skdim._files import digest, replacing
 from skdim._parameters import FOLDER, as_json, check
 from skdim.exceptions import InputError
-from skdim.learning.tensorfile import Arrays, Facts, digest_of, read_tensors, under, write_tensors
+from skdim.learning.tensorfile import Arrays, Facts, digest_of, read_tensors, tensor_bytes, under
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -48,7 +48,7 @@ class Checkpoint:
     fingerprint: str
 
     def write(self, state: TrainingState) -> None:
-        """Write a state; the file that was there is kept as the one before."""
+        """Write a state; the file that was there is kept as the one before, once the new one is whole."""
         tensors = {f"weights/{k}": v for k, v in state.weights.items()}
         tensors |= {f"best/{k}": v for k, v in state.best_weights.items()}
         for index, slots in state.optimizer["state"].items():
@@ -59,11 +59,12 @@ class Checkpoint:
             "param_groups": state.optimizer["param_groups"],
             **{name: getattr(state, name) for name in _PLAIN},
         }
+        content = tensor_bytes(facts, {name: value.detach().cpu().numpy() for name, value in tensors.items()})
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        if self.path.exists():
-            # From here to the end of the next line there is the previous file alone, which is whole.
-            os.replace(self.path, self._previous)
-        write_tensors(self.path, facts, {name: value.detach().cpu().numpy() for name, value in tensors.items()})
+        with replacing(self.path) as draft:
+            draft.write_bytes(content)
+            if self.path.exists():  # until the block ends there is the file before alone
+                os.replace(self.path, self._previous)
 
     def read(self) -> TrainingState | None:
         """Read the last state that is whole; None where there is none yet.

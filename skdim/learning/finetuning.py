@@ -47,26 +47,13 @@ _SURE_OF_PARTS = 0.5
 
 @dataclass(frozen=True)
 class FineTuning:
-    """Choices of a fine-tuning beside those of the training.
+    """Choices of a fine-tuning beside those of the training."""
 
-    Attributes
-    ----------
-    freeze : str
-        One of `FREEZE`.
-    head_width : int
-        Hidden units of the head; 0 leaves it linear.
-    loss : str
-        One of `LOSSES`, of standardised targets.
-    members : int
-        Models that are averaged.
-    by_part : bool
-        Whether to start from a regression that weighs the parts of the vector, where held-out labels choose.
-    """
-
-    freeze: str
-    head_width: int
-    loss: str
-    members: int = 1
+    freeze: str  # one of `FREEZE`
+    head_width: int  # hidden units of the head; 0 leaves it linear
+    loss: str  # one of `LOSSES`, of standardised targets
+    members: int = 1  # models that are averaged
+    # Whether to start from a regression that weighs the parts of the vector, where held-out labels choose.
     by_part: bool = True
 
     @property
@@ -164,33 +151,11 @@ def fine_tune(
     labelled: LabelledPoints,
     choices: FineTuning,
     config: TrainingConfig,
-    run: Run,
-    previous: Sequence[Member] = (),
-    checkpoint: Path | None = None,
+    run: Run,  # its seed also draws the held-out labels of the members
+    previous: Sequence[Member] = (),  # weights from which the members continue, in place of the encoder's and a ridge
+    checkpoint: Path | None = None,  # in whose folder the checkpoints of the trainings are
 ) -> FineTuned:
-    """Choose how far to go, and train the members on every label.
-
-    Parameters
-    ----------
-    start : EmbedderState
-        Encoder to start from.
-    labelled : LabelledPoints
-        Crystals and labels.
-    choices : FineTuning
-        What is trained.
-    config : TrainingConfig
-        How to train.
-    run : Run
-        Its seed also draws the held-out labels of the members.
-    previous : sequence of Member
-        Weights from which the members continue, in place of the encoder's and a ridge.
-    checkpoint : Path or None
-        In whose folder the checkpoints of the trainings are.
-
-    Returns
-    -------
-    FineTuned
-    """
+    """Choose how far to go, and train the members on every label."""
     # Where nothing is held out, nothing would tell whether the parts are worth it.
     weighs = choices.by_part and labelled.fold is not None and FEW <= len(labelled.points) <= MOST
     task = _Task(start, choices, config, run, checkpoint, _parts(start) if weighs else None)
@@ -325,13 +290,7 @@ def _split(n: int, config: TrainingConfig, seed: int) -> tuple[NDArray[np.int64]
 
 
 class Ensemble:
-    """The modules of a fine-tuned state, ready to predict.
-
-    Parameters
-    ----------
-    state : RegressorState
-        What was learned.
-    """
+    """The modules of a fine-tuned state, ready to predict."""
 
     def __init__(self, state: RegressorState) -> None:
         shape = len(state.target_scale.center), state.head_width
@@ -341,33 +300,12 @@ class Ensemble:
 
     def predict(
         self,
-        points: PointSets,
+        points: PointSets,  # C crystals; those without sites get NaN
         device: str,
-        least: float = -np.inf,
-        vectors: NDArray[np.float32] | None = None,
+        least: float = -np.inf,  # lower predictions are raised to this
+        vectors: NDArray[np.float32] | None = None,  # (C, d) of the encoder to start from, where they are known already
     ) -> NDArray[np.float64]:
-        """Predict targets in their own units.
-
-        Parameters
-        ----------
-        points : PointSets
-            C crystals; those without sites get NaN.
-        device : str
-            Where to compute.
-        least : float
-            Lower predictions are raised to this.
-        vectors : ndarray of shape (C, d) or None
-            Of the encoder that the fine-tuning started from, where they are known already.
-
-        Returns
-        -------
-        ndarray of shape (C, T)
-
-        Raises
-        ------
-        FloatingPointError
-            If some are no numbers.
-        """
+        """Predict targets (C, T) in their own units; a FloatingPointError if some are no numbers."""
         with np.errstate(over="ignore", invalid="ignore"):  # which the check tells
             predicted = self._predicted(points, device, least, vectors)
         check_are_numbers("predictions", predicted[points.valid], np.flatnonzero(points.valid))
@@ -403,23 +341,7 @@ class Ensemble:
 
 
 def predict(modules: Sequence[RegressionModel], points: PointSets, n_targets: int, device: str) -> NDArray[np.float64]:
-    """Predict standardised targets.
-
-    Parameters
-    ----------
-    modules : sequence of RegressionModel
-        M members; they are moved to the device.
-    points : PointSets
-        C crystals; those without sites get NaN.
-    n_targets : int
-        T.
-    device : str
-        Where to compute.
-
-    Returns
-    -------
-    ndarray of shape (M, C, T)
-    """
+    """Predict standardised targets (M, C, T) by modules, moved to the device; NaN for crystals without sites."""
     use_one_thread_after_fork()
     valid = np.flatnonzero(points.valid)
     predicted = np.full((len(modules), len(points), n_targets), np.nan)

@@ -27,35 +27,17 @@ SCHEDULES = ("one_cycle", "constant")
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """Choices of a training.
-
-    Attributes
-    ----------
-    max_epochs, patience : int
-        Most epochs, and how many without a lower held-out loss end the training.
-    batch_pairs : int
-        Most pairs in a batch.
-    learning_rate, weight_decay : float
-        Of AdamW.
-    amsgrad : bool
-        AdamW's variant with a running maximum.
-    schedule : str
-        "one_cycle" warms up and cools down over max_epochs; "constant" does neither.
-    validation_fraction : float
-        Share of the crystals held out.
-    gradient_norm : float or None
-        Gradients longer than this are shortened to it; None leaves them as they are.
-    """
+    """Choices of a training."""
 
     max_epochs: int
-    patience: int
-    batch_pairs: int
-    learning_rate: float
-    weight_decay: float = 1e-4
-    amsgrad: bool = False
-    schedule: str = "one_cycle"
-    validation_fraction: float = 0.05
-    gradient_norm: float | None = None
+    patience: int  # epochs without a lower held-out loss that end the training
+    batch_pairs: int  # most pairs in a batch
+    learning_rate: float  # of AdamW
+    weight_decay: float = 1e-4  # of AdamW
+    amsgrad: bool = False  # AdamW's variant with a running maximum
+    schedule: str = "one_cycle"  # "one_cycle" warms up and cools down over max_epochs; "constant" does neither
+    validation_fraction: float = 0.05  # share of the crystals held out
+    gradient_norm: float | None = None  # to which longer gradients are shortened; None leaves them as they are
 
     ACCEPTED: ClassVar[dict[str, Accepted]] = {
         "max_epochs": integer(0),
@@ -76,58 +58,27 @@ class TrainingConfig:
 
 @dataclass(frozen=True)
 class Run:
-    """Circumstances of one training.
+    """Circumstances of one training."""
 
-    Attributes
-    ----------
-    seed : int
-        Of weights, batches, noise and held-out crystals.
-    device : str
-        Where to train.
-    checkpoint : Checkpoint or None
-        What is written after each epoch, and continued from if it is there.
-    progress : bool
-        Whether to show how far it is.
-    title : str
-        What to say is going on.
-    rank, processes : int
-        Which of how many processes this is; the first one alone writes checkpoints and shows progress.
-    tasks : FitTasks or None
-        For scikit-learn's callbacks, where an estimator has any.
-    """
-
-    seed: int
+    seed: int  # of weights, batches, noise and held-out crystals
     device: str = "cpu"
-    checkpoint: Checkpoint | None = None
-    progress: bool = False
-    title: str = "pretraining"
-    rank: int = 0
+    checkpoint: Checkpoint | None = None  # what is written after each epoch, and continued from if it is there
+    progress: bool = False  # whether to show how far it is
+    title: str = "pretraining"  # of the progress
+    rank: int = 0  # which of the processes this is; the first one alone writes checkpoints and shows progress
     processes: int = 1
-    tasks: FitTasks | None = None
+    tasks: FitTasks | None = None  # for scikit-learn's callbacks, where an estimator has any
 
 
 @dataclass(frozen=True)
 class Preset:
-    """Every choice a preset makes.
+    """Every choice a preset makes."""
 
-    Attributes
-    ----------
-    featurizer : dict
-        Parameters of `CrystalPointSetTransformer`.
-    encoder : EncoderConfig
-        Of the encoder that sees the centre; the one that does not takes the same, with one block.
-    objective : ObjectiveConfig
-        What is learned.
-    training : TrainingConfig
-        How it is learned.
-    readout, negatives, kl_weight, environments, levels, log_densities, context_read
-        As in `ModelConfig`.
-    """
-
-    featurizer: dict[str, Any]
-    encoder: EncoderConfig
+    featurizer: dict[str, Any]  # parameters of `CrystalPointSetTransformer`
+    encoder: EncoderConfig  # of the encoder that sees the centre; the one that does not takes the same, with one block
     objective: ObjectiveConfig
     training: TrainingConfig
+    # All others as in `ModelConfig`.
     readout: str
     negatives: tuple[str, ...] = NEGATIVES
     kl_weight: float = 0.1
@@ -188,22 +139,12 @@ PRESETS = {
 
 def resolve_preset(
     name: str,
-    encoder_params: Mapping[str, Any] | None = None,
-    objective_params: Mapping[str, Any] | None = None,
-    training: Mapping[str, Any] | None = None,
-    **model: Any,
+    encoder_params: Mapping[str, Any] | None = None,  # fields of `EncoderConfig`
+    objective_params: Mapping[str, Any] | None = None,  # of `ObjectiveConfig`; "global" may be written for ``global_``
+    training: Mapping[str, Any] | None = None,  # of `TrainingConfig`; None stays the preset's, here and below
+    **model: Any,  # readout, negatives and kl_weight
 ) -> Preset:
     """Return the preset with the given choices in place of its own.
-
-    Parameters
-    ----------
-    name : str
-        One of `PRESETS`.
-    encoder_params, objective_params, training : mapping or None
-        Fields of `EncoderConfig`, of `ObjectiveConfig` ("global" may be written for ``global_``) and of
-        `TrainingConfig`, where None stays the preset's.
-    **model : object
-        The preset's readout, negatives and kl_weight; None stays the preset's.
 
     Examples
     --------

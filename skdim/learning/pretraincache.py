@@ -22,25 +22,13 @@ from skdim.points.pointsets import PointSets
 __all__ = ["fit_once", "pretraining_key"]
 
 
-def fit_once(embedder: Any, X: Any, memory: Any = None, within: AbstractContextManager[Any] | None = None) -> Any:
-    """Fit an embedder on crystals, or find the result of an earlier such fit in a path or joblib.Memory.
-
-    Parameters
-    ----------
-    embedder : transformer
-        Not fitted.
-    X : collection of crystals, or PointSets
-        What to fit it on.
-    memory : str, path, joblib.Memory or None
-        Where results are kept.
-    within : context manager or None
-        Entered around a fit, and left before its result is kept.
-
-    Returns
-    -------
-    transformer
-        Fitted.
-    """
+def fit_once(
+    embedder: Any,
+    X: Any,
+    memory: Any = None,
+    within: AbstractContextManager[Any] | None = None,  # entered around a fit, and left before its result is kept
+) -> Any:
+    """Fit an embedder on crystals, or find the result of an earlier such fit in a path or joblib.Memory."""
     store = check_memory(os.fspath(memory) if isinstance(memory, os.PathLike) else memory)
     within = nullcontext() if within is None else within
     if memory is None:

@@ -25,35 +25,18 @@ class Spectrum(NamedTuple):
 
 
 def held_out_residuals(
-    kernel: NDArray[np.float64] | Spectrum,
-    y: NDArray[np.float64],
-    alphas: Sequence[float] | NDArray[np.float64],
-    folds: Sequence[NDArray[np.int64]],
+    kernel: NDArray[np.float64] | Spectrum,  # (n, n) symmetric, positive semidefinite
+    y: NDArray[np.float64],  # (n,)
+    alphas: Sequence[float] | NDArray[np.float64],  # A penalties, positive
+    folds: Sequence[NDArray[np.int64]],  # rows of each fold; every row is in one
+    # (n,) what the intercept multiplies, by default ones. With sample weights w, all of kernel (on both sides), y and
+    # these are to be multiplied by their roots; so are the residuals.
     ones: NDArray[np.float64] | None = None,
-) -> NDArray[np.float64]:
+) -> NDArray[np.float64]:  # (A, n) target minus prediction
     r"""Residuals of kernel ridge regression with an intercept, each row predicted without its fold.
 
     With :math:`G = (K + \alpha)^{-1}` and :math:`G' = G - G 1 1^T G / 1^T G 1`, training without the rows I leaves
     them the residuals :math:`[G'_{II}]^{-1} [G' y]_I`: one eigendecomposition serves every fold and every alpha.
-
-    Parameters
-    ----------
-    kernel : ndarray of shape (n, n), or Spectrum
-        Symmetric, positive semidefinite.
-    y : ndarray of shape (n,)
-        Targets.
-    alphas : sequence of A floats
-        Positive penalties.
-    folds : sequence of ndarray
-        Rows of each fold; every row is in one.
-    ones : ndarray of shape (n,), optional
-        What the intercept multiplies, by default ones. With sample weights w, all of kernel (on both sides), y and
-        these are to be multiplied by their roots; so are the residuals.
-
-    Returns
-    -------
-    ndarray of shape (A, n)
-        Target minus prediction.
 
     References
     ----------
@@ -75,25 +58,12 @@ def held_out_residuals(
 
 
 def minus_log_likelihoods(
-    spectrum: Spectrum, root: NDArray[np.float64], target: NDArray[np.float64], alphas: Sequence[float]
+    spectrum: Spectrum,  # of the kernel, multiplied on both sides by the roots of the sample weights
+    root: NDArray[np.float64],  # (n,) these roots
+    target: NDArray[np.float64],  # (n,) labels, multiplied by them
+    alphas: Sequence[float],  # positive penalties
 ) -> list[float]:
-    """Minus two log likelihoods of the labels for each penalty, less constants, intercept and amplitude at their best.
-
-    Parameters
-    ----------
-    spectrum : Spectrum
-        Of the kernel, multiplied on both sides by the roots of the sample weights.
-    root : ndarray of shape (n,)
-        These roots.
-    target : ndarray of shape (n,)
-        Labels, multiplied by them.
-    alphas : sequence of float
-        Positive penalties.
-
-    Returns
-    -------
-    list of float
-    """
+    """Minus two log likelihoods of labels for each penalty, less constants, intercept and amplitude at their best."""
     one, y, found = spectrum.vectors.T @ root, spectrum.vectors.T @ target, []
     for alpha in alphas:
         inverse = 1 / (spectrum.values + alpha)

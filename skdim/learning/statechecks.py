@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 _WIDEST = 16_384  # most units of a layer
 _DEEPEST = 64  # most blocks of an encoder
 _LARGEST = 1e12  # of weights; training leaves them below a hundred, and products of larger ones are no numbers
+# What no crystal has that can be read within the limits of reading, nor any neighbourhood that is learned from.
+_MOST_OF_FEATURIZER = {"n_neighbors": 10_000, "supercell_size": 10_000, "max_sites": 1_000_000}
+_NUMBER = number()
 # Statistics of site features, which may have units in which they are huge.
 _OF_FEATURES = ("feature_mean", "feature_scale")
 
@@ -166,6 +170,8 @@ def _check_facts(state: EmbedderState) -> None:
         settings = state.featurizer.work().config.settings
     except (TypeError, ValueError, OverflowError) as error:
         raise ModelFileError(f"featurizer: {error}") from error
+    for name, most in _MOST_OF_FEATURIZER.items():
+        _need_integer(f"featurizer.{name}", getattr(state.featurizer, name), 1, most)
     _need(dict(state.settings) == settings, "settings", f"those of the featurizer, {settings}", state.settings)
 
 
@@ -179,7 +185,7 @@ def _check_parameters(name: str, parameters: Any) -> None:
 def _check_record(name: str, record: TrainingRecord) -> None:
     """Refuse a record that no training can have left."""
     numbers = [value for epoch in record.history for value in epoch.values()]
-    plain = all(isinstance(value, int | float) and not isinstance(value, bool) for value in numbers)
+    plain = all(_NUMBER.test(value) or (isinstance(value, float) and math.isnan(value)) for value in numbers)
     keys = all({"epoch", "train_loss", "valid_loss", "dur"} <= set(epoch) for epoch in record.history)
     _need(plain and keys, f"{name}.history", "a list of epochs with numbers", "something else")
     for count in (record.rows, record.failed):

@@ -194,6 +194,8 @@ def _state(header: Facts, arrays: Arrays) -> EmbedderState | RegressorState:
     known = {"center", "scale", "components", "offset", *(f"seen/{name}" for name in _SEEN_ARRAYS if start.seen)}
     of_regressor = ("members/", "anchor/")
     surplus = {name for name in arrays if name not in known and not name.startswith(("weights/", *of_regressor))}
+    if header["kind"] not in _KINDS:
+        raise ModelFileError(f"kind must be {choice(*_KINDS).words}, got {header['kind']!r}.")
     if header["kind"] == "embedder":
         _refuse_surplus(surplus | {name for name in arrays if name.startswith(of_regressor)})
         return start
@@ -349,6 +351,7 @@ def _without_run_time_choices(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
+_KINDS = ("embedder", "regressor", "classifier")
 _SEEN_NUMBERS = ("crystals", "sites", "disordered")
 _SEEN_ARRAYS = ("elements", "axes", "places", "spacing")
 

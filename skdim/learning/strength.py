@@ -19,33 +19,15 @@ _ROUNDING = 1e-5  # predictions that differ by less, in deviations of the target
 
 
 def choose_strength(
-    targets: NDArray[np.floating],
-    base: NDArray[np.float64],
-    tuned: NDArray[np.float64],
-    weights: NDArray[np.floating],
-    power: int = 1,
-    sure: float = SURE,
-    in_favour: float = IN_FAVOUR,
-) -> NDArray[np.float64]:
+    targets: NDArray[np.floating],  # (n, T)
+    base: NDArray[np.float64],  # (n, T) predictions to go from
+    tuned: NDArray[np.float64],  # (n, T) predictions to go to
+    weights: NDArray[np.floating],  # (n,)
+    power: int = 1,  # of the error: 1 for absolute, 2 for squared errors
+    sure: float = SURE,  # standard errors that are taken off a gain
+    in_favour: float = IN_FAVOUR,  # share of the base's error that half way is given on top of its gain
+) -> NDArray[np.float64]:  # (T,) from 0, which stays at the base, to 1
     """Choose for each target where between two predictions the held-out error is surely lower.
-
-    Parameters
-    ----------
-    targets, base, tuned : ndarray of shape (n, T)
-        True values, and predictions to go from and to.
-    weights : ndarray of shape (n,)
-        Of the rows.
-    power : int
-        Of the error: 1 for absolute, 2 for squared errors.
-    sure : float
-        Standard errors that are taken off a gain.
-    in_favour : float
-        Share of the base's error that half way is given on top of its gain.
-
-    Returns
-    -------
-    ndarray of shape (T,)
-        From 0, which stays at the base, to 1.
 
     Examples
     --------

@@ -56,15 +56,9 @@ class NearPairs(NamedTuple):
 
 
 class Hop(nn.Module):
-    """One round of messages from near neighbours.
+    """One round of messages from near neighbours."""
 
-    Parameters
-    ----------
-    width : int
-        Width w of a site's state; a multiple of the number of slices.
-    """
-
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int) -> None:  # w of a site's state; a multiple of the number of slices
         super().__init__()
         self.norm = nn.LayerNorm(width)
         self.centre = nn.Linear(width, width, bias=False)
@@ -86,19 +80,15 @@ class Hop(nn.Module):
 
 
 class DeepEncoder(nn.Module):
-    """States of the sites of a batch before and after each hop.
-
-    Parameters
-    ----------
-    n_features : int
-        Site features F.
-    config : EncoderConfig
-        Its ``hops``, ``hop_width``, ``reach`` and ``decay``.
-    """
+    """States of the sites of a batch before and after each hop."""
 
     exponents: torch.Tensor
 
-    def __init__(self, n_features: int, config: EncoderConfig) -> None:
+    def __init__(
+        self,
+        n_features: int,  # F
+        config: EncoderConfig,  # its ``hops``, ``hop_width``, ``reach`` and ``decay``
+    ) -> None:
         super().__init__()
         width = config.hop_width
         self.reach = config.reach
@@ -113,26 +103,13 @@ class DeepEncoder(nn.Module):
         return near_pairs(batch, distance, self.exponents, self.reach)
 
     def forward(
-        self, batch: Batch, features: torch.Tensor, pairs: NearPairs, masked: torch.Tensor | None = None
-    ) -> list[torch.Tensor]:
-        """Encode every site.
-
-        Parameters
-        ----------
-        batch : Batch
-            S rows.
-        features : Tensor of shape (K, F)
-            Standardised features of the batch's site types.
-        pairs : NearPairs
-            See `near`.
-        masked : BoolTensor of shape (S,), optional
-            Rows whose content is hidden.
-
-        Returns
-        -------
-        list of Tensor of shape (S, w)
-            At the start and after each hop.
-        """
+        self,
+        batch: Batch,  # S rows
+        features: torch.Tensor,  # (K, F) standardised features of the batch's site types
+        pairs: NearPairs,
+        masked: torch.Tensor | None = None,  # (S,) rows whose content is hidden
+    ) -> list[torch.Tensor]:  # (S, w) at the start and after each hop
+        """Encode every site."""
         share = batch.fractions / batch.fractions.sum(1, keepdim=True)
         table = self.features(features) + share.to(features.dtype) @ self.elements  # (K, w)
         state = table.index_select(0, batch.site_type)
@@ -144,20 +121,13 @@ class DeepEncoder(nn.Module):
         return states
 
 
-def near_pairs(batch: Batch, distance: torch.Tensor, exponents: torch.Tensor, reach: float) -> NearPairs:
-    """Pairs within reach of their site, and their weights; a site's own copy at distance zero is left out.
-
-    Parameters
-    ----------
-    batch : Batch
-        S rows, P pairs.
-    distance : Tensor of shape (P,)
-        In Angstrom.
-    exponents : Tensor of shape (H,)
-        Powers of the distance by which weights fall; the gentlest one above zero gives the spacing.
-    reach : float
-        In spacings.
-    """
+def near_pairs(
+    batch: Batch,  # S rows, P pairs
+    distance: torch.Tensor,  # (P,) in Angstrom
+    exponents: torch.Tensor,  # (H,) powers by which weights fall; the gentlest one above zero gives the spacing
+    reach: float,  # in spacings
+) -> NearPairs:
+    """Pairs within reach of their site, and their weights; a site's own copy at distance zero is left out."""
     n_rows = len(batch.site_type)
     # In double precision, as high powers of the distance multiply what rounding leaves of it.
     logarithm = in_double(distance).clamp_min(1e-3).log()

@@ -36,15 +36,7 @@ if TYPE_CHECKING:
 
 
 class DeepTower(nn.Module):
-    """The deep encoder, and what it learns to tell.
-
-    Parameters
-    ----------
-    n_features : int
-        Site features.
-    config : EncoderConfig
-        Its fields for hops.
-    """
+    """The deep encoder, and what it learns to tell."""
 
     def __init__(self, n_features: int, config: EncoderConfig) -> None:
         super().__init__()
@@ -80,15 +72,9 @@ class DeepTower(nn.Module):
 
 
 class NoiseHead(nn.Module):
-    """Tells the noise on the distance of a pair from the states of both sites and the disturbed distance.
+    """Tells the noise on the distance of a pair from the states of both sites and the disturbed distance."""
 
-    Parameters
-    ----------
-    width : int
-        Width w of a site's state.
-    """
-
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int) -> None:  # w of a site's state
         super().__init__()
         self.site = nn.Linear(width, width)
         self.filter = nn.Linear(N_RADIAL, width, bias=False)
@@ -118,18 +104,12 @@ def choose_elements(batch: Batch, share: float, noise: Noise) -> torch.Tensor:
     return site_noise(batch, noise).index_select(0, first.index_select(0, kind)) < below
 
 
-def masked_elements(batch: Batch, logits: torch.Tensor, masked: torch.Tensor) -> torch.Tensor:
-    """Cross entropy of the elements of masked sites: mean over crystals that have some of the mean over those sites.
-
-    Parameters
-    ----------
-    batch : Batch
-        S rows.
-    logits : Tensor of shape (S, 119)
-        By atomic number.
-    masked : BoolTensor of shape (S,)
-        Rows that count.
-    """
+def masked_elements(
+    batch: Batch,  # S rows
+    logits: torch.Tensor,  # (S, 119) by atomic number
+    masked: torch.Tensor,  # (S,) rows that count
+) -> torch.Tensor:
+    """Cross entropy of the elements of masked sites: mean over crystals that have some of the mean over those sites."""
     share = batch.fractions / batch.fractions.sum(1, keepdim=True)
     entropy = -(share.index_select(0, batch.site_type) * logits.log_softmax(1)).sum(1)
     weight = batch.site_weight * masked

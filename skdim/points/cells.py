@@ -19,6 +19,9 @@ import moyopy
 import numpy as np
 from numpy.typing import NDArray
 
+from skdim.crystals.limits import current_limits
+from skdim.points.neighbors import CrowdedError
+
 _TIE = 1e-6  # lengths and shears that differ by less decide alike, whatever their rounding errors
 # Harmless messages of moyopy, by logger, by what they begin with: a filter sees only what its own logger is given.
 _REMARKS = {
@@ -130,6 +133,7 @@ def supercell_pairs(
     For each of the n * N pairs it gives the site, in increasing order; the site that the supercell atom is a copy of,
     each equally often with each; and the distance to the nearest periodic image of that atom, 0 for the site itself.
     """
+    _check_pairs(len(frac), size)
     matrix = supercell_matrix(lattice, len(frac), size)
     # The matrix is triangular, so these points are one of each class of lattice points.
     points = np.indices(np.diag(matrix).tolist()).reshape(3, -1).T
@@ -145,6 +149,17 @@ def supercell_pairs(
     i = np.repeat(np.arange(len(frac)), len(atoms))
     j = np.tile(np.arange(len(frac)), len(points) * len(frac))
     return i, j, np.concatenate(blocks)
+
+
+def _check_pairs(n_sites: int, size: int) -> None:
+    """Refuse a cell whose supercell would have too many pairs, before it is searched for."""
+    # They are kept as they are: four of them take the work of one that has to be found.
+    most = 4 * current_limits().pairs
+    if (pairs := n_sites * max(n_sites, size)) > most:
+        raise CrowdedError(
+            f"{n_sites} sites, each of which sees all atoms of its supercell, up to {max(n_sites, size)}: up to "
+            f"{float(pairs):.3g} pairs; {most} are accepted (four times the limit pairs)"
+        )
 
 
 def _niggli_change(lattice: NDArray[np.float64]) -> NDArray[np.int64]:

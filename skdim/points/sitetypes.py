@@ -14,18 +14,10 @@ N_ATOMIC_NUMBERS = N_ELEMENTS + 1  # length of what is indexed by atomic number;
 
 @dataclass(frozen=True, eq=False)
 class SiteTypes:
-    """The distinct site types, one row each: an element, a mixture, or a partly occupied site.
+    """The distinct site types, one row each: an element, a mixture, or a partly occupied site."""
 
-    Parameters
-    ----------
-    features : ndarray of float64, shape (K, F)
-        Raw physical site features, occupancy-weighted; the last column is the total occupancy.
-    fractions : ndarray of float32, shape (K, 119)
-        Occupancy by atomic number: column z is element z, column 0 is unused.
-    """
-
-    features: NDArray[np.float64]  # (K, F)
-    fractions: NDArray[np.float32]  # (K, 119)
+    features: NDArray[np.float64]  # (K, F) raw physical ones, weighted by occupancy; the last is the total occupancy
+    fractions: NDArray[np.float32]  # (K, 119) occupancy by atomic number: column z is element z, column 0 is unused
 
     def __len__(self) -> int:
         """Return the number of site types K."""

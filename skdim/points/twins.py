@@ -24,20 +24,7 @@ _ROWS = 512  # compared at once
 
 
 def twins(points: PointSets, vectors: NDArray[np.floating]) -> NDArray[np.int64]:
-    """Label crystals so that near-duplicates share a label.
-
-    Parameters
-    ----------
-    points : PointSets
-        n usable crystals.
-    vectors : ndarray of shape (n, d)
-        Of them.
-
-    Returns
-    -------
-    ndarray of int64, shape (n,)
-        0, 1, ... in order of first appearance.
-    """
+    """Label n usable crystals, of vectors (n, d), so that near-duplicates share a label: 0, 1, ... as they appear."""
     fractions = np.asarray(points.site_types.fractions, dtype=np.float64)[points.site_type]  # (S, 119)
     each = fractions * np.asarray(points.multiplicity)[:, None]
     amounts = np.add.reduceat(each, np.asarray(points.site_offsets)[:-1], axis=0)  # (n, 119)
@@ -45,22 +32,12 @@ def twins(points: PointSets, vectors: NDArray[np.floating]) -> NDArray[np.int64]
     return label_close([row.tobytes() for row in compositions], vectors, TOLERANCE)
 
 
-def label_close(kinds: Sequence[Hashable], vectors: NDArray[np.floating], tolerance: float) -> NDArray[np.int64]:
+def label_close(
+    kinds: Sequence[Hashable],  # only rows of one kind are compared
+    vectors: NDArray[np.floating],  # (n, d)
+    tolerance: float,  # most that close ones differ by, as a root mean square over the columns
+) -> NDArray[np.int64]:  # (n,) 0, 1, ... in order of first appearance; closeness is passed on
     """Label rows so that those of one kind whose vectors are close share a label.
-
-    Parameters
-    ----------
-    kinds : sequence of n hashables
-        Only rows of one kind are compared.
-    vectors : ndarray of shape (n, d)
-        Of the rows.
-    tolerance : float
-        Most that close ones differ by, as a root mean square over the columns.
-
-    Returns
-    -------
-    ndarray of int64, shape (n,)
-        0, 1, ... in order of first appearance. Closeness is passed on.
 
     Examples
     --------
@@ -82,20 +59,13 @@ def label_close(kinds: Sequence[Hashable], vectors: NDArray[np.floating], tolera
     return in_order(connected_components(graph, directed=False)[1])
 
 
-def together(groups: NDArray[Any] | None, alike: NDArray[np.int64]) -> NDArray[Any] | None:
+def together(
+    groups: NDArray[Any] | None,  # (n,) that were given
+    alike: NDArray[np.int64],  # (n,) from `twins`
+) -> NDArray[Any] | None:
     """Join groups that have twins in common.
 
-    Parameters
-    ----------
-    groups : ndarray of shape (n,) or None
-        That were given.
-    alike : ndarray of int64, shape (n,)
-        From `twins`.
-
-    Returns
-    -------
-    ndarray of shape (n,) or None
-        What was given, where there are no twins, or where they leave no two groups: nothing could be held out then.
+    They stay as given without twins, and where twins would leave no two groups: nothing could be held out then.
 
     Examples
     --------

@@ -11,6 +11,7 @@ import sys
 import tarfile
 import time
 import zipfile
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,17 @@ from skdim import DeepInfoMaxEmbedder, pretrained
 from skdim._targetmodel import TRANSFORMS
 from skdim.cli import main, program
 from skdim.cli.command import Command
-from skdim.cli.exits import BAD_INPUT, EXIT_CODES, FAULT, OK, PIPE_CLOSED, SOME_FAILED, TERMINATED, exit_codes_text
+from skdim.cli.exits import (
+    BAD_INPUT,
+    EXIT_CODES,
+    FAULT,
+    INTERRUPTED,
+    OK,
+    PIPE_CLOSED,
+    SOME_FAILED,
+    TERMINATED,
+    exit_codes_text,
+)
 from skdim.cli.modelfile import as_text, facts_of
 from skdim.cli.names import BUNDLED, MODELS
 from skdim.cli.program import build_parser
@@ -32,6 +43,7 @@ from skdim.evaluation import _suggestion
 from skdim.exceptions import InputError, StructureError
 from skdim.learning.presets import PRESETS
 from tests.handmade import DATA, FILES, flat, iron, perovskite, salt, silicon
+from tests.learning.test_training import stop
 
 BROKEN = "data_x\n_cell_length_a 5\nnothing else\n"
 
@@ -127,6 +139,24 @@ def test_an_interrupt_ends_at_once_and_leaves_a_checkpoint(tmp_path):
     assert "skdim: interrupted\n" in log
     assert "Traceback" not in log
     assert not (tmp_path / "m").exists()
+
+
+def test_an_interrupted_pretraining_writes_its_best_weights_beside_the_file_of_a_whole_one(here, monkeypatch, capsys):
+    words = ["pretrain", "in", "some.json.gz", "--out", "new/whole.st", "--max-epochs", "9"]
+    for number, epoch in enumerate((1, 2, 2)):  # nothing is kept of the first
+        with (
+            monkeypatch.context() as patch,
+            pytest.warns(UserWarning, match="was interrupted") if epoch > 1 else nullcontext(),
+        ):
+            stop(patch, KeyboardInterrupt, epoch=epoch, batch=1)
+            assert main([*words, "--quiet"]) == INTERRUPTED
+        assert len(list(here.glob("new/*"))) == number
+    assert "skdim: wrote new/whole.interrupted.st: the weights of the best of 1 epochs\n" in capsys.readouterr().err
+    assert sorted(path.name for path in here.glob("new/*")) == [
+        "whole.interrupted.interrupted.st",
+        "whole.interrupted.st",
+    ]
+    assert len(DeepInfoMaxEmbedder.load("new/whole.interrupted.st").history_) == 1
 
 
 IMPORTED = """

@@ -1,5 +1,7 @@
 """`skdim fit` and `skdim predict` on a folder of files and a table, as a newcomer uses them."""
 
+import errno
+import os
 import re
 import zipfile
 from pathlib import Path
@@ -13,6 +15,7 @@ from skdim import CrystalRegressor
 from skdim.cli import main
 from skdim.cli.exits import BAD_INPUT, SOME_FAILED
 from skdim.cli.fitting import _unless_alone
+from skdim.cli.predict import _write
 from skdim.datasets import load_elastic_moduli
 
 N = 60
@@ -60,6 +63,23 @@ def test_fit_writes_a_model_and_a_report_that_says_what_did_not_fit(fitted) -> N
         assert words in page
     assert "http://" not in page.replace("http://www.w3.org", "")
     assert "<script" not in page
+
+
+def full(*_: object, **__: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "page")
+
+
+def test_where_the_second_output_has_no_room_the_first_is_not_written(
+    place: Path, fitted: tuple[int, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = ["--labels", str(place / "labels.csv"), "--target", "K", "--id", "code", "--regressors", "ridge", "--quiet"]
+    with monkeypatch.context() as patch:
+        patch.setattr("skdim.cli.fitpage._write", full)
+        assert main(["fit", str(place / "cifs"), *given, "--out", str(tmp_path / "m.skdim")]) == BAD_INPUT
+    frame = pd.DataFrame({"id": ["a"]})
+    with pytest.raises(IsADirectoryError):
+        _write(frame, tmp_path / "p.csv", [frame.rename(columns={"id": "crystal"})], tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_predictions_are_explained_in_a_table_whose_parts_sum_to_them(place, fitted) -> None:

@@ -54,6 +54,15 @@ KINDS = {
 }
 
 
+@pytest.mark.parametrize("kind", [7, None, [], {}, ""])
+def test_a_kind_that_is_no_name_is_a_damaged_file(place, tmp_path, capsys, kind):
+    header, arrays = read_model(place / "fitted.skdim")
+    text = json.dumps({**header, "kind": kind})
+    save_file(arrays, tmp_path / "m", {_KEY: text, "sha256": _digest(text, arrays)})
+    assert main(["info", str(tmp_path / "m")]) == BAD_INPUT
+    assert "cannot be read" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", KINDS)
 def test_every_kind_of_file_is_known(place, capsys, name):
     kind, expected = KINDS[name]

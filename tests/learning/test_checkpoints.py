@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from skdim import PointSets
-from skdim.learning.checkpoints import Checkpoint
+from skdim.learning.checkpoints import Checkpoint, TrainingState
 from skdim.learning.presets import Run
 from skdim.learning.training import train
 from tests.learning.test_training import PUBLISHED, Stopped, config, fit, fresh, losses, same_weights, stop
@@ -108,6 +108,24 @@ def test_where_the_last_checkpoint_is_damaged_the_one_before_is_used(harm: str, 
             resumed = fit(points, max_epochs=3, validation_fraction=0.2, checkpoint_dir=tmp_path)
     assert losses(resumed) == losses(whole)
     assert same_weights(resumed, whole)
+
+
+def test_a_full_disk_leaves_the_checkpoints_as_they_were(tmp_path: Path) -> None:
+    fit(bundled_points(20), max_epochs=2, checkpoint_dir=tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert sorted(before) == ["checkpoint.previous.safetensors", "checkpoint.safetensors"]
+    resource = pytest.importorskip("resource", reason="of POSIX systems")
+    checkpoint = Checkpoint(tmp_path / "checkpoint.safetensors", "f")
+    state = TrainingState({"a": torch.zeros(100_000)}, {}, {"state": {}, "param_groups": []}, 1.0, 1.0, 0, [])
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limit[1]))
+    try:
+        with pytest.raises(OSError, match=r"checkpoint.safetensors") as caught:
+            checkpoint.write(state)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert "previous" not in str(caught.value)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_a_checkpoint_needs_a_seed_to_come_back_to(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from scipy.spatial.transform import Rotation
 
 from skdim.crystals.crystal import site_species
 from skdim.points.cells import PrimitiveCell, primitive_cell, supercell_matrix, supercell_pairs
+from skdim.points.neighbors import CrowdedError
 from tests.bundled import formation_energy
 from tests.handmade import face_centred
 
@@ -35,6 +36,13 @@ CRYSTALS = {
     "alloy": face_centred(4.2, [{"Mg": 0.7, "Fe": 0.2}, "O"], [[0, 0, 0], [0.5, 0.5, 0.5]]),
     "triclinic": Structure(TRICLINIC, ["K", "H", "O"], [[0.1, 0.2, 0.3], [0.45, 0.8, 0.7], [0.6, 0.32, 0.9]]),
 }
+
+
+@pytest.mark.parametrize(("n_sites", "size"), [(1, 10**30), (4, 10**9), (6000, 50)])
+def test_supercells_of_more_pairs_than_fit_in_memory_are_refused_before_they_are_made(n_sites: int, size: int) -> None:
+    frac = np.random.default_rng(0).random((n_sites, 3))
+    with pytest.raises(CrowdedError, match=r"sees all atoms of its supercell.*limit pairs"):
+        supercell_pairs(50.0 * np.eye(3), frac, size)
 
 
 def primitive_arrays(structure: Structure) -> PrimitiveCell:
