@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from skdim.cli.messages import one_line
-from skdim.crystals.formula import parse_formula
 from skdim.crystals.paths import ARCHIVES
 from skdim.exceptions import first_few
 
@@ -141,6 +140,8 @@ def _look(name: str) -> str:
 
 def _may_be(name: str, other: str) -> bool:
     """Tell whether two names may be the same: not if they are different formulas."""
+    from skdim.crystals.formula import parse_formula  # which takes a second to load, as `skdim map --help` must not
+
     one, two = parse_formula(stem(name).strip()), parse_formula(stem(other).strip())
     return one is None or two is None or one == two
 
