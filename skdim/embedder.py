@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from skdim.network.model import CrystalModel
     from skdim.points.pointsets import PointSets
 
+_ACCEPTED = RUNNING | {"embedding_dim": optional(integer(1))}
+
 
 class DeepInfoMaxEmbedder(LearnedTable, CallbackSupportMixin, TransformerMixin, BaseEstimator):
     """Vectors of crystals from a Site-Net encoder pretrained by Deep InfoMax.
@@ -428,7 +430,7 @@ class DeepInfoMaxEmbedder(LearnedTable, CallbackSupportMixin, TransformerMixin, 
 
     def _preset(self) -> Preset:
         """Check the parameters and resolve the preset."""
-        check_parameters(self, RUNNING | {"embedding_dim": optional(integer(1))})
+        check_parameters(self, _ACCEPTED)
         training = ("max_epochs", "batch_pairs", "learning_rate", "validation_fraction", "patience")
         return resolve_preset(
             self.preset,
