@@ -58,7 +58,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--shipped", type=Path, default=_HERE / "shipped")
     options = parser.parse_args(arguments)
     study, shipped = read_recording(options.study), pd.read_parquet(options.shipped / "results.parquet")
-    lines = [["property", "skdim", "skdim, structures alone", "Magpie", "labels Magpie needs", "SevenNet-0"]]
+    lines = [["property", "skdim", "structures alone", "Magpie", "labels Magpie needs", "SevenNet-0"]]
     for task in study.tasks:
         names = ("materials_project_labels", "materials_project", "magpie", "sevennet")
         labelled, alone, magpie, sevennet = (f"{mean_errors(shipped, task, name)[LABELS]:.3f}" for name in names)

@@ -1,9 +1,10 @@
-"""Write the page of results: what the recorded study found, beside the project's targets and the published errors.
+"""Write the page of results, and that of the shipped models: what was measured, beside targets and published errors.
 
     python benchmarks/results.py [--study benchmarks/results] [--out docs/results.md] [--pictures docs/images]
 
-The tables are made from the records, so nothing on the page is typed by hand, except for the remarks, which are in
-``benchmarks/remarks.md``.
+The tables are made from the records, so nothing on the pages is typed by hand, except for the remarks, which are in
+``benchmarks/remarks.md`` and ``benchmarks/scale/remarks.md``. The page of the shipped models, ``shipped.md``, is
+written beside the other.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 from statistics import mean
 from typing import TYPE_CHECKING, Any
 
+import shipped_page
 from PIL import Image
 from published import CITATION, STARTS, TRANSFER
 
@@ -52,6 +54,17 @@ SCALE_STARTS = {
 }
 """Starts of the study of a large table, with the published start that each is beside."""
 _OF_PAPER = ("paper", "paper untrained", "ofm", "xrd")
+QUESTIONS = {
+    "What are the shipped models worth, beside other features and a universal potential?": "The shipped models",
+    "What is a pretraining on a few thousand crystals of my own worth, by default and as published?": (
+        "A study of presets on a few thousand crystals"
+    ),
+    "What becomes of the errors where no relative of a crystal is labelled?": "Random and grouped folds",
+    "What does fine-tuning add, and what does a trained start add to it?": "Fine-tuning",
+    "What does the publication's protocol give on tens of thousands of crystals?": "The paper at its own scale",
+    "What agrees with the publication?": "What agrees with the publication, and what does not",
+}
+"""What a visitor asks, and the section that answers."""
 
 
 @dataclass(frozen=True)
@@ -101,8 +114,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # A palette: a quarter of the size, since the pictures are in the repository.
         Image.open(io.BytesIO(picture)).convert("RGB").quantize(128).save(path, optimize=True)
         shown[name] = os.path.relpath(path, options.out.parent)
+    records, picture = shipped_page.read(_HERE / "shipped"), options.pictures / "shipped.svg"
+    shipped_page.draw(records, picture)
+    shown["shipped"] = os.path.relpath(picture, options.out.parent)
+    of_models = options.out.with_name("shipped.md")
+    of_models.write_text(shipped_page.page(records, shown["shipped"]), encoding="utf-8")
     options.out.write_text(page(recording, shown), encoding="utf-8")
-    print(f"Written to {options.out}")
+    print(f"Written to {options.out} and {of_models}")
 
 
 def pictures(recording: Recording) -> dict[str, bytes]:
@@ -126,38 +144,98 @@ def page(recording: Recording, shown: dict[str, str]) -> str:
     """The page in Markdown, given the paths of its pictures."""
     remarks = (_HERE / "remarks.md").read_text(encoding="utf-8").strip()
     sections = {
-        "Targets set before the measurement": markdown(targets(recording)),
-        "Errors": _errors(recording, shown),
+        "The shipped models": markdown(shipped_page.summary(shipped_page.read(_HERE / "shipped"), shown["shipped"])),
+        "A study of presets on a few thousand crystals": _study(recording, shown),
         "Random and grouped folds": markdown(grouped_folds(_HERE / "grouped.json")),
-        "Fine-tuning, beside the published errors": markdown(fine_tuning(recording)),
-        "Fine-tuning, beside the ridge it starts from": markdown(from_ridge(_HERE / "finetuning.json")),
-        "Fine-tuning, from a trained and from an untrained start": markdown(from_starts(_HERE / "starts.json")),
-        "The published preset beside its controls": markdown(published_preset(recording)),
+        "Fine-tuning": markdown(all_fine_tuning(recording)),
         "The paper at its own scale": markdown(at_scale(_HERE / "scale")),
+    }
+    texts = [f"## {title}\n\n{text}" for title, text in sections.items()]
+    return "\n\n".join(["# Results", markdown(opening()), *texts, remarks]) + "\n"
+
+
+def opening() -> Iterator[Block]:
+    """Which section answers which question."""
+    yield Text(
+        "What the vectors are worth with few labels: first the models that come with the package, then a study of "
+        "pretraining on a few thousand crystals, then the protocol of the publication on a large table. Errors "
+        "are of crystals that took no part in the training of a regressor; wherever *the best regressor* is named, it "
+        "was chosen on the given labels alone. `python benchmarks/results.py` makes this page from the records in "
+        "`benchmarks`."
+    )
+    links = {question: f"[{title}](#{_slug(title)})" for question, title in QUESTIONS.items()}
+    yield Table(("Question", "Section"), tuple(links.items()))
+
+
+def _slug(title: str) -> str:
+    """The anchor of a heading, as forges and MyST make it."""
+    return "".join(one for one in title.lower().replace(" ", "-") if one.isalnum() or one == "-")
+
+
+def _study(recording: Recording, shown: dict[str, str]) -> str:
+    """What an encoder is worth that was pretrained on the training crystals of each bundled set."""
+    seen = (recording.study.get("pretraining") or {}).get("default", {}).get("crystals")
+    intro = (
+        f"Here an encoder is pretrained on {f'{seen:,} ' if seen else ''}crystals, those of the training folds "
+        "of all tasks together, with the default and with the published preset. It stands beside the same encoder "
+        "untrained and beside other features. These are not the shipped models, which have seen more."
+    )
+    sections = {
+        "Targets set before the measurement": markdown(targets(recording)),
+        "Feature sets and regressors": "\n\n".join(
+            [
+                captions.feature_sets(list(dict.fromkeys([*recording.features, "other property"]))),
+                captions.choice(recording),
+            ]
+        ),
+        **{f"Errors: {task}": _errors(recording, task, shown) for task in recording.tasks},
+        "Beside a universal potential": markdown(rivals(_HERE / "rivals")),
+        "The published preset beside its controls": markdown(published_preset(recording)),
         "Maps": "\n\n".join([captions.MAPS, *_images(shown, "map", "Map of the test crystals")]),
         "How it was recorded": markdown(recorded(recording)),
     }
-    texts = [f"## {title}\n\n{text}" for title, text in sections.items()]
-    intro = (
-        "What the vectors are worth with few labels, measured on the bundled crystals. `python benchmarks/results.py` "
-        "makes this page from the records in `benchmarks/results`."
+    return "\n\n".join([intro, *(f"### {title}\n\n{text}" for title, text in sections.items())])
+
+
+def _errors(recording: Recording, task: str, shown: dict[str, str]) -> str:
+    """Table, curves and boxes of a task."""
+    table = markdown(list(task_errors(recording, task, [BEST, "ridge", FINE_TUNED]))[1:])  # without its heading
+    curves = _images(shown, f"curves_{task.replace(' ', '_')}", f"Learning curves for {task}")
+    boxes = _images(shown, f"boxes_{task.replace(' ', '_')}", f"Errors for {task} as box plots")
+    return "\n\n".join([table, *curves, captions.CURVES, *boxes, captions.BOXES])
+
+
+def rivals(folder: Path) -> Iterator[Block]:
+    """Feature sets that take long to compute, or programs of their own, on the same draws of labels."""
+    if not (folder / "results.parquet").is_file():
+        yield Text("This is not recorded.")
+        return
+    recording = read_recording(folder)
+    yield Text(
+        "The same draws of up to 250 labels once more, with feature sets that need programs of their own. "
+        + captions.feature_sets(recording.features)
     )
-    return "\n\n".join(["# Results", intro, *texts, remarks]) + "\n"
-
-
-def _errors(recording: Recording, shown: dict[str, str]) -> str:
-    """Tables, curves and boxes of each task."""
-    texts = [
-        captions.feature_sets(list(dict.fromkeys([*recording.features, "other property"]))),
-        captions.choice(recording),
-    ]
+    yield from (Text(f"**{note}**") for note in notes(recording))
+    baseline = str(recording.study.get("baseline", "magpie"))
+    regressors = paired_regressors(recording, baseline)
+    if regressors:
+        yield Text(f"Errors divided by those of {baseline}:")
+        yield ratio_table(recording, baseline, regressors)
+        yield Text(captions.OVERALL)
     for task in recording.tasks:
-        texts.append(markdown(task_errors(recording, task, [BEST, "ridge", FINE_TUNED])))
-        texts += _images(shown, f"curves_{task.replace(' ', '_')}", f"Learning curves for {task}")
-        texts.append(captions.CURVES)
-        texts += _images(shown, f"boxes_{task.replace(' ', '_')}", f"Errors for {task} as box plots")
-        texts.append(captions.BOXES)
-    return "\n\n".join(texts)
+        yield Text(f"Mean absolute errors, {task}{f' ({unit})' if (unit := recording.unit(task)) else ''}:")
+        yield error_table(recording, task, [BEST])
+    yield Code(str(recording.study["command"]))
+
+
+def all_fine_tuning(recording: Recording) -> Iterator[Block]:
+    """What fine-tuning adds to the regressor it starts from, what a trained start adds, and the published errors."""
+    yield Heading("Beside the ridge it starts from")
+    yield from from_ridge(_HERE / "finetuning.json")
+    yield Heading("From a trained and from an untrained start")
+    yield from from_starts(_HERE / "starts.json")
+    yield Heading("Beside the published errors")
+    yield from fine_tuning(recording)
 
 
 def _images(shown: dict[str, str], start: str, alt: str) -> list[str]:
@@ -302,7 +380,7 @@ def fine_tuning(recording: Recording) -> Iterator[Block]:
         if own.empty:
             yield Text(f"Fine-tuning was not measured for {task}.")
             continue
-        yield Heading(f"{task} ({recording.unit(task)})")
+        yield Heading(f"{task} ({recording.unit(task)})", 4)
         yield _beside(own, published)
     yield Text(
         "*Here*: on the bundled crystals, mean ± standard error over the draws. *Published*: on Matbench, with other "
@@ -383,7 +461,7 @@ def from_ridge(record: Path) -> Iterator[Block]:
     report = json.loads(record.read_text(encoding="utf-8"))
     steps = all("linear" in row for row in report["rows"])
     yield Text(
-        "The fine-tuned rows above were recorded when fine-tuning trained on without holding labels out. Today "
+        "The fine-tuned rows of the study were recorded when fine-tuning trained on without holding labels out. Today "
         "`SiteNetRegressor` starts at a ridge, weighs the parts of the vector (the first step), trains from there, and "
         "goes in each step only as far as held-out labels say. Here are its mean "
         "absolute errors, divided by those of that ridge (below one is a gain), with labels drawn at random and with "

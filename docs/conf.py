@@ -1,6 +1,5 @@
 """How Sphinx builds these pages: nothing is fetched, so the build works without a network."""
 
-import importlib
 import importlib.util
 import os
 import shutil
@@ -59,6 +58,8 @@ sphinx_gallery_conf = {
 mathjax_path = "mathjax/tex-svg.js"
 mathjax3_config = {"options": {"enableMenu": False}}
 
+myst_heading_anchors = 3  # as forges make them, for links within a page
+
 html_theme = "furo"
 html_title = f"skdim {release}"
 html_favicon = "images/icon.svg"
@@ -72,15 +73,6 @@ def skip_aliases(app, what, name, obj, skip, options):
     Also what scikit-learn adds for metadata routing: its text refers to pages that are not here.
     """
     return True if isinstance(obj, GenericAlias) or name.endswith("_request") else None
-
-
-def draw_the_headline(app):
-    """Draw the picture of the front page from the records, where they or the drawing have changed."""
-    records = Path(app.srcdir).parent / "benchmarks" / "shipped" / "results.parquet"
-    picture, sources = Path(app.srcdir, "generated", "headline.svg"), (records, Path(app.srcdir, "draw_headline.py"))
-    if not picture.exists() or picture.stat().st_mtime < max(source.stat().st_mtime for source in sources):
-        picture.parent.mkdir(exist_ok=True)
-        importlib.import_module("draw_headline").main(picture)
 
 
 def copy_mathjax(app, error):
@@ -108,6 +100,5 @@ def forget_moved_modules(app, config):
 def setup(app):
     """Connect what is defined here."""
     app.connect("config-inited", forget_moved_modules)
-    app.connect("builder-inited", draw_the_headline)
     app.connect("autodoc-skip-member", skip_aliases)
     app.connect("build-finished", copy_mathjax)

@@ -22,7 +22,7 @@ from skdim import CrystalPointSetTransformer, load_pretrained
 from skdim.datasets import load_elastic_moduli
 
 COLORS = {"Ca": "#56B4E9", "Ti": "#0072B2", "O": "#D55E00"}  # Okabe and Ito: told apart by the colour-blind
-SIZES = {"Ca": 420, "Ti": 260, "O": 130}
+SIZES = {"Ca": 210, "Ti": 130, "O": 65}
 INK, PALE = "#222222", "#8a8f98"
 STEPS = (
     ("crystal", "CIF, POSCAR, JSON, tables,\npymatgen, ASE"),
@@ -32,6 +32,7 @@ STEPS = (
     ("any regressor", "ridge, forest, kernel:\n50 to 1000 labels"),
 )
 WIDTH = 3.0  # of a step, in the units of the drawing
+HEIGHT = 1.9  # of a frame: low, so that much of a page stands below
 
 
 def perovskite():
@@ -81,33 +82,33 @@ def draw_crystal(axes, x, scale):
 
 def draw_points(axes, x, points):
     """Draw the site types of a point set, and for each its neighbours by distance."""
-    for row, (element, y) in enumerate(zip(COLORS, (0.75, 0.0, -0.75), strict=True)):
-        axes.scatter(x - 1.15, y, s=SIZES[element] * 0.6, color=COLORS[element], edgecolor="white", zorder=3)
+    for row, (element, y) in enumerate(zip(COLORS, (0.55, 0.05, -0.45), strict=True)):
+        axes.scatter(x - 1.1, y, s=SIZES[element] * 0.8, color=COLORS[element], edgecolor="white", zorder=3)
         first, last = points.pair_offsets[row], points.pair_offsets[row + 1]
         axes.plot([x - 0.85, x + 1.2], [y - 0.1, y - 0.1], color=PALE, lw=0.8)
         for distance, number in zip(points.distance[first:last], points.count[first:last], strict=True):
             place = x - 0.85 + 2.05 * (distance - 1.5) / 5.0
             if place < x + 1.2:
-                axes.plot([place, place], [y - 0.1, y - 0.1 + 0.028 * number], color=INK, lw=1.6)
-    axes.text(x + 1.2, -1.02, "distance", ha="right", va="top", fontsize=7, color=PALE)
+                axes.plot([place, place], [y - 0.1, y - 0.1 + 0.018 * number], color=INK, lw=1.6)
+    axes.text(x + 1.2, -0.62, "distance", ha="right", va="top", fontsize=7, color=PALE)
 
 
 def draw_encoder(axes, x):
     """Draw sites that attend to their neighbours."""
     for column, shade in zip((-0.9, 0.0, 0.9), ("#d9dde3", "#aab4c3", "#7a89a0"), strict=True):
-        for y in (-0.6, 0.0, 0.6):
-            axes.scatter(x + column, y, s=150, color=shade, edgecolor="white", zorder=3)
-            for other in (-0.6, 0.0, 0.6):
+        for y in (-0.5, 0.0, 0.5):
+            axes.scatter(x + column, y, s=110, color=shade, edgecolor="white", zorder=3)
+            for other in (-0.5, 0.0, 0.5):
                 if column < 0.9:
                     axes.plot([x + column, x + column + 0.9], [y, other], color="#c3c8d0", lw=1.4, zorder=1)
 
 
 def draw_vector(axes, x, vector):
     """Draw the first columns of the vector as a strip of colours."""
-    shown = vector[:: max(1, len(vector) // 60)][:60].reshape(20, 3)
-    extent = (x - 0.32, x + 0.32, -1.0, 1.0)
+    shown = vector[:: max(1, len(vector) // 60)][:60].reshape(3, 20)
+    extent = (x - 1.15, x + 1.15, -0.35, 0.45)
     axes.imshow(shown, cmap="PuOr", vmin=-2.5, vmax=2.5, extent=extent, aspect="auto", zorder=3)
-    axes.text(x, -1.08, f"{len(vector)} columns", ha="center", va="top", fontsize=7, color=PALE)
+    axes.text(x, -0.5, f"{len(vector)} columns", ha="center", va="top", fontsize=7, color=PALE)
 
 
 def predictions(embedder):
@@ -120,12 +121,14 @@ def predictions(embedder):
 
 def draw_regressor(axes, x, known, predicted):
     """Draw a small parity plot."""
-    middle, scale = np.mean(known), 0.85 / np.abs(known - np.mean(known)).max()
-    axes.plot([x - 0.95, x + 0.95], [-0.95, 0.95], color=PALE, lw=0.9)
-    axes.scatter(x + scale * (known - middle), scale * (predicted - middle), s=11, color="#009E73", lw=0, zorder=3)
-    axes.plot([x - 0.95, x - 0.95, x + 0.95], [0.95, -0.95, -0.95], color=INK, lw=0.9)
-    axes.text(x, -1.02, "known", ha="center", va="top", fontsize=7, color=PALE)
-    axes.text(x - 1.02, 0, "predicted", ha="right", va="center", rotation=90, fontsize=7, color=PALE)
+    middle, scale = np.mean(known), 0.68 / np.abs(known - np.mean(known)).max()
+    axes.plot([x - 0.7, x + 0.7], [-0.62, 0.78], color=PALE, lw=0.9)
+    axes.scatter(
+        x + scale * (known - middle), 0.08 + scale * (predicted - middle), s=9, color="#009E73", lw=0, zorder=3
+    )
+    axes.plot([x - 0.72, x - 0.72, x + 0.72], [0.8, -0.64, -0.64], color=INK, lw=0.9)
+    axes.text(x, -0.67, "known", ha="center", va="top", fontsize=7, color=PALE)
+    axes.text(x - 0.77, 0.08, "predicted", ha="right", va="center", rotation=90, fontsize=7, color=PALE)
 
 
 def main(path):
@@ -135,26 +138,26 @@ def main(path):
     embedder = load_pretrained()
     vector = embedder.transform([structure])[0]
     plt.rcParams.update({"font.family": "DejaVu Sans", "svg.hashsalt": "skdim", "svg.fonttype": "path"})
-    figure, axes = plt.subplots(figsize=(12.5, 3.1))
+    figure, axes = plt.subplots(figsize=(12.5, 2.3))
     places = [WIDTH * k for k in range(len(STEPS))]
     for place, (title, about) in zip(places, STEPS, strict=True):
         box = FancyBboxPatch(
-            (place - 1.32, -1.35), 2.64, 2.7, boxstyle="round,pad=0.06", fc="white", ec="#d4d8de", lw=1
+            (place - 1.32, -HEIGHT / 2), 2.64, HEIGHT, boxstyle="round,pad=0.06", fc="white", ec="#d4d8de", lw=1
         )
         axes.add_patch(box)
-        axes.text(place, 1.72, title, ha="center", va="center", fontsize=11.5, weight="bold", color=INK)
-        axes.text(place, -1.55, about, ha="center", va="top", fontsize=7.5, color=INK, linespacing=1.35)
+        axes.text(place, 1.27, title, ha="center", va="center", fontsize=11.5, weight="bold", color=INK)
+        axes.text(place, -1.12, about, ha="center", va="top", fontsize=7.5, color=INK, linespacing=1.35)
     for left, right in itertools.pairwise(places):
         arrow = FancyArrowPatch(
             (left + 1.4, 0), (right - 1.4, 0), arrowstyle="-|>", mutation_scale=13, color=INK, lw=1.2
         )
         axes.add_patch(arrow)
-    draw_crystal(axes, places[0], 0.36)
+    draw_crystal(axes, places[0], 0.26)
     draw_points(axes, places[1], points)
     draw_encoder(axes, places[2])
     draw_vector(axes, places[3], vector)
     draw_regressor(axes, places[4], *predictions(embedder))
-    axes.set(xlim=(-1.6, places[-1] + 1.6), ylim=(-2.25, 2.0))
+    axes.set(xlim=(-1.6, places[-1] + 1.6), ylim=(-1.6, 1.45))
     axes.set_aspect("equal")
     axes.axis("off")
     figure.savefig(path, bbox_inches="tight", metadata={"Date": None} if str(path).endswith(".svg") else None, dpi=110)

@@ -93,7 +93,9 @@ class LabelMasking(CallbackSupportMixin, BaseEstimator):
         saved = read_masking(path, cls.__name__, cls._part, trusted)
         part = clone(saved.part)
         part.set_params(**dict.fromkeys(_slots(part)))
-        template = FrozenEstimator(saved.embedder) if saved.frozen else clone(saved.embedder)
+        # Made of its parameters and not of the loaded one: the fit pretrained it, so another may, without a warning.
+        unfitted = clone(type(saved.embedder)(**saved.embedder.get_params(deep=False)))
+        template = FrozenEstimator(saved.embedder) if saved.frozen else unfitted
         model = cls(template, part, n_labels=saved.n_labels, random_state=saved.random_state)
         model._take(FrozenEstimator(saved.embedder) if saved.frozen else saved.embedder, saved.part, saved.labelled)
         model._target_shape = saved.target_shape

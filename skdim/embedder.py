@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
@@ -53,7 +54,7 @@ class DeepInfoMaxEmbedder(LearnedTable, CallbackSupportMixin, TransformerMixin, 
     encoder_params : dict or None, default=None
         Fields of `skdim.network.config.EncoderConfig` that replace the preset's: heads, blocks, width, ...
     objective_params : dict or None, default=None
-        Fields of `skdim.network.config.ObjectiveConfig` that replace the preset's: local, global, context, prior,
+        Fields of `skdim.network.config.ObjectiveConfig` that replace the preset's: local, global, context,
         masked, noise (weights), estimator ("jsd", "infonce", "dv"), jitter, strain.
     embedding_dim : int or None, default=None
         Columns of the vector. None leaves them to the readout; a number gives the width of the paper's vector, or
@@ -132,6 +133,8 @@ class DeepInfoMaxEmbedder(LearnedTable, CallbackSupportMixin, TransformerMixin, 
     >>> regressor.predict(embedder.transform(structures[100:102])).shape
     (2,)
     """
+
+    _loaded = False  # whether it, or what it was cloned from, comes from a file and was not fitted since
 
     def __init__(
         self,
@@ -297,7 +300,8 @@ class DeepInfoMaxEmbedder(LearnedTable, CallbackSupportMixin, TransformerMixin, 
         Returns
         -------
         DeepInfoMaxEmbedder
-            Fitted. Parameters that say where and how to run have their defaults.
+            Fitted. Parameters that say where and how to run have their defaults. A further ``fit``, also of a clone,
+            trains a new encoder, with a warning; scikit-learn's ``FrozenEstimator`` keeps this one.
 
         Raises
         ------
@@ -312,6 +316,7 @@ class DeepInfoMaxEmbedder(LearnedTable, CallbackSupportMixin, TransformerMixin, 
             embedder._preset()
         except (AttributeError, InputError, KeyError, TypeError) as error:
             raise ModelFileError(f"{source_name(path)}: parameters: {error}.") from error
+        embedder._loaded = True
         return embedder
 
     @classmethod
@@ -356,6 +361,12 @@ class DeepInfoMaxEmbedder(LearnedTable, CallbackSupportMixin, TransformerMixin, 
         tags.transformer_tags.preserves_dtype = []
         return tags
 
+    def __sklearn_clone__(self) -> Self:
+        """Clones of a loaded embedder are unfitted, as all clones are, but know that there was something to lose."""
+        copy: Self = super().__sklearn_clone__()
+        copy._loaded = self._loaded
+        return copy
+
     def __getstate__(self) -> dict[str, Any]:
         """Leave the network out: the arrays of the state rebuild it, on whatever device is there."""
         state: dict[str, Any] = dict(super().__getstate__())
@@ -380,6 +391,7 @@ class DeepInfoMaxEmbedder(LearnedTable, CallbackSupportMixin, TransformerMixin, 
         """Check the parameters, featurize, train, and take over what was learned; return the point sets."""
         preset, device, seed = self._preset(), resolve_device(self.device), seed_of(self.random_state)
         checkpoint = checkpoint_file(self.checkpoint_dir, self.random_state)
+        self._warn_if_loaded()
         featurizer = self._fresh_featurizer(preset)
         points = featurizer.transform(X)
         usable, need = int(points.valid.sum()), 2 if preset.training.max_epochs else 1
@@ -397,11 +409,23 @@ class DeepInfoMaxEmbedder(LearnedTable, CallbackSupportMixin, TransformerMixin, 
         )
         # Only now, so that a fit that fails leaves an earlier one whole.
         self._take(replace(state, parameters=plain_parameters(self)), featurizer)
+        self._loaded = False
         if interrupted:
             pass_on(f" after {len(self.history_)} epochs: the embedder has the weights of the best.", 3)
         if tasks is not None:
             tasks.end()
         return points
+
+    def _warn_if_loaded(self) -> None:
+        """Warn where a fit makes no use of a model that was loaded: in a pipeline this is rarely meant."""
+        if self._loaded and not (self.warm_start and hasattr(self, "state_")):
+            warnings.warn(
+                "fit trains a new encoder and makes no use of what the loaded embedder has learned. To use it, wrap "
+                "the loaded one before it is cloned or fitted: sklearn.frozen.FrozenEstimator(embedder). To go on "
+                "from its weights, fit it with warm_start=True.",
+                UserWarning,
+                stacklevel=5,
+            )
 
     def _preset(self) -> Preset:
         """Check the parameters and resolve the preset."""

@@ -48,7 +48,6 @@ NESTED: list[tuple[str, str, list[Any], str]] = [
     ("objective_params", "local", [-1.0, math.nan, "on", None], "a finite number >= 0"),
     ("objective_params", "global", [-1.0, math.inf], "a finite number >= 0"),
     ("objective_params", "context", [-1.0], "a finite number >= 0"),
-    ("objective_params", "prior", [-1.0], "a finite number >= 0"),
     ("objective_params", "jitter", [-0.1, "some"], "a finite number >= 0"),
     ("objective_params", "strain", [-0.1], "a finite number >= 0"),
     ("objective_params", "estimator", ["mine", None, 3], "'jsd', 'dv' or 'infonce'"),

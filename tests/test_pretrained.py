@@ -11,6 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import cross_val_predict
+from sklearn.pipeline import make_pipeline
 
 from skdim import DeepInfoMaxEmbedder, SiteNetRegressor, pretrained
 from skdim.datasets import load_unlabelled
@@ -105,6 +109,24 @@ def test_it_is_fitted_and_serves_whatever_takes_an_embedder() -> None:
     assert site_surprise(embedder, salt())["expected"].isin(["Na", "Cl", "K", "Rb", "Br", "F", "I", "Li", "Cs"]).any()
     model = SiteNetRegressor(embedder, max_epochs=0).fit(structures, y)
     assert np.isfinite(model.predict(structures)).all()
+
+
+def test_a_pipeline_that_would_train_it_anew_says_so_and_one_that_keeps_it_does_not() -> None:
+    structures, y = bundled(12)
+    embedder = load_pretrained()
+    expected = embedder.transform(structures)
+    kept = make_pipeline(FrozenEstimator(embedder), Ridge()).fit(structures, y)
+    assert np.array_equal(kept[0].transform(structures), expected)
+    quick = load_pretrained("bundled").set_params(max_epochs=1)
+    with pytest.warns(UserWarning, match="fit trains a new encoder and makes no use of what the loaded embedder"):
+        cross_val_predict(make_pipeline(quick, Ridge()), structures, y, cv=2)  # which clones it
+    with pytest.warns(UserWarning, match=r"sklearn.frozen.FrozenEstimator\(embedder\)"):
+        make_pipeline(quick, Ridge()).fit(structures, y)  # which does not
+
+
+def test_a_fit_of_a_clone_trains_and_is_not_the_untrained_control() -> None:
+    for name in pretrained.MODELS:
+        assert load_pretrained(name).max_epochs is None
 
 
 def test_a_file_that_was_changed_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

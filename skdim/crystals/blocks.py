@@ -22,18 +22,7 @@ class Block(NamedTuple):
 
 
 def block_of(path: str) -> tuple[str, str] | None:
-    """Split the name of a data block of a CIF, as "all.cif#NaCl", which is what rows are called.
-
-    Parameters
-    ----------
-    path : str
-        Any path.
-
-    Returns
-    -------
-    tuple of str, or None
-        The file and the block; None if there is a file of the whole name, or none of the first part of it.
-    """
+    """Split the name of a data block, as "all.cif#NaCl", into file and block; None if it is no such name."""
     file, _, block = path.partition("#")
     return (file, block) if block and os.path.isfile(file) and not os.path.exists(path) else None
 

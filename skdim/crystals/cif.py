@@ -36,24 +36,10 @@ _SAME = 1e-4  # fractional; coordinates of one atom
 
 
 def read_cif(text: str, block: str | None = None) -> Crystal:
-    """Read one crystal of a CIF.
+    """Read one crystal of a CIF: the block of this name, or the first with a cell or atoms, and never another.
 
-    Parameters
-    ----------
-    text : str
-        The content of a file.
-    block : str, optional
-        The name of its data block. By default the first block with a cell or atoms is read, and never another.
-
-    Returns
-    -------
-    Crystal
-        Each atom row is in it, with the label of its row; what had to be decided is in its notes.
-
-    Raises
-    ------
-    ValueError
-        If the file does not say what the crystal is, or contradicts itself: what is wrong, and where.
+    Each atom row is in it, with the label of its row, and what had to be decided is in its notes. A file that does not
+    say what the crystal is, or contradicts itself, is a ValueError that says what is wrong, and where.
     """
     blocks = document(text)
     crystals = [one for one in blocks if is_crystal(one)]

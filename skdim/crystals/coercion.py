@@ -42,25 +42,12 @@ _NO_FORMULA = "a formula is not enough, a crystal is its lattice and the positio
 
 
 def coerce_crystal(obj: object) -> Crystal:
-    """Make the record of one crystal of any accepted kind, without judging it.
+    """Make the record of one crystal of any accepted kind, without judging it; what is decided is in its notes.
 
-    Parameters
-    ----------
-    obj : object
-        A pymatgen Structure, the path or the text of a CIF, POSCAR or JSON file
-        (paths also of what else pymatgen reads), the same as bytes or an open file, ASE Atoms, an object whose
-        ``structure`` is one, such as a ComputedStructureEntry, or a dict that is a crystal or has one in a field, see
-        `skdim.crystals.records`; or a row of `skdim.read_crystals`.
-
-    Returns
-    -------
-    Crystal
-        What was decided in reading it is in its notes; nothing is warned of.
-
-    Raises
-    ------
-    ValueError
-        If it is of no accepted kind, or cannot be read.
+    Accepted are a pymatgen Structure, the path or the text of a CIF, POSCAR or JSON file (paths also of what else
+    pymatgen reads), the same as bytes or an open file, ASE Atoms, an object whose ``structure`` is one, such as a
+    ComputedStructureEntry, a dict that is a crystal or has one in a field, see `skdim.crystals.records`, and a row of
+    `skdim.read_crystals`.
 
     Examples
     --------

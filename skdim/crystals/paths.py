@@ -42,22 +42,9 @@ class Found:
 def find_files(paths: Iterable[str | os.PathLike[str]]) -> Found:
     """Resolve files, folders and globs, without reading any file.
 
-    Parameters
-    ----------
-    paths : iterable of str or path
-        Files are taken whatever their name, and those that a glob matches too; of a CIF also one data block, as in
-        "all.cif#NaCl". Folders are searched, with the folders
-        in them, for files whose names are those of a CIF, POSCAR or JSON file or of an archive, in sorted order;
-        hidden ones are left out.
-
-    Returns
-    -------
-    Found
-
-    Raises
-    ------
-    InputError
-        If a path does not exist, a glob matches nothing, or a folder holds no crystals; all of them are named.
+    Files are taken whatever their name, and those that a glob matches too; of a CIF also one data block, as in
+    "all.cif#NaCl". Folders are searched, with the folders in them, for files whose names are those of a CIF, POSCAR or
+    JSON file or of an archive, in sorted order; hidden ones are left out.
 
     Examples
     --------

@@ -91,30 +91,13 @@ def _operations(hall: str) -> Operations:
 
 
 @lru_cache(maxsize=1024)
-def named_settings(symbol: str, hall: str, number: int | None, code: str) -> tuple[Setting, ...]:
-    """List the settings that a CIF may mean by what it says of its space group.
-
-    Parameters
-    ----------
-    symbol : str
-        Hermann-Mauguin symbol, perhaps with an origin or axes choice: "F d -3 m :2", "R -3 m H". Empty if not given.
-    hall : str
-        Hall symbol, which stands for one setting. Empty if not given.
-    number : int or None
-        Number of the space group.
-    code : str
-        Code of the setting in International Tables, such as "b1" or "2". Empty if not given.
-
-    Returns
-    -------
-    tuple of (int, str, Operations)
-        Number, name and operations of each; several if what is said does not tell them apart, none if nothing is said
-        that is known.
-
-    Raises
-    ------
-    ValueError
-        If what is said contradicts itself.
+def named_settings(
+    symbol: str,  # of Hermann and Mauguin, perhaps with an origin or axes choice: "F d -3 m :2", "R -3 m H"
+    hall: str,  # Hall's symbol, which stands for one setting
+    number: int | None,  # of the space group
+    code: str,  # of the setting in International Tables, such as "b1" or "2"
+) -> tuple[Setting, ...]:  # several if what is said does not tell them apart, none if nothing is said that is known
+    """List the settings that a CIF may mean by what it says of its space group; texts that are not given are empty.
 
     Examples
     --------
@@ -199,19 +182,11 @@ def _plain(symbol: str) -> tuple[str, int]:
 
 
 @lru_cache(maxsize=1024)
-def standard_short_symbol(symbol: str, code: str = "") -> int | None:
+def standard_short_symbol(
+    symbol: str,  # of Hermann and Mauguin
+    code: str = "",  # of the setting; where it, or what stands behind the symbol, names one, the symbol is not short
+) -> int | None:
     """Return the number of the monoclinic space group whose standard setting has a short symbol, or else None.
-
-    Parameters
-    ----------
-    symbol : str
-        Hermann-Mauguin symbol.
-    code : str
-        Code of the setting. Where it, or what stands behind the symbol, names a setting, the symbol is not short.
-
-    Returns
-    -------
-    int or None
 
     Examples
     --------
@@ -264,22 +239,16 @@ def _has_code(setting: gemmi.SpaceGroup, code: str) -> bool:
 
 
 @lru_cache(maxsize=1024)
-def contradiction(words: tuple[str, ...], symbol: str, hall: str, number: int | None) -> str:
+def contradiction(
+    words: tuple[str, ...],  # listed operations
+    symbol: str,  # this and the next as for `named_settings`
+    hall: str,
+    number: int | None,
+) -> str:
     """Say how listed operations contradict the space group that is named beside them; empty if they do not.
 
     Another setting of the same space group is no contradiction: authors change coordinates and operations, and forget
     the symbol. Another crystal class is one, and a centring of which the translations are missing.
-
-    Parameters
-    ----------
-    words : tuple of str
-        Listed operations.
-    symbol, hall, number
-        As for `named_settings`.
-
-    Returns
-    -------
-    str
 
     Examples
     --------

@@ -51,17 +51,7 @@ _AIMS = re.compile(r"^\s*lattice_vector\s", re.MULTILINE)
 
 
 def text_format(text: str) -> TextFormat | None:
-    r"""Tell CIF, JSON and POSCAR text apart by its content.
-
-    Parameters
-    ----------
-    text : str
-        Any string.
-
-    Returns
-    -------
-    {"cif", "json", "poscar"} or None
-        None for everything else, a path for instance.
+    r"""Tell CIF, JSON and POSCAR text apart by its content; None for everything else, a path for instance.
 
     Examples
     --------
@@ -105,15 +95,6 @@ def fortran(word: str) -> float:
 def is_crystal_text(text: str) -> bool:
     """Tell the text of a crystal from other JSON and other words, by its beginning and what a crystal must name.
 
-    Parameters
-    ----------
-    text : str
-        Any string.
-
-    Returns
-    -------
-    bool
-
     Examples
     --------
     >>> is_crystal_text('{"lattice": {}, "sites": []}'), is_crystal_text('{"Na": 1}'), is_crystal_text("NaCl")
@@ -124,17 +105,7 @@ def is_crystal_text(text: str) -> bool:
 
 
 def mistaken_for(text: str) -> str | None:
-    """Say what a file that should hold crystals is instead, where that is a common mistake.
-
-    Parameters
-    ----------
-    text : str
-        Its beginning.
-
-    Returns
-    -------
-    str or None
-        What it is and what to do, or None.
+    """Say by its beginning what a file that should hold crystals is instead, where that is a common mistake.
 
     Examples
     --------
@@ -162,22 +133,7 @@ def mistaken_for(text: str) -> str | None:
 
 
 def load_json(text: str) -> Any:
-    """Load JSON as plain data.
-
-    Parameters
-    ----------
-    text : str
-        With or without a byte order mark.
-
-    Returns
-    -------
-    object
-        Dicts, lists, strings, numbers (NaN too, which the check of the structure names best), bool, None.
-
-    Raises
-    ------
-    ValueError
-        If it is no JSON, or is nested too deeply.
+    """Load JSON, with or without a byte order mark, as plain data; of NaN the check of the structure speaks best.
 
     Examples
     --------
@@ -195,21 +151,9 @@ def load_json(text: str) -> Any:
 
 
 def load_yaml(text: str) -> Any:
-    """Load YAML as plain data: tags that name classes are refused.
+    """Load one document of YAML as plain data.
 
-    Parameters
-    ----------
-    text : str
-        One document.
-
-    Returns
-    -------
-    object
-
-    Raises
-    ------
-    ValueError
-        If it is no YAML, is longer than 1 MiB or 50,000 values or unfolds to more, or names a class.
+    Refused are tags that name classes, and more than 1 MiB or 50,000 values, also once references are followed.
 
     Examples
     --------

@@ -26,7 +26,10 @@ _REMOVED: dict[str, tuple[Any, str]] = {
     "top_k": (None, "every pair takes part in the attention"),
 }
 # The same for what was learned: a weight of zero is accepted.
-_REMOVED_OBJECTIVES = {"composition": "to tell the hidden part of a composition was measured to gain nothing"}
+_REMOVED_OBJECTIVES = {
+    "composition": "to tell the hidden part of a composition was measured to gain nothing",
+    "prior": "the published method gives adversarial prior matching no weight",
+}
 FORMER_FIELDS = {"encoder_params": (*_REMOVED, "depth"), "objective_params": tuple(_REMOVED_OBJECTIVES)}
 
 
@@ -180,9 +183,9 @@ class ObjectiveConfig:
 
     Attributes
     ----------
-    local, global_, context, prior, masked, noise : float
-        Weights of the local, global and context objectives, of adversarial prior matching, and of what the deep
-        encoder restores: masked elements and disturbed distances; 0 leaves one out.
+    local, global_, context, masked, noise : float
+        Weights of the local, global and context objectives, and of what the deep encoder restores: masked elements and
+        disturbed distances; 0 leaves one out.
     estimator : str
         "jsd", "infonce" or "dv", for the local and global objectives.
     jitter : float
@@ -197,7 +200,6 @@ class ObjectiveConfig:
     local: float = 0.0
     global_: float = 0.0
     context: float = 1.0
-    prior: float = 0.0
     masked: float = 0.0
     noise: float = 0.0
     estimator: str = "jsd"
@@ -206,9 +208,7 @@ class ObjectiveConfig:
     masked_share: float = 0.5
 
     ACCEPTED: ClassVar[dict[str, Accepted]] = {
-        **dict.fromkeys(
-            ("local", "global_", "context", "prior", "masked", "noise", "jitter", "strain"), number(least=0)
-        ),
+        **dict.fromkeys(("local", "global_", "context", "masked", "noise", "jitter", "strain"), number(least=0)),
         "estimator": choice(*ESTIMATORS),
         "masked_share": number(above=0, below=1),
     }
@@ -227,7 +227,7 @@ class ObjectiveConfig:
     @property
     def total(self) -> float:
         """Sum of the weights; zero leaves nothing to learn."""
-        return self.local + self.global_ + self.context + self.prior + self.restored
+        return self.local + self.global_ + self.context + self.restored
 
 
 def objective_config(values: Mapping[str, Any]) -> ObjectiveConfig:
@@ -339,7 +339,7 @@ class ModelConfig:
     @property
     def has_gaussians(self) -> bool:
         """Whether the Gaussian environments and vectors of the two-level objective are needed."""
-        return self.readout == "network" or self.objective.local + self.objective.global_ + self.objective.prior > 0
+        return self.readout == "network" or self.objective.local + self.objective.global_ > 0
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields as JSON-able values."""

@@ -186,19 +186,3 @@ class ContextObjective(nn.Module):
     def forward(self, batch: Batch, context: torch.Tensor) -> torch.Tensor:
         """Return the loss: mean over crystals of the mean surprise over their sites."""
         return (self.surprise(batch, self.log_probabilities(context)) * batch.site_weight).sum() / len(batch)
-
-
-class PriorMatching(nn.Module):
-    """Adversarial matching of crystal vectors to unit Gaussian ones (Hjelm et al., arXiv 1808.06670)."""
-
-    def __init__(self, n_global: int) -> None:
-        super().__init__()
-        self.discriminator = nn.Sequential(nn.Linear(n_global, 64), nn.Mish(), nn.Linear(64, 1))
-
-    def forward(self, vector: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """Return discriminator's plus encoder's loss; each one's gradient reaches only its own weights."""
-        prior = torch.randn(vector.shape, generator=generator, dtype=vector.dtype).to(vector.device)
-        judged = F.softplus(-self.discriminator(prior)) + F.softplus(self.discriminator(vector.detach()))
-        frozen = {k: v.detach() for k, v in self.discriminator.named_parameters()}
-        fooled = F.softplus(-torch.func.functional_call(self.discriminator, frozen, (vector,)))
-        return (judged + fooled).mean()

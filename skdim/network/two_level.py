@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from skdim.network.estimators import gaussian_kl
-from skdim.network.infomax import Gaussian, GlobalObjective, LocalObjective, PriorMatching
+from skdim.network.infomax import Gaussian, GlobalObjective, LocalObjective
 from skdim.network.layers import Perceptron
 from skdim.network.negatives import (
     expand,
@@ -50,7 +50,6 @@ class TwoLevelObjective(nn.Module):
         self.global_ = Gaussian(64, config.global_dim)
         self.local_objective = LocalObjective(config.local_dim, n_features, objective.estimator)
         self.global_objective = GlobalObjective(config.global_dim, config.local_dim, objective.estimator)
-        self.prior = PriorMatching(config.global_dim) if objective.prior > 0 else None
 
     def pool(self, batch: Batch, local: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and log variance of the crystal vectors (B, global_dim) from environments (S, local_dim)."""
@@ -65,7 +64,7 @@ class TwoLevelObjective(nn.Module):
     def losses(
         self, batch: Batch, features: torch.Tensor, encoder: SiteNetEncoder, generator: torch.Generator
     ) -> dict[str, torch.Tensor]:
-        """Local, global, divergence and prior losses, weighted."""
+        """Local, global and divergence losses, weighted."""
         objective, losses = self.config.objective, {}
         partner = other_crystals(len(batch), generator).to(batch.crystal.device)
         local = self.local(encoder(batch, features, batch.distance).vector)
@@ -80,8 +79,6 @@ class TwoLevelObjective(nn.Module):
         negatives = self._negatives(batch, features, encoder, fixed, partner, generator)
         losses["global"] = objective.global_ * self.global_objective(batch, drawn, fixed, negatives)
         losses["kl"] = self.config.kl_weight * divergence
-        if self.prior is not None:
-            losses["prior"] = objective.prior * self.prior(drawn, generator)
         return losses
 
     def _negatives(

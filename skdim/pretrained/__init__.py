@@ -32,7 +32,7 @@ def load_pretrained(name: str = "materials_project") -> DeepInfoMaxEmbedder:
     name : {"materials_project", "materials_project_labels", "bundled"}, default="materials_project"
         "materials_project": preset="deep", pretrained without labels on 120,000 crystals of the Materials Project,
         none with the composition of a bundled one, and on what a tight-binding model with universal parameters tells of
-        the electrons of 80,000 of them.
+        the electrons of 99,000 of them.
 
         "materials_project_labels": the same, which has also learned from computed formation energies and band gaps of
         36,000 of them, and from the stiffness of some. Where few labels are to go far this is the best start; compare
@@ -45,7 +45,7 @@ def load_pretrained(name: str = "materials_project") -> DeepInfoMaxEmbedder:
     Returns
     -------
     DeepInfoMaxEmbedder
-        Fitted.
+        Fitted. In a pipeline wrap it in scikit-learn's ``FrozenEstimator``: `fit` trains a new encoder, with a warning.
 
     Raises
     ------
@@ -74,7 +74,10 @@ def load_pretrained(name: str = "materials_project") -> DeepInfoMaxEmbedder:
                 f"{path} has the sha256 {found}, but its card says {card['sha256']}: it is damaged, or was replaced. "
                 "Install the package again."
             )
-        return DeepInfoMaxEmbedder.load(path)
+        embedder = DeepInfoMaxEmbedder.load(path)
+    # The last step of making a model took no epoch; a fit of a clone is to train, not to give the untrained control.
+    embedder.set_params(max_epochs=None, batch_pairs=None)
+    return embedder
 
 
 def pretrained_card(name: str = "materials_project") -> dict[str, Any]:

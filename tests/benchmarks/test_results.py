@@ -1,6 +1,8 @@
 """The page of results: every number is that of the records, and what was not measured says so."""
 
+import json
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -151,5 +153,31 @@ def test_the_page_of_the_documentation_is_that_of_the_records(results):
     shown = {
         path.stem.removeprefix("results_"): f"images/{path.name}" for path in (ROOT / "docs/images").glob("results_*")
     }
-    order = {name: shown[name] for name in results.names(recording)}
+    order = {name: shown[name] for name in results.names(recording)} | {"shipped": "images/shipped.svg"}
     assert results.page(recording, order) == page
+
+
+def test_each_question_leads_to_a_section(results):
+    page = (ROOT / "docs" / "results.md").read_text("utf-8")
+    titles = re.findall(r"^## (.*)$", page, re.MULTILINE)
+    assert set(results.QUESTIONS.values()) <= set(titles)
+    anchors = re.findall(r"\]\(#([^)]*)\)", page)
+    assert len(anchors) == len(results.QUESTIONS)
+    assert set(anchors) <= {re.sub(r"[^\w-]", "", title.lower().replace(" ", "-")) for title in titles}
+    assert titles[0] == "The shipped models"
+
+
+def test_further_rivals_are_taken_with_the_cells_they_have(results, tmp_path):
+    study = json.loads((ROOT / "benchmarks" / "rivals" / "study.json").read_text("utf-8"))
+    records = read_recording(ROOT / "benchmarks" / "rivals").records
+    more = records[(records["features"] == "magpie") & (records["task"] == "band gap") & (records["repeat"] < 5)]
+    pd.concat([records, more.assign(features="matminer", mae=more["mae"] / 2)]).to_parquet(tmp_path / "results.parquet")
+    (tmp_path / "study.json").write_text(json.dumps(study), "utf-8")
+    text = markdown(results.rivals(tmp_path))
+    rows = [line for line in text.splitlines() if line.startswith("| matminer")]
+    assert len(rows) == 1
+    assert rows[0].count("**") == 6
+    assert (
+        row_of(text, "sevennet")[1] == row_of(markdown(results.rivals(ROOT / "benchmarks" / "rivals")), "sevennet")[1]
+    )
+    assert "not recorded" in markdown(results.rivals(tmp_path / "nothing"))

@@ -53,7 +53,7 @@ def test_which_pairs_have_wide_states() -> None:
 
 def test_an_objective_that_was_removed_is_refused_where_it_had_a_weight() -> None:
     values = {**ModelConfig(("Row",), context_encoder=EncoderConfig()).as_dict()}
-    former = {**values, "objective": {**values["objective"], "composition": 0.0}}
+    former = {**values, "objective": {**values["objective"], "composition": 0.0, "prior": 0.0}}
     assert ModelConfig.from_dict(former) == ModelConfig.from_dict(values)
     with pytest.raises(ValueError, match=r"'composition': 1\.0.* was removed: .* gain nothing"):
         ModelConfig.from_dict({**former, "objective": {**values["objective"], "composition": 1.0}})

@@ -18,7 +18,6 @@ from skdim.network.infomax import (
     Gaussian,
     GlobalObjective,
     LocalObjective,
-    PriorMatching,
     site_pair_weights,
 )
 from skdim.network.negatives import draw_rows, other_crystals
@@ -201,29 +200,6 @@ def test_the_critic_is_the_product_of_both_sides_in_full() -> None:
     anchors, samples = random(4, 5), random(6, 3, seed=1)
     slow = critic.query(anchors) @ critic.key(critic.hidden(samples)).T
     assert torch.allclose(critic.anchors(anchors) @ critic.samples(samples).T, slow)
-
-
-def test_prior_matching_trains_each_side_by_its_own_loss() -> None:
-    matching = PriorMatching(5).double()
-    vector = random(8, 5).requires_grad_()
-    weights = list(matching.discriminator.parameters())
-    prior = torch.randn(vector.shape, generator=seeded(4), dtype=torch.float64)
-    loss = matching(vector, seeded(4))
-    judge, softplus = matching.discriminator, torch.nn.functional.softplus
-    judged = (softplus(-judge(prior)) + softplus(judge(vector))).mean()
-    fooled = softplus(-judge(vector)).mean()
-    assert loss.item() == pytest.approx(judged.item() + fooled.item())
-    found = torch.autograd.grad(loss, [vector, *weights])
-    slow = [*torch.autograd.grad(fooled, [vector], retain_graph=True), *torch.autograd.grad(judged, weights)]
-    for ours, theirs in zip(found, slow, strict=True):
-        assert torch.allclose(ours, theirs)
-
-
-def test_prior_matching_is_at_rest_where_vectors_are_unit_gaussian() -> None:
-    matching = PriorMatching(2).double()
-    for parameter in matching.discriminator.parameters():
-        torch.nn.init.zeros_(parameter)
-    assert matching(random(50, 2), seeded()).item() == pytest.approx(3 * math.log(2))
 
 
 def test_a_trained_critic_approaches_the_log_density_ratio() -> None:

@@ -120,13 +120,12 @@ def reached(model: CrystalModel, loss: torch.Tensor) -> set[str]:
 
 
 def test_the_gradient_stops_between_the_levels() -> None:
-    objective = replace(PUBLISHED, context=1.0, prior=1.0)
+    objective = replace(PUBLISHED, context=1.0)
     model = model_of(config(objective=objective))
     losses = model.losses(batch(), noise(4))
     upper = {"two_level.before", "two_level.after", "two_level.global_"}
     assert reached(model, losses["local"]) == {"encoder", "two_level.local", "two_level.local_objective"}
     assert reached(model, losses["global"]) == {*upper, "two_level.global_objective"}
-    assert reached(model, losses["prior"]) == {*upper, "two_level.prior"}
     assert reached(model, losses["kl"]) == {"encoder", "two_level.local", *upper}
     assert reached(model, losses["context"]) == {"context"}
 
@@ -134,10 +133,10 @@ def test_the_gradient_stops_between_the_levels() -> None:
 def test_weights_multiply_their_objectives_and_zero_leaves_them_out() -> None:
     one, other = (
         model_of(config(objective=ObjectiveConfig(*w), kl_weight=k)).losses(batch(), noise(4))
-        for w, k in (((1.0, 1.0, 1.0, 1.0), 0.1), ((2.0, 3.0, 5.0, 7.0), 0.2))
+        for w, k in (((1.0, 1.0, 1.0), 0.1), ((2.0, 3.0, 5.0), 0.2))
     )
-    assert list(one) == ["context", "local", "global", "kl", "prior"]
-    for name, factor in (("local", 2), ("global", 3), ("context", 5), ("prior", 7), ("kl", 2)):
+    assert list(one) == ["context", "local", "global", "kl"]
+    for name, factor in (("local", 2), ("global", 3), ("context", 5), ("kl", 2)):
         assert other[name].item() == pytest.approx(factor * one[name].item())
     assert list(model_of(config()).losses(batch(), noise())) == ["context"]
     assert list(model_of(config(objective=PUBLISHED)).losses(batch(), noise())) == ["local", "global", "kl"]
@@ -163,10 +162,7 @@ def test_noise_is_of_each_pair_and_strain_of_each_crystal() -> None:
 
 @pytest.mark.parametrize(
     ("readout", "objective"),
-    [
-        ("moments", ObjectiveConfig()),
-        *((readout, weights) for readout in READOUTS for weights in (PUBLISHED, replace(PUBLISHED, prior=0.5))),
-    ],
+    [("moments", ObjectiveConfig()), *((readout, PUBLISHED) for readout in READOUTS)],
 )
 def test_vectors_have_named_columns_and_do_not_depend_on_other_crystals(
     readout: str, objective: ObjectiveConfig
