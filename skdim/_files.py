@@ -146,7 +146,7 @@ def scratch_folder(final: Path) -> Iterator[Path]:
             raise
         reason = f"cannot be written: {os.strerror(error.errno)}, after {_size(*folder.rglob('*'))}"
         if str(error.strerror).startswith("cannot be written"):  # said of a folder in this one, which is gone
-            reason = error.strerror
+            reason = str(error.strerror)
         raise type(error)(error.errno, reason, str(final)) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)  # mapped files cannot be removed on Windows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Iterator
 from numbers import Integral
@@ -113,8 +114,7 @@ class LabelMasking(CallbackSupportMixin, BaseEstimator):
 
     def _take(self, embedder: Any, part: Any, labelled: NDArray[np.intp]) -> None:
         """Take over what was learned."""
-        self.embedder_, self.labelled_ = embedder, labelled
-        setattr(self, f"{self._part}_", part)
+        self.__dict__.update({"embedder_": embedder, "labelled_": labelled, f"{self._part}_": part})
 
     @with_callbacks
     def _fit_labelled(
@@ -172,6 +172,7 @@ class LabelMasking(CallbackSupportMixin, BaseEstimator):
     def _ask(self, X: Any, method: str, **given: Any) -> tuple[Any, NDArray[np.bool_]]:
         """Call a method of the part on the usable rows, and tell which these are; None if there is none."""
         check_is_fitted(self, "labelled_")
+        self = copy.copy(self)  # of one fit, also where another one ends in the meantime
         rows = featurized(self.embedder_, list(X) if isinstance(X, Iterator) else X)
         use, part = usable(rows), self._fitted()
         if not use.any():

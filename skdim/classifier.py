@@ -20,6 +20,7 @@ from skdim._crystalmodel import (
     as_part,
     listed,
     n_rows,
+    of_one_fit,
     part_of,
     whole_or_not_at_all,
 )
@@ -150,6 +151,7 @@ class CrystalClassifier(ClassifierMixin, CrystalModel):
         self.held_out_ = held
         return self
 
+    @of_one_fit
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Predict the probabilities of the classes.
 
@@ -167,6 +169,7 @@ class CrystalClassifier(ClassifierMixin, CrystalModel):
         vectors, _, valid = self._embed(X)
         return spread_out(self._probabilities(vectors), valid)
 
+    @of_one_fit
     def predict(self, X: Any) -> NDArray[Any]:
         """Predict the classes of crystals.
 
@@ -184,6 +187,7 @@ class CrystalClassifier(ClassifierMixin, CrystalModel):
         vectors, _, valid = self._embed(X)
         return spread_out(self.classes_[self.decided(self._probabilities(vectors))], valid, None)
 
+    @of_one_fit
     def predict_frame(self, X: Any, coverage: float = 0.9) -> pd.DataFrame:
         """Predict crystals, and say how far to trust each prediction.
 
@@ -209,6 +213,7 @@ class CrystalClassifier(ClassifierMixin, CrystalModel):
         columns |= {f"probability_{kind}": table[:, k] for k, kind in enumerate(self.classes_)}
         return self._trust_frame(columns, vectors, points, valid, X)
 
+    @of_one_fit
     def explain(self, X: Any) -> pd.DataFrame:
         """Take log-odds of the classes apart: what kinds of column, elements and sites add to them.
 
