@@ -12,9 +12,9 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
+from skdim._estimators import LearnedTable
 from skdim._fittasks import CallbackSupportMixin, fit_tasks, with_callbacks
 from skdim._interrupts import pass_on
-from skdim._notebook import LearnedTable
 from skdim._parameters import RUNNING, check_parameters, integer, optional, seed_of
 from skdim.crystals.rows import keep_labels
 from skdim.exceptions import InputError, ModelFileError
@@ -360,9 +360,8 @@ class DeepInfoMaxEmbedder(LearnedTable, CallbackSupportMixin, TransformerMixin, 
         return Encoder(state, on_device(held["_model"], device), featurizer, device)
 
     def __sklearn_tags__(self) -> Any:
-        """Crystals are no two-dimensional array."""
+        """Vectors are of single precision, whatever the crystals are."""
         tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = False
         tags.transformer_tags.preserves_dtype = []
         return tags
 

@@ -9,7 +9,6 @@ import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
-from skdim._doclink import DocumentationLink
 from skdim._fittasks import FitTasks, fit_tasks, with_callbacks
 from skdim._labels import Known, Labels, check_labels, check_lengths, check_varied
 from skdim._parameters import FLAG, check_parameters, choice, number, optional
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class SiteNetRegressor(DocumentationLink, RegressorMixin, SiteNetModel):
+class SiteNetRegressor(RegressorMixin, SiteNetModel):
     """Properties of crystals from a Site-Net encoder with a regression head, trained together on few labels.
 
     It begins with the ridge regression on the encoder's vectors (``max_epochs=0`` leaves it at that) and goes on in two

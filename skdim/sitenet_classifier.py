@@ -9,7 +9,6 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 
 from skdim._classes import calibrator, indicators, rare, read_classes, softmax, softmax_form
-from skdim._doclink import DocumentationLink
 from skdim._fittasks import fit_tasks, with_callbacks
 from skdim._labels import Labels, read_weights, spread_out
 from skdim._parameters import check_are_numbers, check_parameters, choice, integer
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 _LEAST_OF_A_CLASS = 2
 
 
-class SiteNetClassifier(DocumentationLink, ClassifierMixin, SiteNetModel):
+class SiteNetClassifier(ClassifierMixin, SiteNetModel):
     """Classes of crystals from a Site-Net encoder with a head, trained together on few labels.
 
     The targets are indicators of the classes, the loss is the squared error [2]_, and the training is that of
