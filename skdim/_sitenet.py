@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
@@ -228,7 +228,10 @@ class SiteNetModel(KeepsEmbedder, CallbackSupportMixin, BaseEstimator):
         targets = ((labels.values - scale.center) / scale.scale).astype(np.float32)
         weights = (labels.weights / labels.weights.mean()).astype(np.float32)
         given = LabelledPoints(points, vectors, targets, weights, alike, fold)
-        with _threads(config, device):
+        # Several threads would wait for one another about as long as they work on small batches, and many times longer
+        # where another process computes.
+        small = config.batch_pairs <= _SMALL and device == "cpu"
+        with one_torch_thread() if small else nullcontext():
             found = fine_tune(encoder, given, choices, config, run, start.members, checkpoint)
         record = TrainingRecord(tuple(found.history), len(points), 0)
         parameters = plain_parameters(self)
@@ -286,15 +289,6 @@ class SiteNetModel(KeepsEmbedder, CallbackSupportMixin, BaseEstimator):
         points = run_with(self.featurizer_, **self._running()).transform(X)
         check_same_kind(self.state_.start, points)
         return points
-
-
-def _threads(config: TrainingConfig, device: str) -> AbstractContextManager[None]:
-    """Let torch compute in one thread where batches are small.
-
-    Several would wait for one another about as long as they work, and many times longer where another process computes.
-    """
-    small = config.batch_pairs <= _SMALL and device == "cpu"
-    return one_torch_thread() if small else nullcontext()
 
 
 def scale_of(labels: Labels) -> TargetScale:

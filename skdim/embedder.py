@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
     from skdim.points.pointsets import PointSets
 
+_ACCEPTED = RUNNING | {"embedding_dim": optional(integer(1))}
+
 
 class DeepInfoMaxEmbedder(LearnedTable, CallbackSupportMixin, TransformerMixin, BaseEstimator):
     """Vectors of crystals from a Site-Net encoder pretrained by Deep InfoMax.
@@ -433,7 +435,7 @@ class DeepInfoMaxEmbedder(LearnedTable, CallbackSupportMixin, TransformerMixin, 
 
     def _preset(self) -> Preset:
         """Check the parameters and resolve the preset."""
-        check_parameters(self, RUNNING | {"embedding_dim": optional(integer(1))})
+        check_parameters(self, _ACCEPTED)
         training = ("max_epochs", "batch_pairs", "learning_rate", "validation_fraction", "patience")
         return resolve_preset(
             self.preset,

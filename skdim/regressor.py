@@ -24,6 +24,13 @@ from skdim.scoring import r2_of_predicted
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_ACCEPTED = ACCEPTED | {
+    "loss": choice(*sorted(LOSSES)),
+    "validation_fraction": number(least=0, below=0.9),
+    "clamp": optional(number()),
+    "warm_start": FLAG,
+}
+
 
 class SiteNetRegressor(RegressorMixin, SiteNetModel):
     """Properties of crystals from a Site-Net encoder with a regression head, trained together on few labels.
@@ -297,13 +304,7 @@ class SiteNetRegressor(RegressorMixin, SiteNetModel):
 
     def _checked(self) -> TrainingConfig:
         """Check the parameters, and return those of the training."""
-        own = {
-            "loss": choice(*sorted(LOSSES)),
-            "validation_fraction": number(least=0, below=0.9),
-            "clamp": optional(number()),
-            "warm_start": FLAG,
-        }
-        check_parameters(self, ACCEPTED | own)
+        check_parameters(self, _ACCEPTED)
         return TrainingConfig(
             max_epochs=EPOCHS if self.max_epochs is None else self.max_epochs,
             patience=self.patience,

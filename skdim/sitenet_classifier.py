@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from skdim.learning.states import RegressorState
     from skdim.points.featurizer import CrystalPointSetTransformer
 
+_ACCEPTED = ACCEPTED | {"cv": integer(2), "class_weight": choice("balanced", None)}
 _LEAST_OF_A_CLASS = 2
 
 
@@ -247,7 +248,7 @@ class SiteNetClassifier(ClassifierMixin, SiteNetModel):
 
     def _checked(self) -> TrainingConfig:
         """Check the parameters, and return those of the training."""
-        check_parameters(self, ACCEPTED | {"cv": integer(2), "class_weight": choice("balanced", None)})
+        check_parameters(self, _ACCEPTED)
         return TrainingConfig(
             max_epochs=EPOCHS if self.max_epochs is None else self.max_epochs,
             patience=EPOCHS,
