@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
@@ -228,7 +228,10 @@ class SiteNetModel(KeepsEmbedder, CallbackSupportMixin, BaseEstimator):
         targets = ((labels.values - scale.center) / scale.scale).astype(np.float32)
         weights = (labels.weights / labels.weights.mean()).astype(np.float32)
         given = LabelledPoints(points, vectors, targets, weights, alike, fold)
-        with _threads(config, device):
+        # Several threads would wait for one another about as long as they work on small batches, and many times longer
+        # where another process computes.
+        small = config.batch_pairs <= _SMALL and device == "cpu"
+        with one_torch_thread() if small else nullcontext():
             found = fine_tune(encoder, given, choices, config, run, start.members, checkpoint)
         record = TrainingRecord(tuple(found.history), len(points), 0)
         parameters = plain_parameters(self)
@@ -268,10 +271,9 @@ class SiteNetModel(KeepsEmbedder, CallbackSupportMixin, BaseEstimator):
 
     def _take(self, state: RegressorState, featurizer: CrystalPointSetTransformer) -> None:
         """Take over what was learned."""
-        # The networks at once, and not when they are first needed: predict changes no attribute.
-        self._networks = Ensemble(state)
-        self.state_, self.featurizer_ = state, featurizer
-        self.history_ = [dict(epoch) for epoch in state.record.history]
+        # The networks too, and not when they are first needed: predict changes no attribute. All at once, for others.
+        learned = {"_networks": Ensemble(state), "history_": [dict(epoch) for epoch in state.record.history]}
+        self.__dict__.update(state_=state, featurizer_=featurizer, **learned)
 
     @property
     def ensemble_(self) -> Ensemble:
@@ -287,15 +289,6 @@ class SiteNetModel(KeepsEmbedder, CallbackSupportMixin, BaseEstimator):
         points = run_with(self.featurizer_, **self._running()).transform(X)
         check_same_kind(self.state_.start, points)
         return points
-
-
-def _threads(config: TrainingConfig, device: str) -> AbstractContextManager[None]:
-    """Let torch compute in one thread where batches are small.
-
-    Several would wait for one another about as long as they work, and many times longer where another process computes.
-    """
-    small = config.batch_pairs <= _SMALL and device == "cpu"
-    return one_torch_thread() if small else nullcontext()
 
 
 def scale_of(labels: Labels) -> TargetScale:

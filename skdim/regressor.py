@@ -24,6 +24,13 @@ from skdim.scoring import r2_of_predicted
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_ACCEPTED = ACCEPTED | {
+    "loss": choice(*sorted(LOSSES)),
+    "validation_fraction": number(least=0, below=0.9),
+    "clamp": optional(number()),
+    "warm_start": FLAG,
+}
+
 
 class SiteNetRegressor(RegressorMixin, SiteNetModel):
     """Properties of crystals from a Site-Net encoder with a regression head, trained together on few labels.
@@ -247,16 +254,17 @@ class SiteNetRegressor(RegressorMixin, SiteNetModel):
             In the units of y; NaN for rows that failed with on_error="nan".
         """
         points = self._points(X)
-        device, single = resolve_device(self.device), self.state_.target_scale.single
-        if return_std and self.state_.anchor is None:
+        device, ensemble = resolve_device(self.device), self.ensemble_
+        single = ensemble.state.target_scale.single
+        if return_std and ensemble.state.anchor is None:
             raise InputError(
                 "return_std=True needs held-out labels: cv must be an integer >= 2, and at least 4 rows labelled, "
                 f"in fit, got cv={self.cv!r}."
             )
         least = -np.inf if self.clamp is None else self.clamp
-        found = [self.ensemble_.predict(points, device, least)]
+        found = [ensemble.predict(points, device, least)]
         if return_std:
-            found.append(self.ensemble_.deviation(points, device))
+            found.append(ensemble.deviation(points, device))
         mean, *std = [values[:, 0] if single else values for values in found]
         return (mean, *std) if return_std else mean
 
@@ -296,13 +304,7 @@ class SiteNetRegressor(RegressorMixin, SiteNetModel):
 
     def _checked(self) -> TrainingConfig:
         """Check the parameters, and return those of the training."""
-        own = {
-            "loss": choice(*sorted(LOSSES)),
-            "validation_fraction": number(least=0, below=0.9),
-            "clamp": optional(number()),
-            "warm_start": FLAG,
-        }
-        check_parameters(self, ACCEPTED | own)
+        check_parameters(self, _ACCEPTED)
         return TrainingConfig(
             max_epochs=EPOCHS if self.max_epochs is None else self.max_epochs,
             patience=self.patience,
