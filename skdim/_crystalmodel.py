@@ -20,14 +20,13 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted
 
 import skdim
+from skdim._estimators import KeepsEmbedder, LearnedTable
 from skdim._files import digest, replacing
 from skdim._interrupts import nothing_kept
 from skdim._labels import spread_out
-from skdim._notebook import LearnedTable
 from skdim._parameters import RUNNING, as_json, check, check_parameters, integer, optional, seed_of
-from skdim._sitenet import clone_sharing_embedder
 from skdim.crystals.reading import CrystalRow
-from skdim.crystals.rows import as_structures, row_labels
+from skdim.crystals.rows import as_structures, listed, row_labels
 from skdim.embedder import DeepInfoMaxEmbedder
 from skdim.evaluation._applicability import N_NEAREST, BesidePretraining, Domain, embedder_meant, joined
 from skdim.evaluation._readouts import READOUTS
@@ -70,10 +69,9 @@ def whole_or_not_at_all(fit: _Fit) -> _Fit:
     return cast(_Fit, fitted)
 
 
-class CrystalModel(LearnedTable, BaseEstimator):
+class CrystalModel(LearnedTable, KeepsEmbedder, BaseEstimator):
     """Base of `CrystalRegressor` and `CrystalClassifier`: all but what is learned from the labels."""
 
-    embedder: Any
     regressors: Sequence[str]
     device: str
     on_error: str
@@ -181,16 +179,6 @@ class CrystalModel(LearnedTable, BaseEstimator):
     @abstractmethod
     def _restore(self, facts: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
         """Take back what `_state` gave."""
-
-    def __sklearn_clone__(self) -> Self:
-        """Clone the parameters but for a fitted embedder, of which a copy shares the weights."""
-        return clone_sharing_embedder(self)
-
-    def __sklearn_tags__(self) -> Any:
-        """Crystals are no two-dimensional array."""
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = False
-        return tags
 
     @abstractmethod
     def _check(self) -> None:
@@ -305,11 +293,6 @@ class CrystalModel(LearnedTable, BaseEstimator):
 def n_rows(X: Any) -> int:
     """Count the rows of a collection of crystals."""
     return len(X if isinstance(X, PointSets) else as_structures(X))
-
-
-def listed(X: Any) -> Any:
-    """Read an iterator, which can be read but once, into a list; other collections stay as they are."""
-    return list(X) if isinstance(X, Iterator) else X
 
 
 def names_of(X: Any) -> list[Any] | None:

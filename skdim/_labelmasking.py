@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -15,12 +14,13 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples, check_is_fitted, has_fit_parameter
 
+from skdim._estimators import CrystalEstimator
 from skdim._fittasks import CallbackSupportMixin, fit_tasks, part_of, with_callbacks
 from skdim._interrupts import pass_on
 from skdim._labels import check_n_labels, read_weights
 from skdim._maskingfile import SavedMasking, read_masking, write_masking
 from skdim._parameters import FOLDER, check, seed_of
-from skdim.crystals.rows import as_structures
+from skdim.crystals.rows import as_structures, listed
 from skdim.embedder import DeepInfoMaxEmbedder
 from skdim.exceptions import InputError
 from skdim.learning.pretraincache import fit_once
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class LabelMasking(CallbackSupportMixin, BaseEstimator):
+class LabelMasking(CrystalEstimator, CallbackSupportMixin, BaseEstimator):
     """Base of estimators that train a part, named ``_part``, on the vectors of the labelled rows.
 
     Their constructors have the parameters ``embedder``, the part, ``n_labels``, ``random_state``, ``memory`` and
@@ -101,12 +101,6 @@ class LabelMasking(CallbackSupportMixin, BaseEstimator):
         model._target_shape = saved.target_shape
         return model
 
-    def __sklearn_tags__(self) -> Any:
-        """Crystals are no two-dimensional array."""
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = False
-        return tags
-
     def _fitted(self) -> Any:
         """The fitted part."""
         return getattr(self, f"{self._part}_")
@@ -172,7 +166,7 @@ class LabelMasking(CallbackSupportMixin, BaseEstimator):
     def _ask(self, X: Any, method: str, **given: Any) -> tuple[Any, NDArray[np.bool_]]:
         """Call a method of the part on the usable rows, and tell which these are; None if there is none."""
         check_is_fitted(self, "labelled_")
-        rows = featurized(self.embedder_, list(X) if isinstance(X, Iterator) else X)
+        rows = featurized(self.embedder_, listed(X))
         use, part = usable(rows), self._fitted()
         if not use.any():
             return None, use

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import copy
 import os
 from abc import abstractmethod
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from skdim._estimators import KeepsEmbedder
 from skdim._fittasks import CallbackSupportMixin, FitTasks
 from skdim._interrupts import pass_on
 from skdim._labels import Labels, check_lengths, read_groups
 from skdim._parameters import RUNNING, Accepted, choice, integer, optional, seed_of
-from skdim.crystals.rows import as_structures
+from skdim.crystals.rows import as_structures, listed
 from skdim.embedder import DeepInfoMaxEmbedder
 from skdim.exceptions import InputError, ModelFileError
 from skdim.learning.embedding import check_same_kind, embed, on_device, resolve_device, run_with
@@ -46,7 +45,6 @@ from skdim.points.twins import together, twins
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-E = TypeVar("E", bound=Any)
 _STARTS = (
     "a fitted DeepInfoMaxEmbedder, SiteNetRegressor or SiteNetClassifier, the path of a saved one, or None for an "
     "untrained start"
@@ -91,7 +89,7 @@ class Labelled(NamedTuple):
     groups: NDArray[Any] | None  # (N,)
 
 
-class SiteNetModel(CallbackSupportMixin, BaseEstimator):
+class SiteNetModel(KeepsEmbedder, CallbackSupportMixin, BaseEstimator):
     """Base of estimators that fine-tune Site-Net; their constructors have the parameters in `ACCEPTED`, and more."""
 
     state_: RegressorState
@@ -154,16 +152,6 @@ class SiteNetModel(CallbackSupportMixin, BaseEstimator):
             raise ModelFileError(f"{source_name(path)}: parameters: {error}.") from error
         return estimator
 
-    def __sklearn_clone__(self) -> Self:
-        """Clone the parameters but for a fitted embedder, of which a copy shares the weights."""
-        return clone_sharing_embedder(self)
-
-    def __sklearn_tags__(self) -> Any:
-        """Crystals are no two-dimensional array."""
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = False
-        return tags
-
     def __getstate__(self) -> dict[str, Any]:
         """Leave the networks out: the arrays of the state rebuild them, on whatever device is there."""
         state: dict[str, Any] = dict(super().__getstate__())
@@ -194,7 +182,7 @@ class SiteNetModel(CallbackSupportMixin, BaseEstimator):
 
     def _labelled(self, X: Any, labels: Labels, groups: Any, start: Start) -> Labelled:
         """Featurize, and leave out the rows that failed or weigh nothing."""
-        X = list(X) if isinstance(X, Iterator) else X
+        X = listed(X)
         # Before anything is featurized.
         check_lengths(len(X if isinstance(X, PointSets) else as_structures(X)), len(labels.values))
         of_group = None if groups is None else read_groups(groups, len(labels.values))
@@ -240,7 +228,10 @@ class SiteNetModel(CallbackSupportMixin, BaseEstimator):
         targets = ((labels.values - scale.center) / scale.scale).astype(np.float32)
         weights = (labels.weights / labels.weights.mean()).astype(np.float32)
         given = LabelledPoints(points, vectors, targets, weights, alike, fold)
-        with _threads(config, device):
+        # Several threads would wait for one another about as long as they work on small batches, and many times longer
+        # where another process computes.
+        small = config.batch_pairs <= _SMALL and device == "cpu"
+        with one_torch_thread() if small else nullcontext():
             found = fine_tune(encoder, given, choices, config, run, start.members, checkpoint)
         record = TrainingRecord(tuple(found.history), len(points), 0)
         parameters = plain_parameters(self)
@@ -299,25 +290,6 @@ class SiteNetModel(CallbackSupportMixin, BaseEstimator):
         points = run_with(self.featurizer_, **self._running()).transform(X)
         check_same_kind(self.state_.start, points)
         return points
-
-
-def _threads(config: TrainingConfig, device: str) -> AbstractContextManager[None]:
-    """Let torch compute in one thread where batches are small.
-
-    Several would wait for one another about as long as they work, and many times longer where another process computes.
-    """
-    small = config.batch_pairs <= _SMALL and device == "cpu"
-    return one_torch_thread() if small else nullcontext()
-
-
-def clone_sharing_embedder(estimator: E) -> E:
-    """Clone the parameters of an estimator but for a fitted ``embedder``, of which a copy shares the weights."""
-    bare = copy.copy(estimator)
-    bare.embedder = None
-    fresh: E = BaseEstimator.__sklearn_clone__(bare)
-    given = estimator.embedder
-    fresh.embedder = copy.copy(given) if hasattr(given, "state_") else clone(given, safe=False)
-    return fresh
 
 
 def scale_of(labels: Labels) -> TargetScale:

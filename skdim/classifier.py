@@ -14,17 +14,10 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.utils.validation import check_is_fitted
 
 from skdim._classes import calibrator, indicators, rare, read_classes, softmax, softmax_form
-from skdim._crystalmodel import (
-    LEAST,
-    CrystalModel,
-    as_part,
-    listed,
-    n_rows,
-    part_of,
-    whole_or_not_at_all,
-)
+from skdim._crystalmodel import LEAST, CrystalModel, as_part, n_rows, part_of, whole_or_not_at_all
 from skdim._labels import as_said, check_lengths, read_groups, spread_out
 from skdim._parameters import check, check_are_numbers, choice, integer, seed_of
+from skdim.crystals.rows import listed
 from skdim.evaluation._readouts import READOUTS
 from skdim.exceptions import InputError
 from skdim.points.twins import together, twins

@@ -12,9 +12,9 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
+from skdim._estimators import LearnedTable
 from skdim._fittasks import CallbackSupportMixin, fit_tasks, with_callbacks
 from skdim._interrupts import pass_on
-from skdim._notebook import LearnedTable
 from skdim._parameters import RUNNING, check_parameters, integer, optional, seed_of
 from skdim.crystals.rows import keep_labels
 from skdim.exceptions import InputError, ModelFileError
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
     from skdim.network.model import CrystalModel
     from skdim.points.pointsets import PointSets
+
+_ACCEPTED = RUNNING | {"embedding_dim": optional(integer(1))}
 
 
 class DeepInfoMaxEmbedder(LearnedTable, CallbackSupportMixin, TransformerMixin, BaseEstimator):
@@ -355,9 +357,8 @@ class DeepInfoMaxEmbedder(LearnedTable, CallbackSupportMixin, TransformerMixin, 
         return Encoder(self.state_, on_device(self._model, device), featurizer, device)
 
     def __sklearn_tags__(self) -> Any:
-        """Crystals are no two-dimensional array."""
+        """Vectors are of single precision, whatever the crystals are."""
         tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = False
         tags.transformer_tags.preserves_dtype = []
         return tags
 
@@ -429,7 +430,7 @@ class DeepInfoMaxEmbedder(LearnedTable, CallbackSupportMixin, TransformerMixin, 
 
     def _preset(self) -> Preset:
         """Check the parameters and resolve the preset."""
-        check_parameters(self, RUNNING | {"embedding_dim": optional(integer(1))})
+        check_parameters(self, _ACCEPTED)
         training = ("max_epochs", "batch_pairs", "learning_rate", "validation_fraction", "patience")
         return resolve_preset(
             self.preset,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -11,9 +10,9 @@ from sklearn.base import RegressorMixin
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
-from skdim._doclink import DocumentationLink
 from skdim._labelmasking import LabelMasking, row_count
 from skdim._labels import check_varied, known_rows, read_targets, spread_out, where_known
+from skdim.crystals.rows import listed
 from skdim.exceptions import InputError
 from skdim.scoring import r2_of_predicted
 
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class LabelMaskingRegressor(DocumentationLink, RegressorMixin, LabelMasking):
+class LabelMaskingRegressor(RegressorMixin, LabelMasking):
     """Pretrain on every row, train a regressor on the few rows whose label is known.
 
     ``fit`` pretrains a clone of the embedder on all rows, then fits a clone of the regressor on the vectors of the
@@ -124,7 +123,7 @@ class LabelMaskingRegressor(DocumentationLink, RegressorMixin, LabelMasking):
         self
         """
         embedder, regressor = self._fresh()
-        X = list(X) if isinstance(X, Iterator) else X
+        X = listed(X)
         targets = read_targets(y, row_count(embedder, X))
         self._fit_labelled(X, targets, known_rows(targets), sample_weight, embedder, regressor)
         return self

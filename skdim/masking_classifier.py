@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -10,9 +9,9 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 
 from skdim._classes import read_classes
-from skdim._doclink import DocumentationLink
 from skdim._labelmasking import LabelMasking, row_count
 from skdim._labels import check_lengths, spread_out
+from skdim.crystals.rows import listed
 from skdim.exceptions import InputError
 from skdim.scoring import accuracy_of_predicted
 
@@ -25,7 +24,7 @@ def _has_probabilities(model: LabelMaskingClassifier) -> bool:
     return hasattr(getattr(model, "classifier_", model.classifier), "predict_proba")
 
 
-class LabelMaskingClassifier(DocumentationLink, ClassifierMixin, LabelMasking):
+class LabelMaskingClassifier(ClassifierMixin, LabelMasking):
     """Pretrain on every row, train a classifier on the few rows whose class is known.
 
     ``fit`` pretrains a clone of the embedder on all rows, then fits a clone of the classifier on the vectors of the
@@ -114,7 +113,7 @@ class LabelMaskingClassifier(DocumentationLink, ClassifierMixin, LabelMasking):
         self
         """
         embedder, classifier = self._fresh()
-        X = list(X) if isinstance(X, Iterator) else X
+        X = listed(X)
         kinds, known = read_classes(y)
         check_lengths(row_count(embedder, X), len(kinds))
         # Of one type again, which the unknown ones among them have hidden.

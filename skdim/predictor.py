@@ -13,19 +13,12 @@ from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted
 
 from skdim import _finetuned
-from skdim._crystalmodel import (
-    CrystalModel,
-    as_part,
-    listed,
-    n_rows,
-    names_of,
-    part_of,
-    whole_or_not_at_all,
-)
+from skdim._crystalmodel import CrystalModel, as_part, n_rows, names_of, part_of, whole_or_not_at_all
 from skdim._finetuned import FineTuned
 from skdim._labels import as_said, names_of_targets, partly_known, read_groups, read_sides, spread_out
 from skdim._parameters import check, check_are_numbers, choice, integer, seed_of
 from skdim._targetmodel import TRANSFORMS, TargetModel, check_enough, choose
+from skdim.crystals.rows import listed
 from skdim.evaluation._applicability import joined, nearest
 from skdim.evaluation._intervals import check_coverage
 from skdim.evaluation._readouts import READOUTS

@@ -9,7 +9,6 @@ import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
-from skdim._doclink import DocumentationLink
 from skdim._fittasks import FitTasks, fit_tasks, with_callbacks
 from skdim._labels import Known, Labels, check_labels, check_lengths, check_varied
 from skdim._parameters import FLAG, check_parameters, choice, number, optional
@@ -25,8 +24,15 @@ from skdim.scoring import r2_of_predicted
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_ACCEPTED = ACCEPTED | {
+    "loss": choice(*sorted(LOSSES)),
+    "validation_fraction": number(least=0, below=0.9),
+    "clamp": optional(number()),
+    "warm_start": FLAG,
+}
 
-class SiteNetRegressor(DocumentationLink, RegressorMixin, SiteNetModel):
+
+class SiteNetRegressor(RegressorMixin, SiteNetModel):
     """Properties of crystals from a Site-Net encoder with a regression head, trained together on few labels.
 
     It begins with the ridge regression on the encoder's vectors (``max_epochs=0`` leaves it at that) and goes on in two
@@ -297,13 +303,7 @@ class SiteNetRegressor(DocumentationLink, RegressorMixin, SiteNetModel):
 
     def _checked(self) -> TrainingConfig:
         """Check the parameters, and return those of the training."""
-        own = {
-            "loss": choice(*sorted(LOSSES)),
-            "validation_fraction": number(least=0, below=0.9),
-            "clamp": optional(number()),
-            "warm_start": FLAG,
-        }
-        check_parameters(self, ACCEPTED | own)
+        check_parameters(self, _ACCEPTED)
         return TrainingConfig(
             max_epochs=EPOCHS if self.max_epochs is None else self.max_epochs,
             patience=self.patience,

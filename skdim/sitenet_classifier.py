@@ -9,7 +9,6 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 
 from skdim._classes import calibrator, indicators, rare, read_classes, softmax, softmax_form
-from skdim._doclink import DocumentationLink
 from skdim._fittasks import fit_tasks, with_callbacks
 from skdim._labels import Labels, read_weights, spread_out
 from skdim._parameters import check_are_numbers, check_parameters, choice, integer
@@ -28,10 +27,11 @@ if TYPE_CHECKING:
     from skdim.learning.states import RegressorState
     from skdim.points.featurizer import CrystalPointSetTransformer
 
+_ACCEPTED = ACCEPTED | {"cv": integer(2), "class_weight": choice("balanced", None)}
 _LEAST_OF_A_CLASS = 2
 
 
-class SiteNetClassifier(DocumentationLink, ClassifierMixin, SiteNetModel):
+class SiteNetClassifier(ClassifierMixin, SiteNetModel):
     """Classes of crystals from a Site-Net encoder with a head, trained together on few labels.
 
     The targets are indicators of the classes, the loss is the squared error [2]_, and the training is that of
@@ -245,7 +245,7 @@ class SiteNetClassifier(DocumentationLink, ClassifierMixin, SiteNetModel):
 
     def _checked(self) -> TrainingConfig:
         """Check the parameters, and return those of the training."""
-        check_parameters(self, ACCEPTED | {"cv": integer(2), "class_weight": choice("balanced", None)})
+        check_parameters(self, _ACCEPTED)
         return TrainingConfig(
             max_epochs=EPOCHS if self.max_epochs is None else self.max_epochs,
             patience=EPOCHS,

@@ -16,7 +16,6 @@ from skdim.exceptions import InputError
 
 if TYPE_CHECKING:
     from skdim.embedder import DeepInfoMaxEmbedder
-    from skdim.points.featurizer import CrystalPointSetTransformer
     from skdim.points.pointsets import PointSets
 
 _PRESETS = ("default", "deep", "paper")
@@ -51,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     from skdim.points.pointstore import save_parts
 
     embedder, counts = _embedder(args), Counts()
-    work = _featurizer(embedder).work()
+    work = (embedder.featurizer_ if hasattr(embedder, "featurizer_") else embedder.make_featurizer()).work()
     # Through a file, so that neither reading nor training holds all crystals in memory. Beside --out, as the folder
     # for temporary files is in memory on many machines; mapped files cannot be removed on Windows.
     with TemporaryDirectory(prefix=".skdim-", dir=_existing(args.out), ignore_cleanup_errors=True) as folder:
@@ -89,16 +88,6 @@ def _fit(embedder: DeepInfoMaxEmbedder, points: PointSets, args: argparse.Namesp
 def _existing(path: Path) -> Path:
     """The folder of a file, or the nearest one above that exists."""
     return next(place for place in path.absolute().parents if place.is_dir())
-
-
-def _featurizer(embedder: DeepInfoMaxEmbedder) -> CrystalPointSetTransformer:
-    """The featurizer of the model to continue, or that of the preset."""
-    from skdim.learning.presets import PRESETS
-    from skdim.points.featurizer import CrystalPointSetTransformer
-
-    if hasattr(embedder, "featurizer_"):
-        return embedder.featurizer_
-    return CrystalPointSetTransformer(**PRESETS[embedder.preset].featurizer)
 
 
 def _embedder(args: argparse.Namespace) -> DeepInfoMaxEmbedder:

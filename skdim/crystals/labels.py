@@ -57,17 +57,9 @@ class NamedElement(NamedTuple):
 
 @lru_cache(maxsize=4096)
 def element_of_type(symbol: str) -> NamedElement | None:
-    """Read a type symbol: an element, with a charge or a mass number.
+    """Read a type symbol, as in ``_atom_site_type_symbol``: an element, with a charge or a mass number, or None.
 
-    Parameters
-    ----------
-    symbol : str
-        What stands in the column ``_atom_site_type_symbol``.
-
-    Returns
-    -------
-    NamedElement or None
-        None if it names no element. D and T are hydrogen.
+    D and T are hydrogen.
 
     Examples
     --------
@@ -95,23 +87,14 @@ def element_of_type(symbol: str) -> NamedElement | None:
     return None if number is None else NamedElement(number)
 
 
-def element_of_label(label: str, known: Collection[int] = ()) -> NamedElement | None:
+def element_of_label(
+    label: str,  # as in ``_atom_site_label``
+    known: Collection[int] = (),  # atomic numbers that the file names elsewhere, in its formula for instance
+) -> NamedElement | None:  # None if the label names no element, or more than one
     """Read the label of an atom, for rows without a type symbol.
 
     A label is the symbol of an element, alone or followed by a digit, a sign or a capital letter. Where two readings
     are possible (``CA1`` is calcium, or a carbon named A), the elements that the file names elsewhere decide.
-
-    Parameters
-    ----------
-    label : str
-        What stands in the column ``_atom_site_label``.
-    known : collection of int
-        Atomic numbers that the file names elsewhere, in its formula for instance; empty if it names none.
-
-    Returns
-    -------
-    NamedElement or None
-        None if the label names no element, or more than one.
 
     Examples
     --------

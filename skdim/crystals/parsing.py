@@ -104,20 +104,8 @@ def crystal_from_text(
 def crystal_from_file(path: str | os.PathLike[str]) -> Crystal:
     """Read a crystal from a file: CIF, POSCAR, JSON (plain or compressed), or what else pymatgen reads.
 
-    Parameters
-    ----------
-    path : str or PathLike
-        CIF, POSCAR and JSON are told by their content; the name counts where that is not clear. A data block of a
-        CIF may be named, as in "all.cif#NaCl".
-
-    Returns
-    -------
-    Crystal
-
-    Raises
-    ------
-    OSError
-        If the file cannot be read. A damaged file raises any of ``PARSER_ERRORS``.
+    CIF, POSCAR and JSON are told by their content; the name counts where that is not clear. A data block of a CIF may
+    be named, as in "all.cif#NaCl". A damaged file raises any of ``PARSER_ERRORS``.
     """
     if named := block_of(os.path.expanduser(os.fspath(path))):
         file, block = named

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,13 +18,18 @@ from skdim.crystals.uploads import text_of
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["KINDS", "as_structures", "keep_labels", "row_labels"]
+__all__ = ["KINDS", "as_structures", "keep_labels", "listed", "row_labels"]
 
 KINDS = (
     "a pymatgen Structure, the path or the text of a CIF, POSCAR or JSON file, the same as bytes or an open file, "
     "ASE Atoms, or a dict of pymatgen, OPTIMADE, JARVIS or ASE"
 )
 """What a crystal may be, for messages."""
+
+
+def listed(X: Any) -> Any:
+    """Read an iterator, which can be read but once, into a list; other collections stay as they are."""
+    return list(X) if isinstance(X, Iterator) else X
 
 
 def as_structures(X: Any) -> list[object]:

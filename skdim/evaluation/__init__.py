@@ -14,13 +14,7 @@ from skdim.evaluation._intervals import CrossConformalRegressor
 from skdim.evaluation._kernel_ridge import KernelRidgeCV, LaplacianKernelRidge
 from skdim.evaluation._label_efficiency import label_efficiency
 from skdim.evaluation._mlp import FixedStepsMLP
-from skdim.evaluation._records import (
-    choose_features,
-    choose_regressor,
-    comparable_regressors,
-    format_table,
-    summarise,
-)
+from skdim.evaluation._records import choose_features, choose_regressor, comparable_regressors, format_table, summarise
 from skdim.evaluation._references import REFERENCE_FEATURES, magpie_statistics, reference_features
 from skdim.evaluation._regressors import REGRESSORS, BestRegressor
 from skdim.evaluation._significance import corrected_t_test, holm

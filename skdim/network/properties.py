@@ -1,8 +1,8 @@
 """The hidden layer over a whole crystal that has learned to tell properties of other crystals.
 
-Averages of wide states over sites throw most of what such properties teach away: a few hundred columns hold it, and
-what tells an energy is one direction among them. So a layer that has learned to tell properties from all hops at once
-is read itself: its columns are numbers that such properties are made of. What it tells of them may be read beside it.
+In averages of states over sites, what such properties teach is lost: there are hundreds of columns, and an energy is
+one direction among them. So the hidden layer from which the properties are told is read itself: its columns are numbers
+that they are made of. The properties as the layer tells them may be read beside it.
 
 The properties may be labels, or be computed from the crystals themselves, as a tight-binding model gives them.
 

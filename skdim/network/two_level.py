@@ -10,13 +10,7 @@ from torch import nn
 from skdim.network.estimators import gaussian_kl
 from skdim.network.infomax import Gaussian, GlobalObjective, LocalObjective
 from skdim.network.layers import Perceptron
-from skdim.network.negatives import (
-    expand,
-    other_crystals,
-    permute_neighbors,
-    replace_distances,
-    replace_species,
-)
+from skdim.network.negatives import expand, other_crystals, permute_neighbors, replace_distances, replace_species
 from skdim.network.segments import segment_sum
 
 if TYPE_CHECKING:

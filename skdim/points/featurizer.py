@@ -12,7 +12,7 @@ from typing import Any
 from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from skdim._doclink import DocumentationLink
+from skdim._estimators import CrystalEstimator
 from skdim._jobs import Job
 from skdim._parameters import RUNNING, check_parameters
 from skdim._progress import Progress
@@ -59,7 +59,7 @@ class Outcome:
 
 
 class CrystalPointSetTransformer(
-    DocumentationLink,
+    CrystalEstimator,
     TransformerMixin,
     BaseEstimator,
     auto_wrap_output_keys=None,  # type: ignore[call-arg]
@@ -284,10 +284,9 @@ class CrystalPointSetTransformer(
         return self
 
     def __sklearn_tags__(self) -> Any:
-        """Crystals are no two-dimensional array, and nothing is learned from them."""
+        """Nothing is learned from crystals, and point sets are no array of a type."""
         tags = super().__sklearn_tags__()
         tags.requires_fit = False
-        tags.input_tags.two_d_array = False
         tags.transformer_tags.preserves_dtype = []
         return tags
 

@@ -28,18 +28,17 @@ TAPER = 0.05
 # First guess of the cutoff: the sphere that holds this multiple of n_neighbors at the mean density.
 _FIRST_SPHERE = 1.5
 _GROWTH = 1.25
-# Pairs a site that are compared at first, at the most: an evenly filled crystal has 250 with 48 neighbours.
+# The first cutoff is lowered until no more pairs a site are compared; an even crystal has 250 with 48 neighbours.
 _COMPARED = 400
-_COMPARED_AT_ONCE = 400_000  # pairs in both directions; fewer are not worth a count
-# Pairs a site from which on those that no shell needs are left out at once.
-_MANY_PAIRS = 400
+_COMPARED_AT_ONCE = 400_000  # pairs in both directions; fewer are compared without being counted first
+_MANY_PAIRS = 400  # a site; where there are more, those that no shell needs are left out at once
 # Positions closer than this, in Angstrom, are alternatives of one disordered site and never occupied together.
 OVERLAP = 0.5
 # Partly occupied positions this far apart, in Angstrom, may well be occupied together. Between the two, weights fade
 # so slowly that even attention that falls with the eighth power of the distance follows without a jump.
 APART = 1.0
 _FADE = 22.0
-_ONE_ATOM = 1.002  # as occupancies of thirds are printed
+_ONE_ATOM = 1.002  # three thirds may be printed as .334 each
 
 
 class CrowdedError(ValueError):
@@ -140,7 +139,7 @@ def _perhaps_many(
     sizes: NDArray[np.int64],  # (C,)
     cutoffs: NDArray[np.float64],  # (C,)
 ) -> NDArray[np.intp]:
-    """Crystals for which it is worth while to count the pairs that are compared before they are."""
+    """Crystals that may have so many pairs that these are counted before they are compared."""
     images = np.prod(2 * np.ceil(cutoffs[:, None] / spacings) + 1, axis=1)
     return np.flatnonzero(sizes**2 * images > _COMPARED_AT_ONCE)
 
@@ -179,7 +178,7 @@ def _bin_key(place: NDArray[np.int64], bins: NDArray[np.int64]) -> NDArray[np.in
 
 
 def _check_compared(cell: Cell, box: NDArray[np.float64], cutoff: float, n_neighbors: int) -> None:
-    """Refuse a crystal whose loneliest site has its neighbours so far away that crowded ones have too many."""
+    """Refuse a crystal with a site so lonely that the cutoff it needs gives crowded sites too many pairs."""
     most = current_limits().pairs
     if (compared := compared_pairs(cell, box, cutoff)) > most:
         raise CrowdedError(
@@ -201,7 +200,7 @@ def _has_enough(pairs: Pairs, n_sites: int, n_neighbors: int, radius: float) -> 
 
 
 def _needed(pairs: Pairs, n_sites: int, n_neighbors: int, cutoff: float, margin: float) -> Pairs:
-    """Leave out what neither of two sites needs, where a crowded crystal has far too many pairs."""
+    """Of very many pairs leave out those that the shells of neither site need."""
     if len(pairs.site) <= _MANY_PAIRS * n_sites:
         return pairs
     reach, full = np.full(n_sites, cutoff), np.ones(n_sites, np.bool_)
@@ -215,8 +214,7 @@ def _needed(pairs: Pairs, n_sites: int, n_neighbors: int, cutoff: float, margin:
 
 def presence(
     distance: NDArray[np.float64],  # (P,) in Angstrom, at least `OVERLAP`
-    # (P,) occupancies of the two positions, added; where they exceed one, both are occupied at times.
-    occupancy: NDArray[np.float64],
+    occupancy: NDArray[np.float64],  # (P,) sum of both; where it exceeds one, both positions are occupied at times
 ) -> NDArray[np.float64]:
     """Weight by which the other position of a pair is a neighbour rather than an alternative to the position itself.
 

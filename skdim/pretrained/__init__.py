@@ -112,17 +112,7 @@ def pretrained_card(name: str = "materials_project") -> dict[str, Any]:
 
 
 def current_name(name: str) -> str:
-    """Return the name of a model, with a warning where it is a former one.
-
-    Parameters
-    ----------
-    name : str
-        As given.
-
-    Returns
-    -------
-    str
-    """
+    """Return the name of a model, with a warning where it is a former one."""
     if name not in _FORMER:
         return name
     now = _FORMER[name]

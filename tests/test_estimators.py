@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 import skdim
-from skdim import _doclink
+from skdim import _estimators
 
 
 @pytest.fixture(params=["https://skdim.example/en", ""])
 def address(request, monkeypatch):
-    monkeypatch.setattr(_doclink, "documentation_address", lambda: request.param)
+    monkeypatch.setattr(_estimators, "documentation_address", lambda: request.param)
     return request.param
 
 
@@ -29,5 +29,5 @@ def test_each_diagram_links_to_the_page_of_its_estimator_if_there_is_one(name, a
 
 
 def test_pages_that_were_built_beside_the_package_are_found():
-    found, built = _doclink.documentation_address(), Path(skdim.__file__).parents[1] / "docs" / "_build" / "html"
+    found, built = _estimators.documentation_address(), Path(skdim.__file__).parents[1] / "docs" / "_build" / "html"
     assert found.startswith("https://") or bool(found) == (built / "index.html").is_file()
