@@ -14,7 +14,7 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.utils.validation import check_is_fitted
 
 from skdim._classes import calibrator, indicators, rare, read_classes, softmax, softmax_form
-from skdim._crystalmodel import LEAST, CrystalModel, as_part, n_rows, part_of, whole_or_not_at_all
+from skdim._crystalmodel import LEAST, CrystalModel, as_part, n_rows, of_one_fit, part_of, whole_or_not_at_all
 from skdim._labels import as_said, check_lengths, read_groups, spread_out
 from skdim._parameters import check, check_are_numbers, choice, integer, seed_of
 from skdim.crystals.rows import listed
@@ -143,6 +143,7 @@ class CrystalClassifier(ClassifierMixin, CrystalModel):
         self.held_out_ = held
         return self
 
+    @of_one_fit
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Predict the probabilities of the classes.
 
@@ -160,6 +161,7 @@ class CrystalClassifier(ClassifierMixin, CrystalModel):
         vectors, _, valid = self._embed(X)
         return spread_out(self._probabilities(vectors), valid)
 
+    @of_one_fit
     def predict(self, X: Any) -> NDArray[Any]:
         """Predict the classes of crystals.
 
@@ -177,6 +179,7 @@ class CrystalClassifier(ClassifierMixin, CrystalModel):
         vectors, _, valid = self._embed(X)
         return spread_out(self.classes_[self.decided(self._probabilities(vectors))], valid, None)
 
+    @of_one_fit
     def predict_frame(self, X: Any, coverage: float = 0.9) -> pd.DataFrame:
         """Predict crystals, and say how far to trust each prediction.
 
@@ -202,6 +205,7 @@ class CrystalClassifier(ClassifierMixin, CrystalModel):
         columns |= {f"probability_{kind}": table[:, k] for k, kind in enumerate(self.classes_)}
         return self._trust_frame(columns, vectors, points, valid, X)
 
+    @of_one_fit
     def explain(self, X: Any) -> pd.DataFrame:
         """Take log-odds of the classes apart: what kinds of column, elements and sites add to them.
 
