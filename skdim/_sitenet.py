@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from skdim._estimators import KeepsEmbedder
 from skdim._fittasks import CallbackSupportMixin, FitTasks
 from skdim._interrupts import pass_on
-from skdim._labels import Labels, check_lengths, read_groups
+from skdim._labels import Labels, check_lengths, cut_into_folds, read_groups
 from skdim._parameters import RUNNING, Accepted, choice, integer, optional, seed_of
 from skdim.crystals.rows import as_structures, listed
 from skdim.embedder import DeepInfoMaxEmbedder
@@ -306,19 +306,9 @@ def scale_of(labels: Labels) -> TargetScale:
 
 def _folds(most: int, labelled: Labelled, kinds: NDArray[np.int64] | None, seed: int) -> NDArray[np.int64]:
     """Fold (N,) in which each row is held out; groups stay together, and each fold has its share of the kinds."""
-    from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
-
-    groups, n = labelled.groups, len(labelled.points)
-    units = n if groups is None else len(np.unique(groups.astype(str)))
-    if units < 2:
-        raise InputError(f"groups must be of two kinds or more, got the same in all {n} labelled rows.")
-    if kinds is None:
-        splitter = KFold if groups is None else GroupKFold
-    else:
-        splitter = StratifiedKFold if groups is None else StratifiedGroupKFold
-        units = min(units, max(2, int(np.bincount(kinds).min())))
-    fold = np.empty(n, np.int64)
-    splits = splitter(min(most, units), shuffle=True, random_state=seed).split(np.empty(n), kinds, groups)
-    for place, (_, held) in enumerate(splits):
+    if kinds is not None:
+        most = min(most, max(2, int(np.bincount(kinds).min())))
+    fold = np.empty(len(labelled.points), np.int64)
+    for place, (_, held) in enumerate(cut_into_folds(len(fold), most, seed, labelled.groups, kinds)):
         fold[held] = place
     return fold
