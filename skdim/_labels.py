@@ -256,7 +256,26 @@ def _numbers(name: str, given: Any) -> NDArray[np.float64]:
             raise ValueError("Complex data not supported")
         return np.array(array, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise InputError(f"{name} must be an array of numbers: {error}.") from error
+        raise InputError(f"{name} must be an array of numbers{_first_word(given) or f': {error}'}.") from error
+
+
+def _first_word(given: Any) -> str:
+    """Say which entry is the first that is no number, and what is to be done with it; empty if that is not clear."""
+    try:
+        rows = np.asarray(given, dtype=object)
+    except ValueError:  # rows of different lengths
+        return ""
+    for row, entry in enumerate(rows):
+        for value in np.atleast_1d(entry):
+            if not isinstance(value, str):
+                continue
+            try:
+                float(value)
+            except ValueError:
+                bound = value.strip()[:1] in ("<", ">", "\u2264", "\u2265")
+                cure = ". A bound is given as its value, with -1 (upper) or 1 (lower) in censored" if bound else ""
+                return f", got {value[:40]!r} at row {row}{cure}"
+    return ""
 
 
 def _refuse(name: str, values: NDArray[np.float64], wrong: NDArray[np.bool_], accepted: str, cure: str = "") -> None:

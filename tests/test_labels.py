@@ -15,6 +15,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.preprocessing import StandardScaler
 
 from skdim import DeepInfoMaxEmbedder, SiteNetRegressor
+from skdim._labels import read_targets
 from tests.handmade import salt
 from tests.masked import MAE, data, embedder, model
 from tests.small import bundled, bundled_points
@@ -163,3 +164,21 @@ def test_a_regressor_that_needs_more_labels_is_named_with_how_many_there_are() -
     one = model(regressor=SiteNetRegressor(), n_labels=1)
     with pytest.raises(ValueError, match="X holds 1 usable labelled crystals of 1 rows; at least 2 are needed"):
         one.fit(points, y)
+
+
+@pytest.mark.parametrize(
+    ("y", "words"),
+    [
+        (
+            ["1", "<5"],
+            r"got '<5' at row 1\. A bound is given as its value, with -1 \(upper\) or 1 \(lower\) in censored",
+        ),
+        (["1", "2,5"], r"got '2,5' at row 1\."),
+        (np.array([[1.0, 2.0], [3.0, "a"]], dtype=object), r"got 'a' at row 1\."),
+        (pd.DataFrame({"K": [1.0, 2.0], "G": ["1", "n/a"]}), r"got 'n/a' at row 1\."),
+        ([1.0, [2.0, 3.0]], ": "),
+    ],
+)
+def test_texts_among_labels_are_named_with_their_row(y: Any, words: str) -> None:
+    with pytest.raises(ValueError, match=f"y must be an array of numbers.*{words}"):
+        read_targets(y)

@@ -60,8 +60,8 @@ _EXAMPLES = """\
 def run(args: argparse.Namespace) -> int:
     """Fit a regressor on labelled crystals, save it, and report; return an exit code."""
     from skdim._files import replacing
-    from skdim.cli.matching import read_table
     from skdim.cli.outputs import check_place
+    from skdim.cli.tablefile import read_table
 
     started = time.monotonic()
     page = args.report or args.out.with_name(f"{args.out.name}.html")
@@ -186,7 +186,8 @@ def _point_sets(found: Found, ids: Sequence[str], work: Work, args: argparse.Nam
 
 def _targets(given: Sequence[str], path: Path) -> list[str]:
     """Targets that were named, each by an option of its own or with commas between; a column may have commas itself."""
-    from skdim.cli.matching import column_named, read_table
+    from skdim.cli.matching import column_named
+    from skdim.cli.tablefile import read_table
 
     columns = [str(name) for name in read_table(path, "--labels").columns]
     named = [

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skdim.cli.matching import Matches, column_named, counted, header_without_unit, match_names, read_table, some_of
+from skdim.cli.cells import Cell, NumberStyle, is_missing, number_style, same_unit, unit_of
+from skdim.cli.matching import Matches, column_named, counted, match_names, some_of
+from skdim.cli.tablefile import read_table
 from skdim.exceptions import InputError
 
 if TYPE_CHECKING:
@@ -20,20 +21,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ID_COLUMNS = ("id", "material_id", "entry_id", "name", "file", "filename", "path", "cif")
-_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
-# A bound, a number, a power of ten, and what some tables put behind it: its uncertainty in brackets or after a sign,
-# and its unit.
-_POWER = r"\s*[×x·*]\s*10\s*\^?\s*([+-]?\d+)"
-_WORD = r"[A-Za-zµμΩ°%Å/][^<>\s]*"
-_VALUE = re.compile(
-    rf"\s*(<=|>=|<|>|≤|≥)?\s*({_NUMBER})(?:{_POWER})?\s*(?:\(\d+\)|(?:±|\+/-)\s*{_NUMBER})?\s*({_WORD}(?:\s+{_WORD})*)?\s*"
-)
-# What only a decimal comma can be: not one that sets thousands apart.
-_COMMA = re.compile(r"[\s<>≤≥=]*[+-]?(?:0,\d+|\d+,(?:\d{1,2}|\d{4,}))(?!\d).*")
-_POINT = re.compile(r"\d\.\d")
-_RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻−", "0123456789--")
-_BOUND = {"<": -1, "<=": -1, "≤": -1, ">": 1, ">=": 1, "≥": 1, None: 0}
-MISSING = ("", "nan", "na", "n/a", "none", "null", "-", "?")
+_ONE_COMMA = re.compile(r"\D*\d{1,3},\d{3}")
+_UNNAMED = "column 1"  # of numbers of rows, as some programs write them
+_UNIT_ROW = frozenset({"", "-", "unit", "units", "[unit]", "(unit)", "einheit", "unité"})  # ids in a row of units
 
 
 @dataclass
@@ -68,42 +58,70 @@ def read_labels(
     table = read_table(path, "--labels")
     names = [str(name) for name in table.columns]
     target = find_column("--target", target, names, path)
-    key = None if key is None else find_column("--id", key, names, path)
     groups = None if groups is None else find_column("--groups", groups, names, path)
-    key = key or id_column([name for name in names if name != target] or names)
-    if key == target:
-        raise InputError(f"{str(path)!r} has no column of ids beside {target!r}; --id names it")
-    matches = match_names([str(name).strip() for name in table[key]], ids)
-    rows_of, notes = matches.rows, _unmatched(matches, ids)
-    if not rows_of:
-        seen = ", ".join(map(repr, table[key][:3]))
-        raise InputError(
-            f"no row of {str(path)!r} fits a crystal: its column {key!r} has {seen}, and the crystals are "
-            f"{', '.join(map(repr, ids[:3]))}. A full path, the path within an archive, or the name of the file "
-            "without its suffix is needed; --id names another column"
-        )
+    key, matches = _matched(table, ids, path, None if key is None else find_column("--id", key, names, path), target)
+    unit = "" if classes else _unit_below(table, key, target)
+    notes, rows_of = _unmatched(matches, ids, with_units=bool(unit)), matches.rows
+    if key != names[0] and key not in ID_COLUMNS:
+        notes.append(f"the column {key!r} names the crystals")
+    column = table[target]
     if classes:
-        taken = _classes(table[target], rows_of, len(ids))
+        taken = _classes(column, rows_of, ids)
     else:
-        comma = table.attrs.get("decimal") == "," or has_decimal_commas(table[target].tolist())
-        taken = _numbers(table[target], rows_of, len(ids), comma=comma)
+        style = number_style(map(str, column), semicolons=bool(table.attrs.get("semicolons")))
+        taken = _numbers(column, rows_of, ids, style, unit)
     taken.notes = [*notes, *taken.notes]
     if groups is not None:
-        own = [f"no row {place}" for place in range(len(ids))]
-        for place, rows in rows_of.items():
-            own[place] = str(table[groups].iloc[rows[0]]).strip() or own[place]
-        taken.groups = own
+        taken.groups, told = _groups(table[groups], rows_of, ids)
+        taken.notes += told
     return taken
 
 
-def _unmatched(matches: Matches, ids: Sequence[str]) -> list[str]:
-    """Say which rows fit no crystal or several, and which crystals have no row."""
-    notes = []
-    if matches.missing:
-        notes.append(f"{counted(matches.missing, 'row')} of the table without a crystal: {some_of(matches.missing)}")
+def _matched(table: pd.DataFrame, ids: Sequence[str], path: Path, key: str | None, target: str) -> tuple[str, Matches]:
+    """Find the column of ids, and which row is of which crystal.
+
+    Where no column is named and the one that is called so, or the first, fits no crystal, it is that which fits most.
+    """
+    names = [str(name) for name in table.columns if str(name) != target]
+    if not names or key == target:
+        raise InputError(f"{str(path)!r} has no column of ids beside {target!r}; --id names it")
+    first = key or id_column(names)
+    found = {first: match_names([str(name).strip() for name in table[first]], ids)}
+    if key is None and (not found[first].sure or first == _UNNAMED):
+        found |= {name: match_names([str(cell).strip() for cell in table[name]], ids) for name in names}
+    best = max(found, key=lambda name: (found[name].sure, len(found[name].rows), (name == first) != (name == _UNNAMED)))
+    if found[best].rows:
+        return best, found[best]
+    seen = ", ".join(map(repr, table[first][:3])) or "no rows"
+    raise InputError(
+        f"no row of {str(path)!r} fits a crystal: its column {first!r} has {seen}, and the crystals are "
+        f"{', '.join(map(repr, ids[:3]))}. A full path, the path within an archive, or the name of the file "
+        "without its suffix is needed; --id names another column"
+    )
+
+
+def _unit_below(table: pd.DataFrame, key: str, target: str) -> str:
+    """Return the unit of the target in a row of units below the names of the columns; empty if there is no such row."""
+    if not len(table) or str(table[key].iloc[0]).strip().lower() not in _UNIT_ROW:
+        return ""
+    unit = str(table[target].iloc[0]).strip().strip("()[]")
+    return "" if is_missing(unit) or Cell.read(unit) is not None else unit
+
+
+def _unmatched(matches: Matches, ids: Sequence[str], *, with_units: bool) -> list[str]:
+    """Say which rows fit no crystal or several, which were guessed, and which crystals have no row."""
+    notes, lost = [], matches.missing[with_units:]  # a row of units comes first
+    if missing := [name for name in lost if name]:
+        notes.append(f"{counted(missing, 'row')} of the table without a crystal: {some_of(missing)}")
+    if empty := [name for name in lost if not name]:
+        notes.append(f"{counted(empty, 'row')} of the table without an id")
     if unclear := matches.unclear:
         rows = counted(unclear, "row")
         notes.append(f"{rows} of the table that would fit several crystals, and label none: {some_of(unclear)}")
+    if matches.guessed:
+        rows = counted(matches.guessed, "row")
+        named = some_of(f"{name} is {found}" for name, found in matches.guessed)
+        notes.append(f"{rows} of the table matched but for case, blanks or zeros in front: {named}")
     if alone := [name for place, name in enumerate(ids) if place not in matches.rows]:
         notes.append(f"{counted(alone, 'crystal')} without a row in the table: {some_of(alone)}")
     return notes
@@ -114,107 +132,77 @@ def id_column(names: Sequence[str]) -> str:
 
     Examples
     --------
-    >>> id_column(["gap", "material_id"]), id_column(["Sample", "gap"])
-    ('material_id', 'Sample')
+    >>> id_column(["gap", "Material ID"]), id_column(["Sample", "gap"])
+    ('Material ID', 'Sample')
     """
-    return next((name for name in ID_COLUMNS if name in names), names[0])
+    spelled = {name.strip().lower().replace(" ", "_"): name for name in reversed(names)}
+    return next((name if name in names else spelled[name] for name in ID_COLUMNS if name in spelled), names[0])
 
 
 def find_column(flag: str, given: str, names: Sequence[str], path: Path) -> str:
     """Find the column that an argument names, with or without its unit."""
     found = column_named(given, names)
     if found is None:
-        raise InputError(f"{flag} {given!r} is no column of {str(path)!r}; its columns are {', '.join(names)}")
+        columns = ", ".join(name if "," not in name else repr(name) for name in names)
+        raise InputError(f"{flag} {given!r} is no column of {str(path)!r}; its columns are {columns}")
+    if f"{found} #2" in names:
+        raise InputError(f"{flag} {given!r} is the name of several columns of {str(path)!r}; rename them")
     return found
 
 
-def _unit_of(header: str, units: Sequence[str]) -> tuple[str, bool]:
-    """Tell the unit of a column: that of its header, or that of most cells; and whether the cells tell it."""
-    bare = header_without_unit(header)
-    if bare != header:
-        return header[len(bare) :].strip(" ()[]"), False
-    found, n = next(iter(Counter(unit for unit in units if unit).most_common(1)), ("", 0))
-    return (found, True) if n and 2 * n >= len(units) else ("", False)
-
-
-def has_decimal_commas(texts: Sequence[str]) -> bool:
-    """Tell whether numbers are written with decimal commas, as spreadsheets write them in many languages.
-
-    Examples
-    --------
-    >>> has_decimal_commas(["1,250", "0,3", "n.d."]), has_decimal_commas(["1,250"]), has_decimal_commas(["1,25", "1.5"])
-    (True, False, False)
-    """
-    return any(map(_COMMA.fullmatch, texts)) and not any(map(_POINT.search, texts))
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A cell of the labels: its value, whether that is a bound and on which side, and the unit behind it."""
-
-    value: float
-    side: int
-    unit: str
-
-    @classmethod
-    def read(cls, text: str, *, comma: bool) -> Cell | None:
-        """Read a cell, with decimal commas where these are usual; None where it holds no number.
-
-        Examples
-        --------
-        >>> Cell.read("<1.2×10^-4 S/cm", comma=False)
-        Cell(value=0.00012, side=-1, unit='S/cm')
-        """
-        plain = text.translate(_RAISED)
-        match = _VALUE.fullmatch(plain.replace(",", ".") if comma and "." not in plain else plain)
-        if match is None:
-            return None
-        value = float(f"{match[2]}e{match[3]}") if match[3] and "e" not in match[2].lower() else float(match[2])
-        return cls(value, _BOUND[match[1]], (match[4] or "").strip()) if math.isfinite(value) else None
-
-
-def _numbers(column: pd.Series[str], rows_of: dict[int, list[int]], n: int, *, comma: bool = False) -> LabelTable:
+def _numbers(
+    column: pd.Series[str], rows_of: dict[int, list[int]], ids: Sequence[str], style: NumberStyle, unit: str
+) -> LabelTable:
     """Read numbers and bounds; of several rows for one crystal the median."""
-    taken = LabelTable(np.full(n, np.nan), np.zeros(n, np.int64))
-    cells = [Cell.read(str(text), comma=comma) for text in column]
-    usual, stated = _unit_of(str(column.name), [cell.unit for cell in cells if cell is not None])
+    taken = LabelTable(np.full(len(ids), np.nan), np.zeros(len(ids), np.int64))
+    cells = [Cell.read(str(text), style) for text in column]
+    usual, stated = (unit, False) if unit else unit_of(str(column.name), [c.unit for c in cells if c is not None])
     taken.unit = usual
-    unread: list[str] = []
-    foreign: list[str] = []
-    several: list[int] = []
+    unread, foreign, about, several, torn = (list[str]() for _ in range(5))
+    n_same = 0
     for place, rows in rows_of.items():
-        read = []
+        read: list[Cell] = []
         for row in rows:
             text, cell = str(column.iloc[row]).strip(), cells[row]
-            if cell is not None and cell.unit in ("", usual):
-                read.append((cell.value, cell.side))
+            if cell is not None and (not cell.unit or same_unit(cell.unit, usual)):
+                read.append(cell)
+                about += [text] * cell.about
             elif cell is not None:
                 foreign.append(text)
-            elif text.lower() not in MISSING:
+            elif not is_missing(text):
                 unread.append(text)
-        exact = [value for value, side in read if side == 0]
-        if exact:  # a bound says nothing beside a value
-            taken.values[place] = float(np.median(exact))
-        elif read:
-            # Of several bounds on one side the tightest; of bounds on both sides the middle, as a value.
-            upper = [value for value, side in read if side < 0]
-            lower = [value for value, side in read if side > 0]
-            ends = [*([min(upper)] if upper else []), *([max(lower)] if lower else [])]
-            taken.values[place] = float(np.mean(ends))
-            taken.sides[place] = 0 if len(ends) > 1 else (-1 if upper else 1)
-        several += [place] * (len(read) > 1)
+        if not read:
+            continue
+        value, side = _together([(cell.value, cell.side) for cell in read])
+        distinct = list(dict.fromkeys((cell.value, cell.side) for cell in read))
+        n_same += len(read) > len(distinct) == 1
+        taken.values[place], taken.sides[place] = value, side
+        if len(distinct) > 1:
+            said = ", ".join(f"{'>' if s > 0 else '<' if s < 0 else ''}{v:g}" for v, s in distinct[:4])
+            (torn if np.isnan(value) else several).append(f"{ids[place]} ({said})")
     if stated:
         taken.notes.append(f"numbers are taken to be in {usual}, as half of them or more say")
     if unread:
+        commas = any(map(_ONE_COMMA.fullmatch, unread))
+        cure = "; a comma may be decimal or set thousands apart, write 1.234 or 1234" if commas else ""
         taken.notes.append(
-            f"{counted(unread, 'label')} that cannot be read as a number, taken as missing: {some_of(unread)}"
+            f"{counted(unread, 'label')} that cannot be read as a number, taken as missing: {some_of(unread)}{cure}"
         )
     if foreign:
         meant = f"not in {usual}" if usual else "with a unit where most have none"
         cure = "" if usual else f"; rename the column to '{column.name} (UNIT)' if all are in that unit"
         taken.notes.append(f"{counted(foreign, 'label')} {meant}, taken as missing: {some_of(foreign)}{cure}")
+    if about:
+        taken.notes.append(f"{counted(about, 'approximate label')}, taken as they are: {some_of(about)}")
     if several:
-        taken.notes.append(f"{counted(several, 'crystal')} with several labels, of which the median is used")
+        some = some_of(several)
+        taken.notes.append(f"{counted(several, 'crystal')} with several labels, of which the median is used: {some}")
+    if torn:
+        taken.notes.append(
+            f"{counted(torn, 'crystal')} with bounds that exclude each other, taken as missing: {some_of(torn)}"
+        )
+    if n_same:
+        taken.notes.append(f"{n_same} crystal{'s' * (n_same > 1)} with the same label in several rows")
     if taken.sides.any():
         numbers = {"upper": int((taken.sides < 0).sum()), "lower": int((taken.sides > 0).sum())}
         said = " and ".join(f"{n} {side} bound{'s' * (n > 1)}" for side, n in numbers.items() if n)
@@ -225,19 +213,69 @@ def _numbers(column: pd.Series[str], rows_of: dict[int, list[int]], n: int, *, c
     return taken
 
 
-def _classes(column: pd.Series[str], rows_of: dict[int, list[int]], n: int) -> LabelTable:
+def _together(read: Sequence[tuple[float, int]]) -> tuple[float, int]:
+    """Make one label of those of a crystal: the median, as a bound says nothing beside a value.
+
+    Of several bounds on one side it is the tightest, of bounds on both sides the middle, as a value; NaN where they
+    exclude each other.
+    """
+    exact = [value for value, side in read if side == 0]
+    if exact:
+        return float(np.median(exact)), 0
+    upper = [value for value, side in read if side < 0]
+    lower = [value for value, side in read if side > 0]
+    if upper and lower:
+        return (float(np.mean([min(upper), max(lower)])) if max(lower) <= min(upper) else np.nan), 0
+    return (min(upper), -1) if upper else (max(lower), 1)
+
+
+def _classes(column: pd.Series[str], rows_of: dict[int, list[int]], ids: Sequence[str]) -> LabelTable:
     """Read names of classes; rows of one crystal that disagree leave it without a label."""
-    taken = LabelTable([""] * n, np.zeros(n, np.int64))
+    taken = LabelTable([""] * len(ids), np.zeros(len(ids), np.int64))
+    names, taken.notes = _spelled_alike((column.iloc[row] for rows in rows_of.values() for row in rows), "classes")
     torn = []
     for place, rows in rows_of.items():
-        read = {str(column.iloc[row]).strip() for row in rows}
-        read = {text for text in read if text.lower() not in MISSING}
+        read = {names[str(column.iloc[row])] for row in rows} - {""}
         if len(read) == 1:
             taken.values[place] = read.pop()
         elif read:
-            torn.append(" and ".join(sorted(read)))
+            torn.append(f"{ids[place]} ({' and '.join(sorted(read))})")
     if torn:
         taken.notes.append(
             f"{counted(torn, 'crystal')} with rows of different classes, taken as missing: {some_of(torn)}"
         )
     return taken
+
+
+def _groups(column: pd.Series[str], rows_of: dict[int, list[int]], ids: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Read groups; a crystal without one stands alone, and of several the first is taken."""
+    names, notes = _spelled_alike((column.iloc[row] for rows in rows_of.values() for row in rows), "groups")
+    own, torn = [f"no row {place}" for place in range(len(ids))], []
+    for place, rows in rows_of.items():
+        read = list(dict.fromkeys(name for row in rows if (name := names[str(column.iloc[row])])))
+        own[place] = read[0] if read else own[place]
+        if len(read) > 1:
+            torn.append(f"{ids[place]} ({', '.join(read)})")
+    if torn:
+        notes.append(f"{counted(torn, 'crystal')} in several groups, of which the first is taken: {some_of(torn)}")
+    return own, notes
+
+
+def _spelled_alike(texts: Iterable[object], what: str) -> tuple[dict[str, str], list[str]]:
+    """Give each text the name that it is meant for: the commonest spelling, without case, blanks and "1.0" for "1".
+
+    What stands for nothing known is an empty name.
+    """
+    count = Counter(map(str, texts))
+    names: dict[str, str] = {}
+    alike: dict[str, Counter[str]] = {}
+    for text, n in count.items():
+        name = " ".join(text.split())
+        key = name.removesuffix(".0") if name.removesuffix(".0").isdigit() else name.casefold()
+        names[text] = "" if is_missing(name) else key
+        if names[text]:
+            alike.setdefault(key, Counter())[name] += n
+    common = {key: spellings.most_common(1)[0][0] for key, spellings in alike.items()}
+    told = [" and ".join(map(repr, spellings)) for spellings in alike.values() if len(spellings) > 1]
+    notes = [f"{what} that differ in case or form alone are taken as one: {'; '.join(told[:5])}"] if told else []
+    return {text: common[key] if key else "" for text, key in names.items()}, notes

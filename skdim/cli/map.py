@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from skdim.cli.arguments import add_quiet, add_seed
 from skdim.cli.command import Command
 from skdim.cli.exits import OK, SOME_FAILED
-from skdim.cli.matching import column_named, counted, match_names, read_table, some_of
+from skdim.cli.matching import column_named, counted, match_names, some_of
 from skdim.cli.messages import say
 from skdim.exceptions import InputError
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
     from pymatgen.core.structure import Structure
+
+    from skdim.cli.cells import NumberStyle
 
 _DESCRIPTION = """\
 Write a map of crystals, as one HTML page that opens in a browser without a network. Similar crystals lie close to each
@@ -103,7 +105,9 @@ def read_vectors(path: Path) -> tuple[pd.DataFrame, NDArray[Any], int]:
 
 def _with_properties(table: pd.DataFrame, path: Path, key: str | None, *, quiet: bool) -> pd.DataFrame:
     """Add the columns of another table by id."""
-    from skdim.cli.labels import find_column, has_decimal_commas, id_column
+    from skdim.cli.cells import number_style
+    from skdim.cli.labels import find_column, id_column
+    from skdim.cli.tablefile import read_table
 
     properties = read_table(path, "--table")
     names = [str(name) for name in properties.columns]
@@ -122,8 +126,8 @@ def _with_properties(table: pd.DataFrame, path: Path, key: str | None, *, quiet:
     known = known.iloc[[rows[0] for rows in matches.rows.values()]].set_axis(list(matches.rows), axis=0)
     for name in known:
         texts = [str(text).strip() for text in known[name]]
-        comma = properties.attrs.get("decimal") == "," or has_decimal_commas(texts)
-        numbers, odd = _numbers(texts, comma=comma)
+        style = number_style(texts, semicolons=bool(properties.attrs.get("semicolons")))
+        numbers, odd = _numbers(texts, style)
         if numbers:
             known[name] = numbers
         if odd and not quiet:
@@ -131,14 +135,14 @@ def _with_properties(table: pd.DataFrame, path: Path, key: str | None, *, quiet:
     return table.join(known)
 
 
-def _numbers(texts: list[str], *, comma: bool) -> tuple[list[float], list[str]]:
+def _numbers(texts: list[str], style: NumberStyle) -> tuple[list[float], list[str]]:
     """Read a column of which four cells in five are plain numbers: bounds as their value, and what is left blank.
 
     Both are empty where it is a column of words.
     """
-    from skdim.cli.labels import MISSING, Cell
+    from skdim.cli.cells import Cell, is_missing
 
-    cells = {text: Cell.read(text, comma=comma) for text in texts if text.lower() not in MISSING}
+    cells = {text: Cell.read(text, style) for text in texts if not is_missing(text)}
     known = [cells[text] for text in texts if text in cells]
     plain = [cell for cell in known if cell is not None and not cell.unit]
     if not known or len(plain) < _MOST_PLAIN * len(known):

@@ -2,74 +2,19 @@
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
-from io import StringIO
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 
 from skdim.cli.messages import one_line
 from skdim.crystals.paths import ARCHIVES
-from skdim.exceptions import InputError, first_few
-
-if TYPE_CHECKING:
-    import pandas as pd
+from skdim.exceptions import first_few
 
 _SUFFIXES = (".cif", ".mcif", ".vasp", ".poscar", ".contcar", ".json", ".xyz", ".res", ".gz", ".bz2", ".xz")
-_WORKBOOKS = (".xls", ".xlsx", ".xlsm", ".ods", ".numbers")
-_UNIT = re.compile(r"\s*(\([^()]*\)|\[[^][]*\])$")
-_PLAIN = re.compile(r"\s*[+-]?\d+(\.\d*)?([eE][+-]?\d+)?\s*")
-
-
-def read_table(path: Path, option: str) -> pd.DataFrame:
-    """Read a table as text, cell by cell; ``option`` is the argument that named it, for messages.
-
-    Files are .parquet, or .csv, .tsv and .txt: comma, semicolon or tab, whichever the first line has most of; UTF-8,
-    UTF-16 or Windows; lines with # at the head come before the names of the columns. The table's attrs say in "decimal"
-    whether numbers are written with a comma, as they are between semicolons.
-    """
-    import pandas as pd
-
-    if not path.is_file():
-        raise InputError(f"{option} {str(path)!r} is not a file; a table with one row for each crystal is needed")
-    if path.suffix.lower() in _WORKBOOKS:
-        raise InputError(f"{option} {str(path)!r} is a workbook; save its sheet as .csv")
-    try:
-        if path.suffix.lower() == ".parquet":
-            return pd.read_parquet(path).astype(str)
-        lines = _without_remarks(_decoded(path.read_bytes()).splitlines(keepends=True))
-        mark = max(",;\t", key=(lines or [""])[0].count)
-        table = pd.read_csv(StringIO("".join(lines)), sep=mark, dtype=str, keep_default_na=False, skipinitialspace=True)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError, ValueError) as error:
-        raise InputError(f"{option} {str(path)!r} cannot be read as a table: {error}") from error
-    table.columns = table.columns.str.strip()
-    table.attrs["decimal"] = "," if mark == ";" else "."
-    return table
-
-
-def _without_remarks(lines: list[str]) -> list[str]:
-    """Leave out the lines with # at the head of a table, unless the last of them names the columns below it."""
-    start = next((place for place, line in enumerate(lines) if line.strip() and not line.startswith("#")), len(lines))
-    if 0 < start < len(lines):
-        above, cells = lines[start - 1].lstrip("# "), re.split(r"[,;\t]", lines[start])
-        if len(re.split(r"[,;\t]", above)) == len(cells) > 1 and any(_PLAIN.fullmatch(cell) for cell in cells):
-            return [above, *lines[start:]]
-    return lines[start:]
-
-
-def _decoded(content: bytes) -> str:
-    """Decode a table: UTF-8, UTF-16, or else what spreadsheets on Windows write; binary content is a ValueError."""
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return content.decode("utf-16")
-    if b"\0" in content:
-        raise ValueError("it is no text; save the table as .csv or .parquet.")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return content.decode("cp1252", errors="replace")
+_UNIT = re.compile(r"(?<!log)(?<!log10)(?<!ln)(?<!lg)\s*(\([^()]*\)|\[[^][]*\])$", re.IGNORECASE)
+_NUMBERED = re.compile(r"0*(\d+)(?:\.0+)?")
 
 
 def column_named(name: str, columns: Sequence[str]) -> str | None:
@@ -87,12 +32,12 @@ def column_named(name: str, columns: Sequence[str]) -> str | None:
 
 
 def header_without_unit(header: str) -> str:
-    """Leave out the unit that stands in brackets behind the name of a column.
+    """Leave out the unit that stands in brackets behind the name of a column; what a logarithm is taken of is none.
 
     Examples
     --------
-    >>> header_without_unit("Tc [K]"), header_without_unit("gap")
-    ('Tc', 'gap')
+    >>> header_without_unit("Tc [K]"), header_without_unit("gap"), header_without_unit("log10(Tc)")
+    ('Tc', 'gap', 'log10(Tc)')
     """
     return _UNIT.sub("", header)
 
@@ -124,31 +69,43 @@ class Matches:
     rows: dict[int, list[int]]  # for each crystal that is named, by its place, the rows that name it
     missing: list[str]  # names that fit no crystal
     unclear: list[str]  # names that would fit several
+    # Names that fit but for case, blanks or zeros in front, each with the crystal.
+    guessed: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def sure(self) -> int:
+        """Number of rows that name a crystal as it is called."""
+        return sum(map(len, self.rows.values())) - len(self.guessed)
 
 
 def match_names(names: Sequence[str], ids: Sequence[str]) -> Matches:
     """Find the crystal that each name means, by the first of these rules that fits any.
 
     The name is its id; its id ends with a slash and the name; its file has the name, both without suffixes; the name is
-    that of its block within a file. A name that fits several crystals by that rule is unclear.
+    that of its block within a file; and for crystals that no row names so, the name of its file but for case, blanks
+    and what spreadsheets do to numbers: "7" and "7.0" for "007". Formulas that differ are never taken for each other,
+    as "CO" for "Co". A name that fits several crystals by that rule is unclear.
 
     Examples
     --------
-    >>> match_names(["b", "cifs/a.cif", "c"], ["cifs/a.cif", "cifs/b.cif"])
-    Matches(rows={1: [0], 0: [1]}, missing=['c'], unclear=[])
+    >>> match_names(["b", "cifs/a.cif", "c", "7"], ["cifs/a.cif", "cifs/b.cif", "007.cif"])
+    Matches(rows={1: [0], 0: [1], 2: [3]}, missing=['c'], unclear=[], guessed=[('7', '007.cif')])
     """
     by_id = {name: place for place, name in enumerate(ids)}
-    by_end, by_stem, by_block = (defaultdict[str, set[int]](set) for _ in range(3))
+    by_end, by_stem, by_block, by_look = (defaultdict[str, set[int]](set) for _ in range(4))
     for place, name in enumerate(ids):
         parts = PurePosixPath(name).parts
         for start in range(1, len(parts)):
             by_end["/".join(parts[start:])].add(place)
         by_stem[stem(name)].add(place)
+        by_look[_look(stem(name))].add(place)
         if "#" in name:
             by_block[name.rpartition("#")[2]].add(place)
     found: dict[int, list[int]] = defaultdict(list)
     missing: list[str] = []
     unclear: list[str] = []
+    guessed: list[tuple[str, str]] = []
+    left: list[tuple[int, str]] = []
     for row, name in enumerate(names):
         end = name.replace("\\", "/").removeprefix("./")
         fits = (
@@ -156,9 +113,37 @@ def match_names(names: Sequence[str], ids: Sequence[str]) -> Matches:
         )
         if len(fits) == 1:
             found[next(iter(fits))].append(row)
+        elif fits:
+            unclear.append(name)
         else:
-            (unclear if fits else missing).append(name)
-    return Matches(dict(found), missing, unclear)
+            left.append((row, name))
+    named = set(found)
+    for row, name in left:
+        alike = (
+            {place for place in by_look.get(_look(stem(name)), set()) if _may_be(name, ids[place])} if name else set()
+        )
+        if len(alike) == 1 and not alike & named:
+            place = next(iter(alike))
+            found[place].append(row)
+            guessed.append((name, ids[place]))
+        else:
+            (unclear if len(alike) > 1 else missing).append(name)
+    return Matches(dict(found), missing, unclear, guessed)
+
+
+def _look(name: str) -> str:
+    """Write a name without case, blanks and zeros in front of a number."""
+    name = "".join(name.split()).casefold()
+    found = _NUMBERED.fullmatch(name)
+    return found[1] if found else name
+
+
+def _may_be(name: str, other: str) -> bool:
+    """Tell whether two names may be the same: not if they are different formulas."""
+    from skdim.crystals.formula import parse_formula  # which takes a second to load, as `skdim map --help` must not
+
+    one, two = parse_formula(stem(name).strip()), parse_formula(stem(other).strip())
+    return one is None or two is None or one == two
 
 
 def counted(found: Sequence[object], noun: str) -> str:
@@ -172,6 +157,6 @@ def counted(found: Sequence[object], noun: str) -> str:
     return f"{len(found)} {noun}{'s' * (len(found) != 1)}"
 
 
-def some_of(names: Sequence[str]) -> str:
+def some_of(names: Iterable[str]) -> str:
     """Name the first few of some crystals."""
     return first_few(map(one_line, names))

@@ -17,6 +17,8 @@ __all__ = ["Tags", "chosen_block", "document", "is_crystal", "number", "tags_of"
 _MINUS = {ord(sign): "-" for sign in "\u2212\u2010\u2011\u2012\u2013\u2014\ufe63\uff0d"} | {
     ord(space): " " for space in "\u00a0\u2007\u2009\u202f\u3000\ufeff"
 }
+_DIGITS = str.maketrans("₀₁₂₃₄₅₆₇₈₉⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻", "01234567890123456789+-")
+_BARRED = re.compile("(\\d)[\u0304\u0305]")  # with a line above
 _FRACTION = re.compile(r"([+-]?\d{1,20}(?:\.\d{0,20})?)/(\d{1,20})")
 _CURLY = re.compile("[\u2018\u2019\u201c\u201d]")
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
@@ -62,7 +64,8 @@ def document(text: str) -> list[cif.Block]:
     text = text.rstrip("\0\x1a \t\r\n") + "\n"  # what old systems put at the end
     curly = not text.isascii() and _CURLY.search(text)
     if not text.isascii():
-        text = _NOT_ASCII.sub("_", text.translate(_MINUS))
+        text = _BARRED.sub(r"-\1", text.translate(_MINUS).translate(_DIGITS))
+        text = _NOT_ASCII.sub("~", text)  # which means nothing in symbols of space groups and elements
     text = text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
     if text.lstrip()[:1] in {"_", "l"}:
         text = "data_\n" + text

@@ -16,7 +16,7 @@ from skdim.crystals.streams import READ_ERRORS, Bounded, text_lines
 from skdim.crystals.textformats import mistaken_for
 from skdim.crystals.uploads import decoded
 
-__all__ = ["TABLE_ERRORS", "crystal_of_cell", "source_of_row", "sources_of_csv"]
+__all__ = ["TABLE_ERRORS", "crystal_of_cell", "long_fields", "source_of_row", "sources_of_csv"]
 
 TABLE_ERRORS = (*READ_ERRORS, csv.Error, MemoryError, TypeError, KeyError, NotImplementedError)
 
@@ -30,7 +30,7 @@ def sources_of_csv(
     """Yield the crystals of a CSV file, a row each; where reading cannot go on, the last one is a problem."""
     number = 0
     try:
-        with _long_fields():
+        with long_fields():
             for source in _rows_of_csv(text_lines(file), name, column, id_column):
                 yield source
                 number += 1
@@ -42,7 +42,7 @@ def sources_of_csv(
 
 
 @contextmanager
-def _long_fields() -> Iterator[None]:
+def long_fields() -> Iterator[None]:
     """Let a field be as long as a crystal; the csv module has one bound for all."""
     before = csv.field_size_limit()
     csv.field_size_limit(max(before, current_limits().n_bytes))

@@ -532,6 +532,31 @@ def test_many_rows_under_all_operations_of_a_cubic_group():
     assert 18000 < len(read_cif(text)) <= 19200  # few are on special positions
 
 
+@pytest.mark.parametrize(
+    ("symbol", "plain", "head"),
+    [
+        ("P 2\u2081/n", "P 21/n", (5, 6, 7, 90, 95, 90)),
+        ("P 3\u0305 m 1", "P -3 m 1", (5, 5, 7, 90, 90, 120)),
+        ("P 3\u0304 m 1", "P -3 m 1", (5, 5, 7, 90, 90, 120)),
+        ("I 4\u2081/a :2", "I 41/a :2", (5, 5, 7, 90, 90, 90)),
+    ],
+)
+def test_symbols_as_printed_mean_what_they_mean_in_ascii(symbol, plain, head):
+    row = "Fe1 Fe .1234 .2711 .3144 1"
+    one, other = (
+        read_cif(cif(row, symmetry=f"_space_group_name_H-M_alt '{name}'", head=head)) for name in (symbol, plain)
+    )
+    assert np.allclose(one.frac, other.frac)
+
+
+def test_what_is_not_ascii_is_not_passed_over_in_symbols_of_space_groups_and_elements():
+    with pytest.raises(ValueError, match="is not known"):
+        read_cif(cif(*SALT, symmetry="_space_group_name_H-M_alt 'P 2\u2460/n'"))
+    with pytest.raises(ValueError, match="is no element"):
+        read_cif(cif("Fe1 Fe\u2460 0 0 0 1"))
+    assert atoms(cif("Fe1 Fe\u00b3\u207a 0 0 0 1")) == {"Fe": 1}
+
+
 # ---------------------------------------------------------------- words that are no elements, and formulas with water
 
 
