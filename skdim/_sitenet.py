@@ -22,7 +22,7 @@ from skdim.crystals.rows import as_structures, listed
 from skdim.embedder import DeepInfoMaxEmbedder
 from skdim.exceptions import InputError, ModelFileError
 from skdim.learning.embedding import check_same_kind, embed, on_device, resolve_device, run_with
-from skdim.learning.finetuning import Ensemble, FineTuned, FineTuning, LabelledPoints, fine_tune
+from skdim.learning.finetuning import Ensemble, FineTuning, FineTuningOutcome, LabelledPoints, fine_tune
 from skdim.learning.presets import Run, TrainingConfig, resolve_preset
 from skdim.learning.pretraining import pretrain
 from skdim.learning.regression import FREEZE
@@ -204,7 +204,7 @@ class SiteNetModel(KeepsEmbedder, CallbackSupportMixin, BaseEstimator):
         kinds: NDArray[np.int64] | None = None,
         once: bool = False,
         tasks: FitTasks | None = None,
-    ) -> tuple[RegressorState, FineTuned]:
+    ) -> tuple[RegressorState, FineTuningOutcome]:
         """Train; what is learned is not taken over yet.
 
         Of ``kinds`` (N,) each fold has its share; ``once``, nothing is chosen.
@@ -246,7 +246,7 @@ class SiteNetModel(KeepsEmbedder, CallbackSupportMixin, BaseEstimator):
         folds, epochs = max(tried, key=lambda one: (min(one[1], EPOCHS // 3), one[0]))
         return replace(config, max_epochs=min(EPOCHS, epochs) if epochs >= _LEAST_EPOCHS else 0), folds
 
-    def _end(self, found: FineTuned, tasks: FitTasks | None) -> None:
+    def _end(self, found: FineTuningOutcome, tasks: FitTasks | None) -> None:
         """End a fit, whose result is taken over; of an interrupted one, say what it has left, and pass it on."""
         if not found.interrupted:
             if tasks is not None:

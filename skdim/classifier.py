@@ -13,7 +13,7 @@ from sklearn.metrics import log_loss
 from sklearn.utils.validation import check_is_fitted
 
 from skdim._classes import calibrator, indicators, rare, read_classes, softmax, softmax_form
-from skdim._crystalmodel import LEAST, CrystalModel, as_part, n_rows, part_of, whole_or_not_at_all
+from skdim._crystalmodel import LEAST, CrystalPredictor, as_part, n_rows, part_of, whole_or_not_at_all
 from skdim._labels import as_said, check_lengths, cut_into_folds, read_groups, spread_out
 from skdim._parameters import check, check_are_numbers, choice, integer, seed_of
 from skdim.crystals.rows import listed
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _LEAST_OF_A_CLASS = 3
 
 
-class CrystalClassifier(ClassifierMixin, CrystalModel):
+class CrystalClassifier(ClassifierMixin, CrystalPredictor):
     """Classes of crystals from few labels, with calibrated probabilities.
 
     Regressors on the vectors of an embedder learn for each class whether a crystal belongs to it. What models say of
