@@ -63,10 +63,20 @@ def whole_or_not_at_all(fit: _Fit) -> _Fit:
         trial = copy.copy(self)
         with nothing_kept():  # what an embedder has learned by then is not kept either
             fit(trial, *args, **kwargs)
-        vars(self).update(vars(trial))
+        vars(self).update(vars(trial))  # at once
         return self
 
     return cast(_Fit, fitted)
+
+
+def of_one_fit(method: _Fit) -> _Fit:
+    """Decorate a method that predicts: what it gives is of one fit, also where another one ends in the meantime."""
+
+    @wraps(method)
+    def answered(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return method(copy.copy(self), *args, **kwargs)
+
+    return cast(_Fit, answered)
 
 
 class CrystalPredictor(LearnedTable, KeepsEmbedder, BaseEstimator):
@@ -216,18 +226,21 @@ class CrystalPredictor(LearnedTable, KeepsEmbedder, BaseEstimator):
         if hasattr(given, "state_"):
             self.embedder_ = copy.copy(given)
             self.embedder_.set_params(device=self.device)
-            points = self._featurize(X, 5)  # past the decorator of fit
+            points = self._featurize(X)
         else:
             self.embedder_ = clone(given).set_params(device=self.device, verbose=self.verbose)
             if given.random_state is None:
                 self.embedder_.set_params(random_state=seed_of(self.random_state))
             self.embedder_.featurizer_ = self.embedder_.make_featurizer()
-            points = self._featurize(X, 5)  # past the decorator of fit
+            points = self._featurize(X)
             self.embedder_.fit(points[points.valid])
         return points, np.asarray(points.valid)
 
-    def _featurize(self, X: Any, stacklevel: int = 4) -> PointSets:
-        """Make point sets; rows that fail are an error or, with on_error="nan", a warning."""
+    def _featurize(self, X: Any, stacklevel: int = 5) -> PointSets:
+        """Make point sets; rows that fail are an error or, with on_error="nan", a warning.
+
+        It is given where the caller of a decorated method calls it, as `stacklevel` counts.
+        """
         if isinstance(X, PointSets):
             return X
         X = listed(X)
@@ -254,7 +267,7 @@ class CrystalPredictor(LearnedTable, KeepsEmbedder, BaseEstimator):
         """Rows that are usable crystals."""
         return np.flatnonzero(self._featurize(X).valid)
 
-    def _embed(self, X: Any, stacklevel: int = 4) -> tuple[NDArray[np.float32], PointSets, NDArray[np.bool_]]:
+    def _embed(self, X: Any, stacklevel: int = 5) -> tuple[NDArray[np.float32], PointSets, NDArray[np.bool_]]:
         """Vectors of the usable crystals, their point sets, and which of the rows they are."""
         points = self._featurize(X, stacklevel)
         valid = np.asarray(points.valid)

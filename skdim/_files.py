@@ -8,6 +8,7 @@ import hashlib
 import os
 import platform
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -101,9 +102,9 @@ def _culprit(error: OSError, drafts: list[Path]) -> int | None:
     return drafts.index(named) if named in drafts else None
 
 
-def _size(draft: Path) -> str:
+def _size(*drafts: Path) -> str:
     """How much of a draft there is, in words."""
-    n = draft.stat().st_size if draft.exists() else 0
+    n = sum(draft.stat().st_size for draft in drafts if draft.is_file())
     return f"{n / 1e6:.1f} MB" if n >= 100_000 else f"{n:,} bytes"
 
 
@@ -127,6 +128,35 @@ def _draft_start(final: Path) -> str:
     return f".{final.stem}.{_machine()}-{os.getpid()}-"
 
 
+@contextmanager
+def scratch_folder(final: Path) -> Iterator[Path]:
+    """Give an empty folder beside a file or folder that is to be written; it goes when the block ends.
+
+    Those of processes that were killed are removed by the next who writes the same. An error of the system about what
+    is in it names ``final``.
+    """
+    _remove_abandoned(final)
+    folder = final.with_name(f"{_draft_start(final)}{secrets.token_hex(4)}.part{final.suffix}")
+    folder.mkdir()
+    try:
+        yield folder
+    except OSError as error:
+        named = None if error.filename is None else Path(os.fsdecode(error.filename))
+        if named is None or folder not in (named, *named.parents) or error.errno is None:
+            raise
+        reason = f"cannot be written: {os.strerror(error.errno)}, after {_size(*folder.rglob('*'))}"
+        if str(error.strerror).startswith("cannot be written"):  # said of a folder in this one, which is gone
+            reason = str(error.strerror)
+        raise type(error)(error.errno, reason, str(final)) from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)  # mapped files cannot be removed on Windows
+
+
+def is_full(error: OSError) -> bool:
+    """Whether an error is that of a disk without room, or of one that fails."""
+    return error.errno in _DISK_ERRORS
+
+
 def _is_draft(path: Path) -> bool:
     """Whether a path is a draft that this process writes."""
     return f".{_machine()}-{os.getpid()}-" in path.name and path.stem.endswith(".part")
@@ -146,7 +176,10 @@ def _remove_abandoned(final: Path) -> None:
     for draft in final.parent.glob(f"{glob.escape(start)}*.part{glob.escape(final.suffix)}"):
         number = draft.name.removeprefix(start).partition("-")[0]
         if number.isdigit() and not _is_running(int(number)):
-            draft.unlink(missing_ok=True)
+            if draft.is_dir():
+                shutil.rmtree(draft, ignore_errors=True)
+            else:
+                draft.unlink(missing_ok=True)
 
 
 def _is_running(process: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from numbers import Integral
 from pathlib import Path
@@ -107,8 +108,7 @@ class LabelMasking(CrystalEstimator, CallbackSupportMixin, BaseEstimator):
 
     def _take(self, embedder: Any, part: Any, labelled: NDArray[np.intp]) -> None:
         """Take over what was learned."""
-        self.embedder_, self.labelled_ = embedder, labelled
-        setattr(self, f"{self._part}_", part)
+        self.__dict__.update({"embedder_": embedder, "labelled_": labelled, f"{self._part}_": part})
 
     @with_callbacks
     def _fit_labelled(
@@ -166,6 +166,7 @@ class LabelMasking(CrystalEstimator, CallbackSupportMixin, BaseEstimator):
     def _ask(self, X: Any, method: str, **given: Any) -> tuple[Any, NDArray[np.bool_]]:
         """Call a method of the part on the usable rows, and tell which these are; None if there is none."""
         check_is_fitted(self, "labelled_")
+        self = copy.copy(self)  # of one fit, also where another one ends in the meantime
         rows = featurized(self.embedder_, listed(X))
         use, part = usable(rows), self._fitted()
         if not use.any():

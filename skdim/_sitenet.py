@@ -271,10 +271,9 @@ class SiteNetModel(KeepsEmbedder, CallbackSupportMixin, BaseEstimator):
 
     def _take(self, state: RegressorState, featurizer: CrystalPointSetTransformer) -> None:
         """Take over what was learned."""
-        # The networks at once, and not when they are first needed: predict changes no attribute.
-        self._networks = Ensemble(state)
-        self.state_, self.featurizer_ = state, featurizer
-        self.history_ = [dict(epoch) for epoch in state.record.history]
+        # The networks too, and not when they are first needed: predict changes no attribute. All at once, for others.
+        learned = {"_networks": Ensemble(state), "history_": [dict(epoch) for epoch in state.record.history]}
+        self.__dict__.update(state_=state, featurizer_=featurizer, **learned)
 
     @property
     def ensemble_(self) -> Ensemble:

@@ -13,7 +13,7 @@ from sklearn.metrics import log_loss
 from sklearn.utils.validation import check_is_fitted
 
 from skdim._classes import calibrator, indicators, rare, read_classes, softmax, softmax_form
-from skdim._crystalmodel import LEAST, CrystalPredictor, as_part, n_rows, part_of, whole_or_not_at_all
+from skdim._crystalmodel import LEAST, CrystalPredictor, as_part, n_rows, of_one_fit, part_of, whole_or_not_at_all
 from skdim._labels import as_said, check_lengths, cut_into_folds, read_groups, spread_out
 from skdim._parameters import check, check_are_numbers, choice, integer, seed_of
 from skdim.crystals.rows import listed
@@ -142,6 +142,7 @@ class CrystalClassifier(ClassifierMixin, CrystalPredictor):
         self.held_out_ = held
         return self
 
+    @of_one_fit
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Predict the probabilities of the classes.
 
@@ -159,6 +160,7 @@ class CrystalClassifier(ClassifierMixin, CrystalPredictor):
         vectors, _, valid = self._embed(X)
         return spread_out(self._probabilities(vectors), valid)
 
+    @of_one_fit
     def predict(self, X: Any) -> NDArray[Any]:
         """Predict the classes of crystals.
 
@@ -176,6 +178,7 @@ class CrystalClassifier(ClassifierMixin, CrystalPredictor):
         vectors, _, valid = self._embed(X)
         return spread_out(self.classes_[self.decided(self._probabilities(vectors))], valid, None)
 
+    @of_one_fit
     def predict_frame(self, X: Any, coverage: float = 0.9) -> pd.DataFrame:
         """Predict crystals, and say how far to trust each prediction.
 
@@ -201,6 +204,7 @@ class CrystalClassifier(ClassifierMixin, CrystalPredictor):
         columns |= {f"probability_{kind}": table[:, k] for k, kind in enumerate(self.classes_)}
         return self._trust_frame(columns, vectors, points, valid, X)
 
+    @of_one_fit
     def explain(self, X: Any) -> pd.DataFrame:
         """Take log-odds of the classes apart: what kinds of column, elements and sites add to them.
 

@@ -30,7 +30,6 @@ from skdim.points.featurizer import CrystalPointSetTransformer
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from skdim.network.model import CrystalModel
     from skdim.points.pointsets import PointSets
 
 _ACCEPTED = RUNNING | {"embedding_dim": optional(integer(1))}
@@ -137,6 +136,10 @@ class DeepInfoMaxEmbedder(LearnedTable, CallbackSupportMixin, TransformerMixin, 
     """
 
     _loaded = False  # whether it, or what it was cloned from, comes from a file and was not fitted since
+
+    state_: EmbedderState
+    featurizer_: CrystalPointSetTransformer
+    history_: list[dict[str, float]]
 
     def __init__(
         self,
@@ -348,13 +351,15 @@ class DeepInfoMaxEmbedder(LearnedTable, CallbackSupportMixin, TransformerMixin, 
     def encoder_(self) -> Encoder:
         """The trained model at work, as ``device``, ``on_error``, ``n_jobs`` and ``verbose`` are now."""
         check_is_fitted(self, "state_")
-        device, featurizer = resolve_device(self.device), self.featurizer_
+        # Of one fit, also where another one ends in the meantime.
+        held = vars(self).copy()
+        state, featurizer, device = held["state_"], held["featurizer_"], resolve_device(self.device)
         if self.featurizer is None:
             featurizer = run_with(featurizer, on_error=self.on_error, n_jobs=self.n_jobs, verbose=self.verbose)
         use_one_thread_after_fork()
-        if "_model" not in self.__dict__:  # of a pickle or a copy
-            self._model: CrystalModel = self.state_.model()
-        return Encoder(self.state_, on_device(self._model, device), featurizer, device)
+        if "_model" not in held:  # of a pickle or a copy
+            held["_model"] = self._model = state.model()
+        return Encoder(state, on_device(held["_model"], device), featurizer, device)
 
     def __sklearn_tags__(self) -> Any:
         """Vectors are of single precision, whatever the crystals are."""
@@ -454,7 +459,6 @@ class DeepInfoMaxEmbedder(LearnedTable, CallbackSupportMixin, TransformerMixin, 
 
     def _take(self, state: EmbedderState, featurizer: CrystalPointSetTransformer) -> None:
         """Take over what was learned."""
-        # The network at once, and not when it is first needed: transform changes no attribute.
-        self._model = state.model()
-        self.state_, self.featurizer_ = state, featurizer
-        self.history_ = [dict(epoch) for epoch in state.record.history]
+        # The network too, and not when it is first needed: transform changes no attribute. All at once, for others.
+        learned = {"_model": state.model(), "history_": [dict(epoch) for epoch in state.record.history]}
+        self.__dict__.update(state_=state, featurizer_=featurizer, **learned)

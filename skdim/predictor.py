@@ -13,7 +13,7 @@ from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted
 
 from skdim import _finetuned
-from skdim._crystalmodel import CrystalPredictor, as_part, n_rows, names_of, part_of, whole_or_not_at_all
+from skdim._crystalmodel import CrystalPredictor, as_part, n_rows, names_of, of_one_fit, part_of, whole_or_not_at_all
 from skdim._finetuned import FineTuned
 from skdim._labels import as_said, names_of_targets, partly_known, read_groups, read_sides, spread_out
 from skdim._parameters import check, check_are_numbers, choice, integer, seed_of
@@ -211,6 +211,7 @@ class CrystalRegressor(RegressorMixin, CrystalPredictor):
         """Errors on the scale of learning, which the choice is made by."""
         return [dict(target.losses) for target in self.targets_]
 
+    @of_one_fit
     def predict(self, X: Any, return_std: bool = False) -> Any:
         """Predict the properties of crystals.
 
@@ -231,6 +232,7 @@ class CrystalRegressor(RegressorMixin, CrystalPredictor):
         half = (found.ends[..., 1] - found.ends[..., 0]) / 2
         return (mean, self._shaped(half, found.valid)) if return_std else mean
 
+    @of_one_fit
     def predict_interval(self, X: Any, coverage: float = 0.9) -> NDArray[np.float64]:
         """Predict intervals that hold the true values of a given share of the crystals.
 
@@ -255,6 +257,7 @@ class CrystalRegressor(RegressorMixin, CrystalPredictor):
         found = self._predicted(X, coverage)
         return self._shaped(found.ends, found.valid)
 
+    @of_one_fit
     def predict_frame(self, X: Any, coverage: float = 0.9) -> pd.DataFrame:
         """Predict crystals with intervals, and say how far to trust each prediction.
 
@@ -298,6 +301,7 @@ class CrystalRegressor(RegressorMixin, CrystalPredictor):
             flags = joined(flags, own)
         return flags
 
+    @of_one_fit
     def explain(self, X: Any) -> pd.DataFrame:
         """Take predictions apart: what kinds of column, elements and sites add to them.
 
@@ -365,6 +369,7 @@ class CrystalRegressor(RegressorMixin, CrystalPredictor):
         table = explanation(self.embedder_, X, np.flatnonzero(valid), learned, self.target_names_, "target", beyond)
         return table.drop(columns="target") if self.single_ else table
 
+    @of_one_fit
     def suggest(
         self,
         X: Any,
@@ -468,7 +473,7 @@ class CrystalRegressor(RegressorMixin, CrystalPredictor):
     def _predicted(self, X: Any, coverage: float | None) -> _Predicted:
         """Predict crystals, with intervals if there is a coverage."""
         check_is_fitted(self, "targets_")
-        vectors, points, valid = self._embed(X, 5)
+        vectors, points, valid = self._embed(X, 6)
         mean = np.empty((len(vectors), len(self.targets_)))
         ends = np.zeros((*mean.shape, 2))
         for number, target in enumerate(self.targets_):

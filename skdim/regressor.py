@@ -254,16 +254,17 @@ class SiteNetRegressor(RegressorMixin, SiteNetModel):
             In the units of y; NaN for rows that failed with on_error="nan".
         """
         points = self._points(X)
-        device, single = resolve_device(self.device), self.state_.target_scale.single
-        if return_std and self.state_.anchor is None:
+        device, ensemble = resolve_device(self.device), self.ensemble_
+        single = ensemble.state.target_scale.single
+        if return_std and ensemble.state.anchor is None:
             raise InputError(
                 "return_std=True needs held-out labels: cv must be an integer >= 2, and at least 4 rows labelled, "
                 f"in fit, got cv={self.cv!r}."
             )
         least = -np.inf if self.clamp is None else self.clamp
-        found = [self.ensemble_.predict(points, device, least)]
+        found = [ensemble.predict(points, device, least)]
         if return_std:
-            found.append(self.ensemble_.deviation(points, device))
+            found.append(ensemble.deviation(points, device))
         mean, *std = [values[:, 0] if single else values for values in found]
         return (mean, *std) if return_std else mean
 

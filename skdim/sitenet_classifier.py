@@ -199,14 +199,18 @@ class SiteNetClassifier(ClassifierMixin, SiteNetModel):
         ndarray of shape (C, K)
             In the order of ``classes_``; NaN for rows that failed with on_error="nan".
         """
-        points = self._points(X)
-        classes = self.state_.classes
+        return self._probabilities(X)[0]
+
+    def _probabilities(self, X: Any) -> tuple[NDArray[np.float64], Classes]:
+        """Probabilities of the classes, and these."""
+        points, ensemble = self._points(X), self.ensemble_
+        classes = ensemble.state.classes
         assert classes is not None  # fit and load have seen to it
-        scores = self.ensemble_.predict(points, resolve_device(self.device))
+        scores = ensemble.predict(points, resolve_device(self.device))
         with np.errstate(over="ignore", invalid="ignore"):  # which the check tells
             shares = scores @ classes.slopes + classes.offsets
         check_are_numbers("probabilities", shares[points.valid], np.flatnonzero(points.valid))
-        return softmax(shares)
+        return softmax(shares), classes
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Predict the classes of crystals.
@@ -221,11 +225,10 @@ class SiteNetClassifier(ClassifierMixin, SiteNetModel):
         ndarray of shape (C,)
             None for rows that failed with on_error="nan".
         """
-        shares = self.predict_proba(X)
-        assert self.state_.classes is not None
+        shares, classes = self._probabilities(X)
         valid = np.asarray(~np.isnan(shares).any(1))
-        known = shares[valid] / self.state_.classes.shares if self.class_weight else shares[valid]
-        return spread_out(self.classes_[known.argmax(1)], valid, None)
+        known = shares[valid] / classes.shares if self.class_weight else shares[valid]
+        return spread_out(np.array(classes.names)[known.argmax(1)], valid, None)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Give the accuracy; with class_weight="balanced" the mean over the classes.

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from skdim._files import digest, file_digest, replacing, replacing_together
+from skdim._files import digest, file_digest, replacing, replacing_together, scratch_folder
 
 
 def write_half(file, error):
@@ -125,6 +125,44 @@ def test_the_draft_of_a_killed_process_goes_with_the_next_writer(tmp_path):
             other.touch()
             assert sorted(os.listdir(tmp_path)) == sorted([live.name, other.name])
     assert os.listdir(tmp_path) == ["a.txt"]
+
+
+KILLED_IN_A_FOLDER = """
+import os, sys
+from pathlib import Path
+from skdim._files import scratch_folder
+with scratch_folder(Path(sys.argv[1])) as folder:
+    (folder / "deep").mkdir()
+    (folder / "deep" / "part").write_text("half")
+    os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="processes cannot be asked for safely")
+def test_the_scratch_folder_of_a_killed_process_goes_with_the_next_writer(tmp_path):
+    final = tmp_path / "points.v1"
+    subprocess.run([sys.executable, "-c", KILLED_IN_A_FOLDER, str(final)], check=False)
+    assert len(os.listdir(tmp_path)) == 1
+    with scratch_folder(final) as folder:
+        assert os.listdir(tmp_path) == [folder.name]
+    assert os.listdir(tmp_path) == []
+
+
+def test_an_error_in_a_scratch_folder_names_what_was_to_be_written(tmp_path):
+    with pytest.raises(
+        OSError, match=r"cannot be written: No space left on device, after 4 bytes: '.*points'"
+    ) as caught:
+        fill(tmp_path / "points")
+    assert ".part" not in str(caught.value)
+    assert os.listdir(tmp_path) == []
+    with pytest.raises(FileNotFoundError, match="elsewhere"), scratch_folder(tmp_path / "points"):
+        (tmp_path / "elsewhere").read_text()
+
+
+def fill(final):
+    with scratch_folder(final) as folder:
+        (folder / "a").write_text("half")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder / "a"))
 
 
 def test_an_error_says_how_much_was_written(tmp_path):

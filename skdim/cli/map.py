@@ -131,7 +131,9 @@ def _with_properties(table: pd.DataFrame, path: Path, key: str | None, *, quiet:
         if numbers:
             known[name] = numbers
         if odd and not quiet:
-            say(f"{counted(odd, 'cell')} of {name!r} left blank, as most are numbers without a unit: {some_of(odd)}")
+            say(
+                f"{counted(odd, 'cell')} of {name!r} left blank, as no number in the unit of the others: {some_of(odd)}"
+            )
     return table.join(known)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from skdim.cli.arguments import PATHS_HELP, add_paths, add_reading, add_seed, at_least
@@ -40,6 +39,7 @@ _EXAMPLES = """\
 
 def run(args: argparse.Namespace) -> int:
     """Train an embedder on crystals and save it."""
+    from skdim._files import scratch_folder
     from skdim.cli.outputs import check_place
 
     found = find_crystals(args)
@@ -52,14 +52,14 @@ def run(args: argparse.Namespace) -> int:
     embedder, counts = _embedder(args), Counts()
     work = (embedder.featurizer_ if hasattr(embedder, "featurizer_") else embedder.make_featurizer()).work()
     # Through a file, so that neither reading nor training holds all crystals in memory. Beside --out, as the folder
-    # for temporary files is in memory on many machines; mapped files cannot be removed on Windows.
-    with TemporaryDirectory(prefix=".skdim-", dir=_existing(args.out), ignore_cleanup_errors=True) as folder:
+    # for temporary files is in memory on many machines.
+    with scratch_folder(_existing(args.out) / args.out.name) as folder:
         with reading_workers(found, args.jobs) as workers:
             parts = featurized(found, work, workers, _CHUNK, counts, progress=not args.quiet)
-            save_parts(f"{folder}/points", (points for _, points in parts))
+            save_parts(folder / "points", (points for _, points in parts))
         code = settle(counts, args.on_error, "They are left out.")
         n = check_enough(counts, 1 if args.max_epochs == 0 else 2, "to pretrain on")
-        _fit(embedder, PointSets.load(f"{folder}/points", mmap_mode="r"), args)
+        _fit(embedder, PointSets.load(folder / "points", mmap_mode="r"), args)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     embedder.save(args.out)
     if not args.quiet:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import tempfile
 import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,6 +13,7 @@ from typing import IO, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from skdim._files import is_full, scratch_folder
 from skdim.exceptions import InputError
 
 Array = NDArray[Any]
@@ -89,14 +88,16 @@ def _replacing(target: Path, kind: str) -> Iterator[Path]:
     """Give a new folder to fill; it replaces the target when the block ends well."""
     _refuse_other_content(target, kind)
     target.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    try:
+    with scratch_folder(target) as scratch:
         fresh = scratch / "new"
         fresh.mkdir()
-        yield fresh
+        try:
+            yield fresh
+        except OSError as error:
+            if error.filename is None and is_full(error):  # of a write
+                error.filename = str(fresh)
+            raise
         _swap(fresh, target, scratch / "old")
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def read_folder(

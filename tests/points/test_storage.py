@@ -63,6 +63,20 @@ def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["t"]
 
 
+def test_a_full_disk_names_the_folder_and_leaves_what_was_there(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource", reason="of POSIX systems")
+    write(tmp_path / "points", arrays={"a": np.arange(3)})
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limit[1]))
+    try:
+        with pytest.raises(OSError, match=r"cannot be written: File too large, after .*: '[^']*/points'"):
+            write(tmp_path / "points", arrays={"a": np.arange(100_000)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert [path.name for path in tmp_path.iterdir()] == ["points"]
+    assert np.array_equal(np.load(tmp_path / "points" / "a.npy"), np.arange(3))
+
+
 def test_missing_folders_and_other_content_are_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"is not a folder: expected a folder written by Thing\.save"):
         read(tmp_path / "absent")
