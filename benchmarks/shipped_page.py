@@ -105,9 +105,9 @@ def summary(records: pd.DataFrame, picture: str) -> Iterator[Block]:
     """The same in short, for the page of results."""
     yield Text(
         "`load_pretrained()` (*structures alone*) has seen 120,000 structures and no label; "
-        '`load_pretrained("materials_project_labels")` (*labels too*) has also learned from computed energies, band '
-        "gaps and stiffness. Neither has seen a composition of the test crystals. What each has seen, and every cell, "
-        "is on the page [The shipped models](shipped.md)."
+        '`load_pretrained("materials_project_labels")` (*labels too*, in the picture *skdim*) has also learned from '
+        "computed energies, band gaps and stiffness. Neither has seen a composition of the test crystals. What each "
+        "has seen, and every cell, is on the page [The shipped models](shipped.md)."
     )
     yield Text(_image(picture))
     beside = {"magpie": "Magpie", "sevennet": "SevenNet-0", "untrained": "the same form untrained"}
