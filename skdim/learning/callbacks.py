@@ -115,9 +115,10 @@ class KeepBest(_Callback):
             net.module_.load_state_dict(state.weights)
             net.optimizer_.load_state_dict(state.optimizer)
         except (KeyError, RuntimeError, TypeError, ValueError) as error:
+            said = " ".join(str(error).split())
             raise InputError(
-                f"{checkpoint.path} or the one before it does not fit the model ({' '.join(str(error).split())}). Remove them, or "
-                "choose another checkpoint_dir."
+                f"{checkpoint.path} or the one before it does not fit the model ({said}). Remove them, or choose "
+                "another checkpoint_dir."
             ) from error
         self.weights_, self.first_, self.best_, self.misses_ = state.best_weights, state.first, state.best, state.misses
         for row in state.history:
