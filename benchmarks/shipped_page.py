@@ -78,12 +78,19 @@ def draw(records: pd.DataFrame, path: Path) -> None:
     best["features"] = best["features"].map(DRAWN)
     with plt.rc_context({"font.family": "DejaVu Sans", "svg.hashsalt": "skdim", "svg.fonttype": "path"}):
         figure, axes = plt.subplots(1, len(TASKS), figsize=(12.5, 3.9), layout="constrained")
-        for ax, (task, (name, unit)) in zip(axes, TASKS.items(), strict=True):
+        for ax, (task, (title, unit)) in zip(axes, TASKS.items(), strict=True):
             own = best[best["task"] == task]
+            own = pd.concat([own[own["features"] == name] for name in DRAWN.values()])  # the order of the legend
             plot_label_efficiency(own, ax, labels=False, features=list(DRAWN.values()))
-            ax.set(title=name, ylabel=f"mean absolute error ({unit})")
+            ax.set(title=title, ylabel=f"mean absolute error ({unit})")
         # With their markers, so that the curves are told apart in grey too.
-        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(DRAWN), frameon=False)
+        figure.legend(
+            *axes[0].get_legend_handles_labels(),
+            loc="outside lower center",
+            ncols=len(DRAWN),
+            handlelength=3,
+            frameon=False,
+        )
         figure.savefig(path, metadata={"Date": None})
         plt.close(figure)
 
@@ -98,9 +105,9 @@ def summary(records: pd.DataFrame, picture: str) -> Iterator[Block]:
     """The same in short, for the page of results."""
     yield Text(
         "`load_pretrained()` (*structures alone*) has seen 120,000 structures and no label; "
-        '`load_pretrained("materials_project_labels")` (*labels too*) has also learned from computed energies, band '
-        "gaps and stiffness. Neither has seen a composition of the test crystals. What each has seen, and every cell, "
-        "is on the page [The shipped models](shipped.md)."
+        '`load_pretrained("materials_project_labels")` (*labels too*, in the picture *skdim*) has also learned from '
+        "computed energies, band gaps and stiffness. Neither has seen a composition of the test crystals. What each "
+        "has seen, and every cell, is on the page [The shipped models](shipped.md)."
     )
     yield Text(_image(picture))
     beside = {"magpie": "Magpie", "sevennet": "SevenNet-0", "untrained": "the same form untrained"}

@@ -79,7 +79,7 @@ def of_one_fit(method: _Fit) -> _Fit:
     return cast(_Fit, answered)
 
 
-class CrystalModel(LearnedTable, KeepsEmbedder, BaseEstimator):
+class CrystalPredictor(LearnedTable, KeepsEmbedder, BaseEstimator):
     """Base of `CrystalRegressor` and `CrystalClassifier`: all but what is learned from the labels."""
 
     regressors: Sequence[str]
@@ -331,7 +331,7 @@ def part_of(arrays: Mapping[str, NDArray[Any]], number: int) -> dict[str, NDArra
 
 
 def read_model(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """Read the header and the arrays of what `CrystalModel.save` wrote; a ModelFileError says what is wrong with it."""
+    """Read header and arrays of what `CrystalPredictor.save` wrote; a ModelFileError says what is wrong with them."""
     from safetensors import SafetensorError, safe_open
 
     if not Path(path).is_file():

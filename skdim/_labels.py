@@ -22,6 +22,7 @@ __all__ = [
     "check_lengths",
     "check_n_labels",
     "check_varied",
+    "cut_into_folds",
     "known_rows",
     "names_of_targets",
     "partly_known",
@@ -192,6 +193,33 @@ def read_groups(groups: Any, n: int) -> NDArray[np.object_]:
     alone = [group is None or group != group or str(group) in ("", "<NA>") for group in given]
     texts = [f"row {row}, alone" if alone[row] else str(group) for row, group in enumerate(given)]
     return np.array(texts, dtype=object)
+
+
+def cut_into_folds(
+    n: int,  # rows
+    most: int,  # folds
+    seed: int,  # of the shuffle
+    groups: Any = None,  # (n,) that stay together
+    kinds: Any = None,  # (n,) of which each fold has its share
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Cut labelled rows into folds, as pairs of rows to learn from and to hold out.
+
+    Examples
+    --------
+    >>> [held.tolist() for _, held in cut_into_folds(4, 10, 0, groups=["a", "b", "b", "a"])]
+    [[1, 2], [0, 3]]
+    """
+    from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
+
+    what, units = ("rows", n) if groups is None else ("groups", len(np.unique(np.asarray(groups, dtype=str))))
+    if units < 2:
+        raise InputError(f"{n} labelled rows are of {units} {what[:-1]}; at least 2 {what} are needed to hold one out.")
+    if kinds is None:
+        splitter = KFold if groups is None else GroupKFold
+    else:
+        splitter = StratifiedKFold if groups is None else StratifiedGroupKFold
+    found: Iterator[Any] = splitter(min(most, units), shuffle=True, random_state=seed).split(np.empty(n), kinds, groups)
+    return found
 
 
 def check_lengths(n_rows: int, n_labels: int) -> None:

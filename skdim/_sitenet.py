@@ -16,13 +16,13 @@ from sklearn.utils.validation import check_is_fitted
 from skdim._estimators import KeepsEmbedder
 from skdim._fittasks import CallbackSupportMixin, FitTasks
 from skdim._interrupts import pass_on
-from skdim._labels import Labels, check_lengths, read_groups
+from skdim._labels import Labels, check_lengths, cut_into_folds, read_groups
 from skdim._parameters import RUNNING, Accepted, choice, integer, optional, seed_of
 from skdim.crystals.rows import as_structures, listed
 from skdim.embedder import DeepInfoMaxEmbedder
 from skdim.exceptions import InputError, ModelFileError
 from skdim.learning.embedding import check_same_kind, embed, on_device, resolve_device, run_with
-from skdim.learning.finetuning import Ensemble, FineTuned, FineTuning, LabelledPoints, fine_tune
+from skdim.learning.finetuning import Ensemble, FineTuning, FineTuningOutcome, LabelledPoints, fine_tune
 from skdim.learning.presets import Run, TrainingConfig, resolve_preset
 from skdim.learning.pretraining import pretrain
 from skdim.learning.regression import FREEZE
@@ -204,7 +204,7 @@ class SiteNetModel(KeepsEmbedder, CallbackSupportMixin, BaseEstimator):
         kinds: NDArray[np.int64] | None = None,
         once: bool = False,
         tasks: FitTasks | None = None,
-    ) -> tuple[RegressorState, FineTuned]:
+    ) -> tuple[RegressorState, FineTuningOutcome]:
         """Train; what is learned is not taken over yet.
 
         Of ``kinds`` (N,) each fold has its share; ``once``, nothing is chosen.
@@ -246,7 +246,7 @@ class SiteNetModel(KeepsEmbedder, CallbackSupportMixin, BaseEstimator):
         folds, epochs = max(tried, key=lambda one: (min(one[1], EPOCHS // 3), one[0]))
         return replace(config, max_epochs=min(EPOCHS, epochs) if epochs >= _LEAST_EPOCHS else 0), folds
 
-    def _end(self, found: FineTuned, tasks: FitTasks | None) -> None:
+    def _end(self, found: FineTuningOutcome, tasks: FitTasks | None) -> None:
         """End a fit, whose result is taken over; of an interrupted one, say what it has left, and pass it on."""
         if not found.interrupted:
             if tasks is not None:
@@ -305,19 +305,9 @@ def scale_of(labels: Labels) -> TargetScale:
 
 def _folds(most: int, labelled: Labelled, kinds: NDArray[np.int64] | None, seed: int) -> NDArray[np.int64]:
     """Fold (N,) in which each row is held out; groups stay together, and each fold has its share of the kinds."""
-    from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
-
-    groups, n = labelled.groups, len(labelled.points)
-    units = n if groups is None else len(np.unique(groups.astype(str)))
-    if units < 2:
-        raise InputError(f"groups must be of two kinds or more, got the same in all {n} labelled rows.")
-    if kinds is None:
-        splitter = KFold if groups is None else GroupKFold
-    else:
-        splitter = StratifiedKFold if groups is None else StratifiedGroupKFold
-        units = min(units, max(2, int(np.bincount(kinds).min())))
-    fold = np.empty(n, np.int64)
-    splits = splitter(min(most, units), shuffle=True, random_state=seed).split(np.empty(n), kinds, groups)
-    for place, (_, held) in enumerate(splits):
+    if kinds is not None:
+        most = min(most, max(2, int(np.bincount(kinds).min())))
+    fold = np.empty(len(labelled.points), np.int64)
+    for place, (_, held) in enumerate(cut_into_folds(len(fold), most, seed, labelled.groups, kinds)):
         fold[held] = place
     return fold

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.base import ClassifierMixin, clone
 from sklearn.metrics import log_loss
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.utils.validation import check_is_fitted
 
 from skdim._classes import calibrator, indicators, rare, read_classes, softmax, softmax_form
-from skdim._crystalmodel import LEAST, CrystalModel, as_part, n_rows, of_one_fit, part_of, whole_or_not_at_all
-from skdim._labels import as_said, check_lengths, read_groups, spread_out
+from skdim._crystalmodel import LEAST, CrystalPredictor, as_part, n_rows, of_one_fit, part_of, whole_or_not_at_all
+from skdim._labels import as_said, check_lengths, cut_into_folds, read_groups, spread_out
 from skdim._parameters import check, check_are_numbers, choice, integer, seed_of
 from skdim.crystals.rows import listed
 from skdim.evaluation._readouts import READOUTS
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 _LEAST_OF_A_CLASS = 3
 
 
-class CrystalClassifier(ClassifierMixin, CrystalModel):
+class CrystalClassifier(ClassifierMixin, CrystalPredictor):
     """Classes of crystals from few labels, with calibrated probabilities.
 
     Regressors on the vectors of an embedder learn for each class whether a crystal belongs to it. What models say of
@@ -275,7 +274,7 @@ class CrystalClassifier(ClassifierMixin, CrystalModel):
         self.shares_ = counts / counts.sum()
         weights = len(target) / (len(counts) * counts[target]) if self.class_weight else np.ones(len(target))
         table = indicators(target, len(counts))
-        splits = list(_folds(target, groups, min(self.cv, int(counts.min())), seed))
+        splits = list(cut_into_folds(len(target), min(self.cv, int(counts.min())), seed, groups, target))
         for train, _ in splits:
             absent = np.setdiff1d(np.arange(len(counts)), target[train])
             if len(absent):
@@ -403,13 +402,3 @@ def _held_out(
         part = calibrator(known[train], target[train])
         shares[np.ix_(test, part.classes_)] = part.predict_proba(held[test])
     return held, shares
-
-
-def _folds(target: NDArray[np.int64], groups: NDArray[Any] | None, n: int, seed: int) -> Any:
-    """Cut rows into folds, classes spread over them and groups together."""
-    if groups is None:
-        return StratifiedKFold(n, shuffle=True, random_state=seed).split(target, target)
-    found = len(set(groups))
-    if found < 2:
-        raise InputError(f"{len(target)} labelled rows are of {found} group; at least 2 groups are needed.")
-    return StratifiedGroupKFold(min(n, found), shuffle=True, random_state=seed).split(target, target, groups)

@@ -122,6 +122,19 @@ def test_what_pretraining_adds_is_said_as_it_was_measured(page, row):
     assert re.search(rf"{ratio} times \((95%: )?{interval}\)", told)
 
 
+def test_what_the_pretraining_of_the_shipped_model_adds_is_said_as_it_was_measured():
+    shipped, results = ROOT / "docs" / "shipped.md", ROOT / "docs" / "results.md"
+    untrained = found(r"^### Divided by untrained\n\n(.*?)\n\n", shipped)[0]
+    vectors = [
+        re.search(rf"^\| {task} +\| [^|]*\| ([\d.]+)", untrained, re.MULTILINE)[1]
+        for task in ("all three", "band gap, large set")
+    ]
+    (tuned,) = found(r"^Geometric means: .*have ([\d.]+), over all 12 cells ([\d.]+)\.", results)
+    row = found(r"^\| 120,000 crystals: .*?\|(.*)$", ROOT / "README.md")[0].splitlines()[0]
+    said = re.findall(r"\d\.\d\d", row)
+    assert said == [f"{float(ratio):.2f}" for ratio in (*vectors, *tuned)]
+
+
 def test_the_headline_of_the_readme_is_what_its_command_prints(monkeypatch, capsys):
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
     importlib.import_module("headline").main([])

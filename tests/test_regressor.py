@@ -244,7 +244,7 @@ def test_rows_of_a_group_are_held_out_together() -> None:
     held = regressor(max_epochs=0, cv=5).fit(points[twice], y[twice]).held_out_
     # Twins, by a model that has seen neither.
     np.testing.assert_allclose(held[: N // 2], held[N // 2 :], rtol=1e-12)
-    with pytest.raises(ValueError, match="groups must be of two kinds or more, got the same in all 30 labelled rows"):
+    with pytest.raises(ValueError, match="30 labelled rows are of 1 group; at least 2 groups"):
         regressor(cv=5).fit(points, y, groups=["a"] * N)
     with pytest.raises(ValueError, match="groups must have one group for each of the 30 rows, got 2"):
         regressor(cv=5).fit(points, y, groups=["a"] * 2)

@@ -44,13 +44,12 @@ def add_paths(
 def add_reading(
     parser: argparse.ArgumentParser,
     outcome: str,  # what happens to unusable crystals with ``--on-error nan``, such as "makes them rows of NaN"
+    on_error: str = "raise",  # the default
 ) -> None:
     """Add what every command that reads crystals accepts: --on-error, --jobs, --device, --quiet."""
-    on_error = f"how to treat unusable crystals: raise is an error that names all of them, nan {outcome}"
-    parser.add_argument("--on-error", choices=("raise", "nan"), default="raise", help=f"{on_error} (raise)")
-    parser.add_argument(
-        "--jobs", type=jobs, default=1, metavar="N", help="processes for reading crystals, -1: all cores (1)"
-    )
+    what = f"how to treat unusable crystals: raise is an error that names all of them, nan {outcome} ({on_error})"
+    parser.add_argument("--on-error", choices=("raise", "nan"), default=on_error, help=what)
+    parser.add_argument("--jobs", type=jobs, default=1, metavar="N", help="processes, -1: all cores (1)")
     parser.add_argument("--device", default="auto", help="where to compute: auto, cpu, cuda, ... (auto)")
     limits = f"read larger crystals than usual, in the field NAME of skdim.Limits: {_bounds()}; may be repeated"
     parser.add_argument("--limit", type=limit, action="append", default=[], metavar="NAME=N", help=limits)

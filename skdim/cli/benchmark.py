@@ -34,12 +34,13 @@ each label column is a task, and the property that networks are trained on for "
 sets and features are made once, in parts that are kept in the folder of --out. An encoder that was pretrained elsewhere
 (--pretrained) is refused if FILE.ids.txt beside FILE.safetensors, with an id a line, names a crystal of the test fold.
 
-feature sets (of --features), by default all but the last three lines; names of two words need quotes:
+feature sets (of --features), by default all but the last four lines; names of two words need quotes:
   default, paper                      vectors of an encoder pretrained with this preset
   "default untrained", "paper untrained"   vectors of the same encoder before training
   magpie, elements                    statistics of elemental properties, without the structure
   ofm, cfid, xrd                      orbital field matrix, JARVIS CFID, X-ray powder pattern
   chgnet, chgnet_layers, sevennet     vectors of potentials trained on energies, if their packages are installed
+  sevennet_l3i5                       vectors of a larger form of SevenNet
   matminer                            the largest set of matminer's features; half a second and more for a crystal
   "other property", "paper other property"   vectors of a network trained on the labels of another property
   "default transductive"              pretrained on the structures of the test folds too; added by --transductive

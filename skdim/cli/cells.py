@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from skdim.cli.matching import header_without_unit
 
-__all__ = ["Cell", "NumberStyle", "is_missing", "number_style", "plain", "same_unit", "unit_of"]
+__all__ = ["LabelCell", "NumberStyle", "is_missing", "number_style", "plain", "same_unit", "unit_of"]
 
 _MISSING = frozenset(
     {"", "-", "--", "---", ".", "..", "...", "?", "*", "nan", "na", "n/a", "n.a.", "none", "null", "nd", "n.d.", "tbd"}
@@ -109,7 +109,7 @@ def number_style(texts: Iterable[str], *, semicolons: bool = False) -> NumberSty
 
 
 @dataclass(frozen=True)
-class Cell:
+class LabelCell:
     """A cell of the labels."""
 
     value: float
@@ -121,13 +121,13 @@ class Cell:
     """Whether the cell says that the value is approximate."""
 
     @classmethod
-    def read(cls, text: str, style: NumberStyle | None = None) -> Cell | None:
+    def read(cls, text: str, style: NumberStyle | None = None) -> LabelCell | None:
         """Read a cell; None where it holds no number.
 
         Examples
         --------
-        >>> Cell.read("<1.2(3)×10^-4 S/cm")
-        Cell(value=0.00012, side=-1, unit='S/cm', about=False)
+        >>> LabelCell.read("<1.2(3)×10^-4 S/cm")
+        LabelCell(value=0.00012, side=-1, unit='S/cm', about=False)
         """
         match = _VALUE.fullmatch(_with_points(plain(text), style or NumberStyle(False)))
         if match is None:

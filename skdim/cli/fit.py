@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from skdim.cli.arguments import PATHS_HELP, add_paths, add_quiet, add_seed, jobs
+from skdim.cli.arguments import PATHS_HELP, add_paths, add_reading, add_seed
 from skdim.cli.command import Command
 from skdim.cli.fitting import CLASSES, FINE_TUNING, QUICK, Given, Learned, learn, load_starts
 from skdim.cli.messages import printable, say
@@ -224,16 +224,8 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_learning(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="M", help="model to write; replaced if it exists")
     parser.add_argument("--report", type=Path, metavar="PAGE", help="report to write (the model's name with .html)")
-    parser.add_argument(
-        "--on-error",
-        choices=("raise", "nan"),
-        default="nan",
-        help="how to treat unusable crystals: raise is an error that names all of them, nan leaves them out (nan)",
-    )
-    parser.add_argument("--jobs", type=jobs, default=1, metavar="N", help="processes, -1: all cores (1)")
-    parser.add_argument("--device", default="auto", help="where to compute: auto, cpu, cuda, ... (auto)")
     add_seed(parser)
-    add_quiet(parser)
+    add_reading(parser, "leaves them out", on_error="nan")
 
 
 def _add_table(parser: argparse.ArgumentParser) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skdim.cli.cells import Cell, NumberStyle, is_missing, number_style, same_unit, unit_of
+from skdim.cli.cells import LabelCell, NumberStyle, is_missing, number_style, same_unit, unit_of
 from skdim.cli.matching import Matches, column_named, counted, match_names, some_of
 from skdim.cli.tablefile import read_table
 from skdim.exceptions import InputError
@@ -105,7 +105,7 @@ def _unit_below(table: pd.DataFrame, key: str, target: str) -> str:
     if not len(table) or str(table[key].iloc[0]).strip().lower() not in _UNIT_ROW:
         return ""
     unit = str(table[target].iloc[0]).strip().strip("()[]")
-    return "" if is_missing(unit) or Cell.read(unit) is not None else unit
+    return "" if is_missing(unit) or LabelCell.read(unit) is not None else unit
 
 
 def _unmatched(matches: Matches, ids: Sequence[str], *, with_units: bool) -> list[str]:
@@ -155,13 +155,13 @@ def _numbers(
 ) -> LabelTable:
     """Read numbers and bounds; of several rows for one crystal the median."""
     taken = LabelTable(np.full(len(ids), np.nan), np.zeros(len(ids), np.int64))
-    cells = [Cell.read(str(text), style) for text in column]
+    cells = [LabelCell.read(str(text), style) for text in column]
     usual, stated = (unit, False) if unit else unit_of(str(column.name), [c.unit for c in cells if c is not None])
     taken.unit = usual
     unread, foreign, about, several, torn = (list[str]() for _ in range(5))
     n_same = 0
     for place, rows in rows_of.items():
-        read: list[Cell] = []
+        read: list[LabelCell] = []
         for row in rows:
             text, cell = str(column.iloc[row]).strip(), cells[row]
             if cell is not None and (not cell.unit or same_unit(cell.unit, usual)):

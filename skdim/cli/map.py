@@ -131,7 +131,9 @@ def _with_properties(table: pd.DataFrame, path: Path, key: str | None, *, quiet:
         if numbers:
             known[name] = numbers
         if odd and not quiet:
-            say(f"{counted(odd, 'cell')} of {name!r} left blank, as most are numbers without a unit: {some_of(odd)}")
+            say(
+                f"{counted(odd, 'cell')} of {name!r} left blank, as no number in the unit of the others: {some_of(odd)}"
+            )
     return table.join(known)
 
 
@@ -140,9 +142,9 @@ def _numbers(texts: list[str], style: NumberStyle) -> tuple[list[float], list[st
 
     Both are empty where it is a column of words.
     """
-    from skdim.cli.cells import Cell, is_missing
+    from skdim.cli.cells import LabelCell, is_missing
 
-    cells = {text: Cell.read(text, style) for text in texts if not is_missing(text)}
+    cells = {text: LabelCell.read(text, style) for text in texts if not is_missing(text)}
     known = [cells[text] for text in texts if text in cells]
     plain = [cell for cell in known if cell is not None and not cell.unit]
     if not known or len(plain) < _MOST_PLAIN * len(known):

@@ -20,14 +20,21 @@ _NUMBERED = re.compile(r"0*(\d+)(?:\.0+)?")
 def column_named(name: str, columns: Sequence[str]) -> str | None:
     """Find a column by its name, with or without the unit behind it in brackets; None if none or several have it.
 
+    Where no column has the name as it is given, capital letters do not count.
+
     Examples
     --------
     >>> column_named("Tc", ["id", "Tc (K)"]), column_named("Tc", ["Tc [K]", "Tc (mK)"])
     ('Tc (K)', None)
+    >>> column_named("bulk modulus", ["Sample", "Bulk modulus (GPa)"])
+    'Bulk modulus (GPa)'
     """
     if name in columns:
         return name
     bare = [column for column in columns if header_without_unit(column) == name]
+    if not bare:
+        folded = name.casefold()
+        bare = [column for column in columns if folded in (column.casefold(), header_without_unit(column).casefold())]
     return bare[0] if len(bare) == 1 else None
 
 

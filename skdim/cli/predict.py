@@ -16,7 +16,7 @@ from skdim.exceptions import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from skdim._crystalmodel import CrystalModel
+    from skdim._crystalmodel import CrystalPredictor
 
 SUFFIXES = (".csv", ".parquet")
 
@@ -107,7 +107,7 @@ def check_table(path: Path, option: str) -> None:
     check_place(path)
 
 
-def load_model(path: Path) -> CrystalModel:
+def load_model(path: Path) -> CrystalPredictor:
     """Load a model that `skdim fit` wrote, of whichever class it is."""
     from skdim._crystalmodel import read_model
     from skdim.classifier import CrystalClassifier
@@ -116,7 +116,7 @@ def load_model(path: Path) -> CrystalModel:
     if not path.is_file():
         raise InputError(f"{str(path)!r} is not a file; a model that `skdim fit` wrote is needed")
     header, _ = read_model(path)
-    classes: dict[str, type[CrystalModel]] = {
+    classes: dict[str, type[CrystalPredictor]] = {
         "CrystalClassifier": CrystalClassifier,
         "CrystalRegressor": CrystalRegressor,
     }

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import codecs
 import csv
-import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from skdim.crystals.tablehead import head_of, header_row
 from skdim.crystals.tables import long_fields
 from skdim.crystals.textformats import mistaken_for
 from skdim.exceptions import InputError, first_few
@@ -20,10 +20,6 @@ if TYPE_CHECKING:
 __all__ = ["read_table"]
 
 _WORKBOOKS = (".xls", ".xlsx", ".xlsm", ".ods", ".numbers")
-_MARKS = ",;\t"
-_SEPARATOR = re.compile(r"sep=(.)\s*", re.IGNORECASE)  # which Excel writes for itself
-_PLAIN = re.compile(r"\s*[+-]?\d+(\.\d*)?([eE][+-]?\d+)?\s*")
-_LOOKED_AT = 20  # lines among which the names of the columns are
 
 
 def read_table(path: Path, option: str) -> pd.DataFrame:
@@ -60,16 +56,13 @@ def _parsed(text: str) -> tuple[list[str], list[list[str]], str]:
     """Read the names of the columns, the rows, and what stands between cells."""
     if text.strip() and (mistaken := mistaken_for(text)):
         raise ValueError(mistaken)
-    lines = text.splitlines(keepends=True)
-    given = _SEPARATOR.fullmatch(lines[0]) if lines else None
-    lines = _without_remarks(lines[1:] if given else lines)
-    mark = given[1] if given else _mark(lines)
+    mark, lines = head_of(text.splitlines(keepends=True))
     with long_fields():
         rows = [
             row for row in csv.reader(lines, delimiter=mark, skipinitialspace=True, strict=True) if any(_filled(row))
         ]
-    start = _header(rows)
-    if start == len(rows):
+    start = header_row(rows)
+    if not rows:
         raise ValueError("it is empty; names of columns and a row for each crystal are needed")
     header, below = rows[start], rows[start + 1 :]
     while (
@@ -82,21 +75,6 @@ def _parsed(text: str) -> tuple[list[str], list[list[str]], str]:
 def _filled(row: Sequence[str]) -> list[bool]:
     """Tell which cells of a row have content."""
     return [bool(cell.strip()) for cell in row]
-
-
-def _mark(lines: Sequence[str]) -> str:
-    """Tell what stands between cells, by the first line that has more than one."""
-    for line in lines[:_LOOKED_AT]:
-        mark = max(_MARKS, key=line.count)
-        if any(_filled(line.split(mark)[1:])):
-            return mark
-    return ","
-
-
-def _header(rows: Sequence[Sequence[str]]) -> int:
-    """Tell which row has the names of the columns: titles above have the first cell alone."""
-    wide = [any(_filled(row[1:])) for row in rows[:_LOOKED_AT]]
-    return wide.index(True) if any(wide) else 0
 
 
 def _names(header: Sequence[str]) -> list[str]:
@@ -123,16 +101,6 @@ def _filled_up(rows: Sequence[list[str]], width: int, mark: str) -> list[list[st
             f"a cell with a {mark} in it needs quotes around it"
         )
     return [[*row[:width], *[""] * (width - len(row))] for row in rows]
-
-
-def _without_remarks(lines: list[str]) -> list[str]:
-    """Leave out the lines with # at the head of a table, unless the last of them names the columns below it."""
-    start = next((place for place, line in enumerate(lines) if line.strip() and not line.startswith("#")), len(lines))
-    if 0 < start < len(lines):
-        above, cells = lines[start - 1].lstrip("# "), re.split(r"[,;\t]", lines[start])
-        if len(re.split(r"[,;\t]", above)) == len(cells) > 1 and any(_PLAIN.fullmatch(cell) for cell in cells):
-            return [above, *lines[start:]]
-    return lines[start:]
 
 
 def _decoded(content: bytes) -> str:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from skdim.crystals.limits import current_limits, megabytes
 from skdim.crystals.streams import READ_ERRORS, open_bounded, read_whole, unpacked_at_most, unpacks_to_too_much
 
-__all__ = ["ARCHIVE_ERRORS", "Member", "members"]
+__all__ = ["ARCHIVE_ERRORS", "ArchiveMember", "members"]
 
 ARCHIVE_ERRORS = (
     *READ_ERRORS,
@@ -27,7 +27,7 @@ ARCHIVE_ERRORS = (
 """What reading of a damaged archive raises; RuntimeError if it is encrypted or compressed in an unknown way."""
 
 
-class Member(NamedTuple):
+class ArchiveMember(NamedTuple):
     """A file in an archive."""
 
     name: str
@@ -42,7 +42,7 @@ def members(
     path: str | os.PathLike[str],  # a zip file, by its name, or a tar file, compressed or not
     # Of the name of a member, whether it is to be read. Archives in the archive are members with a problem.
     wanted: Callable[[str], bool],
-) -> Iterator[Member]:
+) -> Iterator[ArchiveMember]:
     """Yield the members of an archive whose names are wanted, in their order there.
 
     Links, members that lead out of the archive, and what is larger than a crystal or cannot be read are members with a
@@ -55,7 +55,7 @@ def members(
         yield from _tar_members(path, wanted)
 
 
-def _zip_members(path: str | os.PathLike[str], wanted: Callable[[str], bool]) -> Iterator[Member]:
+def _zip_members(path: str | os.PathLike[str], wanted: Callable[[str], bool]) -> Iterator[ArchiveMember]:
     """Yield the members of a zip file."""
     with zipfile.ZipFile(path) as archive:
         left = unpacked_at_most(os.stat(path).st_size)
@@ -64,20 +64,20 @@ def _zip_members(path: str | os.PathLike[str], wanted: Callable[[str], bool]) ->
             if entry.is_dir() or not wanted(name):
                 continue
             if problem := _name_problem(name) or _size_problem(entry.file_size) or _zip_link_problem(entry):
-                yield Member(name, problem=problem)
+                yield ArchiveMember(name, problem=problem)
                 continue
             left -= entry.file_size  # reading it takes no more than it states
             if left < 0:  # also where many entries share one place in the file
                 raise unpacks_to_too_much(os.stat(path).st_size)
             try:
                 with archive.open(entry) as file:
-                    member = Member(name, read_whole(file, "a member"))
+                    member = ArchiveMember(name, read_whole(file, "a member"))
             except (*ARCHIVE_ERRORS, zlib.error, NotImplementedError) as error:
-                member = Member(name, problem=f"a member of the archive that cannot be read: {error}")
+                member = ArchiveMember(name, problem=f"a member of the archive that cannot be read: {error}")
             yield member
 
 
-def _tar_members(path: str | os.PathLike[str], wanted: Callable[[str], bool]) -> Iterator[Member]:
+def _tar_members(path: str | os.PathLike[str], wanted: Callable[[str], bool]) -> Iterator[ArchiveMember]:
     """Yield the members of a tar file."""
     with open_bounded(path) as stream, tarfile.open(fileobj=stream, mode="r:") as archive:
         while (entry := archive.next()) is not None:
@@ -86,9 +86,9 @@ def _tar_members(path: str | os.PathLike[str], wanted: Callable[[str], bool]) ->
             if entry.isdir() or not wanted(name):
                 continue
             if problem := _name_problem(name) or _kind_problem(entry) or _size_problem(entry.size):
-                yield Member(name, problem=problem)
+                yield ArchiveMember(name, problem=problem)
             elif (content := archive.extractfile(entry)) is not None:
-                yield Member(name, read_whole(content, "a member"))
+                yield ArchiveMember(name, read_whole(content, "a member"))
 
 
 def _name_problem(name: str) -> str | None:

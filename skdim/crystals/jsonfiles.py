@@ -9,7 +9,7 @@ from typing import Any
 from skdim.crystals.jsonrecords import holds_crystal, record_source, why_not
 from skdim.crystals.jsonvalues import Values
 from skdim.crystals.limits import check_values
-from skdim.crystals.sources import Source
+from skdim.crystals.sources import Source, own_id
 from skdim.crystals.streams import READ_ERRORS, Bounded, as_text_file, text_lines
 from skdim.crystals.textformats import mistaken_for
 
@@ -162,7 +162,9 @@ class _Reader:
         if isinstance(value, Mapping) and key.isdigit() and {"numbers", "positions"} <= value.keys():
             yield from self._row(None, f"{self.name}/{key}", value)  # a database of ASE, which counts its rows
         elif key not in ("ids", "nextid"):  # which such a database has beside them
-            yield from self._row(key, key, value)
+            # Numbers are places, as pandas writes them, where the records have ids of their own.
+            own = own_id(value) if key.isdigit() and isinstance(value, Mapping) else None
+            yield from self._row(own or key, key, value)
 
     def _field(self, key: str, fields: dict[str, Any]) -> Iterator[Source]:
         """Yield the crystals of a field that is a list of records, or keep a field that is not."""

@@ -74,7 +74,21 @@ def read_poscar(text: str) -> Crystal:
     crystal = _crystal(lattice, coords, names, counts)
     if mode == "d" and text.count("irect configuration") > 1:
         return replace(crystal, notes=(Note("a trajectory (XDATCAR), of which the first frame is taken"),))
+    if _begins_another(lines[start + n_sites : start + n_sites + 12]):
+        return replace(crystal, notes=(Note("a file with several crystals, of which the first is taken"),))
     return crystal
+
+
+def _begins_another(lines: Sequence[str]) -> bool:
+    """Tell another POSCAR, as programs that search for structures write one below the other, from velocities."""
+    rows = [line.split() for line in lines if line.strip()]
+    for start in range(len(rows) - 4):
+        scale, *vectors, names = rows[start : start + 5]
+        if len(scale) == 1 and all(map(_is_number, scale)) and [len(vector) for vector in vectors] == [3, 3, 3]:
+            found = [_NAME.fullmatch(name) for name in names]
+            if all(match is not None and match[1] in ELEMENTS for match in found):
+                return True
+    return False
 
 
 def _crystal(

@@ -13,7 +13,9 @@ from skdim.crystals.limits import current_limits
 from skdim.crystals.records import unwrap
 from skdim.crystals.sources import Source, as_text
 from skdim.crystals.streams import READ_ERRORS, Bounded, text_lines
-from skdim.crystals.textformats import mistaken_for
+from skdim.crystals.tablehead import LOOKED_AT as HEAD
+from skdim.crystals.tablehead import head_of, header_row
+from skdim.crystals.textformats import is_crystal_text, mistaken_for
 from skdim.crystals.uploads import decoded
 
 __all__ = ["TABLE_ERRORS", "crystal_of_cell", "long_fields", "source_of_row", "sources_of_csv"]
@@ -54,20 +56,22 @@ def long_fields() -> Iterator[None]:
 
 def _rows_of_csv(lines: Iterator[str], name: str, column: str | None, id_column: str | None) -> Iterator[Source]:
     """Yield the rows of a table, its first line being the header."""
-    first = next(lines, "")
-    if not first.strip():
+    first = list(itertools.islice(lines, HEAD))
+    if not any(line.strip() for line in first):
         raise ValueError("an empty file")
-    if mistaken := mistaken_for(first):
+    if mistaken := mistaken_for(next(line for line in first if line.strip())):
         raise ValueError(mistaken)
-    separator = max("\t;,", key=first.count)
-    rows = csv.reader(itertools.chain([first], lines), delimiter=separator, strict=True)
-    names = [field.strip() for field in next(rows)]
-    head = list(itertools.islice(rows, LOOKED_AT))
+    mark, first = head_of(first)
+    rows = (row for row in csv.reader(itertools.chain(first, lines), delimiter=mark, strict=True) if row)
+    head = list(itertools.islice(rows, LOOKED_AT + 1))
+    start = header_row(head)
+    names, head = [field.strip() for field in head[start]], head[start + 1 :]
+    if any(map(is_crystal_text, names)):
+        raise ValueError("a table without names of columns; the first line has to name them, as in id,cif")
     samples = {place: [row[place] for row in head if place < len(row)] for place in range(len(names))}
     places, id_place = choose_column(names, samples, column), choose_ids(names, id_column)
-    filled = (row for row in itertools.chain(head, rows) if row)  # an empty line is no row
-    for number, row in enumerate(filled):
-        if len(row) != len(names):
+    for number, row in enumerate(itertools.chain(head, rows)):
+        if len(row) < len(names) or any(row[len(names) :]):
             yield Source(f"{name}/{number}", problem=f"a row of {len(row)} fields under a header of {len(names)}")
         else:
             yield source_of_row(f"{name}/{number}", names, row, places, id_place, id_column)

@@ -40,7 +40,7 @@ _TIMEOUT: Final = 30.0  # seconds without a byte
 
 
 @dataclass(frozen=True)
-class Source:
+class TaskFile:
     """Where the file of a task comes from, where it goes and what it must hash to."""
 
     task: str
@@ -121,7 +121,7 @@ def fetch_matbench(
     return read(source, return_X_y=return_X_y, as_frame=as_frame)
 
 
-def find_source(task: str, data_home: str | os.PathLike[str] | None) -> Source:
+def find_source(task: str, data_home: str | os.PathLike[str] | None) -> TaskFile:
     """Look a task up in matminer's table."""
     name = _full_name(task)
     import matminer.datasets
@@ -130,7 +130,7 @@ def find_source(task: str, data_home: str | os.PathLike[str] | None) -> Source:
     if data_home is None:
         data_home = os.environ.get("MATMINER_DATA") or Path(matminer.datasets.__file__).parent
     (target,) = set(get_dataset_columns(name)) - {"structure"}
-    return Source(
+    return TaskFile(
         task=name,
         target=target,
         url=get_dataset_attribute(name, "url"),
@@ -148,7 +148,7 @@ def _full_name(task: str) -> str:
     raise ValueError(f"task {task!r} {why}; the tasks on structures are {', '.join(STRUCTURE_TASKS)}")
 
 
-def ensure_file(source: Source, download_if_missing: bool) -> None:
+def ensure_file(source: TaskFile, download_if_missing: bool) -> None:
     """Make sure that a sound file is in its place, or raise an error that says what to do."""
     if source.path.exists():
         found = file_digest(source.path)
@@ -167,7 +167,7 @@ class _DamagedError(Exception):
     """A download has another sha256."""
 
 
-def download(source: Source) -> None:
+def download(source: TaskFile) -> None:
     """Download a file, which takes its place once its hash is right."""
     try:
         for _ in range(_ATTEMPTS):
@@ -190,7 +190,7 @@ def download(source: Source) -> None:
     )
 
 
-def _download_once(source: Source) -> None:
+def _download_once(source: TaskFile) -> None:
     """Download a file, unless it turns out to be damaged."""
     from tqdm import tqdm
 
@@ -211,7 +211,7 @@ def _download_once(source: Source) -> None:
                 raise _DamagedError(found)
 
 
-def _by_hand(source: Source) -> str:
+def _by_hand(source: TaskFile) -> str:
     """Say how to get the file without a network on this machine."""
     return (
         f"To supply it by hand, download {source.url} (sha256 {source.sha256}) elsewhere and copy it to {source.path}, "
@@ -219,7 +219,7 @@ def _by_hand(source: Source) -> str:
     )
 
 
-def read(source: Source, *, return_X_y: bool, as_frame: bool) -> Any:
+def read(source: TaskFile, *, return_X_y: bool, as_frame: bool) -> Any:
     """Read a file that is in its place with matminer."""
     from matminer.datasets import load_dataset
     from matminer.datasets.dataset_retrieval import get_dataset_column_description, get_dataset_description

@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone
-from sklearn.model_selection import GroupKFold, KFold
 from sklearn.utils import indexable
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
-from skdim._labels import check_labels, check_varied
+from skdim._labels import check_labels, check_varied, cut_into_folds
 from skdim._parameters import check, integer, number, seed_of
 from skdim.exceptions import InputError
 
@@ -225,13 +224,7 @@ def folds(
     if hasattr(cv, "split") and not isinstance(cv, str):  # which has a method of that name
         return cv.split(X, y, groups)
     check("cv", cv, integer(2))
-    what, n = ("rows", len(y)) if groups is None else ("groups", len(np.unique(np.asarray(groups, dtype=str))))
-    if n < 2:
-        raise InputError(
-            f"{len(y)} labelled rows are of {n} {what[:-1]}; at least 2 {what} are needed to hold one out."
-        )
-    splitter = KFold if groups is None else GroupKFold
-    return splitter(min(cv, n), shuffle=True, random_state=seed_of(random_state)).split(X, y, groups)
+    return cut_into_folds(len(y), cv, seed_of(random_state), groups)
 
 
 def mean_and_doubt(model: Any, X: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -225,17 +225,30 @@ def sevennet() -> Featurizer:
     ----------
     .. [1] Y. Park, J. Kim, S. Hwang, S. Han, J. Chem. Theory Comput. 20 (2024) 4857, doi:10.1021/acs.jctc.4c00190.
     """
+    return _sevennet("sevennet", "7net-0")
+
+
+def sevennet_l3i5() -> Featurizer:
+    """The same of SevenNet-l3i5, a later and larger form that was trained on the same structures.
+
+    5 layers times 2 times 128 columns.
+    """
+    return _sevennet("sevennet l3i5", "7net-l3i5")
+
+
+def _sevennet(name: str, weights: str) -> Featurizer:
+    """Scalars of a potential of the package sevenn, which brings these weights."""
     import torch
 
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="No tensor product accelerator")  # slower, with the same numbers
-        calculator = importlib.import_module("sevenn.calculator").SevenNetCalculator("7net-0", device="cpu")
+        calculator = importlib.import_module("sevenn.calculator").SevenNetCalculator(weights, device="cpu")
     to_graph = importlib.import_module("sevenn.train.dataload").unlabeled_atoms_to_graph
     data_class = importlib.import_module("sevenn.atom_graph_data").AtomGraphData
     steps = dict(calculator.model.named_children())
     last = list(steps).index(f"{_SEVENNET_LAYERS - 1}_equivariant_gate")
-    for name in list(steps)[last + 1 :]:
-        delattr(calculator.model, name)  # energy and forces, which need gradients
+    for step in list(steps)[last + 1 :]:
+        delattr(calculator.model, step)  # energy and forces, which need gradients
     layers: list[torch.Tensor] = []
     for k in range(_SEVENNET_LAYERS):
         # The scalars come first among the features of an atom.
@@ -250,7 +263,7 @@ def sevennet() -> Featurizer:
             calculator.model(data_class.from_numpy_dict(graph))
         return _pooled(layers)
 
-    return Featurizer(_layer_columns("sevennet", _SEVENNET_LAYERS, _SEVENNET_SCALARS), featurize)
+    return Featurizer(_layer_columns(name, _SEVENNET_LAYERS, _SEVENNET_SCALARS), featurize)
 
 
 def _pooled(layers: Sequence[Any]) -> NDArray[np.float64]:

@@ -124,6 +124,16 @@ REFERENCE_FEATURES: dict[str, ReferenceSet] = {
             ordered=True,
             extra="sevennet",
         ),
+        ReferenceSet(
+            "sevennet_l3i5",
+            "atoms of SevenNet-l3i5 pooled by layer, a larger potential trained on the same energies",
+            sets.sevennet_l3i5,
+            ("sevenn", "ase", *_PYMATGEN),
+            1000,
+            ordered=True,
+            usual=False,
+            extra="sevennet",
+        ),
     )
 }
 """The named reference features; `reference_features` says what each is."""
@@ -149,13 +159,15 @@ def reference_features(
 
     Parameters
     ----------
-    name : {"magpie", "elements", "ofm", "cfid", "xrd", "matminer", "chgnet", "chgnet_layers", "sevennet"}
+    name : {"magpie", "elements", "ofm", "cfid", "xrd", "matminer", "chgnet", "chgnet_layers", "sevennet", \
+            "sevennet_l3i5"}
         "magpie": statistics of the composition; "elements": the same kind of statistics of the tables that the
         encoder is given; "ofm": orbital field matrix; "cfid": classical force-field inspired descriptors; "xrd":
         X-ray powder pattern; "matminer": everything of matminer that can be computed of thousands of crystals (half a
         second and more for each), NaN where a part fails; "chgnet" and "chgnet_layers": the crystal vector of CHGNet,
-        and its atoms pooled by layer (with the extra ``chgnet``); "sevennet": atoms of SevenNet-0 pooled by layer (with
-        the extra ``sevennet``). These two potentials were trained on energies of 1.5M structures.
+        and its atoms pooled by layer (with the extra ``chgnet``); "sevennet" and "sevennet_l3i5": atoms of
+        SevenNet-0 and of its larger form pooled by layer (with the extra ``sevennet``). These potentials were trained
+        on energies of 1.5M structures.
     structures : collection of crystals of length C
         Of any accepted kind. Only lattice, coordinates, elements and occupancies count.
     on_error : {"raise", "nan"}, default="raise"

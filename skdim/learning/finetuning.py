@@ -82,7 +82,7 @@ class LabelledPoints(NamedTuple):
         return fit_ridge(self.vectors, self.targets, self.weights, self.alike)
 
 
-class FineTuned(NamedTuple):
+class FineTuningOutcome(NamedTuple):
     """What a fine-tuning ended with."""
 
     members: tuple[Member, ...]
@@ -154,22 +154,22 @@ def fine_tune(
     run: Run,  # its seed also draws the held-out labels of the members
     previous: Sequence[Member] = (),  # weights from which the members continue, in place of the encoder's and a ridge
     checkpoint: Path | None = None,  # in whose folder the checkpoints of the trainings are
-) -> FineTuned:
+) -> FineTuningOutcome:
     """Choose how far to go, and train the members on every label."""
     # Where nothing is held out, nothing would tell whether the parts are worth it.
     weighs = choices.by_part and labelled.fold is not None and FEW <= len(labelled.points) <= MOST
     task = _Task(start, choices, config, run, checkpoint, _parts(start) if weighs else None)
     if labelled.fold is None:
         members, history, interrupted = _train_members(task, labelled, previous)
-        return FineTuned(members, None, None, np.zeros(labelled.targets.shape[1]), history, interrupted)
+        return FineTuningOutcome(members, None, None, np.zeros(labelled.targets.shape[1]), history, interrupted)
     base = _linear_step(task, labelled, labelled.fold)
     tuned = _trained_step(task, labelled, labelled.fold, base)
     held_out = base.held_out + tuned.strength * (tuned.held_out - base.held_out)
     anchor = Anchor(base.ridge, tuned.strength, _noise(labelled, held_out, base.doubt))
     if tuned.interrupted or not tuned.strength.any():
-        return FineTuned((), anchor, held_out, base.share, [], tuned.interrupted)
+        return FineTuningOutcome((), anchor, held_out, base.share, [], tuned.interrupted)
     members, history, interrupted = _train_members(task, labelled, ())
-    return FineTuned(members, anchor, held_out, base.share, history, interrupted)
+    return FineTuningOutcome(members, anchor, held_out, base.share, history, interrupted)
 
 
 def _parts(start: EmbedderState) -> NDArray[np.int64]:

@@ -32,7 +32,7 @@ _SEEN = 65_536
 _BLOCK = 65_536  # crystals whose sites are counted at once
 
 
-class Pretraining(NamedTuple):
+class PretrainingOutcome(NamedTuple):
     """What a pretraining ended with."""
 
     state: EmbedderState
@@ -74,7 +74,7 @@ def pretrain(
     embedding_dim: int | None = None,  # width of the vectors; None leaves it to the preset
     start: EmbedderState | None = None,  # weights to continue from
     checkpoint: Path | None = None,  # file of the training's checkpoint
-) -> Pretraining:
+) -> PretrainingOutcome:
     """Train a model on crystals without labels."""
     valid = np.flatnonzero(points.valid)
     model = _initialised(points, preset, run.seed, embedding_dim, start)
@@ -107,7 +107,7 @@ def pretrain(
         state = _shortened(state, raw, embedding_dim)
         raw = projected(raw, state)
     seen = look_back(points, raw, None if start is None else start.seen)
-    return Pretraining(replace(state, seen=seen), interrupted)
+    return PretrainingOutcome(replace(state, seen=seen), interrupted)
 
 
 def some_raw_vectors(model: CrystalModel, points: PointSets, valid: NDArray[np.int64], run: Run) -> NDArray[np.float32]:

@@ -43,7 +43,7 @@ _BATCHES_A_WORKER = 25  # gathering them takes about as long as starting a worke
 _LAUNCHED = ("RANK", "WORLD_SIZE", "MASTER_ADDR")
 
 
-class Outcome(NamedTuple):
+class TrainingOutcome(NamedTuple):
     """What a training ended with, beside the weights, which are in the module."""
 
     history: list[Epoch]
@@ -230,7 +230,7 @@ def train(
     config: TrainingConfig,
     run: Run,  # seed, device, checkpoint and progress bar
     crystals: NDArray[np.int64] | None = None,  # those to use, at least two, all valid; None takes all
-) -> Outcome:
+) -> TrainingOutcome:
     """Train a model in place; it ends with the weights of the epoch with the lowest held-out loss."""
     crystals = np.arange(len(points)) if crystals is None else crystals
     learned, held_out = _split(len(crystals), run.seed, config.validation_fraction)
@@ -248,7 +248,7 @@ def train_supervised(
     learned: CrystalDataset,  # crystals with targets
     held_out: CrystalDataset | None = None,
     loop: type[SupervisedNet] = SupervisedNet,
-) -> Outcome:
+) -> TrainingOutcome:
     """Train a module on targets, in place.
 
     It ends with the weights of the lowest held-out loss, those it came with included; without held-out crystals, with
@@ -262,13 +262,13 @@ def train_supervised(
     return _carried_out(net, learned)
 
 
-def _carried_out(net: InfoMaxNet, learned: CrystalDataset) -> Outcome:
+def _carried_out(net: InfoMaxNet, learned: CrystalDataset) -> TrainingOutcome:
     """Train from the checkpoint if there is one, else from the start."""
     if net.kept.resume(net):
         net.kept.on_train_end(net)
     else:
         net.partial_fit(learned)
-    return Outcome(history_rows(net.history), net.interrupted_)
+    return TrainingOutcome(history_rows(net.history), net.interrupted_)
 
 
 def _pretraining_net(

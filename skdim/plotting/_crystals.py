@@ -152,13 +152,16 @@ class CrystalDisplay:
         """
         self.ax_ = new_axes(5.6, 5.0) if ax is None else ax
         self.figure_ = self.ax_.figure  # type: ignore[assignment]
+        from matplotlib.colors import Normalize, to_rgba
+
         scene = _scene(self.structure)
         if self.values is None:
             scene.render_mpl(ax=self.ax_, **_LOOK)
             self._name_elements(scene)
+            first = [next(iter(site.species.get_el_amt_dict())) for site in self.structure]
+            self._write_symbols(scene, np.array([to_rgba(scene.atom_styles[symbol].colour) for symbol in first]))
         else:
             from matplotlib.cm import ScalarMappable
-            from matplotlib.colors import Normalize
 
             scale = Normalize(float(np.nanmin(self.values)), float(np.nanmax(self.values)))
             scene.set_atom_data("value", self.values)
@@ -192,6 +195,8 @@ class CrystalDisplay:
         sizes = [max(scene.atom_styles[s].radius for s in site.species.chemical_system_set) for site in self.structure]
         flat, depth, radii = scene.view.project(places, _SCALE * np.array(sizes)[sites])
         for k, site in enumerate(sites):
+            if self.values is None and not self.structure[site].is_ordered:
+                continue  # the parts of its disc tell
             front = depth > depth[k] + 1e-6
             if (np.linalg.norm(flat[front] - flat[k], axis=1) < radii[front] + 0.6 * radii[k]).any():
                 continue

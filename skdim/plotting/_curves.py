@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skdim.plotting._axes import check_records, format_error_axis, format_label_axis, new_axes
-from skdim.plotting._styles import COLOURS, GREY, MARKERS, NO_FEATURES, feature_styles
+from skdim.plotting._styles import COLOURS, GREY, LINES, MARKERS, NO_FEATURES, feature_styles
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-_LINES = ("-", "--", "-.", ":")
 _FONT = 9.0  # points, of the labels beside the curves
 
 
@@ -103,7 +102,7 @@ def _styles(summary: pd.DataFrame, features: Sequence[str] | None) -> dict[tuple
             "name": name if len(regressors) == 1 else f"{name}, {readable}",
             "color": own.color,
             "marker": own.marker if len(regressors) == 1 else MARKERS[k % len(MARKERS)],
-            "linestyle": _LINES[k % len(_LINES)] if len(regressors) > 1 or own.plain else "--",
+            "linestyle": LINES[k % len(LINES)] if len(regressors) > 1 else own.line if own.plain else "--",
             "markerfacecolor": own.color if own.plain else "white",
         }
     return styles

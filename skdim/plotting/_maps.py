@@ -63,7 +63,8 @@ def plot_embedding_map(
     ax = new_axes() if ax is None else ax
     known = np.isfinite(colours)
     size = float(np.clip(20_000 / max(len(points), 1), 6, 36))
-    ax.scatter(points[~known, 0], points[~known, 1], s=size, c="#cccccc", linewidths=0)
+    # Crosses: a grey dot would look like a value, in print and to the colour-blind.
+    ax.scatter(points[~known, 0], points[~known, 1], s=0.8 * size, c="#a8a8a8", marker="x", linewidths=0.5)
     low, high = np.percentile(colours[known], [1, 99]) if known.any() else (0.0, 1.0)
     # In random order, so that no end of the scale lies on top of the other.
     order = np.random.default_rng(0).permutation(np.flatnonzero(known))

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 GREY = "#777777"  # of what ignores the features
 MARKERS = "osD^vPX"
+# The colours are alike in grey, so lines differ too, where pictures have a legend.
+LINES: tuple[str | tuple[int, tuple[float, ...]], ...] = ("-", "--", "-.", ":", (0, (6, 1.5, 1, 1.5, 1, 1.5)))
 NO_FEATURES = "none"  # of what ignores the features, in the column ``features`` of records
 
 
@@ -23,11 +25,14 @@ class Style:
         As matplotlib names them.
     plain : bool
         False for a control without training, which is drawn with open markers, dashed lines and hatched boxes.
+    line : str or tuple
+        As matplotlib describes dashes.
     """
 
     color: str
     marker: str
     plain: bool = True
+    line: str | tuple[int, tuple[float, ...]] = "-"
 
 
 # Those of `skdim benchmark`. Nobody can tell more than seven colours apart reliably, so the markers differ as well.
@@ -72,5 +77,5 @@ def feature_styles(names: Iterable[str]) -> dict[str, Style]:
     colours = [c for c in COLOURS if c not in used[0]] or list(COLOURS)
     markers = [m for m in MARKERS if m not in used[1]] or list(MARKERS)
     for k, name in enumerate(name for name in wanted if name not in _KNOWN):
-        styles[name] = Style(colours[k % len(colours)], markers[k % len(markers)])
+        styles[name] = Style(colours[k % len(colours)], markers[k % len(markers)], line=LINES[k % len(LINES)])
     return styles

@@ -84,7 +84,7 @@ OVERALL = (
 BOXES = (
     "Boxes span the quartiles over the draws, the line is the median, whiskers reach to the last draw within one and a "
     "half box heights, dots are draws beyond; with fewer than five draws, each is a marker. Hatched boxes are encoders "
-    "before training. Logarithmic axis."
+    "before training. Boxes stand in the order of the legend. Logarithmic axis."
 )
 CURVES = "Means over the draws; bands are 95% intervals of the mean (Student's t). Both axes are logarithmic."
 ERRORS = "Mean ± standard error over the draws; the lowest mean of each column is bold."

@@ -501,3 +501,18 @@ def test_the_former_name_of_the_small_model_embeds_and_is_told_of_once(here):
     assert sum(warning.category is FutureWarning for warning in told) == 1
     assert main(["embed", "bundled", "in/nacl.cif", "--out", "now.csv", "--quiet"]) == OK
     assert Path("former.csv").read_bytes() == Path("now.csv").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["embed", "m", "c", "--out", "v.csv"],
+        ["pretrain", "c", "--out", "m"],
+        ["fit", "c", "--labels", "t.csv", "--target", "x", "--out", "m"],
+        ["predict", "m", "c", "--out", "t.csv"],
+        ["suggest", "m", "c"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_each_command_that_reads_crystals_reads_larger_ones_when_told(words: list[str]) -> None:
+    assert dict(build_parser().parse_args([*words, "--limit", "rows=7"]).limit) == {"rows": 7}

@@ -310,7 +310,7 @@ def test_a_crystal_in_several_groups_is_told(tmp_path) -> None:
         ("id,gap\na,1\nb,2,more\n", {}, r"row 2 \('b', '2', 'more'\) has 3 cells under 2 names of columns; a cell"),
         ("id,gap\na,1,5\nb,0,25\n", {}, r"row 1 .* \(and 1 more such rows\); a cell with a , in it needs quotes"),
         ("<!DOCTYPE html><html></html>", {}, "a web page, not data"),
-        ("id,gap\na,1\n", {"target": "Gap"}, "--target 'Gap' is no column of .*its columns are id, gap"),
+        ("id,gap\na,1\n", {"target": "Tc"}, "--target 'Tc' is no column of .*its columns are id, gap"),
         ("id,gap\na,1\n", {"key": "code"}, "--id 'code' is no column"),
         ("id,gap\na,1\n", {"groups": "family"}, "--groups 'family' is no column"),
         (

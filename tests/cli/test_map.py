@@ -56,7 +56,7 @@ def test_a_cell_in_another_unit_is_left_blank_and_named(folder, capsys):
     assert main(["map", "v.parquet", "--table", "own.csv", "--out", "m.html"]) == 0
     (gap,) = page_data(folder / "m.html")["columns"]
     np.testing.assert_array_equal(floats(gap["numbers"]), np.array([0.5, np.nan, 2.0, 0.1, 1.0, 3.5], np.float32))
-    assert "1 cell of 'gap' left blank, as most are numbers without a unit: 400 meV" in capsys.readouterr().err
+    assert "1 cell of 'gap' left blank, as no number in the unit of the others: 400 meV" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["v.csv", "v.npy"])

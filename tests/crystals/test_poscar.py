@@ -90,3 +90,11 @@ def test_of_a_trajectory_it_is_said_that_one_frame_is_taken():
     text = PLAIN[: PLAIN.index("Direct")] + frame + frame.replace("1", "2", 1)
     assert "the first frame" in read_poscar(text).notes[0].kind
     assert not read_poscar(PLAIN).notes
+
+
+def test_of_several_one_below_the_other_it_is_said_that_one_is_taken():
+    for between in ("", "\n"):
+        (note,) = read_poscar(TEXT.rstrip("\n") + "\n" + between + TEXT).notes
+        assert note.kind == "a file with several crystals, of which the first is taken"
+    velocities = "\n" + "0 0 0\n" * 5 + "\n1\n1.0\n0 0 0 0\n" + "0 0 0\n" * 15
+    assert read_poscar(TEXT.rstrip("\n") + "\n" + velocities).notes == ()

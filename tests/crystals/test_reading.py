@@ -537,6 +537,41 @@ def test_what_is_no_table_has_a_reason(content, reason):
     assert "table that cannot be read" in row.problem
 
 
+QUOTED = '"' + CIF.replace('"', '""') + '"'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"sep=;\nid;cif\na;{QUOTED}\n",
+        f"\ufeffid,cif\na,{QUOTED}\n",
+        f"Crystals of the group,,\n,,\nid,cif,\na,{QUOTED},\n",
+        f"# made by a program\n# in 2026\nid\tcif\na\t{QUOTED}\n",
+        f"id,cif\na,{QUOTED},\n",
+        f",id,cif\n0,a,{QUOTED}\n",
+    ],
+)
+def test_what_people_and_programs_put_around_a_table(text):
+    write("t.csv", text)
+    (row,) = read("t.csv")
+    assert row.id == "a"
+    assert row.structure.matches(salt())
+
+
+def test_a_table_without_names_of_columns_loses_no_row():
+    write("t.csv", f"a,{QUOTED}\nb,{QUOTED}\n")
+    (row,) = read("t.csv")
+    assert "a table without names of columns" in row.problem
+
+
+def test_numbered_records_have_their_own_ids_where_they_have_some():
+    record = {"material_id": "mp-1", "structure": salt().as_dict()}
+    write("a.json", json.dumps({"0": record}))
+    write("b.json", json.dumps({"7": {"structure": salt().as_dict()}, "8": salt().as_dict()}))
+    write("c.json", json.dumps({"name": record}))
+    assert ids("a.json", "b.json", "c.json") == ["mp-1", "7", "8", "name"]
+
+
 def test_a_row_of_another_length_is_named():
     write("t.csv", f'id,cif\na,"{CIF}"\nb\nc,"{CIF}",3\n')
     first, second, third = read("t.csv")

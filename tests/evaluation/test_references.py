@@ -107,7 +107,9 @@ def test_order_and_origin_of_the_sites_do_not_matter(name):
     assert found[1:, loose] == pytest.approx(found[[0, 0], loose], rel=2e-2, abs=1e-3)
 
 
-@pytest.mark.parametrize(("name", "width"), [("chgnet", 64), ("chgnet_layers", 640), ("sevennet", 1280)])
+@pytest.mark.parametrize(
+    ("name", "width"), [("chgnet", 64), ("chgnet_layers", 640), ("sevennet", 1280), ("sevennet_l3i5", 1280)]
+)
 def test_potentials_give_vectors(name, width):
     if not REFERENCE_FEATURES[name].is_available:
         pytest.skip(f"needs the extra {REFERENCE_FEATURES[name].extra}")
