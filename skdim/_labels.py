@@ -249,7 +249,7 @@ def spread_out(values: Any, usable: NDArray[np.bool_], missing: Any = np.nan) ->
 def _numbers(name: str, given: Any) -> NDArray[np.float64]:
     """Numbers in double precision; None and missing values of pandas become NaN."""
     try:
-        if hasattr(given, "to_numpy"):
+        if hasattr(given, "iloc"):  # of pandas, whose NA numpy does not know
             given = given.to_numpy(dtype=np.float64, na_value=np.nan)
         array = np.asarray(given)
         if array.dtype.kind == "c":

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from pymatgen.core import Structure
 from sklearn.base import clone
@@ -182,3 +183,16 @@ def test_a_regressor_that_needs_more_labels_is_named_with_how_many_there_are() -
 def test_texts_among_labels_are_named_with_their_row(y: Any, words: str) -> None:
     with pytest.raises(ValueError, match=f"y must be an array of numbers.*{words}"):
         read_targets(y)
+
+
+@pytest.mark.parametrize("kind", ["list", "pandas", "polars", "pyarrow", "chunked"])
+def test_labels_of_any_library_are_numbers_and_what_they_miss_is_unknown(kind: str) -> None:
+    values = [1.5, None, 3.0]
+    given: Any = {
+        "list": lambda: values,
+        "pandas": lambda: pd.Series(values, dtype="Float64"),
+        "polars": lambda: pytest.importorskip("polars").Series(values),
+        "pyarrow": lambda: pa.array(values),
+        "chunked": lambda: pa.chunked_array([values[:1], values[1:]]),
+    }[kind]()
+    np.testing.assert_array_equal(read_targets(given), [1.5, np.nan, 3.0])

@@ -21,6 +21,7 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback
 
 from skdim._progress import Progress
+from skdim.exceptions import InputError
 from skdim.learning.checkpoints import TrainingState
 from skdim.learning.presets import Run, TrainingConfig
 
@@ -107,11 +108,18 @@ class KeepBest(_Callback):
 
     def resume(self, net: NeuralNet) -> bool:
         """Continue from the checkpoint if there is one, and tell whether the training had ended there."""
-        state = None if self.run.checkpoint is None else self.run.checkpoint.read()
-        if state is None:
+        checkpoint = self.run.checkpoint
+        if checkpoint is None or (state := checkpoint.read()) is None:
             return self.config.max_epochs == 0
-        net.module_.load_state_dict(state.weights)
-        net.optimizer_.load_state_dict(state.optimizer)
+        try:
+            net.module_.load_state_dict(state.weights)
+            net.optimizer_.load_state_dict(state.optimizer)
+        except (KeyError, RuntimeError, TypeError, ValueError) as error:
+            said = " ".join(str(error).split())
+            raise InputError(
+                f"{checkpoint.path} or the one before it does not fit the model ({said}). Remove them, or choose "
+                "another checkpoint_dir."
+            ) from error
         self.weights_, self.first_, self.best_, self.misses_ = state.best_weights, state.first, state.best, state.misses
         for row in state.history:
             net.history.new_epoch()

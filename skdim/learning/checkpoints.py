@@ -75,7 +75,8 @@ class Checkpoint:
         for number, path in enumerate(found):
             try:
                 facts, arrays = _read(path)
-            except (KeyError, ValueError) as error:
+                state, written_by = _state(facts, arrays), facts["fingerprint"]
+            except (AttributeError, KeyError, TypeError, ValueError) as error:
                 if number == len(found) - 1:
                     raise InputError(
                         f"{path} is not a checkpoint of skdim, or it is damaged: {error}. Remove it, or choose another "
@@ -83,12 +84,12 @@ class Checkpoint:
                     ) from error
                 warnings.warn(f"{path} is damaged ({error}): the epoch before it is used.", UserWarning, stacklevel=2)
                 continue
-            if facts["fingerprint"] != self.fingerprint:
+            if written_by != self.fingerprint:
                 raise InputError(
                     f"{path} was written by a training on other data, with other parameters or another random_state. "
                     "Remove it, or choose another checkpoint_dir."
                 )
-            return _state(facts, arrays)
+            return state
         return None
 
     @property
@@ -121,6 +122,8 @@ def checkpoint_file(folder: Any, random_state: Any, name: str = "checkpoint") ->
 
 def _read(path: Path) -> tuple[Facts, Arrays]:
     """Facts and tensors of a file, if they are what was written."""
+    if not path.is_file():  # opening a pipe would wait for someone to write
+        raise ValueError("it is no regular file")
     facts, arrays = read_tensors(path)
     if facts.get("kind") != "checkpoint":
         raise ValueError("it is another kind of file")
@@ -137,6 +140,8 @@ def _state(facts: Facts, arrays: Arrays) -> TrainingState:
         if name.startswith("optimizer/"):
             _, index, slot = name.split("/")
             slots.setdefault(int(index), {})[slot] = value
+    if not all(isinstance(row, dict) for row in facts["history"]):
+        raise ValueError("its history is no list of epochs")
     return TrainingState(
         weights=under("weights/", tensors),
         best_weights=under("best/", tensors),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import torch
 from skdim import PointSets
 from skdim.learning.checkpoints import Checkpoint, TrainingState
 from skdim.learning.presets import Run
+from skdim.learning.tensorfile import read_tensors, write_tensors
 from skdim.learning.training import train
 from tests.learning.test_training import PUBLISHED, Stopped, config, fit, fresh, losses, same_weights, stop
 from tests.small import bundled_points
@@ -91,6 +93,29 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
     fit(bundled_points(20), max_epochs=0).save(file)
     with pytest.raises(ValueError, match="is not a checkpoint"):
         fit(bundled_points(20), max_epochs=1, checkpoint_dir=tmp_path)
+
+
+@pytest.mark.parametrize("missing", ["first", "history", "param_groups", "fingerprint"])
+def test_a_checkpoint_that_lacks_a_fact_is_damaged_though_its_digest_is_right(missing: str, tmp_path: Path) -> None:
+    file = tmp_path / "checkpoint.safetensors"
+    fit(bundled_points(20), max_epochs=1, checkpoint_dir=tmp_path)
+    facts, arrays = read_tensors(file)
+    write_tensors(file, {name: fact for name, fact in facts.items() if name not in (missing, "sha256")}, arrays)
+    with pytest.raises(ValueError, match=f"is damaged: .*{missing}"):
+        fit(bundled_points(20), max_epochs=1, checkpoint_dir=tmp_path)
+    write_tensors(file, facts, {**arrays, "weights/more": arrays[min(arrays)]})
+    with pytest.raises(ValueError, match=r"does not fit the model .*more"):
+        fit(bundled_points(20), max_epochs=1, checkpoint_dir=tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="of POSIX systems")
+def test_a_pipe_in_the_place_of_a_checkpoint_is_not_waited_for(tmp_path: Path) -> None:
+    whole = fit(bundled_points(20), max_epochs=2, checkpoint_dir=tmp_path)
+    (tmp_path / "checkpoint.safetensors").unlink()
+    os.mkfifo(tmp_path / "checkpoint.safetensors")
+    with pytest.warns(UserWarning, match="it is no regular file.*: the epoch before it is used"):
+        resumed = fit(bundled_points(20), max_epochs=2, checkpoint_dir=tmp_path)
+    assert same_weights(resumed, whole)
 
 
 @pytest.mark.parametrize("harm", ["flipped", "truncated", "removed"])
