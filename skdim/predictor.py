@@ -404,6 +404,7 @@ class CrystalRegressor(RegressorMixin, CrystalPredictor):
         from skdim.evaluation._suggestion import suggest
 
         check_is_fitted(self, "targets_")
+        check("n", n, integer(1))
         X = listed(X)
         ids = names_of(X) if ids is None else ids
         ids = range(n_rows(X)) if ids is None else ids

@@ -219,10 +219,10 @@ def _groups(name: str | None, labels: Sequence[LabelTable], found: Found, points
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of fit."""
-    add_paths(parser, id_option="--structure-id")  # --id is that of the labels
-    _add_table(parser)
-    _add_learning(parser)
+    _add_table(parser)  # first, as the usage has the options in this order, and what is required is there
     parser.add_argument("--out", type=Path, required=True, metavar="M", help="model to write; replaced if it exists")
+    _add_learning(parser)
+    add_paths(parser, id_option="--structure-id")  # --id is that of the labels
     parser.add_argument("--report", type=Path, metavar="PAGE", help="report to write (the model's name with .html)")
     add_seed(parser)
     add_reading(parser, "leaves them out", on_error="nan")

@@ -157,7 +157,10 @@ def _predictor(path: Path) -> Facts:
     header, arrays = read_model(path)
     # Whether it can be used is seen when it is built.
     (CrystalClassifier if header["kind"] == CrystalClassifier.__name__ else CrystalRegressor).load(path)
-    targets = [{k: v for k, v in target.items() if k in ("name", "scale", "errors")} for target in _targets(header)]
+    told, names = _targets(header), header["facts"].get("names") or []
+    targets = [{k: v for k, v in target.items() if k in ("name", "scale", "errors")} for target in told]
+    if len(names) == len(targets) and names != [str(number) for number in range(len(names))]:  # those of a table
+        targets = [{"target": name, **target} for name, target in zip(names, targets, strict=True)]
     return {
         "parameters": header["parameters"],
         "targets": targets,
@@ -300,7 +303,8 @@ def _learned(targets: Any) -> str:
     for target in targets:
         errors = {"guess" if k == "median" else k: v for k, v in sorted(target["errors"].items(), key=itemgetter(1))}
         scale = "" if target["scale"][0] == "none" else f" on the scale {target['scale'][0]}"
-        said.append(f"{target['name']}{scale}, chosen by errors of {_plain(errors)}")
+        of = f"{target['target']}: " if "target" in target else ""
+        said.append(f"{of}{target['name']}{scale}, chosen by errors of {_plain(errors)}")
     return "; ".join(said)
 
 

@@ -60,8 +60,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code, see `skdim.cli.exits`."""
     interrupts: list[int] = []
     try:
-        args = build_parser().parse_args(argv)
-        args.words = list(sys.argv[1:] if argv is None else argv)
+        words = list(sys.argv[1:] if argv is None else argv)
+        args = build_parser().parse_args(words or ["--help"])
+        args.words = words
         refuse_overwriting(args)
         with plain_warnings(), _ending_on_signals(interrupts), reading_limits(**dict(getattr(args, "limit", []))):
             code: int = args.run(args)

@@ -63,6 +63,8 @@ def run(args: argparse.Namespace) -> int:
     code = settle(counts, args.on_error, "They are left out.")
     points, wanted = PointSets.concatenate(parts), {"goal": args.goal, "maximize": not args.smallest}
     table = model.suggest(points, args.n, **wanted, ids=ids, target=args.target)
+    if len(table) < args.n:
+        say(f"{len(table)} of {args.n}: no more crystals are there that are usable and not labelled")
     if not args.quiet:
         say(f"chosen for --goal {args.goal}: {_CHOSEN[args.goal]}")
     if args.out is None:

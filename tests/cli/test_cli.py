@@ -341,6 +341,8 @@ def test_help_teaches_and_costs_nothing():
     done = subprocess.run([sys.executable, "-c", code, "--help"], capture_output=True, text=True, check=True)
     assert done.stderr == "loaded\n"
     assert all(f"\n    {name}" in done.stdout for name in ("demo", "pretrain", "embed", "info", "benchmark"))
+    alone = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert alone.stdout == done.stdout
 
 
 @pytest.mark.parametrize("name", ["demo", "pretrain", "embed", "info", "benchmark"])

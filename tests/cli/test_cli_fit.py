@@ -13,7 +13,7 @@ from pymatgen.io.cif import CifWriter
 
 from skdim import CrystalRegressor
 from skdim.cli import main
-from skdim.cli.exits import BAD_INPUT, SOME_FAILED
+from skdim.cli.exits import BAD_INPUT, OK, SOME_FAILED
 from skdim.cli.fitting import _unless_alone
 from skdim.cli.predict import _write
 from skdim.datasets import load_elastic_moduli
@@ -240,6 +240,12 @@ def test_suggest_prints_and_writes_crystals_that_are_not_labelled_yet(place, fit
     capsys.readouterr()
     assert main([word for word in words if word != "--quiet"]) == SOME_FAILED
     assert "chosen for --goal information: those that tell most about all of them" in capsys.readouterr().err
+    assert main([*words, "--n", "500"]) == SOME_FAILED
+    said = capsys.readouterr()
+    n = len([line for line in said.out.splitlines() if not line.startswith(" ")]) - 1
+    assert f"skdim: {n} of 500: no more crystals are there that are usable and not labelled" in said.err
+    assert main(["info", str(out)]) == OK
+    assert re.search(r"^targets +K: \w+.*, chosen by errors of", capsys.readouterr().out, re.MULTILINE)
 
 
 def test_classes_of_a_table_are_learned_and_predicted(place, tmp_path, capsys) -> None:
