@@ -193,7 +193,7 @@ def _numbers(
         cure = "" if usual else f"; rename the column to '{column.name} (UNIT)' if all are in that unit"
         taken.notes.append(f"{counted(foreign, 'label')} {meant}, taken as missing: {some_of(foreign)}{cure}")
     if about:
-        taken.notes.append(f"{counted(about, 'approximate label')}, taken as they are: {some_of(about)}")
+        taken.notes.append(f"{counted(about, 'approximate label')}, taken as written: {some_of(about)}")
     if several:
         some = some_of(several)
         taken.notes.append(f"{counted(several, 'crystal')} with several labels, of which the median is used: {some}")

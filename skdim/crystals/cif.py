@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from skdim.crystals.cifcell import lattice_of
+from skdim.crystals.cifcell import lattice_of, volume_notes
 from skdim.crystals.cifformula import formula_notes, is_confirmed
 from skdim.crystals.cifrows import rows_of
 from skdim.crystals.cifsymmetry import Symmetry, symmetry_of
@@ -68,6 +68,7 @@ def _crystal(tags: Tags) -> Crystal:
     _refuse_other_kinds(tags)
     lattice = lattice_of(tags)
     rows, notes = rows_of(tags, lattice)
+    notes += volume_notes(tags, lattice)
     symmetry = symmetry_of(tags, lattice)
     most = current_limits().images
     if len(rows.labels) * max(len(operations) for _, _, operations in symmetry.settings) > most:

@@ -25,9 +25,9 @@ _SYMBOLS = (
 )
 _HALLS = ("_space_group_name_hall", "_symmetry_space_group_name_hall")
 _NUMBERS = ("_space_group_it_number", "_symmetry_int_tables_number")
+_ORDINARY = ("_space_group_symop_operation_xyz", "_symmetry_equiv_pos_as_xyz")
 _LISTS = (
-    "_space_group_symop_operation_xyz",
-    "_symmetry_equiv_pos_as_xyz",
+    *_ORDINARY,
     "_space_group_symop_magn_operation_xyz",
     "_space_group_symop_magn_operation_algebraic",
 )
@@ -49,8 +49,9 @@ def symmetry_of(tags: Tags, lattice: NDArray[np.float64]) -> Symmetry:
     symbol, hall, code = tags.text(*_SYMBOLS), tags.text(*_HALLS), tags.text("_space_group_it_coordinate_system_code")
     number = _group_number(tags)
     for tag in _LISTS:
-        if words := [word for word in tags.column(tag) if not cif.is_null(word)]:
+        if words := _given(tags, tag):
             return _listed(tags, tag, words, (symbol, hall, number), lattice)
+    _refuse_second_words(tags)
     said = ", ".join([repr(name) for name in (symbol, hall) if name] + [f"number {number}"] * (number is not None))
     settings = list(named_settings(symbol, hall, number, code))
     if not settings and (symbol or hall):
@@ -70,6 +71,36 @@ def symmetry_of(tags: Tags, lattice: NDArray[np.float64]) -> Symmetry:
     return Symmetry(fitting, said)
 
 
+def _given(tags: Tags, tag: str) -> list[str]:
+    """Return the operations of a list as written, without those that are not given."""
+    return [word for word in tags.column(tag) if not cif.is_null(word)]
+
+
+def _texts(words: Sequence[str]) -> tuple[str, ...]:
+    """Return operations without quotes."""
+    return tuple(cif.as_string(word) for word in words)
+
+
+def _refuse_second_words(tags: Tags) -> None:
+    """Refuse a file that names two space groups, under an old and a new tag."""
+    for names in (_SYMBOLS, _HALLS, _NUMBERS):
+        words = dict.fromkeys(word for name in names if (word := tags.text(name)))
+        groups = [{group for group, _, _ in _named(names, word)} for word in words]
+        groups = [group for group in groups if group]
+        if len(groups) > 1 and not set.intersection(*groups):
+            raise ValueError(f"the file names two space groups, {' and '.join(map(repr, words))}")
+
+
+def _named(names: tuple[str, ...], word: str) -> tuple[Setting, ...]:
+    """List the settings that one word may mean; none if it is not known."""
+    try:
+        if names is _NUMBERS:
+            return named_settings("", "", int(word), "")
+        return named_settings("", word, None, "") if names is _HALLS else named_settings(word, "", None, "")
+    except ValueError:  # which is said where the word is used
+        return ()
+
+
 def _group_number(tags: Tags) -> int | None:
     """Read the number of the space group."""
     word = tags.text(*_NUMBERS)
@@ -87,11 +118,14 @@ def _listed(
     """Read the operations that a file lists."""
     magnetic = "magn" in tag
     centerings = tuple(cif.as_string(word) for word in tags.column(_CENTERINGS)) if magnetic else ()
-    listed = tuple(cif.as_string(word) for word in words)
+    listed = _texts(words)
     operations = listed_operations(listed, centerings)
+    others = [_given(tags, other) for other in _ORDINARY if other != tag and not magnetic]
+    if any(other and not listed_operations(_texts(other)).same_as(operations) for other in others):
+        raise ValueError(f"{' and '.join(_ORDINARY)} list different operations")
     if not fits_cell(operations, lattice):
         raise ValueError("the cell lengths and angles do not have the symmetry of the operations that are listed")
     # What magnetic structures call their space group may be that of the structure without moments.
     doubt = "" if magnetic else contradiction(listed, *named)
-    others = named_settings(*named, "") if doubt else ()
-    return Symmetry([(0, "listed", operations)], doubt=doubt, named=[s for s in others if fits_cell(s[2], lattice)])
+    settings = named_settings(*named, "") if doubt else ()
+    return Symmetry([(0, "listed", operations)], doubt=doubt, named=[s for s in settings if fits_cell(s[2], lattice)])

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MOST_CLOSE", "any_closer", "close_pairs", "plane_spacing", "volume_of"]
+__all__ = ["MOST_CLOSE", "any_closer", "check_lengths", "close_pairs", "plane_spacing", "volume_of"]
 
+_LENGTHS = (0.5, 1000.0)  # Angstrom
 MOST_CLOSE = 64
 """Close sites that are listed around one; measured structures have a dozen at the most."""
 
@@ -21,6 +23,20 @@ _BINS = 2**20  # along an axis; three such numbers make one of 60 bits
 # Of a bin and the 26 around it those that meet each pair of bins once: itself, and one of every two opposite ones.
 _HALF_AROUND = [shift for shift in product((-1, 0, 1), repeat=3) if shift >= (0, 0, 0)]
 _IN_BIN = 8  # sites of a bin that are compared with each other; more are for a tree
+
+
+def check_lengths(lengths: Sequence[float]) -> None:
+    """Refuse absurd lengths of a cell: of a tiny one there would be images without end within half an Angstrom.
+
+    Examples
+    --------
+    >>> check_lengths([5e-10, 5e-10, 5e-10])
+    Traceback (most recent call last):
+    ValueError: absurd lattice: lengths 5e-10, 5e-10, 5e-10 Angstrom; 0.5 to 1000 are accepted
+    """
+    if not all(_LENGTHS[0] <= length <= _LENGTHS[1] for length in lengths):  # negated, so that NaN fails too
+        shown = ", ".join(f"{length:g}" for length in lengths)
+        raise ValueError(f"absurd lattice: lengths {shown} Angstrom; 0.5 to 1000 are accepted")
 
 
 def volume_of(lattice: NDArray[np.float64]) -> float:

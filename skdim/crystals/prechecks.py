@@ -8,7 +8,7 @@ from collections.abc import Collection
 import numpy as np
 from numpy.typing import NDArray
 
-from skdim.crystals.closeness import any_closer, volume_of
+from skdim.crystals.closeness import any_closer, check_lengths, volume_of
 from skdim.crystals.crystal import Crystal, SiteSpecies
 from skdim.crystals.disorder import without_crowding
 from skdim.crystals.occupancies import FULL
@@ -16,7 +16,6 @@ from skdim.crystals.sharing import OVERLAP
 
 __all__ = ["check_crystal"]
 
-_LENGTHS = (0.5, 1000.0)  # Angstrom
 _VOLUMES = (0.1, 1e5)  # cubic Angstrom per site; dense hydrogen has 1, an atom in a vacuum box of 40 Angstrom 6e4
 _FARTHEST = 1e6  # fractional; beyond it a double no longer resolves the place in the cell
 
@@ -75,10 +74,7 @@ def _named(crystal: Crystal, site: int) -> str:
 def _check_lattice(lattice: NDArray[np.float64], n_sites: int) -> None:
     """Refuse absurd lengths and volumes; impossible angles show as a volume near zero or a site near its own image."""
     lengths = [math.hypot(*vector) for vector in lattice.tolist()]
-    # Negated, so that NaN fails too.
-    if not all(_LENGTHS[0] <= length <= _LENGTHS[1] for length in lengths):
-        shown = ", ".join(f"{length:g}" for length in lengths)
-        raise ValueError(f"absurd lattice: lengths {shown} Angstrom; 0.5 to 1000 are accepted")
+    check_lengths(lengths)
     volume = volume_of(lattice)
     if not _VOLUMES[0] <= volume / n_sites <= _VOLUMES[1]:
         kind = "singular" if volume < _VOLUMES[0] else "absurd"

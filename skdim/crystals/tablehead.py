@@ -49,12 +49,13 @@ def head_of(lines: Sequence[str]) -> Head:
 
 
 def _mark(lines: Sequence[str]) -> str:
-    """Tell what stands between cells."""
-    for line in lines[:LOOKED_AT]:
-        mark = max(_MARKS, key=line.count)
-        if _is_wide(line.split(mark)):
+    """Tell what stands between cells: not what is only in a title, but in the line below it too."""
+    head = [line for line in lines[: LOOKED_AT + 1] if line.strip()]
+    wide = {place: mark for place, line in enumerate(head) if _is_wide(line.split(mark := max(_MARKS, key=line.count)))}
+    for place, mark in wide.items():
+        if place + 1 == len(head) or mark in head[place + 1]:
             return mark
-    return ","
+    return next(iter(wide.values()), ",")
 
 
 def _is_wide(row: Sequence[str]) -> bool:
@@ -63,14 +64,16 @@ def _is_wide(row: Sequence[str]) -> bool:
 
 
 def header_row(rows: Sequence[Sequence[str]]) -> int:
-    """Tell which row has the names of the columns: titles above have the first cell alone.
+    """Tell which row has the names of the columns: titles above have the first cell alone, or few cells of many.
 
     Examples
     --------
     >>> header_row([["Gaps of the group", ""], ["id", "gap"], ["a", "1"]]), header_row([["gap"], ["1"]])
     (1, 0)
     """
-    return next((place for place, row in enumerate(rows[:LOOKED_AT]) if _is_wide(row)), 0)
+    filled = [sum(map(bool, map(str.strip, row))) for row in rows[:LOOKED_AT]]
+    names = (k for k, n in enumerate(filled) if _is_wide(rows[k]) and 2 * n >= max(filled))
+    return next(names, 0)
 
 
 def _without_remarks(lines: list[str]) -> list[str]:

@@ -206,6 +206,8 @@ def test_tables_as_spreadsheets_write_them(tmp_path, coding: str) -> None:
     [
         "sep=;\nid;gap\na;1,5\nb;2\n",
         "Gaps of the group,,\n,,\nid,gap,\na,1.5,\nb,2,\n",
+        "Gaps of the group, 2026\nid;gap\na;1,5\nb;2\n",
+        "Gaps; of 2026;;;;\n\nid;gap;p;q;r;s\na;1,5;1;2;3;4\nb;2;1;2;3;4\n",
         "Gaps of the group\n\nid\tgap\na\t1.5\nb\t2\n",
         "id,gap\na,1.5\nb,2\n\n,\n,,\n",
         "id,gap\na,1.5,\nb,2,\n",  # of which a reader may take the first column for row names

@@ -605,3 +605,53 @@ def test_what_is_no_formula_is_soon_found_out(formula):
 @pytest.mark.parametrize("end", ["\x1a", "\0\0\0", "\n\x1a\0\n"])
 def test_what_old_systems_put_at_the_end_is_left_out(end):
     assert atoms(cif(*SALT) + end) == {"Cs": 1, "Cl": 1}
+
+
+# ---------------------------------------------------------------- files that say a thing twice, and cells of no size
+
+
+def listed(*words, tag="_symmetry_equiv_pos_as_xyz"):
+    return "\n".join(["loop_", tag, *map(repr, words)])
+
+
+NEW = "_space_group_symop_operation_xyz"
+
+
+def test_operations_under_both_tags_have_to_be_the_same():
+    inverted = ("x,y,z", "-x,-y,-z")
+    same = cif(*SALT, symmetry=f"{listed(*inverted)}\n{listed(*reversed(inverted), tag=NEW)}")
+    assert atoms(same) == {"Cs": 1, "Cl": 1}
+    with pytest.raises(ValueError, match="list different operations"):
+        read_cif(cif(*SALT, symmetry=f"{listed('x,y,z')}\n{listed(*inverted, tag=NEW)}"))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("_space_group_name_H-M_alt 'P 1'", "_symmetry_space_group_name_H-M 'P -1'"),
+        ("_space_group_name_Hall 'P 1'", "_symmetry_space_group_name_Hall '-P 1'"),
+        ("_space_group_IT_number 1", "_symmetry_Int_Tables_number 2"),
+    ],
+)
+def test_two_space_groups_are_refused(one, other):
+    with pytest.raises(ValueError, match="the file names two space groups"):
+        read_cif(cif(*SALT, symmetry=f"{one}\n{other}"))
+
+
+def test_two_spellings_of_a_space_group_are_none():
+    words = "_space_group_name_H-M_alt 'P m -3 m'\n_symmetry_space_group_name_H-M 'Pm3m'\n"
+    assert atoms(cif(*SALT, symmetry=words)) == {"Cs": 1, "Cl": 1}
+    short = "_space_group_name_H-M_alt 'P 1 21/c 1'\n_symmetry_space_group_name_H-M 'P 21/c'\n"
+    assert len(read_cif(cif("Cs1 Cs .1 .2 .3 1", symmetry=short, head=(5, 6, 7, 90, 95, 90)))) == 4
+
+
+def test_another_volume_than_that_of_the_cell_is_told():
+    assert kinds_of_notes(cif(*SALT, more="_cell_volume 125.0(3)")) == ""
+    assert kinds_of_notes(cif(*SALT, more="_cell_volume ?")) == ""
+    assert kinds_of_notes(cif(*SALT, more="_cell_volume 500")) == "the cell has another volume than its file says"
+
+
+@pytest.mark.parametrize("length", ["4.12e-10", "1e-3", "0.412", "1e6"])
+def test_cells_in_metres_are_refused_at_once(length):  # atoms would have images without end within half an Angstrom
+    with pytest.raises(ValueError, match="absurd lattice: lengths"):
+        read_cif(cif(*SALT, head=(length, length, length, 90, 90, 90)))
