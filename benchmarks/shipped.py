@@ -1,7 +1,7 @@
 """Errors with few labels on the vectors of the models that come with the package.
 
     python benchmarks/shipped.py [--table materials_project.parquet] [--models materials_project bundled ...]
-        [--repeats 20] [--out benchmarks/shipped]
+        [--repeats 20] [--others] [--out benchmarks/shipped]
 
 Tasks: formation energies, band gaps and bulk moduli of the bundled sets, on their test folds; and with ``--table``
 energies and gaps, metals included, of compositions of the large set, half of which give the labels and half the test
@@ -9,9 +9,10 @@ fold (see `materials_project.py`). No composition of either was in the training 
 small model has seen the bundled structures. A model called ``untrained`` (``untrained=FILE``) is a baseline too. Every
 feature set is treated alike: columns standardised on the training fold, ridge and Laplacian kernel ridge, the better of
 the two chosen by cross-validation on the given labels. ``--models`` takes names of shipped models, and NAME=FILE for
-those to ship. SevenNet-0 on the same draws of the bundled tasks comes from the record in ``benchmarks/rivals`` (50 to
-250 labels), and OFM, CFID and XRD from that in ``benchmarks/results``. *Best of four* is, in each cell, the one of
-Magpie, OFM, CFID and XRD whose mean error turned out lowest.
+those to ship. Potentials and matminer's largest set on the same draws of the bundled tasks come from the record in
+``benchmarks/rivals`` (50 to 250 labels), and OFM, CFID and XRD from that in ``benchmarks/results``; ``--others`` takes
+these anew beside what was measured before, and measures nothing. *Best of four* is, in each cell, the one of Magpie,
+OFM, CFID and XRD whose mean error turned out lowest. `shipped_page.py` tells what was found.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from materials_project import composition_keys, held_out, read_labels, read_stru
 
 from skdim import DeepInfoMaxEmbedder, datasets
 from skdim._files import replacing
-from skdim.evaluation import choose_regressor, compare, label_efficiency, magpie_statistics
+from skdim.evaluation import choose_regressor, label_efficiency, magpie_statistics
 from skdim.pretrained import MODELS, load_pretrained
 from skdim.study.recording import read_recording
 
@@ -47,6 +48,7 @@ BUNDLED = {
 LARGE_COUNTS = (*FEW, 1000)
 ALL_COUNTS = (*FEW, 500, 1000)
 FOUR = ("magpie", "ofm", "cfid", "xrd")
+RIVALS = ("sevennet", "sevennet_l3i5", "chgnet_layers", "matminer")
 BEST_OF_FOUR = "best of four"
 _MOST_SITES = 200
 
@@ -62,23 +64,26 @@ class Task(NamedTuple):
 
 
 def main() -> None:
-    """Measure, print and write."""
+    """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--table", type=Path, help="parquet file of the large set")
     parser.add_argument("--models", nargs="+", default=list(MODELS), help="names, or NAME=FILE")
     parser.add_argument("--repeats", type=int, default=20, help="draws of labels (default: 20)")
-    parser.add_argument("--out", type=Path, default=_HERE / "shipped", help="folder of the record and its table")
+    parser.add_argument("--others", action="store_true", help="only take other features from their records anew")
+    parser.add_argument("--out", type=Path, default=_HERE / "shipped", help="folder of the record")
     options = parser.parse_args()
-    embedders = dict(map(load, options.models))
-    found = [measured(task, embedders, options.repeats) for task in tasks(options.table)]
-    own = pd.concat(found)
-    records = pd.concat([own, *of_recorded(own, "rivals", "sevennet"), *of_recorded(own, "results", *FOUR[1:])])
+    place = options.out / "results.parquet"
+    if options.others:
+        own = pd.read_parquet(place)
+        own = own[~own["features"].isin((*RIVALS, *FOUR[1:]))]
+    else:
+        embedders = dict(map(load, options.models))
+        own = pd.concat([measured(task, embedders, options.repeats) for task in tasks(options.table)])
+    records = pd.concat([own, *of_recorded(own, "rivals", *RIVALS), *of_recorded(own, "results", *FOUR[1:])])
     options.out.mkdir(parents=True, exist_ok=True)
-    records.to_parquet(options.out / "results.parquet", index=False)
-    table = text(records, options.repeats)
-    print(table)
-    with replacing(options.out / "report.md") as draft:
-        draft.write_text(table + "\n", encoding="utf-8")
+    with replacing(place) as draft:
+        records.to_parquet(draft, index=False)
+    print(f"{place}: {', '.join(dict.fromkeys(records['features']))}")
 
 
 def load(model: str) -> tuple[str, DeepInfoMaxEmbedder]:
@@ -141,50 +146,9 @@ def best_of_four(records: pd.DataFrame) -> pd.DataFrame:
     return records.merge(cells).assign(features=BEST_OF_FOUR)
 
 
-def text(records: pd.DataFrame, repeats: int) -> str:
-    """Mean absolute errors of the better regressor, and ratios of them, as Markdown."""
-    best = choose_regressor(records, REGRESSORS)
-    lines = [f"Mean absolute error ± standard error over {repeats} draws of labels.", ""]
-    lines += ["| task | vectors | " + " | ".join(f"{n} labels" for n in ALL_COUNTS) + " |"]
-    lines += ["| --- " * (2 + len(ALL_COUNTS)) + "|"]
-    for (task, features), own in best.groupby(["task", "features"], sort=False):
-        cells = own.groupby("labels")["mae"].agg(["mean", "sem"])
-        told = [f"{cells['mean'][n]:.3f} ± {cells['sem'][n]:.3f}" if n in cells.index else "" for n in ALL_COUNTS]
-        lines.append(f"| {task} | {features} | " + " | ".join(told) + " |")
-    lines += ["", "Ratios of errors, geometric means over the cells, with 95% intervals from resampling the draws.", ""]
-    lines += ["| vectors | baseline | tasks | labels | ratio |", "| --- | --- | --- | --- | --- |"]
-    large = records["task"].str.endswith("large set")
-    for group in (*BUNDLED, "all three", "band gap and log10 K", *dict.fromkeys(records["task"][large])):
-        of_group = {"all three": tuple(BUNDLED), "band gap and log10 K": ("band gap", "log10 K")}.get(group, (group,))
-        own = records[records["task"].isin(of_group)]
-        few = own if group.endswith("large set") else own[own["labels"].isin(FEW)]
-        lines += [f"| {a} | {b} | {group} | {span(few)} | {ratio(few, a, b)} |" for a, b in pairs(few)]
-    whole = records[~large]
-    four = best_of_four(whole)
-    models = [] if four.empty else [a for a, b in pairs(whole) if b == "magpie"]
-    together = pd.concat([whole, four])
-    lines += [
-        f"| {a} | {BEST_OF_FOUR} | all three | {span(four)} | {ratio(together, a, BEST_OF_FOUR)} |" for a in models
-    ]
-    return "\n".join(lines)
-
-
 def span(records: pd.DataFrame) -> str:
     """Fewest and most labels."""
     return f"{records['labels'].min()} to {records['labels'].max()}"
-
-
-def pairs(records: pd.DataFrame) -> list[tuple[str, str]]:
-    """Each model beside what there was before."""
-    names = [name for name in dict.fromkeys(records["features"]) if name not in FOUR[1:]]
-    baselines = [name for name in ("magpie", "sevennet", "bundled", "untrained") if name in names]
-    return [(a, b) for b in baselines for a in names if a != b and a not in ("magpie", "sevennet", "untrained")]
-
-
-def ratio(records: pd.DataFrame, features: str, baseline: str) -> str:
-    """Ratio of errors with its interval."""
-    found = compare(records, features, baseline, regressors=REGRESSORS)
-    return f"{found.ratio:.3f} ({found.low:.3f} to {found.high:.3f})"
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import pandas as pd
-from shipped import BEST_OF_FOUR, BUNDLED, FEW, REGRESSORS, best_of_four, span
+from shipped import BEST_OF_FOUR, BUNDLED, FEW, REGRESSORS, RIVALS, best_of_four, span
 
 from skdim.evaluation import choose_regressor, compare, summarise
 from skdim.evaluation._records import format_cell
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 ALONE, LABELLED = "materials_project", "materials_project_labels"
 MODELS = (ALONE, LABELLED, "bundled")
-BASELINES = ("magpie", BEST_OF_FOUR, "sevennet", "untrained", "bundled")
+BASELINES = ("magpie", BEST_OF_FOUR, *RIVALS, "untrained", "bundled")
 TASKS = {
     "formation energy": ("formation energy", "eV/atom"),
     "band gap": ("band gap", "eV"),
@@ -60,7 +60,10 @@ SEEN = (
     ),
     ("untrained", "the form of `materials_project` without any learning"),
     ("magpie", "matminer's Magpie statistics of the composition"),
-    ("sevennet", "atoms of SevenNet-0, a potential trained on energies of 1.5 million structures, pooled"),
+    ("matminer", "the largest set of matminer's features that can be computed of thousands of crystals"),
+    ("sevennet", "atoms of SevenNet-0, a potential trained on energies of 1.5 million structures, pooled by layer"),
+    ("sevennet_l3i5", "the same of SevenNet-l3i5, a larger form of it, trained on the same structures"),
+    ("chgnet_layers", "the same of CHGNet, another potential trained on energies of the Materials Project"),
     ("ofm, cfid, xrd", "orbital field matrix, classical force-field inspired descriptors, X-ray powder pattern"),
     (BEST_OF_FOUR, "in each cell, that of magpie, ofm, cfid and xrd whose mean error turned out lowest"),
 )
