@@ -196,6 +196,8 @@ def test_features_that_nothing_can_be_divided_by_and_parameters_that_are_none_ar
         (("featurizer", "n_neighbors"), 10**9, "featurizer.n_neighbors must be an integer from 1 to 10000"),
         pytest.param(("record", "history", 0, "dur"), 10**400, "record.history must be a list of epochs", id="history"),
         pytest.param(("parameters", "learning_rate"), 10**400, "learning_rate must be a finite number", id="rate"),
+        (("parameters", "checkpoint_dir"), "x", "parameters.checkpoint_dir is a choice that no file keeps, got 'x'"),
+        (("parameters", "n_jobs"), 64, "parameters.n_jobs is a choice that no file keeps, got 64"),
         (("kind",), 7, "kind must be 'embedder', 'regressor' or 'classifier', got 7"),
     ],
 )

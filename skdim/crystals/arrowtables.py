@@ -15,6 +15,7 @@ from typing import Any
 
 from skdim.crystals.columns import LOOKED_AT, choose_column, choose_ids
 from skdim.crystals.limits import current_limits, megabytes
+from skdim.crystals.parquetfooter import chunks_of
 from skdim.crystals.sources import Source
 from skdim.crystals.streams import check_regular
 from skdim.crystals.tables import TABLE_ERRORS, source_of_row
@@ -97,7 +98,7 @@ def _open_parquet(path: str) -> tuple[Any, Any]:
     def batches(places: Sequence[int], size: int) -> Batches:
         names = [schema.names[place] for place in places]
         # What many rows share stays one value.
-        shared = _check_chunks(file.metadata, set(names))
+        shared = _check_chunks(path, set(names))
         reader = parquet.ParquetFile(path, metadata=file.metadata, read_dictionary=shared) if shared else file
         # Of threads each would hold a row group.
         for batch in reader.iter_batches(size, columns=names, use_threads=False):
@@ -114,20 +115,16 @@ def _check_rows(n_rows: int, path: str) -> None:
         raise ValueError(f"it states {n_rows} rows in {size} bytes")
 
 
-def _check_chunks(metadata: Any, names: set[str]) -> list[str]:
+def _check_chunks(path: str, names: set[str]) -> list[str]:
     """List columns with values that rows share; refuse those that unpack to more than sound ones do."""
     most, shared = current_limits().n_bytes, []
-    for group in range(metadata.num_row_groups):
-        row_group = metadata.row_group(group)
-        for place in range(metadata.num_columns):
-            chunk = row_group.column(place)
-            if chunk.path_in_schema.split(".")[0] not in names:
-                continue
-            unpacked = chunk.total_uncompressed_size
-            if unpacked > most and unpacked > _RATIO * chunk.total_compressed_size:
-                raise ValueError(f"the column {chunk.path_in_schema!r} unpacks to {_RATIO} times its size")
-            if chunk.physical_type == "BYTE_ARRAY" and chunk.has_dictionary_page and unpacked > most // _BATCH:
-                shared.append(chunk.path_in_schema)
+    for chunk in chunks_of(path):
+        if chunk.path.split(".")[0] not in names:
+            continue
+        if chunk.unpacked > most and chunk.unpacked > _RATIO * chunk.packed:
+            raise ValueError(f"the column {chunk.path!r} unpacks to {_RATIO} times its size")
+        if chunk.has_shared_texts and chunk.unpacked > most // _BATCH:
+            shared.append(chunk.path)
     return list(dict.fromkeys(shared))
 
 

@@ -13,7 +13,16 @@ from skdim.exceptions import ModelFileError
 from skdim.learning.regression import RegressionHead
 from skdim.learning.seeding import without_drawing
 from skdim.learning.seen import N_QUANTILES, Seen
-from skdim.learning.states import Anchor, Classes, EmbedderState, RegressorState, TrainingRecord, Weights, bare_model
+from skdim.learning.states import (
+    RUN_TIME,
+    Anchor,
+    Classes,
+    EmbedderState,
+    RegressorState,
+    TrainingRecord,
+    Weights,
+    bare_model,
+)
 from skdim.network.readout import column_names
 from skdim.points.sitetypes import N_ATOMIC_NUMBERS
 
@@ -178,6 +187,8 @@ def _check_facts(state: EmbedderState) -> None:
 def _check_parameters(name: str, parameters: Any) -> None:
     """Refuse what are no parameters, or a seed that is none; the estimator looks at the others when it is built."""
     _need(isinstance(parameters, Mapping), name, "a dict", parameters)
+    if foreign := sorted(RUN_TIME & set(parameters)):  # how and where to run is not a file's to say
+        raise ModelFileError(f"{name}.{foreign[0]} is a choice that no file keeps, got {parameters[foreign[0]]!r}.")
     seed, accepted = parameters.get("random_state"), optional(integer(0))
     _need(accepted.test(seed), f"{name}.random_state", accepted.words, seed)
 
