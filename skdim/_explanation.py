@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from skdim._crystalmodel import names_of
+from skdim._crystalpredictor import names_of
 from skdim.crystals.rows import as_structures
 from skdim.evaluation._slopes import Slopes
 from skdim.exceptions import InputError

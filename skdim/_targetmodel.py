@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.base import clone
 
-from skdim._crystalmodel import LEAST, as_part, part_of
+from skdim._crystalpredictor import LEAST, as_part, part_of
 from skdim._finetuned import NAME, START, FineTuned
 from skdim._parameters import check_are_numbers
 from skdim.evaluation._intervals import CrossConformalRegressor, folds

@@ -13,7 +13,7 @@ from sklearn.metrics import log_loss
 from sklearn.utils.validation import check_is_fitted
 
 from skdim._classes import calibrator, indicators, rare, read_classes, softmax, softmax_form
-from skdim._crystalmodel import LEAST, CrystalPredictor, as_part, n_rows, of_one_fit, part_of, whole_or_not_at_all
+from skdim._crystalpredictor import LEAST, CrystalPredictor, as_part, n_rows, of_one_fit, part_of, whole_or_not_at_all
 from skdim._labels import as_said, check_lengths, cut_into_folds, read_groups, spread_out
 from skdim._parameters import check, check_are_numbers, choice, integer, seed_of
 from skdim.crystals.rows import listed

@@ -13,7 +13,15 @@ from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted
 
 from skdim import _finetuned
-from skdim._crystalmodel import CrystalPredictor, as_part, n_rows, names_of, of_one_fit, part_of, whole_or_not_at_all
+from skdim._crystalpredictor import (
+    CrystalPredictor,
+    as_part,
+    n_rows,
+    names_of,
+    of_one_fit,
+    part_of,
+    whole_or_not_at_all,
+)
 from skdim._finetuned import FineTuned
 from skdim._labels import as_said, names_of_targets, partly_known, read_groups, read_sides, spread_out
 from skdim._parameters import check, check_are_numbers, choice, integer, seed_of

@@ -7,7 +7,7 @@ import warnings
 
 import pytest
 
-from skdim._crystalmodel import whole_or_not_at_all
+from skdim._crystalpredictor import whole_or_not_at_all
 from skdim._interrupts import pass_on
 
 

@@ -19,7 +19,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 
 from skdim import CrystalPointSetTransformer, CrystalRegressor, DeepInfoMaxEmbedder, load_pretrained, read_crystals
-from skdim._crystalmodel import _KEY, _digest, read_model
+from skdim._crystalpredictor import _KEY, _digest, read_model
 from skdim.datasets import load_elastic_moduli
 from skdim.evaluation import composition_groups
 from skdim.evaluation._readouts import READOUTS

@@ -150,7 +150,7 @@ def _checkpoint(path: Path) -> Facts:
 
 def _predictor(path: Path) -> Facts:
     """Read what `skdim fit` wrote: a `CrystalRegressor` or `CrystalClassifier`."""
-    from skdim._crystalmodel import read_model
+    from skdim._crystalpredictor import read_model
     from skdim.classifier import CrystalClassifier
     from skdim.predictor import CrystalRegressor
 

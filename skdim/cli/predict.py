@@ -16,7 +16,7 @@ from skdim.exceptions import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from skdim._crystalmodel import CrystalPredictor
+    from skdim._crystalpredictor import CrystalPredictor
 
 SUFFIXES = (".csv", ".parquet")
 
@@ -109,7 +109,7 @@ def check_table(path: Path, option: str) -> None:
 
 def load_model(path: Path) -> CrystalPredictor:
     """Load a model that `skdim fit` wrote, of whichever class it is."""
-    from skdim._crystalmodel import read_model
+    from skdim._crystalpredictor import read_model
     from skdim.classifier import CrystalClassifier
     from skdim.predictor import CrystalRegressor
 

@@ -16,7 +16,7 @@ from skdim import (
     LabelMaskingRegressor,
     SiteNetRegressor,
 )
-from skdim._crystalmodel import _KEY, _digest, read_model
+from skdim._crystalpredictor import _KEY, _digest, read_model
 from skdim.cli import main
 from skdim.cli.exits import BAD_INPUT, OK
 from tests.small import bundled

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from skdim import CrystalClassifier, CrystalRegressor, DeepInfoMaxEmbedder, SiteNetRegressor
-from skdim._crystalmodel import of_one_fit
+from skdim._crystalpredictor import of_one_fit
 from tests.small import bundled, bundled_points
 
 N = 30
