@@ -316,7 +316,6 @@ def test_what_cannot_be_done_is_said_in_one_message(here, capsys, case):
 @pytest.mark.parametrize(
     "words",
     [
-        [],
         ["nothing"],
         ["pretrain", "x"],
         ["pretrain", "x", "--out", "m", "--max-epochs", "-1"],
