@@ -171,10 +171,10 @@ def test_further_rivals_are_taken_with_the_cells_they_have(results, tmp_path):
     study = json.loads((ROOT / "benchmarks" / "rivals" / "study.json").read_text("utf-8"))
     records = read_recording(ROOT / "benchmarks" / "rivals").records
     more = records[(records["features"] == "magpie") & (records["task"] == "band gap") & (records["repeat"] < 5)]
-    pd.concat([records, more.assign(features="matminer", mae=more["mae"] / 2)]).to_parquet(tmp_path / "results.parquet")
+    pd.concat([records, more.assign(features="chgnet", mae=more["mae"] / 2)]).to_parquet(tmp_path / "results.parquet")
     (tmp_path / "study.json").write_text(json.dumps(study), "utf-8")
     text = markdown(results.rivals(tmp_path))
-    rows = [line for line in text.splitlines() if line.startswith("| matminer")]
+    rows = [line for line in text.splitlines() if line.startswith("| chgnet ")]
     assert len(rows) == 1
     assert rows[0].count("**") == 6
     assert (
