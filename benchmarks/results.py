@@ -420,7 +420,14 @@ def at_scale(folder: Path) -> Iterator[Block]:
         yield Text(captions.measured(recording, task, shown))
     yield Text("Errors divided by those of a twin or of Magpie, each with the same regressor, on the draws it has:")
     yield _by_regressor(
-        recording, (("paper", "paper untrained"), ("default", "default untrained"), ("default", "magpie"))
+        recording,
+        (
+            ("paper", "paper untrained"),
+            ("paper other property", "paper untrained"),
+            ("default", "default untrained"),
+            ("other property", "default untrained"),
+            ("default", "magpie"),
+        ),
     )
     for baseline in ("paper untrained", "magpie"):
         regressors = paired_regressors(recording, baseline) if baseline in recording.features else []

@@ -76,8 +76,8 @@ class PeriodicTableDisplay:
         --------
         >>> import matplotlib
         >>> matplotlib.use("Agg")
-        >>> PeriodicTableDisplay.from_values({"Fe": 0.2, "O": 0.1}, label="error (eV)").values["O"]
-        np.float64(0.1)
+        >>> float(PeriodicTableDisplay.from_values({"Fe": 0.2, "O": 0.1}, label="error (eV)").values["O"])
+        0.1
         """
         import pandas as pd
 

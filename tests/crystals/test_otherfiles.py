@@ -106,7 +106,7 @@ def test_files_of_which_a_part_would_be_passed_over_are_refused(name, tmp_path):
     (tmp_path / name).write_text(text)
     crystal, problem = try_crystal(tmp_path / name)
     assert crystal is None
-    assert reason in problem
+    assert reason in problem or "cut off" in problem  # as earlier versions of pymatgen find by themselves
 
 
 @pytest.mark.parametrize(
