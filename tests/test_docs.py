@@ -63,6 +63,7 @@ def test_links_of_the_readme_lead_somewhere():
 
 
 def test_the_list_of_examples_is_that_of_the_gallery_in_its_order(monkeypatch):
+    pytest.importorskip("sphinx_gallery")
     monkeypatch.syspath_prepend(ROOT / "docs")
     story = list(importlib.import_module("gallery_order").STORY)
     page = ROOT / "examples" / "README.md"

@@ -93,10 +93,13 @@ class MatminerSet:
 
     def __init__(self) -> None:
         # Of the species on the sites, or of the whole.
-        self.parts: list[tuple[Callable[[Structure], Any], Any]] = [
-            *((lambda structure: structure.composition.element_composition, one) for one in of_compositions()),
-            *((lambda structure: structure, one) for one in of_structures()),
-        ]
+        with warnings.catch_warnings():
+            # Of tables that a featurizer of an earlier matminer makes by itself.
+            warnings.filterwarnings("ignore", message=r"\w+\(impute_nan=False\)")
+            self.parts: list[tuple[Callable[[Structure], Any], Any]] = [
+                *((lambda structure: structure.composition.element_composition, one) for one in of_compositions()),
+                *((lambda structure: structure, one) for one in of_structures()),
+            ]
         self.labels = [
             [f"{type(getattr(one, 'site_featurizer', one)).__name__} {label}" for label in one.feature_labels()]
             for _, one in self.parts
