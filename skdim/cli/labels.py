@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -150,67 +150,83 @@ def find_column(flag: str, given: str, names: Sequence[str], path: Path) -> str:
     return found
 
 
+@dataclass
+class _Noticed:
+    """What is to be told of the cells of a column: cells as they are written, and crystals."""
+
+    unread: list[str] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)  # in another unit
+    about: list[str] = field(default_factory=list)  # approximate
+    several: list[str] = field(default_factory=list)  # crystals with different labels
+    torn: list[str] = field(default_factory=list)  # crystals with bounds that exclude each other
+    n_same: int = 0  # crystals with one label in several rows
+
+    def notes(self, column: str, unit: str) -> Iterator[str]:
+        """Tell it in sentences."""
+        if self.unread:
+            commas = any(map(_ONE_COMMA.fullmatch, self.unread))
+            cure = "; a comma may be decimal or set thousands apart, write 1.234 or 1234" if commas else ""
+            unread = f"{counted(self.unread, 'label')} that cannot be read as a number"
+            yield f"{unread}, taken as missing: {some_of(self.unread)}{cure}"
+        if self.foreign:
+            meant = f"not in {unit}" if unit else "with a unit where most have none"
+            cure = "" if unit else f"; rename the column to '{column} (UNIT)' if all are in that unit"
+            yield f"{counted(self.foreign, 'label')} {meant}, taken as missing: {some_of(self.foreign)}{cure}"
+        if self.about:
+            yield f"{counted(self.about, 'approximate label')}, taken as written: {some_of(self.about)}"
+        if self.several:
+            some = some_of(self.several)
+            yield f"{counted(self.several, 'crystal')} with several labels, of which the median is used: {some}"
+        if self.torn:
+            crystals = counted(self.torn, "crystal")
+            yield f"{crystals} with bounds that exclude each other, taken as missing: {some_of(self.torn)}"
+        if self.n_same:
+            yield f"{self.n_same} crystal{'s' * (self.n_same > 1)} with the same label in several rows"
+
+
 def _numbers(
     column: pd.Series[str], rows_of: dict[int, list[int]], ids: Sequence[str], style: NumberStyle, unit: str
 ) -> LabelTable:
     """Read numbers and bounds; of several rows for one crystal the median."""
-    taken = LabelTable(np.full(len(ids), np.nan), np.zeros(len(ids), np.int64))
+    taken, noticed = LabelTable(np.full(len(ids), np.nan), np.zeros(len(ids), np.int64)), _Noticed()
     cells = [LabelCell.read(str(text), style) for text in column]
     usual, stated = (unit, False) if unit else unit_of(str(column.name), [c.unit for c in cells if c is not None])
     taken.unit = usual
-    unread, foreign, about, several, torn = (list[str]() for _ in range(5))
-    n_same = 0
     for place, rows in rows_of.items():
         read: list[LabelCell] = []
         for row in rows:
             text, cell = str(column.iloc[row]).strip(), cells[row]
             if cell is not None and (not cell.unit or same_unit(cell.unit, usual)):
                 read.append(cell)
-                about += [text] * cell.about
+                noticed.about += [text] * cell.about
             elif cell is not None:
-                foreign.append(text)
+                noticed.foreign.append(text)
             elif not is_missing(text):
-                unread.append(text)
+                noticed.unread.append(text)
         if not read:
             continue
         value, side = _together([(cell.value, cell.side) for cell in read])
         distinct = list(dict.fromkeys((cell.value, cell.side) for cell in read))
-        n_same += len(read) > len(distinct) == 1
+        noticed.n_same += len(read) > len(distinct) == 1
         taken.values[place], taken.sides[place] = value, side
         if len(distinct) > 1:
             said = ", ".join(f"{'>' if s > 0 else '<' if s < 0 else ''}{v:g}" for v, s in distinct[:4])
-            (torn if np.isnan(value) else several).append(f"{ids[place]} ({said})")
+            (noticed.torn if np.isnan(value) else noticed.several).append(f"{ids[place]} ({said})")
     if stated:
         taken.notes.append(f"numbers are taken to be in {usual}, as half of them or more say")
-    if unread:
-        commas = any(map(_ONE_COMMA.fullmatch, unread))
-        cure = "; a comma may be decimal or set thousands apart, write 1.234 or 1234" if commas else ""
-        taken.notes.append(
-            f"{counted(unread, 'label')} that cannot be read as a number, taken as missing: {some_of(unread)}{cure}"
-        )
-    if foreign:
-        meant = f"not in {usual}" if usual else "with a unit where most have none"
-        cure = "" if usual else f"; rename the column to '{column.name} (UNIT)' if all are in that unit"
-        taken.notes.append(f"{counted(foreign, 'label')} {meant}, taken as missing: {some_of(foreign)}{cure}")
-    if about:
-        taken.notes.append(f"{counted(about, 'approximate label')}, taken as written: {some_of(about)}")
-    if several:
-        some = some_of(several)
-        taken.notes.append(f"{counted(several, 'crystal')} with several labels, of which the median is used: {some}")
-    if torn:
-        taken.notes.append(
-            f"{counted(torn, 'crystal')} with bounds that exclude each other, taken as missing: {some_of(torn)}"
-        )
-    if n_same:
-        taken.notes.append(f"{n_same} crystal{'s' * (n_same > 1)} with the same label in several rows")
-    if taken.sides.any():
-        numbers = {"upper": int((taken.sides < 0).sum()), "lower": int((taken.sides > 0).sum())}
+    taken.notes += [*noticed.notes(str(column.name), usual), *_of_bounds(taken.sides)]
+    return taken
+
+
+def _of_bounds(sides: NDArray[np.int64]) -> Iterator[str]:
+    """Tell how bounds are used, if there are any."""
+    numbers = {"upper": int((sides < 0).sum()), "lower": int((sides > 0).sum())}
+    if any(numbers.values()):
         said = " and ".join(f"{n} {side} bound{'s' * (n > 1)}" for side, n in numbers.items() if n)
-        taken.notes.append(
+        yield (
             f"{said} (such as <1E-10): learned as the bound or, where a model that has not seen the crystal "
             "predicts a value beyond it, as that value; they take no part in errors and intervals"
         )
-    return taken
 
 
 def _together(read: Sequence[tuple[float, int]]) -> tuple[float, int]:

@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     points, wanted = PointSets.concatenate(parts), {"goal": args.goal, "maximize": not args.smallest}
     table = model.suggest(points, args.n, **wanted, ids=ids, target=args.target)
     if len(table) < args.n:
-        say(f"{len(table)} of {args.n}: no more crystals are there that are usable and not labelled")
+        say(f"{len(table)} of {args.n}: no other crystal is usable and without a label")
     if not args.quiet:
         say(f"chosen for --goal {args.goal}: {_CHOSEN[args.goal]}")
     if args.out is None:

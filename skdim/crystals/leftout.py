@@ -24,43 +24,22 @@ _N_ATOMS = {
 """Where files of a name say how many atoms they hold."""
 
 
-def check_plain(name: str, text: str) -> None:
-    """Refuse a file that says of its atoms what pymatgen does not look at.
-
-    Parameters
-    ----------
-    name : str
-        Of the file, in small letters.
-    text : str
-        Its content.
-
-    Raises
-    ------
-    ValueError
-        Naming what is passed over, and the cure.
-    """
+def check_plain(
+    name: str,  # of the file, in small letters
+    text: str,  # its content
+) -> None:
+    """Refuse a file that says of its atoms what pymatgen does not look at, naming that and the cure."""
     for pattern, passed_over in _PASSED_OVER.items():
         if fnmatch(name, pattern) and (reason := passed_over(text)):
             raise ValueError(f"{reason}; write the crystal as CIF, with its symmetry or with all atoms of the cell")
 
 
-def check_complete(name: str, text: str, n_sites: int) -> None:
-    """Refuse a crystal of another number of atoms than its file says.
-
-    Parameters
-    ----------
-    name : str
-        Of the file, in small letters.
-    text : str
-        Its content.
-    n_sites : int
-        Sites that were read.
-
-    Raises
-    ------
-    ValueError
-        Naming both numbers.
-    """
+def check_complete(
+    name: str,  # of the file, in small letters
+    text: str,  # its content
+    n_sites: int,  # that were read
+) -> None:
+    """Refuse a crystal of another number of atoms than its file says, naming both."""
     found = next((where.search(text) for pattern, where in _N_ATOMS.items() if fnmatch(name, pattern)), None)
     if found is not None and 0 < int(found[1]) != n_sites:
         raise ValueError(f"the file says that it holds {found[1]} atoms, and {n_sites} can be read: it is cut off")

@@ -243,7 +243,7 @@ def test_suggest_prints_and_writes_crystals_that_are_not_labelled_yet(place, fit
     assert main([*words, "--n", "500"]) == SOME_FAILED
     said = capsys.readouterr()
     n = len([line for line in said.out.splitlines() if not line.startswith(" ")]) - 1
-    assert f"skdim: {n} of 500: no more crystals are there that are usable and not labelled" in said.err
+    assert f"skdim: {n} of 500: no other crystal is usable and without a label" in said.err
     assert main(["info", str(out)]) == OK
     assert re.search(r"^targets +K: \w+.*, chosen by errors of", capsys.readouterr().out, re.MULTILINE)
 
