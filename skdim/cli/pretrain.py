@@ -108,8 +108,9 @@ def _embedder(args: argparse.Namespace) -> DeepInfoMaxEmbedder:
         if getattr(args, name) is not None:
             raise InputError(f"--{name.replace('_', '-')} cannot be combined with --start, whose model decides it")
     embedder = load_embedder(args.start, args.device)
-    kept = {} if args.max_epochs is not None else {"max_epochs": embedder.max_epochs}
-    embedder.set_params(**{**chosen, **kept}, warm_start=True)
+    if args.max_epochs is None:  # 0, with which the models that come with the package were finished, trains nothing
+        chosen["max_epochs"] = embedder.max_epochs or None
+    embedder.set_params(**chosen, warm_start=True)
     return embedder
 
 
