@@ -61,7 +61,7 @@ import matplotlib.pyplot as plt
 
 from skdim.plotting import LabelEfficiencyDisplay
 
-figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
+figure, (left, right) = plt.subplots(1, 2, figsize=(7.5, 3.4), layout="constrained")
 results = records.assign(task="bulk modulus", regressor="laplacian")
 LabelEfficiencyDisplay.from_results(results, unit="log10 GPa", ax=left)
 for (goal, rows), look in zip(records.groupby("features", sort=False), ("o-", "s--", "D-."), strict=True):
