@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from skdim._fields import ANY, COUNT, TEXT, Schema, check_fields
 from skdim._files import is_full, scratch_folder
 from skdim._parameters import choice, shown
-from skdim.exceptions import InputError
+from skdim.exceptions import InputError, shortened
 
 Array = NDArray[Any]
 META = "meta.json"
@@ -194,7 +194,7 @@ def _read_array(folder: Path, name: str, entry: Mapping[str, Any], mmap_mode: Li
     if loaded.dtype.str != entry["dtype"] or list(loaded.shape) != entry["shape"]:
         raise InputError(
             f"{file} is damaged: {loaded.dtype.str} {list(loaded.shape)} found, "
-            f"{entry['dtype']} {entry['shape']} announced in {META}."
+            f"{shortened(entry['dtype'])} {shortened(entry['shape'])} announced in {META}."
         )
     if mmap_mode is None and zlib.crc32(np.ascontiguousarray(loaded).data) != entry["crc32"]:
         raise InputError(f"{file} is damaged: its checksum differs from the one in {META}.")
