@@ -122,7 +122,7 @@ class LabelMasking(CrystalEstimator, CallbackSupportMixin, BaseEstimator):
         rows = featurized(embedder, X)
         known = known & usable(rows)
         check_n_labels(self.n_labels, known, "a known y and a usable crystal")
-        # The first n_labels in one random order of the known rows: smaller draws are parts of larger ones.
+        # The first n_labels in one random order of the known rows: fewer labels are a part of more.
         drawn = np.random.default_rng(seed).permutation(np.flatnonzero(known))[: self.n_labels]
         labelled = np.sort(drawn)
         interrupted, tasks = False, fit_tasks(self, X, targets)
