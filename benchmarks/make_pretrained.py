@@ -8,7 +8,6 @@ thread, so that the same versions write the same file again.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import math
 import platform
@@ -25,6 +24,7 @@ import torch
 
 import skdim
 from skdim import CrystalPointSetTransformer, DeepInfoMaxEmbedder
+from skdim._files import file_digest
 from skdim.datasets import load_band_gap, load_elastic_moduli, load_formation_energy, load_unlabelled
 from skdim.evaluation import label_efficiency
 
@@ -99,7 +99,7 @@ def write_model(embedder: DeepInfoMaxEmbedder) -> str:
     embedder.save(MODEL)
     if MODEL.stat().st_size > MOST_BYTES:
         raise SystemExit(f"{MODEL} has {MODEL.stat().st_size:,} bytes; at most {MOST_BYTES:,} are to be shipped")
-    return hashlib.sha256(MODEL.read_bytes()).hexdigest()
+    return file_digest(MODEL)
 
 
 def scores(embedder: DeepInfoMaxEmbedder, repeats: int) -> dict[str, Any]:

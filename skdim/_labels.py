@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -18,6 +18,7 @@ __all__ = [
     "Known",
     "Labels",
     "as_said",
+    "check_held_out_once",
     "check_labels",
     "check_lengths",
     "check_n_labels",
@@ -220,6 +221,12 @@ def cut_into_folds(
         splitter = StratifiedKFold if groups is None else StratifiedGroupKFold
     found: Iterator[Any] = splitter(min(most, units), shuffle=True, random_state=seed).split(np.empty(n), kinds, groups)
     return found
+
+
+def check_held_out_once(cv: Any, folds: Sequence[NDArray[np.int64]], n: int) -> None:
+    """Refuse folds, made by what was given as ``cv``, that do not hold out each of n rows once."""
+    if not np.array_equal(np.sort(np.concatenate(folds)), np.arange(n)):
+        raise InputError(f"cv must hold out every row exactly once, as KFold and GroupKFold do, got {cv!r}.")
 
 
 def check_lengths(n_rows: int, n_labels: int) -> None:

@@ -139,8 +139,14 @@ class TargetModel:
     def to_arrays(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Return what was learned, as JSON-able facts and arrays."""
         conformal = self.conformal
-        arrays = {"rows": self.rows, "exact": self.exact, "fold": conformal.fold_, "scores": conformal.scores_}
-        arrays |= {"held_out": conformal.held_out_, "scored": conformal.scored_}
+        arrays: dict[str, NDArray[Any]] = {
+            "rows": self.rows,
+            "exact": self.exact,
+            "fold": conformal.fold_,
+            "scores": conformal.scores_,
+            "held_out": conformal.held_out_,
+            "scored": conformal.scored_,
+        }
         for place, model in enumerate([conformal.regressor_, *conformal.fold_regressors_]):
             arrays |= as_part(model.to_arrays(), place)
         if self.tuned is not None:
