@@ -15,6 +15,7 @@ from skdim._workers import keep_freed_memory
 from skdim.crystals.coercion import source_of
 from skdim.crystals.crystal import Crystal
 from skdim.crystals.limits import Limits, applied, current_limits
+from skdim.crystals.notes import Decided
 from skdim.crystals.structures import try_crystal
 from skdim.points.assembly import PointSetConfig, assemble
 from skdim.points.elements import ElementTable
@@ -34,11 +35,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from skdim.crystals.notes import Note
     from skdim.points.pointcache import Cache, Entries
-
-    Decided = tuple[int, str | None, Note]
-    """Row within the chunk, the file that it is, and what was decided in reading it."""
 
 # Directed pairs that are worked on at once: some tens of megabytes. Usual crystals are far below it, but a chunk of
 # them may hold several of thousands of sites.
@@ -108,7 +105,7 @@ class Featurized(NamedTuple):
     points: PointSets  # one crystal a row, those that failed without sites
     failures: list[tuple[int, str]]  # row within the chunk, reason
     notes: list[str]  # what is wrong with the cache
-    decided: list[Decided]  # what was decided in reading
+    decided: list[Decided]  # what was decided in reading, by row within the chunk
 
 
 class Prepared(NamedTuple):
@@ -198,7 +195,7 @@ def _through_cache(rows: Sequence[object], work: Work, entries: Entries) -> Feat
 
 def _decided(rows: Sequence[object], crystals: Mapping[int, Crystal]) -> list[Decided]:
     """List what was decided in reading crystals, with their rows and the files that they come from."""
-    return [(row, source_of(rows[row]), note) for row, crystal in crystals.items() for note in crystal.notes]
+    return [Decided(row, source_of(rows[row]), note) for row, crystal in crystals.items() for note in crystal.notes]
 
 
 def _read(rows: Mapping[int, object], work: Work) -> tuple[dict[int, Crystal], list[tuple[int, str]]]:
