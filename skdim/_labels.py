@@ -201,7 +201,7 @@ def cut_into_folds(
     most: int,  # folds
     seed: int,  # of the shuffle
     groups: Any = None,  # (n,) that stay together
-    kinds: Any = None,  # (n,) of which each fold has its share
+    strata: Any = None,  # (n,) of each of which a fold has its share
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Cut labelled rows into folds, as pairs of rows to learn from and to hold out.
 
@@ -215,11 +215,13 @@ def cut_into_folds(
     what, units = ("rows", n) if groups is None else ("groups", len(np.unique(np.asarray(groups, dtype=str))))
     if units < 2:
         raise InputError(f"{n} labelled rows are of {units} {what[:-1]}; at least 2 {what} are needed to hold one out.")
-    if kinds is None:
+    if strata is None:
         splitter = KFold if groups is None else GroupKFold
     else:
         splitter = StratifiedKFold if groups is None else StratifiedGroupKFold
-    found: Iterator[Any] = splitter(min(most, units), shuffle=True, random_state=seed).split(np.empty(n), kinds, groups)
+    found: Iterator[Any] = splitter(min(most, units), shuffle=True, random_state=seed).split(
+        np.empty(n), strata, groups
+    )
     return found
 
 

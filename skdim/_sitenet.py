@@ -201,13 +201,13 @@ class SiteNetModel(KeepsEmbedder, CallbackSupportMixin, BaseEstimator):
         choices: FineTuning,
         config: TrainingConfig,
         checkpoint: Any = None,
-        kinds: NDArray[np.int64] | None = None,
+        strata: NDArray[np.int64] | None = None,
         once: bool = False,
         tasks: FitTasks | None = None,
     ) -> tuple[RegressorState, FineTuningOutcome]:
         """Train; what is learned is not taken over yet.
 
-        Of ``kinds`` (N,) each fold has its share; ``once``, nothing is chosen.
+        Each fold has its share of each of the ``strata`` (N,); ``once``, nothing is chosen.
         """
         seed, device = seed_of(self.random_state), resolve_device(self.device)
         run = Run(seed, device, progress=bool(self.verbose), title="fine-tuning", tasks=tasks)
@@ -222,7 +222,7 @@ class SiteNetModel(KeepsEmbedder, CallbackSupportMixin, BaseEstimator):
         vectors = embed(encoder, on_device(encoder.model(), device), points, device)
         alike = twins(points, vectors)
         kept = labelled._replace(groups=together(labelled.groups, alike))
-        fold = _folds(n_folds, kept, kinds, run.seed) if chooses and len(points) >= _LEAST_LABELS else None
+        fold = _folds(n_folds, kept, strata, run.seed) if chooses and len(points) >= _LEAST_LABELS else None
         if chooses and fold is None:
             config = replace(config, max_epochs=0)
         targets = ((labels.values - scale.center) / scale.scale).astype(np.float32)
@@ -303,11 +303,11 @@ def scale_of(labels: Labels) -> TargetScale:
     return TargetScale(center, scale, labels.single)
 
 
-def _folds(most: int, labelled: Labelled, kinds: NDArray[np.int64] | None, seed: int) -> NDArray[np.int64]:
-    """Fold (N,) in which each row is held out; groups stay together, and each fold has its share of the kinds."""
-    if kinds is not None:
-        most = min(most, max(2, int(np.bincount(kinds).min())))
+def _folds(most: int, labelled: Labelled, strata: NDArray[np.int64] | None, seed: int) -> NDArray[np.int64]:
+    """Fold (N,) in which each row is held out; groups stay together, and each fold has its share of each stratum."""
+    if strata is not None:
+        most = min(most, max(2, int(np.bincount(strata).min())))
     fold = np.empty(len(labelled.points), np.int64)
-    for place, (_, held) in enumerate(cut_into_folds(len(fold), most, seed, labelled.groups, kinds)):
+    for place, (_, held) in enumerate(cut_into_folds(len(fold), most, seed, labelled.groups, strata)):
         fold[held] = place
     return fold
