@@ -17,7 +17,7 @@ import torch
 from skdim._parameters import check_are_numbers
 from skdim.learning.checkpoints import Checkpoint, fingerprint
 from skdim.learning.embedding import embed, on_device
-from skdim.learning.loader import CrystalDataset
+from skdim.learning.loader import CrystalDataset, hold_out
 from skdim.learning.regression import RegressionModel, WeightedLoss, fit_ridge
 from skdim.learning.ridge_by_part import MOST, fit_by_part
 from skdim.learning.states import Anchor, weights_of
@@ -165,7 +165,9 @@ def fine_tune(
     base = _linear_step(task, labelled, labelled.fold)
     tuned = _trained_step(task, labelled, labelled.fold, base)
     held_out = base.held_out + tuned.strength * (tuned.held_out - base.held_out)
-    anchor = Anchor(base.ridge, tuned.strength, _noise(labelled, held_out, base.doubt))
+    # The deviation of a label with which deviations of predictions are those of the held-out errors.
+    noise = np.sqrt(np.average((labelled.targets - held_out) ** 2 / base.doubt[:, None], 0, labelled.weights))
+    anchor = Anchor(base.ridge, tuned.strength, noise)
     if tuned.interrupted or not tuned.strength.any():
         return FineTuningOutcome((), anchor, held_out, base.share, [], tuned.interrupted)
     members, history, interrupted = _train_members(task, labelled, ())
@@ -224,13 +226,6 @@ def _trained_step(task: _Task, labelled: LabelledPoints, fold: NDArray[np.int64]
     return _Tuned(np.where(np.isnan(found), before, found), strength, interrupted)
 
 
-def _noise(labelled: LabelledPoints, held_out: NDArray[np.float64], doubt: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Deviation (T,) of a label with which deviations of predictions are those of the held-out errors."""
-    squares = (labelled.targets - held_out) ** 2 / doubt[:, None]
-    noise: NDArray[np.float64] = np.sqrt(np.average(squares, 0, labelled.weights))
-    return noise
-
-
 def _train_members(
     task: _Task, labelled: LabelledPoints, previous: Sequence[Member]
 ) -> tuple[tuple[Member, ...], list[Epoch], bool]:
@@ -257,7 +252,9 @@ def _train(task: _Task, labelled: LabelledPoints, start: Ridge | None, previous:
     """Train one encoder with its head, from weights of its own or a regression on all of the labels."""
     points, targets, weights = labelled.points, labelled.targets, labelled.weights
     choices, config, run = task.choices, task.config, task.run
-    held_out, learned = _split(len(points), config, run.seed)
+    # Nothing is held out of few labels, or where nothing is trained.
+    n_held_out = round(config.validation_fraction * len(points)) if len(points) >= FEW and config.max_epochs else 0
+    learned, held_out = hold_out(len(points), n_held_out, run.seed)
     module = RegressionModel(task.start, targets.shape[1], choices.head_width, run.seed)
     if previous is not None:
         module.load(previous)
@@ -280,13 +277,6 @@ def _train(task: _Task, labelled: LabelledPoints, start: Ridge | None, previous:
         module.to(run.device), WeightedLoss(choices.loss), config, run, sets[0], sets[1] if len(held_out) else None
     )
     return _Trained(module.eval(), *outcome)
-
-
-def _split(n: int, config: TrainingConfig, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Held-out and learned rows; nothing is held out of few labels, or where nothing is trained."""
-    order = np.random.default_rng(seed).permutation(n)
-    n_held_out = round(config.validation_fraction * n) if n >= FEW and config.max_epochs else 0
-    return np.sort(order[:n_held_out]), np.sort(order[n_held_out:])
 
 
 class Ensemble:

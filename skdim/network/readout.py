@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from skdim.network.batches import Batch
     from skdim.network.config import ModelConfig
-    from skdim.network.segments import Runs
 
 # Parts of a site whose spread and extremes over the crystal are read: few numbers that each mean something. Of the wide
 # environments the mean is read, and which way they change from the electropositive to the electronegative sites.
@@ -90,16 +89,13 @@ def column_kinds(config: ModelConfig) -> list[str]:
     """Say of each of `column_names` which of `KINDS` it tells of; the model has to read moments."""
     by_part = dict.fromkeys(("raw", "level"), "composition") | dict.fromkeys(("context", "surprise"), "context")
     by_part |= {"density": "density"} | dict.fromkeys(("property", "told"), "electrons")
-    densities = [f"_{density}" for density in _DENSITIES]
-
-    def kind_of(name: str) -> str:
-        """Kind of the part that a column begins with; an amount per volume or length has no part."""
-        part = name.partition("_")[0]
-        if any(density in name for density in densities):
-            return "density"
-        return by_part.get(part, "environment")
-
-    return [kind_of(name) for name in column_names(config)]
+    # An amount per volume or length does not begin with a part.
+    return [
+        "density"
+        if any(f"_{density}" in name for density in _DENSITIES)
+        else by_part.get(name.partition("_")[0], "environment")
+        for name in column_names(config)
+    ]
 
 
 def pool_sites(
@@ -116,11 +112,12 @@ def pool_sites(
     few = torch.cat([values for part, values in parts.items() if part in _ALL_MOMENTS], 1)
     wide = [values for part, values in parts.items() if part not in _ALL_MOMENTS]
     polarity = parts["raw"][:, _polar_column(config)]
+    features = batch.features.index_select(0, batch.site_type)
     return torch.cat(
         [
             *weighted_moments(few, weight, sites),
             *mean_and_covariance(wide, polarity, weight, sites),
-            *_densities(batch, parts["density"], config, sites),
+            *(weighted_sum(features, w, sites) for w in _density_weights(batch, parts["density"], config)),
             *([_log_densities(batch, parts["density"], config, sizes)] if config.log_densities else []),
             *([filled_levels(batch)] if config.levels else []),
         ],
@@ -179,38 +176,31 @@ def _powers(config: ModelConfig) -> dict[str, int]:
 
 
 def _inverse_spacings(batch: Batch, log_sums: torch.Tensor, config: ModelConfig) -> list[torch.Tensor]:
-    """One over each spacing (S,): of the cell, and of what each site sees, as `_densities` tells."""
+    """One over each spacing (S,): of the cell, and of what each site sees, as `_density_weights` tells."""
     by_crystal = batch.volume.pow(-1.0 / 3.0).index_select(0, batch.crystal)
     return [by_crystal, *((log_sums[:, head] / power).exp() for head, power in _spacings(config).values())]
 
 
-def _densities(
-    batch: Batch,  # B crystals, S rows, F site features
+def _density_weights(
+    batch: Batch,  # B crystals, S rows
     log_sums: torch.Tensor,  # (S, H) logarithm of the sum over a site's pairs of d^-p, by head
-    config: ModelConfig,  # decides on the N spacings that a site sees, and on the powers
-    sites: Runs,  # rows of each crystal
+    config: ModelConfig,  # decides on the spacings that a site sees, and on the powers
 ) -> list[torch.Tensor]:
-    """Site features, in their own units, per volume and length: means over the sites of each crystal.
+    """Weights of the sites (S,) in sums of site features, in their own units, per volume and length.
 
     Stiffness, polarisation and electrostatic energy go with what an element brings per volume or per distance, such as
     its valence electrons, rather than per atom. The volume is that of the cell per atom and, for each spacing, that of
     a cube as wide as the site's distance to its neighbours: the generalised mean (sum over j of d_ij^-p)^(-1/p).
 
-    It gives a tensor of shape (B, F) for each power of the spacing of the whole crystal, and then of each other.
+    There are weights for each power of the spacing of the whole crystal, and then of each other.
     """
-    features = batch.features.index_select(0, batch.site_type)
-    return [weighted_sum(features, weight, sites) for weight in _density_weights(batch, log_sums, config)]
-
-
-def _density_weights(batch: Batch, log_sums: torch.Tensor, config: ModelConfig) -> list[torch.Tensor]:
-    """Weights of the sites (S,) in each of the sums of `_densities`."""
     inverse = _inverse_spacings(batch, log_sums, config)
     return [batch.site_weight * i**power for i in inverse for power in _powers(config).values()]
 
 
 def _log_densities(
     batch: Batch,  # B crystals, S rows, F site features
-    log_sums: torch.Tensor,  # (S, H) as in `_densities`
+    log_sums: torch.Tensor,  # (S, H) as in `_density_weights`
     config: ModelConfig,
     sizes: torch.Tensor,  # (F,) how large each site feature is in the pretraining set
 ) -> torch.Tensor:
