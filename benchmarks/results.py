@@ -391,7 +391,7 @@ def fine_tuning(recording: Recording) -> Iterator[Block]:
 def at_scale(folder: Path) -> Iterator[Block]:
     """What a study of the large table that is given by path found, beside the published errors."""
     if not (folder / "results.parquet").is_file():
-        yield Text("This is not recorded. How to measure it is on the page [Reproducing the paper](howto/paper.rst).")
+        yield Text("This is not recorded. How to measure it is on the page [Reproducing the paper](howto/paper.md).")
         return
     recording = read_recording(folder)
     crystals = next(iter(recording.study["tasks"].values()))

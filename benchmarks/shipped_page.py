@@ -45,7 +45,7 @@ SEEN = (
     (
         "`materials_project`",
         "`load_pretrained()`, in the picture *structures alone*: pretrained without labels on 120,000 crystals of the "
-        "Materials Project, and on what their electrons do in a [tight-binding model](method.rst), which needs no "
+        "Materials Project, and on what their electrons do in a [tight-binding model](method.md), which needs no "
         "label either",
     ),
     (
@@ -163,7 +163,7 @@ def _errors(records: pd.DataFrame) -> Iterator[Block]:
         "Each row has the better of ridge and Laplacian kernel ridge, chosen by cross-validation on the given labels "
         f"alone. Mean absolute error ± standard error over {repeats.max()} repeats; the lowest of each column "
         "is bold. Log10 K is the decadic logarithm of the bulk modulus in GPa; the *large set* are energies and gaps "
-        "of all kinds of crystals of the Materials Project, metals too; see [Method](method.rst) for what was chosen "
+        "of all kinds of crystals of the Materials Project, metals too; see [Method](method.md) for what was chosen "
         "on them."
     )
     cells = summarise(choose_regressor(records, REGRESSORS))

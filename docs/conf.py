@@ -24,15 +24,11 @@ extensions = [
     "sphinx.ext.viewcode",
     "numpydoc",
     "sphinx_gallery.gen_gallery",
-    "from_benchmarks",
-    "from_decisions",
     "myst_parser",
-    "sphinx_design",
-    "from_code",
-    "house",
+    "links",
 ]
 templates_path = ["_templates"]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "README.md"]  # the latter is the front page, which index.rst includes
 nitpicky = False  # numpydoc's types are words such as "array of shape (n, d)", not references
 default_role = "code"
 
@@ -58,7 +54,10 @@ sphinx_gallery_conf = {
 mathjax_path = "mathjax/tex-svg.js"
 mathjax3_config = {"options": {"enableMenu": False}}
 
-myst_heading_anchors = 3  # as forges make them, for links within a page
+# As forges read Markdown: formulas, pictures with a width, and anchors of headings.
+myst_enable_extensions = ["dollarmath", "html_image"]
+myst_fence_as_directive = ["math"]
+myst_heading_anchors = 3
 
 html_theme = "furo"
 html_title = f"skdim {release}"

@@ -7,9 +7,6 @@ import math
 from pathlib import Path
 from typing import Any
 
-from docutils import nodes
-from sphinx.util.docutils import SphinxDirective
-
 from skdim.learning.presets import PRESETS
 
 _RECORD = Path(__file__).parent.parent / "benchmarks" / "scaling.json"
@@ -217,41 +214,19 @@ _TABLES = {
 }
 
 
-class ScalingTable(SphinxDirective):
+def scaling_rows(kind: str) -> list[list[str]]:
     """A table of the recorded runs: files, store, sites or one of `_TABLES`."""
-
-    required_arguments = 1
-
-    def run(self) -> list[nodes.Node]:
-        """Write the table as reStructuredText and have it parsed."""
-        record, kind = json.loads(_RECORD.read_text(encoding="utf-8")), self.arguments[0]
-        for file in (_RECORD, _STAGES, _PROCESSES, _ALTERNATIVES, _READING, _MAP_PAGE, *_SPEEDS):
-            self.env.note_dependency(str(file))
-        rows = _TABLES[kind](record) if kind in _TABLES else measured_rows(record, kind)
-        lines = [".. list-table::", "   :header-rows: 1", "   :widths: auto", ""]
-        for row in rows:
-            lines += [f"   {'* -' if column == 0 else '  -'} {cell}" for column, cell in enumerate(row)]
-        return self.parse_text_to_nodes("\n".join(lines))
+    record = json.loads(_RECORD.read_text(encoding="utf-8"))
+    return _TABLES[kind](record) if kind in _TABLES else measured_rows(record, kind)
 
 
-class ScalingSource(SphinxDirective):
-    """Where and when the recorded run was made."""
-
-    def run(self) -> list[nodes.Node]:
-        """Write one sentence."""
-        record = json.loads(_RECORD.read_text(encoding="utf-8"))
-        machine, versions = record["machine"], record["versions"]
-        changed = ", with changes that were not committed" if record["changed"] else ""
-        text = (
-            f"Recorded on {record['date'][:10]} at commit ``{record['commit']}``{changed}: {machine['cores']} cores "
-            f"({machine['processor']}), {record['settings']['threads']} threads, torch {versions['torch']}, numpy "
-            f"{versions['numpy']}, Python {versions['python']}."
-        )
-        return self.parse_text_to_nodes(text)
-
-
-def setup(app):
-    """Offer the directives."""
-    app.add_directive("scaling-table", ScalingTable)
-    app.add_directive("scaling-source", ScalingSource)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}
+def source() -> str:
+    """Say where and when the recorded run was made."""
+    record = json.loads(_RECORD.read_text(encoding="utf-8"))
+    machine, versions = record["machine"], record["versions"]
+    changed = ", with changes that were not committed" if record["changed"] else ""
+    return (
+        f"Recorded on {record['date'][:10]} at commit `{record['commit']}`{changed}: {machine['cores']} cores "
+        f"({machine['processor']}), {record['settings']['threads']} threads, torch {versions['torch']}, numpy "
+        f"{versions['numpy']}, Python {versions['python']}."
+    )

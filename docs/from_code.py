@@ -1,4 +1,4 @@
-"""Tables and texts made from the package as it is: presets, commands, modules."""
+"""Tables and texts made from the package as it is: presets, commands, modules; `made.py` puts them on the pages."""
 
 from __future__ import annotations
 
@@ -10,9 +10,6 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from unittest.mock import patch
-
-from docutils import nodes
-from sphinx.util.docutils import SphinxDirective
 
 from skdim.cli.exits import CRASH, EXIT_CODES
 from skdim.cli.program import build_parser
@@ -76,79 +73,41 @@ def module_rows(package: str = "skdim") -> Iterator[tuple[str, str]]:
                 yield from module_rows(f"{package}.{name}")
 
 
-class PresetTable(SphinxDirective):
+def preset_table() -> Iterator[list[str]]:
     """Every parameter of every preset, side by side; those that differ are bold."""
-
-    def run(self) -> list[nodes.Node]:
-        """Write the table as reStructuredText and have it parsed."""
-        lines = [".. list-table::", "   :header-rows: 1", "   :widths: auto", ""]
-        lines += _row(["Set through", "Parameter", *(f'``preset="{name}"``' for name in PRESETS)])
-        for where, name, values in preset_rows():
-            shown = [str(value) if value == "–" else f"``{value!r}``" for value in values]
-            label = f"``{name}``" if len(set(shown)) == 1 else f"**{name}**"
-            lines += _row([where if where in ("fixed", "the embedder") else f"``{where}``", label, *shown])
-        return self.parse_text_to_nodes("\n".join(lines))
+    yield ["Set through", "Parameter", *(f'`preset="{name}"`' for name in PRESETS)]
+    for where, name, values in preset_rows():
+        shown = [str(value) if value == "–" else f"`{value!r}`" for value in values]
+        label = f"`{name}`" if len(set(shown)) == 1 else f"**{name}**"
+        yield [where if where in ("fixed", "the embedder") else f"`{where}`", label, *shown]
 
 
-class SiteFeatureTable(SphinxDirective):
+def site_feature_table() -> Iterator[list[str]]:
     """The named sets of elemental properties."""
-
-    def run(self) -> list[nodes.Node]:
-        """Write the table as reStructuredText and have it parsed."""
-        lines = [".. list-table::", "   :widths: auto", ""]
-        for name, tables in SITE_FEATURES.items():
-            lines += _row([f'``"{name}"``', str(len(tables)), ", ".join(tables)])
-        return self.parse_text_to_nodes("\n".join(lines))
+    yield ["Set", "Properties", "Tables"]
+    for name, tables in SITE_FEATURES.items():
+        yield [f'`"{name}"`', str(len(tables)), ", ".join(tables)]
 
 
-class CommandHelp(SphinxDirective):
-    """What ``skdim COMMAND --help`` prints; without an argument, what ``skdim --help`` does."""
-
-    optional_arguments = 1
-
-    def run(self) -> list[nodes.Node]:
-        """Format the help of one parser at a fixed width."""
-        with patch.dict(os.environ, COLUMNS=_HELP_WIDTH, NO_COLOR="1"):
-            parser = build_parser()
-            if self.arguments:
-                (kinds,) = (a for a in parser._subparsers._group_actions if a.choices)
-                parser = kinds.choices[self.arguments[0]]
-            text = parser.format_help()
-        return [nodes.literal_block(text, text, language="text")]
+def command_help(command: str = "") -> str:
+    """What ``skdim COMMAND --help`` prints at a fixed width; without a command, what ``skdim --help`` does."""
+    with patch.dict(os.environ, COLUMNS=_HELP_WIDTH, NO_COLOR="1"):
+        parser = build_parser()
+        if command:
+            (kinds,) = (a for a in parser._subparsers._group_actions if a.choices)
+            parser = kinds.choices[command]
+        return parser.format_help()
 
 
-class ExitCodes(SphinxDirective):
+def exit_code_table() -> Iterator[list[str]]:
     """What each exit code of the command line means."""
-
-    def run(self) -> list[nodes.Node]:
-        """Write the table as reStructuredText and have it parsed."""
-        lines = [".. list-table::", "   :widths: auto", ""]
-        for code, meaning in (*EXIT_CODES, ("else", CRASH)):
-            lines += _row([str(code), meaning.replace("--on-error nan", "``--on-error nan``")])
-        return self.parse_text_to_nodes("\n".join(lines))
+    yield ["Code", "Meaning"]
+    for code, meaning in (*EXIT_CODES, ("else", CRASH)):
+        yield [str(code), meaning.replace("--on-error nan", "`--on-error nan`")]
 
 
-class ModuleList(SphinxDirective):
+def module_table() -> Iterator[list[str]]:
     """Every module with the first sentence of its docstring, in the order of imports."""
-
-    def run(self) -> list[nodes.Node]:
-        """Write the list as reStructuredText and have it parsed."""
-        lines = [".. list-table::", "   :widths: auto", ""]
-        for name, text in module_rows():
-            lines += _row([f":mod:`{name.removeprefix('skdim.')} <{name}>`", text])
-        return self.parse_text_to_nodes("\n".join(lines))
-
-
-def _row(cells: list[str]) -> list[str]:
-    """One row of a list-table."""
-    return [f"   {'* -' if column == 0 else '  -'} {cell}" for column, cell in enumerate(cells)]
-
-
-def setup(app):
-    """Offer the directives."""
-    app.add_directive("preset-table", PresetTable)
-    app.add_directive("site-feature-table", SiteFeatureTable)
-    app.add_directive("command-help", CommandHelp)
-    app.add_directive("exit-codes", ExitCodes)
-    app.add_directive("module-list", ModuleList)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}
+    yield ["Module of `skdim`", "Is for"]
+    for name, text in module_rows():
+        yield [f"`{name.removeprefix('skdim.')}`", text.replace("``", "`")]

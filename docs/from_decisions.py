@@ -10,9 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from docutils import nodes
-from sphinx.util.docutils import SphinxDirective
-
 _FOLDER = Path(__file__).parent.parent / "benchmarks"
 _FIFTHS = ("Nearest fifth", "Second", "Third", "Fourth", "Farthest fifth")
 _WAYS = {"best": "the best value", "both": "both by turns"}
@@ -24,8 +21,8 @@ def source(record: dict[str, Any], name: str) -> str:
     settings, counts = record["settings"], sorted({row["repeats"] for row in record["rows"]})
     repeats = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     return (
-        f"Measured by ``python benchmarks/{name}.py`` with vectors of the model ``{settings['model']}``; means over "
-        f"{repeats} random choices of labels, of {record['date'][:10]} at commit ``{record['commit']}``."
+        f"Measured by `python benchmarks/{name}.py` with vectors of the model `{settings['model']}`; means over "
+        f"{repeats} random choices of labels, of {record['date'][:10]} at commit `{record['commit']}`."
     )
 
 
@@ -41,7 +38,7 @@ def interval_rows(rows: Rows) -> Iterator[list[str]]:
 def interval_words(rows: Rows) -> str:
     """Say how often the intervals of `CrystalRegressor` held."""
     held = [row["coverage"] for row in rows if row["method"] == "CrystalRegressor"]
-    return f"Intervals of ``CrystalRegressor`` hold {_span(held, '.0%')}."
+    return f"Intervals of `CrystalRegressor` hold {_span(held, '.0%')}."
 
 
 def distance_rows(rows: Rows) -> Iterator[list[str]]:
@@ -115,25 +112,8 @@ TABLES: dict[str, Table] = {
 }
 
 
-class Measured(SphinxDirective):
-    """One of `TABLES`: where it comes from, the table, and what it says."""
-
-    required_arguments = 1
-
-    def run(self) -> list[nodes.Node]:
-        """Write reStructuredText and have it parsed."""
-        name = self.arguments[0]
-        path = _FOLDER / f"{name}.json"
-        self.env.note_dependency(str(path))
-        record = json.loads(path.read_text(encoding="utf-8"))
-        table, words = TABLES[name]
-        lines = [source(record, name), "", ".. list-table::", "   :header-rows: 1", "   :widths: auto", ""]
-        for row in table(record["rows"]):
-            lines += [f"   {'* -' if column == 0 else '  -'} {cell}" for column, cell in enumerate(row)]
-        return self.parse_text_to_nodes("\n".join([*lines, "", words(record["rows"])]))
-
-
-def setup(app):
-    """Offer the directive."""
-    app.add_directive("measured", Measured)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}
+def measured(name: str) -> tuple[str, Iterator[list[str]], str]:
+    """Give where one of `TABLES` comes from, its rows, and what they say."""
+    record = json.loads((_FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+    rows, words = TABLES[name]
+    return source(record, name), rows(record["rows"]), words(record["rows"])

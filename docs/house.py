@@ -1,10 +1,8 @@
 """A picture of the package, drawn from the import contracts in pyproject.toml.
 
-    python docs/house.py > house.svg
-
 Each layer of the contracts is a storey: what stands in it imports only from the storeys below. Packages that have a
-contract of their own show their modules from left to right, each layer before those that import from it. When the
-pages are built, the directive ``house-picture`` puts the drawing on the page for developers, so it cannot go stale.
+contract of their own show their modules from left to right, each layer before those that import from it.
+`made.py` writes the drawing, and a test finds it if it is stale.
 """
 
 from __future__ import annotations
@@ -15,18 +13,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import Any
-
-from docutils import nodes
-from sphinx.util.docutils import SphinxDirective
 
 _CONTRACTS = Path(__file__).parent.parent / "pyproject.toml"
 _WIDTH, _GAP, _PAD, _LINE = 860, 6, 9, 17
 _LETTER = 6.3  # width of a letter of the small text, about
 _STYLE = (
-    ".house text{font:600 13px system-ui,sans-serif;fill:currentColor}"
+    ".house text{font:600 13px system-ui,sans-serif;fill:#222}"
     ".house .modules{font-weight:400;font-size:11.5px}"
     ".house rect{fill:#4a90d9;fill-opacity:.12;stroke:#4a90d9}"
+    ".house .paper{fill:#fff;fill-opacity:1;stroke:none}"  # a dark page must not lie behind dark letters
 )
 
 
@@ -79,7 +74,7 @@ def house_svg(house: list[list[Room]]) -> str:
     Returns
     -------
     str
-        An SVG element that takes the colour of the text around it.
+        An SVG picture.
     """
     drawn: list[str] = []
     top = 1
@@ -92,7 +87,8 @@ def house_svg(house: list[list[Room]]) -> str:
     title = "The modules of skdim by layer: each imports only from the layers below its own."
     return (
         f'<svg class="house" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {top}" role="img" '
-        f'style="max-width:100%;height:auto"><title>{title}</title><style>{_STYLE}</style>{"".join(drawn)}</svg>'
+        f'style="max-width:100%;height:auto"><title>{title}</title><style>{_STYLE}</style>'
+        f'<rect width="{_WIDTH}" height="{top}" class="paper"/>{"".join(drawn)}</svg>'
     )
 
 
@@ -103,22 +99,3 @@ def _room(room: Room, x: float, y: float, width: float, height: float) -> Iterat
     yield f'<text x="{x:.1f}" y="{y}">{escape(room.name)}</text>'
     for k, line in enumerate(room.lines(width), 1):
         yield f'<text class="modules" x="{x:.1f}" y="{y + k * _LINE}">{escape(line)}</text>'
-
-
-class HousePicture(SphinxDirective):
-    """The drawing, in the page itself so that it follows a dark theme."""
-
-    def run(self) -> list[nodes.Node]:
-        """Draw it."""
-        self.env.note_dependency(str(_CONTRACTS))
-        return [nodes.raw("", house_svg(storeys()), format="html")]
-
-
-def setup(app: Any) -> dict[str, bool]:
-    """Register the directive."""
-    app.add_directive("house-picture", HousePicture)
-    return {"parallel_read_safe": True}
-
-
-if __name__ == "__main__":
-    print(house_svg(storeys()))

@@ -127,6 +127,13 @@ class TargetModel:
         self, vectors: NDArray[np.floating], points: PointSets, device: str, coverage: float | None
     ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
         """Predict crystals (m,), and with a coverage the ends (m, 2) of intervals that hold this share of values."""
+        mean, ends = self.on_scale(vectors, points, device, coverage)
+        return self.scale.inverse(mean), None if ends is None else self.scale.inverse(ends)
+
+    def on_scale(
+        self, vectors: NDArray[np.floating], points: PointSets, device: str, coverage: float | None
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+        """Predict as `predict` does, on the scale on which the target is learned."""
         if self.tuned is None:
             mean = self.conformal.predict(vectors)
             ends = None if coverage is None else self.conformal.predict_interval(vectors, coverage)
@@ -134,7 +141,7 @@ class TargetModel:
             mean = self.tuned.predict(points, vectors, device)
             ends = None if coverage is None else self.tuned.interval(mean, vectors, coverage)
         check_are_numbers("predictions", mean, np.arange(len(mean)))
-        return self.scale.inverse(mean), None if ends is None else self.scale.inverse(ends)
+        return mean, ends
 
     def to_arrays(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Return what was learned, as JSON-able facts and arrays."""

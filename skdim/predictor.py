@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from skdim.points.pointsets import PointSets
 
 _ONE_SIGMA = 0.6827
+_COVERAGE = 0.9
 _SAME = 1e-4  # distance of a crystal from itself, with the rounding of another description of its cell
 
 
@@ -389,6 +390,9 @@ class CrystalRegressor(RegressorMixin, CrystalPredictor):
     ) -> pd.DataFrame:
         """Choose crystals to be measured next, as one batch; see `skdim.evaluation.suggest`.
 
+        Values and intervals are those of `predict_frame`. For the best value, crystals whose interval does not reach
+        beyond the best label are chosen only where there are no others.
+
         Parameters
         ----------
         X : collection of crystals of length C, or PointSets
@@ -424,7 +428,12 @@ class CrystalRegressor(RegressorMixin, CrystalPredictor):
         free = np.flatnonzero(nearest(vectors, known, 1)[0][:, 0] > _SAME)
         if not len(free):
             raise InputError("X holds no usable crystal that is not labelled already; at least 1 is needed.")
-        chosen = free[suggest(known, learned.exact, vectors[free], min(n, len(free)), goal, maximize)]
+        predicted = None
+        if goal != "information":
+            mean, ends = learned.on_scale(vectors[free], points[free], self.device, _COVERAGE)
+            assert ends is not None  # a coverage is given
+            predicted = np.column_stack([mean, ends])
+        chosen = free[suggest(known, learned.exact, vectors[free], min(n, len(free)), goal, maximize, predicted)]
         frame = self.predict_frame(points[chosen])
         frame.insert(0, "id", [ids[row] for row in np.flatnonzero(valid)[chosen]])
         return frame

@@ -304,6 +304,22 @@ def test_predictions_beyond_all_labels_are_flagged(points, embedder) -> None:
     assert "prediction of 1 above all labels" in " ".join(both.predict_frame(points)["flags"])
 
 
+@pytest.mark.parametrize("regressor", ["ridge", "trees"])
+@pytest.mark.parametrize("maximize", [True, False])
+def test_what_is_suggested_for_the_best_value_can_have_it_by_the_model_itself(
+    embedder, points, regressor, maximize
+) -> None:
+    half = np.argsort(BUNCH.target[:180])[40:140]  # the best of the pool are not labelled
+    rest = np.setdiff1d(np.arange(180), half)
+    model = quick(embedder, regressors=(regressor,)).fit(points[half], BUNCH.target[half])
+    pool = model.predict_frame(points[rest])
+    labels = BUNCH.target[half]
+    can = pool["upper"] > labels.max() if maximize else pool["lower"] < labels.min()
+    n = int(can.sum())
+    assert 5 < n < len(rest)
+    assert set(model.suggest(points[rest], n, goal="best", maximize=maximize)["id"]) == set(np.flatnonzero(can))
+
+
 def test_rows_that_are_no_crystals_are_an_error_or_left_out(embedder) -> None:
     crystals = [*CRYSTALS[:30], None]
     with pytest.raises(StructureError, match="row 30"):

@@ -15,14 +15,10 @@ INSTALLING = ("pip ", "make ")  # not in a test
 
 def steps(page):
     """The code blocks of a page in order: ("python", code) and ("console", a command line)."""
-    text = page.read_text("utf-8")
-    if page.suffix == ".md":
-        blocks = re.findall(r"^```(python|console)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    else:
-        blocks = re.findall(r"^\.\. code-block:: (python|console)\n\n((?:   .*\n|\n)+)", text, re.MULTILINE)
+    blocks = re.findall(r"^```(python|console)\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
     for kind, body in blocks:
         if kind == "python":
-            yield kind, re.sub(r"^   ", "", body, flags=re.MULTILINE) if page.suffix == ".rst" else body
+            yield kind, body
         else:
             yield from ((kind, line) for line in re.findall(r"^ *\$ (.*?) *(?:#.*)?$", body, re.MULTILINE))
 
@@ -49,8 +45,8 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_blocks_are_found_in_both_kinds_of_page():
-    for page in (ROOT / "README.md", ROOT / "docs" / "start.rst"):
+def test_blocks_are_found():
+    for page in (ROOT / "README.md", ROOT / "docs" / "start.md"):
         kinds = [kind for kind, _ in steps(page)]
         assert {"python", "console"} == set(kinds)
         assert len(kinds) >= 5
@@ -65,9 +61,9 @@ def shapes(text):
 
 @pytest.mark.slow
 def test_the_start_page_can_be_followed(folder, capsys):
-    page = ROOT / "docs" / "start.rst"
+    page = ROOT / "docs" / "start.md"
     done = walk(page)
-    shown = re.findall(r"^\.\. code-block:: text\n\n((?:   .*\n|\n)+)", page.read_text("utf-8"), re.MULTILINE)
+    shown = re.findall(r"^```text\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
     assert len(shown) == 2
     assert shapes("".join(shown)) <= shapes(capsys.readouterr().out)
     assert sum(text.startswith("skdim ") for text in done) >= 4

@@ -1,4 +1,4 @@
-"""What to measure next: batches that teach most, or that may hold the best value, by a Gaussian process on vectors.
+"""What to measure next: batches that teach most, by a Gaussian process on vectors, or that may hold the best value.
 
 skmatter has farthest point sampling and scikit-activeml many strategies; neither is used, since the first admits no
 scikit-learn from 1.9 on and the second would raise the least versions of numpy, scipy and matplotlib, for what is a
@@ -26,12 +26,21 @@ _MOST = 3000  # of a pool, whose covariance is kept; of more, those of which the
 
 
 def suggest(
-    vectors: Any, labels: Any, pool: Any, n: int = 10, goal: str = "information", maximize: bool = True
+    vectors: Any,
+    labels: Any,
+    pool: Any,
+    n: int = 10,
+    goal: str = "information",
+    maximize: bool = True,
+    predicted: Any = None,
 ) -> NDArray[np.int64]:
     r"""Choose crystals of a pool to be measured next, as one batch.
 
     A Gaussian process (Matérn kernel, its strength by likelihood) is fitted to the labels. One crystal is chosen after
     the other; after each the variances are what they will be when it has been measured, whatever its value.
+
+    With ``predicted``, the values that are expected are those of another model; the process says how far off they may
+    be.
 
     Parameters
     ----------
@@ -46,10 +55,14 @@ def suggest(
     goal : {"information", "best", "both"}, default="information"
         - "information": the crystal whose measurement lowers the variances of the whole pool by most in sum.
         - "best": the crystal of the highest expected improvement over the best value, where what was chosen before is
-          taken to have the value that is expected of it.
+          taken to have the value that is expected of it. With ``predicted``, crystals whose interval ends before the
+          best label come after all others.
         - "both": by turns, the first for the best value.
     maximize : bool, default=True
         Whether the best value is the largest.
+    predicted : array-like of shape (m, 3) or None, default=None
+        Of each crystal in the pool the value that a model predicts and the ends of its interval of 90%, lower and
+        upper, on the scale of the labels.
 
     Returns
     -------
@@ -59,7 +72,7 @@ def suggest(
     Raises
     ------
     InputError
-        If a parameter is not accepted, or the pool has fewer rows.
+        If a parameter is not accepted, or the pool has fewer rows than n.
 
     References
     ----------
@@ -83,14 +96,24 @@ def suggest(
     rest = np.asarray(pool, dtype=np.float64)
     if n > len(rest):
         raise InputError(f"n must be at most {len(rest)}, the number of crystals in the pool, got {n}.")
-    model = KernelRidgeCV("matern", cv=None, choice="likelihood").fit(known, y if maximize else -y)
+    sign = 1.0 if maximize else -1.0
+    model = KernelRidgeCV("matern", cv=None, choice="likelihood").fit(known, sign * y)
     mean, std = model.predict(rest, return_std=True)
     best = float(model.predict(known).max())
+    hopeless = np.zeros(len(rest), np.bool_)
+    if predicted is not None:
+        given = np.asarray(predicted, dtype=np.float64)
+        if given.shape != (len(rest), 3):
+            raise InputError(
+                f"predicted must have a row of a value and two ends for each of the {len(rest)} crystals in the pool, "
+                f"shape ({len(rest)}, 3), got {given.shape}."
+            )
+        mean, hopeless = sign * given[:, 0], sign * given[:, 2 if maximize else 1] <= (sign * y).max()
     rows = np.arange(len(rest))
     if len(rest) > _MOST:
-        promise = std if goal == "information" else mean + 2 * std
-        rows = np.sort(np.argsort(-promise)[: max(_MOST, n)])
-    chosen = _greedy(_covariance(model, rest[rows]), mean[rows], best, model, n, goal)
+        order = np.argsort(-std) if goal == "information" else np.lexsort((-mean - 2 * std, hopeless))
+        rows = np.sort(order[: max(_MOST, n)])
+    chosen = _greedy(_covariance(model, rest[rows]), mean[rows], hopeless[rows], best, model, n, goal)
     found: NDArray[np.int64] = rows[chosen]
     return found
 
@@ -114,6 +137,7 @@ def _matern(first: NDArray[np.float64], second: NDArray[np.float64], gamma: floa
 def _greedy(
     covariance: NDArray[np.float64],  # (m, m), changed in place
     mean: NDArray[np.float64],  # (m,)
+    hopeless: NDArray[np.bool_],  # (m,) which cannot be better than the best
     best: float,
     model: KernelRidgeCV,
     n: int,
@@ -126,6 +150,7 @@ def _greedy(
         variance = np.maximum(covariance.diagonal(), 0.0)
         if goal == "best" or (goal == "both" and turn % 2 == 0):
             score = expected_improvement(mean, np.sqrt(variance), best)
+            score[hopeless] -= score.max() + 1.0
         else:
             score = np.einsum("ij,ij->i", covariance, covariance) / (variance + noise)
         score[chosen] = -np.inf

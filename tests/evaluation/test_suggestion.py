@@ -60,8 +60,31 @@ def test_a_copy_of_what_was_chosen_is_not_chosen_next() -> None:
     assert not {0, 1} <= set(chosen)
 
 
+def test_values_are_those_of_the_model_that_is_given_and_what_cannot_be_best_comes_last() -> None:
+    values = -Y.max() + np.linspace(0, 1, 30)  # far below the best label
+    ends = np.column_stack([values, values - 1, values + 1])
+    can = np.array([3, 7, 11])
+    ends[can, 2] = Y.max() + 0.1
+    assert set(suggest(KNOWN, Y, POOL, n=3, goal="best", predicted=ends).tolist()) == set(can)
+    down = ends[:, [0, 2, 1]] * -1
+    assert set(suggest(KNOWN, -Y, POOL, n=3, goal="best", maximize=False, predicted=down).tolist()) == set(can)
+    assert suggest(KNOWN, Y, POOL, n=4, goal="both", predicted=ends)[0] in can
+    sure = np.column_stack([values] * 3)
+    sure[20] = Y.max() + 5
+    assert suggest(KNOWN, Y, POOL, n=1, goal="best", predicted=sure).tolist() == [20]
+
+
+def test_of_a_large_pool_those_that_can_be_best_are_looked_at(monkeypatch) -> None:
+    monkeypatch.setattr("skdim.evaluation._suggestion._MOST", 5)
+    ends = np.tile([Y.max() - 0.5, Y.max() - 1, Y.max() - 0.1], (30, 1))
+    ends[13] = [Y.max() - 2, Y.max() - 3, Y.max() + 0.1]
+    assert suggest(KNOWN, Y, POOL, n=1, goal="best", predicted=ends).tolist() == [13]
+
+
 def test_what_is_not_accepted() -> None:
     with pytest.raises(InputError, match="n must be at most 30, the number of crystals in the pool, got 31"):
         suggest(KNOWN, Y, POOL, n=31)
+    with pytest.raises(InputError, match=r"predicted must have .* shape \(30, 3\), got \(30,\)"):
+        suggest(KNOWN, Y, POOL, predicted=np.zeros(30))
     with pytest.raises(ValueError, match="goal"):
         suggest(KNOWN, Y, POOL, goal="luck")
