@@ -114,13 +114,12 @@ class TargetModel:
     conformal: CrossConformalRegressor  # trained on all of them and without each fold
     # Mean absolute error of every regressor by cross-validation, in units of the target; and of a median guess.
     errors: dict[str, float]
-    exact: NDArray[np.float64] = field(
-        repr=False
-    )  # (n,) the labels; where they are bounds, what was put in their place
-    # Where it was chosen; ``conformal`` is the ridge that it started from then, with the held-out predictions and
-    # scores of the fine-tuned model.
+    # (n,) the labels; where they are bounds, what was put in their place.
+    exact: NDArray[np.float64] = field(repr=False)
+    # Where fine-tuning was chosen. Then ``conformal`` is the ridge that it started from, with the held-out predictions
+    # and scores of the fine-tuned model.
     tuned: FineTuned | None = None
-    # As ``errors``, on the scale, where the choice is made. Saved files are without.
+    # As ``errors``, on the scale, where the choice is made. Saved files do not have them.
     losses: dict[str, float] = field(default_factory=dict)
 
     def predict(

@@ -99,7 +99,7 @@ class CrystalRegressor(RegressorMixin, CrystalPredictor):
         For each target the mean absolute error of each regressor by cross-validation, and of a guess of the median.
     losses_ : list of dict
         As ``errors_``, on the scale on which the target is learned: the regressor with the lowest is chosen.
-        Fine-tuning is among them where it was tried, chosen or not. Saved files are without.
+        Fine-tuning is among them where it was tried, chosen or not. Saved files do not have them.
     held_out_ : ndarray of shape (C,) or (C, T)
         For each labelled row of ``fit`` the prediction of a model that has not seen it; NaN elsewhere.
     labelled_ : ndarray of int

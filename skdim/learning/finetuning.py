@@ -1,9 +1,9 @@
 """Fine-tuning on labels: encoders with regression heads, trained from a regression on frozen vectors, and held to it.
 
 It goes from the ridge regression on the encoder's vectors in two steps. The first is to a regression that weighs the
-parts of the vector, see `skdim.learning.ridge_by_part`. As that a head starts, and the second step is a training of
-everything that is not frozen. How far each step goes is chosen on labels that were held out, so that one from which
-nothing is gained changes nothing.
+parts of the vector, see `skdim.learning.ridge_by_part`. The head starts as that regression, and the second step trains
+everything that is not frozen. Held-out labels decide how far each step goes, so a step that gains nothing changes
+nothing.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ if TYPE_CHECKING:
 # Pairs of a batch of predictions: what a head adds is small, and batches of this size keep the pair states of any
 # encoder in the processor's cache. Sums over other batches would differ in their last bits.
 _PREDICT_PAIRS = 5_000
-# Of fewer labels those that would be held out say nothing.
+# Where there are fewer labels, held-out ones say nothing.
 FEW = 20
-# Standard errors that are taken off the gain of a first step. It draws nothing at random, so less than of a training.
+# Standard errors that are taken off the gain of the first step: fewer than of a training, as nothing in it is random.
 _SURE_OF_PARTS = 0.5
 
 
@@ -58,7 +58,7 @@ class FineTuning:
 
     @property
     def power(self) -> int:
-        """Of the error that chooses: 1 for absolute, 2 for squared errors."""
+        """Power of the error that decides how far to go: 1 for absolute, 2 for squared errors."""
         return 2 if self.loss == "mse" else 1
 
 
@@ -135,7 +135,7 @@ class _Base(NamedTuple):
     share: NDArray[np.float64]  # (T,) how far that went
     held_out: NDArray[np.float64]  # (N, T) predictions of rows by the same, not having seen them
     doubt: NDArray[np.float64]  # (N,) of these, as of `Ridge.doubt`
-    starts: list[Ridge]  # as what a head starts without each fold
+    starts: list[Ridge]  # what a head starts as, for each fold that is left out
 
 
 class _Tuned(NamedTuple):
@@ -201,7 +201,7 @@ def _linear_step(task: _Task, labelled: LabelledPoints, fold: NDArray[np.int64])
 
 
 def _trained_step(task: _Task, labelled: LabelledPoints, fold: NDArray[np.int64], base: _Base) -> _Tuned:
-    """Predict rows by trained models that have not seen them; stop to train where half of the rows show no gain."""
+    """Predict rows by trained models that have not seen them; stop training once half of the rows show no gain."""
     targets, weights, before, power = labelled.targets, labelled.weights, base.held_out, task.choices.power
     found, strength = np.full(targets.shape, np.nan), np.zeros(targets.shape[1])
     going, interrupted = bool(task.config.max_epochs) and len(targets) >= FEW, False
@@ -296,7 +296,7 @@ class Ensemble:
         vectors: NDArray[np.float32] | None = None,  # (C, d) of the encoder to start from, where they are known already
     ) -> NDArray[np.float64]:
         """Predict targets (C, T) in their own units; a FloatingPointError if some are no numbers."""
-        with np.errstate(over="ignore", invalid="ignore"):  # which the check tells
+        with np.errstate(over="ignore", invalid="ignore"):  # the check below tells of it
             predicted = self._predicted(points, device, least, vectors)
         check_are_numbers("predictions", predicted[points.valid], np.flatnonzero(points.valid))
         return predicted
@@ -318,7 +318,7 @@ class Ensemble:
         """Standard deviations (C, T) of predictions, in the units of the targets; there must be an anchor."""
         anchor = self.state.anchor
         assert anchor is not None  # the caller has looked
-        with np.errstate(over="ignore", invalid="ignore"):  # which the check tells
+        with np.errstate(over="ignore", invalid="ignore"):  # the check below tells of it
             doubt = np.sqrt(anchor.ridge.doubt(self._vectors(points, device)))
             deviation: NDArray[np.float64] = doubt[:, None] * anchor.noise * self.state.target_scale.scale
         check_are_numbers("deviations", deviation[points.valid], np.flatnonzero(points.valid))

@@ -164,19 +164,19 @@ def _polar_column(config: ModelConfig) -> int:
 
 
 def _spacings(config: ModelConfig) -> dict[str, tuple[int, float]]:
-    """Name, head and exponent of the spacings that a site sees: of the gentlest and the steepest decay, or of all."""
+    """Name, head and exponent of the spacings that a site sees: all for logarithms, else gentlest and steepest."""
     usable = sorted((power, head) for head, power in enumerate(config.encoder.decay or ()) if power >= 1)
     chosen = usable if config.log_densities else usable[:1] + usable[1:][-1:]
     return {f"d{power:g}": (head, power) for power, head in chosen}
 
 
 def _powers(config: ModelConfig) -> dict[str, int]:
-    """Name and power of a spacing of what amounts are read per; where there are logarithms, they tell the others."""
+    """Name and power of the spacing of each density that is read; logarithms, where they are read, hold the others."""
     return {"per_volume": 3} if config.log_densities else _DENSITIES
 
 
 def _inverse_spacings(batch: Batch, log_sums: torch.Tensor, config: ModelConfig) -> list[torch.Tensor]:
-    """One over each spacing (S,): of the cell, and of what each site sees, as `_density_weights` tells."""
+    """One over each spacing (S,): that of the cell, then those that each site sees; see `_density_weights`."""
     by_crystal = batch.volume.pow(-1.0 / 3.0).index_select(0, batch.crystal)
     return [by_crystal, *((log_sums[:, head] / power).exp() for head, power in _spacings(config).values())]
 
@@ -192,7 +192,7 @@ def _density_weights(
     its valence electrons, rather than per atom. The volume is that of the cell per atom and, for each spacing, that of
     a cube as wide as the site's distance to its neighbours: the generalised mean (sum over j of d_ij^-p)^(-1/p).
 
-    There are weights for each power of the spacing of the whole crystal, and then of each other.
+    First come the weights for each power of the spacing of the cell, then those for each spacing that a site sees.
     """
     inverse = _inverse_spacings(batch, log_sums, config)
     return [batch.site_weight * i**power for i in inverse for power in _powers(config).values()]

@@ -78,8 +78,8 @@ def run_study(
 
     Encoders are pretrained once, on the structures of all training folds together, and the labels of each task are
     drawn from its training fold, as `label_efficiency` does. What is finished is in the folder at once: a run that was
-    stopped continues there when it is started again, and one with more repeats, regressors or feature sets computes
-    only those.
+    stopped continues there when it is started again, and a run with more repeats, regressors or feature sets computes
+    only what is missing.
 
     Parameters
     ----------

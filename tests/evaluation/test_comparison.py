@@ -23,7 +23,7 @@ def test_rows_of_several_tables_may_be_numbered_alike():
     assert compare(pd.concat(tables), "a", "b").cells == {("t", 50): 3.0, ("u", 50): 2.0}
 
 
-def test_draws_of_two_tasks_without_names_are_not_taken_for_one():
+def test_repeats_of_two_tasks_without_names_are_not_taken_for_one():
     records = handmade({"a": {"x": [(1.0, 9.0)]}, "b": {"x": [(1.0, 3.0)]}})
     with pytest.raises(ValueError, match="'a' has repeat 0 with 50 labels for task 't' more than once; give each task"):
         compare(pd.concat([records, records]), "a", "b", regressor="x")
@@ -62,7 +62,7 @@ def test_a_single_draw_has_no_interval():
     assert str(ratio) == "0.500"
 
 
-def test_pairing_removes_what_draws_have_in_common():
+def test_pairing_removes_what_repeats_have_in_common():
     level = np.random.default_rng(0).uniform(1, 10, 12)
     records = handmade({"a": {"x": [(1, v) for v in 0.9 * level]}, "b": {"x": [(1, v) for v in level]}})
     ratio = compare(records, "a", "b", regressor="x")

@@ -16,7 +16,7 @@ def test_a_draw_depends_on_the_seed_and_its_own_number_alone():
     assert (some[0].rows != some[1].rows).any()
 
 
-def test_draws_are_distinct_rows_of_the_pool_and_every_row_is_drawn_as_often():
+def test_repeats_are_distinct_rows_of_the_pool_and_every_row_is_drawn_as_often():
     pool = np.arange(100, 140)
     drawn = np.array([repeat.rows for repeat in draw_repeats(pool, [10], 400, 0)])
     assert all(len(set(rows)) == 10 for rows in drawn.tolist())
@@ -38,12 +38,12 @@ def test_draws_are_distinct_rows_of_the_pool_and_every_row_is_drawn_as_often():
         ([10, 20], {10: 3}, r"got \{10: 3\}"),
     ],
 )
-def test_draws_refuse_what_cannot_be_drawn(counts, n_repeats, message):
+def test_repeats_refuse_what_cannot_be_drawn(counts, n_repeats, message):
     with pytest.raises(ValueError, match=message):
         draw_repeats(np.arange(40), counts, n_repeats, 0, cv=5)
 
 
 @pytest.mark.parametrize("cv", [0, 1, 2.5])
-def test_draws_refuse_folds_that_nothing_can_be_cut_into(cv):
+def test_repeats_refuse_folds_that_nothing_can_be_cut_into(cv):
     with pytest.raises(ValueError, match=f"cv must be None or an integer >= 2, got {cv}"):
         draw_repeats(np.arange(40), [10], 1, 0, cv=cv)

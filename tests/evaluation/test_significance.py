@@ -84,7 +84,7 @@ def wrong_rejections(correct, n_pools=1000, pool=60, labels=30, n_repeats=15):
     return wrong / n_pools
 
 
-def test_draws_from_one_pool_are_taken_for_independent_without_the_correction_and_not_with_it():
+def test_repeats_from_one_pool_are_taken_for_independent_without_the_correction_and_not_with_it():
     # The standard error of the 5% is 0.7%.
     assert 0.03 < wrong_rejections(correct=True) < 0.07
     assert wrong_rejections(correct=False) > 0.4
@@ -160,7 +160,7 @@ def test_the_best_of_several_sets_is_chosen_draw_by_draw_by_the_labels():
     assert compare(both, "c", "several", regressors=["x"]).ratio == pytest.approx(2)
 
 
-def test_sets_of_unequal_draws_are_not_chosen_from():
+def test_sets_of_unequal_repeats_are_not_chosen_from():
     records = handmade({"a": {"x": [(1.0, 1.0)]}, "b": {"x": [(1.0, 1.0), (1.0, 1.0)]}})
     with pytest.raises(ValueError, match=r"the same repeats, but \['a'\] have fewer"):
         choose_features(records, ["a", "b"])
