@@ -1,4 +1,4 @@
-"""What the classes from labels to decisions share: an embedder, the labelled crystals, saving to one file, cloning."""
+"""What `CrystalRegressor` and `CrystalClassifier` share: embedder, labelled crystals, one file for all of it."""
 
 from __future__ import annotations
 
@@ -362,7 +362,7 @@ def read_model(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, 
 
 @contextmanager
 def _fitting_together(said: str) -> Iterator[None]:
-    """Turn what a header and arrays that do not belong together lead to into one kind of error."""
+    """Raise one kind of error for all that a header and arrays lead to which do not belong together."""
     try:
         yield
     except (ArithmeticError, KeyError, TypeError, ValueError, IndexError, AttributeError, RuntimeError) as error:

@@ -296,4 +296,4 @@ def _refuse(name: str, values: NDArray[np.float64], wrong: NDArray[np.bool_], ac
     value = table[rows[0]][wrong[rows[0]]][0]
     named = f"row {rows[0]}" if len(rows) == 1 else f"rows {first_few(rows)}"
     named = f"all {len(rows)} rows" if len(rows) == len(table) > 1 else named
-    raise InputError(f"{name} must be {accepted}, got {value} at {named}.{' ' * bool(cure)}{cure}")
+    raise InputError(f"{name} must be {accepted}, got {value} at {named}.{cure and f' {cure}'}")

@@ -174,8 +174,8 @@ class SiteNetModel(KeepsEmbedder, CallbackSupportMixin, BaseEstimator):
         elif isinstance(given, DeepInfoMaxEmbedder | SiteNetModel) and hasattr(given, "state_"):
             state, featurizer = given.state_, given.featurizer_
         else:
-            fitted = " not fitted" * isinstance(given, DeepInfoMaxEmbedder | SiteNetModel)
-            raise InputError(f"embedder must be {_STARTS}, got {given!r}{fitted and ','}{fitted}.")
+            fitted = ", not fitted" if isinstance(given, DeepInfoMaxEmbedder | SiteNetModel) else ""
+            raise InputError(f"embedder must be {_STARTS}, got {given!r}{fitted}.")
         encoder = state if isinstance(state, EmbedderState) else state.encoder()
         n_jobs = featurizer.n_jobs if self.n_jobs is None else self.n_jobs
         return Start(encoder, run_with(featurizer, **{**self._running(), "n_jobs": n_jobs}))
