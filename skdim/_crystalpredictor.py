@@ -26,7 +26,7 @@ from skdim._interrupts import nothing_kept
 from skdim._labels import spread_out
 from skdim._parameters import RUNNING, as_json, check, check_parameters, integer, optional, seed_of
 from skdim.crystals.reading import CrystalRow
-from skdim.crystals.rows import as_structures, listed, row_labels
+from skdim.crystals.rows import listed, row_labels
 from skdim.embedder import DeepInfoMaxEmbedder
 from skdim.evaluation._applicability import N_NEAREST, BesidePretraining, Domain, embedder_meant, joined
 from skdim.evaluation._readouts import READOUTS
@@ -301,11 +301,6 @@ class CrystalPredictor(LearnedTable, KeepsEmbedder, BaseEstimator):
         flags = flags if said is None else joined(said, flags)
         columns["flags"] = spread_out(np.array(flags, dtype=object), valid, "no usable crystal")
         return pd.DataFrame(columns, index=X.index if isinstance(X, pd.Series | pd.DataFrame) else names_of(X))
-
-
-def n_rows(X: Any) -> int:
-    """Count the rows of a collection of crystals."""
-    return len(X if isinstance(X, PointSets) else as_structures(X))
 
 
 def names_of(X: Any) -> list[Any] | None:

@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from skdim._estimators import KeepsEmbedder
+from skdim._estimators import KeepsEmbedder, thawed
 from skdim._fittasks import CallbackSupportMixin, FitTasks
 from skdim._interrupts import pass_on
 from skdim._labels import Labels, check_lengths, cut_into_folds, read_groups
 from skdim._parameters import RUNNING, Accepted, choice, integer, optional, seed_of
-from skdim.crystals.rows import as_structures, listed
+from skdim.crystals.rows import listed
 from skdim.embedder import DeepInfoMaxEmbedder
 from skdim.exceptions import InputError, ModelFileError
 from skdim.learning.embedding import check_same_kind, embed, on_device, resolve_device, run_with
@@ -38,7 +37,7 @@ from skdim.learning.states import (
     plain_parameters,
 )
 from skdim.network.threads import one_torch_thread
-from skdim.points.featurizer import CrystalPointSetTransformer
+from skdim.points.featurizer import CrystalPointSetTransformer, n_rows
 from skdim.points.pointsets import PointSets
 from skdim.points.twins import together, twins
 
@@ -164,7 +163,7 @@ class SiteNetModel(KeepsEmbedder, CallbackSupportMixin, BaseEstimator):
 
     def _start(self) -> Start:
         """Begin from what ``embedder`` is."""
-        given = self.embedder.estimator if isinstance(self.embedder, FrozenEstimator) else self.embedder
+        given = thawed(self.embedder)
         if given is None:
             featurizer = CrystalPointSetTransformer(**resolve_preset(self.preset).featurizer, **self._running())
             return Start(None, featurizer.fit())
@@ -184,7 +183,7 @@ class SiteNetModel(KeepsEmbedder, CallbackSupportMixin, BaseEstimator):
         """Featurize, and leave out the rows that failed or weigh nothing."""
         X = listed(X)
         # Before anything is featurized.
-        check_lengths(len(X if isinstance(X, PointSets) else as_structures(X)), len(labels.values))
+        check_lengths(n_rows(X), len(labels.values))
         of_group = None if groups is None else read_groups(groups, len(labels.values))
         points = start.featurizer.transform(X)
         use = points.valid & (labels.weights > 0)

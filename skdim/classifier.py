@@ -13,12 +13,13 @@ from sklearn.metrics import log_loss
 from sklearn.utils.validation import check_is_fitted
 
 from skdim._classes import calibrator, indicators, rare, read_classes, softmax, softmax_form
-from skdim._crystalpredictor import LEAST, CrystalPredictor, as_part, n_rows, of_one_fit, part_of, whole_or_not_at_all
+from skdim._crystalpredictor import LEAST, CrystalPredictor, as_part, of_one_fit, part_of, whole_or_not_at_all
 from skdim._labels import as_said, check_lengths, cut_into_folds, read_groups, spread_out
 from skdim._parameters import check, check_are_numbers, choice, integer, seed_of
 from skdim.crystals.rows import listed
 from skdim.evaluation._readouts import READOUTS
 from skdim.exceptions import InputError
+from skdim.points.featurizer import n_rows
 from skdim.points.twins import together, twins
 from skdim.scoring import accuracy_of_predicted
 

@@ -16,7 +16,6 @@ from skdim import _finetuned
 from skdim._crystalpredictor import (
     CrystalPredictor,
     as_part,
-    n_rows,
     names_of,
     of_one_fit,
     part_of,
@@ -31,6 +30,7 @@ from skdim.evaluation._applicability import joined, nearest
 from skdim.evaluation._intervals import check_coverage
 from skdim.evaluation._readouts import READOUTS
 from skdim.exceptions import InputError
+from skdim.points.featurizer import n_rows
 from skdim.points.twins import twins
 from skdim.regressor import SiteNetRegressor
 
