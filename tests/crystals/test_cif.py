@@ -272,6 +272,26 @@ def test_copies_beside_the_operations_that_make_them_are_one_site():
     assert atoms(cif(*shared, symmetry=INVERSION)) == {"Fe": 1, "Co": 1}
 
 
+def test_partly_occupied_images_of_each_other_add_up_where_the_formula_says_so():
+    axis = "loop_\n_symmetry_equiv_pos_as_xyz\n'x,y,z'\n'y,z,x'\n'z,x,y'"
+    methyl = ["C1 C 0 0 0 1", *(f"H{k} H {at} .3333" for k, at in enumerate((".2 .1 0", ".1 0 .2", "0 .2 .1")))]
+    text = cif(*methyl, symmetry=axis, more="_chemical_formula_sum 'C H3'\n_cell_formula_units_Z 1")
+    assert atoms(text) == {"C": 1, "H": pytest.approx(3, abs=1e-3)}
+    assert "add up, as the formula says" in kinds_of_notes(text)
+    half = ("Na1 Na .1 .2 .3 .5", "Na2 Na .9 .8 .7 .5")
+    for formula, n in (("Na2", 2), ("Na", 1)):
+        more = f"_chemical_formula_sum {formula}\n_cell_formula_units_Z 1"
+        assert atoms(cif(*half, symmetry=INVERSION, more=more)) == {"Na": n}
+    assert atoms(cif(*half, symmetry=INVERSION)) == {"Na": 1}
+    with pytest.raises(ValueError, match="do not agree with the formula"):
+        read_cif(cif(*half, symmetry=INVERSION, more="_chemical_formula_sum Na3\n_cell_formula_units_Z 1"))
+
+
+def test_an_unknown_value_may_be_in_quotes():
+    more = "_symmetry_space_group_name_H-M '?'\n_chemical_formula_sum '?'"
+    assert atoms(cif("Po1 Po 0 0 0 1", symmetry="_space_group_IT_number 221", more=more)) == {"Po": 1}
+
+
 def test_two_atoms_in_one_place_are_refused():
     with pytest.raises(ValueError, match="the site of Cs1, Cs2 has occupancies that add to 2"):
         read_cif(cif("Cs1 Cs 0 0 0 1", "Cs2 Cs 0 0 0 1"))
