@@ -272,6 +272,31 @@ def test_copies_beside_the_operations_that_make_them_are_one_site():
     assert atoms(cif(*shared, symmetry=INVERSION)) == {"Fe": 1, "Co": 1}
 
 
+@pytest.mark.parametrize(
+    ("label", "known", "number"),
+    [
+        ("OCo", "K Al Si O", 8),  # of a feldspar: the place C of the second half
+        ("OCm", "K Al Si O", 8),
+        ("OCo", "Co O", None),
+        ("OCo", "", None),
+        ("MgY", "Na Mg Al O", 12),  # of a tourmaline
+        ("AlZ", "Na Mg Al O", 13),
+        ("MgY", "Y Mg O", None),
+        ("NaK", "Na K Cl", None),
+        ("AlSi", "Al O", None),
+    ],
+)
+def test_places_of_minerals_that_look_like_elements(label, known, number):
+    named = element_of_label(label, {Element(symbol).Z for symbol in known.split()})
+    assert (named and named.number) == number
+
+
+def test_a_label_of_an_element_that_the_formula_lacks_is_named():
+    rows = ("MgM1 0 0 0", "FeM1 .5 .5 .5")
+    with pytest.raises(ValueError, match="FeM1 names Fe, which the formula and the list of atom types do not hold"):
+        read_cif(cif(*rows, columns=BARE, more="_chemical_formula_sum Mg2"))
+
+
 def test_partly_occupied_images_of_each_other_add_up_where_the_formula_says_so():
     axis = "loop_\n_symmetry_equiv_pos_as_xyz\n'x,y,z'\n'y,z,x'\n'z,x,y'"
     methyl = ["C1 C 0 0 0 1", *(f"H{k} H {at} .3333" for k, at in enumerate((".2 .1 0", ".1 0 .2", "0 .2 .1")))]
