@@ -203,6 +203,7 @@ READ = {
         "H3 C1",
     ),
     "all of it indented": ("\n".join("  " + line for line in small(C1).split("\n")), "C2"),
+    "the cell in second place": (small(C1).replace("CELL", "ZERR 2 0 0 0 0 0 0\nCELL"), "C2"),
     "a remark first": ("REM solution 1\n" + small(C1), "C2"),
     "uncertainties of the cell": (small(C1).replace("6 6 6", "6.0(1) 6.0(1) 6.0(1)"), "C2"),
     "AIRSS": ("TITL x-1 0.0 64.0 -9.5 0 0 1 (P1) n - 1\n" + small("C 1 .1 .2 .3 1.0 0.5", latt="LATT -1")[7:], "C1"),
