@@ -11,6 +11,7 @@ from skdim import read_crystals
 from skdim.crystals.coercion import coerce_crystal
 from skdim.crystals.notes import Note
 from skdim.crystals.structures import coerce_structure, try_crystal
+from skdim.exceptions import InputError
 
 CENTRINGS = {
     1: {(0, 0, 0)},
@@ -290,3 +291,11 @@ def test_what_is_refused(name):
     crystal, problem = try_crystal(text)
     assert crystal is None
     assert reason in problem
+
+
+def test_a_folder_of_them_is_read_where_they_are_named(tmp_path):
+    (tmp_path / "a.res").write_text(small(C1))
+    with pytest.raises(InputError, match=r"files of other kinds are read where they are named, as '.*\*\.res' does"):
+        list(read_crystals(tmp_path))
+    (row,) = read_crystals(tmp_path / "*.res")
+    assert row.structure.formula == "C2"
