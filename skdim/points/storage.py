@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any, Literal, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -156,6 +156,11 @@ def _refuse_other_content(target: Path, kind: str) -> None:
     raise FileExistsError(f"{target} exists and is not a saved {kind}, so it is not replaced. Choose another path.")
 
 
+def _no_json(name: str) -> NoReturn:
+    """Refuse NaN and infinities, which equal nothing or break what is computed from them."""
+    raise ValueError(f"{name} is none")
+
+
 def _read_meta(folder: Path, kind: str, versions: Collection[int]) -> dict[str, Any]:
     """Read meta.json and check that it announces what is asked for."""
     file = folder / META
@@ -163,7 +168,7 @@ def _read_meta(folder: Path, kind: str, versions: Collection[int]) -> dict[str, 
         found = "has no meta.json" if folder.is_dir() else "is not a folder"
         raise FileNotFoundError(f"{folder} {found}: expected a folder written by {kind.rpartition('.')[2]}.save.")
     try:
-        meta = json.loads(file.read_text(encoding="utf-8"))
+        meta = json.loads(file.read_text(encoding="utf-8"), parse_constant=_no_json)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{file} is damaged: not valid JSON ({error}).") from error
     if not isinstance(meta, dict) or meta.get("format") != kind:
