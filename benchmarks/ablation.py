@@ -1,11 +1,12 @@
 """Measure what variants of the default preset are worth with few labels: why the default is what it is.
 
-    python benchmarks/ablation.py [--seeds 2] [--draws 8] [--out records.csv]
+    python benchmarks/ablation.py [--seeds 2] [--repeats 8] [--out records.csv]
 
 Works on the training folds of three tasks alone: a fifth of their crystals, by a hash of the material id, is held out
 here as "test", and the rest, without labels, is what every variant is pretrained on. The package's own test folds are
-not touched. Every variant is evaluated with the same regressors on the same draws; ratios of errors are to the default,
-geometric means over tasks, numbers of labels, draws and seeds of the pretraining, with paired 95% intervals over draws.
+not touched. Every variant is evaluated with the same regressors on the same labels; ratios of errors are to the
+default, geometric means over tasks, numbers of labels, repeats and seeds of the pretraining, with paired 95% intervals
+over repeats.
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ def parse() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=2, help="pretrainings of each variant (default: 2)")
-    parser.add_argument("--draws", type=int, default=8, help="draws of labels (default: 8)")
+    parser.add_argument("--repeats", type=int, default=8, help="random choices of labels (default: 8)")
     parser.add_argument("--only", nargs="+", metavar="VARIANT", help="these variants and the default (default: all)")
     parser.add_argument("--out", type=Path, default=None, help="CSV file for the records")
     table_file = Path(__file__).with_suffix(".csv")
@@ -125,7 +126,7 @@ def measure(options: argparse.Namespace) -> Iterator[pd.DataFrame]:
                 named = options.only is None or variant in options.only
                 for part, kept in parts(variant, names, named).items():
                     found = evaluate(name, {part: vectors[:, kept]}, task.target, masks[name], options)
-                    yield found.assign(repeat=found["repeat"] + seed * options.draws, columns=int(kept.sum()))
+                    yield found.assign(repeat=found["repeat"] + seed * options.repeats, columns=int(kept.sum()))
 
 
 def parts(variant: str, names: list[str], named: bool = True) -> dict[str, Any]:
@@ -139,7 +140,14 @@ def parts(variant: str, names: list[str], named: bool = True) -> dict[str, Any]:
 def evaluate(name: str, features: dict[str, Any], target: Any, mask: Any, options: argparse.Namespace) -> pd.DataFrame:
     """Measure one feature set on one task."""
     return label_efficiency(
-        features, target, mask, label_counts=LABELS, regressors=REGRESSORS, n_repeats=options.draws, cv=None, task=name
+        features,
+        target,
+        mask,
+        label_counts=LABELS,
+        regressors=REGRESSORS,
+        n_repeats=options.repeats,
+        cv=None,
+        task=name,
     )
 
 

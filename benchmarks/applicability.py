@@ -8,9 +8,9 @@ prototypes stay together. Each label is predicted without its fold, with an inte
 too. Or all crystals with an element are predicted by those without it, for each of the four elements that most crystals
 hold. The labels are sorted by the distance to the nearest crystal of the other folds, and told by fifths: mean absolute
 error, and share inside the intervals. Regressor: Gaussian process, on the vectors of a model that comes
-with the package. Means over the draws.
+with the package. Means over the repeats.
 
-A run that was stopped goes on where it was; ``--report`` reports the draws on file and measures nothing.
+A run that was stopped goes on where it was; ``--report`` reports the repeats on file and measures nothing.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import draws
 import numpy as np
+import repeats
 
 LABELS = 250
 GROUPINGS = ("random", "system", "prototype", "element")
@@ -27,37 +27,37 @@ GROUPINGS = ("random", "system", "prototype", "element")
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print and write."""
-    parser = draws.options_of("Error and coverage by distance from the labelled crystals.", "applicability", 10)
+    parser = repeats.options_of("Error and coverage by distance from the labelled crystals.", "applicability", 10)
     options = parser.parse_args(arguments)
 
-    def given(key: draws.Draw) -> tuple[Any, ...]:
-        task, by = draws.load(key["task"], options.model), key["folds"]
+    def given(key: repeats.Repeat) -> tuple[Any, ...]:
+        task, by = repeats.load(key["task"], options.model), key["folds"]
         drawn = np.random.default_rng(key["seed"]).choice(len(task.target), LABELS, replace=False)
-        own = draws.groups(key["task"], options.model, by)[drawn] if by in ("system", "prototype") else None
+        own = repeats.groups(key["task"], options.model, by)[drawn] if by in ("system", "prototype") else None
         crystals = [task.data[row] for row in drawn] if by == "element" else None
         return crystals, task.vectors[drawn].astype(np.float32), task.target[drawn], own, key["seed"]
 
-    found = draws.measured(options, draws.keys(options, folds=GROUPINGS), one_draw, given)
+    found = repeats.measured(options, repeats.keys(options, folds=GROUPINGS), one_repeat, given)
     rows = summary(found)
     for row in rows:
         errors = " ".join(f"{error:8.3g}" for error in row["errors"])
         held = " ".join(f"{share:6.1%}" for share in row["held"])
         print(f"{row['task']:30} {row['folds']:10} {errors}   {held}")
-    draws.write(options, "applicability", found, settings={"labels": LABELS}, rows=rows)
+    repeats.write(options, "applicability", found, settings={"labels": LABELS}, rows=rows)
 
 
-def summary(found: Sequence[draws.Draw]) -> list[dict[str, Any]]:
+def summary(found: Sequence[repeats.Repeat]) -> list[dict[str, Any]]:
     """Error and coverage by fifths, for each task and way to cut the labels."""
     rows = []
-    for (task, by), own in draws.cells(found, "task", "folds").items():
-        errors, held = (np.mean([draw[name] for draw in own], axis=0).tolist() for name in ("errors", "held"))
-        rows.append({"task": task, "folds": by, "draws": len(own), "errors": errors, "held": held})
+    for (task, by), own in repeats.cells(found, "task", "folds").items():
+        errors, held = (np.mean([repeat[name] for repeat in own], axis=0).tolist() for name in ("errors", "held"))
+        rows.append({"task": task, "folds": by, "repeats": len(own), "errors": errors, "held": held})
     return rows
 
 
-def one_draw(
+def one_repeat(
     crystals: list[Any] | None, vectors: np.ndarray, target: np.ndarray, groups: np.ndarray | None, seed: int
-) -> draws.Draw:
+) -> repeats.Repeat:
     """Error and share inside intervals of each fifth; given the crystals, elements are left out."""
     if crystals is not None:
         errors, held = element_fifths(crystals, vectors, target, seed)

@@ -8,10 +8,10 @@ held out, labels are drawn from the others, and the groups are given to ``fit`` 
 from: the linear regression that weighs the parts of the vector, as far as held-out labels go there (the first step),
 the fine-tuned model with its second step, the training, taken all the way, and the ridge and the Laplacian kernel ridge
 of `skdim.evaluation`. The vectors are those of a model that comes with the package; "bundled" has seen the structures,
-but no label. Ratios are those of mean absolute errors averaged over the draws; their standard error is that of the mean
-of paired differences. Every draw is measured in one thread; seconds are those of a fit.
+but no label. Ratios are those of mean absolute errors averaged over the repeats; their standard error is that of the
+mean of paired differences. Every repeat is measured in one thread; seconds are those of a fit.
 
-A run that was stopped goes on where it was; ``--report`` reports the draws on file and measures nothing.
+A run that was stopped goes on where it was; ``--report`` reports the repeats on file and measures nothing.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-import draws
 import numpy as np
+import repeats
 
 SIZES = (50, 100, 250)
 SPLITS = ("random", "grouped")
@@ -31,31 +31,31 @@ MOST_TESTED = 250
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print and write."""
-    parser = draws.options_of("Fine-tuning beside the ridge it starts from.", "finetuning", 3)
+    parser = repeats.options_of("Fine-tuning beside the ridge it starts from.", "finetuning", 3)
     options = parser.parse_args(arguments)
-    wanted = draws.keys(options, labels=SIZES, split=SPLITS)
-    found = draws.measured(options, wanted, one_draw, lambda key: given(key, options.model))
+    wanted = repeats.keys(options, labels=SIZES, split=SPLITS)
+    found = repeats.measured(options, wanted, one_repeat, lambda key: given(key, options.model))
     rows = summary(found)
     head = (
-        f"{'task':30} labels {'fold':8} draws {'fine-tuned / ridge':>20} {'first step':>10} {'all the way':>11} "
+        f"{'task':30} labels {'fold':8} repeats {'fine-tuned / ridge':>20} {'first step':>10} {'all the way':>11} "
         f"{'Laplacian':>9} strength"
     )
     print(head + "  CPU s")
     for row in rows:
         print(
-            f"{row['task']:30} {row['labels']:6} {row['split']:8} {row['draws']:5} "
+            f"{row['task']:30} {row['labels']:6} {row['split']:8} {row['repeats']:7} "
             f"{row['ratio']:11.3f} +- {row['ratio_error']:.3f} "
             f"{row['linear']:10.3f} {row['all_the_way']:11.3f} {row['laplacian']:9.3f} {row['strength']:8.2f} "
             f"{row['seconds']:6.0f}"
         )
     print(json.dumps(means(rows)))
-    draws.write(options, "finetuning", found, settings={"tested": MOST_TESTED}, rows=rows, means=means(rows))
+    repeats.write(options, "finetuning", found, settings={"tested": MOST_TESTED}, rows=rows, means=means(rows))
 
 
-def given(key: draws.Draw, model: str) -> tuple[Any, ...]:
-    """The labelled crystals of a draw and those to be tested, with their labels and groups."""
-    task = draws.load(key["task"], model)
-    groups, test = draws.groups(key["task"], model, "prototype"), task.test
+def given(key: repeats.Repeat, model: str) -> tuple[Any, ...]:
+    """The labelled crystals of a repeat and those to be tested, with their labels and groups."""
+    task = repeats.load(key["task"], model)
+    groups, test = repeats.groups(key["task"], model, "prototype"), task.test
     rng = np.random.default_rng(key["seed"])
     if key["split"] == "grouped":
         names = rng.permutation(np.unique(groups))
@@ -67,16 +67,16 @@ def given(key: draws.Draw, model: str) -> tuple[Any, ...]:
     return model, labelled, new, own, key["seed"]
 
 
-def one_draw(
+def one_repeat(
     name: str, labelled: tuple[Any, np.ndarray], new: tuple[Any, np.ndarray], groups: np.ndarray | None, seed: int
-) -> draws.Draw:
-    """Errors on the test fold, strength, coverage and time of one draw of labels."""
+) -> repeats.Repeat:
+    """Errors on the test fold, strength, coverage and time of one repeat."""
     from skdim import SiteNetRegressor
     from skdim.evaluation import LaplacianKernelRidge
     from skdim.evaluation._kernel_ridge import KernelRidgeCV
     from skdim.network.threads import one_torch_thread
 
-    embedder, (points, y), (tested, truth) = draws.embedder(name), labelled, new
+    embedder, (points, y), (tested, truth) = repeats.embedder(name), labelled, new
     with one_torch_thread():
         started, began = time.process_time(), time.perf_counter()
         model = SiteNetRegressor(embedder, random_state=seed).fit(points, y, groups=groups)
@@ -96,27 +96,27 @@ def one_draw(
         errors["all_the_way"] = linear + (predicted - linear) / model.strength_
     found = {kind: float(np.abs(truth - guess).mean()) for kind, guess in errors.items()}
     found.setdefault("all_the_way", found["linear"])
-    held = float((np.abs(truth - predicted) <= draws.Z * deviation).mean())
+    held = float((np.abs(truth - predicted) <= repeats.Z * deviation).mean())
     return {**found, "strength": model.strength_, "held": held, "seconds": seconds, "wall": wall}
 
 
-def summary(found: Sequence[draws.Draw]) -> list[dict[str, Any]]:
+def summary(found: Sequence[repeats.Repeat]) -> list[dict[str, Any]]:
     """Ratios to the ridge of each cell, those of random folds first."""
     rows = []
-    for (split, task, labels), own in draws.cells(found, "split", "task", "labels").items():
+    for (split, task, labels), own in repeats.cells(found, "split", "task", "labels").items():
         against = ("linear", "all_the_way", "laplacian", "ridge_cv")
         names = ("fine_tuned", "ridge", *against, "strength", "held", "seconds", "wall")
-        mean = {name: float(np.mean([draw[name] for draw in own])) for name in names}
-        away = np.array([draw["fine_tuned"] - draw["ridge"] for draw in own]) / mean["ridge"]
+        mean = {name: float(np.mean([repeat[name] for repeat in own])) for name in names}
+        away = np.array([repeat["fine_tuned"] - repeat["ridge"] for repeat in own]) / mean["ridge"]
         rows.append(
             {
                 "split": split,
                 "task": task,
                 "labels": labels,
-                "draws": len(own),
+                "repeats": len(own),
                 "ridge": mean["ridge"],
                 "ratio": mean["fine_tuned"] / mean["ridge"],
-                "ratio_error": draws.spread(away),
+                "ratio_error": repeats.spread(away),
                 **{name: mean[name] / mean["ridge"] for name in against},
                 **{name: mean[name] for name in ("strength", "held", "seconds", "wall")},
             }

@@ -9,9 +9,9 @@ with the package ("bundled" has seen the structures, but no label), and Magpie s
 median of the training labels. Regressor: a ridge or Laplacian kernel ridge regression, whichever predicts better inside
 the training labels, with the strength that does. What predicts better is judged as in the outer folds: by formulas,
 systems or prototypes left out, or by the crystals of each other of the four elements. Mean absolute errors over the
-draws, with the standard error of the mean.
+repeats, with the standard error of the mean.
 
-A run that was stopped goes on where it was; ``--report`` reports the draws on file and measures nothing.
+A run that was stopped goes on where it was; ``--report`` reports the repeats on file and measures nothing.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import draws
 import numpy as np
+import repeats
 
 LABELS = 250
 FOLDS = ("random", "formula", "system", "prototype", "element")
@@ -32,40 +32,40 @@ Split = tuple[np.ndarray, np.ndarray]
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print and write."""
-    options = draws.options_of("Errors with random and grouped folds.", "grouped", 5).parse_args(arguments)
+    options = repeats.options_of("Errors with random and grouped folds.", "grouped", 5).parse_args(arguments)
 
-    def given(key: draws.Draw) -> tuple[Any, ...]:
-        task = draws.load(key["task"], options.model)
+    def given(key: repeats.Repeat) -> tuple[Any, ...]:
+        task = repeats.load(key["task"], options.model)
         drawn = np.random.default_rng(key["seed"]).choice(len(task.target), LABELS, replace=False)
         return [task.data[row] for row in drawn], task.vectors[drawn], task.target[drawn], key["seed"]
 
-    found = draws.measured(options, draws.keys(options), one_draw, given)
+    found = repeats.measured(options, repeats.keys(options), one_repeat, given)
     rows = summary(found)
     for row in rows:
         errors = " ".join(f"{row[name]:8.3f} +- {row[f'{name}_error']:.3f}" for name in FEATURES)
         print(f"{row['task']:30} {row['folds']:10} {errors}")
-    draws.write(
+    repeats.write(
         options, "grouped", found, settings={"labels": LABELS, "regressors": ["ridge", "kernel_ridge"]}, rows=rows
     )
 
 
-def summary(found: Sequence[draws.Draw]) -> list[dict[str, Any]]:
+def summary(found: Sequence[repeats.Repeat]) -> list[dict[str, Any]]:
     """Errors of each task, for each way to cut the labels."""
     rows = []
-    for (task,), own in draws.cells(found, "task").items():
+    for (task,), own in repeats.cells(found, "task").items():
         for by in FOLDS:
-            row: dict[str, Any] = {"task": task, "folds": by, "draws": len(own)}
+            row: dict[str, Any] = {"task": task, "folds": by, "repeats": len(own)}
             for name in FEATURES:
-                errors = [draw[by][name] for draw in own]
-                row |= {name: float(np.mean(errors)), f"{name}_error": draws.spread(errors)}
+                errors = [repeat[by][name] for repeat in own]
+                row |= {name: float(np.mean(errors)), f"{name}_error": repeats.spread(errors)}
             rows.append(row)
     return rows
 
 
-def one_draw(crystals: list[Any], vectors: np.ndarray, target: np.ndarray, seed: int) -> draws.Draw:
+def one_repeat(crystals: list[Any], vectors: np.ndarray, target: np.ndarray, seed: int) -> repeats.Repeat:
     """Error of each kind of features, for each way to cut the labels."""
     tables = {"vectors": vectors, "magpie": magpie(crystals)}
-    found: draws.Draw = {}
+    found: repeats.Repeat = {}
     for by in FOLDS:
         cuts = [(train, test, inner(crystals, train, by, seed)) for train, test in splits(crystals, by, seed)]
         found[by] = {name: error(tables.get(name), target, cuts) for name in FEATURES}

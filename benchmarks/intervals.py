@@ -5,9 +5,9 @@
 Labels are drawn from the training fold, and the test fold is predicted with intervals that are to hold 90%: by what
 `CrystalRegressor` chooses, by a Gaussian process and a random forest with the same treatment (CV+), and by the two as
 they come (mean plus and minus 1.645 standard deviations). The vectors are those of a model that comes with the package;
-"bundled" has seen the structures, but no label. Means over the draws, with the standard error of the mean.
+"bundled" has seen the structures, but no label. Means over the repeats, with the standard error of the mean.
 
-A run that was stopped goes on where it was; ``--report`` reports the draws on file and measures nothing.
+A run that was stopped goes on where it was; ``--report`` reports the repeats on file and measures nothing.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import draws
 import numpy as np
+import repeats
 
 COVERAGE = 0.9
 SIZES = (50, 100, 250)
@@ -24,13 +24,13 @@ SIZES = (50, 100, 250)
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print and write."""
-    options = draws.options_of("Coverage and width of intervals.", "intervals", 20).parse_args(arguments)
+    options = repeats.options_of("Coverage and width of intervals.", "intervals", 20).parse_args(arguments)
 
-    def given(key: draws.Draw) -> tuple[Any, ...]:
-        task = draws.load(key["task"], options.model)
+    def given(key: repeats.Repeat) -> tuple[Any, ...]:
+        task = repeats.load(key["task"], options.model)
         return task.vectors, task.target, task.test, key["labels"], key["seed"]
 
-    found = draws.measured(options, draws.keys(options, labels=SIZES), one_draw, given)
+    found = repeats.measured(options, repeats.keys(options, labels=SIZES), one_repeat, given)
     rows = summary(found)
     print(f"{'task':30} labels {'intervals of':32} {'held':>14} {'mean width':>11} {'MAE':>7}")
     for row in rows:
@@ -38,23 +38,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(
             f"{row['task']:30} {row['labels']:6} {row['method']:32} {held:>14} {row['width']:11.3f} {row['mae']:7.3f}"
         )
-    draws.write(options, "intervals", found, settings={"coverage": COVERAGE}, rows=rows)
+    repeats.write(options, "intervals", found, settings={"coverage": COVERAGE}, rows=rows)
 
 
-def summary(found: Sequence[draws.Draw]) -> list[dict[str, Any]]:
+def summary(found: Sequence[repeats.Repeat]) -> list[dict[str, Any]]:
     """Coverage, width and error of each method, for each task and number of labels."""
     rows = []
-    for (task, labels), own in draws.cells(found, "task", "labels").items():
+    for (task, labels), own in repeats.cells(found, "task", "labels").items():
         for method in own[0]["methods"]:
-            held, width, error = np.array([draw["methods"][method] for draw in own]).T
+            held, width, error = np.array([repeat["methods"][method] for repeat in own]).T
             rows.append(
                 {
                     "task": task,
                     "labels": labels,
                     "method": method,
-                    "draws": len(own),
+                    "repeats": len(own),
                     "coverage": float(held.mean()),
-                    "coverage_error": draws.spread(held),
+                    "coverage_error": repeats.spread(held),
                     "width": float(width.mean()),
                     "mae": float(error.mean()),
                 }
@@ -62,7 +62,7 @@ def summary(found: Sequence[draws.Draw]) -> list[dict[str, Any]]:
     return rows
 
 
-def one_draw(vectors: np.ndarray, target: np.ndarray, test: np.ndarray, n_labels: int, seed: int) -> draws.Draw:
+def one_repeat(vectors: np.ndarray, target: np.ndarray, test: np.ndarray, n_labels: int, seed: int) -> repeats.Repeat:
     """Coverage, mean width and error of each method on the test fold."""
     from sklearn.ensemble import RandomForestRegressor
 
@@ -89,7 +89,7 @@ def one_draw(vectors: np.ndarray, target: np.ndarray, test: np.ndarray, n_labels
         found[label] = scores(truth, fitted[name].predict(new), *fitted[name].predict_interval(new, COVERAGE).T)
     for label, name in {"Gaussian process, as it comes": "gaussian", "forest, as it comes": "forest"}.items():
         mean, std = mean_and_doubt(fitted[name].regressor_, new)
-        found[label] = scores(truth, mean, mean - draws.Z * std, mean + draws.Z * std)
+        found[label] = scores(truth, mean, mean - repeats.Z * std, mean + repeats.Z * std)
     return {"methods": found}
 
 

@@ -8,7 +8,6 @@ thread, so that the same versions write the same file again.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import math
 import platform
@@ -25,6 +24,7 @@ import torch
 
 import skdim
 from skdim import CrystalPointSetTransformer, DeepInfoMaxEmbedder
+from skdim._files import file_digest
 from skdim.datasets import load_band_gap, load_elastic_moduli, load_formation_energy, load_unlabelled
 from skdim.evaluation import label_efficiency
 
@@ -55,7 +55,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seed", type=int, default=0, help="of the training (default: 0)")
     parser.add_argument("--max-epochs", type=int, default=None, help="for a trial; the preset's by default")
-    parser.add_argument("--draws", type=int, default=5, help="of labels for the scores (default: 5)")
+    parser.add_argument("--repeats", type=int, default=5, help="random choices of labels for the scores (default: 5)")
     args = parser.parse_args()
     torch.set_num_threads(1)
     crystals = load_unlabelled().data
@@ -84,7 +84,7 @@ def main() -> None:
             "seconds": round(seconds, 1),
             "threads": 1,
         },
-        "scores": scores(loaded, args.draws),
+        "scores": scores(loaded, args.repeats),
         "limits": LIMITS,
     }
     MODEL.with_suffix(".json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
@@ -99,12 +99,15 @@ def write_model(embedder: DeepInfoMaxEmbedder) -> str:
     embedder.save(MODEL)
     if MODEL.stat().st_size > MOST_BYTES:
         raise SystemExit(f"{MODEL} has {MODEL.stat().st_size:,} bytes; at most {MOST_BYTES:,} are to be shipped")
-    return hashlib.sha256(MODEL.read_bytes()).hexdigest()
+    return file_digest(MODEL)
 
 
-def scores(embedder: DeepInfoMaxEmbedder, draws: int) -> dict[str, Any]:
+def scores(embedder: DeepInfoMaxEmbedder, repeats: int) -> dict[str, Any]:
     """Errors of simple regressors on the vectors, on the test folds, whose structures the model has seen."""
-    told: dict[str, Any] = {"draws": draws, "transductive": "the structures of the test folds were in the pretraining"}
+    told: dict[str, Any] = {
+        "repeats": repeats,
+        "transductive": "the structures of the test folds were in the pretraining",
+    }
     for task, (load, given, unit) in TASKS.items():
         bunch = load(**given)
         records = label_efficiency(
@@ -113,7 +116,7 @@ def scores(embedder: DeepInfoMaxEmbedder, draws: int) -> dict[str, Any]:
             bunch.test_mask,
             label_counts=(100, 500),
             regressors=("median", "ridge", "kernel_ridge"),
-            n_repeats=draws,
+            n_repeats=repeats,
             task=task,
         )
         means = records.groupby(["regressor", "labels"])["mae"].mean()

@@ -206,13 +206,13 @@ def _errors(recording: Recording, task: str, shown: dict[str, str]) -> str:
 
 
 def rivals(folder: Path) -> Iterator[Block]:
-    """Feature sets that take long to compute, or programs of their own, on the same draws of labels."""
+    """Feature sets that take long to compute, or programs of their own, on the same labels."""
     if not (folder / "results.parquet").is_file():
         yield Text("This is not recorded.")
         return
     recording = read_recording(folder)
     yield Text(
-        "The same draws of up to 250 labels once more, with feature sets that need programs of their own. "
+        "The same repeats of up to 250 labels once more, with feature sets that need programs of their own. "
         + captions.feature_sets(recording.features)
     )
     yield from (Text(f"**{note}**") for note in notes(recording))
@@ -264,7 +264,7 @@ def recorded(recording: Recording) -> Iterator[Block]:
     yield Table(header, tuple(rows))
     regressors = [*recording.regressors, *recording.other_regressors]
     repeats = ", ".join(f"{recording.repeats([name])} of {readable(name)}" for name in regressors)
-    yield Text(f"Seed {study.get('seed', 'not known')}. Draws of labels: {repeats}.")
+    yield Text(f"Seed {study.get('seed', 'not known')}. Random choices of labels: {repeats}.")
     imputed = [
         f"{name} {n} ({task})" for task, rows in (study.get("imputed_rows") or {}).items() for name, n in rows.items()
     ]
@@ -279,7 +279,7 @@ def recorded(recording: Recording) -> Iterator[Block]:
 
 
 def measure(recording: Recording, target: Target) -> ErrorRatio | None:
-    """Compare what a target is about; None if one of the two was not measured, or not on the same draws."""
+    """Compare what a target is about; None if one of the two was not measured, or not in the same repeats."""
     import pandas as pd
 
     records, regressors = recording.records, recording.regressors
@@ -296,7 +296,7 @@ def measure(recording: Recording, target: Target) -> ErrorRatio | None:
 
 
 def targets(recording: Recording) -> Iterator[Block]:
-    """Ratios beside the targets; and once more on fewer draws, with more regressors to choose from."""
+    """Ratios beside the targets; and once more in fewer repeats, with more regressors to choose from."""
     yield Text(
         "A ratio below one is in favour of the first. The best regressor is chosen by the given labels alone, and so "
         "is the feature set where several are named together."
@@ -306,7 +306,7 @@ def targets(recording: Recording) -> Iterator[Block]:
     fewer = on_fewer_repeats(recording)
     if fewer is not None:
         more = listed(readable(name) for name in fewer.regressors if name not in recording.regressors)
-        yield Text(f"On the first {fewer.repeats(fewer.regressors)} draws, with {more} among the regressors:")
+        yield Text(f"In the first {fewer.repeats(fewer.regressors)} repeats, with {more} among the regressors:")
         yield _target_table(fewer, [target for target in TARGETS if target.regressor == BEST])
 
 
@@ -326,7 +326,7 @@ def grouped_folds(record: Path) -> Iterator[Block]:
         + "Laplacian kernel ridge regression"
         + (", whichever is better inside the labels by folds of the same kind" if "regressors" in settings else "")
         + f", on the vectors of {_with_what_it_has_seen(settings.get('model', 'bundled'))} and on Magpie "
-        f"statistics, and of a guess of the median; mean ± standard error over {settings['repeats']} draws. Recorded "
+        f"statistics, and of a guess of the median; mean ± standard error over {settings['repeats']} repeats. Recorded "
         "by `python benchmarks/grouped.py`."
     )
     header = ("Task", "Folds", "Vectors", "Magpie", "Vectors / Magpie", "Guess of the median")
@@ -345,9 +345,9 @@ def _grouped_row(row: dict[str, Any]) -> tuple[str, ...]:
 
 
 def on_fewer_repeats(recording: Recording) -> Recording | None:
-    """The recording limited to as many draws as the next regressor has that was measured for every feature set.
+    """The recording limited to as many repeats as the next regressor has that was measured for every feature set.
 
-    None if no further regressor has several draws.
+    None if no further regressor has several repeats.
     """
     records = recording.records
     cells = records[records["cv_mae"].notna()].groupby(["regressor", "task", "features", "labels"])
@@ -383,7 +383,7 @@ def fine_tuning(recording: Recording) -> Iterator[Block]:
         yield Heading(f"{task} ({recording.unit(task)})", 4)
         yield _beside(own, published)
     yield Text(
-        "*Here*: on the bundled crystals, mean ± standard error over the draws. *Published*: on Matbench, with other "
+        "*Here*: on the bundled crystals, mean ± standard error over the repeats. *Published*: on Matbench, with other "
         f"crystals and folds, by {CITATION}."
     )
 
@@ -418,7 +418,7 @@ def at_scale(folder: Path) -> Iterator[Block]:
         ]
         yield error_table(recording, task, shown)
         yield Text(captions.measured(recording, task, shown))
-    yield Text("Errors divided by those of a twin or of Magpie, each with the same regressor, on the draws it has:")
+    yield Text("Errors divided by those of a twin or of Magpie, each with the same regressor, in the repeats it has:")
     yield _by_regressor(
         recording,
         (
@@ -480,13 +480,13 @@ def from_ridge(record: Path) -> Iterator[Block]:
     rows = {(row["task"], row["labels"], row["split"]): row for row in report["rows"]}
     cells = [("ratio", ".2f"), *[("linear", ".2f")] * steps, ("all_the_way", ".2f"), ("held", ".0%")]
     beside = (*["First step"] * steps, "All the way", "Held")
-    header = ("Task", "Labels", "Draws", "Random", *beside, "New prototypes", *beside)
+    header = ("Task", "Labels", "Repeats", "Random", *beside, "New prototypes", *beside)
     lines = []
     for task, labels in dict.fromkeys((task, labels) for task, labels, _ in rows):
         own = [rows.get((task, labels, split)) for split in _SPLITS]
-        draws = min(row["draws"] for row in own if row)
+        repeats = min(row["repeats"] for row in own if row)
         found = [format(row[name], form) if row else "" for row in own for name, form in cells]
-        lines.append((task, str(labels), str(draws), *found))
+        lines.append((task, str(labels), str(repeats), *found))
     yield Table(header, tuple(lines))
     means = [
         f"{found['mean']:.3f} {_SPLITS[split]} (highest {found['highest']:.3f})"
@@ -507,7 +507,7 @@ def from_starts(record: Path) -> Iterator[Block]:
     yield Text(
         f"Mean absolute errors after fine-tuning from the encoder of the model `{report['settings']['trained']}` and "
         "from one of its form with drawn weights, each from the ridge on its own vectors, with labels drawn at random; "
-        f"{report['settings']['repeats']} draws. Recorded by `python benchmarks/starts.py`."
+        f"{report['settings']['repeats']} repeats. Recorded by `python benchmarks/starts.py`."
     )
     rows = [
         (

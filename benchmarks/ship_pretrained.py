@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import math
 import platform
@@ -22,6 +21,7 @@ import pandas as pd
 
 import skdim
 from skdim import DeepInfoMaxEmbedder, PointSets
+from skdim._files import file_digest
 from skdim.datasets import load_formation_energy
 from skdim.evaluation import choose_regressor
 from skdim.learning.seen import look_back
@@ -91,7 +91,7 @@ def main() -> None:
     labelled = options.name.endswith("labels")
     card = {
         "name": options.name,
-        "sha256": hashlib.sha256(target.read_bytes()).hexdigest(),
+        "sha256": file_digest(target),
         "bytes": target.stat().st_size,
         "what": WHAT[options.name],
         "data": {

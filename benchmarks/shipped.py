@@ -9,7 +9,7 @@ fold (see `materials_project.py`). No composition of either was in the training 
 small model has seen the bundled structures. A model called ``untrained`` (``untrained=FILE``) is a baseline too. Every
 feature set is treated alike: columns standardised on the training fold, ridge and Laplacian kernel ridge, the better of
 the two chosen by cross-validation on the given labels. ``--models`` takes names of shipped models, and NAME=FILE for
-those to ship. Potentials and matminer's largest set on the same draws of the bundled tasks come from the record in
+those to ship. Potentials and matminer's largest set on the same labels of the bundled tasks come from the record in
 ``benchmarks/rivals`` (50 to 250 labels), and OFM, CFID and XRD from that in ``benchmarks/results``; ``--others`` takes
 these anew beside what was measured before, and measures nothing. *Best of four* is, in each cell, the one of Magpie,
 OFM, CFID and XRD whose mean error turned out lowest. `shipped_page.py` tells what was found.
@@ -68,7 +68,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--table", type=Path, help="parquet file of the large set")
     parser.add_argument("--models", nargs="+", default=list(MODELS), help="names, or NAME=FILE")
-    parser.add_argument("--repeats", type=int, default=20, help="draws of labels (default: 20)")
+    parser.add_argument("--repeats", type=int, default=20, help="random choices of labels (default: 20)")
     parser.add_argument("--others", action="store_true", help="only take other features from their records anew")
     parser.add_argument("--out", type=Path, default=_HERE / "shipped", help="folder of the record")
     options = parser.parse_args()
@@ -125,17 +125,17 @@ def measured(task: Task, embedders: dict[str, DeepInfoMaxEmbedder], repeats: int
 
 
 def of_recorded(records: pd.DataFrame, study: str, *features: str) -> list[pd.DataFrame]:
-    """Records of other features in a study, if they are of the same draws: then errors of Magpie are the same."""
+    """Records of other features in a study, if they are of the same repeats: then errors of Magpie are the same."""
     recorded = read_recording(_HERE / study).records
     recorded = recorded[recorded["regressor"].isin(REGRESSORS)]
     both = ["task", "features", "regressor", "labels", "repeat"]
     joined = records.merge(recorded, on=both, suffixes=("", "_recorded"))
     joined = joined[joined["features"] == "magpie"]
     if joined.empty or not np.allclose(joined["mae"], joined["mae_recorded"], rtol=1e-3):
-        print(f"benchmarks/{study} is of other draws: {', '.join(features)} left out")
+        print(f"benchmarks/{study} is of other repeats: {', '.join(features)} left out")
         return []
-    draws = records[["task", "labels", "repeat"]].drop_duplicates()
-    return [recorded[recorded["features"].isin(features)].merge(draws)]
+    repeats = records[["task", "labels", "repeat"]].drop_duplicates()
+    return [recorded[recorded["features"].isin(features)].merge(repeats)]
 
 
 def best_of_four(records: pd.DataFrame) -> pd.DataFrame:

@@ -125,8 +125,8 @@ def summary(records: pd.DataFrame, picture: str) -> Iterator[Block]:
 
 
 _ABOUT_RATIOS = (
-    "Ratios of errors, geometric means over the numbers of labels, with 95% intervals from resampling the draws; below "
-    "one is a gain."
+    "Ratios of errors, geometric means over the numbers of labels, with 95% intervals from resampling the repeats; "
+    "below one is a gain."
 )
 
 
@@ -161,7 +161,7 @@ def _errors(records: pd.DataFrame) -> Iterator[Block]:
     repeats = records.groupby(["task", "features", "labels", "regressor"])["repeat"].nunique()
     yield Text(
         "Each row has the better of ridge and Laplacian kernel ridge, chosen by cross-validation on the given labels "
-        f"alone. Mean absolute error ± standard error over {repeats.max()} draws of labels; the lowest of each column "
+        f"alone. Mean absolute error ± standard error over {repeats.max()} repeats; the lowest of each column "
         "is bold. Log10 K is the decadic logarithm of the bulk modulus in GPa; the *large set* are energies and gaps "
         "of all kinds of crystals of the Materials Project, metals too; see [Method](method.md) for what was chosen "
         "on them."

@@ -9,9 +9,9 @@ as `skdim suggest` does, with values and intervals of the regressor that has the
 ridge and two kernel regressors; trees, which take longer than all of these, are left out. Measured are the error of a
 Gaussian process on the test fold; how many labels it takes to reach the error that random choice
 has at 100; and the best value found after 50, as the share of the pool that is better. The vectors are those of a
-model that comes with the package. Means over the draws, with the standard error of the mean.
+model that comes with the package. Means over the repeats, with the standard error of the mean.
 
-A run that was stopped goes on where it was; ``--report`` reports the draws on file and measures nothing.
+A run that was stopped goes on where it was; ``--report`` reports the repeats on file and measures nothing.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import draws
 import numpy as np
+import repeats
 
 START, BATCH, END, POOL, FOUND_AT = 20, 10, 100, 1000, 50
 REGRESSORS = ("ridge", "laplacian", "gaussian")
@@ -29,14 +29,14 @@ WAYS = ("random", "information", "best", "both")
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print and write."""
-    parser = draws.options_of("Suggested measurements against random ones.", "suggestion", 20)
+    parser = repeats.options_of("Suggested measurements against random ones.", "suggestion", 20)
     options = parser.parse_args(arguments)
 
-    def given(key: draws.Draw) -> tuple[Any, ...]:
-        task = draws.load(key["task"], options.model)
+    def given(key: repeats.Repeat) -> tuple[Any, ...]:
+        task = repeats.load(key["task"], options.model)
         return task.vectors, task.target, task.test, key["seed"]
 
-    found = draws.measured(options, draws.keys(options), one_draw, given)
+    found = repeats.measured(options, repeats.keys(options), one_repeat, given)
     rows = summary(found)
     print(f"{'task':30} {'chosen by':12} {'MAE at 50':>10} {'MAE at 100':>10} {'labels':>13} {'better left':>14}")
     for row in rows:
@@ -44,37 +44,37 @@ def main(arguments: Sequence[str] | None = None) -> None:
         left = f"{row['left']:.2%} +- {row['left_error']:.2%}"
         print(f"{row['task']:30} {row['way']:12} {row['mae_50']:10.4g} {row['mae_100']:10.4g} {labels:>13} {left:>14}")
     settings = {"start": START, "batch": BATCH, "end": END, "pool": POOL, "regressors": REGRESSORS}
-    draws.write(options, "suggestion", found, settings=settings, rows=rows)
+    repeats.write(options, "suggestion", found, settings=settings, rows=rows)
 
 
-def summary(found: Sequence[draws.Draw]) -> list[dict[str, Any]]:
+def summary(found: Sequence[repeats.Repeat]) -> list[dict[str, Any]]:
     """Errors, labels needed and values found, for each task and way of choosing."""
     rows = []
-    for (task,), own in draws.cells(found, "task").items():
-        at_end = np.array([draw["errors"]["random"][-1] for draw in own])
+    for (task,), own in repeats.cells(found, "task").items():
+        at_end = np.array([repeat["errors"]["random"][-1] for repeat in own])
         for way in WAYS:
-            errors = np.array([draw["errors"][way] for draw in own])  # (repeats, steps)
-            needed = np.array([labels_to(draw["errors"][way], draw["errors"]["random"][-1]) for draw in own])
-            left = np.array([draw["left"][way] for draw in own])
+            errors = np.array([repeat["errors"][way] for repeat in own])  # (repeats, steps)
+            needed = np.array([labels_to(repeat["errors"][way], repeat["errors"]["random"][-1]) for repeat in own])
+            left = np.array([repeat["left"][way] for repeat in own])
             rows.append(
                 {
                     "task": task,
                     "way": way,
-                    "draws": len(own),
+                    "repeats": len(own),
                     "mae_50": float(errors[:, (50 - START) // BATCH].mean()),
                     "mae_100": float(errors[:, -1].mean()),
                     "labels": float(needed.mean()),
-                    "labels_error": draws.spread(needed),
+                    "labels_error": repeats.spread(needed),
                     "left": float(left.mean()),
-                    "left_error": draws.spread(left),
+                    "left_error": repeats.spread(left),
                     "wins_mae_100": float(np.mean(errors[:, -1] < at_end)),
-                    "wins_left": float(np.mean(left < [draw["left"]["random"] for draw in own])),
+                    "wins_left": float(np.mean(left < [repeat["left"]["random"] for repeat in own])),
                 }
             )
     return rows
 
 
-def one_draw(vectors: np.ndarray, target: np.ndarray, test: np.ndarray, seed: int) -> draws.Draw:
+def one_repeat(vectors: np.ndarray, target: np.ndarray, test: np.ndarray, seed: int) -> repeats.Repeat:
     """Errors at each number of labels, and the share of the pool better than the best value found."""
     from skdim.evaluation import KernelRidgeCV, suggest
 

@@ -6,6 +6,7 @@ What is not needed to understand a walk is a hop that can go; a test keeps the t
 from __future__ import annotations
 
 import argparse
+import inspect
 import sys
 import warnings
 from collections import Counter
@@ -30,7 +31,9 @@ def walk(work: Callable[[], Any]) -> Walk:
 
     def note(frame: FrameType, event: str, _: Any) -> None:
         code = frame.f_code
-        if event == "call" and code.co_filename.startswith(f"{_ROOT}/") and not code.co_name.startswith(_UNNAMED):
+        ours = code.co_filename.startswith(f"{_ROOT}/") and not code.co_name.startswith(_UNNAMED)
+        # What is not optimised is the body of a module or a class, which runs where it is imported.
+        if event == "call" and ours and code.co_flags & inspect.CO_OPTIMIZED:
             met[code.co_filename.removeprefix(f"{_ROOT}/"), code.co_qualname] += 1
 
     sys.setprofile(note)

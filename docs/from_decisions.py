@@ -18,11 +18,11 @@ Rows = Sequence[dict[str, Any]]
 
 def source(record: dict[str, Any], name: str) -> str:
     """Say how, when and of which model a record was made."""
-    settings, counts = record["settings"], sorted({row["draws"] for row in record["rows"]})
-    draws = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    settings, counts = record["settings"], sorted({row["repeats"] for row in record["rows"]})
+    repeats = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     return (
         f"Measured by `python benchmarks/{name}.py` with vectors of the model `{settings['model']}`; means over "
-        f"{draws} draws of labels, of {record['date'][:10]} at commit `{record['commit']}`."
+        f"{repeats} random choices of labels, of {record['date'][:10]} at commit `{record['commit']}`."
     )
 
 

@@ -34,22 +34,22 @@ for name, (points, values, held_out, truth) in data.items():
         "load_pretrained()": load_pretrained(),
         "untrained": DeepInfoMaxEmbedder(random_state=0, max_epochs=0).fit(points),
     }
-    for draw in range(2):
-        labelled = np.random.default_rng(draw).permutation(len(points))[:100]
+    for repeat in range(2):
+        labelled = np.random.default_rng(repeat).permutation(len(points))[:100]
         for start, embedder in starts.items():
             for step, epochs in {"ridge": {"max_epochs": 0}, "fine-tuned": {}}.items():
                 regressor = SiteNetRegressor(embedder, random_state=0, **epochs)
                 regressor.fit(points[labelled], values[labelled])
-                rows.append((name, start, draw, step, np.abs(regressor.predict(held_out) - truth).mean()))
-errors = pd.DataFrame(rows, columns=["property", "start", "draw", "step", "error"])
-errors = errors.pivot(index=["property", "start", "draw"], columns="step", values="error")[["ridge", "fine-tuned"]]
+                rows.append((name, start, repeat, step, np.abs(regressor.predict(held_out) - truth).mean()))
+errors = pd.DataFrame(rows, columns=["property", "start", "repeat", "step", "error"])
+errors = errors.pivot(index=["property", "start", "repeat"], columns="step", values="error")[["ridge", "fine-tuned"]]
 print(errors.groupby(["property", "start"], sort=False).mean().round(3))
 
 # %%
-# Each line is a draw, from the ridge to the fine-tuned network. On bulk moduli fine-tuning takes about a tenth off the
-# error, and the start hardly matters. On band gaps the start is what matters, and fine-tuning adds little to it. Which
-# it is for a property nobody knows beforehand: `CrystalRegressor` and ``skdim fit`` try both, and keep the better by
-# cross-validation. More draws, numbers of labels and properties are on the page :doc:`/results`.
+# Each line is a repeat, from the ridge to the fine-tuned network. On bulk moduli fine-tuning takes about a tenth off
+# the error, and the start hardly matters. On band gaps the start is what matters, and fine-tuning adds little to it.
+# Which it is for a property nobody knows beforehand: `CrystalRegressor` and ``skdim fit`` try both, and keep the
+# better by cross-validation. More repeats, numbers of labels and properties are on the page :doc:`/results`.
 import matplotlib.pyplot as plt
 
 fig, axes = plt.subplots(1, 2, figsize=(7, 3.4), layout="constrained")

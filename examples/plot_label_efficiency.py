@@ -36,7 +36,7 @@ features = {
 }
 
 # %%
-# Each draw takes labels at random, the same for every feature set and regressor. Ten draws keep this example short.
+# Each repeat draws labels at random, the same for every feature set and regressor. Ten repeats keep this example short.
 records = label_efficiency(
     features,
     moduli.target,
@@ -49,13 +49,13 @@ records = label_efficiency(
 )
 
 # %%
-# The records have a row for each draw. Mean absolute errors with their standard errors over the draws:
+# The records have a row for each repeat. Mean absolute errors with their standard errors over the repeats:
 from skdim.evaluation import choose_regressor, compare, format_table
 
 print(format_table(records))
 
 # %%
-# Which of the two regressors is better depends on features and labels. `choose_regressor` takes for each draw the one
+# Which of the two regressors is better depends on features and labels. `choose_regressor` takes for each repeat the one
 # with the lower cross-validated error on the labels themselves, as one would in practice. Bands are 95% intervals of
 # the mean.
 import pandas as pd
@@ -67,8 +67,8 @@ best = pd.concat([choose_regressor(records[~guess]), records[guess]])
 display = LabelEfficiencyDisplay.from_results(best, unit="log10 GPa")
 
 # %%
-# Since all draws are shared, ratios of errors are known better than the errors. A ratio below one is in favour of the
-# first. The interval is that of the draws; other pretrainings and test folds would add to it.
+# Since all repeats are shared, ratios of errors are known better than the errors. A ratio below one is in favour of the
+# first. The interval is that of the repeats; other pretrainings and test folds would add to it.
 for first, second in [
     ("pretrained here", "untrained"),
     ("load_pretrained()", "untrained"),

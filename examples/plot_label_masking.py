@@ -22,8 +22,8 @@ masking = LabelMaskingRegressor(DeepInfoMaxEmbedder(random_state=0), Ridge(alpha
 model = Pipeline([("points", CrystalPointSetTransformer()), ("model", masking)])
 
 # %%
-# The search goes over the number of labels, over three draws of them, and over the pretraining: ``max_epochs=0`` is the
-# same encoder without it, None the preset's. Every third crystal of the set keeps it short.
+# The search goes over the number of labels, over three random choices of them, and over the pretraining:
+# ``max_epochs=0`` is the same encoder without it, None the preset's. Every third crystal of the set keeps it short.
 from sklearn.model_selection import GridSearchCV, KFold
 
 from skdim.datasets import load_formation_energy
@@ -40,8 +40,8 @@ search = GridSearchCV(model, grid, cv=folds, scoring="neg_mean_absolute_error", 
 search = search.fit(crystals, energies)
 
 # %%
-# The results as a learning curve. The draws are nested: with one ``random_state``, the 50 are among the 100. Bands are
-# 95% intervals of the mean over the draws, so they are wide with three.
+# The results as a learning curve. With one ``random_state``, the 50 labels are among the 100. Bands are 95%
+# intervals of the mean over the repeats, so they are wide with three.
 import pandas as pd
 
 from skdim.plotting import LabelEfficiencyDisplay
@@ -61,7 +61,7 @@ results = pd.DataFrame(
 display = LabelEfficiencyDisplay.from_results(results, unit="eV/atom")
 
 # %%
-# Both curves rest on the same draws, so their ratio is known better than either of them:
+# Both curves rest on the same labels, so their ratio is known better than either of them:
 from skdim.evaluation import compare
 
 for labels in (50, 100, 250):

@@ -62,7 +62,7 @@ for name, one in embedders.items():
 print(f"  {'guess':31} {np.abs(np.median(y) - test.target).mean():.3f}")
 
 # %%
-# One draw of labels is one sample: :doc:`plot_label_efficiency` averages over many.
+# One choice of labels is one sample: :doc:`plot_label_efficiency` averages over many.
 #
 # Keep the embedder: one file, without pickle.
 from tempfile import TemporaryDirectory

@@ -1,4 +1,4 @@
-"""What the classes from labels to decisions share: an embedder, the labelled crystals, saving to one file, cloning."""
+"""What `CrystalRegressor` and `CrystalClassifier` share: embedder, labelled crystals, one file for all of it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from skdim._parameters import (
     shown,
 )
 from skdim.crystals.reading import CrystalRow
-from skdim.crystals.rows import as_structures, listed, row_labels
+from skdim.crystals.rows import listed, row_labels
 from skdim.embedder import DeepInfoMaxEmbedder
 from skdim.evaluation._applicability import N_NEAREST, BesidePretraining, Domain, embedder_meant, joined
 from skdim.evaluation._readouts import READOUTS
@@ -328,11 +328,6 @@ class CrystalPredictor(LearnedTable, KeepsEmbedder, BaseEstimator):
         return pd.DataFrame(columns, index=X.index if isinstance(X, pd.Series | pd.DataFrame) else names_of(X))
 
 
-def n_rows(X: Any) -> int:
-    """Count the rows of a collection of crystals."""
-    return len(X if isinstance(X, PointSets) else as_structures(X))
-
-
 def names_of(X: Any) -> list[Any] | None:
     """Names of crystals: the index of pandas, or the ids of what `skdim.read_crystals` reads; None of others."""
     import pandas as pd
@@ -388,7 +383,7 @@ def read_model(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, 
 
 @contextmanager
 def _fitting_together(said: str) -> Iterator[None]:
-    """Turn what a header and arrays that do not belong together lead to into one kind of error."""
+    """Raise one kind of error for all that a header and arrays lead to which do not belong together."""
     try:
         yield
     except InputError as error:

@@ -204,6 +204,11 @@ def check_writable(path: str | os.PathLike[str]) -> None:
         raise FileNotFoundError(f"{os.fspath(path)!r} cannot be written: there is no folder {os.fspath(folder)!r}.")
 
 
+def sha256(content: bytes) -> str:
+    """Return the sha256 of bytes, in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
 def file_digest(path: str | os.PathLike[str]) -> str:
     """Return the sha256 of a file, in hexadecimal; it is read in parts."""
     with open(path, "rb") as file:

@@ -26,8 +26,8 @@ NAME = "fine-tuning"
 START = "ridge"
 """The regressor on frozen vectors that fine-tuning starts from."""
 
-# Seconds for each pair of sites that is visited, with the deep preset; passes over the labels, in all folds and at the
-# end, and visits that a fit is limited to, see `skdim._sitenet`.
+# Of a fit with the deep preset: seconds for each visit of a pair of sites; passes over the labels, in all folds and at
+# the end; and the most visits, see `skdim._sitenet`.
 _SECONDS, _PASSES, _MOST = 5.5e-6, 150, 16e6
 
 
@@ -62,7 +62,7 @@ class FineTuned:
         untuned: SiteNetRegressor,  # a clone of it is fitted
         labelled: PointSets,  # all labelled crystals
         rows: NDArray[np.int64],  # (n,) those that this target is known of
-        # Fitted on the same rows. What its folds hold out together, so do those of the fine-tuning, which joins some.
+        # Fitted on the same rows. The fine-tuning keeps each of its folds together, and may join several to one of its.
         ridge: CrossConformalRegressor,
         vectors: NDArray[np.float64],  # (n, d)
         targets: NDArray[np.float64],  # (n,) on their scale

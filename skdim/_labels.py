@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -18,6 +18,7 @@ __all__ = [
     "Known",
     "Labels",
     "as_said",
+    "check_held_out_once",
     "check_labels",
     "check_lengths",
     "check_n_labels",
@@ -200,7 +201,7 @@ def cut_into_folds(
     most: int,  # folds
     seed: int,  # of the shuffle
     groups: Any = None,  # (n,) that stay together
-    kinds: Any = None,  # (n,) of which each fold has its share
+    strata: Any = None,  # (n,) of each of which a fold has its share
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Cut labelled rows into folds, as pairs of rows to learn from and to hold out.
 
@@ -214,12 +215,20 @@ def cut_into_folds(
     what, units = ("rows", n) if groups is None else ("groups", len(np.unique(np.asarray(groups, dtype=str))))
     if units < 2:
         raise InputError(f"{n} labelled rows are of {units} {what[:-1]}; at least 2 {what} are needed to hold one out.")
-    if kinds is None:
+    if strata is None:
         splitter = KFold if groups is None else GroupKFold
     else:
         splitter = StratifiedKFold if groups is None else StratifiedGroupKFold
-    found: Iterator[Any] = splitter(min(most, units), shuffle=True, random_state=seed).split(np.empty(n), kinds, groups)
+    found: Iterator[Any] = splitter(min(most, units), shuffle=True, random_state=seed).split(
+        np.empty(n), strata, groups
+    )
     return found
+
+
+def check_held_out_once(cv: Any, folds: Sequence[NDArray[np.int64]], n: int) -> None:
+    """Refuse folds, made by what was given as ``cv``, that do not hold out each of n rows once."""
+    if not np.array_equal(np.sort(np.concatenate(folds)), np.arange(n)):
+        raise InputError(f"cv must hold out every row exactly once, as KFold and GroupKFold do, got {cv!r}.")
 
 
 def check_lengths(n_rows: int, n_labels: int) -> None:
@@ -287,4 +296,4 @@ def _refuse(name: str, values: NDArray[np.float64], wrong: NDArray[np.bool_], ac
     value = table[rows[0]][wrong[rows[0]]][0]
     named = f"row {rows[0]}" if len(rows) == 1 else f"rows {first_few(rows)}"
     named = f"all {len(rows)} rows" if len(rows) == len(table) > 1 else named
-    raise InputError(f"{name} must be {accepted}, got {value} at {named}.{' ' * bool(cure)}{cure}")
+    raise InputError(f"{name} must be {accepted}, got {value} at {named}.{cure and f' {cure}'}")

@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from skdim._estimators import KeepsEmbedder
+from skdim._estimators import KeepsEmbedder, thawed
 from skdim._fittasks import CallbackSupportMixin, FitTasks
 from skdim._interrupts import pass_on
 from skdim._labels import Labels, check_lengths, cut_into_folds, read_groups
 from skdim._parameters import FLAG, RUNNING, Accepted, check, choice, integer, optional, seed_of
-from skdim.crystals.rows import as_structures, listed
+from skdim.crystals.rows import listed
 from skdim.embedder import DeepInfoMaxEmbedder
 from skdim.exceptions import InputError, ModelFileError
 from skdim.learning.embedding import check_same_kind, embed, on_device, resolve_device, run_with
@@ -38,7 +37,7 @@ from skdim.learning.states import (
     plain_parameters,
 )
 from skdim.network.threads import one_torch_thread
-from skdim.points.featurizer import CrystalPointSetTransformer
+from skdim.points.featurizer import CrystalPointSetTransformer, n_rows
 from skdim.points.pointsets import PointSets
 from skdim.points.twins import together, twins
 
@@ -164,7 +163,7 @@ class SiteNetModel(KeepsEmbedder, CallbackSupportMixin, BaseEstimator):
 
     def _start(self) -> Start:
         """Begin from what ``embedder`` is."""
-        given = self.embedder.estimator if isinstance(self.embedder, FrozenEstimator) else self.embedder
+        given = thawed(self.embedder)
         if given is None:
             featurizer = CrystalPointSetTransformer(**resolve_preset(self.preset).featurizer, **self._running())
             return Start(None, featurizer.fit())
@@ -174,8 +173,8 @@ class SiteNetModel(KeepsEmbedder, CallbackSupportMixin, BaseEstimator):
         elif isinstance(given, DeepInfoMaxEmbedder | SiteNetModel) and hasattr(given, "state_"):
             state, featurizer = given.state_, given.featurizer_
         else:
-            fitted = " not fitted" * isinstance(given, DeepInfoMaxEmbedder | SiteNetModel)
-            raise InputError(f"embedder must be {_STARTS}, got {given!r}{fitted and ','}{fitted}.")
+            fitted = ", not fitted" if isinstance(given, DeepInfoMaxEmbedder | SiteNetModel) else ""
+            raise InputError(f"embedder must be {_STARTS}, got {given!r}{fitted}.")
         encoder = state if isinstance(state, EmbedderState) else state.encoder()
         n_jobs = featurizer.n_jobs if self.n_jobs is None else self.n_jobs
         return Start(encoder, run_with(featurizer, **{**self._running(), "n_jobs": n_jobs}))
@@ -184,7 +183,7 @@ class SiteNetModel(KeepsEmbedder, CallbackSupportMixin, BaseEstimator):
         """Featurize, and leave out the rows that failed or weigh nothing."""
         X = listed(X)
         # Before anything is featurized.
-        check_lengths(len(X if isinstance(X, PointSets) else as_structures(X)), len(labels.values))
+        check_lengths(n_rows(X), len(labels.values))
         of_group = None if groups is None else read_groups(groups, len(labels.values))
         points = start.featurizer.transform(X)
         use = points.valid & (labels.weights > 0)
@@ -201,13 +200,13 @@ class SiteNetModel(KeepsEmbedder, CallbackSupportMixin, BaseEstimator):
         choices: FineTuning,
         config: TrainingConfig,
         checkpoint: Any = None,
-        kinds: NDArray[np.int64] | None = None,
+        strata: NDArray[np.int64] | None = None,
         once: bool = False,
         tasks: FitTasks | None = None,
     ) -> tuple[RegressorState, FineTuningOutcome]:
         """Train; what is learned is not taken over yet.
 
-        Of ``kinds`` (N,) each fold has its share; ``once``, nothing is chosen.
+        Each fold has its share of each of the ``strata`` (N,); ``once``, nothing is chosen.
         """
         seed, device = seed_of(self.random_state), resolve_device(self.device)
         run = Run(seed, device, progress=bool(self.verbose), title="fine-tuning", tasks=tasks)
@@ -222,7 +221,7 @@ class SiteNetModel(KeepsEmbedder, CallbackSupportMixin, BaseEstimator):
         vectors = embed(encoder, on_device(encoder.model(), device), points, device)
         alike = twins(points, vectors)
         kept = labelled._replace(groups=together(labelled.groups, alike))
-        fold = _folds(n_folds, kept, kinds, run.seed) if chooses and len(points) >= _LEAST_LABELS else None
+        fold = _folds(n_folds, kept, strata, run.seed) if chooses and len(points) >= _LEAST_LABELS else None
         if chooses and fold is None:
             config = replace(config, max_epochs=0)
         targets = ((labels.values - scale.center) / scale.scale).astype(np.float32)
@@ -303,11 +302,11 @@ def scale_of(labels: Labels) -> TargetScale:
     return TargetScale(center, scale, labels.single)
 
 
-def _folds(most: int, labelled: Labelled, kinds: NDArray[np.int64] | None, seed: int) -> NDArray[np.int64]:
-    """Fold (N,) in which each row is held out; groups stay together, and each fold has its share of the kinds."""
-    if kinds is not None:
-        most = min(most, max(2, int(np.bincount(kinds).min())))
+def _folds(most: int, labelled: Labelled, strata: NDArray[np.int64] | None, seed: int) -> NDArray[np.int64]:
+    """Fold (N,) in which each row is held out; groups stay together, and each fold has its share of each stratum."""
+    if strata is not None:
+        most = min(most, max(2, int(np.bincount(strata).min())))
     fold = np.empty(len(labelled.points), np.int64)
-    for place, (_, held) in enumerate(cut_into_folds(len(fold), most, seed, labelled.groups, kinds)):
+    for place, (_, held) in enumerate(cut_into_folds(len(fold), most, seed, labelled.groups, strata)):
         fold[held] = place
     return fold

@@ -136,13 +136,12 @@ class TargetModel:
     conformal: CrossConformalRegressor  # trained on all of them and without each fold
     # Mean absolute error of every regressor by cross-validation, in units of the target; and of a median guess.
     errors: dict[str, float]
-    exact: NDArray[np.float64] = field(
-        repr=False
-    )  # (n,) the labels; where they are bounds, what was put in their place
-    # Where it was chosen; ``conformal`` is the ridge that it started from then, with the held-out predictions and
-    # scores of the fine-tuned model.
+    # (n,) the labels; where they are bounds, what was put in their place.
+    exact: NDArray[np.float64] = field(repr=False)
+    # Where fine-tuning was chosen. Then ``conformal`` is the ridge that it started from, with the held-out predictions
+    # and scores of the fine-tuned model.
     tuned: FineTuned | None = None
-    # As ``errors``, on the scale, where the choice is made. Saved files are without.
+    # As ``errors``, on the scale, where the choice is made. Saved files do not have them.
     losses: dict[str, float] = field(default_factory=dict)
 
     def predict(
@@ -168,8 +167,14 @@ class TargetModel:
     def to_arrays(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Return what was learned, as JSON-able facts and arrays."""
         conformal = self.conformal
-        arrays = {"rows": self.rows, "exact": self.exact, "fold": conformal.fold_, "scores": conformal.scores_}
-        arrays |= {"held_out": conformal.held_out_, "scored": conformal.scored_}
+        arrays: dict[str, NDArray[Any]] = {
+            "rows": self.rows,
+            "exact": self.exact,
+            "fold": conformal.fold_,
+            "scores": conformal.scores_,
+            "held_out": conformal.held_out_,
+            "scored": conformal.scored_,
+        }
         for place, model in enumerate([conformal.regressor_, *conformal.fold_regressors_]):
             arrays |= as_part(model.to_arrays(), place)
         if self.tuned is not None:

@@ -13,13 +13,14 @@ from sklearn.metrics import log_loss
 from sklearn.utils.validation import check_is_fitted
 
 from skdim._classes import calibrator, indicators, rare, read_classes, softmax, softmax_form
-from skdim._crystalpredictor import LEAST, CrystalPredictor, as_part, n_rows, of_one_fit, part_of, whole_or_not_at_all
+from skdim._crystalpredictor import LEAST, CrystalPredictor, as_part, of_one_fit, part_of, whole_or_not_at_all
 from skdim._fields import CLASSES, ERROR
 from skdim._labels import as_said, check_lengths, cut_into_folds, read_groups, spread_out
 from skdim._parameters import check, check_are_numbers, choice, integer, seed_of
 from skdim.crystals.rows import listed
 from skdim.evaluation._readouts import READOUTS
 from skdim.exceptions import InputError
+from skdim.points.featurizer import n_rows
 from skdim.points.twins import together, twins
 from skdim.scoring import accuracy_of_predicted
 
@@ -79,8 +80,8 @@ class CrystalClassifier(ClassifierMixin, CrystalPredictor):
     >>> from skdim import CrystalClassifier
     >>> from skdim.datasets import load_band_gap
     >>> crystals, gaps = load_band_gap(return_X_y=True)
-    >>> kinds = ["wide" if gap > 3 else "narrow" for gap in gaps]
-    >>> model = CrystalClassifier(regressors=["ridge"], random_state=0).fit(crystals[:80], kinds[:80])
+    >>> classes = ["wide" if gap > 3 else "narrow" for gap in gaps]
+    >>> model = CrystalClassifier(regressors=["ridge"], random_state=0).fit(crystals[:80], classes[:80])
     >>> model.classes_.tolist(), model.predict_proba(crystals[80:82]).shape
     (['narrow', 'wide'], (2, 2))
     """
@@ -133,9 +134,9 @@ class CrystalClassifier(ClassifierMixin, CrystalPredictor):
         own = None if groups is None else read_groups(groups, len(labels))
         points, valid = self._start(X)
         self.labelled_ = np.flatnonzero(valid & known)
-        kinds = labels[self.labelled_]
-        _check_enough(kinds, as_said(y))
-        self.classes_, target = np.unique(np.array(kinds.tolist()), return_inverse=True)
+        classes = labels[self.labelled_]
+        _check_enough(classes, as_said(y))
+        self.classes_, target = np.unique(np.array(classes.tolist()), return_inverse=True)
         labelled = points[self.labelled_]
         vectors = self._remember(X, labelled)
         own = together(None if own is None else own[self.labelled_], twins(labelled, vectors))
@@ -232,8 +233,8 @@ class CrystalClassifier(ClassifierMixin, CrystalPredictor):
         >>> from skdim import CrystalClassifier
         >>> from skdim.datasets import load_band_gap
         >>> crystals, gaps = load_band_gap(return_X_y=True)
-        >>> kinds = ["wide" if gap > 3 else "narrow" for gap in gaps]
-        >>> model = CrystalClassifier(regressors=["ridge"], random_state=0).fit(crystals[:80], kinds[:80])
+        >>> classes = ["wide" if gap > 3 else "narrow" for gap in gaps]
+        >>> model = CrystalClassifier(regressors=["ridge"], random_state=0).fit(crystals[:80], classes[:80])
         >>> table = model.explain(crystals[80:81])
         >>> table["class"].unique().tolist(), table["part"].unique().tolist()
         (['narrow', 'wide'], ['start', 'kind', 'element', 'site', 'sum'])
@@ -356,21 +357,23 @@ class CrystalClassifier(ClassifierMixin, CrystalPredictor):
         self.classes_, self.chosen_, self.losses_ = np.array(facts["classes"]), facts["chosen"], facts["losses"]
         self.slopes_, self.offsets_ = arrays["slopes"], arrays["offsets"]
         self.shares_, self.held_out_ = arrays["shares"], arrays["held_out"]
-        kinds, used = len(self.classes_), self.slopes_.shape[0]
+        n_classes, used = len(self.classes_), self.slopes_.shape[0]
         shapes = self.slopes_.shape, self.offsets_.shape, self.shares_.shape
-        if used < 1 or shapes != ((used, kinds), (kinds,), (kinds,)):
+        if used < 1 or shapes != ((used, n_classes), (n_classes,), (n_classes,)):
             raise KeyError("calibration of another shape")
         bare, vectors = READOUTS[self.chosen_], self.domain_.vectors
         self.models_ = [clone(bare).restore(part_of(arrays, number), vectors) for number in range(used)]
 
 
-def _check_enough(kinds: NDArray[Any], which: str) -> None:
+def _check_enough(classes: NDArray[Any], which: str) -> None:
     """Refuse labels from which nothing can be chosen and tested."""
-    names, counts = np.unique(kinds.astype(str), return_counts=True)
-    if len(kinds) < LEAST:
-        raise InputError(f"{which} has {len(kinds)} labelled usable rows; at least {LEAST} are needed.")
+    names, counts = np.unique(classes.astype(str), return_counts=True)
+    if len(classes) < LEAST:
+        raise InputError(f"{which} has {len(classes)} labelled usable rows; at least {LEAST} are needed.")
     if len(names) < 2:
-        raise InputError(f"{which} is '{names[0]}' in all {len(kinds)} labelled rows; at least two classes are needed.")
+        raise InputError(
+            f"{which} is '{names[0]}' in all {len(classes)} labelled rows; at least two classes are needed."
+        )
     if few := rare(names, counts, _LEAST_OF_A_CLASS):
         raise InputError(
             f"{which} has fewer than {_LEAST_OF_A_CLASS} labels of {few}; each class needs that many. Leave "

@@ -29,12 +29,12 @@ class Size:
 
     crystals: int | None  # crystals to take, drawn at random; None takes all
     max_epochs: int | None  # of the pretraining; None leaves it to the preset
-    repeats: dict[int, int]  # draws for each number of labels
+    repeats: dict[int, int]  # for each number of labels
     trees: int  # in a forest
 
 
-# Forests on a thousand columns and a thousand labels take most of the time: fewer draws there, and 50 trees, which are
-# almost as good as 100.
+# Forests on a thousand columns and a thousand labels take most of the time: fewer repeats there, and 50 trees, which
+# are almost as good as 100.
 FULL = Size(None, None, {50: 10, 100: 10, 250: 5, 1000: 3}, trees=50)
 QUICK = Size(300, 1, {50: 2, 100: 2}, trees=10)
 LABELS = 100  # of the model that is kept at the end
@@ -226,7 +226,7 @@ def _results(records: pd.DataFrame, n_test: int, size: Size) -> str:
     counts, repeats = listed(size.repeats), listed(size.repeats.values())
     caption = (
         f"Mean absolute error on the {n_test} test crystals in {_UNIT}: mean ± standard error over {repeats} random "
-        f"draws of {counts} labels, the same for every row. Trained and untrained are the vectors of the encoder; "
+        f"repeats with {counts} labels, the same for every row. Trained and untrained are the vectors of the encoder; "
         f"median is the guess that needs no features; forests have {size.trees} trees."
     )
     lines = ["", format_table(records), "", *textwrap.wrap(caption, 100), ""]
@@ -282,7 +282,7 @@ def _ending(out: Path, seconds: float) -> str:
 Done in {seconds:.0f} s. In {out}/:
    model.safetensors     the trained encoder
    vectors.parquet       the vector of each crystal, with its material id and fold
-   results.csv           the error of each regressor on each draw
+   results.csv           the error of each regressor in each repeat
    label_efficiency.png  errors against the number of labels
    embedding_map.png     map of the test crystals by their vectors
    energies.skdim        a model of the energies from {LABELS} labels, for skdim predict

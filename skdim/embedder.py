@@ -49,9 +49,9 @@ class DeepInfoMaxEmbedder(LearnedTable, CallbackSupportMixin, TransformerMixin, 
     preset : {"default", "deep", "paper"}, default="default"
         "default": the best configuration measured. A first encoder, whose attention decays with distance, stays as it
         is initialised unless the local or global objective is given a weight; a second one, which never sees the
-        centre, learns which element sits there; statistics over sites. "deep": an encoder of several hops, which
-        learns to restore masked elements and disturbed distances, is read in place of the first one; slower,
-        and meant for many crystals, see the method page. "paper": the published configuration.
+        centre, learns which element sits there. The vector holds statistics over sites. "deep": an encoder of several
+        hops, which learns to restore masked elements and disturbed distances, takes the place of the first one;
+        slower, and meant for many crystals, see the method page. "paper": the published configuration.
     encoder_params : dict or None, default=None
         Fields of `skdim.network.config.EncoderConfig` that replace the preset's: heads, blocks, width, ...
     objective_params : dict or None, default=None

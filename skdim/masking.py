@@ -40,8 +40,8 @@ class LabelMaskingRegressor(RegressorMixin, LabelMasking):
     n_labels : int or None, default=None
         How many of the labelled rows to use. None uses all.
     random_state : int, RandomState instance or None, default=None
-        Seed of the draw, and of nothing else: embedder and regressor have their own. Draws are nested: with the same
-        int and the same rows, fewer labels are a part of more labels.
+        Decides which labels are used, and nothing else: embedder and regressor have their own. With the same int and
+        the same rows, fewer labels are a part of more labels.
     memory : str, path, joblib.Memory or None, default=None
         Where to keep pretrained embedders. One is found again by the content of the crystals and the parameters of
         the embedder, so a search over ``n_labels``, ``random_state`` or the regressor pretrains once a fold. (Two

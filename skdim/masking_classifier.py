@@ -70,9 +70,9 @@ class LabelMaskingClassifier(ClassifierMixin, LabelMasking):
     >>> from skdim import DeepInfoMaxEmbedder, LabelMaskingClassifier
     >>> from skdim.datasets import load_band_gap
     >>> structures, gaps = load_band_gap(return_X_y=True)
-    >>> kinds = ["wide" if gap > 3 else "narrow" for gap in gaps[:50]] + [None] * 50
+    >>> classes = ["wide" if gap > 3 else "narrow" for gap in gaps[:50]] + [None] * 50
     >>> embedder = DeepInfoMaxEmbedder(max_epochs=1, random_state=0)
-    >>> model = LabelMaskingClassifier(embedder, LogisticRegression(C=0.01)).fit(structures[:100], kinds)
+    >>> model = LabelMaskingClassifier(embedder, LogisticRegression(C=0.01)).fit(structures[:100], classes)
     >>> len(model.labelled_), model.predict_proba(structures[100:102]).shape
     (50, (2, 2))
     """
@@ -114,11 +114,11 @@ class LabelMaskingClassifier(ClassifierMixin, LabelMasking):
         """
         embedder, classifier = self._fresh()
         X = listed(X)
-        kinds, known = read_classes(y)
-        check_lengths(row_count(embedder, X), len(kinds))
+        classes, known = read_classes(y)
+        check_lengths(row_count(embedder, X), len(classes))
         # Of one type again, which the unknown ones among them have hidden.
-        plain = np.array(kinds[known].tolist())
-        targets = np.zeros(len(kinds), plain.dtype)
+        plain = np.array(classes[known].tolist())
+        targets = np.zeros(len(classes), plain.dtype)
         targets[known] = plain
         self._fit_labelled(X, targets, known, sample_weight, embedder, classifier)
         return self
@@ -168,8 +168,8 @@ class LabelMaskingClassifier(ClassifierMixin, LabelMasking):
         -------
         float
         """
-        kinds, known = read_classes(y)
-        return accuracy_of_predicted(self.predict(X), kinds, known, sample_weight)
+        classes, known = read_classes(y)
+        return accuracy_of_predicted(self.predict(X), classes, known, sample_weight)
 
     def _check_targets(self, targets: NDArray[Any]) -> None:
         """Refuse labels of one class."""

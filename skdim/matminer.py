@@ -19,7 +19,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
-from skdim.crystals.notes import Note
+from skdim.crystals.notes import Decided
 from skdim.crystals.rows import as_structures
 from skdim.crystals.structures import told_notes, try_structure
 from skdim.embedder import DeepInfoMaxEmbedder
@@ -265,7 +265,7 @@ class EmbeddingFeaturizer(BaseFeaturizer):
             points_of.set_params(n_jobs=1)
         vectors = np.empty((len(rows), len(embedder.get_feature_names_out())), np.float32)
         failures: list[tuple[int, str]] = []
-        decided: list[tuple[int, str | None, Note]] = []
+        decided: list[Decided] = []
         options = {"desc": type(self).__name__, "disable": not pbar, **(pbar if isinstance(pbar, dict) else {})}
         with tqdm(total=len(rows), **options) as bar:
             for start in range(0, len(rows), _CHUNK):
@@ -273,7 +273,7 @@ class EmbeddingFeaturizer(BaseFeaturizer):
                 part = points_of.read(chunk)
                 vectors[start : start + len(chunk)] = embedder.transform(part.points)
                 failures += [(start + row, reason) for row, reason in part.failures]
-                decided += [(start + row, file, note) for row, file, note in part.decided]
+                decided += [one._replace(row=start + one.row) for one in part.decided]
                 bar.update(len(chunk))
         if told := told_notes(decided, rows):
             warnings.warn(told, UserWarning, stacklevel=3)

@@ -16,7 +16,6 @@ from skdim import _finetuned
 from skdim._crystalpredictor import (
     CrystalPredictor,
     as_part,
-    n_rows,
     names_of,
     of_one_fit,
     part_of,
@@ -32,6 +31,7 @@ from skdim.evaluation._applicability import joined, nearest
 from skdim.evaluation._intervals import check_coverage
 from skdim.evaluation._readouts import READOUTS
 from skdim.exceptions import InputError, ModelFileError
+from skdim.points.featurizer import n_rows
 from skdim.points.twins import twins
 from skdim.regressor import SiteNetRegressor
 
@@ -100,7 +100,7 @@ class CrystalRegressor(RegressorMixin, CrystalPredictor):
         For each target the mean absolute error of each regressor by cross-validation, and of a guess of the median.
     losses_ : list of dict
         As ``errors_``, on the scale on which the target is learned: the regressor with the lowest is chosen.
-        Fine-tuning is among them where it was tried, chosen or not. Saved files are without.
+        Fine-tuning is among them where it was tried, chosen or not. Saved files do not have them.
     held_out_ : ndarray of shape (C,) or (C, T)
         For each labelled row of ``fit`` the prediction of a model that has not seen it; NaN elsewhere.
     labelled_ : ndarray of int
@@ -169,9 +169,9 @@ class CrystalRegressor(RegressorMixin, CrystalPredictor):
             Rows of one group are never on both sides of a fold; a row without a group (None, NaN) stands alone. Errors
             and intervals are then those of crystals of new groups. `skdim.evaluation.composition_groups` makes groups.
         censored : array-like of y's shape or None, default=None
-            -1 where the true value is at or below the one in y, 1 where it is at or above, 0 where it is the one. Such
-            a label is learned as the bound or, where a model that has not seen it predicts a value beyond the bound,
-            as that value; it takes no part in errors and intervals.
+            -1 where the true value is at most the one in y, 1 where it is at least that one, 0 where it is that one. A
+            bound is learned as it stands or, where a model that has not seen it predicts a value beyond it, as that
+            value; it takes no part in errors and intervals.
 
         Returns
         -------
@@ -220,7 +220,7 @@ class CrystalRegressor(RegressorMixin, CrystalPredictor):
 
     @property
     def losses_(self) -> list[dict[str, float]]:
-        """Errors on the scale of learning, which the choice is made by."""
+        """Errors on the scale of learning, by which the regressor is chosen."""
         return [dict(target.losses) for target in self.targets_]
 
     @of_one_fit
@@ -306,11 +306,8 @@ class CrystalRegressor(RegressorMixin, CrystalPredictor):
         for t, (name, target) in enumerate(zip(self.target_names_, self.targets_, strict=True)):
             labels, of = target.scale.inverse(target.exact), "prediction" if self.single_ else f"prediction of {name}"
             low, high = labels.min(), labels.max()
-            own = [
-                f"{of} below all labels" * bool(v < low) or f"{of} above all labels" * bool(v > high)
-                for v in mean[:, t]
-            ]
-            flags = joined(flags, own)
+            sides = ["below" if value < low else "above" if value > high else "" for value in mean[:, t]]
+            flags = joined(flags, [f"{of} {side} all labels" if side else "" for side in sides])
         return flags
 
     @of_one_fit

@@ -38,14 +38,16 @@ class SiteNetRegressor(RegressorMixin, SiteNetModel):
     """Properties of crystals from a Site-Net encoder with a regression head, trained together on few labels.
 
     It begins with the ridge regression on the encoder's vectors (``max_epochs=0`` leaves it at that) and goes on in two
-    steps. The first is to a linear regression on the same vectors that penalises their parts (composition, density,
-    environment, context, electrons) differently, as the likelihood of the labels says [2]_, and to which outlying
-    labels matter less, as with Huber's loss. As that the head starts, beside a curved path that starts at zero, and
-    the second step is to train encoder and head together. Predictions go as far in each step as errors on held-out
-    labels say: to where the gain, less its standard error, is largest. Half way is given 1% of the error before on
-    top, as models that are kept have seen more labels; so a gain is likely, but not promised. Where no prediction
-    moves, or more is lost, it is the ridge. Targets are standardised inside; with ``loss="mse"`` outlying labels matter
-    as others do. Of more than 1000 labels the first step is left out.
+    steps. The first leads to a linear regression on the same vectors that penalises their parts (composition, density,
+    environment, context, electrons) differently, as the likelihood of the labels says [2]_, and in which outlying
+    labels count less, as with Huber's loss. The head starts as that regression, beside a curved path that starts at
+    zero, and the second step trains encoder and head together.
+
+    Errors on held-out labels decide how far predictions go in each step: to where the gain, less its standard error,
+    is largest. In the second step 1% of the error before is added to the gain at half way, as the models that are kept
+    have seen more labels than those that were tested; so a gain is likely, but not promised. Where no step gains
+    anything, the ridge remains. Targets are standardised inside; with ``loss="mse"`` outlying labels count as others
+    do. With more than 1000 labels the first step is left out.
 
     Parameters
     ----------
@@ -79,9 +81,9 @@ class SiteNetRegressor(RegressorMixin, SiteNetModel):
     clamp : float or None, default=None
         Lowest prediction, such as 0 for band gaps.
     cv : int or None, default=5
-        Most folds of the labels; near-duplicates are in one. A model trained without each of them predicts it, which
-        chooses how far to go from the ridge. Fewer than 20 labels cannot tell, and the ridge remains. None trains from
-        the ridge and goes all the way, as is published.
+        Most folds of the labels; near-duplicates are in one. Each fold is predicted by a model trained without it, and
+        these predictions decide how far to go from the ridge. Fewer than 20 labels cannot tell, and the ridge remains.
+        None trains from the ridge and goes all the way, as published.
     n_ensemble : int, default=1
         Models that are averaged, each with a seed and, if any, held-out labels of its own.
     preset : {"default", "deep", "paper"}, default="default"
@@ -114,10 +116,10 @@ class SiteNetRegressor(RegressorMixin, SiteNetModel):
         How far predictions go from the linear regression (0) to the trained model (1), for each target.
     part_strength_ : float or ndarray of shape (T,)
         How far the linear regression is from the ridge (0) to the one that weighs the parts of the vector (1), for each
-        target. Saved files are without.
+        target. Saved files do not have it.
     held_out_ : ndarray of shape (C,) or (C, T)
         Predictions of the rows of ``fit`` by models that have not seen them, at this strength; NaN for rows that were
-        left out and where nothing was held out. Saved files are without.
+        left out and where nothing was held out. Saved files do not have them.
 
     Raises
     ------
@@ -208,7 +210,7 @@ class SiteNetRegressor(RegressorMixin, SiteNetModel):
         sample_weight : array-like of shape (C,) or None
             Of the rows in the loss; rows of weight 0 are left out.
         groups : array-like of shape (C,) or None
-            Rows of one group are held out together, which chooses for crystals of groups that are not among them.
+            Rows of one group are held out together, so that what is chosen suits crystals of other groups.
 
         Returns
         -------

@@ -94,9 +94,9 @@ class SiteNetClassifier(ClassifierMixin, SiteNetModel):
     >>> from skdim import DeepInfoMaxEmbedder, SiteNetClassifier
     >>> from skdim.datasets import load_band_gap
     >>> structures, gaps = load_band_gap(return_X_y=True)
-    >>> kinds = ["wide" if gap > 3 else "narrow" for gap in gaps]
+    >>> classes = ["wide" if gap > 3 else "narrow" for gap in gaps]
     >>> embedder = DeepInfoMaxEmbedder(max_epochs=1, random_state=0).fit(structures[:60])
-    >>> classifier = SiteNetClassifier(embedder, max_epochs=1, random_state=0).fit(structures[:40], kinds[:40])
+    >>> classifier = SiteNetClassifier(embedder, max_epochs=1, random_state=0).fit(structures[:40], classes[:40])
     >>> classifier.classes_.tolist(), classifier.predict_proba(structures[60:62]).shape
     (['narrow', 'wide'], (2, 2))
     """
@@ -162,9 +162,9 @@ class SiteNetClassifier(ClassifierMixin, SiteNetModel):
         """
         config = self._checked()
         checkpoint = checkpoint_file(self.checkpoint_dir, self.random_state, "member")
-        kinds, start = _known_classes(y), self._start()
-        weights = read_weights(sample_weight, len(kinds))
-        names, target = np.unique(kinds, return_inverse=True)
+        given, start = _known_classes(y), self._start()
+        weights = read_weights(sample_weight, len(given))
+        names, target = np.unique(given, return_inverse=True)
         whole = Labels(indicators(target, len(names)), weights, False)
         labelled = self._labelled(X, whole, groups, start)
         target = target[labelled.rows]
@@ -242,9 +242,9 @@ class SiteNetClassifier(ClassifierMixin, SiteNetModel):
         -------
         float
         """
-        kinds = _known_classes(y)
-        known = np.ones(len(kinds), np.bool_)
-        return accuracy_of_predicted(self.predict(X), kinds, known, sample_weight, bool(self.class_weight))
+        classes = _known_classes(y)
+        known = np.ones(len(classes), np.bool_)
+        return accuracy_of_predicted(self.predict(X), classes, known, sample_weight, bool(self.class_weight))
 
     def _checked(self) -> TrainingConfig:
         """Check the parameters, and return those of the training."""
@@ -266,14 +266,14 @@ class SiteNetClassifier(ClassifierMixin, SiteNetModel):
 
 def _known_classes(y: Any) -> NDArray[Any]:
     """Classes of rows, none of which may be unknown."""
-    kinds, known = read_classes(y)
+    classes, known = read_classes(y)
     unknown = np.flatnonzero(~known)
     if len(unknown):
         raise InputError(
             f"y must be a class in every row, got NaN, None or an empty text at rows {first_few(unknown)}. Leave these "
             "rows out."
         )
-    return np.array(kinds.tolist())
+    return np.array(classes.tolist())
 
 
 def _check_counts(names: NDArray[Any], counts: NDArray[np.int64]) -> None:

@@ -68,7 +68,7 @@ def test_labels_that_are_not_drawn_and_those_of_unlabelled_rows_do_not_matter() 
     assert np.array_equal(first.predict(points), second.predict(points))
 
 
-def test_draws_are_nested_seeded_and_uniform() -> None:
+def test_choices_of_labels_are_nested_seeded_and_uniform() -> None:
     points, y = data(40, unknown=10)
     frozen = FrozenEstimator(embedder(max_epochs=0).fit(points))
     drawn = {n: set(model(embedder=frozen, n_labels=n).fit(points, y).labelled_) for n in (1, 5, 20, 30)}
@@ -84,7 +84,7 @@ def test_draws_are_nested_seeded_and_uniform() -> None:
     assert times.max() < 36
 
 
-def test_no_global_generator_is_touched_by_a_draw() -> None:
+def test_no_global_generator_is_touched_by_the_choice_of_labels() -> None:
     points, y = data(20)
     np.random.seed(1)  # noqa: NPY002 - the one that must not matter
     before = np.random.get_state()[1].copy()  # noqa: NPY002

@@ -25,7 +25,7 @@ def model(**params: Any) -> LabelMaskingClassifier:
     return LabelMaskingClassifier(**{**given, **params})
 
 
-def kinds(unknown: int = 0) -> list[Any]:
+def classes(unknown: int = 0) -> list[Any]:
     y = bundled(N)[1]
     found = np.where(y < np.median(y), "bound", "loose").tolist()
     for place, row in enumerate(range(1, 2 * unknown, 2)):
@@ -35,42 +35,42 @@ def kinds(unknown: int = 0) -> list[Any]:
 
 def test_it_is_the_classifier_on_the_labelled_rows_of_an_embedder_of_all() -> None:
     points, _ = data(N)
-    found = model().fit(points, kinds(unknown=10))
+    found = model().fit(points, classes(unknown=10))
     assert found.labelled_.tolist() == [row for row in range(N) if row % 2 == 0 or row >= 20]
     vectors = embedder().fit(points).transform(points)
-    alone = LogisticRegression(C=0.1).fit(vectors[found.labelled_], np.array(kinds())[found.labelled_])
+    alone = LogisticRegression(C=0.1).fit(vectors[found.labelled_], np.array(classes())[found.labelled_])
     assert np.array_equal(found.predict(points), alone.predict(vectors))
     assert np.allclose(found.predict_proba(points), alone.predict_proba(vectors), atol=1e-4)
     assert found.classes_.tolist() == ["bound", "loose"]
-    hidden = found.score(points, kinds(unknown=10))
-    assert hidden == alone.score(vectors[found.labelled_], np.array(kinds())[found.labelled_])
+    hidden = found.score(points, classes(unknown=10))
+    assert hidden == alone.score(vectors[found.labelled_], np.array(classes())[found.labelled_])
 
 
 def test_a_search_over_the_number_of_labels_hides_classes() -> None:
     points, _ = data(N)
     frozen = FrozenEstimator(embedder().fit(points))
-    search = GridSearchCV(model(embedder=frozen), {"n_labels": [6, 15]}, cv=2).fit(points, np.array(kinds()))
+    search = GridSearchCV(model(embedder=frozen), {"n_labels": [6, 15]}, cv=2).fit(points, np.array(classes()))
     assert len(search.best_estimator_.labelled_) == search.best_params_["n_labels"]
 
 
 def test_a_fine_tuned_classifier_starts_from_the_embedder_of_the_fit(tmp_path: Path) -> None:
     points, _ = data(N)
     tuned = SiteNetClassifier(max_epochs=0, cv=2, random_state=0)
-    found = model(classifier=tuned).fit(points, kinds(unknown=5))
+    found = model(classifier=tuned).fit(points, classes(unknown=5))
     assert np.allclose(found.predict_proba(points).sum(1), 1)
     found.save(tmp_path / "model")
     back = LabelMaskingClassifier.load(tmp_path / "model")
     assert np.array_equal(back.predict(points), found.predict(points))
     assert np.array_equal(back.predict_proba(points), found.predict_proba(points))
-    assert clone(back).fit(points, kinds()).classes_.tolist() == ["bound", "loose"]
+    assert clone(back).fit(points, classes()).classes_.tolist() == ["bound", "loose"]
 
 
 def test_files_tell_classifiers_from_regressors(tmp_path: Path) -> None:
     points, y = data(N)
-    model().fit(points, kinds()).save(tmp_path / "classifier")
+    model().fit(points, classes()).save(tmp_path / "classifier")
     regressor().fit(points, y).save(tmp_path / "regressor")
     back = LabelMaskingClassifier.load(tmp_path / "classifier")
-    assert back.predict(points).tolist() == model().fit(points, kinds()).predict(points).tolist()
+    assert back.predict(points).tolist() == model().fit(points, classes()).predict(points).tolist()
     with pytest.raises(ValueError, match="is not a LabelMaskingRegressor saved by skdim"):
         LabelMaskingRegressor.load(tmp_path / "classifier")
     with pytest.raises(ValueError, match="is not a LabelMaskingClassifier saved by skdim"):
@@ -86,7 +86,7 @@ def test_rows_that_fail_have_no_class() -> None:
     structures = bundled(N)[0]
     lenient = model(embedder=embedder(on_error="nan"))
     with pytest.warns(UserWarning, match="row 3"):
-        found = lenient.fit([*structures[:3], "no crystal", *structures[4:]], kinds())
+        found = lenient.fit([*structures[:3], "no crystal", *structures[4:]], classes())
     assert 3 not in found.labelled_
     with pytest.warns(UserWarning, match="row 0"):
         predicted, shares = found.predict(["no", structures[0]]), found.predict_proba(["no", structures[0]])

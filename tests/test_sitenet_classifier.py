@@ -26,18 +26,18 @@ def numbers() -> np.ndarray:
     return np.array([np.mean([site.specie.X for site in structure]) for structure in bundled(N)[0]])
 
 
-def kinds() -> np.ndarray:
+def classes() -> np.ndarray:
     return np.where(numbers() < np.median(numbers()), "high", "low")
 
 
 @pytest.mark.parametrize("epochs", [0, 2])
 def test_probabilities_sum_to_one_and_beat_the_shares(epochs: int) -> None:
-    model = classifier(max_epochs=epochs).fit(bundled_points(N), kinds())
+    model = classifier(max_epochs=epochs).fit(bundled_points(N), classes())
     shares = model.predict_proba(bundled_points(N))
     assert model.classes_.tolist() == ["high", "low"]
     assert np.allclose(shares.sum(1), 1)
-    assert log_loss(kinds(), shares) < np.log(2)
-    assert model.score(bundled_points(N), kinds()) > 0.8
+    assert log_loss(classes(), shares) < np.log(2)
+    assert model.score(bundled_points(N), classes()) > 0.8
     assert np.array_equal(model.predict(bundled_points(N)), model.classes_[shares.argmax(1)])
 
 
@@ -67,7 +67,7 @@ def test_rare_classes_are_found_and_probabilities_are_calibrated_to_the_shares()
 
 def test_rows_that_fail_are_predicted_none_and_unknown() -> None:
     structures = bundled(N)[0]
-    model = classifier(on_error="nan").fit(structures, kinds())
+    model = classifier(on_error="nan").fit(structures, classes())
     with pytest.warns(UserWarning, match="row 1"):
         predicted = model.predict([structures[0], "no crystal"])
     assert predicted[1] is None
@@ -97,11 +97,11 @@ def test_parameters_that_are_not_accepted_are_named() -> None:
         ({"class_weight": "even"}, "class_weight must be 'balanced' or None, got 'even'"),
     ):
         with pytest.raises(ValueError, match=message):
-            classifier(**params).fit(bundled_points(N), kinds())
+            classifier(**params).fit(bundled_points(N), classes())
 
 
 def test_files_of_other_estimators_are_refused(tmp_path: Path) -> None:
-    classifier().fit(bundled_points(N), kinds()).save(tmp_path / "classifier")
+    classifier().fit(bundled_points(N), classes()).save(tmp_path / "classifier")
     SiteNetRegressor(pretrained(), max_epochs=0).fit(bundled_points(N), energies()).save(tmp_path / "regressor")
     with pytest.raises(ValueError, match=r"is a saved SiteNetClassifier; SiteNetClassifier\.load reads it"):
         SiteNetRegressor.load(tmp_path / "classifier")

@@ -57,7 +57,7 @@ EXAMPLES = """\
   skdim benchmark --quick --out try/                  # a little of everything, in two minutes
   skdim benchmark --out results/ --jobs -1            # everything; hours, most of them for forests and slow features
   skdim benchmark --out results/ --dataset band_gap --features default magpie --regressors ridge kernel_ridge
-        After an interrupt the same command continues where it stopped; with more draws, regressors or feature sets it
+        After an interrupt the same command continues where it stopped; with more repeats, regressors or feature sets it
         computes only those.
   skdim benchmark --data crystals.parquet --target band_gap energy --out mine/ --jobs 2 --epochs paper=10 other=5
         A table of your own; --rows 500 --labels 20 50 is a trial of a minute.
@@ -76,7 +76,7 @@ QUICK: dict[str, Any] = {
 """What --quick does unless other arguments say otherwise."""
 
 _QUICK_NOTE = (
-    "--quick only shows that everything runs: two draws on some hundred crystals and a few epochs say nothing about "
+    "--quick only shows that everything runs: two repeats on some hundred crystals and a few epochs say nothing about "
     "what the vectors are worth"
 )
 
@@ -96,9 +96,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--labels", nargs="+", type=at_least(2), metavar="N", help="numbers of labels (those of each data set)")
     several("--features", help="feature sets (all that can be computed here)")
     several("--regressors", help="regressors (all but the last two)")
-    add("--repeats", type=at_least(1), metavar="N", help="draws of labels for each number of labels (20)")
+    add("--repeats", type=at_least(1), metavar="N", help="random choices of labels for each number of labels (20)")
     add("--fine-tuning-repeats", type=at_least(1), metavar="N", help="the same for fine_tuned (5)")
-    add("--fewer-repeats", nargs="+", type=_fewer, metavar="NAME=N", help="regressors with fewer draws, such as mlp=5")
+    add("--fewer-repeats", nargs="+", type=_fewer, metavar="NAME=N", help="regressors with fewer, such as mlp=5")
     several("--starts", help='where fine_tuned starts ("default" "default untrained" "other property")')
     epochs = "epochs of the pretrainings: N for all, or default=N, paper=N, other=N (those of the presets)"
     add("--epochs", nargs="+", type=_epochs, metavar="NAME=N", help=epochs)
@@ -123,7 +123,7 @@ def _fewer(text: str) -> tuple[str, int]:
     """Read NAME=N."""
     name, sign, number = text.partition("=")
     if not (name and sign):
-        raise argparse.ArgumentTypeError(f"must be a regressor and its number of draws, such as mlp=5, got {text!r}")
+        raise argparse.ArgumentTypeError(f"must be a regressor and its number of repeats, such as mlp=5, got {text!r}")
     return name, at_least(1)(number)
 
 

@@ -13,7 +13,7 @@ from skdim._jobs import Job
 from skdim._progress import Progress
 from skdim._workers import Workers
 from skdim.cli.messages import one_line
-from skdim.crystals.notes import Note, NoteTally
+from skdim.crystals.notes import Note, NoteCounts
 from skdim.crystals.paths import Found, holds_many
 from skdim.crystals.pieces import Piece, grouped, pieces_of
 from skdim.crystals.sources import UniqueIds
@@ -36,7 +36,7 @@ class Counts:
     n_rows: int = 0
     n_files: int = 0  # that they come from; of such as hold many crystals each counts
     failures: list[tuple[str, str]] = field(default_factory=list)  # id and reason of each that cannot be used
-    notes: NoteTally = field(default_factory=NoteTally)  # what was decided in reading the others
+    notes: NoteCounts = field(default_factory=NoteCounts)  # what was decided in reading the others
     told: bool = True  # whether a warning tells it; False where the same crystals are read once more
 
     def count(self, ids: list[str], failures: list[tuple[int, str]]) -> None:
@@ -120,8 +120,8 @@ def _named_parts(
             counts.count(ids, part.failures)
             counts.n_files += len(group)
             noted: dict[int, list[Note]] = {}
-            for row, note in part.decided:
-                noted.setdefault(row, []).append(note)
+            for one in part.decided:
+                noted.setdefault(one.row, []).append(one.note)
             for row, notes in noted.items():
                 counts.notes.add(ids[row], notes)
             yield ids, part.points

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-__all__ = ["Note", "NoteTally", "describe_notes"]
+__all__ = ["Decided", "Note", "NoteCounts", "describe_notes"]
 
 _LISTED = 3  # rows that are named for each kind of note
 
@@ -20,15 +20,23 @@ class Note(NamedTuple):
     """What is said of this one crystal, such as the labels of its sites."""
 
 
-class NoteTally:
+class Decided(NamedTuple):
+    """A note, and the row whose reading it is of."""
+
+    row: int
+    source: str | None  # the file that the row is, or the id that it has
+    note: Note
+
+
+class NoteCounts:
     """What was decided in reading many crystals: counts and the first few names, in little memory.
 
     Examples
     --------
-    >>> tally = NoteTally()
-    >>> tally.add("row 0", [Note("hydrogens are left out", "OH1")])
-    >>> tally.add("row 4", [Note("moments are ignored")])
-    >>> print(tally.describe())
+    >>> counts = NoteCounts()
+    >>> counts.add("row 0", [Note("hydrogens are left out", "OH1")])
+    >>> counts.add("row 4", [Note("moments are ignored")])
+    >>> print(counts.describe())
     2 structures were read with notes:
       hydrogens are left out (1 structure): row 0: OH1
       moments are ignored (1 structure): row 4
@@ -62,11 +70,11 @@ class NoteTally:
 
 
 def describe_notes(notes: Sequence[tuple[str, Note]]) -> str:
-    """Say once what was decided in reading some crystals, given by name, as `NoteTally.describe` has it."""
+    """Say once what was decided in reading some crystals, given by name, as `NoteCounts.describe` has it."""
     by_name: dict[str, list[Note]] = {}
     for name, note in notes:
         by_name.setdefault(name, []).append(note)
-    tally = NoteTally()
+    counts = NoteCounts()
     for name, some in by_name.items():
-        tally.add(name, some)
-    return tally.describe() or ""
+        counts.add(name, some)
+    return counts.describe() or ""

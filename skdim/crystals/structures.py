@@ -11,7 +11,7 @@ from pymatgen.core.structure import IStructure
 from skdim._parameters import ON_ERROR, check
 from skdim.crystals.coercion import coerce_crystal, source_of
 from skdim.crystals.crystal import Crystal
-from skdim.crystals.notes import Note, describe_notes
+from skdim.crystals.notes import Decided, describe_notes
 from skdim.crystals.prechecks import check_crystal
 from skdim.crystals.rows import as_structures, row_labels
 from skdim.exceptions import StructureError
@@ -28,27 +28,27 @@ def coerce_structure(obj: object) -> IStructure:
         What was decided in reading it.
     """
     crystal = coerce_crystal(obj)
-    if told := told_notes([(0, source_of(obj), note) for note in crystal.notes], None):
+    if told := told_notes([Decided(0, source_of(obj), note) for note in crystal.notes], None):
         warnings.warn(told, UserWarning, stacklevel=2)
     return crystal.structure
 
 
-def told_notes(decided: Sequence[tuple[int, str | None, Note]], X: Any) -> str | None:
-    """Say once what was decided in reading rows of X: row number, file, and note of each. None if nothing was.
+def told_notes(decided: Sequence[Decided], X: Any) -> str | None:
+    """Say once what was decided in reading rows of X; None if nothing was.
 
     Examples
     --------
-    >>> print(told_notes([(3, "NaCl.cif", Note("moments are ignored"))], []))
+    >>> from skdim.crystals.notes import Note
+    >>> print(told_notes([Decided(3, "NaCl.cif", Note("moments are ignored"))], []))
     1 structure was read with notes:
       moments are ignored (1 structure): row 3 (NaCl.cif)
     """
     if not decided:
         return None
-    given = row_labels(X, [row for row, _, _ in decided])
-    labels = [source for _, source, _ in decided] if given is None else list(given)
+    given = row_labels(X, [one.row for one in decided])
+    labels: Sequence[str | None] = given or [one.source for one in decided]
     named = zip(decided, labels, strict=True)
-    notes = [(f"row {row} ({label})" if label else f"row {row}", note) for (row, _, note), label in named]
-    return describe_notes(notes)
+    return describe_notes([(f"row {one.row}" + (f" ({label})" if label else ""), one.note) for one, label in named])
 
 
 def try_crystal(
@@ -83,7 +83,7 @@ def try_structure(
     crystal, reason = try_crystal(obj, max_sites=max_sites, elements=elements)
     if crystal is None:
         return None, reason
-    if told := told_notes([(0, source_of(obj), note) for note in crystal.notes], None):
+    if told := told_notes([Decided(0, source_of(obj), note) for note in crystal.notes], None):
         warnings.warn(told, UserWarning, stacklevel=2)
     return crystal.structure, None
 
@@ -119,7 +119,8 @@ def load_structures(
     tried = [try_crystal(obj, max_sites=max_sites, elements=elements) for obj in rows]
     failures = [(row, reason) for row, (_, reason) in enumerate(tried) if reason is not None]
     read = [(row, crystal) for row, (crystal, _) in enumerate(tried) if crystal is not None]
-    if told := told_notes([(row, source_of(rows[row]), note) for row, crystal in read for note in crystal.notes], X):
+    decided = [Decided(row, source_of(rows[row]), note) for row, crystal in read for note in crystal.notes]
+    if told := told_notes(decided, X):
         warnings.warn(told, UserWarning, stacklevel=2)
     if failures and on_error == "raise":
         raise StructureError(failures, row_labels(X, [row for row, _ in failures]))

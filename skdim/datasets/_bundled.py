@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from skdim._files import sha256
 from skdim.datasets._folds import in_test_fold
 from skdim.datasets._records import Records, deliver
 
@@ -109,13 +109,13 @@ def read_rows(file: BundledFile) -> list[Row]:
     return rows
 
 
-def read_verified(path: Traversable, sha256: str) -> bytes:
-    """Return the content of a file of the package; one that has changed is an OSError."""
+def read_verified(path: Traversable, expected: str) -> bytes:
+    """Return the content of a file of the package; one whose sha256 is not the expected one is an OSError."""
     content = path.read_bytes()
-    found = hashlib.sha256(content).hexdigest()
-    if found != sha256:
+    found = sha256(content)
+    if found != expected:
         raise OSError(
-            f"{path} is damaged: its sha256 is {found}, the file that was shipped has {sha256}. "
+            f"{path} is damaged: its sha256 is {found}, the file that was shipped has {expected}. "
             "Reinstall the package to restore it."
         )
     return content

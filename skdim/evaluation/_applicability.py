@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
@@ -11,6 +12,7 @@ from scipy.spatial.distance import cdist
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted
 
+from skdim._estimators import thawed
 from skdim._parameters import check, integer
 from skdim.crystals.rows import row_labels
 from skdim.exceptions import InputError, StructureError
@@ -79,11 +81,13 @@ class Assessment:
         found = []
         for row in range(len(self.distance)):
             new = symbols_of(self.new_elements[row])
-            said = [f"new element{'s' * (len(new) > 1)} {' '.join(new)}"] * bool(new)
-            said += [f"{self.sites[row]} sites where at most {self.largest} were seen"] * bool(self.larger[row])
-            said += ["disorder, where none was seen"] * bool(self.new_disorder[row])
-            said += ["far from all that is labelled"] * bool(self.percentile[row] >= 100)
-            found.append("; ".join(said))
+            flags = {
+                f"new element{'s' if len(new) > 1 else ''} {' '.join(new)}": bool(new),
+                f"{self.sites[row]} sites where at most {self.largest} were seen": self.larger[row],
+                "disorder, where none was seen": self.new_disorder[row],
+                "far from all that is labelled": self.percentile[row] >= 100,
+            }
+            found.append("; ".join(flag for flag, holds in flags.items() if holds))
         return found
 
 
@@ -104,9 +108,11 @@ class BesidePretraining:
         new = makeup.elements & (seen.elements == 0)
         flags = []
         for row in range(len(vectors)):
-            said = [*symbols_of(new[row])]
-            said += [f"{makeup.sites[row]} sites (at most {seen.sites})"] * bool(makeup.sites[row] > seen.sites)
-            said += ["disorder"] * bool(makeup.disordered[row] and not seen.disordered)
+            said = symbols_of(new[row])
+            if makeup.sites[row] > seen.sites:
+                said.append(f"{makeup.sites[row]} sites (at most {seen.sites})")
+            if makeup.disordered[row] and not seen.disordered:
+                said.append("disorder")
             flags.append(f"not in the pretraining: {', '.join(said)}" if said else "")
         return cls(seen.percentile(vectors), flags)
 
@@ -193,7 +199,7 @@ class ApplicabilityDomain(BaseEstimator):
             - new_disorder : whether it is disordered and no known crystal is
             - pretraining_percentile : the same share among the crystals that the model was pretrained on, NaN where its
               file does not tell
-            - flags : the last ones in words, and what no crystal of the pretraining has
+            - flags : what is new in words, and what no crystal of the pretraining has
 
         Raises
         ------
@@ -251,10 +257,6 @@ def nearest(
 
 def embedder_meant(given: Any) -> Any:
     """Return the embedder that a parameter means, fitted or not; None is the model that comes with the package."""
-    import os
-
-    from sklearn.frozen import FrozenEstimator
-
     from skdim.embedder import DeepInfoMaxEmbedder
     from skdim.pretrained import load_pretrained
 
@@ -262,7 +264,7 @@ def embedder_meant(given: Any) -> Any:
         return load_pretrained()
     if isinstance(given, str | os.PathLike):
         return DeepInfoMaxEmbedder.load(given)
-    inner = given.estimator if isinstance(given, FrozenEstimator) else given
+    inner = thawed(given)
     if not isinstance(inner, DeepInfoMaxEmbedder):
         raise InputError(
             "embedder must be a DeepInfoMaxEmbedder, the path of a saved one, or None for the model that comes with "

@@ -1,4 +1,4 @@
-"""Comparison of two feature sets by their errors on the same draws of labels."""
+"""Comparison of two feature sets by their errors in the same repeats."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ErrorRatio:
         Geometric mean over the cells (task and number of labels) of the ratio of mean errors; below one if the first
         is better.
     low, high : float
-        95% interval from resampling the draws, the same ones for both; NaN where a cell has a single draw.
+        95% interval from resampling the repeats, the same ones for both; NaN where a cell has a single repeat.
     cells : dict
         Ratio of each (task, labels).
     """
@@ -64,10 +64,10 @@ def compare(
     n_resamples: int = 2000,
     random_state: Any = 0,
 ) -> ErrorRatio:
-    """Compare the errors of two feature sets, draw by draw.
+    """Compare the errors of two feature sets, repeat by repeat.
 
-    The interval covers the random choice of labels, not other test folds or other pretrainings. It treats the draws as
-    independent; `paired_tests` allows for their overlap.
+    The interval covers the random choice of labels, not other test folds or other pretrainings. It treats the repeats
+    as independent; `paired_tests` allows for their overlap.
 
     Parameters
     ----------
@@ -93,8 +93,8 @@ def compare(
     Raises
     ------
     ValueError
-        If a feature set or regressor is not in the records, a draw is there more than once, or the two were not
-        measured on the same draws.
+        If a feature set or regressor is not in the records, a repeat is there more than once, or the two were not
+        measured in the same repeats.
 
     Examples
     --------
@@ -134,22 +134,22 @@ def paired_tests(
 ) -> pd.DataFrame:
     """Compare the errors of two feature sets in each cell (task and number of labels), with a test.
 
-    The test is `corrected_t_test` on the logarithm of the ratio of errors, draw by draw. It holds for this test fold
-    and these vectors: other test crystals and other pretrainings would widen the intervals.
+    The test is `corrected_t_test` on the logarithm of the ratio of errors, repeat by repeat. It holds for this test
+    fold and these vectors: other test crystals and other pretrainings would widen the intervals.
 
     Parameters
     ----------
     records, features, baseline, regressor, baseline_regressor, regressors, metric
         As in `compare`.
     pool_sizes : mapping of str to int, optional
-        For each task, the number of rows from which labels were drawn. For a task that is not in it, the draws are
+        For each task, the number of rows from which labels were drawn. For a task that is not in it, the repeats are
         treated as independent, which makes the intervals too narrow where the labels are a large part of the pool.
 
     Returns
     -------
     DataFrame
         One row for each cell: ``task``, ``labels``, ``repeats``, ``difference`` (mean, in units of the target),
-        ``ratio`` (geometric mean over the draws) with its 95% interval ``low`` and ``high``, ``t``, ``p``, and
+        ``ratio`` (geometric mean over the repeats) with its 95% interval ``low`` and ``high``, ``t``, ``p``, and
         ``p_holm``, which is adjusted for the number of cells.
 
     Raises
@@ -178,8 +178,8 @@ def _row(cell: tuple[str, int], pairs: NDArray[np.float64], pool_sizes: Mapping[
     task, labels = cell
     pool = pool_sizes.get(task, math.inf)
     if labels > pool:
-        raise ValueError(f"pool_sizes[{task!r}]={pool}, but the records have draws of {labels} labels.")
-    # Draws that label the whole pool are all the same.
+        raise ValueError(f"pool_sizes[{task!r}]={pool}, but the records have repeats with {labels} labels.")
+    # Repeats that label the whole pool are all the same.
     result = corrected_t_test(np.log(pairs[:, 0] / pairs[:, 1]), min(labels / pool, 1 - 1e-9))
     logs = {"ratio": result.pop("mean"), "low": result.pop("low"), "high": result.pop("high")}
     ratios = {name: float(np.exp(value)) for name, value in logs.items()}
@@ -196,11 +196,11 @@ def _paired(
     regressors: Sequence[str] | None,
     metric: str,
 ) -> dict[tuple[str, int], NDArray[np.float64]]:
-    """Errors (repeats, 2) of the features and of the baseline on the same draws, for each task and number of labels."""
+    """Errors (repeats, 2) of the features and of the baseline, in the same repeats, by task and number of labels."""
     ours = _errors(records, features, regressor, regressors, metric)
     theirs = _errors(records, baseline, baseline_regressor or regressor, regressors, metric)
     if ours.keys() != theirs.keys():
-        raise ValueError(f"features={features!r} and baseline={baseline!r} were not measured on the same draws.")
+        raise ValueError(f"features={features!r} and baseline={baseline!r} were not measured in the same repeats.")
     cells = dict.fromkeys(key[:2] for key in ours)
     return {cell: np.array([(ours[key], theirs[key]) for key in ours if key[:2] == cell]) for cell in cells}
 
@@ -208,7 +208,7 @@ def _paired(
 def _errors(
     records: pd.DataFrame, features: str, regressor: str, regressors: Sequence[str] | None, metric: str
 ) -> dict[tuple[str, int, int], float]:
-    """Errors of one feature set with one regressor, by task, labels and draw."""
+    """Errors of one feature set with one regressor, by task, labels and repeat."""
     check_metric(records, metric)
     own = of_features(records, features)
     own = choose_regressor(own, regressors) if regressor == BEST else own[own["regressor"] == regressor]
@@ -219,8 +219,8 @@ def _errors(
     if twice.any():
         task, labels, repeat = own.loc[twice, keys].iloc[0]
         raise ValueError(
-            f"features={features!r} has draw {repeat} of {labels} labels for task {task!r} more than once; give each "
-            "task a name of its own, with task= in label_efficiency."
+            f"features={features!r} has repeat {repeat} with {labels} labels for task {task!r} more than once; give "
+            "each task a name of its own, with task= in label_efficiency."
         )
     columns = (own[name] for name in (*keys, metric))
     return {

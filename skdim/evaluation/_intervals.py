@@ -17,7 +17,7 @@ from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clon
 from sklearn.utils import indexable
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
-from skdim._labels import check_labels, check_varied, cut_into_folds
+from skdim._labels import check_held_out_once, check_labels, check_varied, cut_into_folds
 from skdim._parameters import check, integer, number, seed_of
 from skdim.exceptions import InputError
 
@@ -111,8 +111,9 @@ class CrossConformalRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstimator)
         target = check_labels(y).values[:, 0]
         check_varied(target)
         splits = list(folds(self.cv, X, target, groups, self.random_state))
+        check_held_out_once(self.cv, [held_out for _, held_out in splits], len(target))
         weights = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
-        self.fold_ = np.full(len(target), -1)
+        self.fold_ = np.empty(len(target), np.int64)
         self.held_out_, doubt = np.empty(len(target)), np.empty(len(target))
         self.fold_regressors_ = []
         for place, (train, test) in enumerate(splits):
@@ -120,8 +121,6 @@ class CrossConformalRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstimator)
             self.fold_[test] = place
             self.held_out_[test], doubt[test] = mean_and_doubt(model, X[test])
             self.fold_regressors_.append(model)
-        if (self.fold_ < 0).any() or sum(len(test) for _, test in splits) != len(target):
-            raise InputError(f"cv must hold out every row exactly once, as KFold and GroupKFold do, got {self.cv!r}.")
         self.regressor_ = _trained(self.regressor, X, target, weights, groups, np.arange(len(target)))
         usual = float(np.median(doubt))
         self.floor_ = FLOOR * usual if usual > 0 else 1.0

@@ -9,10 +9,10 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 from scipy.spatial.distance import cdist
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.model_selection import GroupKFold, KFold, check_cv
+from sklearn.model_selection import check_cv
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skdim._labels import check_labels
+from skdim._labels import check_held_out_once, check_labels, cut_into_folds
 from skdim._parameters import check, choice
 from skdim.evaluation._slopes import Slopes, kernel_slopes
 from skdim.exceptions import InputError
@@ -38,8 +38,7 @@ def partition(cv: Any, X: NDArray[Any], y: NDArray[Any], groups: Any = None) -> 
     if isinstance(cv, int | np.integer) and cv > len(y):
         raise InputError(f"cv={cv} needs at least {cv} rows, got {len(y)}: give more rows, or a smaller cv.")
     folds = [np.asarray(held_out) for _, held_out in check_cv(cv).split(X, y, groups)]
-    if not np.array_equal(np.sort(np.concatenate(folds)), np.arange(len(y))):
-        raise ValueError(f"cv must hold out every row exactly once, as KFold and GroupKFold do, got {cv!r}.")
+    check_held_out_once(cv, folds, len(y))
     return folds
 
 
@@ -253,10 +252,10 @@ class KernelRidgeCV(RegressorMixin, BaseEstimator):
         """Rows of each fold."""
         if self.cv is not None:
             return partition(self.cv, X, y, groups)
-        n = len(y) if groups is None else len(np.unique(groups.astype(str)))
-        if groups is None or n < 2:
-            return partition(KFold(min(_FOLDS, len(y)), shuffle=True, random_state=0), X, y)
-        return partition(GroupKFold(min(_FOLDS, n), shuffle=True, random_state=0), X, y, groups.astype(str))
+        names = None if groups is None else groups.astype(str)
+        if names is not None and len(np.unique(names)) < 2:
+            names = None  # one group cannot be held out
+        return [held_out for _, held_out in cut_into_folds(len(y), _FOLDS, 0, names)]
 
     def _kernel(self, X: NDArray[np.float64], gamma: float) -> NDArray[np.float64]:
         """Compare rows with those of the training, (m, n)."""

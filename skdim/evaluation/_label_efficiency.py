@@ -97,15 +97,15 @@ def label_efficiency(
         "extra_trees", and the last two with "_cv"; or regressors by name. A pairwise regressor is given mean absolute
         column differences between rows.
     n_repeats : int or mapping of int to int, default=20
-        Draws for each number of labels, or for all of them.
+        Random choices of labels, for each number of labels or for all of them.
     cv : int or None, default=5
         Folds of the error that is estimated on the labels alone, by which `choose_regressor` chooses. None saves the
         refits of regressors that do not compute it anyway; it is NaN for them.
     task : str, default=""
         Name of the task in the records.
     random_state : int, RandomState instance or None, default=0
-        Decides the draws and seeds the regressors. The records of a draw depend on it, the number of labels and the
-        number of the draw, not on what else is measured.
+        Decides which rows are labelled and seeds the regressors. The records of a repeat depend on it, the number of
+        labels and the number of the repeat, not on what else is measured.
     n_jobs : int or None, default=None
         Processes, -1 for all cores; the records are the same for any number, ``seconds`` excepted.
     verbose : int, default=0
@@ -114,8 +114,9 @@ def label_efficiency(
     Returns
     -------
     DataFrame
-        One row for each draw, feature set and regressor: ``task``, ``features``, ``regressor``, ``labels``, ``repeat``,
-        ``cv_mae`` (on the labels), ``mae``, ``rmse`` and ``r2`` (on the test fold, in the units of y), ``seconds``.
+        One row for each repeat, feature set and regressor: ``task``, ``features``, ``regressor``, ``labels``,
+        ``repeat``, ``cv_mae`` (on the labels), ``mae``, ``rmse`` and ``r2`` (on the test fold, in the units of y),
+        ``seconds``.
         Regressors that ignore the features appear once, with features "none".
 
     Raises
@@ -197,7 +198,7 @@ def train(
     n_jobs: int | None,
     run: Callable[..., dict[str, Any]] | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """Train regressors on draws of labels, each on one feature set, columns (n, d) that are not standardised.
+    """Train regressors in repeats, each on one feature set, columns (n, d) that are not standardised.
 
     The record of each is given in order, as soon as it and those before it are there. ``run`` carries out each training
     in its process: given the regressor, the repeat, a function and its arguments, it returns the record, which the
@@ -253,7 +254,7 @@ def _places(rows: NDArray[np.int64], n: int) -> NDArray[np.int64]:
 def _record(
     inputs: Inputs, regressor: NamedRegressor, repeat: Repeat, targets: Targets, cv: int | None
 ) -> dict[str, Any]:
-    """Train one regressor on one draw and record its errors."""
+    """Train one regressor in one repeat and record its errors."""
     with threadpool_limits(1, "blas"):  # again, for this may be another process
         scores = regressor.evaluate(
             inputs.of(regressor, repeat.rows, repeat.rows),

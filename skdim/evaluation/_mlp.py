@@ -114,5 +114,6 @@ class FixedStepsMLP(RegressorMixin, BaseEstimator):
         ndarray of shape (m,)
         """
         check_is_fitted(self, "network_")
-        X = validate_data(self, X, dtype=np.float32, reset=False)
-        return np.asarray(self.network_.predict(X), np.float64)
+        # Double precision: in single, what is predicted for a row depends on how many rows are predicted with it.
+        X = validate_data(self, X, dtype=np.float64, reset=False)
+        return np.asarray(self.network_.predict(X))

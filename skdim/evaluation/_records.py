@@ -17,7 +17,7 @@ _CELL = ["task", "features", "regressor", "labels"]
 
 
 def choose_regressor(records: pd.DataFrame, regressors: Sequence[str] | None = None) -> pd.DataFrame:
-    """Take, for each feature set and draw, the regressor with the lowest cross-validated error on the given labels.
+    """Take, for each feature set and repeat, the regressor with the lowest cross-validated error on the given labels.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def _choices(chosen: pd.DataFrame) -> pd.Series[str]:
 def choose_features(
     records: pd.DataFrame, names: Sequence[str], *, name: str | None = None, regressors: Sequence[str] | None = None
 ) -> pd.DataFrame:
-    """Take, for each draw, the feature set and regressor with the lowest cross-validated error on the given labels.
+    """Take, for each repeat, the feature set and regressor with the lowest cross-validated error on the given labels.
 
     This is the result of trying several feature sets with several regressors and keeping the best pair, without looking
     at the test fold. Appended to the records it is one more feature set:
@@ -98,7 +98,7 @@ def choose_features(
     Raises
     ------
     ValueError
-        If a feature set is not in the records, was not measured on every draw of the others, or has a ``cv_mae`` that
+        If a feature set is not in the records, was not measured in every repeat of the others, or has a ``cv_mae`` that
         is NaN.
 
     Examples
@@ -118,7 +118,7 @@ def choose_features(
     repeats = [set(zip(own["task"], own["labels"], own["repeat"], strict=True)) for own in each]
     fewer = [feature_set for feature_set, own in zip(names, repeats, strict=True) if own != set.union(*repeats)]
     if fewer:
-        raise ValueError(f"names must have been measured on the same draws, but {fewer} have fewer than the others.")
+        raise ValueError(f"names must have been measured in the same repeats, but {fewer} have fewer than the others.")
     import pandas as pd
 
     pooled = pd.concat(each, ignore_index=True)
@@ -138,8 +138,8 @@ def comparable_regressors(records: pd.DataFrame) -> list[str]:
     """Name the regressors from which `choose_regressor` may choose for every feature set alike.
 
     Left out are regressors that ignore the features, those whose ``cv_mae`` is not known (as of a fine-tuned network),
-    and those that were not measured with every feature set on every draw: choosing from more regressors for one feature
-    set than for another would not compare the feature sets.
+    and those that were not measured with every feature set on every repeat: choosing from more regressors for one
+    feature set than for another would not compare the feature sets.
 
     Parameters
     ----------
@@ -167,7 +167,7 @@ def comparable_regressors(records: pd.DataFrame) -> list[str]:
 
 
 def summarise(records: pd.DataFrame, metric: str = "mae") -> pd.DataFrame:
-    """Mean over the draws, with its standard error.
+    """Mean over the repeats, with its standard error.
 
     Parameters
     ----------
@@ -180,7 +180,7 @@ def summarise(records: pd.DataFrame, metric: str = "mae") -> pd.DataFrame:
     -------
     DataFrame
         One row for each ``task``, ``features``, ``regressor`` and ``labels``, with ``repeats``, ``mean`` and
-        ``standard_error`` (NaN for a single draw).
+        ``standard_error`` (NaN for a single repeat).
     """
     check_metric(records, metric)
     table = records.groupby(_CELL, sort=False)[metric].agg(repeats="count", mean="mean", standard_error="sem")

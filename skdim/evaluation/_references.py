@@ -338,7 +338,7 @@ def _report(name: str, described: Sequence[Described], structures: Any) -> None:
         if rows:
             labels = row_labels(structures, [row for row, _ in rows]) or [""] * len(rows)
             first = [
-                f"row {k}{f' ({label})' * bool(label)}: {why}" for (k, why), label in zip(rows, labels, strict=True)
+                f"row {k}{f' ({label})' if label else ''}: {why}" for (k, why), label in zip(rows, labels, strict=True)
             ]
             listed = "; ".join(first[:_SHOWN]) + ("; ..." if len(rows) > _SHOWN else "")
             warnings.warn(f"{name} {what.format(len(rows), len(described))}: {listed}", stacklevel=3)

@@ -75,11 +75,11 @@ class BestRegressor(RegressorMixin, BaseEstimator):
     best_name_ : str
         Name of the chosen regressor.
     best_regressor_ : regressor
-        It, trained on every row.
+        The chosen one, trained on every row.
     cv_errors_ : dict of str to float
         Mean absolute error over the folds of each candidate, in the units of y.
     cv_error_ : float
-        That of the chosen one. As the lowest of several it is slightly optimistic.
+        The lowest of ``cv_errors_``, and so slightly optimistic.
     n_features_in_ : int
         Number of columns seen in `fit`.
 

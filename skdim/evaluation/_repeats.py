@@ -1,4 +1,4 @@
-"""Random draws of labels, the same for every feature set and regressor."""
+"""Random choices of labels, the same for every feature set and regressor."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Repeat:
     """Labels drawn at random."""
 
     labels: int  # how many
-    number: int  # which draw of that many
+    number: int  # which repeat with that many
     rows: NDArray[np.int64]  # (labels,) the labelled rows, in random order, so that consecutive ones serve as folds
     seed: int  # for the regressors
 
@@ -28,8 +28,8 @@ class Repeat:
 def draw_repeats(
     pool: NDArray[np.int64],  # (p,) rows that may be labelled
     label_counts: Sequence[int],  # numbers of labels
-    n_repeats: int | Mapping[int, int],  # draws for each number of labels, or for all of them
-    random_state: Any,  # with an int, a draw depends on it, the number of labels and the number of the draw alone
+    n_repeats: int | Mapping[int, int],  # for each number of labels, or for all of them
+    random_state: Any,  # with an int, a repeat depends on it, the number of labels and its own number alone
     cv: int | None = None,  # folds for which there must be enough labels
 ) -> list[Repeat]:
     """Draw labels from the pool, again and again.

@@ -1,4 +1,4 @@
-"""Tests of paired differences over draws that share rows, and their adjustment for several tests."""
+"""Tests of paired differences over repeats that share rows, and their adjustment for several tests."""
 
 from __future__ import annotations
 
@@ -14,26 +14,27 @@ LEVEL = 0.05  # of the tests; the intervals are of 1 - LEVEL
 
 
 def corrected_t_test(differences: ArrayLike, overlap: float = 0.0) -> dict[str, float]:
-    """Test whether paired differences over random draws have mean zero, although the draws share rows.
+    """Test whether paired differences over random repeats have mean zero, although the repeats share rows.
 
-    Draws from one pool overlap, so the mean over any number of draws is known no better than the pool allows. With a
-    correlation r between two draws, the variance of the mean of J differences is ``(1 / J + r / (1 - r)) s^2``, where
-    s^2 is the variance among them: the corrected resampled t-test of Nadeau and Bengio, with J - 1 degrees of freedom.
-    Their r is the share of test rows, since they draw test rows anew each time. Here the test fold is fixed and the
-    labels are drawn, so r is the share of rows that two draws have in common on average: the number of labels over the
-    size of the pool. This is exact for statistics that are means over the labels.
+    Repeats choose rows from one pool and so overlap: their mean is known no better than the pool allows, however many
+    they are. With a correlation r between two repeats, the variance of the mean of J differences is
+    ``(1 / J + r / (1 - r)) s^2``, where s^2 is the variance among them: the corrected resampled t-test of Nadeau and
+    Bengio, with J - 1 degrees of freedom. Their r is the share of test rows, since they draw test rows anew each time.
+    Here the test fold is fixed and the labels are drawn, so r is the share of rows that two repeats have in common on
+    average: the number of labels over the size of the pool. This is exact for statistics that are means over the
+    labels.
 
     Parameters
     ----------
     differences : array-like of shape (J,)
-        One for each draw.
+        One for each repeat.
     overlap : float, default=0.0
-        Correlation r between draws, in [0, 1). 0 is the plain paired t-test.
+        Correlation r between repeats, in [0, 1). 0 is the plain paired t-test.
 
     Returns
     -------
     dict
-        ``mean``, ``low`` and ``high`` (95% interval), ``t`` and ``p`` (two-sided). For a single draw all but the mean
+        ``mean``, ``low`` and ``high`` (95% interval), ``t`` and ``p`` (two-sided). For a single repeat all but the mean
         are NaN. If all differences are equal, p is 1 where they are zero and 0 elsewhere.
 
     Raises

@@ -11,7 +11,7 @@ from torch.nn.functional import normalize
 
 from skdim.exceptions import InputError
 from skdim.interpretation._sites import SYMBOLS, contents, encoder_of, site_by_site
-from skdim.network.infomax import LEAST_SHARE
+from skdim.network.infomax import LEAST_SHARE, surprise
 from skdim.points.pointsets import PointSets
 from skdim.points.sitetypes import N_ATOMIC_NUMBERS
 
@@ -74,11 +74,11 @@ def site_surprise(embedder: Any, structure: Any) -> pd.DataFrame:
     batch = encoder.batch(points, np.arange(1))
     with torch.inference_mode():
         guess = _log_probabilities(encoder.model, tower, batch)
-        surprise = tower.objective.surprise(batch, guess).double().cpu().numpy()
-    best = guess.argmax(1).cpu().numpy()
+        unexpected = surprise(batch, guess).double().cpu().numpy()
+    best, probability = guess.argmax(1).cpu().numpy(), guess.exp().amax(1).double().cpu().numpy()
     places = {name: crystal.frac_coords[sites, k] for k, name in enumerate("abc")}
     places |= {name: crystal.cart_coords[sites, k] for k, name in enumerate("xyz")}
-    told = {"surprise": surprise, "expected": SYMBOLS[best], "probability": guess.exp().amax(1).double().cpu().numpy()}
+    told = {"surprise": unexpected, "expected": SYMBOLS[best], "probability": probability}
     return pd.DataFrame({"site": sites, "element": contents(batch), **places, **told})
 
 

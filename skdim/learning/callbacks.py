@@ -68,16 +68,12 @@ class LearningRate(_Callback):
         pairs = int(X.points.n_pairs[X.crystals].sum())
         self.n_batches_ = math.ceil(pairs / (self.config.batch_pairs * self.run.processes))
 
-    def on_epoch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
-        """Begin to count."""
-        self.batch_ = 0
-
     def on_batch_begin(self, net: NeuralNet, training: bool = True, **kwargs: Any) -> None:
         """Set the rate of this step."""
         if not training or self.config.schedule == "constant":
             return
-        epoch = len(net.history) - 1 + min(self.batch_ / self.n_batches_, 1.0)
-        self.batch_ += 1
+        n_done = len(net.history[-1]["batches"]) - 1  # the one that begins is in the history
+        epoch = len(net.history) - 1 + min(n_done / self.n_batches_, 1.0)
         share = one_cycle(epoch / self.config.max_epochs)
         for group in net.optimizer_.param_groups:
             group["lr"] = group["peak"] * share

@@ -59,7 +59,7 @@ class Encoder:
 
 
 def run_with(featurizer: CrystalPointSetTransformer, **choices: Any) -> CrystalPointSetTransformer:
-    """Return a fitted featurizer that treats failing rows and processes as asked for: the given one, if it does."""
+    """Return a fitted featurizer with these settings of failing rows and processes: the given one, if it has them."""
     if all(getattr(featurizer, name) == value for name, value in choices.items()):
         return featurizer
     from sklearn.base import clone  # half a second, which the command line saves

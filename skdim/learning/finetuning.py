@@ -1,9 +1,9 @@
 """Fine-tuning on labels: encoders with regression heads, trained from a regression on frozen vectors, and held to it.
 
 It goes from the ridge regression on the encoder's vectors in two steps. The first is to a regression that weighs the
-parts of the vector, see `skdim.learning.ridge_by_part`. As that a head starts, and the second step is a training of
-everything that is not frozen. How far each step goes is chosen on labels that were held out, so that one from which
-nothing is gained changes nothing.
+parts of the vector, see `skdim.learning.ridge_by_part`. The head starts as that regression, and the second step trains
+everything that is not frozen. Held-out labels decide how far each step goes, so a step that gains nothing changes
+nothing.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import torch
 from skdim._parameters import check_are_numbers
 from skdim.learning.checkpoints import Checkpoint, fingerprint
 from skdim.learning.embedding import embed, on_device
-from skdim.learning.loader import CrystalDataset
+from skdim.learning.loader import CrystalDataset, hold_out
 from skdim.learning.regression import RegressionModel, WeightedLoss, fit_ridge
 from skdim.learning.ridge_by_part import MOST, fit_by_part
 from skdim.learning.states import Anchor, weights_of
@@ -39,9 +39,9 @@ if TYPE_CHECKING:
 # Pairs of a batch of predictions: what a head adds is small, and batches of this size keep the pair states of any
 # encoder in the processor's cache. Sums over other batches would differ in their last bits.
 _PREDICT_PAIRS = 5_000
-# Of fewer labels those that would be held out say nothing.
+# Where there are fewer labels, held-out ones say nothing.
 FEW = 20
-# Standard errors that are taken off the gain of a first step. It draws nothing at random, so less than of a training.
+# Standard errors that are taken off the gain of the first step: fewer than of a training, as nothing in it is random.
 _SURE_OF_PARTS = 0.5
 
 
@@ -58,7 +58,7 @@ class FineTuning:
 
     @property
     def power(self) -> int:
-        """Of the error that chooses: 1 for absolute, 2 for squared errors."""
+        """Power of the error that decides how far to go: 1 for absolute, 2 for squared errors."""
         return 2 if self.loss == "mse" else 1
 
 
@@ -135,7 +135,7 @@ class _Base(NamedTuple):
     share: NDArray[np.float64]  # (T,) how far that went
     held_out: NDArray[np.float64]  # (N, T) predictions of rows by the same, not having seen them
     doubt: NDArray[np.float64]  # (N,) of these, as of `Ridge.doubt`
-    starts: list[Ridge]  # as what a head starts without each fold
+    starts: list[Ridge]  # what a head starts as, for each fold that is left out
 
 
 def fine_tune(
@@ -163,7 +163,9 @@ def fine_tune(
     except KeyboardInterrupt:  # before there is anything trained that is known to be better than the regression
         held_out, strength, interrupted = base.held_out, np.zeros_like(base.share), True
     held_out = base.held_out + strength * (held_out - base.held_out)
-    anchor = Anchor(base.ridge, strength, _noise(labelled, held_out, base.doubt))
+    # The deviation of a label with which deviations of predictions are those of the held-out errors.
+    noise = np.sqrt(np.average((labelled.targets - held_out) ** 2 / base.doubt[:, None], 0, labelled.weights))
+    anchor = Anchor(base.ridge, strength, noise)
     return FineTuningOutcome(members, anchor, held_out, base.share, history, interrupted)
 
 
@@ -196,7 +198,7 @@ def _linear_step(task: _Task, labelled: LabelledPoints, fold: NDArray[np.int64])
 def _trained_step(
     task: _Task, labelled: LabelledPoints, fold: NDArray[np.int64], base: _Base
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Predict rows by trained models that have not seen them; stop to train where half of the rows show no gain.
+    """Predict rows by trained models that have not seen them; stop training once half of the rows show no gain.
 
     Returned are the predictions (N, T), the base's where no model was trained, and how far to go (T,).
     """
@@ -217,13 +219,6 @@ def _trained_step(
         strength, hoped = choose_strength(*known), choose_strength(*known, sure=0.0)
         going = bool(hoped.any() or 2 * seen.sum() < len(seen))
     return np.where(np.isnan(found), before, found), strength
-
-
-def _noise(labelled: LabelledPoints, held_out: NDArray[np.float64], doubt: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Deviation (T,) of a label with which deviations of predictions are those of the held-out errors."""
-    squares = (labelled.targets - held_out) ** 2 / doubt[:, None]
-    noise: NDArray[np.float64] = np.sqrt(np.average(squares, 0, labelled.weights))
-    return noise
 
 
 def _train_members(
@@ -252,7 +247,9 @@ def _train(task: _Task, labelled: LabelledPoints, start: Ridge | None, previous:
     """Train one encoder with its head, from weights of its own or a regression on all of the labels."""
     points, targets, weights = labelled.points, labelled.targets, labelled.weights
     choices, config, run = task.choices, task.config, task.run
-    held_out, learned = _split(len(points), config, run.seed)
+    # Nothing is held out of few labels, or where nothing is trained.
+    n_held_out = round(config.validation_fraction * len(points)) if len(points) >= FEW and config.max_epochs else 0
+    learned, held_out = hold_out(len(points), n_held_out, run.seed)
     module = RegressionModel(task.start, targets.shape[1], choices.head_width, run.seed)
     if previous is not None:
         module.load(previous)
@@ -277,13 +274,6 @@ def _train(task: _Task, labelled: LabelledPoints, start: Ridge | None, previous:
     return _Trained(module.eval(), *outcome)
 
 
-def _split(n: int, config: TrainingConfig, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Held-out and learned rows; nothing is held out of few labels, or where nothing is trained."""
-    order = np.random.default_rng(seed).permutation(n)
-    n_held_out = round(config.validation_fraction * n) if n >= FEW and config.max_epochs else 0
-    return np.sort(order[:n_held_out]), np.sort(order[n_held_out:])
-
-
 class Ensemble:
     """The modules of a fine-tuned state, ready to predict."""
 
@@ -301,7 +291,7 @@ class Ensemble:
         vectors: NDArray[np.float32] | None = None,  # (C, d) of the encoder to start from, where they are known already
     ) -> NDArray[np.float64]:
         """Predict targets (C, T) in their own units; a FloatingPointError if some are no numbers."""
-        with np.errstate(over="ignore", invalid="ignore"):  # which the check tells
+        with np.errstate(over="ignore", invalid="ignore"):  # the check below tells of it
             predicted = self._predicted(points, device, least, vectors)
         check_are_numbers("predictions", predicted[points.valid], np.flatnonzero(points.valid))
         return predicted
@@ -323,7 +313,7 @@ class Ensemble:
         """Standard deviations (C, T) of predictions, in the units of the targets; there must be an anchor."""
         anchor = self.state.anchor
         assert anchor is not None  # the caller has looked
-        with np.errstate(over="ignore", invalid="ignore"):  # which the check tells
+        with np.errstate(over="ignore", invalid="ignore"):  # the check below tells of it
             doubt = np.sqrt(anchor.ridge.doubt(self._vectors(points, device)))
             deviation: NDArray[np.float64] = doubt[:, None] * anchor.noise * self.state.target_scale.scale
         check_are_numbers("deviations", deviation[points.valid], np.flatnonzero(points.valid))

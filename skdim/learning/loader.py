@@ -55,6 +55,12 @@ class CrystalDataset(Dataset[Any]):
         return batch, (torch.from_numpy(self.targets[positions]), weights)
 
 
+def hold_out(n: int, n_held_out: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Which of n crystals to learn from, and which to hold out, drawn at random; each in order."""
+    order = np.random.default_rng(seed).permutation(n)
+    return np.sort(order[n_held_out:]), np.sort(order[:n_held_out])
+
+
 class PairBudgetSampler(Sampler[list[int]]):
     """Positions of each batch; the order of an epoch depends on the seed and the epoch alone.
 

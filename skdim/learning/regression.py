@@ -100,16 +100,12 @@ class RegressionModel(nn.Module):
         with drawing_from(torch.Generator().manual_seed(seed)):
             self.head = RegressionHead(len(state.columns), n_targets, head_width).float()
 
-    def vectors(self, batch: Batch) -> torch.Tensor:
-        """Crystal vectors as the embedder gives them, (B, d)."""
-        vectors: torch.Tensor = ((self.model(batch) - self.center) / self.scale).clamp(-BOUND, BOUND)
-        if self.components is None or self.offset is None:
-            return vectors
-        return (vectors @ self.components.T - self.offset).clamp(-BOUND, BOUND)
-
     def forward(self, batch: Batch) -> torch.Tensor:
-        """Predict standardised targets (B, T)."""
-        predicted: torch.Tensor = self.head(self.vectors(batch))
+        """Predict standardised targets (B, T) from crystal vectors as the embedder gives them, (B, d)."""
+        vectors = ((self.model(batch) - self.center) / self.scale).clamp(-BOUND, BOUND)
+        if self.components is not None and self.offset is not None:
+            vectors = (vectors @ self.components.T - self.offset).clamp(-BOUND, BOUND)
+        predicted: torch.Tensor = self.head(vectors)
         return predicted
 
     def freeze(self, what: str) -> None:

@@ -84,12 +84,13 @@ class TrainingRecord:
     # Rows that were given, and how many of them were no usable crystals; None where it is not known.
     rows: int | None = None
     failed: int | None = None
-    versions: Mapping[str, str] = field(default_factory=lambda: versions_now())  # of skdim, torch and Python
-
-
-def versions_now() -> dict[str, str]:
-    """Versions of what trains here."""
-    return {"skdim": skdim.__version__, "torch": str(torch.__version__), "python": platform.python_version()}
+    versions: Mapping[str, str] = field(  # of what trains here
+        default_factory=lambda: {
+            "skdim": skdim.__version__,
+            "torch": str(torch.__version__),
+            "python": platform.python_version(),
+        }
+    )
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from torch import nn
 
 from skdim.exceptions import InputError, ProcessLostError
 from skdim.learning.callbacks import EndOfTraining, KeepBest, LearningRate, ShowProgress, TellTasks, history_rows
-from skdim.learning.loader import CrystalDataset, crystal_loader
+from skdim.learning.loader import CrystalDataset, crystal_loader, hold_out
 from skdim.network.noise import Noise
 
 if TYPE_CHECKING:
@@ -233,7 +233,7 @@ def train(
 ) -> TrainingOutcome:
     """Train a model in place; it ends with the weights of the epoch with the lowest held-out loss."""
     crystals = np.arange(len(points)) if crystals is None else crystals
-    learned, held_out = _split(len(crystals), run.seed, config.validation_fraction)
+    learned, held_out = hold_out(len(crystals), _n_held_out(len(crystals), config.validation_fraction), run.seed)
     validation = CrystalDataset(points, crystals[held_out], numbers=held_out) if len(held_out) else None
     dataset = CrystalDataset(points, crystals[learned], numbers=learned)
     net = _pretraining_net(model, config, run, dataset, validation).initialize()
@@ -309,16 +309,15 @@ def make_accelerator(device: str) -> Any:
     return Accelerator(cpu=device == "cpu", kwargs_handlers=[options])
 
 
-def _split(n: int, seed: int, fraction: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Which of n crystals to learn from and which to hold out, each in order."""
+def _n_held_out(n: int, fraction: float) -> int:
+    """How many of n crystals to hold out: a share of them that leaves two to learn from, and none in place of one."""
     n_valid = round(fraction * n)
     n_valid = n_valid if n_valid >= 2 else 0
     if n_valid > n - 2:
         raise InputError(
             f"validation_fraction={fraction} leaves {n - n_valid} of {n} crystals to learn from; at least 2 are needed."
         )
-    order = np.random.default_rng(seed).permutation(n)
-    return np.sort(order[n_valid:]), np.sort(order[:n_valid])
+    return n_valid
 
 
 def loader_workers(n_batches: int, processors: int) -> int:
@@ -349,8 +348,8 @@ def _net(
         n_batches = int(learned.points.n_pairs[learned.crystals].sum()) // config.batch_pairs
         place["iterator_train__workers"] = loader_workers(n_batches, os.cpu_count() or 1)
     # The first one hears of every epoch: those behind KeepBest do not hear of the end of the last.
-    kinds = {"tasks": TellTasks, "rate": LearningRate, "keep_best": KeepBest, "progress": ShowProgress}
-    watching: list[tuple[str, Any]] = [(name, watch(config, run)) for name, watch in kinds.items()]
+    watchers = {"tasks": TellTasks, "rate": LearningRate, "keep_best": KeepBest, "progress": ShowProgress}
+    watching: list[tuple[str, Any]] = [(name, watch(config, run)) for name, watch in watchers.items()]
     if config.gradient_norm is not None:
         watching.append(("clipping", GradientNormClipping(config.gradient_norm)))
     net: InfoMaxNet = kind(

@@ -64,6 +64,11 @@ class Batch:
         """Return the number of crystals."""
         return len(self.volume)
 
+    @property
+    def element_shares(self) -> torch.Tensor:
+        """Share of each element in what a site type holds, (K, 119)."""
+        return self.fractions / self.fractions.sum(1, keepdim=True)
+
     def to(self, device: torch.device | str) -> Batch:
         """Return the batch on another device."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}

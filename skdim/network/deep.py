@@ -31,7 +31,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from skdim.network.layers import activate_, in_double, linear, scale_
-from skdim.network.segments import segment_sum
+from skdim.network.segments import run_starts, segment_sum
 from skdim.points.sitetypes import N_ATOMIC_NUMBERS
 
 if TYPE_CHECKING:
@@ -110,8 +110,7 @@ class DeepEncoder(nn.Module):
         masked: torch.Tensor | None = None,  # (S,) rows whose content is hidden
     ) -> list[torch.Tensor]:  # (S, w) at the start and after each hop
         """Encode every site."""
-        share = batch.fractions / batch.fractions.sum(1, keepdim=True)
-        table = self.features(features) + share.to(features.dtype) @ self.elements  # (K, w)
+        table = self.features(features) + batch.element_shares.to(features.dtype) @ self.elements  # (K, w)
         state = table.index_select(0, batch.site_type)
         if masked is not None:
             state = torch.where(masked.unsqueeze(1), self.masked, state)
@@ -171,13 +170,11 @@ def sum_by_slice(message: torch.Tensor, pairs: NearPairs, n_rows: int) -> torch.
     if torch.is_grad_enabled():
         weighted = message.view(len(message), n_slices, -1) * pairs.weight.unsqueeze(2)
         return segment_sum(weighted.flatten(1), pairs.row, n_rows)
-    size = torch.bincount(pairs.row, minlength=n_rows)
-    start = size.cumsum(0) - size  # (S,)
     which = torch.arange(n_slices, device=message.device).unsqueeze(1)  # (H, 1)
     n_pairs = len(message)
     taken = which + n_slices * torch.arange(n_pairs, device=message.device)  # (H, N): a slice of a pair is a row
     slices = message.reshape(n_pairs * n_slices, -1)
     weights = pairs.weight.to(slices.dtype).T.reshape(-1)
-    first = (start + n_pairs * which).flatten()
+    first = (run_starts(pairs.row, n_rows) + n_pairs * which).flatten()  # (H * S)
     summed = F.embedding_bag(taken.flatten(), slices, first, mode="sum", per_sample_weights=weights)
     return summed.view(n_slices, n_rows, -1).transpose(0, 1).flatten(1)

@@ -115,8 +115,11 @@ class SiteNetEncoder(nn.Module):
         state = features if self.embed_site is None else self.embed_site(features)
         pairs = first_pairs(batch, features, self.hide_centre)
         outputs, partitions = [], []
+        # Whether a block would make more wide states of pairs at once than memory should be asked for.
+        large = len(batch.row) > _LARGE and not torch.is_grad_enabled()
         for number in range(len(self.blocks)):
-            run = self._in_parts if self._is_large(number, batch) else self._whole
+            wide = number > 0 or self.config.block == "sitenet"
+            run = self._in_parts if wide and large else self._whole
             state, edge, partition, scores = run(number, pairs, state, edge, prior)
             # From here on every row has a state of its own.
             pairs = PairInputs(batch, batch.row, batch.neighbor, False, None, None)
@@ -124,11 +127,6 @@ class SiteNetEncoder(nn.Module):
             partitions.append(partition)
         vector = outputs[0] if len(outputs) == 1 else torch.cat(outputs, 1)
         return Environments(vector, partitions[0], scores)
-
-    def _is_large(self, number: int, batch: Batch) -> bool:
-        """Whether a block would make more wide states of pairs at once than memory should be asked for."""
-        wide = number > 0 or self.config.block == "sitenet"
-        return wide and len(batch.row) > _LARGE and not torch.is_grad_enabled()
 
     def _whole(
         self, number: int, pairs: PairInputs, state: torch.Tensor, edge: torch.Tensor, prior: torch.Tensor

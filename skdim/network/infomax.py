@@ -147,6 +147,11 @@ class GlobalObjective(nn.Module):
         return torch.stack(losses).mean()
 
 
+def surprise(batch: Batch, log_probabilities: torch.Tensor) -> torch.Tensor:
+    """Minus the log probability of what each site holds, (S,), in nats, from those of the elements (S, 119)."""
+    return -(batch.element_shares.index_select(0, batch.site_type) * log_probabilities).sum(1)
+
+
 LEAST_SHARE = 1e-6
 """Share of the sites that the context objective gives to an element of which it has seen none."""
 
@@ -178,11 +183,6 @@ class ContextObjective(nn.Module):
         query = linear(context, self.query.weight, self.query.bias)
         return linear(query, self.key, self.bias + self.log_share).log_softmax(1)
 
-    def surprise(self, batch: Batch, log_probabilities: torch.Tensor) -> torch.Tensor:
-        """Minus the log probability of the true species of each site, given its surroundings, (S,), in nats."""
-        share = batch.fractions / batch.fractions.sum(1, keepdim=True)
-        return -(share.index_select(0, batch.site_type) * log_probabilities).sum(1)
-
     def forward(self, batch: Batch, context: torch.Tensor) -> torch.Tensor:
         """Return the loss: mean over crystals of the mean surprise over their sites."""
-        return (self.surprise(batch, self.log_probabilities(context)) * batch.site_weight).sum() / len(batch)
+        return (surprise(batch, self.log_probabilities(context)) * batch.site_weight).sum() / len(batch)

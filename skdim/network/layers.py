@@ -33,7 +33,7 @@ def scale_(values: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
 
 
 def in_double(values: torch.Tensor) -> torch.Tensor:
-    """Values in double precision where what follows would multiply their rounding; not in training nor on Apple GPUs.
+    """Values in double precision where what follows multiplies rounding errors; neither in training nor on Apple GPUs.
 
     Training is noisy and needs the time; Apple's GPUs have no such numbers.
     """

@@ -70,7 +70,7 @@ def filled_levels(batch: Batch) -> torch.Tensor:
     Mean levels of the last electrons, of the next ones, and the difference of the two, for each of `WIDTHS`. What no
     level has room for is at zero, where electrons are free.
     """
-    share = (batch.fractions / batch.fractions.sum(1, keepdim=True)).double()  # (K, 119)
+    share = batch.element_shares.double()  # (K, 119)
     levels = atomic_levels(str(batch.fractions.device))
     capacity = share @ levels.capacity  # (K, L)
     present = torch.nonzero(capacity.sum(0)).squeeze(1)  # of the levels, those that some crystal has

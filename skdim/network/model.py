@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from skdim.network.encoder import SiteNetEncoder
-from skdim.network.infomax import ContextObjective
+from skdim.network.infomax import ContextObjective, surprise
 from skdim.network.layers import Perceptron
 from skdim.network.noise import crystal_noise, pair_noise
 from skdim.network.properties import PropertyLayer
@@ -116,9 +116,8 @@ class CrystalModel(nn.Module):
         if self.context is not None:
             shared = geometry if self.context.encoder.same_geometry(self.encoder) else None
             context = self.context(batch, features, batch.distance, shared)
-            objective = self.context.objective
             parts["context"] = context[:, : self.config.context_width]
-            parts["surprise"] = objective.surprise(batch, objective.log_probabilities(context)).unsqueeze(1)
+            parts["surprise"] = surprise(batch, self.context.objective.log_probabilities(context)).unsqueeze(1)
         if self.deep is not None:
             parts.update({f"hop{k}": state for k, state in enumerate(self.hops(batch), 1)})
         return parts

@@ -91,16 +91,13 @@ def column_kinds(config: ModelConfig) -> list[str]:
     """Say of each of `column_names` which of `KINDS` it tells of; the model has to read moments."""
     by_part = dict.fromkeys(("raw", "level"), "composition") | dict.fromkeys(("context", "surprise"), "context")
     by_part |= {"density": "density"} | dict.fromkeys(("property", "told"), "electrons")
-    densities = [f"_{density}" for density in _DENSITIES]
-
-    def kind_of(name: str) -> str:
-        """Kind of the part that a column begins with; an amount per volume or length has no part."""
-        part = name.partition("_")[0]
-        if any(density in name for density in densities):
-            return "density"
-        return by_part.get(part, "environment")
-
-    return [kind_of(name) for name in column_names(config)]
+    # An amount per volume or length does not begin with a part.
+    return [
+        "density"
+        if any(f"_{density}" in name for density in _DENSITIES)
+        else by_part.get(name.partition("_")[0], "environment")
+        for name in column_names(config)
+    ]
 
 
 def pool_sites(
@@ -117,11 +114,12 @@ def pool_sites(
     few = torch.cat([values for part, values in parts.items() if part in _ALL_MOMENTS], 1)
     wide = [values for part, values in parts.items() if part not in _ALL_MOMENTS]
     polarity = parts["raw"][:, _polar_column(config)]
+    features = batch.features.index_select(0, batch.site_type)
     return torch.cat(
         [
             *weighted_moments(few, weight, sites),
             *mean_and_covariance(wide, polarity, weight, sites),
-            *_densities(batch, parts["density"], config, sites),
+            *(weighted_sum(features, w, sites) for w in _density_weights(batch, parts["density"], config)),
             *([_log_densities(batch, parts["density"], config, sizes, sites)] if config.log_densities else []),
             *([filled_levels(batch)] if config.levels else []),
         ],
@@ -169,50 +167,43 @@ def _polar_column(config: ModelConfig) -> int:
 
 
 def _spacings(config: ModelConfig) -> dict[str, tuple[int, float]]:
-    """Name, head and exponent of the spacings that a site sees: of the gentlest and the steepest decay, or of all."""
+    """Name, head and exponent of the spacings that a site sees: all for logarithms, else gentlest and steepest."""
     usable = sorted((power, head) for head, power in enumerate(config.encoder.decay or ()) if power >= 1)
     chosen = usable if config.log_densities else usable[:1] + usable[1:][-1:]
     return {f"d{power:g}": (head, power) for power, head in chosen}
 
 
 def _powers(config: ModelConfig) -> dict[str, int]:
-    """Name and power of a spacing of what amounts are read per; where there are logarithms, they tell the others."""
+    """Name and power of the spacing of each density that is read; logarithms, where they are read, hold the others."""
     return {"per_volume": 3} if config.log_densities else _DENSITIES
 
 
 def _inverse_spacings(batch: Batch, log_sums: torch.Tensor, config: ModelConfig) -> list[torch.Tensor]:
-    """One over each spacing (S,): of the cell, and of what each site sees, as `_densities` tells."""
+    """One over each spacing (S,): that of the cell, then those that each site sees; see `_density_weights`."""
     by_crystal = batch.volume.pow(-1.0 / 3.0).index_select(0, batch.crystal)
     return [by_crystal, *((log_sums[:, head] / power).exp() for head, power in _spacings(config).values())]
 
 
-def _densities(
-    batch: Batch,  # B crystals, S rows, F site features
+def _density_weights(
+    batch: Batch,  # B crystals, S rows
     log_sums: torch.Tensor,  # (S, H) logarithm of the sum over a site's pairs of d^-p, by head
-    config: ModelConfig,  # decides on the N spacings that a site sees, and on the powers
-    sites: Runs,  # rows of each crystal
+    config: ModelConfig,  # decides on the spacings that a site sees, and on the powers
 ) -> list[torch.Tensor]:
-    """Site features, in their own units, per volume and length: means over the sites of each crystal.
+    """Weights of the sites (S,) in sums of site features, in their own units, per volume and length.
 
     Stiffness, polarisation and electrostatic energy go with what an element brings per volume or per distance, such as
     its valence electrons, rather than per atom. The volume is that of the cell per atom and, for each spacing, that of
     a cube as wide as the site's distance to its neighbours: the generalised mean (sum over j of d_ij^-p)^(-1/p).
 
-    It gives a tensor of shape (B, F) for each power of the spacing of the whole crystal, and then of each other.
+    First come the weights for each power of the spacing of the cell, then those for each spacing that a site sees.
     """
-    features = batch.features.index_select(0, batch.site_type)
-    return [weighted_sum(features, weight, sites) for weight in _density_weights(batch, log_sums, config)]
-
-
-def _density_weights(batch: Batch, log_sums: torch.Tensor, config: ModelConfig) -> list[torch.Tensor]:
-    """Weights of the sites (S,) in each of the sums of `_densities`."""
     inverse = _inverse_spacings(batch, log_sums, config)
     return [batch.site_weight * i**power for i in inverse for power in _powers(config).values()]
 
 
 def _log_densities(
     batch: Batch,  # B crystals, S rows, F site features
-    log_sums: torch.Tensor,  # (S, H) as in `_densities`
+    log_sums: torch.Tensor,  # (S, H) as in `_density_weights`
     config: ModelConfig,
     sizes: torch.Tensor,  # (F,) how large each site feature is in the pretraining set
     sites: Runs,  # rows of each crystal

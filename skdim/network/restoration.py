@@ -23,6 +23,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from skdim.network.deep import N_RADIAL, DeepEncoder
+from skdim.network.infomax import surprise
 from skdim.network.layers import Perceptron
 from skdim.network.noise import site_noise
 from skdim.network.segments import segment_sum
@@ -110,8 +111,7 @@ def masked_elements(
     masked: torch.Tensor,  # (S,) rows that count
 ) -> torch.Tensor:
     """Cross entropy of the elements of masked sites: mean over crystals that have some of the mean over those sites."""
-    share = batch.fractions / batch.fractions.sum(1, keepdim=True)
-    entropy = -(share.index_select(0, batch.site_type) * logits.log_softmax(1)).sum(1)
+    entropy = surprise(batch, logits.log_softmax(1))
     weight = batch.site_weight * masked
     total = segment_sum(weight, batch.crystal, len(batch))
     mean = segment_sum(weight * entropy, batch.crystal, len(batch)) / total.clamp_min(1e-9)

@@ -1,4 +1,4 @@
-"""Box plots of the errors over the draws of labels."""
+"""Box plots of the errors over the repeats."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _GROUP = 0.86  # share of the way from one number of labels to the next that the boxes take
-_FEW = 5  # draws, too few for quartiles to say much
+_FEW = 5  # repeats, too few for quartiles to say much
 
 
 def plot_error_boxes(
@@ -28,18 +28,18 @@ def plot_error_boxes(
     features: Sequence[str] | None = None,
     legend: bool = True,
 ) -> Axes:
-    """Draw the spread of the errors over the draws: for each number of labels, a box for each feature set.
+    """Draw the spread of the errors over the repeats: for each number of labels, a box for each feature set.
 
-    A box spans the quartiles, with a line at the median; whiskers reach to the last draw within one and a half times
-    the height of the box, and draws beyond are dots. Where there are fewer than five draws, each is a marker. Boxes of
-    untrained controls are hatched. The error axis is logarithmic. Regressors that ignore the features are dashed grey
-    lines at their medians.
+    A box spans the quartiles, with a line at the median; whiskers reach to the last repeat within one and a half
+    times the height of the box, and repeats beyond are dots. Where there are fewer than five repeats, each is a marker.
+    Boxes of untrained controls are hatched. The error axis is logarithmic. Regressors that ignore the features are
+    dashed grey lines at their medians.
 
     Parameters
     ----------
     records : DataFrame
-        Tidy, one row a draw: columns ``task`` (of one task), ``features``, ``regressor``, ``labels`` and the metric, as
-        `skdim.evaluation.label_efficiency` gives them; for each feature set those of one regressor, such as
+        Tidy, one row a repeat: columns ``task`` (of one task), ``features``, ``regressor``, ``labels`` and the metric,
+        as `skdim.evaluation.label_efficiency` gives them; for each feature set those of one regressor, such as
         `skdim.evaluation.choose_regressor` gives. Features "none" are of regressors that ignore the features.
     ax : Axes, optional
         Where to draw; by default new axes of pyplot.

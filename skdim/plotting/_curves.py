@@ -29,14 +29,14 @@ def plot_label_efficiency(
 ) -> Axes:
     """Draw the error against the number of labels, one curve for each feature set and regressor.
 
-    Each curve is the mean over the draws of labels, with its 95% interval (Student's t) as a band; both axes are
+    Each curve is the mean over the repeats, with its 95% interval (Student's t) as a band; both axes are
     logarithmic. The curves carry their names at their right ends.
 
     Parameters
     ----------
     records : DataFrame
-        Tidy, one row a draw: columns ``task`` (of one task), ``features``, ``regressor``, ``labels`` and the metric, as
-        `skdim.evaluation.label_efficiency` gives them. Features "none", of regressors that ignore the features, are
+        Tidy, one row a repeat: columns ``task`` (of one task), ``features``, ``regressor``, ``labels`` and the metric,
+        as `skdim.evaluation.label_efficiency` gives them. Features "none", of regressors that ignore the features, are
         dashed and grey.
     ax : Axes, optional
         Where to draw; by default new axes of pyplot.
@@ -116,7 +116,7 @@ def _draw_curve(ax: Axes, rows: pd.DataFrame, style: dict[str, Any]) -> None:
     ax.plot(rows["labels"], rows["mean"], label=style["name"], linewidth=1.6, markersize=4.5, **look)
     several = rows[rows["repeats"] > 1]
     half = several["standard_error"] * t.ppf(0.975, several["repeats"] - 1)
-    # The wide interval of few draws can reach zero, which a logarithmic axis cannot show.
+    # The wide interval of few repeats can reach zero, which a logarithmic axis cannot show.
     low = np.maximum(several["mean"] - half, several["mean"] / 10)
     ax.fill_between(several["labels"], low, several["mean"] + half, color=style["color"], alpha=0.15, linewidth=0)
 

@@ -61,7 +61,7 @@ class LabelEfficiencyDisplay:
         Parameters
         ----------
         results : DataFrame
-            Tidy, one row a draw of labels, as `skdim.evaluation.label_efficiency` gives them; of one task.
+            Tidy, one row a repeat, as `skdim.evaluation.label_efficiency` gives them; of one task.
         metric : str, default="mae"
             Column to draw.
         unit : str, optional
@@ -90,12 +90,12 @@ class LabelEfficiencyDisplay:
         n_jobs: int | None = None,
         ax: Axes | None = None,
     ) -> LabelEfficiencyDisplay:
-        """Train estimators on random draws of labels, and draw their errors on the test fold.
+        """Train estimators on random choices of labels, and draw their errors on the test fold.
 
         Parameters
         ----------
         estimators : regressor, or mapping of str to regressor
-            Not fitted; clones are fitted on the labelled rows alone. The same draws serve all of them.
+            Not fitted; clones are fitted on the labelled rows alone, the same for all of them.
         X : collection of n rows
             Crystals of any accepted kind, PointSets, or an array or DataFrame of features.
         y : array-like of shape (n,)
@@ -105,11 +105,11 @@ class LabelEfficiencyDisplay:
         label_counts : sequence of int, default=(50, 100, 250)
             Numbers of labels.
         n_repeats : int, default=10
-            Draws for each number of labels.
+            Random choices of labels, for each number of labels.
         unit : str, optional
             Unit of the targets.
         random_state : int, RandomState instance or None, default=0
-            Decides the draws.
+            Decides which rows are labelled.
         n_jobs : int or None, default=None
             Processes.
         ax : Axes, optional
@@ -118,7 +118,7 @@ class LabelEfficiencyDisplay:
         Returns
         -------
         LabelEfficiencyDisplay
-            Its ``results`` have a row for each estimator, number of labels and draw.
+            Its ``results`` have a row for each estimator, number of labels and repeat.
 
         Raises
         ------

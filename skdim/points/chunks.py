@@ -15,6 +15,7 @@ from skdim._workers import keep_freed_memory
 from skdim.crystals.coercion import source_of
 from skdim.crystals.crystal import Crystal
 from skdim.crystals.limits import Limits, applied, current_limits
+from skdim.crystals.notes import Decided
 from skdim.crystals.structures import try_crystal
 from skdim.points.assembly import PointSetConfig, assemble
 from skdim.points.elements import ElementTable
@@ -34,11 +35,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from skdim.crystals.notes import Note
     from skdim.points.pointcache import Cache, Entries
-
-    Decided = tuple[int, str | None, Note]
-    """Row within the chunk, the file that it is, and what was decided in reading it."""
 
 # Directed pairs that are worked on at once: some tens of megabytes. Usual crystals are far below it, but a chunk of
 # them may hold several of thousands of sites.
@@ -108,7 +105,23 @@ class Featurized(NamedTuple):
     points: PointSets  # one crystal a row, those that failed without sites
     failures: list[tuple[int, str]]  # row within the chunk, reason
     notes: list[str]  # what is wrong with the cache
-    decided: list[Decided]  # what was decided in reading
+    decided: list[Decided]  # what was decided in reading, by row within the chunk
+
+
+class Made(NamedTuple):
+    """Point sets of some rows of a chunk."""
+
+    points: PointSets
+    rows: list[int]  # row of each crystal
+    failures: list[tuple[int, str]]  # rows of those that have none, and the reasons
+
+    def spread(self, n: int) -> PointSets:
+        """Put the crystals in their rows of n, and crystals without sites in the others."""
+        if len(self.rows) == n:
+            return self.points
+        sizes, volume = np.zeros(n, np.int64), np.full(n, np.nan, np.float32)
+        sizes[self.rows], volume[self.rows] = self.points.n_sites, self.points.volume
+        return replace(self.points, site_offsets=np.concatenate([[0], np.cumsum(sizes)]), volume=volume)
 
 
 class Prepared(NamedTuple):
@@ -167,8 +180,8 @@ def featurize(rows: Sequence[object] | Prepared, work: Work) -> Featurized:
     """
     keep_freed_memory()
     if isinstance(rows, Prepared):
-        points, usable, failures = _point_sets(rows.usable, rows.cells(), rows.site_types, work.config)
-        return Featurized(_spread(points, usable, rows.n_rows), sorted(rows.failures + failures), [], rows.decided)
+        made = _point_sets(rows.usable, rows.cells(), rows.site_types, work.config)
+        return Featurized(made.spread(rows.n_rows), sorted(rows.failures + made.failures), [], rows.decided)
     # Worker processes live on between calls, while their caller may have gone elsewhere; other machines may lack it.
     if work.folder is not None and os.getcwd() != work.folder and os.path.isdir(work.folder):
         os.chdir(work.folder)
@@ -177,8 +190,8 @@ def featurize(rows: Sequence[object] | Prepared, work: Work) -> Featurized:
             with work.cache.open() as entries:
                 return _through_cache(rows, work, entries)
         crystals, failures = _read(dict(enumerate(rows)), work)
-        points, usable, more = _assembled(crystals, work)
-    return Featurized(_spread(points, usable, len(rows)), sorted(failures + more), [], _decided(rows, crystals))
+        made = _assembled(crystals, work)
+    return Featurized(made.spread(len(rows)), sorted(failures + made.failures), [], _decided(rows, crystals))
 
 
 def _through_cache(rows: Sequence[object], work: Work, entries: Entries) -> Featurized:
@@ -188,17 +201,16 @@ def _through_cache(rows: Sequence[object], work: Work, entries: Entries) -> Feat
     crystals, failures = _read({row: source for row, source in enumerate(rows) if row not in known}, work)
     others = {row: entries.crystal_key(crystal) for row, crystal in crystals.items() if row not in keys}
     known |= entries.load(others)
-    points, usable, more = _assembled({row: one for row, one in crystals.items() if row not in known}, work)
-    known |= entries.store({row: (keys | others)[row] for row in usable}, points)
-    order = sorted(known)
-    points = PointSets.concatenate([known[row] for row in order]) if order else points
-    points = _spread(points, order, len(rows))
-    return Featurized(points, sorted(failures + more), entries.notes, _decided(rows, crystals))
+    made = _assembled({row: one for row, one in crystals.items() if row not in known}, work)
+    known |= entries.store({row: (keys | others)[row] for row in made.rows}, made.points)
+    order, failures = sorted(known), sorted(failures + made.failures)
+    points = PointSets.concatenate([known[row] for row in order]) if order else made.points
+    return Featurized(Made(points, order, []).spread(len(rows)), failures, entries.notes, _decided(rows, crystals))
 
 
 def _decided(rows: Sequence[object], crystals: Mapping[int, Crystal]) -> list[Decided]:
     """List what was decided in reading crystals, with their rows and the files that they come from."""
-    return [(row, source_of(rows[row]), note) for row, crystal in crystals.items() for note in crystal.notes]
+    return [Decided(row, source_of(rows[row]), note) for row, crystal in crystals.items() for note in crystal.notes]
 
 
 def _read(rows: Mapping[int, object], work: Work) -> tuple[dict[int, Crystal], list[tuple[int, str]]]:
@@ -209,8 +221,8 @@ def _read(rows: Mapping[int, object], work: Work) -> tuple[dict[int, Crystal], l
     return {row: crystal for row, (crystal, _) in tried.items() if crystal is not None}, failures
 
 
-def _assembled(crystals: Mapping[int, Crystal], work: Work) -> tuple[PointSets, list[int], list[tuple[int, str]]]:
-    """The point sets of checked crystals, their rows, and the reasons of rows without site features."""
+def _assembled(crystals: Mapping[int, Crystal], work: Work) -> Made:
+    """Make the point sets of checked crystals, given by row."""
     values: ElementTable | list[NDArray[np.float64]]
     failures: list[tuple[int, str]] = []
     if isinstance(work.features, ElementTable):
@@ -218,18 +230,16 @@ def _assembled(crystals: Mapping[int, Crystal], work: Work) -> tuple[PointSets, 
     else:
         crystals, values, failures = _describe(crystals, work.features)
     if not crystals:
-        return no_crystals(0, work.config), [], failures
+        return Made(no_crystals(0, work.config), [], failures)
     cells, site_types = cells_and_site_types(list(crystals.values()), values)
-    points, usable, too_large = _point_sets(list(crystals), cells, site_types, work.config)
-    return points, usable, failures + too_large
+    made = _point_sets(list(crystals), cells, site_types, work.config)
+    return made._replace(failures=failures + made.failures)
 
 
-def _point_sets(
-    rows: Sequence[int], cells: Sequence[Cell], site_types: SiteTypes, config: PointSetConfig
-) -> tuple[PointSets, list[int], list[tuple[int, str]]]:
-    """The point sets of cells, their rows, and the reasons of rows that need too much memory or work."""
+def _point_sets(rows: Sequence[int], cells: Sequence[Cell], site_types: SiteTypes, config: PointSetConfig) -> Made:
+    """Make the point sets of cells, except for those that need too much memory or work."""
     try:
-        return _divided(cells, site_types, config), list(rows), []
+        return Made(_divided(cells, site_types, config), list(rows), [])
     except (MemoryError, CrowdedError):  # of a large crystal; the others go on
         pass
     found: dict[int, PointSets] = {}
@@ -241,7 +251,7 @@ def _point_sets(
             failures.append((row, str(error)))
         except MemoryError:
             failures.append((row, f"{len(cell.frac)} sites, for whose neighbours there is not enough memory"))
-    return PointSets.concatenate(list(found.values()) or [no_crystals(0, config)]), list(found), failures
+    return Made(PointSets.concatenate(list(found.values()) or [no_crystals(0, config)]), list(found), failures)
 
 
 def _divided(cells: Sequence[Cell], site_types: SiteTypes, config: PointSetConfig) -> PointSets:
@@ -294,12 +304,3 @@ def no_crystals(n: int, config: PointSetConfig) -> PointSets:
     """Return point sets of n crystals that all failed."""
     site_types = SiteTypes(np.zeros((0, len(config.feature_names))), np.zeros((0, N_ATOMIC_NUMBERS), np.float32))
     return PointSets.empty(n, site_types, config.feature_names, config.interaction_features, config.settings)
-
-
-def _spread(points: PointSets, rows: Sequence[int], n: int) -> PointSets:
-    """Put the crystals in their rows of n, and crystals without sites in the others."""
-    if len(rows) == n:
-        return points
-    sizes, volume = np.zeros(n, np.int64), np.full(n, np.nan, np.float32)
-    sizes[rows], volume[rows] = points.n_sites, points.volume
-    return replace(points, site_offsets=np.concatenate([[0], np.cumsum(sizes)]), volume=volume)

@@ -18,7 +18,7 @@ from skdim._parameters import RUNNING, check_parameters
 from skdim._progress import Progress
 from skdim._workers import run_jobs
 from skdim.crystals.given import is_upload
-from skdim.crystals.notes import Note
+from skdim.crystals.notes import Decided
 from skdim.crystals.rows import as_structures, row_labels
 from skdim.crystals.structures import told_notes
 from skdim.exceptions import StructureError, describe_failures
@@ -42,14 +42,14 @@ class Outcome:
         Row number and reason of each failing row.
     about_cache : list of str
         What is wrong with the cache.
-    decided : list of (int, str or None, Note)
-        Row number, file, and what was decided in reading it.
+    decided : list of Decided
+        What was decided in reading.
     """
 
     points: PointSets
     failures: list[tuple[int, str]]
     about_cache: list[str]
-    decided: list[tuple[int, str | None, Note]]
+    decided: list[Decided]
 
     def warn(self, X: Any, stacklevel: int = 3) -> None:
         """Warn of what is wrong with the cache, and once of what was decided in reading the rows of X."""
@@ -251,7 +251,8 @@ class CrystalPointSetTransformer(
         work = self.work(None if n_jobs == 1 else os.getcwd())
         # What gives one crystal after the other may give more than memory holds.
         rows = X if isinstance(X, Iterator) and not is_upload(X) else as_structures(X)
-        chunks = _chunks(iter(rows))
+        given = iter(rows)
+        chunks: Iterator[list[object]] = iter(lambda: list(islice(given, _CHUNK)), [])
         if self.verbose:
             chunks = _counted(chunks, len(rows) if isinstance(rows, Sized) else None)
         jobs = (
@@ -264,9 +265,7 @@ class CrystalPointSetTransformer(
         failures = [(k * _CHUNK + row, reason) for k, chunk in enumerate(done) for row, reason in chunk.failures]
         points = [chunk.points for chunk in done] or [no_crystals(0, work.config)]
         about_cache = list(dict.fromkeys(note for chunk in done for note in chunk.notes))
-        decided = [
-            (k * _CHUNK + row, source, note) for k, chunk in enumerate(done) for row, source, note in chunk.decided
-        ]
+        decided = [one._replace(row=k * _CHUNK + one.row) for k, chunk in enumerate(done) for one in chunk.decided]
         return Outcome(PointSets.concatenate(points), failures, about_cache, decided)
 
     def set_output(self, *, transform: str | None = None) -> CrystalPointSetTransformer:
@@ -298,10 +297,9 @@ class CrystalPointSetTransformer(
         return replace(work, cache=cache, folder=folder)
 
 
-def _chunks(rows: Iterator[object]) -> Iterator[list[object]]:
-    """Cut crystals into chunks."""
-    while chunk := list(islice(rows, _CHUNK)):
-        yield chunk
+def n_rows(X: Any) -> int:
+    """Count the rows of what `CrystalPointSetTransformer.transform` takes, except for iterators."""
+    return len(X if isinstance(X, PointSets) else as_structures(X))
 
 
 def _counted(chunks: Iterable[list[object]], total: int | None) -> Iterator[list[object]]:

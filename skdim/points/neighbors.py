@@ -127,7 +127,7 @@ def shell_pairs(
             _check_compared(cells[k], boxes[k], cutoffs[k], n_neighbors)
         trial = {k: _half_pairs(cells[k], boxes[k], cutoffs[k]) for k in pending.tolist()}
         for k, pairs in trial.items():
-            if _has_enough(pairs, sizes[k], n_neighbors, _reached(cutoffs[k], margin)).all():
+            if _has_enough(pairs, sizes[k], n_neighbors, cutoffs[k], margin).all():
                 found[k] = _needed(pairs, sizes[k], n_neighbors, cutoffs[k], margin)
         pending = np.array([k for k in trial if k not in found], np.intp)
         cutoffs[pending] *= _GROWTH
@@ -187,14 +187,9 @@ def _check_compared(cell: Cell, box: NDArray[np.float64], cutoff: float, n_neigh
         )
 
 
-def _reached(cutoff: float, margin: float) -> float:
-    """Radius of the largest shell whose taper lies within a cutoff."""
-    return (cutoff - margin) / (1 + TAPER)
-
-
-def _has_enough(pairs: Pairs, n_sites: int, n_neighbors: int, radius: float) -> NDArray[np.bool_]:
-    """Whether each site has its n_neighbors within a radius."""
-    near = pairs.distance <= radius
+def _has_enough(pairs: Pairs, n_sites: int, n_neighbors: int, cutoff: float, margin: float) -> NDArray[np.bool_]:
+    """Whether each site has its n_neighbors within the largest shell whose taper lies within a cutoff."""
+    near = pairs.distance <= (cutoff - margin) / (1 + TAPER)
     counts = np.bincount(pairs.site[near], minlength=n_sites) + np.bincount(pairs.neighbor[near], minlength=n_sites)
     return np.asarray(counts >= n_neighbors)
 
@@ -207,7 +202,7 @@ def _needed(pairs: Pairs, n_sites: int, n_neighbors: int, cutoff: float, margin:
     while full.any():
         reach[full] = cutoff
         cutoff /= _GROWTH
-        full = _has_enough(pairs, n_sites, n_neighbors, _reached(cutoff, margin))
+        full = _has_enough(pairs, n_sites, n_neighbors, cutoff, margin)
     kept = pairs.distance <= np.maximum(reach[pairs.site], reach[pairs.neighbor])
     return Pairs(pairs.site[kept], pairs.neighbor[kept], pairs.distance[kept])
 

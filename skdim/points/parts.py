@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from skdim.crystals.limits import applied
-from skdim.crystals.notes import Note
+from skdim.crystals.notes import Decided
 from skdim.crystals.pieces import Piece
 from skdim.crystals.reading import sources_of_piece
 from skdim.points.chunks import Work, featurize, no_crystals
@@ -22,7 +22,7 @@ class Part:
     ids: list[str]  # of the n crystals; another part may have the same
     points: PointSets  # one crystal a row, those that failed without sites
     failures: list[tuple[int, str]]  # row within the part, and reason
-    decided: list[tuple[int, Note]]  # row within the part, and what was decided in reading it
+    decided: list[Decided]  # what was decided in reading, by row within the part
 
 
 def read_part(pieces: Sequence[Piece], work: Work) -> Part:
@@ -35,5 +35,5 @@ def read_part(pieces: Sequence[Piece], work: Work) -> Part:
         [source.id for source in sources],
         PointSets.concatenate([chunk.points for chunk in chunks] or [no_crystals(0, work.config)]),
         [(start + row, why) for start, chunk in zip(starts, chunks, strict=True) for row, why in chunk.failures],
-        [(start + row, note) for start, chunk in zip(starts, chunks, strict=True) for row, _, note in chunk.decided],
+        [one._replace(row=start + one.row) for start, c in zip(starts, chunks, strict=True) for one in c.decided],
     )

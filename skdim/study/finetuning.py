@@ -150,7 +150,7 @@ def fine_tune(
     n_jobs: int | None,  # processes, with one thread each, unless joblib.parallel_config names another backend
     device: str = "auto",  # where to compute
 ) -> Iterator[Record]:
-    """Fine-tune one encoder on draws of labels.
+    """Fine-tune one encoder in repeats.
 
     Yield the record of each, in order, as soon as it and those before it are there; ``cv_mae`` is NaN.
     """
@@ -188,7 +188,7 @@ def _record(
     regressor: SiteNetRegressor,
     device: str,
 ) -> Record:
-    """Fine-tune on one draw and record the errors."""
+    """Fine-tune in one repeat and record the errors."""
     from skdim.network.threads import one_torch_thread
 
     began, usable, known = time.perf_counter(), labelled.valid, targets.y[repeat.rows]

@@ -27,7 +27,7 @@ class Finished:
     """
 
     folder: Path  # of all finished trainings of a study
-    basis: str  # digest of everything that decides these trainings, except for the regressor and the draw of labels
+    basis: str  # digest of everything that decides these trainings, except for the regressor and the repeat
 
     def find(self, regressor: Any, repeat: Repeat) -> Record | None:
         """Return the record of a training, None if it is not finished or its file is damaged."""

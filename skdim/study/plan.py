@@ -51,7 +51,7 @@ class Plan:
     features: dict[str, Any]  # name of a bundled feature set, or a transformer, by the name in the records
     regressors: list[NamedRegressor]  # regressors on fixed vectors
     fine_tuned: SiteNetRegressor | None  # what is fine-tuned, not fitted
-    n_repeats: dict[str, int]  # draws of labels, by regressor
+    n_repeats: dict[str, int]  # by regressor
     baseline: str  # feature set that the report compares with
     starts: tuple[str, ...]  # of the fine-tuning
     crystals: int | None  # as for `run_study`
@@ -64,7 +64,7 @@ class Plan:
     def repeats(self, place: int, regressor: str) -> list[Repeat]:
         """Draw the labels of a task for a regressor, large numbers first: they take longest.
 
-        A regressor with fewer draws than another has the first of them.
+        A regressor with fewer repeats than another has the first of them.
         """
         drawn = draw_repeats(self.targets[place].pool, self.labels[place], self.n_repeats[regressor], self.seed, CV)
         return sorted(drawn, key=lambda repeat: -repeat.labels)
@@ -245,7 +245,7 @@ def _regressors(
 
 
 def _repeats(names: Sequence[str], n_repeats: int, fine_tuning: int, fewer: Mapping[str, int]) -> dict[str, int]:
-    """Say how many draws of labels each regressor has."""
+    """Say how many repeats each regressor has."""
     given = {"n_repeats": n_repeats, "fine_tuning_repeats": fine_tuning}
     given |= {f"fewer_repeats[{name!r}]": number for name, number in fewer.items()}
     for parameter, number in given.items():

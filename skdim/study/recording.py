@@ -79,7 +79,7 @@ class Recording:
         return sorted(int(n) for n in self.records.loc[self.records["task"] == task, "labels"].unique())
 
     def repeats(self, regressors: Sequence[str]) -> str:
-        """Say how many draws some regressors have, such as "20" or "5 to 20"."""
+        """Say how many repeats some regressors have, such as "20" or "5 to 20"."""
         own = self.records[self.records["regressor"].isin(regressors)]
         counts = own.groupby(["task", "features", "regressor", "labels"])["repeat"].nunique()
         if counts.empty:

@@ -117,7 +117,7 @@ def web_page(recording: Recording, baseline: str) -> str:
 
     sections = {
         "In short": _overview(recording, baseline),
-        "Spread over the draws": _boxes(recording),
+        "Spread over the repeats": _boxes(recording),
         "Learning curves": _curves(recording),
         "Errors": _errors(recording),
         f"Compared with {baseline}": _paired(recording, baseline),
@@ -167,7 +167,7 @@ def _overview(recording: Recording, baseline: str) -> Iterator[Block]:
         yield ratio_table(recording, baseline, regressors)
         yield Text(f"Errors divided by those of {baseline}. {captions.OVERALL} {captions.choice(recording)}")
     else:
-        yield Text(f"No other feature set was measured on the draws of {baseline}: there is nothing to compare.")
+        yield Text(f"No other feature set was measured in the repeats of {baseline}: there is nothing to compare.")
     yield from _feature_sets(recording)
 
 
@@ -237,7 +237,7 @@ def _made(recording: Recording) -> Iterator[Block]:
     if study.get("command"):
         yield Code(str(study["command"]))
     rest = {name: value for name, value in study.items() if name not in _MADE and name != "command"}
-    rest["seconds of the regressors, all draws"] = round(float(recording.records["seconds"].sum()), 1)
+    rest["seconds of the regressors, all repeats"] = round(float(recording.records["seconds"].sum()), 1)
     yield Facts(rest)
     for name, title in _MADE.items():
         if study.get(name):

@@ -78,8 +78,8 @@ def run_study(
 
     Encoders are pretrained once, on the structures of all training folds together, and the labels of each task are
     drawn from its training fold, as `label_efficiency` does. What is finished is in the folder at once: a run that was
-    stopped continues there when it is started again, and one with more draws, regressors or feature sets computes only
-    those.
+    stopped continues there when it is started again, and a run with more repeats, regressors or feature sets computes
+    only what is missing.
 
     Parameters
     ----------
@@ -99,9 +99,10 @@ def run_study(
         As for `label_efficiency`, and "fine_tuned": a `SiteNetRegressor` that starts from the default encoder, from the
         untrained one, and from one trained on all labels of another property.
     n_repeats, fine_tuning_repeats : int
-        Draws for each number of labels, for regressors on fixed vectors and for fine-tuning: the same first draws.
+        Random choices of labels for each number of labels, for regressors on fixed vectors and for fine-tuning: those
+        of fine-tuning are the first of the others.
     fewer_repeats : mapping of str to int, optional
-        Draws of regressors that have fewer than the others.
+        Repeats of regressors that have fewer than the others.
     transductive : bool, default=False
         Whether to add "default transductive": pretrained on the structures of the test folds too, without labels.
     baseline : str or None, default=None
@@ -123,7 +124,7 @@ def run_study(
     cache_dir : str, path or None, default=None
         Where reference features are kept; None takes ``cache`` in the folder.
     random_state : int, default=0
-        Decides the draws and seeds everything else.
+        Decides which rows are labelled and seeds everything else.
     n_jobs : int or None, default=None
         Jobs at a time, -1 for all cores; None leaves it to joblib.parallel_config, which can also name a backend.
     verbose : int, default=0

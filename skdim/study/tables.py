@@ -58,7 +58,7 @@ def error_table(
 
 
 def comparable_features(recording: Recording, baseline: str, regressor: str) -> list[str]:
-    """Name the other feature sets that were measured with a regressor (or "best") on the same draws as the baseline."""
+    """Name the other feature sets that were measured with a regressor (or "best") in the repeats of the baseline."""
     own = recording.records
     own = own[own["regressor"].isin(recording.regressors if regressor == BEST else [regressor])]
     repeats = {

@@ -156,7 +156,8 @@ def load_table_tasks(
     """Make tasks of the crystals and labels in a table, one for each column of labels, on the same crystals.
 
     A tenth of the crystals is the test fold of every task: those whose ids `skdim.datasets.in_test_fold` names with
-    ``share=0.1``, which are among the test crystals of the bundled sets. A property is the other one of that before it.
+    ``share=0.1``, which are among the test crystals of the bundled sets. Each property is the other one of the
+    property before it.
 
     Parameters
     ----------

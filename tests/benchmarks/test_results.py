@@ -81,7 +81,7 @@ def test_regressors_with_fewer_draws_are_chosen_from_on_the_draws_they_have(resu
     assert fewer.regressors == ["ridge", "kernel_ridge", "forest"]
     assert sorted(set(fewer.records["repeat"])) == [0, 1, 2]
     text = markdown(results.targets(Recording(short, whole.study)))
-    assert "On the first 3 draws, with forest among the regressors:" in text
+    assert "In the first 3 repeats, with forest among the regressors:" in text
     assert text.count("| default / magpie, ridge ") == 1
 
 

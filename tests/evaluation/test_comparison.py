@@ -23,9 +23,9 @@ def test_rows_of_several_tables_may_be_numbered_alike():
     assert compare(pd.concat(tables), "a", "b").cells == {("t", 50): 3.0, ("u", 50): 2.0}
 
 
-def test_draws_of_two_tasks_without_names_are_not_taken_for_one():
+def test_repeats_of_two_tasks_without_names_are_not_taken_for_one():
     records = handmade({"a": {"x": [(1.0, 9.0)]}, "b": {"x": [(1.0, 3.0)]}})
-    with pytest.raises(ValueError, match="'a' has draw 0 of 50 labels for task 't' more than once; give each task"):
+    with pytest.raises(ValueError, match="'a' has repeat 0 with 50 labels for task 't' more than once; give each task"):
         compare(pd.concat([records, records]), "a", "b", regressor="x")
 
 
@@ -41,9 +41,9 @@ def test_summary_has_mean_and_standard_error():
 
 def test_a_set_compared_with_itself_is_one_and_turning_a_comparison_turns_its_interval():
     rng = np.random.default_rng(0)
-    sets, draws = ("Magpie", "few columns"), (3, 2)  # each draw with its error on the labels and on the test fold
+    sets, shape = ("Magpie", "few columns"), (3, 2)  # each repeat with its error on the labels and on the test fold
     records = pd.concat(
-        handmade({name: {"x": rng.uniform(1, 2, draws), "y": rng.uniform(1, 2, draws)} for name in sets}, n, "energy")
+        handmade({name: {"x": rng.uniform(1, 2, shape), "y": rng.uniform(1, 2, shape)} for name in sets}, n, "energy")
         for n in (30, 100)
     )
     same = compare(records, "Magpie", "Magpie")
@@ -62,7 +62,7 @@ def test_a_single_draw_has_no_interval():
     assert str(ratio) == "0.500"
 
 
-def test_pairing_removes_what_draws_have_in_common():
+def test_pairing_removes_what_repeats_have_in_common():
     level = np.random.default_rng(0).uniform(1, 10, 12)
     records = handmade({"a": {"x": [(1, v) for v in 0.9 * level]}, "b": {"x": [(1, v) for v in level]}})
     ratio = compare(records, "a", "b", regressor="x")
@@ -74,7 +74,7 @@ def test_pairing_removes_what_draws_have_in_common():
     [
         ({"features": "c", "baseline": "b"}, r"features must be among \['a', 'b'\], got 'c'"),
         ({"features": "a", "baseline": "b", "regressor": "z"}, "regressor must be 'best' or among"),
-        ({"features": "a", "baseline": "b"}, "same draws"),
+        ({"features": "a", "baseline": "b"}, "same repeats"),
     ],
 )
 def test_comparisons_that_cannot_be_made_are_refused(arguments, message):

@@ -46,19 +46,19 @@ def test_errors_fall_with_labels_and_lie_below_the_median_guess(records):
 
 def test_records_say_what_training_by_hand_gives(energies, magpie, records):
     pool, test = np.flatnonzero(~energies.test_mask), np.flatnonzero(energies.test_mask)
-    draw = draw_repeats(pool, [100], 2, 7)[1]
+    repeat = draw_repeats(pool, [100], 2, 7)[1]
     X = standardise("Magpie", magpie.to_numpy(), pool)
     for name in ("ridge", "extra_trees"):
         model = REGRESSORS[name]()
         if name == "extra_trees":
-            model.set_params(random_state=draw.seed)
-        predicted = model.fit(X[draw.rows], energies.target[draw.rows]).predict(X[test])
+            model.set_params(random_state=repeat.seed)
+        predicted = model.fit(X[repeat.rows], energies.target[repeat.rows]).predict(X[test])
         row = records.query("features == 'Magpie' and regressor == @name and labels == 100 and repeat == 1").iloc[0]
         assert row["mae"] == pytest.approx(np.abs(predicted - energies.target[test]).mean())
         assert row["rmse"] == pytest.approx(np.sqrt(((predicted - energies.target[test]) ** 2).mean()))
-        anew = cross_val_predict(clone(model), X[draw.rows], energies.target[draw.rows], cv=KFold(5))
+        anew = cross_val_predict(clone(model), X[repeat.rows], energies.target[repeat.rows], cv=KFold(5))
         if name == "extra_trees":
-            assert row["cv_mae"] == pytest.approx(np.abs(anew - energies.target[draw.rows]).mean())
+            assert row["cv_mae"] == pytest.approx(np.abs(anew - energies.target[repeat.rows]).mean())
 
 
 def measure(X, y, mask, **kwargs):

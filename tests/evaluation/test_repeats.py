@@ -1,4 +1,4 @@
-"""Draws of labels: paired, distinct, and refused where they cannot be made."""
+"""Random choices of labels: paired, distinct, and refused where they cannot be made."""
 
 import numpy as np
 import pytest
@@ -9,16 +9,16 @@ from skdim.evaluation._repeats import draw_repeats
 def test_a_draw_depends_on_the_seed_and_its_own_number_alone():
     pool = np.arange(0, 900, 3)
     some, more = draw_repeats(pool, [50], 2, 0), draw_repeats(pool, [20, 50, 100], {20: 1, 50: 4, 100: 1}, 0)
-    again = [draw for draw in more if draw.labels == 50][:2]
+    again = [repeat for repeat in more if repeat.labels == 50][:2]
     assert all((a.rows == b.rows).all() and a.seed == b.seed for a, b in zip(some, again, strict=True))
     other = draw_repeats(pool, [50], 2, 1)
     assert (some[0].rows != other[0].rows).any()
     assert (some[0].rows != some[1].rows).any()
 
 
-def test_draws_are_distinct_rows_of_the_pool_and_every_row_is_drawn_as_often():
+def test_repeats_are_distinct_rows_of_the_pool_and_every_row_is_drawn_as_often():
     pool = np.arange(100, 140)
-    drawn = np.array([draw.rows for draw in draw_repeats(pool, [10], 400, 0)])
+    drawn = np.array([repeat.rows for repeat in draw_repeats(pool, [10], 400, 0)])
     assert all(len(set(rows)) == 10 for rows in drawn.tolist())
     counts = np.bincount(drawn.ravel() - 100, minlength=40)
     assert counts.sum() == 4000  # so none is from outside
@@ -38,12 +38,12 @@ def test_draws_are_distinct_rows_of_the_pool_and_every_row_is_drawn_as_often():
         ([10, 20], {10: 3}, r"got \{10: 3\}"),
     ],
 )
-def test_draws_refuse_what_cannot_be_drawn(counts, n_repeats, message):
+def test_repeats_refuse_what_cannot_be_drawn(counts, n_repeats, message):
     with pytest.raises(ValueError, match=message):
         draw_repeats(np.arange(40), counts, n_repeats, 0, cv=5)
 
 
 @pytest.mark.parametrize("cv", [0, 1, 2.5])
-def test_draws_refuse_folds_that_nothing_can_be_cut_into(cv):
+def test_repeats_refuse_folds_that_nothing_can_be_cut_into(cv):
     with pytest.raises(ValueError, match=f"cv must be None or an integer >= 2, got {cv}"):
         draw_repeats(np.arange(40), [10], 1, 0, cv=cv)

@@ -22,7 +22,7 @@ NUMBERS = st.lists(st.floats(-10, 10).map(lambda x: round(x, 3)), min_size=2, ma
 
 
 def test_the_corrected_t_is_that_of_a_calculation_by_hand():
-    # Mean 2, variance 1, three draws, correlation 1/4: variance of the mean (1/3 + 1/3) * 1, so t = 2 / sqrt(2/3).
+    # Mean 2, variance 1, three repeats, correlation 1/4: variance of the mean (1/3 + 1/3) * 1, so t = 2 / sqrt(2/3).
     result = corrected_t_test([1.0, 2.0, 3.0], overlap=0.25)
     assert result["t"] == pytest.approx(2 / np.sqrt(2 / 3))
     # Student's t with two degrees of freedom: P(|T| > t) = 1 - t / sqrt(2 + t^2), here t^2 = 6.
@@ -75,7 +75,7 @@ def test_what_cannot_be_tested_is_refused(values, overlap, message):
 
 
 def wrong_rejections(correct, n_pools=1000, pool=60, labels=30, n_repeats=15):
-    """How often draws from pools of mean zero are taken for draws of another mean, at the level of 5%."""
+    """How often repeats from pools of mean zero are taken for those of another mean, at the level of 5%."""
     rng, wrong = np.random.default_rng(0), 0
     for _ in range(n_pools):
         values = rng.normal(size=pool)
@@ -84,7 +84,7 @@ def wrong_rejections(correct, n_pools=1000, pool=60, labels=30, n_repeats=15):
     return wrong / n_pools
 
 
-def test_draws_from_one_pool_are_taken_for_independent_without_the_correction_and_not_with_it():
+def test_repeats_from_one_pool_are_taken_for_independent_without_the_correction_and_not_with_it():
     # The standard error of the 5% is 0.7%.
     assert 0.03 < wrong_rejections(correct=True) < 0.07
     assert wrong_rejections(correct=False) > 0.4
@@ -113,8 +113,8 @@ def test_holm_leaves_out_tests_that_were_not_made():
 
 
 def test_identical_feature_sets_have_ratio_one_and_p_one():
-    draws = [(1.0, 0.3), (1.0, 0.4), (1.0, 0.7)]
-    records = pd.concat([handmade({"a": {"x": draws}, "b": {"x": draws}}, labels) for labels in (50, 100)])
+    errors = [(1.0, 0.3), (1.0, 0.4), (1.0, 0.7)]
+    records = pd.concat([handmade({"a": {"x": errors}, "b": {"x": errors}}, labels) for labels in (50, 100)])
     table = paired_tests(records, "a", "b", pool_sizes={"t": 300})
     assert table[["ratio", "low", "high", "p", "p_holm", "difference"]].values.tolist() == [[1, 1, 1, 1, 1, 0]] * 2
 
@@ -160,9 +160,9 @@ def test_the_best_of_several_sets_is_chosen_draw_by_draw_by_the_labels():
     assert compare(both, "c", "several", regressors=["x"]).ratio == pytest.approx(2)
 
 
-def test_sets_of_unequal_draws_are_not_chosen_from():
+def test_sets_of_unequal_repeats_are_not_chosen_from():
     records = handmade({"a": {"x": [(1.0, 1.0)]}, "b": {"x": [(1.0, 1.0), (1.0, 1.0)]}})
-    with pytest.raises(ValueError, match=r"the same draws, but \['a'\] have fewer"):
+    with pytest.raises(ValueError, match=r"the same repeats, but \['a'\] have fewer"):
         choose_features(records, ["a", "b"])
     with pytest.raises(ValueError, match=r"features must be among .*'z'"):
         choose_features(records, ["a", "z"])

@@ -39,8 +39,8 @@ def test_the_first_for_the_best_value_has_the_highest_expected_improvement() -> 
 
 
 def test_expected_improvement_is_the_mean_of_what_exceeds_the_best() -> None:
-    draws = np.random.default_rng(1).normal(0.3, 0.7, 400_000)
-    expected = np.maximum(draws - 0.5, 0).mean()
+    samples = np.random.default_rng(1).normal(0.3, 0.7, 400_000)
+    expected = np.maximum(samples - 0.5, 0).mean()
     assert expected_improvement(np.array([0.3]), np.array([0.7]), 0.5)[0] == pytest.approx(expected, rel=0.01)
 
 

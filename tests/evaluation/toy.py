@@ -11,7 +11,7 @@ def toy(n=60, d=5, seed=0):
 
 
 def handmade(errors, labels=50, task="t"):
-    """Records of one cell: {features: {regressor: [(cv_mae, mae) of each draw]}}."""
+    """Records of one cell: {features: {regressor: [(cv_mae, mae) of each repeat]}}."""
     rows = [
         (task, features, regressor, labels, repeat, cv_mae, mae)
         for features, regressors in errors.items()

@@ -19,6 +19,7 @@ from skdim.network.infomax import (
     GlobalObjective,
     LocalObjective,
     site_pair_weights,
+    surprise,
 )
 from skdim.network.negatives import draw_rows, other_crystals
 from skdim.points.assembly import assemble
@@ -163,7 +164,7 @@ def test_the_context_objective_is_a_softmax_over_elements_in_proportion_to_their
     torch.nn.init.normal_(objective.bias, generator=seeded(1))
     context = random(len(batch.site_type), 6)
     with torch.no_grad():
-        surprise = objective.surprise(batch, objective.log_probabilities(context))
+        unexpected = surprise(batch, objective.log_probabilities(context))
         critic = objective.query(context) @ objective.key.T + objective.bias
         loss = objective(batch, context)
     chance = share.double().clamp_min(1e-6)
@@ -174,7 +175,7 @@ def test_the_context_objective_is_a_softmax_over_elements_in_proportion_to_their
         # InfoNCE: how much better the true element scores than the elements drawn from the pretraining set.
         gain = {z: float(critic[row, z]) - math.log(crowd) for z in range(N_ATOMIC_NUMBERS)}
         slow.append(-sum(float(content[z]) * (gain[z] + math.log(float(chance[z]))) for z in range(N_ATOMIC_NUMBERS)))
-    assert surprise.tolist() == pytest.approx(slow)
+    assert unexpected.tolist() == pytest.approx(slow)
     assert float(loss) == pytest.approx(mean_over_crystals(batch, lambda row: slow[row]))
 
 

@@ -1,4 +1,4 @@
-"""What box plots show: quartiles of the draws of each feature set; and one style for a feature set in every picture."""
+"""What box plots show: quartiles of the repeats for each feature set, and one style for a feature set everywhere."""
 
 import itertools
 

@@ -99,7 +99,7 @@ def test_captions_name_data_split_draws_and_seed(recording, read):
     text = " ".join("".join(read.text).split())
     facts = recording.of_task("band gap")
     assert f"on the fixed test fold of {facts['test_fold']} crystals" in text
-    assert f"the {facts['training_fold']} crystals of the training fold; {REPEATS} draws" in text
+    assert f"the {facts['training_fold']} crystals of the training fold; {REPEATS} repeats" in text
     assert "seed 0" in text
     assert "Mean ± standard error" in text
     assert "95% intervals" in text

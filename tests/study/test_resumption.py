@@ -85,8 +85,8 @@ def test_a_finished_training_that_is_damaged_is_done_again(tmp_path):
     assert file.read_bytes()
 
 
-class Draw:
-    """Which draw of how many labels."""
+class Repeat:
+    """Which repeat, of how many labels."""
 
     labels, number = 50, 3
 
@@ -98,14 +98,14 @@ def train(value):
 def test_finished_trainings_are_found_by_what_decides_them_alone(tmp_path):
     ridge, kernel = REGRESSORS["ridge"](), REGRESSORS["kernel_ridge"]()
     trainings = Finished(tmp_path, "basis")
-    assert trainings.find(ridge, Draw) is None
-    assert trainings.run(ridge, Draw, train, (0.1 + 0.2,))["mae"] == 0.1 + 0.2
-    found = Finished(tmp_path, "basis").find(ridge, Draw)
+    assert trainings.find(ridge, Repeat) is None
+    assert trainings.run(ridge, Repeat, train, (0.1 + 0.2,))["mae"] == 0.1 + 0.2
+    found = Finished(tmp_path, "basis").find(ridge, Repeat)
     assert found["mae"] == 0.1 + 0.2
     assert np.isnan(found["cv_mae"])
-    assert trainings.run(ridge, Draw, train, (7.0,))["mae"] == 0.1 + 0.2
-    assert Finished(tmp_path, "other").find(ridge, Draw) is None
-    assert trainings.find(kernel, Draw) is None
+    assert trainings.run(ridge, Repeat, train, (7.0,))["mae"] == 0.1 + 0.2
+    assert Finished(tmp_path, "other").find(ridge, Repeat) is None
+    assert trainings.find(kernel, Repeat) is None
 
 
 def test_a_digest_sees_values_types_and_parameters():

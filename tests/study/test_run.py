@@ -125,11 +125,11 @@ def test_records_are_those_of_label_efficiency_on_the_vectors_of_the_saved_model
 def test_fine_tuning_has_the_draws_of_the_other_regressors(done):
     out, records = done
     task = gaps()
-    draw = next(d for d in draw_repeats(np.flatnonzero(~task.test_mask), [20], 1, 3))
+    repeat = next(d for d in draw_repeats(np.flatnonzero(~task.test_mask), [20], 1, 3))
     start = out / facts(out)["pretraining"]["default"]["file"]
-    regressor = SiteNetRegressor(start, max_epochs=2, random_state=draw.seed)
+    regressor = SiteNetRegressor(start, max_epochs=2, random_state=repeat.seed)
     structures = np.fromiter(task.structures, dtype=object)
-    predicted = regressor.fit(structures[draw.rows], task.target[draw.rows]).predict(structures[task.test_mask])
+    predicted = regressor.fit(structures[repeat.rows], task.target[repeat.rows]).predict(structures[task.test_mask])
     expected = mean_absolute_error(task.target[task.test_mask], predicted)
     row = records.query("task == 'band gap' and features == 'default' and regressor == 'fine_tuned' and labels == 20")
     assert row["mae"].item() == pytest.approx(expected, rel=1e-3)

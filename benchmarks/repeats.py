@@ -1,8 +1,8 @@
-"""Draws of labels that a measurement is made of: each is kept as soon as it is there, and a stopped run goes on.
+"""Repeats that a measurement is made of: each is kept as soon as it is there, and a stopped run goes on.
 
 The scripts that measure decisions (intervals, applicability, suggestion, grouped folds, fine-tuning) have these in
-common: the bundled tasks with the vectors of one model, made once; a file of lines beside ``--out``, one for each draw,
-which names the model by the digest of its file, so that no record mixes two models; and a record that says both.
+common: the bundled tasks with the vectors of one model, made once; a file of lines beside ``--out``, one for each
+repeat, which names the model by the digest of its file, so that no record mixes two models; and a record with both.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ TASKS = {
     "piezoelectric modulus (C/m2)": "load_piezoelectric",
 }
 Z = 1.6448536269514722  # of intervals that hold 90%
-Draw = dict[str, Any]
+Repeat = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -86,17 +86,17 @@ def groups(task: str, model: str, by: str) -> np.ndarray:
 def options_of(description: str, name: str, repeats: int) -> argparse.ArgumentParser:
     """Make a parser with the options that all of these scripts have."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--repeats", type=int, default=repeats, help=f"draws of labels (default: {repeats})")
+    parser.add_argument("--repeats", type=int, default=repeats, help=f"random choices of labels (default: {repeats})")
     parser.add_argument("--jobs", type=int, default=1, help="processes (default: 1)")
     parser.add_argument("--tasks", type=int, default=len(TASKS), help="the first of them, for a trial (default: all)")
-    parser.add_argument("--report", action="store_true", help="report the draws on file, and measure no more")
+    parser.add_argument("--report", action="store_true", help="report the repeats on file, and measure no more")
     parser.add_argument("--out", type=Path, default=Path(f"benchmarks/{name}.json"), help="JSON file to write")
     record.add_model(parser)
     return parser
 
 
-def keys(options: argparse.Namespace, **parts: Iterable[Any]) -> list[Draw]:
-    """Name the draws that are wanted; the first draw of all cells comes first."""
+def keys(options: argparse.Namespace, **parts: Iterable[Any]) -> list[Repeat]:
+    """Name the repeats that are wanted; the first repeat of all cells comes first."""
     names = ("seed", "task", *parts)
     values = range(options.repeats), list(TASKS)[: options.tasks], *parts.values()
     return [dict(zip(names, one, strict=True)) for one in itertools.product(*values)]
@@ -104,11 +104,11 @@ def keys(options: argparse.Namespace, **parts: Iterable[Any]) -> list[Draw]:
 
 def measured(
     options: argparse.Namespace,
-    wanted: Sequence[Draw],
-    call: Callable[..., Draw],
-    arguments: Callable[[Draw], tuple[Any, ...]],
-) -> list[Draw]:
-    """Measure the draws that are not on file, and keep each.
+    wanted: Sequence[Repeat],
+    call: Callable[..., Repeat],
+    arguments: Callable[[Repeat], tuple[Any, ...]],
+) -> list[Repeat]:
+    """Measure the repeats that are not on file, and keep each.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def measured(
     wanted : sequence of dict
         From `keys`.
     call : callable
-        Measures one draw: JSON-able results by name.
+        Measures one repeat: JSON-able results by name.
     arguments : callable
         What ``call`` takes, for one of ``wanted``.
 
@@ -141,19 +141,19 @@ def measured(
     return [done[place] for place in places if place in done]
 
 
-def write(options: argparse.Namespace, name: str, found: Sequence[Draw], **parts: Any) -> None:
+def write(options: argparse.Namespace, name: str, found: Sequence[Repeat], **parts: Any) -> None:
     """Write the record: what was measured, of which model, at which commits."""
     settings = {
         **model_of(options),
-        "repeats": 1 + max(draw["seed"] for draw in found),
-        "commits": sorted({draw["commit"] for draw in found}),
+        "repeats": 1 + max(repeat["seed"] for repeat in found),
+        "commits": sorted({repeat["commit"] for repeat in found}),
         **parts.pop("settings", {}),
     }
     for file in record.write({**record.surroundings(), "settings": settings, **parts}, options.out, name):
         print(f"Written to {file}")
 
 
-def model_of(options: argparse.Namespace) -> Draw:
+def model_of(options: argparse.Namespace) -> Repeat:
     """Name the model whose vectors are measured, and its file."""
     from skdim._files import file_digest
     from skdim.pretrained import pretrained_card
@@ -163,11 +163,11 @@ def model_of(options: argparse.Namespace) -> Draw:
     return {"model": file.name, "sha256": digest[:12]}
 
 
-def cells(found: Sequence[Draw], *names: str) -> dict[tuple[Any, ...], list[Draw]]:
-    """Put draws together that have the same values of these names, in the order of the tasks."""
-    together: dict[tuple[Any, ...], list[Draw]] = {}
-    for draw in sorted(found, key=lambda draw: list(TASKS).index(draw["task"])):
-        together.setdefault(tuple(draw[name] for name in names), []).append(draw)
+def cells(found: Sequence[Repeat], *names: str) -> dict[tuple[Any, ...], list[Repeat]]:
+    """Put repeats together that have the same values of these names, in the order of the tasks."""
+    together: dict[tuple[Any, ...], list[Repeat]] = {}
+    for repeat in sorted(found, key=lambda repeat: list(TASKS).index(repeat["task"])):
+        together.setdefault(tuple(repeat[name] for name in names), []).append(repeat)
     return together
 
 
@@ -176,14 +176,14 @@ def spread(values: Any) -> float:
     return float(np.std(values, ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("nan")
 
 
-def _on_file(lines: Path) -> list[Draw]:
-    """Draws that were measured before; a line that was cut off is none."""
+def _on_file(lines: Path) -> list[Repeat]:
+    """Repeats that were measured before; a line that was cut off is none."""
     if not lines.exists():
         return []
     whole = [line for line in lines.read_text("utf-8").splitlines(keepends=True) if line.endswith("\n")]
     return [json.loads(line) for line in whole]
 
 
-def _place(draw: Draw, key: Draw) -> tuple[Any, ...]:
-    """Tell draws apart."""
-    return tuple(draw.get(name) for name in key)
+def _place(repeat: Repeat, key: Repeat) -> tuple[Any, ...]:
+    """Tell repeats apart."""
+    return tuple(repeat.get(name) for name in key)

@@ -1,4 +1,4 @@
-"""Measurements made of draws: stopped ones go on, no record mixes two models, pages name the model."""
+"""Measurements made of repeats: stopped ones go on, no record mixes two models, pages name the model."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def script(script, monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.fixture
-def draws(script) -> ModuleType:
-    return script("draws")
+def repeats(script) -> ModuleType:
+    return script("repeats")
 
 
 def double(seed: int, task: str) -> dict[str, float]:
@@ -31,39 +31,39 @@ def double(seed: int, task: str) -> dict[str, float]:
     return {"length": 2.0 * seed + len(task)}
 
 
-def options(draws: ModuleType, out: Path, *words: str):
-    return draws.options_of("", "none", 3).parse_args(["--out", str(out), *words])
+def options(repeats: ModuleType, out: Path, *words: str):
+    return repeats.options_of("", "none", 3).parse_args(["--out", str(out), *words])
 
 
 def test_what_is_on_file_is_not_measured_again_and_a_line_that_was_cut_off_is(
-    draws: ModuleType, tmp_path: Path
+    repeats: ModuleType, tmp_path: Path
 ) -> None:
-    given = options(draws, tmp_path / "none.json", "--tasks", "2", "--model", "bundled")
-    wanted, asked = draws.keys(given), []
+    given = options(repeats, tmp_path / "none.json", "--tasks", "2", "--model", "bundled")
+    wanted, asked = repeats.keys(given), []
 
     def arguments(key):
         asked.append(key)
         return key["seed"], key["task"]
 
-    first = draws.measured(given, wanted[:4], double, arguments)
+    first = repeats.measured(given, wanted[:4], double, arguments)
     lines = tmp_path / "none.jsonl"
     lines.write_text("\n".join(lines.read_text().splitlines())[:-5])  # the last line is not whole
     asked.clear()
-    all_of_them = draws.measured(given, wanted, double, arguments)
+    all_of_them = repeats.measured(given, wanted, double, arguments)
     assert asked == wanted[3:]
     assert all_of_them[:4] == first
-    assert [draw["length"] for draw in all_of_them] == [2.0 * key["seed"] + len(key["task"]) for key in wanted]
+    assert [repeat["length"] for repeat in all_of_them] == [2.0 * key["seed"] + len(key["task"]) for key in wanted]
 
 
-def test_draws_of_another_model_are_left_out(draws: ModuleType, tmp_path: Path) -> None:
+def test_repeats_of_another_model_are_left_out(repeats: ModuleType, tmp_path: Path) -> None:
     for name in ("bundled", "materials_project"):
-        given = options(draws, tmp_path / "none.json", "--tasks", "1", "--model", name)
-        draws.measured(given, draws.keys(given)[:2], double, lambda key: (key["seed"], key["task"]))
-    found = draws.measured(
-        options(draws, given.out, "--report", "--model", "bundled"), draws.keys(given), double, tuple
+        given = options(repeats, tmp_path / "none.json", "--tasks", "1", "--model", name)
+        repeats.measured(given, repeats.keys(given)[:2], double, lambda key: (key["seed"], key["task"]))
+    found = repeats.measured(
+        options(repeats, given.out, "--report", "--model", "bundled"), repeats.keys(given), double, tuple
     )
-    assert [draw["model"] for draw in found] == ["bundled"] * 2
-    draws.write(given, "none", found[:1], rows=[])
+    assert [repeat["model"] for repeat in found] == ["bundled"] * 2
+    repeats.write(given, "none", found[:1], rows=[])
     settings = json.loads(given.out.read_text())["settings"]
     assert settings["model"] == "materials_project"
     assert settings["sha256"] != found[0]["sha256"]
@@ -77,22 +77,22 @@ def test_every_script_has_the_same_options(script, name: str, capsys: pytest.Cap
     assert all(option in said for option in ("--repeats", "--jobs", "--model", "--report", "--out"))
 
 
-def test_one_draw_of_each_gives_what_is_summed_up(script) -> None:
+def test_one_repeat_of_each_gives_what_is_summed_up(script) -> None:
     rng = np.random.default_rng(0)
     vectors, test = rng.normal(size=(150, 5)), np.arange(150) >= 120
     target = vectors[:, 0] + 0.1 * rng.normal(size=150)
     key = {"task": "band gap (eV)", "labels": 50, "seed": 0, "folds": "random"}
     intervals, applicability, suggestion = map(script, ("intervals", "applicability", "suggestion"))
 
-    found = [{**key, **intervals.one_draw(vectors, target, test, 50, 0)}]
+    found = [{**key, **intervals.one_repeat(vectors, target, test, 50, 0)}]
     for row in intervals.summary(found):
         assert 0.5 < row["coverage"] <= 1
         assert row["mae"] < target.std()
 
-    row = applicability.summary([{**key, **applicability.one_draw(None, vectors, target, None, 0)}])[0]
+    row = applicability.summary([{**key, **applicability.one_repeat(None, vectors, target, None, 0)}])[0]
     assert len(row["errors"]) == len(row["held"]) == 5
 
-    rows = {row["way"]: row for row in suggestion.summary([{**key, **suggestion.one_draw(vectors, target, test, 0)}])}
+    rows = {row["way"]: row for row in suggestion.summary([{**key, **suggestion.one_repeat(vectors, target, test, 0)}])}
     assert rows["best"]["left"] <= rows["random"]["left"]
     assert rows["random"]["labels"] == 100 or rows["random"]["labels"] < 100
 
@@ -101,22 +101,22 @@ def test_ratios_are_those_of_mean_errors(script) -> None:
     finetuning = script("finetuning")
     names = ("linear", "all_the_way", "laplacian", "ridge_cv", "strength", "held", "seconds", "wall")
     key = {"task": "band gap (eV)", "labels": 50, "split": "random", **dict.fromkeys(names, 1.0)}
-    draws = [{**key, "seed": 0, "fine_tuned": 0.8, "ridge": 1.0}, {**key, "seed": 1, "fine_tuned": 3.0, "ridge": 3.0}]
-    (row,) = finetuning.summary(draws)
+    repeats = [{**key, "seed": 0, "fine_tuned": 0.8, "ridge": 1.0}, {**key, "seed": 1, "fine_tuned": 3.0, "ridge": 3.0}]
+    (row,) = finetuning.summary(repeats)
     assert row["ratio"] == pytest.approx(0.95)
     assert row["ratio_error"] == pytest.approx(0.05)  # half the difference of -0.1 and 0
     assert finetuning.means([row]) == {"random": {"mean": row["ratio"], "highest": row["ratio"], "cells": 1}}
 
 
 def test_starts_are_compared_cell_by_cell(script) -> None:
-    cell = {"split": "random", "task": "a", "labels": 50, "draws": 3}
+    cell = {"split": "random", "task": "a", "labels": 50, "repeats": 3}
     trained = [{**cell, "ratio": 0.9, "ridge": 2.0}, {**cell, "split": "grouped", "ratio": 1.0, "ridge": 9.0}]
     untrained = [{**cell, "ratio": 1.0, "ridge": 3.0}, {**cell, "labels": 100, "ratio": 1.0, "ridge": 1.0}]
     (row,) = script("starts").compared(trained, untrained)
     assert row == {**cell, "trained": 1.8, "untrained": 3.0, "ratio": pytest.approx(0.6)}
 
 
-def test_grouped_errors_are_means_over_draws(script) -> None:
+def test_grouped_errors_are_means_over_repeats(script) -> None:
     grouped = script("grouped")
     one = {by: dict.fromkeys(grouped.FEATURES, 1.0) for by in grouped.FOLDS}
     two = {by: dict.fromkeys(grouped.FEATURES, 3.0) for by in grouped.FOLDS}
@@ -129,15 +129,15 @@ def test_grouped_errors_are_means_over_draws(script) -> None:
 def test_pages_name_the_model_of_the_record(script, name: str) -> None:
     page = script("from_decisions")
     record = json.loads((ROOT / "benchmarks" / f"{name}.json").read_text())
-    assert f"the model ``{record['settings']['model']}``" in page.source(record, name)
+    assert f"the model `{record['settings']['model']}`" in page.source(record, name)
     table, words = page.TABLES[name]
     shown = list(table(record["rows"]))
     assert len({len(row) for row in shown}) == 1
-    assert len(shown) > len(draws_of(record))
+    assert len(shown) > len(tasks_of(record))
     assert words(record["rows"]).endswith(".")
 
 
-def draws_of(record) -> set[str]:
+def tasks_of(record) -> set[str]:
     return {row["task"] for row in record["rows"]}
 
 
