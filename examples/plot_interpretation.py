@@ -56,7 +56,7 @@ print(sites.nlargest(4, "surprise")[["element", "surprise", "expected", "probabi
 from skdim.plotting import CrystalDisplay
 
 # sphinx_gallery_thumbnail_number = 2
-figure, axes = plt.subplots(1, 2, figsize=(9.5, 4.4), layout="constrained")
+figure, axes = plt.subplots(1, 2, figsize=(7, 3.3), layout="constrained")
 CrystalDisplay.from_structure(swapped, ax=axes[0])
 _ = CrystalDisplay.from_estimator(embedder, swapped, ax=axes[1])
 

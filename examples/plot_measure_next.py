@@ -61,13 +61,19 @@ import matplotlib.pyplot as plt
 
 from skdim.plotting import LabelEfficiencyDisplay
 
-figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
+figure, (left, right) = plt.subplots(1, 2, figsize=(7.5, 3.4), layout="constrained")
 results = records.assign(task="bulk modulus", regressor="laplacian")
 LabelEfficiencyDisplay.from_results(results, unit="log10 GPa", ax=left)
-for (goal, rows), look in zip(records.groupby("features", sort=False), ("o-", "s--", "D-."), strict=True):
-    mean = rows.groupby("labels")["highest"].mean()
-    right.plot(mean, look, markersize=4, color={"o": "#0072B2", "s": "#D55E00", "D": "#009E73"}[look[0]], label=goal)
-right.axhline(10 ** values[~test].max(), color="#777777", linewidth=1, linestyle=":", label="highest of the pool")
+left.set_xticks([20, 40, 70, 100], [20, 40, 70, 100])
+highest = records.groupby(["labels", "features"], sort=False)["highest"].mean().unstack()
+for goal, color, look in (
+    ("at random", "#0072B2", "o-"),
+    ("information", "#D55E00", "s--"),
+    ("best", "#009E73", "D-."),
+):
+    right.plot(highest[goal], look, color=color, markersize=4)
+pool_highest = 10 ** values[~test].max()
+right.axhline(pool_highest, color="#777777", linewidth=1, linestyle=":")
+right.text(100, pool_highest, "highest of the pool", ha="right", va="bottom", color="#777777")
 right.set(xlabel="number of labels", ylabel="highest bulk modulus found (GPa)")
 right.spines[["top", "right"]].set_visible(False)
-_ = right.legend(frameon=False)

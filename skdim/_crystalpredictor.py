@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from functools import wraps
 from numbers import Integral
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
@@ -21,12 +21,24 @@ from sklearn.utils.validation import check_is_fitted
 
 import skdim
 from skdim._estimators import KeepsEmbedder, LearnedTable
+from skdim._fields import ANY, COUNT, FLAG, TEXT, VERSIONS, OrNone, Schema, check_fields
 from skdim._files import digest, replacing
 from skdim._interrupts import nothing_kept
 from skdim._labels import spread_out
-from skdim._parameters import RUNNING, as_json, check, check_parameters, integer, optional, seed_of
+from skdim._parameters import (
+    RUNNING,
+    Accepted,
+    as_json,
+    check,
+    check_parameters,
+    choice,
+    integer,
+    optional,
+    seed_of,
+    shown,
+)
 from skdim.crystals.reading import CrystalRow
-from skdim.crystals.rows import as_structures, listed, row_labels
+from skdim.crystals.rows import listed, row_labels
 from skdim.embedder import DeepInfoMaxEmbedder
 from skdim.evaluation._applicability import N_NEAREST, BesidePretraining, Domain, embedder_meant, joined
 from skdim.evaluation._readouts import READOUTS
@@ -47,6 +59,17 @@ LEAST = 10
 FORMAT = 1
 _KEY = "skdim.model"
 _RUN_TIME = ("device", "n_jobs", "on_error", "verbose")
+_KIND = Accepted(
+    "the name of a class", lambda value: isinstance(value, str) and value.isidentifier() and len(value) <= 100
+)
+_HEADER: dict[str, Schema] = {
+    "format": ANY,
+    "kind": _KIND,
+    "parameters": {"*": ANY},
+    "domain": {"sites": COUNT, "disordered": FLAG},
+    "ids": OrNone([TEXT]),
+    "versions": VERSIONS,
+}
 _LARGEST = 1e100  # of what is learned, which labels are scaled for
 _WHOLE = ("feature", "fold", "labelled", "left", "right", "rows")  # arrays of places in others
 _FLAT = ("exact", "fold", "labelled", "rows", "scored", "scores")  # arrays of one dimension
@@ -92,6 +115,8 @@ class CrystalPredictor(LearnedTable, KeepsEmbedder, BaseEstimator):
     domain_: Domain
     labelled_: NDArray[np.int64]
     ids_: list[str] | None
+
+    _facts: ClassVar[dict[str, Schema]]  # what `_state` gives, as JSON
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted model, with its embedder and the vectors of the labelled crystals, to one file.
@@ -159,6 +184,7 @@ class CrystalPredictor(LearnedTable, KeepsEmbedder, BaseEstimator):
     @classmethod
     def _of_state(cls, header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
         """Build the fitted estimator that a file describes."""
+        check_fields("", header, {**_HEADER, "facts": {"own_embedder": FLAG, **cls._facts}})
         given = {name: tuple(v) if isinstance(v, list) else v for name, v in header["parameters"].items()}
         if foreign := sorted({"embedder", *_RUN_TIME} & set(given)):  # how and from where to run is not a file's to say
             raise KeyError(f"parameters that no file keeps: {', '.join(foreign)}")
@@ -176,9 +202,8 @@ class CrystalPredictor(LearnedTable, KeepsEmbedder, BaseEstimator):
         nothing = Makeup(np.zeros((1, N_ATOMIC_NUMBERS), np.bool_), np.ones(1, np.int64), np.zeros(1, np.bool_))
         spacing = Domain.of(vectors, nothing).spacing
         known = header["domain"]
-        model.domain_ = Domain(vectors, spacing, arrays["elements"] > 0, int(known["sites"]), bool(known["disordered"]))
-        model.labelled_ = arrays["labelled"]
-        model.ids_ = None if header["ids"] is None else [str(name) for name in header["ids"]]
+        model.domain_ = Domain(vectors, spacing, arrays["elements"] > 0, known["sites"], known["disordered"])
+        model.labelled_, model.ids_ = arrays["labelled"], header["ids"]
         model._restore(header["facts"], arrays)
         return model
 
@@ -208,9 +233,9 @@ class CrystalPredictor(LearnedTable, KeepsEmbedder, BaseEstimator):
 
     def _check_regressors(self, known: Iterable[str]) -> None:
         """Refuse regressors that are not among these, and a text in place of a list."""
-        wrong = isinstance(self.regressors, str) or not len(self.regressors)
-        if wrong or not set(self.regressors) <= set(known):
-            raise InputError(f"regressors must be a list of some of {list(known)}, got {self.regressors!r}.")
+        given, accepted = self.regressors, list(known)
+        if not isinstance(given, list | tuple) or not given or any(name not in accepted for name in given):
+            raise InputError(f"regressors must be a list of some of {accepted}, got {shown(given)}.")
 
     def _regressor(self, name: str, seed: int) -> Any:
         """Make a regressor on vectors, by its name; it is not fitted."""
@@ -303,11 +328,6 @@ class CrystalPredictor(LearnedTable, KeepsEmbedder, BaseEstimator):
         return pd.DataFrame(columns, index=X.index if isinstance(X, pd.Series | pd.DataFrame) else names_of(X))
 
 
-def n_rows(X: Any) -> int:
-    """Count the rows of a collection of crystals."""
-    return len(X if isinstance(X, PointSets) else as_structures(X))
-
-
 def names_of(X: Any) -> list[Any] | None:
     """Names of crystals: the index of pandas, or the ids of what `skdim.read_crystals` reads; None of others."""
     import pandas as pd
@@ -342,16 +362,17 @@ def read_model(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, 
             arrays = {name: file.get_tensor(name) for name in sorted(file.keys())}
         text, written = metadata[_KEY], metadata["sha256"]
         header: dict[str, Any] = json.loads(text)
-        version, writer, _ = header["format"], header["versions"]["skdim"], header["kind"]
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        check_fields("", header, {"*": ANY, "kind": _KIND, "versions": {"skdim": TEXT, "*": TEXT}})
+        version, writer = header["format"], header["versions"]["skdim"]
+    except (SafetensorError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise ModelFileError(
             f"{os.fspath(path)!r} is no model that `skdim fit` or `save` wrote, or it is damaged: "
             f"{type(error).__name__} {error}"
         ) from error
-    if version != FORMAT:
+    if not choice(FORMAT).test(version):
         raise ModelFileError(
-            f"{os.fspath(path)!r} has format {version!r} (skdim {writer}); this version of skdim, {skdim.__version__}, "
-            f"reads format {FORMAT}. Fit it again, or use that version."
+            f"{os.fspath(path)!r} has format {shown(version)} (skdim {writer[:40]}); this version of skdim, "
+            f"{skdim.__version__}, reads format {FORMAT}. Fit it again, or use that version."
         )
     if _digest(text, arrays) != written:
         raise ModelFileError(
@@ -365,6 +386,8 @@ def _fitting_together(said: str) -> Iterator[None]:
     """Raise one kind of error for all that a header and arrays lead to which do not belong together."""
     try:
         yield
+    except InputError as error:
+        raise ModelFileError(f"{said}: {error} Fit it again.") from error
     except (ArithmeticError, KeyError, TypeError, ValueError, IndexError, AttributeError, RuntimeError) as error:
         raise ModelFileError(f"{said}: {type(error).__name__} {error}. Fit it again.") from error
 
@@ -387,7 +410,7 @@ def _check_arrays(header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]])
         if name.rpartition("/")[2] in _FLAT and array.ndim != 1:
             raise KeyError(f"{name} must have one dimension, got shape {array.shape}")
     n, ids = len(arrays["labelled"]), header["ids"]
-    if len(arrays["vectors"]) != n or not (ids is None or (isinstance(ids, list) and len(ids) == n)):
+    if len(arrays["vectors"]) != n or not (ids is None or len(ids) == n):
         raise KeyError(f"vectors and ids must be as many as labelled crystals, {n}")
     if arrays["elements"].shape != (N_ATOMIC_NUMBERS,):
         raise KeyError(f"elements must have shape ({N_ATOMIC_NUMBERS},), got {arrays['elements'].shape}")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
 
 from skdim._notebook import html_table
 
@@ -46,6 +47,11 @@ class KeepsEmbedder(CrystalEstimator):
         fresh: Self = super(KeepsEmbedder, bare).__sklearn_clone__()  # type: ignore[misc]
         fresh.embedder = copy.copy(given) if hasattr(given, "state_") else clone(given, safe=False)
         return fresh
+
+
+def thawed(embedder: Any) -> Any:
+    """Return the embedder itself, of one in scikit-learn's FrozenEstimator."""
+    return embedder.estimator if isinstance(embedder, FrozenEstimator) else embedder
 
 
 class LearnedTable(CrystalEstimator):

@@ -15,16 +15,17 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples, check_is_fitted, has_fit_parameter
 
-from skdim._estimators import CrystalEstimator
+from skdim._estimators import CrystalEstimator, thawed
 from skdim._fittasks import CallbackSupportMixin, fit_tasks, part_of, with_callbacks
 from skdim._interrupts import pass_on
 from skdim._labels import check_n_labels, read_weights
 from skdim._maskingfile import SavedMasking, read_masking, write_masking
 from skdim._parameters import FOLDER, check, seed_of
-from skdim.crystals.rows import as_structures, listed
+from skdim.crystals.rows import listed
 from skdim.embedder import DeepInfoMaxEmbedder
 from skdim.exceptions import InputError
 from skdim.learning.pretraincache import fit_once
+from skdim.points.featurizer import n_rows
 from skdim.points.pointsets import PointSets
 
 if TYPE_CHECKING:
@@ -226,14 +227,8 @@ def _slots(part: Any) -> list[str]:
 
 def row_count(embedder: Any, X: Any) -> int:
     """Count the rows, without looking into the crystals."""
-    if isinstance(X, PointSets):
-        return len(X)
-    return len(as_structures(X)) if isinstance(thawed(embedder), DeepInfoMaxEmbedder) else int(_num_samples(X))
-
-
-def thawed(embedder: Any) -> Any:
-    """The embedder itself, of a frozen one."""
-    return embedder.estimator if isinstance(embedder, FrozenEstimator) else embedder
+    of_crystals = isinstance(X, PointSets) or isinstance(thawed(embedder), DeepInfoMaxEmbedder)
+    return n_rows(X) if of_crystals else int(_num_samples(X))
 
 
 def featurized(embedder: Any, X: Any) -> Any:

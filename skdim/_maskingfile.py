@@ -18,8 +18,9 @@ import joblib
 import numpy as np
 
 import skdim
+from skdim._fields import ANY, COUNT, FLAG, TEXT, VERSIONS, Schema, check_fields
 from skdim._files import digest, replacing
-from skdim._parameters import as_json, integer, optional
+from skdim._parameters import as_json, choice, integer, optional, shown
 from skdim.embedder import DeepInfoMaxEmbedder
 from skdim.exceptions import ModelFileError
 from skdim.learning.statefile import saved_bytes
@@ -88,7 +89,7 @@ def read_masking(
             return _READERS[_format(facts)](archive, facts, kind, trusted)
     except ModelFileError as error:
         raise ModelFileError(f"{os.fspath(path)!r}: {error}") from error
-    except (zipfile.BadZipFile, KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
+    except (zipfile.BadZipFile, KeyError, TypeError, AttributeError, json.JSONDecodeError, RecursionError) as error:
         raise ModelFileError(
             f"{os.fspath(path)!r} is not a {owner} saved by skdim, or it is damaged: {error}"
         ) from error
@@ -107,10 +108,10 @@ def _opened(source: str | os.PathLike[str] | bytes) -> zipfile.ZipFile:
 
 def _format(facts: Any) -> int:
     """The format of a file, if it is one that can be read."""
-    version = facts["format"]
-    if version not in _READERS:
+    version, accepted = facts["format"], choice(*_READERS)
+    if not accepted.test(version):
         raise ModelFileError(
-            f"format must be {' or '.join(map(str, _READERS))}, got {version!r}. This is skdim {skdim.__version__}: a "
+            f"format must be {accepted.words}, got {shown(version)}. This is skdim {skdim.__version__}: a "
             "later one may read it."
         )
     return int(version)
@@ -128,6 +129,7 @@ def _written(name: str, part: Any) -> bytes:
 
 def _read_2(archive: zipfile.ZipFile, facts: dict[str, Any], kind: str, trusted: bool) -> SavedMasking:
     """Read the current format."""
+    _check_facts(facts)
     contents = _contents(archive, facts, kind)
     found = {
         name: _OWN[name].load(content) if facts["parts"][name] == "skdim" else _loaded_by_skops(name, content, trusted)
@@ -153,6 +155,7 @@ def masking_facts(path: str | os.PathLike[str]) -> dict[str, Any]:
         if (damaged := archive.testzip()) is not None:
             raise ModelFileError(f"its part {damaged!r} is damaged")
         facts: dict[str, Any] = json.loads(archive.read(_FACTS))
+        _check_facts(facts)
         if _format(facts) == FORMAT:
             (kind,) = set(facts["parts"]) - {"embedder"}
             contents = _contents(archive, facts, kind)
@@ -161,7 +164,6 @@ def masking_facts(path: str | os.PathLike[str]) -> dict[str, Any]:
             own = {name: archive.read(f"{name}_") for name in _OWN if f"{name}_" in archive.namelist()}
         for name, content in own.items():
             _OWN[name].load(content)
-    _check_facts(facts)
     return facts
 
 
@@ -181,6 +183,7 @@ def _loaded_by_skops(name: str, content: bytes, trusted: bool) -> Any:
 
 def _read_1(archive: zipfile.ZipFile, facts: dict[str, Any], kind: str, trusted: bool) -> SavedMasking:
     """Read format 1, which kept parts without a file format of their own as a pickle."""
+    _check_facts(facts)
     pickled = facts["pickled"]
     if pickled and not trusted:
         raise ModelFileError(
@@ -196,12 +199,11 @@ def _read_1(archive: zipfile.ZipFile, facts: dict[str, Any], kind: str, trusted:
 
 def _saved(facts: dict[str, Any], kind: str, found: dict[str, Any]) -> SavedMasking:
     """Facts and parts as one record."""
-    _check_facts(facts)
     return SavedMasking(
         kind=kind,
         embedder=found["embedder"],
         part=found[kind],
-        frozen=bool(facts["frozen"]),
+        frozen=facts["frozen"],
         n_labels=facts["n_labels"],
         random_state=facts["random_state"],
         labelled=np.array(facts["labelled"], np.intp),
@@ -209,15 +211,33 @@ def _saved(facts: dict[str, Any], kind: str, found: dict[str, Any]) -> SavedMask
     )
 
 
-def _check_facts(facts: dict[str, Any]) -> None:
+def _check_facts(facts: Any) -> None:
     """Refuse facts that no estimator can have left."""
-    for name in ("labelled", "target_shape"):
-        numbers = facts[name]
-        if not isinstance(numbers, list) or not all(_PLACE.test(one) for one in numbers):
-            raise ModelFileError(f"{name} must be a list of integers >= 0.")
-    for name in ("n_labels", "random_state"):
-        if not optional(integer(0)).test(facts[name]):
-            raise ModelFileError(f"{name} must be {optional(integer(0)).words}, got {facts[name]!r}.")
+    check_fields("", facts, _SCHEMAS[_format(facts)])
+    shape = facts["target_shape"]
+    if len(shape) > 1 or 0 in shape:
+        raise ModelFileError(f"target_shape must be empty or the number of targets, got {shown(shape)}.")
+    labelled = np.array(facts["labelled"], np.int64)
+    if (np.diff(labelled) <= 0).any():
+        raise ModelFileError(f"labelled must be different rows, in order, got {shown(facts['labelled'])}.")
 
 
+_COMMON: dict[str, Schema] = {
+    "format": ANY,
+    "frozen": FLAG,
+    "n_labels": optional(COUNT),
+    "random_state": optional(COUNT),
+    "labelled": [_PLACE],
+    "target_shape": [integer(0, 1_000_000)],
+}
+_KEPT_BY = choice("skdim", "skops")
+_SCHEMAS: dict[int, Schema] = {
+    1: {**_COMMON, "pickled": VERSIONS, "versions?": VERSIONS, "memory?": ANY},
+    2: {
+        **_COMMON,
+        "skdim": TEXT,
+        "parts": {"embedder": _KEPT_BY, "regressor?": _KEPT_BY, "classifier?": _KEPT_BY},
+        "sha256": TEXT,
+    },
+}
 _READERS = {1: _read_1, 2: _read_2}

@@ -120,7 +120,22 @@ def check(name: str, value: Any, accepted: Accepted) -> None:
     skdim.exceptions.InputError: patience must be an integer >= 1, got 0.
     """
     if not accepted.test(value):
-        raise InputError(f"{name} must be {accepted.words}, got {value!r}.")
+        raise InputError(f"{name} must be {accepted.words}, got {shown(value)}.")
+
+
+def shown(value: Any, most: int = 200) -> str:
+    """Show a value in a message, the beginning alone where it is long.
+
+    Examples
+    --------
+    >>> shown("a short one"), shown("x" * 1000, 5)
+    ("'a short one'", "'xxxx...")
+    """
+    try:
+        text = repr(value)
+    except (RecursionError, ValueError):  # nested too deeply, or an integer of more digits than Python writes
+        text = f"a value of type {type(value).__name__}"
+    return text if len(text) <= most else f"{text[:most]}..."
 
 
 def check_are_numbers(what: str, values: Any, rows: Any) -> None:

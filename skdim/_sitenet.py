@@ -10,23 +10,22 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from skdim._estimators import KeepsEmbedder
+from skdim._estimators import KeepsEmbedder, thawed
 from skdim._fittasks import CallbackSupportMixin, FitTasks
 from skdim._interrupts import pass_on
 from skdim._labels import Labels, check_lengths, cut_into_folds, read_groups
-from skdim._parameters import RUNNING, Accepted, choice, integer, optional, seed_of
-from skdim.crystals.rows import as_structures, listed
+from skdim._parameters import FLAG, RUNNING, Accepted, check, choice, integer, optional, seed_of
+from skdim.crystals.rows import listed
 from skdim.embedder import DeepInfoMaxEmbedder
 from skdim.exceptions import InputError, ModelFileError
 from skdim.learning.embedding import check_same_kind, embed, on_device, resolve_device, run_with
 from skdim.learning.finetuning import Ensemble, FineTuning, FineTuningOutcome, LabelledPoints, fine_tune
-from skdim.learning.presets import Run, TrainingConfig, resolve_preset
+from skdim.learning.presets import PRESETS, Run, TrainingConfig, resolve_preset
 from skdim.learning.pretraining import pretrain
 from skdim.learning.regression import FREEZE
-from skdim.learning.statefile import read_state, source_name, write_state
+from skdim.learning.statefile import parameters_of, read_state, source_name, write_state
 from skdim.learning.states import (
     Anchor,
     EmbedderState,
@@ -38,7 +37,7 @@ from skdim.learning.states import (
     plain_parameters,
 )
 from skdim.network.threads import one_torch_thread
-from skdim.points.featurizer import CrystalPointSetTransformer
+from skdim.points.featurizer import CrystalPointSetTransformer, n_rows
 from skdim.points.pointsets import PointSets
 from skdim.points.twins import together, twins
 
@@ -64,6 +63,7 @@ ACCEPTED: dict[str, Accepted] = {
     "max_epochs": optional(integer(0)),
     "cv": optional(integer(2)),
     "n_ensemble": integer(1),
+    "preset": choice(*sorted(PRESETS)),
     **RUNNING,
 }
 """What the parameters accept that all of these estimators have."""
@@ -143,13 +143,12 @@ class SiteNetModel(KeepsEmbedder, CallbackSupportMixin, BaseEstimator):
             other = "SiteNetRegressor" if cls._of_classes else "SiteNetClassifier"
             raise ModelFileError(f"{source_name(path)} is a saved {other}; {other}.load reads it.")
         params = dict(state.parameters)
-        try:
-            embedder = DeepInfoMaxEmbedder.from_state(state.start) if params.pop("embedder") else None
-            estimator = cls(embedder, **params)
+        with parameters_of(path):
+            check("embedder", given := params.pop("embedder"), FLAG)
+            embedder = DeepInfoMaxEmbedder.from_state(state.start)  # which looks at the parameters of the start
+            estimator = cls(embedder if given else None, **params)
             estimator._checked()
             estimator._take(state, run_with(state.start.featurizer.build().fit(), **estimator._running()))
-        except (AttributeError, InputError, KeyError, TypeError) as error:
-            raise ModelFileError(f"{source_name(path)}: parameters: {error}.") from error
         return estimator
 
     def __getstate__(self) -> dict[str, Any]:
@@ -164,7 +163,7 @@ class SiteNetModel(KeepsEmbedder, CallbackSupportMixin, BaseEstimator):
 
     def _start(self) -> Start:
         """Begin from what ``embedder`` is."""
-        given = self.embedder.estimator if isinstance(self.embedder, FrozenEstimator) else self.embedder
+        given = thawed(self.embedder)
         if given is None:
             featurizer = CrystalPointSetTransformer(**resolve_preset(self.preset).featurizer, **self._running())
             return Start(None, featurizer.fit())
@@ -184,7 +183,7 @@ class SiteNetModel(KeepsEmbedder, CallbackSupportMixin, BaseEstimator):
         """Featurize, and leave out the rows that failed or weigh nothing."""
         X = listed(X)
         # Before anything is featurized.
-        check_lengths(len(X if isinstance(X, PointSets) else as_structures(X)), len(labels.values))
+        check_lengths(n_rows(X), len(labels.values))
         of_group = None if groups is None else read_groups(groups, len(labels.values))
         points = start.featurizer.transform(X)
         use = points.valid & (labels.weights > 0)
@@ -269,11 +268,11 @@ class SiteNetModel(KeepsEmbedder, CallbackSupportMixin, BaseEstimator):
         state = pretrain(points, preset, replace(run, device="cpu"), featurizer=FeaturizerSettings.of(featurizer)).state
         return replace(state, parameters=plain_parameters(bare))
 
-    def _take(self, state: RegressorState, featurizer: CrystalPointSetTransformer) -> None:
-        """Take over what was learned."""
+    def _take(self, state: RegressorState, featurizer: CrystalPointSetTransformer, **more: Any) -> None:
+        """Take over what was learned, with more attributes."""
         # The networks too, and not when they are first needed: predict changes no attribute. All at once, for others.
         learned = {"_networks": Ensemble(state), "history_": [dict(epoch) for epoch in state.record.history]}
-        self.__dict__.update(state_=state, featurizer_=featurizer, **learned)
+        self.__dict__.update(state_=state, featurizer_=featurizer, **learned, **more)
 
     @property
     def ensemble_(self) -> Ensemble:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -11,12 +10,13 @@ import numpy as np
 from sklearn.base import clone
 
 from skdim._crystalpredictor import LEAST, as_part, part_of
+from skdim._fields import ANY, ERROR, Schema
 from skdim._finetuned import NAME, START, FineTuned
-from skdim._parameters import check_are_numbers
+from skdim._parameters import check, check_are_numbers, choice, integer, number
 from skdim.evaluation._intervals import CrossConformalRegressor, folds
 from skdim.evaluation._kernel_ridge import KernelRidgeCV
 from skdim.evaluation._readouts import READOUTS
-from skdim.exceptions import InputError
+from skdim.exceptions import InputError, ModelFileError
 from skdim.points.twins import together
 
 if TYPE_CHECKING:
@@ -33,6 +33,15 @@ _PLAIN = range(-100, 100)
 # The same for the power transformation, which adds one to values.
 _NEAR_ONE = range(-20, 100)
 _MOST_EXPONENT = 1100  # of a double
+_ROUNDING = 1e-6
+TARGET: Schema = {
+    "name": choice(*READOUTS, NAME),
+    "scale": [ANY],
+    "errors": {"median": ERROR, "*": ERROR},
+    "floor": number(above=0),
+    "folds": integer(1),
+}
+"""What `TargetModel.to_arrays` gives as JSON."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +71,19 @@ class Scale:
             inside = np.ldexp(values, -exponent)[:, None]
             return cls(kind, float(PowerTransformer(standardize=False).fit(inside).lambdas_[0]), exponent)
         return cls(kind, exponent=_exponent(values, _PLAIN) if kind == "none" else 0)
+
+    @classmethod
+    def of_json(cls, said: list[Any]) -> Scale:
+        """Read it out of JSON; files of the first versions do not have the exponent."""
+        fields = {
+            "scale": choice(*TRANSFORMS[1:]),
+            "power": number(),
+            "exponent": integer(-_MOST_EXPONENT, _MOST_EXPONENT),
+        }
+        kind, power, exponent = said if len(said) == 3 else (*said, 0)
+        for (name, accepted), value in zip(fields.items(), (kind, power, exponent), strict=True):
+            check(name, value, accepted)
+        return cls(kind, float(power), exponent)
 
     def forward(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Put values of the target on the scale."""
@@ -169,12 +191,7 @@ class TargetModel:
     @classmethod
     def of_arrays(cls, said: dict[str, Any], own: dict[str, NDArray[Any]], vectors: NDArray[np.float32]) -> TargetModel:
         """Take back what `to_arrays` gave, with the vectors of all labelled crystals."""
-        kind, power, exponent = (*said["scale"], 0)[:3]  # files of the first versions have two
-        if kind not in TRANSFORMS[1:]:
-            raise KeyError(f"scale {kind!r}")
-        if not (math.isfinite(power) and exponent == int(exponent) and abs(exponent) < _MOST_EXPONENT):
-            raise KeyError(f"scale {said['scale']!r}")
-        rows, fold, folds = own["rows"], own["fold"], int(said["folds"])
+        rows, fold, folds = own["rows"], own["fold"], said["folds"]
         if folds > len(fold) or not np.array_equal(np.unique(fold), np.arange(folds)):
             raise KeyError(f"folds {folds}")
         readout = READOUTS[START if said["name"] == NAME else said["name"]]
@@ -183,15 +200,20 @@ class TargetModel:
         conformal.scores_, conformal.floor_ = own["scores"], float(said["floor"])
         if len({len(own[name]) for name in ("rows", "fold", "held_out", "scored", "exact")}) > 1:
             raise KeyError("arrays of different lengths")
-        if int(conformal.scored_.sum()) != len(conformal.scores_) or not 0 <= conformal.floor_ < math.inf:
+        if int(conformal.scored_.sum()) != len(conformal.scores_):
             raise KeyError("scores that are not those of the rows")
+        # A score is an error by a doubt that the floor is added to.
+        errors = np.abs(conformal.held_out_ - own["exact"])[conformal.scored_]
+        with np.errstate(over="ignore"):
+            if not (conformal.scores_ * conformal.floor_ <= errors * (1 + _ROUNDING)).all():
+                raise ModelFileError(f"floor must fit the scores, got {conformal.floor_:g}.")
         models = []
         for place in range(folds + 1):
             trained = vectors[rows if place == 0 else rows[fold != place - 1]]
             models.append(clone(readout).restore(part_of(own, place), trained))
         conformal.regressor_, conformal.fold_regressors_ = models[0], models[1:]
         tuned = FineTuned.of_array(own["tuned"], conformal) if said["name"] == NAME else None
-        scale = Scale(kind, float(power), int(exponent))
+        scale = Scale.of_json(said["scale"])
         return cls(said["name"], scale, rows, conformal, said["errors"], own["exact"], tuned)
 
 

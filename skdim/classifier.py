@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from sklearn.base import ClassifierMixin, clone
@@ -13,12 +13,14 @@ from sklearn.metrics import log_loss
 from sklearn.utils.validation import check_is_fitted
 
 from skdim._classes import calibrator, indicators, rare, read_classes, softmax, softmax_form
-from skdim._crystalpredictor import LEAST, CrystalPredictor, as_part, n_rows, of_one_fit, part_of, whole_or_not_at_all
+from skdim._crystalpredictor import LEAST, CrystalPredictor, as_part, of_one_fit, part_of, whole_or_not_at_all
+from skdim._fields import CLASSES, ERROR
 from skdim._labels import as_said, check_lengths, cut_into_folds, read_groups, spread_out
 from skdim._parameters import check, check_are_numbers, choice, integer, seed_of
 from skdim.crystals.rows import listed
 from skdim.evaluation._readouts import READOUTS
 from skdim.exceptions import InputError
+from skdim.points.featurizer import n_rows
 from skdim.points.twins import together, twins
 from skdim.scoring import accuracy_of_predicted
 
@@ -83,6 +85,8 @@ class CrystalClassifier(ClassifierMixin, CrystalPredictor):
     >>> model.classes_.tolist(), model.predict_proba(crystals[80:82]).shape
     (['narrow', 'wide'], (2, 2))
     """
+
+    _facts: ClassVar = {"classes": CLASSES, "chosen": choice(*READOUTS), "losses": {"*": ERROR}}
 
     def __init__(
         self,
@@ -355,8 +359,6 @@ class CrystalClassifier(ClassifierMixin, CrystalPredictor):
         self.shares_, self.held_out_ = arrays["shares"], arrays["held_out"]
         n_classes, used = len(self.classes_), self.slopes_.shape[0]
         shapes = self.slopes_.shape, self.offsets_.shape, self.shares_.shape
-        if self.classes_.ndim != 1 or self.classes_.dtype.kind not in "biufU":
-            raise KeyError(f"classes {facts['classes']!r:.60}")
         if used < 1 or shapes != ((used, n_classes), (n_classes,), (n_classes,)):
             raise KeyError("calibration of another shape")
         bare, vectors = READOUTS[self.chosen_], self.domain_.vectors

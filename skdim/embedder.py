@@ -15,14 +15,14 @@ from sklearn.utils.validation import check_is_fitted
 from skdim._estimators import LearnedTable
 from skdim._fittasks import CallbackSupportMixin, fit_tasks, with_callbacks
 from skdim._interrupts import pass_on
-from skdim._parameters import RUNNING, check_parameters, integer, optional, seed_of
+from skdim._parameters import FLAG, RUNNING, check_parameters, integer, optional, seed_of
 from skdim.crystals.rows import keep_labels
-from skdim.exceptions import InputError, ModelFileError
+from skdim.exceptions import InputError
 from skdim.learning.checkpoints import checkpoint_file
 from skdim.learning.embedding import Encoder, on_device, resolve_device, run_with
 from skdim.learning.presets import Preset, Run, resolve_preset
 from skdim.learning.pretraining import pretrain
-from skdim.learning.statefile import read_embedder_state, source_name, write_state
+from skdim.learning.statefile import parameters_of, read_embedder_state, write_state
 from skdim.learning.states import EmbedderState, FeaturizerSettings, plain_parameters
 from skdim.network.threads import use_one_thread_after_fork
 from skdim.points.featurizer import CrystalPointSetTransformer
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from skdim.points.pointsets import PointSets
 
-_ACCEPTED = RUNNING | {"embedding_dim": optional(integer(1))}
+_ACCEPTED = RUNNING | {"embedding_dim": optional(integer(1)), "warm_start": FLAG}
 
 
 class DeepInfoMaxEmbedder(LearnedTable, CallbackSupportMixin, TransformerMixin, BaseEstimator):
@@ -316,11 +316,8 @@ class DeepInfoMaxEmbedder(LearnedTable, CallbackSupportMixin, TransformerMixin, 
             If it is no saved embedder, is damaged, or comes from a later version.
         """
         state = read_embedder_state(path)
-        try:
+        with parameters_of(path):
             embedder = cls.from_state(state)
-            embedder._preset()
-        except (AttributeError, InputError, KeyError, TypeError) as error:
-            raise ModelFileError(f"{source_name(path)}: parameters: {error}.") from error
         embedder._loaded = True
         return embedder
 
@@ -344,6 +341,7 @@ class DeepInfoMaxEmbedder(LearnedTable, CallbackSupportMixin, TransformerMixin, 
         if params.get("negatives") is not None:
             params["negatives"] = tuple(params["negatives"])
         embedder = cls(**params)
+        embedder.make_featurizer()  # which looks at all of them
         embedder._take(state, state.featurizer.build().fit())
         return embedder
 
@@ -404,7 +402,7 @@ class DeepInfoMaxEmbedder(LearnedTable, CallbackSupportMixin, TransformerMixin, 
         if usable < need:
             raise InputError(f"X holds {usable} usable crystals of {len(points)} rows; at least {need} are needed.")
         tasks = fit_tasks(self, X)
-        state, interrupted = pretrain(
+        state, interrupted, scaled_by = pretrain(
             points,
             preset,
             Run(seed, device, progress=bool(self.verbose), tasks=tasks),
@@ -417,7 +415,8 @@ class DeepInfoMaxEmbedder(LearnedTable, CallbackSupportMixin, TransformerMixin, 
         self._take(replace(state, parameters=plain_parameters(self)), featurizer)
         self._loaded = False
         if interrupted:
-            pass_on(f" after {len(self.history_)} epochs: the embedder has the weights of the best.", 3)
+            scale = "" if scaled_by is None else f", and a scale of its vectors from {scaled_by:,} crystals"
+            pass_on(f" after {len(self.history_)} epochs: the embedder has the weights of the best{scale}.", 3)
         if tasks is not None:
             tasks.end()
         return points

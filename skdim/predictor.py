@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 from sklearn.base import RegressorMixin
@@ -16,21 +16,22 @@ from skdim import _finetuned
 from skdim._crystalpredictor import (
     CrystalPredictor,
     as_part,
-    n_rows,
     names_of,
     of_one_fit,
     part_of,
     whole_or_not_at_all,
 )
+from skdim._fields import FLAG, NAME
 from skdim._finetuned import FineTuned
 from skdim._labels import as_said, names_of_targets, partly_known, read_groups, read_sides, spread_out
-from skdim._parameters import check, check_are_numbers, choice, integer, seed_of
-from skdim._targetmodel import TRANSFORMS, TargetModel, check_enough, choose
+from skdim._parameters import check, check_are_numbers, choice, integer, seed_of, shown
+from skdim._targetmodel import TARGET, TRANSFORMS, TargetModel, check_enough, choose
 from skdim.crystals.rows import listed
 from skdim.evaluation._applicability import joined, nearest
 from skdim.evaluation._intervals import check_coverage
 from skdim.evaluation._readouts import READOUTS
-from skdim.exceptions import InputError
+from skdim.exceptions import InputError, ModelFileError
+from skdim.points.featurizer import n_rows
 from skdim.points.twins import twins
 from skdim.regressor import SiteNetRegressor
 
@@ -124,6 +125,8 @@ class CrystalRegressor(RegressorMixin, CrystalPredictor):
     >>> model.predict_interval(crystals[100:103], coverage=0.8).shape
     (3, 2)
     """
+
+    _facts: ClassVar = {"single": FLAG, "names?": [NAME], "targets": [TARGET]}
 
     def __init__(
         self,
@@ -529,15 +532,12 @@ class CrystalRegressor(RegressorMixin, CrystalPredictor):
 
     def _restore(self, facts: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
         """Build the regressors of their arrays."""
-        if not facts["targets"]:
-            raise KeyError("targets must be one at least")
-        if not isinstance(facts["single"], bool) or (facts["single"] and len(facts["targets"]) != 1):
-            raise KeyError(f"single {facts['single']!r}, of {len(facts['targets'])} targets")
-        self.single_, self.held_out_ = bool(facts["single"]), arrays["held_out"]
-        numbers = [str(number) for number in range(len(facts["targets"]))]
-        self.target_names_ = [str(name) for name in facts.get("names", numbers)]
-        if len(self.target_names_) != len(numbers):
-            raise KeyError(f"names {facts['names']!r:.60}, of {len(numbers)} targets")
+        self.single_, self.held_out_, n = facts["single"], arrays["held_out"], len(facts["targets"])
+        if not n or (self.single_ and n != 1):
+            raise ModelFileError(f"targets must be one at least, and one alone where single is true, got {n}.")
+        self.target_names_ = [str(name) for name in facts.get("names", range(n))]
+        if len(self.target_names_) != n:
+            raise ModelFileError(f"names must be those of the {n} targets, got {shown(self.target_names_)}.")
         self.targets_ = []
         for number, said in enumerate(facts["targets"]):
             self.targets_.append(TargetModel.of_arrays(said, part_of(arrays, number), self.domain_.vectors))

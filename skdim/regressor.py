@@ -24,6 +24,8 @@ from skdim.scoring import r2_of_predicted
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from skdim.learning.states import TargetScale
+
 _ACCEPTED = ACCEPTED | {
     "loss": choice(*sorted(LOSSES)),
     "validation_fraction": number(least=0, below=0.9),
@@ -347,16 +349,18 @@ class SiteNetRegressor(RegressorMixin, SiteNetModel):
             check_varied(labelled.labels.values)
         choices = FineTuning(self.freeze, int(self.head_width), self.loss, int(self.n_ensemble), self.max_epochs != 0)
         state, found = self._fine_tune(labelled, start, choices, config, checkpoint, once=once, tasks=tasks)
+        held_out = self._in_rows(found.held_out, labelled.rows, labels, state.target_scale)
+        share = float(found.share[0]) if labels.single else found.share
         # Only now, so that a fit that fails leaves an earlier one whole.
-        self._take(state, start.featurizer)
-        self.held_out_ = self._in_rows(found.held_out, labelled.rows, labels)
-        self.part_strength_ = float(found.share[0]) if labels.single else found.share
+        self._take(state, start.featurizer, held_out_=held_out, part_strength_=share)
         self._end(found, tasks)
         return self
 
-    def _in_rows(self, held_out: Any, rows: NDArray[np.int64], labels: Labels) -> NDArray[np.float64]:
+    def _in_rows(
+        self, held_out: Any, rows: NDArray[np.int64], labels: Labels, scale: TargetScale
+    ) -> NDArray[np.float64]:
         """Held-out predictions in units of y and the rows of fit."""
-        scale, spread = self.state_.target_scale, np.full(labels.values.shape, np.nan)
+        spread = np.full(labels.values.shape, np.nan)
         if held_out is not None:
             spread[rows] = np.maximum(
                 held_out * scale.scale + scale.center, -np.inf if self.clamp is None else self.clamp

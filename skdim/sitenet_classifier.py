@@ -258,11 +258,10 @@ class SiteNetClassifier(ClassifierMixin, SiteNetModel):
             validation_fraction=0.0,
         )
 
-    def _take(self, state: RegressorState, featurizer: CrystalPointSetTransformer) -> None:
+    def _take(self, state: RegressorState, featurizer: CrystalPointSetTransformer, **more: Any) -> None:
         """Take over what was learned, and the classes."""
         assert state.classes is not None
-        super()._take(state, featurizer)
-        self.classes_ = np.array(state.classes.names)
+        super()._take(state, featurizer, classes_=np.array(state.classes.names), **more)
 
 
 def _known_classes(y: Any) -> NDArray[Any]:

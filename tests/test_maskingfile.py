@@ -89,7 +89,9 @@ def test_what_cannot_be_saved_or_loaded_is_named(tmp_path: Path) -> None:
 def test_an_archive_of_something_else_is_named(facts: Any, tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "other", "w") as archive:
         archive.writestr("model.json", json.dumps(facts))
-    with pytest.raises(ValueError, match=r"is not a LabelMaskingRegressor saved by skdim|format must be"):
+    with pytest.raises(
+        ValueError, match=r"is not a LabelMaskingRegressor saved by skdim|format must be|frozen is missing"
+    ):
         LabelMaskingRegressor.load(tmp_path / "other")
 
 

@@ -159,7 +159,7 @@ def test_a_truncated_file_is_named(share: float, tmp_path: Path) -> None:
 def test_a_header_without_an_entry_is_damaged(missing: str, tmp_path: Path) -> None:
     path = saved(tmp_path)
     rewrite(path, **{missing: None})
-    with pytest.raises(ValueError, match=r"or it is damaged|must be"):
+    with pytest.raises(ModelFileError, match=f"{missing} is missing|KeyError 'format'"):
         DeepInfoMaxEmbedder.load(path)
 
 
@@ -194,7 +194,7 @@ def test_features_that_nothing_can_be_divided_by_and_parameters_that_are_none_ar
         (("featurizer", "max_sites"), 10**12, "featurizer.max_sites must be an integer from 1 to 1000000"),
         (("featurizer", "supercell_size"), 10**30, "featurizer.supercell_size must be an integer from 1 to 10000"),
         (("featurizer", "n_neighbors"), 10**9, "featurizer.n_neighbors must be an integer from 1 to 10000"),
-        pytest.param(("record", "history", 0, "dur"), 10**400, "record.history must be a list of epochs", id="history"),
+        pytest.param(("record", "history", 0, "dur"), 10**400, "dur must be None or a finite number", id="history"),
         pytest.param(("parameters", "learning_rate"), 10**400, "learning_rate must be a finite number", id="rate"),
         (("parameters", "checkpoint_dir"), "x", "parameters.checkpoint_dir is a choice that no file keeps, got 'x'"),
         (("parameters", "n_jobs"), 64, "parameters.n_jobs is a choice that no file keeps, got 64"),

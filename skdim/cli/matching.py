@@ -20,22 +20,27 @@ _NUMBERED = re.compile(r"0*(\d+)(?:\.0+)?")
 def column_named(name: str, columns: Sequence[str]) -> str | None:
     """Find a column by its name, with or without the unit behind it in brackets; None if none or several have it.
 
-    Where no column has the name as it is given, capital letters do not count.
+    Where no column has the name as it is given, capital letters do not count, and an underscore is a blank.
 
     Examples
     --------
     >>> column_named("Tc", ["id", "Tc (K)"]), column_named("Tc", ["Tc [K]", "Tc (mK)"])
     ('Tc (K)', None)
-    >>> column_named("bulk modulus", ["Sample", "Bulk modulus (GPa)"])
+    >>> column_named("bulk_modulus", ["Sample", "Bulk modulus (GPa)"])
     'Bulk modulus (GPa)'
     """
     if name in columns:
         return name
     bare = [column for column in columns if header_without_unit(column) == name]
     if not bare:
-        folded = name.casefold()
-        bare = [column for column in columns if folded in (column.casefold(), header_without_unit(column).casefold())]
+        wanted = _folded(name)
+        bare = [column for column in columns if wanted in (_folded(column), _folded(header_without_unit(column)))]
     return bare[0] if len(bare) == 1 else None
+
+
+def _folded(name: str) -> str:
+    """A name without what people write now so, now otherwise."""
+    return " ".join(name.casefold().replace("_", " ").split())
 
 
 def header_without_unit(header: str) -> str:

@@ -138,11 +138,11 @@ def _fine_tuned(path: Path, *, of_classes: bool) -> Facts:
 
 def _checkpoint(path: Path) -> Facts:
     """Read a checkpoint, which is half a training."""
-    from skdim.learning.tensorfile import digest_of, read_tensors
+    from skdim.learning.checkpoints import check_checkpoint
+    from skdim.learning.tensorfile import read_tensors
 
     facts, arrays = read_tensors(path)
-    if facts.get("sha256") != digest_of(facts, arrays):
-        raise InputError("its digest does not fit its content")
+    check_checkpoint(facts, arrays)
     history = _finite(facts["history"])
     best = min(history, key=_decisive_loss, default=None)
     return {"epochs": len(history), "best_epoch": best, "history": history, "fingerprint": facts["fingerprint"]}
@@ -238,9 +238,13 @@ def _training(record: TrainingRecord) -> Facts:
     }
 
 
-def _finite(history: Any) -> list[Facts]:
-    """Epochs with None, which JSON has, in place of NaN."""
-    return [{k: v if v is not None and math.isfinite(v) else None for k, v in row.items()} for row in history]
+def _finite(value: Any) -> Any:
+    """The same facts with None in place of numbers that JSON has not."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {name: _finite(own) for name, own in value.items()}
+    return [_finite(own) for own in value] if isinstance(value, list | tuple) else value
 
 
 def _changed(parameters: Mapping[str, Any], usual: Mapping[str, Any]) -> Facts:
@@ -255,8 +259,8 @@ def _decisive_loss(row: Mapping[str, float | None]) -> float:
 
 
 def as_json(facts: Mapping[str, Any]) -> str:
-    """Write facts as JSON."""
-    return json.dumps(facts, indent=2, allow_nan=False)
+    """Write facts as JSON, which has null in place of NaN and infinity."""
+    return json.dumps(_finite(facts), indent=2, allow_nan=False)
 
 
 def as_text(facts: Mapping[str, Any]) -> str:

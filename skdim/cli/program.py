@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     interrupts: list[int] = []
     try:
         words = list(sys.argv[1:] if argv is None else argv)
-        args = build_parser().parse_args(words or ["--help"])
+        args = _parsed(words or ["--help"])
         args.words = words
         refuse_overwriting(args)
         with plain_warnings(), _ending_on_signals(interrupts), reading_limits(**dict(getattr(args, "limit", []))):
@@ -95,6 +95,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:  # nothing is swallowed: it is told, in full where it is a fault
         return _failed(error)
     return code
+
+
+def _parsed(words: Sequence[str]) -> argparse.Namespace:
+    """Parse the arguments; of words that belong to none say where to look, of `fit` how several names are given."""
+    parser = build_parser()
+    args, left = parser.parse_known_args(words)
+    if left:
+        commas = words[0] == "fit" and not left[0].startswith("-")
+        cure = "several names of one option have commas between, " if commas else ""
+        parser.error(f"unrecognized arguments: {' '.join(left)}; {cure}see skdim {words[0]} --help")
+    return args
 
 
 def _failed(error: Exception) -> int:

@@ -22,7 +22,7 @@ from skdim.crystals.notes import Note
 from skdim.crystals.operations import Operations
 from skdim.crystals.sharing import Rows, shared_sites
 
-__all__ = ["read_cif"]
+__all__ = ["crystal_of_rows", "read_cif"]
 
 _MODULATED = re.compile(
     r"_(cell_modulation|cell_wave_vector|space_group_ssg|space_group_symop_ssg|atom_site_fourier|cell_subsystem)"
@@ -76,7 +76,7 @@ def _crystal(tags: Tags) -> Crystal:
             f"{len(rows.labels)} atom rows times their symmetry operations; {most} images are read (limit images)"
         )
     if len(symmetry.settings) == 1:
-        crystal = _build(rows, symmetry.settings[0][2], lattice)
+        crystal = crystal_of_rows(rows, symmetry.settings[0][2], lattice)
     else:
         crystal, note = _decided(rows, symmetry, lattice, tags)
         notes.append(note)
@@ -100,8 +100,8 @@ def _refuse_other_kinds(tags: Tags) -> None:
         raise ValueError("a macromolecule in mmCIF; crystal structures with fractional coordinates are accepted")
 
 
-def _build(rows: Rows, operations: Operations, lattice: NDArray[np.float64]) -> Crystal:
-    """Make the crystal of atom rows and operations."""
+def crystal_of_rows(rows: Rows, operations: Operations, lattice: NDArray[np.float64]) -> Crystal:
+    """Make the crystal of atom rows and operations, a group that the cell has."""
     images = expand(rows.frac, operations, lattice, rows.decimals)
     if len(images.row) > _MOST_IN_ANY_CELL + _DENSEST * (volume := volume_of(lattice)):
         raise ValueError(f"{len(images.row)} atoms in a cell of {volume:.3g} cubic Angstrom, where there is no room")
@@ -127,7 +127,7 @@ def _decided(rows: Rows, symmetry: Symmetry, lattice: NDArray[np.float64], tags:
     fitting: dict[str, Crystal] = {}
     for _, name, operations in symmetry.settings:
         try:
-            crystal = _build(rows, operations, lattice)
+            crystal = crystal_of_rows(rows, operations, lattice)
         except ValueError:  # more than one atom on a site, so this is not the one
             continue
         fitting[name] = crystal
@@ -150,7 +150,7 @@ def _resolved(crystal: Crystal, symmetry: Symmetry, rows: Rows, tags: Tags) -> l
     They are if the space group would give the same crystal (of atoms on special positions some of its operations give
     all images), or if formula and Z say so.
     """
-    others = [_build(rows, operations, crystal.lattice) for _, _, operations in symmetry.named]
+    others = [crystal_of_rows(rows, operations, crystal.lattice) for _, _, operations in symmetry.named]
     if any(_are_same(crystal, other) for other in others):
         return []
     if not is_confirmed(crystal, tags):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from gemmi import cif
@@ -12,7 +13,7 @@ from skdim.crystals.ciftags import Tags, number
 from skdim.crystals.closeness import check_lengths, volume_of
 from skdim.crystals.notes import Note
 
-__all__ = ["lattice_of", "volume_notes"]
+__all__ = ["lattice_of", "vectors_of", "volume_notes"]
 
 
 _SAME_VOLUME = 0.02  # relative; lengths are rounded
@@ -27,10 +28,15 @@ def lattice_of(tags: Tags) -> NDArray[np.float64]:
         if cif.is_null(word):
             raise ValueError(f"_cell_{name} is missing; all three lengths and angles of the cell are needed")
         values.append(number(word, f"_cell_{name}"))
-    a, b, c, alpha, beta, gamma = values
+    return vectors_of(values)
+
+
+def vectors_of(cell: Sequence[float]) -> NDArray[np.float64]:
+    """Make lattice vectors of three lengths and three angles in degrees; those of no cell are a ValueError."""
+    a, b, c, alpha, beta, gamma = cell
     if min(a, b, c) <= 0 or not all(0 < angle < 180 for angle in (alpha, beta, gamma)):
-        cell = ", ".join(f"{v:g}" for v in values)
-        raise ValueError(f"the cell {cell} is impossible: lengths above 0 and angles below 180 are needed")
+        said = ", ".join(f"{v:g}" for v in cell)
+        raise ValueError(f"the cell {said} is impossible: lengths above 0 and angles below 180 are needed")
     check_lengths((a, b, c))
     # Exact for right angles and 60 and 120 degrees, of which cosines are rounded.
     cos_a, cos_b, cos_g = (_COSINES.get(angle, math.cos(math.radians(angle))) for angle in (alpha, beta, gamma))

@@ -14,10 +14,10 @@ from skdim.crystals.disorder import without_crowding
 from skdim.crystals.formula import compare, parse_formula
 from skdim.crystals.notes import Note
 
-__all__ = ["formula_notes", "is_confirmed"]
+__all__ = ["atoms_of", "formula_notes", "is_confirmed"]
 
 
-def _atoms(crystal: Crystal) -> dict[int, float]:
+def atoms_of(crystal: Crystal) -> dict[int, float]:
     """Count the atoms in the cell by atomic number."""
     atoms: dict[int, float] = {}
     for content, count in zip(crystal.species, np.bincount(crystal.site_type).tolist(), strict=True):
@@ -47,7 +47,7 @@ def _cell_formula(tags: Tags) -> tuple[Mapping[int, float], float | None] | None
 def is_confirmed(crystal: Crystal, tags: Tags) -> bool:
     """Tell whether the file's formula and Z say that the cell holds just what was read."""
     given = _cell_formula(tags)
-    return given is not None and given[1] is not None and compare(_atoms(crystal), *given) is None
+    return given is not None and given[1] is not None and compare(atoms_of(crystal), *given) is None
 
 
 def _fits_when_scaled(crystal: Crystal, given: tuple[Mapping[int, float], float | None]) -> bool:
@@ -58,7 +58,7 @@ def _fits_when_scaled(crystal: Crystal, given: tuple[Mapping[int, float], float 
         scaled = without_crowding(crystal)
     except ValueError:  # which the check of the crystal says better
         return False
-    return scaled is not crystal and compare(_atoms(scaled), *given) is None
+    return scaled is not crystal and compare(atoms_of(scaled), *given) is None
 
 
 def formula_notes(crystal: Crystal, tags: Tags) -> list[Note]:
@@ -66,7 +66,7 @@ def formula_notes(crystal: Crystal, tags: Tags) -> list[Note]:
     given = _cell_formula(tags)
     if given is None:
         return []
-    difference = compare(_atoms(crystal), *given)
+    difference = compare(atoms_of(crystal), *given)
     if difference is None or _fits_when_scaled(crystal, given):
         return []
     if not difference.hydrogen_only:

@@ -12,12 +12,12 @@ from pymatgen.core.structure import IStructure
 
 from skdim.crystals.limits import current_limits
 from skdim.crystals.records import structure_from_dict
+from skdim.crystals.species import element_of_name
 
 __all__ = ["is_espresso", "structure_from_espresso"]
 
 _START = re.compile(r"^[ \t]*&system\b", re.IGNORECASE | re.MULTILINE)
 _SETTING = re.compile(r"([a-z_]\w{0,40}(?:\(\s*\d+\s*\))?)\s*=\s*('[^']*'|\"[^\"]*\"|[^\s,]+)", re.IGNORECASE)
-_LABEL = re.compile(r"([A-Za-z]{1,2})(?:[\d_+-].*)?")
 _FRACTION = re.compile(r"([+-]?[\d.]{1,20})/(\d{1,20}(?:\.\d*)?)")
 _CURE = "write it with ibrav=0 and CELL_PARAMETERS, which the output of pw.x has"
 _BOHR = 0.529177210903  # Angstrom
@@ -66,7 +66,7 @@ def structure_from_espresso(text: str) -> IStructure:
     coords = np.array([_numbers(row[1:4], row) for row in rows]).reshape(-1, 3)
     if kind != "crystal":
         coords = coords * _scale(kind, edge, "ATOMIC_POSITIONS") @ np.linalg.inv(matrix)
-    species = [_symbol(row[0]) for row in rows]
+    species = [element_of_name(row[0]) for row in rows]
     return structure_from_dict({"lattice": matrix, "species": species, "frac_coords": coords})
 
 
@@ -174,12 +174,6 @@ def _numbers(words: Sequence[str], row: Sequence[str]) -> list[float]:
     if len(words) != 3:
         raise ValueError(f"the line {' '.join(row)[:60]!r} of the input: three numbers are needed")
     return [_number(word, f"a number of the line {' '.join(row)[:60]!r}") for word in words]
-
-
-def _symbol(label: str) -> str:
-    """Return the element of a label such as "Fe1" or "Fe_up"."""
-    found = _LABEL.fullmatch(label)
-    return found[1].capitalize() if found else label
 
 
 # ---------------------------------------------------------------- the lattices of ibrav, in units of a

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from fnmatch import fnmatch
-
-from skdim.crystals.species import ELEMENTS
 
 __all__ = ["check_complete", "check_plain"]
 
@@ -19,7 +17,6 @@ _N_ATOMS = {
     "*.xsf*": re.compile(rf"^\s*PRIMCOORD[^\n]*\n{_COUNT}", re.IGNORECASE | re.MULTILINE),
     "*.config*": re.compile(_COUNT),
     "*.pwmat*": re.compile(_COUNT),
-    "*.res": re.compile(rf"TITL(?:[ \t]+\S+){{6}}{_COUNT}[ \t]*\("),
 }
 """Where files of a name say how many atoms they hold."""
 
@@ -63,35 +60,4 @@ def _of_xsf(text: str) -> str:
     return f"an XSF file of a {found[1].lower()}, which is not periodic in all three directions" if found else ""
 
 
-def _of_res(text: str) -> str:
-    """Tell symmetry, occupancies and elements of other names in a .res file; those of AIRSS list each atom once."""
-    lines = [line.split() for line in text.split("\n") if line.strip()]
-    elements: list[str] = []
-    for words in lines:
-        word = words[0].upper()
-        if word == "LATT" and words[1:2] != ["-1"]:
-            return f"a .res file with {' '.join(words)[:20]}, whose symmetry is not applied"
-        if word == "SYMM":
-            return f"a .res file with {' '.join(words)[:40]}, which is not applied"
-        if word == "SFAC":
-            elements = [element.capitalize() for element in words[1:]]
-    for label, number, occupancy in _atoms_of_res(lines):
-        if occupancy not in (1.0, 11.0):
-            return f"a .res file whose atom {label} has the occupancy {occupancy:g}, which is not read"
-        named = elements[number - 1] if number <= len(elements) else label
-        if named in ELEMENTS and re.sub(r"[^A-Za-z].*", "", label).capitalize() != named:
-            return f"a .res file whose atom {label} is {named} by its list of elements (SFAC)"
-    return ""
-
-
-def _atoms_of_res(lines: list[list[str]]) -> Iterator[tuple[str, int, float]]:
-    """Give label, place in the list of elements and occupancy of each atom."""
-    for words in lines:
-        if len(words) in (6, 7) and words[1].isdigit():
-            try:
-                yield words[0], int(words[1]), float(words[5])
-            except ValueError:  # no atom
-                continue
-
-
-_PASSED_OVER: dict[str, Callable[[str], str]] = {"*.cssr*": _of_cssr, "*.xsf*": _of_xsf, "*.res": _of_res}
+_PASSED_OVER: dict[str, Callable[[str], str]] = {"*.cssr*": _of_cssr, "*.xsf*": _of_xsf}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["FULL", "MOST_SHARED", "ROUNDED", "SPLIT", "excess"]
+__all__ = ["FULL", "MOST_SHARED", "ROUNDED", "ROUNDED_UP_TO", "SPLIT", "excess"]
 
 FULL = 1 + 1.0001e-3
 """Occupancies are printed with three decimals, so thirds may add to 1.001."""
@@ -12,7 +12,8 @@ MOST_SHARED = 1.5
 """What partly occupied positions of one element, in one place or closer than 0.5 Angstrom, may add to."""
 SPLIT = f"split positions of one element that add to more than 1 (up to {MOST_SHARED}) are scaled to 1"
 ROUNDED = "occupancies that add to a little more than 1 are scaled to 1"
-_ROUNDED = 1.015  # up to here, a sum of occupancies above one is one of rounded numbers
+ROUNDED_UP_TO = 1.015
+"""Up to here, a sum of occupancies above one is one of rounded numbers."""
 
 
 def excess(total: float, n_elements: int, parts: Sequence[float]) -> str | None:
@@ -20,7 +21,7 @@ def excess(total: float, n_elements: int, parts: Sequence[float]) -> str | None:
 
     They are scaled where they are rounded numbers, or partly occupied positions of one element in one place.
     """
-    if total <= _ROUNDED:
+    if total <= ROUNDED_UP_TO:
         return ROUNDED
     split = len(parts) > 1 and n_elements == 1 and max(parts) < 1 and total <= MOST_SHARED
     return SPLIT if split else None

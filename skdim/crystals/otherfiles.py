@@ -17,8 +17,8 @@ __all__ = ["check_readable", "is_alloy", "is_vasprun", "is_yaml", "structure_by_
 _ALLOYS = ("*rndstr.in*", "*lat.in*", "*bestsqs*")
 # JSON and YAML are not among them: pymatgen would import the classes that such a file names.
 _NAMES = (
-    *(*_ALLOYS, "*.cssr*", "*.xsf*", "ctrl*", "geometry.in*", "inp_*", "*.in*"),
-    *("input*.xml", "inp*.xml", "*.res", "*.config*", "*.pwmat*", "*prismatic*"),
+    *(*_ALLOYS, "*.cssr*", "*.xsf*", "ctrl*", "inp_*", "*.in*"),
+    *("input*.xml", "inp*.xml", "*.config*", "*.pwmat*", "*prismatic*"),
 )
 _BINARY = "*.nc"
 _LINES, _CHARACTERS = 20_000, 1 << 20  # of what pymatgen reads line by line

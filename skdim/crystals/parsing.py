@@ -14,6 +14,7 @@ from pymatgen.core.composition import CompositionError
 from pymatgen.core.structure import IStructure
 from pymatgen.core.structure import StructureError as PymatgenStructureError
 
+from skdim.crystals.aims import is_aims, structure_from_aims
 from skdim.crystals.blocks import block_of
 from skdim.crystals.castep import is_castep, structure_from_castep
 from skdim.crystals.cif import read_cif
@@ -32,6 +33,7 @@ from skdim.crystals.otherfiles import (
 )
 from skdim.crystals.poscar import read_poscar
 from skdim.crystals.records import structure_from_dict, unwrap
+from skdim.crystals.shelx import is_shelx, read_shelx
 from skdim.crystals.textformats import TextFormat, load_json, load_yaml, mistaken_for, text_format
 from skdim.crystals.uploads import decoded
 
@@ -67,6 +69,13 @@ PARSER_ERRORS = (
     MemoryError,  # of one crystal; the others go on
 )
 
+_PROGRAMS: tuple[tuple[Callable[[str], bool], Callable[[str], IStructure]], ...] = (
+    (is_castep, structure_from_castep),
+    (is_espresso, structure_from_espresso),
+    (is_vasprun, structure_from_vasprun),
+    (is_aims, structure_from_aims),
+)
+
 
 def crystal_from_text(
     text: str,  # the content of the file. The cell of a CIF is taken as it is
@@ -83,12 +92,10 @@ def crystal_from_text(
     [[0.0, 0.0, 0.0], [0.5, 0.5, 0.5]]
     """
     check_size(len(text))
-    if kind is None and is_castep(text):
-        return noted(structure_from_castep, text)
-    if kind is None and is_espresso(text):
-        return noted(structure_from_espresso, text)
-    if kind is None and is_vasprun(text):
-        return noted(structure_from_vasprun, text)
+    if kind is None and is_shelx(text):
+        return read_shelx(text)
+    if kind is None and (program := _program_of(text)):
+        return noted(program, text)
     kind = kind or text_format(text)
     if mistaken := mistaken_for(text):
         raise ValueError(mistaken)
@@ -99,6 +106,11 @@ def crystal_from_text(
     if kind == "poscar":
         return read_poscar(text)
     raise ValueError(f"text that is neither CIF nor POSCAR nor JSON: it begins with {text[:40]!r}")
+
+
+def _program_of(text: str) -> Callable[[str], IStructure] | None:
+    """Return the reader of a text that a program other than those of diffraction reads or writes."""
+    return next((read for tells, read in _PROGRAMS if tells(text)), None)
 
 
 def crystal_from_file(path: str | os.PathLike[str]) -> Crystal:
@@ -133,7 +145,7 @@ def crystal_from_opened(file: Opened) -> Crystal:
         raise ValueError("an empty file")
     if text.startswith(_OF_CIF) and ".cif" in path.lower():  # most files, told at once
         return read_cif(text)
-    if is_castep(text) or is_espresso(text) or is_vasprun(text):
+    if is_shelx(text) or _program_of(text):
         return crystal_from_text(text)
     name = os.path.basename(path)
     kind = None if is_alloy(name) else text_format(text) or _format_of_name(name)

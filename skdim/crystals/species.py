@@ -10,11 +10,12 @@ from pymatgen.core.periodic_table import DummySpecies, Element, Species
 
 from skdim.crystals.labels import NUMBERS
 
-__all__ = ["ELEMENTS", "number_of", "symbol_of"]
+__all__ = ["ELEMENTS", "element_of_name", "number_of", "symbol_of"]
 
 
 # An element with what may stand behind it: a charge, a spin. The number of a label such as Na1 is no part of it.
 _SPECIES = re.compile(r"([A-Z][a-z]?)(?:\d*\.?\d*[+-]|[+-]\d+\.?\d*)?(?:,.*)?")
+_NAMED = re.compile(r"([A-Za-z]{1,2})(?:[\d_+-].*)?")  # a species of a program, with what tells it from others
 _LONGEST = 200  # characters of a species
 _SYMBOLS = {number: symbol for symbol, number in NUMBERS.items()}
 ELEMENTS = NUMBERS | {"D": 1, "T": 1}
@@ -63,3 +64,15 @@ def number_of(species: Any) -> int:
 def _is_number(text: str) -> bool:
     """Tell an atomic number written as text."""
     return text.isascii() and text.isdigit() and len(text) <= 3
+
+
+def element_of_name(name: str) -> str:
+    """Return the element of a species of a program, such as "Fe1" or "Fe_up"; another name as it is.
+
+    Examples
+    --------
+    >>> element_of_name("fe_up"), element_of_name("water")
+    ('Fe', 'water')
+    """
+    found = _NAMED.fullmatch(name)
+    return found[1].capitalize() if found else name

@@ -46,8 +46,6 @@ _OTHERS = {
 }
 """What some texts begin with, and what they are."""
 _PICKLE = re.compile("\u20ac[\2-\5]")  # the first byte as Western Windows has it
-_SHELX = re.compile(r"^(?:TITL\b.*\n)?(?:REM\b.*\n)*\s*CELL\s+\S+(?:\s+\S+){6}\s*\n(?:.*\n){0,40}ZERR\b", re.IGNORECASE)
-_AIMS = re.compile(r"^\s*lattice_vector\s", re.MULTILINE)
 
 
 def text_format(text: str) -> TextFormat | None:
@@ -125,10 +123,6 @@ def mistaken_for(text: str) -> str | None:
         return "a pickle, which is not opened as it may run code; write the crystals as JSON (Structure.to)"
     if "\n" not in head.strip() and "\\n" in head and text_format(head.replace("\\n", "\n")) in ("cif", "poscar"):
         return r"a crystal whose line ends are written as the two characters \n; write it with real ones"
-    if _SHELX.match(head):
-        return "a SHELX file (.res, .ins), which is not read; SHELXL writes a CIF of it (ACTA)"
-    if _AIMS.search(head) and not _CIF.search(head):
-        return "a geometry of FHI-aims; `ase convert -i aims geometry.in crystal.extxyz` makes one that is read"
     return next((what for start, what in _OTHERS.items() if head.startswith(start)), None)
 
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from scipy.spatial.distance import cdist
 from sklearn.base import BaseEstimator, clone
-from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from skdim._estimators import thawed
 from skdim._parameters import check, integer
 from skdim.crystals.rows import row_labels
 from skdim.exceptions import InputError, StructureError
@@ -264,7 +264,7 @@ def embedder_meant(given: Any) -> Any:
         return load_pretrained()
     if isinstance(given, str | os.PathLike):
         return DeepInfoMaxEmbedder.load(given)
-    inner = given.estimator if isinstance(given, FrozenEstimator) else given
+    inner = thawed(given)
     if not isinstance(inner, DeepInfoMaxEmbedder):
         raise InputError(
             "embedder must be a DeepInfoMaxEmbedder, the path of a saved one, or None for the model that comes with "

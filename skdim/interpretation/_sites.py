@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from pymatgen.core.periodic_table import Element
-from sklearn.frozen import FrozenEstimator
 
+from skdim._estimators import thawed
 from skdim.crystals.crystal import crystal_of
 from skdim.crystals.structures import load_structures
 from skdim.embedder import DeepInfoMaxEmbedder
@@ -41,7 +41,7 @@ class SiteBySite(NamedTuple):
 
 def encoder_of(embedder: Any) -> Encoder:
     """Return the encoder of a fitted embedder, of a frozen one of the one within; anything else is a ValueError."""
-    inner = embedder.estimator if isinstance(embedder, FrozenEstimator) else embedder
+    inner = thawed(embedder)
     if not isinstance(inner, DeepInfoMaxEmbedder):
         raise InputError(
             f"embedder must be a fitted DeepInfoMaxEmbedder, got {reprlib.repr(embedder)}. DeepInfoMaxEmbedder.load "

@@ -13,6 +13,7 @@ skorch has callbacks for all of these, and none of them keeps what the package p
 from __future__ import annotations
 
 import copy
+import json
 import math
 from typing import Any
 
@@ -20,6 +21,7 @@ import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback
 
+from skdim._parameters import as_json
 from skdim._progress import Progress
 from skdim.exceptions import InputError
 from skdim.learning.checkpoints import TrainingState
@@ -108,9 +110,11 @@ class KeepBest(_Callback):
         if checkpoint is None or (state := checkpoint.read()) is None:
             return self.config.max_epochs == 0
         try:
+            _check_optimizer(net.optimizer_, state.optimizer)
+            net.module_.load_state_dict(state.best_weights)  # which are only needed later, and have to fit then
             net.module_.load_state_dict(state.weights)
             net.optimizer_.load_state_dict(state.optimizer)
-        except (KeyError, RuntimeError, TypeError, ValueError) as error:
+        except (IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
             said = " ".join(str(error).split())
             raise InputError(
                 f"{checkpoint.path} or the one before it does not fit the model ({said}). Remove them, or choose "
@@ -138,8 +142,8 @@ class KeepBest(_Callback):
         loss = row[watched[-1]]
         self.misses_ += 1
         if loss < self.best_:
+            self.weights_ = copy.deepcopy(net.module_.state_dict())  # first: an interrupt may come in between
             self.best_, self.misses_ = loss, 0
-            self.weights_ = copy.deepcopy(net.module_.state_dict())
         if self.run.checkpoint is not None and self.run.rank == 0:
             self.run.checkpoint.write(self._state(net))
         if self.misses_ >= self.config.patience:
@@ -183,6 +187,21 @@ class KeepBest(_Callback):
             misses=self.misses_,
             history=history_rows(net.history),
         )
+
+
+def _check_optimizer(optimizer: torch.optim.Optimizer, kept: dict[str, Any]) -> None:
+    """Refuse the state of another optimizer with a ValueError: torch finds out when it takes a step."""
+    rates = ("lr", "peak")  # which change
+    own, given = (
+        [{name: value for name, value in group.items() if name not in rates} for group in json.loads(as_json(groups))]
+        for groups in (optimizer.state_dict()["param_groups"], kept["param_groups"])
+    )
+    if own != given:
+        raise ValueError("param_groups are those of another optimizer")
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    for place, slots in kept["state"].items():
+        if any(value.numel() not in (1, weights[place].numel()) for value in slots.values()):
+            raise ValueError(f"optimizer/{place} is not of the size of its weight")
 
 
 class ShowProgress(_Callback):

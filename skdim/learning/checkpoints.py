@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from skdim._fields import ANY, COUNT, TEXT, Schema, check_fields
 from skdim._files import digest, replacing
-from skdim._parameters import FOLDER, as_json, check
+from skdim._parameters import FOLDER, Accepted, as_json, check, integer, number
 from skdim.exceptions import InputError
 from skdim.learning.tensorfile import Arrays, Facts, digest_of, read_tensors, tensor_bytes, under
 
@@ -24,6 +25,17 @@ if TYPE_CHECKING:
 
 
 _PLAIN = ("first", "best", "misses", "history")
+_HELD_OUT = Accepted("a number or NaN", lambda value: value != value or number().test(value))
+_FACTS: Schema = {
+    "kind": ANY,
+    "fingerprint": TEXT,
+    "param_groups": [{"lr": number(least=0), "*": ANY}],
+    "first": number(),
+    "best": number(),
+    "misses": COUNT,
+    "history": [{"epoch": integer(1, 10**9), "train_loss": number(), "valid_loss": _HELD_OUT, "dur": number(least=0)}],
+    "sha256": TEXT,
+}
 
 
 @dataclass(frozen=True)
@@ -72,12 +84,12 @@ class Checkpoint:
         It is a ValueError if no file is whole, or if one belongs to other data, another configuration or another seed.
         """
         found = [path for path in (self.path, self._previous) if path.exists()]
-        for number, path in enumerate(found):
+        for place, path in enumerate(found):
             try:
                 facts, arrays = _read(path)
                 state, written_by = _state(facts, arrays), facts["fingerprint"]
             except (AttributeError, KeyError, TypeError, ValueError) as error:
-                if number == len(found) - 1:
+                if place == len(found) - 1:
                     raise InputError(
                         f"{path} is not a checkpoint of skdim, or it is damaged: {error}. Remove it, or choose another "
                         "checkpoint_dir, to train from the start."
@@ -127,9 +139,18 @@ def _read(path: Path) -> tuple[Facts, Arrays]:
     facts, arrays = read_tensors(path)
     if facts.get("kind") != "checkpoint":
         raise ValueError("it is another kind of file")
-    if facts["sha256"] != digest_of(facts, arrays):
-        raise ValueError("its digest does not fit its content")
+    check_checkpoint(facts, arrays)
     return facts, arrays
+
+
+def check_checkpoint(facts: Facts, arrays: Arrays) -> None:
+    """Refuse facts and tensors that no training can have left."""
+    if facts.get("sha256") != digest_of(facts, arrays):
+        raise InputError("its digest does not fit its content")
+    check_fields("", facts, _FACTS)
+    for name, value in arrays.items():
+        if not np.isfinite(value).all():
+            raise InputError(f"tensor {name} must be finite, got NaN or infinity")
 
 
 def _state(facts: Facts, arrays: Arrays) -> TrainingState:
@@ -140,8 +161,6 @@ def _state(facts: Facts, arrays: Arrays) -> TrainingState:
         if name.startswith("optimizer/"):
             _, index, slot = name.split("/")
             slots.setdefault(int(index), {})[slot] = value
-    if not all(isinstance(row, dict) for row in facts["history"]):
-        raise ValueError("its history is no list of epochs")
     return TrainingState(
         weights=under("weights/", tensors),
         best_weights=under("best/", tensors),

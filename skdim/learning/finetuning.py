@@ -138,14 +138,6 @@ class _Base(NamedTuple):
     starts: list[Ridge]  # what a head starts as, for each fold that is left out
 
 
-class _Tuned(NamedTuple):
-    """What the second step gives."""
-
-    held_out: NDArray[np.float64]  # (N, T) by trained models that have not seen the row; the base's where none was
-    strength: NDArray[np.float64]  # (T,)
-    interrupted: bool
-
-
 def fine_tune(
     start: EmbedderState,
     labelled: LabelledPoints,
@@ -163,14 +155,17 @@ def fine_tune(
         members, history, interrupted = _train_members(task, labelled, previous)
         return FineTuningOutcome(members, None, None, np.zeros(labelled.targets.shape[1]), history, interrupted)
     base = _linear_step(task, labelled, labelled.fold)
-    tuned = _trained_step(task, labelled, labelled.fold, base)
-    held_out = base.held_out + tuned.strength * (tuned.held_out - base.held_out)
+    members, history, interrupted = (), [], False
+    try:
+        held_out, strength = _trained_step(task, labelled, labelled.fold, base)
+        if strength.any():
+            members, history, interrupted = _train_members(task, labelled, ())
+    except KeyboardInterrupt:  # before there is anything trained that is known to be better than the regression
+        held_out, strength, interrupted = base.held_out, np.zeros_like(base.share), True
+    held_out = base.held_out + strength * (held_out - base.held_out)
     # The deviation of a label with which deviations of predictions are those of the held-out errors.
     noise = np.sqrt(np.average((labelled.targets - held_out) ** 2 / base.doubt[:, None], 0, labelled.weights))
-    anchor = Anchor(base.ridge, tuned.strength, noise)
-    if tuned.interrupted or not tuned.strength.any():
-        return FineTuningOutcome((), anchor, held_out, base.share, [], tuned.interrupted)
-    members, history, interrupted = _train_members(task, labelled, ())
+    anchor = Anchor(base.ridge, strength, noise)
     return FineTuningOutcome(members, anchor, held_out, base.share, history, interrupted)
 
 
@@ -200,30 +195,30 @@ def _linear_step(task: _Task, labelled: LabelledPoints, fold: NDArray[np.int64])
     return _Base(ridge, share, plain + share * (other - plain), doubt, starts)
 
 
-def _trained_step(task: _Task, labelled: LabelledPoints, fold: NDArray[np.int64], base: _Base) -> _Tuned:
-    """Predict rows by trained models that have not seen them; stop training once half of the rows show no gain."""
+def _trained_step(
+    task: _Task, labelled: LabelledPoints, fold: NDArray[np.int64], base: _Base
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Predict rows by trained models that have not seen them; stop training once half of the rows show no gain.
+
+    Returned are the predictions (N, T), the base's where no model was trained, and how far to go (T,).
+    """
     targets, weights, before, power = labelled.targets, labelled.weights, base.held_out, task.choices.power
     found, strength = np.full(targets.shape, np.nan), np.zeros(targets.shape[1])
-    going, interrupted = bool(task.config.max_epochs) and len(targets) >= FEW, False
+    going = bool(task.config.max_epochs) and len(targets) >= FEW
     task = replace(task, config=replace(task.config, validation_fraction=0.0))
     for place, start in enumerate(base.starts):
         if not going:
             break
         held, learned = np.flatnonzero(fold == place), np.flatnonzero(fold != place)
-        try:
-            trained = _train(task.of("fold", place), labelled.rows(learned), start)
-        except KeyboardInterrupt:  # before anything was learned in this fold
-            interrupted = True
-            break
+        trained = _train(task.of("fold", place), labelled.rows(learned), start)
+        if trained.interrupted:
+            raise KeyboardInterrupt
         found[held] = predict([trained.module], labelled.points[held], targets.shape[1], task.run.device)[0]
         seen = np.isfinite(found).all(1)
         known = targets[seen], before[seen], found[seen], weights[seen], power
         strength, hoped = choose_strength(*known), choose_strength(*known, sure=0.0)
-        interrupted = trained.interrupted
-        going = not interrupted and bool(hoped.any() or 2 * seen.sum() < len(seen))
-    if interrupted:
-        strength = np.zeros_like(strength)
-    return _Tuned(np.where(np.isnan(found), before, found), strength, interrupted)
+        going = bool(hoped.any() or 2 * seen.sum() < len(seen))
+    return np.where(np.isnan(found), before, found), strength
 
 
 def _train_members(

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from skdim._parameters import FLAG, Accepted, check, check_parameters, choice, integer, number, optional
+from skdim._parameters import FLAG, Accepted, check, check_parameters, choice, integer, number, optional, shown
 from skdim.exceptions import InputError
 from skdim.network.config import (
     FORMER_FIELDS,
@@ -178,7 +178,7 @@ def _checked_names(parameter: str, given: Mapping[str, Any] | None, config: type
         return {}
     names = [f.name.rstrip("_") for f in fields(config)]
     if not isinstance(given, Mapping):
-        raise InputError(f"{parameter} must be None or a dict of {', '.join(names)}, got {given!r}.")
+        raise InputError(f"{parameter} must be None or a dict of {', '.join(names)}, got {shown(given)}.")
     # Former fields have messages of their own.
     unknown = [name for name in given if name not in (*names, "global_", *FORMER_FIELDS[parameter])]
     if unknown:

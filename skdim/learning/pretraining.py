@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -13,12 +14,13 @@ from skdim.learning.checkpoints import Checkpoint, fingerprint
 from skdim.learning.embedding import projected, raw_vectors, standardise_in_place
 from skdim.learning.presets import Preset, Run, model_config
 from skdim.learning.seeding import drawing_from
-from skdim.learning.seen import look_back
+from skdim.learning.seen import Seen, look_back
 from skdim.learning.states import EmbedderState, FeaturizerSettings, TrainingRecord, weights_of, with_weights
 from skdim.network.model import CrystalModel, SiteStatistics
 from skdim.network.readout import column_names
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 # Crystals whose vectors give the mean and deviation of each column: of more a random choice, for a third of a percent
 # in the deviations is not worth the memory.
 _SEEN = 65_536
+# The same where the user has interrupted that: a moment's work, and the deviations are right within two percent.
+_SEEN_IN_HASTE = 1_024
 _BLOCK = 65_536  # crystals whose sites are counted at once
 
 
@@ -37,6 +41,8 @@ class PretrainingOutcome(NamedTuple):
 
     state: EmbedderState
     interrupted: bool  # by the user; the weights are those of the best epoch before that
+    # Crystals that the scale of the vectors is made of, where the user has interrupted that; else None.
+    scaled_by: int | None = None
 
 
 def site_statistics(points: PointSets) -> SiteStatistics:
@@ -78,8 +84,7 @@ def pretrain(
     """Train a model on crystals without labels."""
     valid = np.flatnonzero(points.valid)
     model = _initialised(points, preset, run.seed, embedding_dim, start)
-    columns = tuple(column_names(model.config))
-    _check_dimension(embedding_dim, len(valid), len(columns))
+    _check_dimension(embedding_dim, len(valid), len(column_names(model.config)))
     if checkpoint is not None:
         choices = [model.config.as_dict(), asdict(preset), run.seed]
         run = replace(run, checkpoint=Checkpoint(checkpoint, fingerprint(choices, points, *weights_of(model).values())))
@@ -90,31 +95,47 @@ def pretrain(
 
         epochs, interrupted = train(model, points, preset.training, run, valid)
         record = replace(record, history=tuple(epochs))
-    raw = some_raw_vectors(model.to(run.device).eval(), points, valid, run)
+    model = model.to(run.device).eval()
+    before = None if start is None else start.seen
+    kept = {"settings": dict(points.settings), "featurizer": featurizer, "record": record}
+    finished = partial(_with_scale, model, points, valid, run, embedding_dim, before, kept)
+    try:
+        return PretrainingOutcome(finished(_SEEN), interrupted)
+    except KeyboardInterrupt:
+        if not preset.training.max_epochs:  # nothing was learned that could be lost
+            raise
+    most = min(len(valid), max(_SEEN_IN_HASTE, (embedding_dim or 0) + 1))
+    return PretrainingOutcome(finished(most), True, most)
+
+
+def _with_scale(
+    model: CrystalModel,
+    points: PointSets,
+    valid: NDArray[np.int64],
+    run: Run,
+    embedding_dim: int | None,
+    before: Seen | None,  # what the pretraining has seen that this one continues
+    kept: Mapping[str, Any],  # other fields of the state
+    most: int,  # crystals that the scale is made of
+) -> EmbedderState:
+    """The state of a trained model, with the scale of its vectors and what it has seen."""
+    raw, columns = some_raw_vectors(model, points, valid, run, most), tuple(column_names(model.config))
     center, scale = column_scale(raw)
-    state = EmbedderState(
-        config=model.config,
-        weights=weights_of(model),
-        center=center,
-        scale=scale,
-        columns=columns,
-        settings=dict(points.settings),
-        featurizer=featurizer,
-        record=record,
-    )
+    state = EmbedderState(model.config, weights_of(model), center, scale, columns, **kept)
     standardise_in_place(raw, state)
     if embedding_dim is not None and embedding_dim != len(columns):
         state = _shortened(state, raw, embedding_dim)
         raw = projected(raw, state)
-    seen = look_back(points, raw, None if start is None else start.seen)
-    return PretrainingOutcome(replace(state, seen=seen), interrupted)
+    return replace(state, seen=look_back(points, raw, before))
 
 
-def some_raw_vectors(model: CrystalModel, points: PointSets, valid: NDArray[np.int64], run: Run) -> NDArray[np.float32]:
+def some_raw_vectors(
+    model: CrystalModel, points: PointSets, valid: NDArray[np.int64], run: Run, most: int = _SEEN
+) -> NDArray[np.float32]:
     """Vectors as the readout gives them, of as many of the valid crystals as say enough of all."""
     chosen = valid
-    if len(valid) > _SEEN:
-        chosen = np.sort(np.random.default_rng(run.seed).choice(valid, _SEEN, replace=False))
+    if len(valid) > most:
+        chosen = np.sort(np.random.default_rng(run.seed).choice(valid, most, replace=False))
     # One array from the start: they are many.
     raw, start = np.empty((len(chosen), len(column_names(model.config))), np.float32), 0
     for crystals, vectors in raw_vectors(model, points, chosen, run.device):

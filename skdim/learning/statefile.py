@@ -14,7 +14,8 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,8 @@ from typing import Any
 import numpy as np
 
 import skdim
-from skdim._parameters import as_json, choice, integer
+from skdim._fields import ANY, CLASSES, COUNT, FLAG, RECORD, TEXT, OrNone, Schema, check_fields
+from skdim._parameters import as_json, choice, number, shown
 from skdim.exceptions import InputError, ModelFileError
 from skdim.learning.seen import Seen
 from skdim.learning.statechecks import check_state
@@ -79,7 +81,7 @@ def read_state(source: str | os.PathLike[str] | bytes) -> EmbedderState | Regres
         header, arrays = _current(header, arrays)
         state = _state(header, arrays)
         check_state(state)
-    except ModelFileError as error:
+    except InputError as error:
         raise ModelFileError(f"{name}: {error}") from error
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         # What a header that is not ours, or no longer ours, leads to.
@@ -92,6 +94,15 @@ def read_state(source: str | os.PathLike[str] | bytes) -> EmbedderState | Regres
 def source_name(source: str | os.PathLike[str] | bytes) -> str:
     """What messages call a file, or the content of one that is part of another file."""
     return "the model in it" if isinstance(source, bytes) else repr(os.fspath(source))
+
+
+@contextmanager
+def parameters_of(source: str | os.PathLike[str] | bytes) -> Iterator[None]:
+    """Turn the error of an estimator that does not accept its parameters into one that names their file."""
+    try:
+        yield
+    except (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError) as error:
+        raise ModelFileError(f"{source_name(source)}: parameters: {error}") from error
 
 
 def read_embedder_state(source: str | os.PathLike[str] | bytes) -> EmbedderState:
@@ -177,12 +188,13 @@ def _arrays(state: EmbedderState | RegressorState) -> Arrays:
 
 def _state(header: Facts, arrays: Arrays) -> EmbedderState | RegressorState:
     """The state that a header and tensors of the current format describe."""
+    check_fields("", header, _HEADER)
     start = EmbedderState(
         config=ModelConfig.from_dict(header["config"]),
         weights=under("weights/", arrays),
         center=arrays["center"],
         scale=arrays["scale"],
-        columns=tuple(_a_list("columns", header["columns"])),
+        columns=tuple(header["columns"]),
         settings=header["settings"],
         featurizer=FeaturizerSettings.of_json(header["featurizer"]),
         components=arrays.get("components"),
@@ -194,15 +206,15 @@ def _state(header: Facts, arrays: Arrays) -> EmbedderState | RegressorState:
     known = {"center", "scale", "components", "offset", *(f"seen/{name}" for name in _SEEN_ARRAYS if start.seen)}
     of_regressor = ("members/", "anchor/")
     surplus = {name for name in arrays if name not in known and not name.startswith(("weights/", *of_regressor))}
-    if header["kind"] not in _KINDS:
-        raise ModelFileError(f"kind must be {choice(*_KINDS).words}, got {header['kind']!r}.")
     if header["kind"] == "embedder":
+        if "regressor" in header:
+            raise ModelFileError("regressor is no field of the file of an embedder.")
         _refuse_surplus(surplus | {name for name in arrays if name.startswith(of_regressor)})
         return start
-    facts, targets = header["regressor"], header["regressor"]["targets"]
-    n_members = facts["members"]
-    if not integer(0).test(n_members):
-        raise ModelFileError(f"members must be {integer(0).words}, got {n_members!r}.")
+    of_classes = header["kind"] == "classifier"
+    facts: Facts = header.get("regressor", {})
+    check_fields("regressor", facts, {**_REGRESSOR, "classes": _CLASSES} if of_classes else _REGRESSOR)
+    n_members, targets = facts["members"], facts["targets"]
     prefixes = tuple(f"members/{k}/{part}/" for k in range(min(n_members, len(arrays))) for part in ("encoder", "head"))
     _refuse_surplus(surplus | {n for n in arrays if n.startswith("members/") and not n.startswith(prefixes)})
     return RegressorState(
@@ -213,14 +225,13 @@ def _state(header: Facts, arrays: Arrays) -> EmbedderState | RegressorState:
         head_width=facts["head_width"],
         parameters=facts["parameters"],
         record=_record_of_json(facts["record"]),
-        classes=_classes(facts["classes"]) if header["kind"] == "classifier" else None,
+        classes=_classes(facts["classes"]) if of_classes else None,
     )
 
 
 def _classes(facts: Mapping[str, Any]) -> Classes:
     """The classes of a classifier."""
-    names = tuple(_a_list("classes.names", facts["names"]))
-    return Classes(names, *(np.array(facts[name], dtype=np.float64) for name in _OF_CLASSES))
+    return Classes(tuple(facts["names"]), *(np.array(facts[name], dtype=np.float64) for name in _OF_CLASSES))
 
 
 def _anchor(arrays: Arrays, penalty: Any) -> Anchor | None:
@@ -228,6 +239,7 @@ def _anchor(arrays: Arrays, penalty: Any) -> Anchor | None:
     _refuse_surplus(arrays.keys() - {*_RIDGE, "strength", "noise"} if penalty is not None else arrays.keys())
     if penalty is None:
         return None
+    _refuse_missing("anchor", {*_RIDGE, "strength", "noise"} - arrays.keys())
     ridge = Ridge(**{name: arrays[name] for name in _RIDGE}, penalty=penalty)
     return Anchor(ridge, arrays["strength"], arrays["noise"])
 
@@ -236,15 +248,16 @@ def _seen(header: Facts, arrays: Arrays) -> Seen | None:
     """What the pretraining has seen; files that were written before this was kept do not say."""
     if "seen" not in header:
         return None
-    facts: dict[str, Any] = {**header["seen"], **under("seen/", arrays)}
+    own = under("seen/", arrays)
+    _refuse_missing("seen", set(_SEEN_ARRAYS) - own.keys())
+    facts: dict[str, Any] = {**header["seen"], **own}
     return Seen(**facts)
 
 
-def _a_list(name: str, value: Any) -> list[Any]:
-    """Refuse what is no list."""
-    if not isinstance(value, list):
-        raise ModelFileError(f"{name} must be a list, got {value!r}.")
-    return value
+def _refuse_missing(part: str, names: Iterable[str]) -> None:
+    """Refuse a part of which tensors are missing."""
+    if names := sorted(names):
+        raise ModelFileError(f"tensor {part}/{names[0]} is missing.")
 
 
 def _refuse_surplus(names: Iterable[str]) -> None:
@@ -267,20 +280,19 @@ def _record_as_json(record: TrainingRecord) -> dict[str, Any]:
 def _record_of_json(values: Mapping[str, Any]) -> TrainingRecord:
     """The record that `_record_as_json` wrote."""
     history: tuple[Epoch, ...] = tuple(
-        {k: math.nan if v is None else v for k, v in epoch.items()} for epoch in values["history"]
+        {k: math.nan if v is None else v if k in ("epoch", "member") else float(v) for k, v in epoch.items()}
+        for epoch in values["history"]
     )
     return TrainingRecord(**{**values, "history": history})
 
 
 def _current(header: Facts, arrays: Arrays) -> tuple[Facts, Arrays]:
     """Check what a file says of itself, and bring it to the current format."""
-    version, writer = (
-        header["format"],
-        header.get("skdim", header.get("versions", {}).get("skdim", "of unknown version")),
-    )
-    if version != FORMAT and version not in _UPGRADES:
+    version, writer = header["format"], header.get("skdim") or header.get("versions", {}).get("skdim")
+    accepted = choice(*_UPGRADES, FORMAT)
+    if not accepted.test(version):
         raise ModelFileError(
-            f"format must be {choice(*_UPGRADES, FORMAT).words}, got {version!r} (skdim {writer}). This is "
+            f"format must be {accepted.words}, got {shown(version)} (skdim {str(writer)[:40]}). This is "
             f"skdim {skdim.__version__}: a later one may read it; a model of an earlier format has to be trained again."
         )
     if version >= _FIRST_WITH_DIGEST and header["sha256"] != digest_of(header, arrays):
@@ -356,5 +368,37 @@ _SEEN_NUMBERS = ("crystals", "sites", "disordered")
 _SEEN_ARRAYS = ("elements", "axes", "places", "spacing")
 
 _OF_CLASSES = ("shares", "slopes", "offsets")
+# What a header of the current format holds. Values that a constructor looks at are left to it.
+_NUMBERS: Schema = [number()]
+_OPEN: Schema = {"*": ANY}
+_CLASSES: Schema = {"names": CLASSES, "shares": _NUMBERS, "slopes": [_NUMBERS], "offsets": _NUMBERS}
+_REGRESSOR: dict[str, Schema] = {
+    "parameters": _OPEN,
+    "record": RECORD,
+    "head_width": COUNT,
+    "members": COUNT,
+    "penalty": ANY,
+    "targets": {"center": _NUMBERS, "scale": _NUMBERS, "single": FLAG},
+}
+_HEADER: Schema = {
+    "format": ANY,
+    "kind": choice(*_KINDS),
+    "skdim": TEXT,
+    "config": {
+        **{name: [TEXT] for name in ("feature_names", "interaction_names", "negatives", "property_names?")},
+        "encoder": _OPEN,
+        "context_encoder": OrNone(_OPEN),
+        "objective": _OPEN,
+        "*": ANY,
+    },
+    "columns": [TEXT],
+    "settings": _OPEN,
+    "featurizer": {**{field.name: ANY for field in fields(FeaturizerSettings)}, "interaction_features": [TEXT]},
+    "parameters": _OPEN,
+    "record": RECORD,
+    "seen?": dict.fromkeys(_SEEN_NUMBERS, COUNT),
+    "regressor?": ANY,
+    "sha256?": TEXT,
+}
 _RIDGE = ("weight", "bias", "center", "factor")
 _UPGRADES: dict[int, Callable[[Facts, Arrays], tuple[Facts, Arrays]]] = {3: _from_3, 4: _from_4}

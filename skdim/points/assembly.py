@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skdim.points.cells import primitive_cell, supercell_pairs
+from skdim.points.cells import check_pairs, primitive_cell, supercell_pairs
 from skdim.points.features import interaction_features
 from skdim.points.neighbors import APART, Cell, Pairs, both_directions, cut_shells, presence, shell_pairs
 from skdim.points.pointsets import PointSets, SiteTypes
@@ -54,6 +54,8 @@ def assemble(
 ) -> PointSets:
     """Build the point sets of some crystals, at least one, each with at least one site."""
     if config.neighborhood == "supercell":
+        for cell in cells:  # before the search for symmetry, of which the time grows with the square of the sites
+            check_pairs(len(cell.frac), config.supercell_size)
         cells = [_primitive(cell, config.tolerance) for cell in cells]
     chunk = _collect(cells, site_types.fractions.sum(1), config)
     if reduce:

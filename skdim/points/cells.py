@@ -133,7 +133,7 @@ def supercell_pairs(
     For each of the n * N pairs it gives the site, in increasing order; the site that the supercell atom is a copy of,
     each equally often with each; and the distance to the nearest periodic image of that atom, 0 for the site itself.
     """
-    _check_pairs(len(frac), size)
+    check_pairs(len(frac), size)
     matrix = supercell_matrix(lattice, len(frac), size)
     # The matrix is triangular, so these points are one of each class of lattice points.
     points = np.indices(np.diag(matrix).tolist()).reshape(3, -1).T
@@ -151,8 +151,8 @@ def supercell_pairs(
     return i, j, np.concatenate(blocks)
 
 
-def _check_pairs(n_sites: int, size: int) -> None:
-    """Refuse a cell whose supercell would have too many pairs, before it is searched for."""
+def check_pairs(n_sites: int, size: int) -> None:
+    """Refuse a cell with too many pairs in its supercell, before it is searched for."""
     # They are kept as they are: four of them take the work of one that has to be found.
     most = 4 * current_limits().pairs
     if (pairs := n_sites * max(n_sites, size)) > most:

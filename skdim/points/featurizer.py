@@ -297,6 +297,11 @@ class CrystalPointSetTransformer(
         return replace(work, cache=cache, folder=folder)
 
 
+def n_rows(X: Any) -> int:
+    """Count the rows of what `CrystalPointSetTransformer.transform` takes, except for iterators."""
+    return len(X if isinstance(X, PointSets) else as_structures(X))
+
+
 def _counted(chunks: Iterable[list[object]], total: int | None) -> Iterator[list[object]]:
     """Count the crystals of chunks on a progress bar."""
     with Progress("featurizing", "crystals", total, enabled=True) as bar:

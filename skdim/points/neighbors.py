@@ -182,8 +182,8 @@ def _check_compared(cell: Cell, box: NDArray[np.float64], cutoff: float, n_neigh
     most = current_limits().pairs
     if (compared := compared_pairs(cell, box, cutoff)) > most:
         raise CrowdedError(
-            f"{len(cell.frac)} sites, some crowded and some alone: to find {n_neighbors} neighbours of each, up to "
-            f"{compared:.3g} pairs would have to be compared; {most} are accepted (limit pairs)"
+            f"{len(cell.frac)} sites: to find {n_neighbors} neighbours of each, up to {compared:.3g} pairs would have "
+            f"to be compared, more the more crowded some are beside empty space; {most} are accepted (limit pairs)"
         )
 
 

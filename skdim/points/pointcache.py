@@ -163,9 +163,12 @@ def unpack(blob: bytes, config: PointSetConfig) -> PointSets | None:
     start = 4 * (1 + _COUNTS)
     if len(blob) < start or zlib.crc32(memoryview(blob)[4:]) != int.from_bytes(blob[:4], "little"):
         return None
-    s, p, k, f, e = np.frombuffer(blob, "<i4", _COUNTS, 4).tolist()
+    s, p, k, f, e = counts = np.frombuffer(blob, "<i4", _COUNTS, 4).tolist()
     sizes = {"features": k * f, "fractions": k * N_ATOMIC_NUMBERS, "extra": p * e, "volume": 1}
     sizes |= dict.fromkeys(("site_type", "multiplicity", "n_pairs"), s)
+    n_bytes = sum(sizes.get(name, p) * np.dtype(dtype).itemsize for name, dtype in _LAYOUT.items())
+    if min(counts) < 0 or start + n_bytes != len(blob):
+        return None
     columns = {}
     for name, dtype in _LAYOUT.items():
         columns[name] = np.frombuffer(blob, dtype, sizes.get(name, p), start)

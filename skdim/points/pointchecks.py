@@ -24,6 +24,9 @@ LAYOUT: dict[str, tuple[str, str]] = {
     "extra": ("float32", "pairs"),
     "volume": ("float32", "crystals"),
 }
+_FARTHEST = 1e6  # Angstrom; lattices that are accepted have vectors of up to 1000
+_LARGEST = 1e30  # of features, which are put in units of their deviations in single precision
+_FULL = 1.5  # of an element on a site; some files have a little more than one atom there
 SHARED = ("feature_names", "interaction_names", "settings")
 
 
@@ -58,9 +61,14 @@ def check_values(columns: Mapping[str, Any]) -> None:
     for name in ("multiplicity", "count"):
         _check_all(name, "be at least 1", columns[name] >= 1)
     distance, weight, volume = columns["distance"], columns["weight"], columns["volume"]
-    _check_all("distance", "be finite and not negative", np.isfinite(distance) & (distance >= 0))
+    _check_all("distance", f"be from 0 to {_FARTHEST:g}", (distance >= 0) & (distance <= _FARTHEST))
     _check_all("weight", "be in (0, 1]", (weight > 0) & (weight <= 1))
     _check_all("extra", "be finite", np.isfinite(columns["extra"]).all(axis=1))
+    used = np.unique(columns["site_type"])
+    features, fractions = columns["site_types"].features[used], columns["site_types"].fractions[used]
+    _check_all("site_types.features", f"be numbers up to {_LARGEST:g}", (np.abs(features) <= _LARGEST).all(axis=1))
+    shares = (fractions >= 0).all(axis=1) & (fractions.max(axis=1) > 0) & (fractions <= _FULL).all(axis=1)
+    _check_all("site_types.fractions", f"be from 0 to {_FULL:g}, and not all 0", shares)
     good = np.where(sites > 0, np.isfinite(volume) & (volume > 0), np.isnan(volume))
     _check_all("volume", "be positive, or NaN for a crystal without rows", good)
 

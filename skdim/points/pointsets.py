@@ -12,7 +12,9 @@ from typing import Any, Literal, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from skdim._fields import ANY, TEXT, Schema, check_fields
 from skdim._notebook import html_table
+from skdim.exceptions import InputError
 from skdim.points import storage
 from skdim.points.pointchecks import LAYOUT, SHARED, check_joinable, check_layout, check_values, differences, same
 from skdim.points.sitetypes import SiteTypes, merge_site_types
@@ -24,6 +26,7 @@ FORMAT, VERSION = "skdim.PointSets", 2
 _FORMER_NAMES = {
     1: {"site_type": "kind", "site_types_features": "kinds_features", "site_types_fractions": "kinds_fractions"}
 }
+_LABELS: Schema = {"feature_names": [TEXT], "interaction_names": [TEXT], "settings": {"*": ANY}}
 _PER_SITE = ("site_type", "multiplicity")
 _PER_PAIR = ("neighbor", "distance", "count", "weight", "extra")
 Ints = NDArray[np.int64]
@@ -282,21 +285,22 @@ class PointSets:
         ------
         FileNotFoundError
             If there is no saved set at `path`.
-        ValueError
+        InputError
             If the folder is damaged, or of another kind or version.
         """
         names = (*LAYOUT, "site_types_features", "site_types_fractions")
         arrays, meta = storage.read_folder(path, FORMAT, VERSION, names, mmap_mode, _FORMER_NAMES)
         site_types = SiteTypes(arrays.pop("site_types_features"), arrays.pop("site_types_fractions"))
-        labels: dict[str, Any] = {name: tuple(meta.get(name, ())) for name in ("feature_names", "interaction_names")}
-        columns: dict[str, Any] = {**arrays, **labels, "settings": meta.get("settings", {})}
-        sets = cls(site_types=site_types, **columns)
         try:
+            check_fields("", {name: meta.get(name) for name in SHARED}, _LABELS)
+            labels: dict[str, Any] = {name: tuple(meta[name]) for name in ("feature_names", "interaction_names")}
+            columns: dict[str, Any] = {**arrays, **labels, "settings": meta["settings"]}
+            sets = cls(site_types=site_types, **columns)
             if mmap_mode is None:
                 return sets.validate()
             check_layout(vars(sets))
         except ValueError as error:
-            raise ValueError(f"{os.fspath(path)} is damaged: {error}") from error
+            raise InputError(f"{os.fspath(path)} is damaged: {error}") from error
         return sets
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NoReturn:

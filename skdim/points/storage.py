@@ -13,11 +13,14 @@ from typing import IO, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from skdim._fields import ANY, COUNT, TEXT, Schema, check_fields
 from skdim._files import is_full, scratch_folder
+from skdim._parameters import choice, shown
 from skdim.exceptions import InputError
 
 Array = NDArray[Any]
 META = "meta.json"
+_META: Schema = {"arrays": {"*": {"dtype": TEXT, "shape": [COUNT], "crc32": COUNT}}, "*": ANY}
 
 
 class GrowingFolder:
@@ -113,7 +116,7 @@ def read_folder(
 ) -> tuple[dict[str, Array], dict[str, Any]]:
     """Read the named arrays of a folder, and what its meta.json says.
 
-    A folder without meta.json is a FileNotFoundError; one of another kind or version, or damaged, is a ValueError.
+    A folder without meta.json is a FileNotFoundError; one of another kind or version, or damaged, is an InputError.
     """
     if mmap_mode not in (None, "r"):
         raise InputError(f"mmap_mode must be None or 'r', got {mmap_mode!r}.")
@@ -123,7 +126,7 @@ def read_folder(
     stored = {name: versions[meta["version"]].get(name, name) for name in names}
     missing = [name for name in stored.values() if name not in meta["arrays"]]
     if missing:
-        raise ValueError(f"{folder / META} is damaged: it does not list {', '.join(missing)}.")
+        raise InputError(f"{folder / META} is damaged: it does not list {', '.join(missing)}.")
     arrays = {name: _read_array(folder, file, meta["arrays"][file], mmap_mode) for name, file in stored.items()}
     return arrays, meta
 
@@ -161,18 +164,20 @@ def _read_meta(folder: Path, kind: str, versions: Collection[int]) -> dict[str, 
         raise FileNotFoundError(f"{folder} {found}: expected a folder written by {kind.rpartition('.')[2]}.save.")
     try:
         meta = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{file} is damaged: not valid JSON ({error}).") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{file} is damaged: not valid JSON ({error}).") from error
     if not isinstance(meta, dict) or meta.get("format") != kind:
         held = meta.get("format") if isinstance(meta, dict) else type(meta).__name__
-        raise ValueError(f"{folder} holds {held!r}, not {kind!r}.")
-    if meta.get("version") not in versions:
-        raise ValueError(
-            f"{folder} has layout version {meta.get('version')!r}; this version of skdim reads "
+        raise InputError(f"{folder} holds {shown(held)}, not {kind!r}.")
+    if not choice(*versions).test(meta.get("version")):
+        raise InputError(
+            f"{folder} has layout version {shown(meta.get('version'))}; this version of skdim reads "
             f"{' and '.join(map(str, sorted(versions)))}. Featurize the structures again."
         )
-    if not isinstance(meta.get("arrays"), dict):
-        raise ValueError(f"{file} is damaged: it does not list the arrays.")
+    try:
+        check_fields("", meta, _META)
+    except InputError as error:
+        raise InputError(f"{file} is damaged: {error}") from error
     return meta
 
 
@@ -183,15 +188,15 @@ def _read_array(folder: Path, name: str, entry: Mapping[str, Any], mmap_mode: Li
     try:
         loaded: Array = np.load(file, mmap_mode=None if empty else mmap_mode, allow_pickle=False)
     except FileNotFoundError as error:
-        raise ValueError(f"{folder} is incomplete: {file.name} is missing.") from error
+        raise InputError(f"{folder} is incomplete: {file.name} is missing.") from error
     except (ValueError, EOFError, OSError) as error:
-        raise ValueError(f"{file} is damaged: {error}") from error
+        raise InputError(f"{file} is damaged: {error}") from error
     if loaded.dtype.str != entry["dtype"] or list(loaded.shape) != entry["shape"]:
-        raise ValueError(
+        raise InputError(
             f"{file} is damaged: {loaded.dtype.str} {list(loaded.shape)} found, "
             f"{entry['dtype']} {entry['shape']} announced in {META}."
         )
     if mmap_mode is None and zlib.crc32(np.ascontiguousarray(loaded).data) != entry["crc32"]:
-        raise ValueError(f"{file} is damaged: its checksum differs from the one in {META}.")
+        raise InputError(f"{file} is damaged: its checksum differs from the one in {META}.")
     # A plain view of the mapping: it hashes and indexes as any array, and joblib still finds the file behind it.
     return loaded.view(np.ndarray)

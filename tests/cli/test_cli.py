@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -496,6 +497,20 @@ def test_only_errors_about_the_input_are_bad_input(monkeypatch, capsys, error, c
     monkeypatch.setattr(program, "COMMANDS", (Command("fail", "", "", "", lambda parser: None, fail),))
     assert main(["fail"]) == code
     assert ("Traceback" in capsys.readouterr().err) == (code == FAULT)
+
+
+@pytest.mark.parametrize(
+    ("words", "cure"),
+    [
+        (["--regressors", "ridge", "laplacian"], "laplacian; .*commas between, see skdim fit"),
+        (["--x"], "--x; see skdim fit"),
+    ],
+)
+def test_words_that_belong_to_no_option_are_told_with_what_to_do(capsys, words, cure):
+    with pytest.raises(SystemExit) as ended:
+        main(["fit", "c", "--labels", "t.csv", "--target", "x", "--out", "m", *words])
+    assert ended.value.code == BAD_INPUT
+    assert re.search(f"unrecognized arguments: {cure} --help", capsys.readouterr().err)
 
 
 def test_every_command_has_its_place_in_the_documentation():

@@ -145,3 +145,49 @@ def test_what_is_not_read_of_pw_is_said_with_the_cure(change, reason):
     text = espresso(salt())
     assert change[0] in text
     assert reason in try_structure(text.replace(*change))[1]
+
+
+def aims(structure, fractional: bool = True) -> str:
+    lines = ["# a comment", *(f"lattice_vector {x!r} {y!r} {z!r}" for x, y, z in structure.lattice.matrix.tolist())]
+    for k, site in enumerate(structure):
+        place = (site.frac_coords if fractional or k % 2 else site.coords).tolist()
+        word = "ATOM_FRAC" if fractional or k % 2 else "atom"  # both may stand in one file
+        lines += [f"  {word} {' '.join(map(repr, place))} {site.specie.symbol}{k % 3}", "    initial_moment 1.0"]
+    return "\n".join([*lines, "symmetry_n_params 0 0 0", ""])
+
+
+@pytest.mark.parametrize("make", [salt, iron, perovskite])
+@pytest.mark.parametrize("fractional", [True, False])
+def test_geometries_of_fhi_aims_give_the_crystal(fractional, make, tmp_path):
+    path = tmp_path / "geometry.in"
+    path.write_text(aims(make(), fractional))
+    (row,) = read_crystals(path)
+    for crystal in (row, path, path.read_text(), path.read_bytes()):
+        found = coerce_structure(crystal)
+        np.testing.assert_allclose(found.lattice.matrix, make().lattice.matrix, atol=1e-6)
+        assert found.matches(make())
+
+
+CELL = "lattice_vector 4 0 0\nlattice_vector 0 4 0\nlattice_vector 0 0 4D0\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (CELL.replace("lattice_vector 4 0 0\n", "") + "atom 0 0 0 Po\n", "2 lattice vectors"),
+        (CELL.replace("4 0 0\n", "4 0\n") + "atom 0 0 0 Po\n", "'lattice_vector 4 0' of the geometry: three numbers"),
+        (CELL + "atom 0 0 0\n", "no three numbers and a species"),
+        (CELL + "atom 0 0 nan Po\n", "three numbers are needed"),
+        (CELL + "atom 0 0 0 ghost\n", "'ghost', which is no element"),
+        (CELL.replace("0 4 0", "8 0 0") + "atom 0 0 0 Po\n", "singular lattice"),
+    ],
+)
+def test_geometries_that_say_no_crystal_are_refused(text, reason):
+    structure, problem = try_structure(text)
+    assert structure is None
+    assert reason in problem
+
+
+def test_basis_functions_without_an_atom_are_left_out():
+    with pytest.warns(UserWarning, match="places without an atom are left out: empty"):
+        assert coerce_structure(CELL + "atom 0 0 0 Po\nempty 2 2 2 Po\n").formula == "Po1"

@@ -4,6 +4,7 @@ import gzip
 import itertools
 import json
 import os
+import time
 import zipfile
 
 import numpy as np
@@ -211,3 +212,19 @@ def test_hundreds_of_atoms_in_one_place_are_refused_at_once():
     head = SALT.partition("Na1 Na")[0].replace("'x, y, z'", "'x, y, z'\n'-x, -y, -z'").replace("'P 1'", "'P -1'")
     text = head + "".join(f"H{k} H 0.1 0.2 0.3 0.001\n" for k in range(300))
     assert "overlaps with more than 256 others, in one place" in reason(text)
+
+
+@pytest.mark.parametrize("neighborhood", ["shell", "supercell"])
+def test_a_raised_number_of_sites_leaves_the_refusal_of_what_is_too_large_fast(neighborhood):
+    """Nothing of which the time grows faster than the sites is done before it."""
+    n, steps = 60_000, 40
+    frac = np.array(list(itertools.islice(itertools.product(np.arange(steps) / steps, repeat=3), n)))
+    frac += np.random.default_rng(0).uniform(0, 0.2 / steps, frac.shape)
+    edge = (12 * n) ** (1 / 3)
+    crystal = f"x\n1\n{edge} 0 0\n0 {edge} 0\n0 0 {edge}\nNa\n{n}\nDirect\n"
+    crystal += "\n".join(" ".join(map(repr, row)) for row in frac.tolist())
+    featurizer = skdim.CrystalPointSetTransformer(neighborhood=neighborhood, max_sites=10**6).fit()
+    start = time.process_time()
+    _, failures = featurizer.try_transform([crystal])
+    assert time.process_time() - start < 10
+    assert "limit pairs" in failures[0][1]

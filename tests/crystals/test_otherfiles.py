@@ -41,7 +41,6 @@ def test_nothing_is_imported_under_names_that_pymatgen_would_take_for_json_or_ya
 
 LONG = {
     "a.cssr": " 4 4 4\n 90 90 90 SPGR =  1 P 1    OPT = 1\n1 0\n0 x\n" + "1 Na 0 0 0 \n" * 30_000,
-    "a.res": "TITL x 0 0 0 0 0 (P1) n - 1\nCELL 1 4 4 4 90 90 90\n" + "Na 1 0 0 0 1\n" * 30_000,
     "a.yaml": "a: [" + "1," * 100_000 + "1]",
     "a.yml.1": "a:\n" + "- - - 1\n" * 20_000,
 }
@@ -59,14 +58,6 @@ def test_an_xsf_file_is_read_without_its_grid(tmp_path):
     assert coerce_structure(tmp_path / "a.xsf").formula == "Po1"
 
 
-RES = """TITL x-1 0.0 64.0 -100.0 0 0 2 (Pm-3m) n - 1
-CELL 1.54180 4 4 4 90 90 90
-LATT -1
-SFAC Cs Cl
-Cs 1 0 0 0 1.0
-Cl 2 .5 .5 .5 1.0
-END
-"""
 XSF = "CRYSTAL\nPRIMVEC\n4 0 0\n0 4 0\n0 0 4\nPRIMCOORD\n2 1\nCs 0 0 0\nCl 2 2 2\n"
 CSSR = """ 4 4 4
  90 90 90 SPGR =   1 P 1    OPT = 1
@@ -78,19 +69,13 @@ CSSR = """ 4 4 4
 PWMAT = "2\nLATTICE\n4 0 0\n0 4 0\n0 0 4\nPOSITION\n55 0 0 0 1 1 1\n17 .5 .5 .5 1 1 1\n"
 
 
-@pytest.mark.parametrize(("name", "text"), [("a.res", RES), ("a.xsf", XSF), ("a.cssr", CSSR), ("atom.config", PWMAT)])
+@pytest.mark.parametrize(("name", "text"), [("a.xsf", XSF), ("a.cssr", CSSR), ("atom.config", PWMAT)])
 def test_files_that_list_all_atoms_of_the_cell_are_read(name, text, tmp_path):
     (tmp_path / name).write_text(text)
     assert coerce_structure(tmp_path / name).formula == "Cs1 Cl1"
 
 
 PASSED_OVER = {
-    "inversion.res": (RES.replace("LATT -1", "LATT 1"), "LATT 1, whose symmetry is not applied"),
-    "centred.res": (RES.replace("LATT -1", "LATT -4"), "LATT -4, whose symmetry is not applied"),
-    "axis.res": (RES.replace("LATT -1", "LATT -1\nSYMM -x,-y,z"), "SYMM -x,-y,z, which is not applied"),
-    "half.res": (RES.replace("0 0 0 1.0", "0 0 0 0.5"), "atom Cs has the occupancy 0.5"),
-    "order.res": (RES.replace("SFAC Cs Cl", "SFAC Cl Cs"), "atom Cs is Cl by its list of elements"),
-    "cut.res": (RES.replace("Cl 2 .5 .5 .5 1.0\n", ""), "holds 2 atoms, and 1 can be read"),
     "slab.xsf": (XSF.replace("CRYSTAL", "SLAB"), "of a slab, which is not periodic"),
     "cut.xsf": (XSF.replace("2 1\n", "3 1\n"), "holds 3 atoms, and 2 can be read"),
     "cubic.cssr": (CSSR.replace("  1 P 1", "225 F m -3 m"), "space group 225, whose symmetry is not applied"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -16,6 +17,7 @@ from sklearn.base import clone
 from sklearn.linear_model import BayesianRidge, Ridge
 
 from skdim import CrystalClassifier, CrystalRegressor, DeepInfoMaxEmbedder, LabelMaskingRegressor, SiteNetRegressor
+from skdim.learning import finetuning
 from tests.handmade import salt
 from tests.learning.test_training import Stopped, stop
 from tests.small import bundled, bundled_points
@@ -75,6 +77,50 @@ def test_a_masking_regressor_whose_next_fit_fails_is_as_it_was() -> None:
     assert len(model.labelled_) == N
 
 
+def interrupt_once(patch: pytest.MonkeyPatch, name: str, call: int = 1) -> None:
+    """Interrupt one of the calls of a function, and let the later ones be."""
+    calls, module, function = iter(range(1, 10**6)), *name.rsplit(".", 1)
+    before = getattr(importlib.import_module(module), function)
+
+    def interrupted(*args: Any, **kwargs: Any) -> Any:
+        if next(calls) == call:
+            raise KeyboardInterrupt
+        return before(*args, **kwargs)
+
+    patch.setattr(name, interrupted)
+
+
+@pytest.mark.parametrize("where", ["raw_vectors", "column_scale", "_shortened", "look_back"])
+@pytest.mark.parametrize(("few", "scaled_by"), [(4, 7), (1000, N)])
+def test_an_interrupt_while_vectors_are_scaled_keeps_the_weights(
+    where: str, few: int, scaled_by: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {"embedding_dim": 6, "max_epochs": 2}
+    whole, model = (embedder(**given).fit(bundled_points(N)) for _ in range(2))
+    interrupt_once(monkeypatch, f"skdim.learning.pretraining.{where}")
+    monkeypatch.setattr("skdim.learning.pretraining._SEEN_IN_HASTE", few)
+    said = f"after 2 epochs: the embedder has the weights of the best, and a scale of its vectors from {scaled_by} cry"
+    with pytest.warns(UserWarning, match=said), pytest.raises(KeyboardInterrupt):
+        model.fit(bundled_points(N))
+    kept, meant = model.state_, whole.state_
+    assert all(np.array_equal(kept.weights[name], meant.weights[name]) for name in meant.weights)
+    assert np.array_equal(kept.scale, meant.scale) == (scaled_by == N)
+    assert np.isfinite(answers(model)).all()
+    assert kept.seen is not None
+    assert kept.seen.crystals == N
+
+
+def test_an_interrupt_while_vectors_are_scaled_leaves_the_earlier_fit_where_nothing_was_learned(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = embedder().fit(bundled_points(N))
+    before = answers(model)
+    interrupt_once(monkeypatch, "skdim.learning.pretraining.raw_vectors")
+    with pytest.raises(KeyboardInterrupt):
+        model.set_params(max_epochs=0).fit(bundled_points(N))
+    assert np.array_equal(answers(model), before)
+
+
 def test_an_interrupt_of_a_fine_tuning_keeps_the_members_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
     model = regressor(n_ensemble=3)
     whole = copy.deepcopy(model).fit(bundled_points(N), labels())
@@ -97,6 +143,27 @@ def test_an_interrupt_of_the_choice_leaves_what_the_training_starts_from(monkeyp
     with pytest.warns(UserWarning, match=left), pytest.raises(KeyboardInterrupt):
         model.fit(bundled_points(N), labels())
     assert np.array_equal(answers(model), answers(start))
+
+
+@pytest.mark.parametrize(("name", "call"), [("predict", 1), ("_train", 2), ("_train", 4)])
+def test_an_interrupt_between_trainings_leaves_what_they_start_from(
+    name: str, call: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While held-out rows are predicted, and before the first epoch that goes on from every label."""
+    model, start = regressor(cv=3), regressor(cv=3, learning_rate=1e-12).fit(bundled_points(N), labels())
+    chosen = finetuning.choose_strength
+
+    def all_the_way(*given: Any, **how: Any) -> np.ndarray:
+        """Of the trained step; the linear one, which is in favour of nothing, is left to what it is."""
+        return chosen(*given, **how) if "in_favour" in how else np.ones(1)
+
+    monkeypatch.setattr(finetuning, "choose_strength", all_the_way)
+    interrupt_once(monkeypatch, f"skdim.learning.finetuning.{name}", call)
+    with pytest.warns(UserWarning, match="it is the linear regression"), pytest.raises(KeyboardInterrupt):
+        model.fit(bundled_points(N), labels())
+    assert not model.state_.members
+    assert np.array_equal(answers(model), answers(start))
+    assert np.isfinite(model.predict(bundled_points(N), return_std=True)[1]).all()
 
 
 @pytest.mark.parametrize("n_ensemble", [1, 2])

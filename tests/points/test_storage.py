@@ -114,7 +114,13 @@ def test_damage_is_named(tmp_path: Path, mmap_mode: str | None) -> None:
     (folder / "meta.json").write_text(json.dumps({**meta, "arrays": {}}))
     refused("damaged: it does not list a, b")
     (folder / "meta.json").write_text(json.dumps({**meta, "arrays": None}))
-    refused("damaged: it does not list the arrays")
+    refused("damaged: arrays must be a dict, got None")
+    for field, value in (("shape", None), ("dtype", 8), ("crc32", -1)):
+        arrays = {**meta["arrays"], "a": {**meta["arrays"]["a"], field: value}}
+        (folder / "meta.json").write_text(json.dumps({**meta, "arrays": arrays}))
+        refused(f"damaged: arrays.a.{field} must be")
+    (folder / "meta.json").write_text(json.dumps({**meta, "version": [1]}))
+    refused(r"has layout version \[1\]")
 
 
 def test_a_cut_header_is_named(tmp_path: Path) -> None:

@@ -26,8 +26,9 @@ from pymatgen.io.ase import AseAtomsAdaptor
 
 from skdim import load_pretrained, read_crystals
 from skdim.crystals.structures import try_crystal
-from tests.crystals.test_codeinputs import castep, espresso
+from tests.crystals.test_codeinputs import aims, castep, espresso
 from tests.crystals.test_records import as_jarvis, as_optimade
+from tests.crystals.test_shelx import SPLIT
 from tests.crystals.test_written import with_symmetry
 from tests.handmade import DATA, flat, iron, perovskite, salt, silicon
 
@@ -135,6 +136,8 @@ SEEDS = {
     "POSCAR_old": lambda: poscar(salt(), old=True),
     "f.in": lambda: espresso(salt()).encode(),
     "f.cell": lambda: castep(salt()).encode(),
+    "geometry.in": lambda: aims(salt()).encode(),
+    "f.res": lambda: SPLIT.encode(),
     "f.json": lambda: json.dumps({"entries": [{"data": {"mat_id": "x"}, "structure": one} for one in DICTS]}).encode(),
     "f.jsonl": lambda: "\n".join(map(json.dumps, DICTS)).encode(),
     "f.json.gz": lambda: gzip.compress(json.dumps(DICTS).encode()),
