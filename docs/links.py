@@ -11,7 +11,8 @@ from pathlib import PurePosixPath
 from docutils import nodes
 from sphinx import addnodes
 
-_NAME = re.compile(r"[A-Za-z_][\w.]*")
+# Plain words such as `predict` are as often commands or methods of any estimator.
+_NAME = re.compile(r"[A-Za-z]\w*(?:\.\w+)+|[A-Z]\w+|[a-z]\w*_\w+")
 
 
 def page_of(file):
@@ -55,8 +56,8 @@ def link_code(app, doctree, docname):
     objects = app.env.domains["py"].objects
     names = short_names(objects)
     for node in list(doctree.findall(nodes.literal)):
-        name = names.get(node.astext())
-        if name is None or isinstance(node.parent, nodes.reference) or not _NAME.fullmatch(node.astext()):
+        name = names.get(node.astext()) if _NAME.fullmatch(node.astext()) else None
+        if name is None or isinstance(node.parent, nodes.reference):
             continue
         entry = objects[name]
         address = f"{app.builder.get_relative_uri(docname, entry.docname)}#{entry.node_id}"

@@ -74,6 +74,6 @@ for goal, color, look in (
     right.plot(highest[goal], look, color=color, markersize=4)
 pool_highest = 10 ** values[~test].max()
 right.axhline(pool_highest, color="#777777", linewidth=1, linestyle=":")
-right.text(100, pool_highest, "highest of the pool", ha="right", va="bottom", color="#777777")
+right.text(100, pool_highest + 4, "highest of the pool", ha="right", va="bottom", color="#777777")
 right.set(xlabel="number of labels", ylabel="highest bulk modulus found (GPa)")
 right.spines[["top", "right"]].set_visible(False)

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from pymatgen.core import Lattice, Structure
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import cross_val_predict
@@ -19,10 +21,12 @@ from sklearn.pipeline import make_pipeline
 from skdim import DeepInfoMaxEmbedder, SiteNetRegressor, pretrained
 from skdim.datasets import load_unlabelled
 from skdim.interpretation import site_surprise
+from skdim.learning.states import BOUND
+from skdim.network.batches import collate
 from skdim.pretrained import load_pretrained, pretrained_card
 from tests.bundled import formation_energy
 from tests.handmade import DATA, salt
-from tests.small import bundled
+from tests.small import as_double, bundled
 
 SHIPPED = Path(str(files(pretrained)))
 
@@ -32,6 +36,21 @@ def test_the_file_is_small_and_is_the_one_that_its_card_describes(name: str) -> 
     content, card = (SHIPPED / f"{name}.safetensors").read_bytes(), pretrained_card(name)
     assert hashlib.sha256(content).hexdigest() == card["sha256"]
     assert len(content) == card["bytes"] <= 4_000_000
+
+
+@pytest.mark.parametrize("name", pretrained.MODELS)
+def test_single_precision_is_enough_for_its_vectors(name: str) -> None:
+    """Of the bundled crystals, and of one whose thousand sites are summed over."""
+    rng, place = np.random.default_rng(0), np.indices((10, 10, 10)).reshape(3, -1).T / 10
+    species = rng.choice(["Li", "O", "Fe", "P"], 1000).tolist()
+    many = Structure(Lattice.cubic(26.0), species, place + rng.uniform(-0.01, 0.01, place.shape))
+    encoder = load_pretrained(name).encoder_
+    state, points = encoder.state, encoder.featurize([*bundled(20)[0], many])
+    batch, model = collate(points, np.arange(len(points))), encoder.state.model()
+    with torch.inference_mode():
+        single, double = model.vectors(batch).numpy(), model.double().vectors(as_double(batch)).numpy()
+    within = [np.clip((raw - state.center) / state.scale, -BOUND, BOUND) for raw in (single, double)]
+    assert within[0] == pytest.approx(within[1], abs=1e-5)
 
 
 @pytest.mark.parametrize("name", pretrained.MODELS)

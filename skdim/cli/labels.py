@@ -60,8 +60,12 @@ def read_labels(
     target = find_column("--target", target, names, path)
     groups = None if groups is None else find_column("--groups", groups, names, path)
     key, matches = _matched(table, ids, path, None if key is None else find_column("--id", key, names, path), target)
-    unit = "" if classes else _unit_below(table, key, target)
-    notes, rows_of = _unmatched(matches, ids, with_units=bool(unit)), matches.rows
+    below = _row_of_units(table, key, target, matches, classes)
+    unit = "" if classes or below is None or is_missing(below[target]) else below[target].strip("()[]")
+    notes, rows_of = _unmatched(matches, ids, with_units=below is not None), matches.rows
+    if below is not None:
+        cells = ", ".join(cell or "(blank)" for cell in below.values())
+        notes.append(f"the first row of the table is taken as one of units, not of a crystal: {cells}")
     if key != names[0] and key not in ID_COLUMNS:
         notes.append(f"the column {key!r} names the crystals")
     column = table[target]
@@ -100,12 +104,22 @@ def _matched(table: pd.DataFrame, ids: Sequence[str], path: Path, key: str | Non
     )
 
 
-def _unit_below(table: pd.DataFrame, key: str, target: str) -> str:
-    """Return the unit of the target in a row of units below the names of the columns; empty if there is no such row."""
-    if not len(table) or str(table[key].iloc[0]).strip().lower() not in _UNIT_ROW:
-        return ""
-    unit = str(table[target].iloc[0]).strip().strip("()[]")
-    return "" if is_missing(unit) or LabelCell.read(unit) is not None else unit
+def _row_of_units(table: pd.DataFrame, key: str, target: str, matches: Matches, classes: bool) -> dict[str, str] | None:
+    """Return the cells of a row of units below the names of the columns; None if there is no such row.
+
+    It names no crystal, and where the target is, there is no label: no number, or no class of another row.
+    """
+    named = {row for rows in matches.rows.values() for row in rows}
+    if not len(table) or 0 in named or str(table[key].iloc[0]).strip().lower() not in _UNIT_ROW:
+        return None
+    first = {str(name): str(cell).strip() for name, cell in table.iloc[0].items()}
+    of_target = first[target]
+    if classes:
+        label = not is_missing(of_target) and of_target in {str(cell).strip() for cell in table[target].iloc[1:]}
+    else:
+        label = LabelCell.read(of_target.strip("()[]")) is not None
+    others = [cell for name, cell in first.items() if name != key and not is_missing(cell)]
+    return None if label or not others or any(LabelCell.read(cell) for cell in others) else first
 
 
 def _unmatched(matches: Matches, ids: Sequence[str], *, with_units: bool) -> list[str]:
@@ -119,9 +133,7 @@ def _unmatched(matches: Matches, ids: Sequence[str], *, with_units: bool) -> lis
         rows = counted(unclear, "row")
         notes.append(f"{rows} of the table that would fit several crystals, and label none: {some_of(unclear)}")
     if matches.guessed:
-        rows = counted(matches.guessed, "row")
-        named = some_of(f"{name} is {found}" for name, found in matches.guessed)
-        notes.append(f"{rows} of the table matched but for case, blanks or zeros in front: {named}")
+        notes.append(matches.loosely("the table"))
     if alone := [name for place, name in enumerate(ids) if place not in matches.rows]:
         notes.append(f"{counted(alone, 'crystal')} without a row in the table: {some_of(alone)}")
     return notes

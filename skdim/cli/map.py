@@ -120,8 +120,13 @@ def _with_properties(table: pd.DataFrame, path: Path, key: str | None, *, quiet:
             f"{table['id'].iloc[0]!r} and so on; --id names another column"
         )
     lost = [*matches.missing, *matches.unclear]
+    again = [table["id"].iloc[place] for place, rows in matches.rows.items() if len(rows) > 1]
     if lost and not quiet:
         say(f"{counted(lost, 'row')} of {path} without a vector: {some_of(lost)}")
+    if matches.guessed and not quiet:
+        say(matches.loosely(str(path)))
+    if again and not quiet:
+        say(f"{counted(again, 'crystal')} with several rows in {path}, of which the first is shown: {some_of(again)}")
     known = properties.drop(columns=[c for c in (key, "id", "formula") if c in properties])
     known = known.iloc[[rows[0] for rows in matches.rows.values()]].set_axis(list(matches.rows), axis=0)
     for name in known:

@@ -89,6 +89,11 @@ class Matches:
         """Number of rows that name a crystal as it is called."""
         return sum(map(len, self.rows.values())) - len(self.guessed)
 
+    def loosely(self, table: str) -> str:
+        """Say which rows of a table were guessed."""
+        named = some_of(f"{name} is {found}" for name, found in self.guessed)
+        return f"{counted(self.guessed, 'row')} of {table} matched but for case, blanks or zeros in front: {named}"
+
 
 def match_names(names: Sequence[str], ids: Sequence[str]) -> Matches:
     """Find the crystal that each name means, by the first of these rules that fits any.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from skdim.cli.arguments import PATHS_HELP, add_paths, add_reading, add_seed, at_least
 from skdim.cli.command import Command
+from skdim.cli.matching import counted
 from skdim.cli.messages import say
 from skdim.cli.names import MODELS_HELP, check_device, load_embedder
 from skdim.cli.reading import check_enough, find_crystals, settle
@@ -63,7 +64,8 @@ def run(args: argparse.Namespace) -> int:
     args.out.parent.mkdir(parents=True, exist_ok=True)
     embedder.save(args.out)
     if not args.quiet:
-        say(f"wrote {args.out}: {n} crystals, {len(embedder.history_)} epochs, {len(embedder.state_.columns)} columns")
+        epochs = counted(embedder.history_, "epoch")
+        say(f"wrote {args.out}: {n} crystals, {epochs}, {len(embedder.state_.columns)} columns")
     return code
 
 
@@ -81,7 +83,7 @@ def _fit(embedder: DeepInfoMaxEmbedder, points: PointSets, args: argparse.Namesp
         place.parent.mkdir(parents=True, exist_ok=True)
         embedder.save(place)
         more = "; the same command goes on from its checkpoint" if args.checkpoint else ""
-        say(f"wrote {place}: the weights of the best of {len(embedder.history_)} epochs{more}")
+        say(f"wrote {place}: the weights of the best of {counted(embedder.history_, 'epoch')}{more}")
         raise
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skdim.crystals.cifcell import lattice_of, volume_notes
-from skdim.crystals.cifformula import formula_notes, is_confirmed
+from skdim.crystals.cifformula import agrees, formula_notes, is_confirmed
 from skdim.crystals.cifrows import rows_of
 from skdim.crystals.cifsymmetry import Symmetry, symmetry_of
 from skdim.crystals.ciftags import Tags, chosen_block, document, is_crystal, tags_of
@@ -20,7 +20,7 @@ from skdim.crystals.expansion import expand
 from skdim.crystals.limits import current_limits
 from skdim.crystals.notes import Note
 from skdim.crystals.operations import Operations
-from skdim.crystals.sharing import Rows, shared_sites
+from skdim.crystals.sharing import COPIES, Rows, shared_sites
 
 __all__ = ["crystal_of_rows", "read_cif"]
 
@@ -80,6 +80,8 @@ def _crystal(tags: Tags) -> Crystal:
     else:
         crystal, note = _decided(rows, symmetry, lattice, tags)
         notes.append(note)
+    if len(symmetry.settings) == 1:
+        crystal = _added_up(rows, symmetry.settings[0][2], crystal, tags)
     notes += formula_notes(crystal, tags)
     if symmetry.doubt:
         notes += _resolved(crystal, symmetry, rows, tags)
@@ -120,6 +122,24 @@ def crystal_of_rows(rows: Rows, operations: Operations, lattice: NDArray[np.floa
         labels=labels,
         apart=sites.apart,
     )
+
+
+def _added_up(rows: Rows, operations: Operations, crystal: Crystal, tags: Tags) -> Crystal:
+    """Add up partly occupied rows that are images of each other, where only so the formula is that of the file.
+
+    Else they are copies. Refinements write the hydrogens of a methyl group on an axis so: three of a third each.
+    """
+    if not any(note.kind == COPIES for note in crystal.notes) or agrees(crystal, tags) is not False:
+        return crystal
+    apart = replace(rows, species=[str(row) for row in range(len(rows.labels))])
+    try:
+        added = crystal_of_rows(apart, operations, crystal.lattice)
+    except ValueError:  # more than one atom on a site
+        return crystal
+    if not agrees(added, tags):
+        return crystal
+    note = Note("partly occupied atoms that are images of each other add up, as the formula says")
+    return _with_notes(added, [note])
 
 
 def _decided(rows: Rows, symmetry: Symmetry, lattice: NDArray[np.float64], tags: Tags) -> tuple[Crystal, Note]:

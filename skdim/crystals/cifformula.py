@@ -14,7 +14,7 @@ from skdim.crystals.disorder import without_crowding
 from skdim.crystals.formula import compare, parse_formula
 from skdim.crystals.notes import Note
 
-__all__ = ["atoms_of", "formula_notes", "is_confirmed"]
+__all__ = ["agrees", "atoms_of", "formula_notes", "is_confirmed"]
 
 
 def atoms_of(crystal: Crystal) -> dict[int, float]:
@@ -48,6 +48,12 @@ def is_confirmed(crystal: Crystal, tags: Tags) -> bool:
     """Tell whether the file's formula and Z say that the cell holds just what was read."""
     given = _cell_formula(tags)
     return given is not None and given[1] is not None and compare(atoms_of(crystal), *given) is None
+
+
+def agrees(crystal: Crystal, tags: Tags) -> bool | None:
+    """Tell whether a crystal agrees with the formula in its file, in hydrogen too; None if it gives none."""
+    given = _cell_formula(tags)
+    return None if given is None else compare(atoms_of(crystal), *given) is None
 
 
 def _fits_when_scaled(crystal: Crystal, given: tuple[Mapping[int, float], float | None]) -> bool:

@@ -15,6 +15,7 @@ from skdim.crystals.labels import CLASSES, NamedElement, element_of_label, eleme
 from skdim.crystals.limits import current_limits
 from skdim.crystals.notes import Note
 from skdim.crystals.sharing import Rows
+from skdim.crystals.species import symbol_of
 from skdim.exceptions import first_few
 
 __all__ = ["rows_of"]
@@ -174,9 +175,13 @@ def _elements(
             known = _known_elements(tags) if known is None else known
             named = element_of_label(labels[k], known)
             if named is None:
-                raise ValueError(
-                    f"atom row {labels[k]} does not say which element it is; a column _atom_site_type_symbol would"
+                alone = element_of_label(labels[k])
+                why = (
+                    f"names {symbol_of(alone.number)}, which the formula and the list of atom types do not hold"
+                    if alone and alone.number not in known
+                    else "does not say which element it is"
                 )
+                raise ValueError(f"atom row {labels[k]} {why}; a column _atom_site_type_symbol would say which it is")
         numbers.append(named.number)
         if named.guessed:
             guessed.append(labels[k])

@@ -38,8 +38,9 @@ class Tags:
         for tag in tags:
             if tag in self.values and (column := self.column(tag)):
                 value = column[0]
-                if not cif.is_null(value):
-                    return " ".join(cif.as_string(value).split())
+                text = "" if cif.is_null(value) else " ".join(cif.as_string(value).split())
+                if text not in ("", "?", "."):  # which some programs put in quotes
+                    return text
         return ""
 
     def column(self, tag: str) -> list[str]:

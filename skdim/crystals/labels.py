@@ -102,8 +102,8 @@ def element_of_label(
     [26, 26, 29, 8, 8, 8, 1]
     >>> [element_of_label(label) for label in ("T1", "M1", "Na/K", "Va", "CA1")]
     [None, None, None, None, None]
-    >>> element_of_label("CA1", known={20, 8}).number
-    20
+    >>> element_of_label("CA1", known={20, 8}).number, element_of_label("OCo", known={11, 13, 14, 8}).number
+    (20, 8)
     """
     return _element_of_label(label, frozenset(known))
 
@@ -124,7 +124,7 @@ def _element_of_label(label: str, known: frozenset[int]) -> NamedElement | None:
         or _names_another(rest, letters)
     ):
         return None
-    readings = _readings(letters)
+    readings = _readings(letters, known)
     if letters in CLASSES and not known:
         return None
     if _HYDROXYL.fullmatch(rest):
@@ -136,8 +136,12 @@ def _element_of_label(label: str, known: frozenset[int]) -> NamedElement | None:
     return readings[0]
 
 
-def _readings(letters: str) -> list[NamedElement]:
-    """List the elements that the letters of a label may name, the likely one alone where there is one."""
+def _readings(letters: str, known: frozenset[int]) -> list[NamedElement]:
+    """List the elements that the letters of a label may name, the likely one alone where there is one.
+
+    What follows a symbol of one letter, and K, U, V and Y behind any, names a second element if the file may have that
+    one, and else a place: "OCo" of a feldspar is an oxygen, "MgY" of a tourmaline is magnesium.
+    """
     head, tail = letters[0].upper(), letters[1:]
     single = NUMBERS.get(head) or (1 if head == "D" else None)
     pair = NUMBERS.get(letters[:2].capitalize()) if tail else None
@@ -149,13 +153,14 @@ def _readings(letters: str) -> list[NamedElement]:
         return [NamedElement(single)] if single else []
     if letters[:2].istitle() or letters.islower():  # the second letter is small, as in a symbol
         if pair and (len(letters) == 2 or letters[2].isupper()):
-            return [] if _second_symbol(letters[2:]) or letters[2:] in _METALS else [NamedElement(pair)]
+            metal = letters[2:] in _METALS and _may_hold(NUMBERS[letters[2:]], known)
+            return [] if metal or _second_symbol(letters[2:]) else [NamedElement(pair)]
         # "Ow", "Oh", "Ha": one small letter behind a symbol of one; a longer word is no label of an element.
         ok = single and not pair and len(letters) == 2 and head in "OHNCD" and letters not in _CENTRES
         return [NamedElement(single, hydrogens=letters == "Oh")] if ok and single else []
     water = head == "O" and tail[0] in "HD"
     alone = [NamedElement(single, hydrogens=water)] if single and (len(tail) <= 3 or water) else []
-    if alone and _second_symbol(tail):
+    if alone and (second := _second_symbol(tail)) and _may_hold(second, known):
         alone = []
     if not pair:
         return alone
@@ -165,9 +170,14 @@ def _readings(letters: str) -> list[NamedElement]:
     return both if len(tail) <= 3 else []
 
 
-def _second_symbol(tail: str) -> bool:
-    """Tell whether what follows a symbol is another one in its usual spelling, as in "AlSi"."""
-    return len(tail) >= 2 and tail[0].isupper() and tail[1].islower() and tail[:2] in NUMBERS
+def _second_symbol(tail: str) -> int | None:
+    """Return the element that follows a symbol in its usual spelling, as in "AlSi"."""
+    return NUMBERS.get(tail[:2]) if len(tail) >= 2 and tail[0].isupper() and tail[1].islower() else None
+
+
+def _may_hold(number: int, known: frozenset[int]) -> bool:
+    """Tell whether a file may have an element, by those that it names."""
+    return not known or number in known
 
 
 def _names_another(rest: str, letters: str) -> bool:

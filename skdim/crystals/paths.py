@@ -61,7 +61,10 @@ def find_files(paths: Iterable[str | os.PathLike[str]]) -> Found:
             if not place.is_dir():
                 found.files.append(str(place))
             elif not _search(place, found):
-                problems.append(f"the folder {str(place)!r} holds no CIF, POSCAR or JSON file and no archive")
+                problems.append(
+                    f"the folder {str(place)!r} holds no CIF, POSCAR or JSON file and no archive; files of other kinds "
+                    f"are read where they are named, as {str(place / '*.res')!r} does"
+                )
     if problems:
         raise InputError("\n".join(problems))
     return found

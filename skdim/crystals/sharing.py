@@ -15,8 +15,9 @@ from skdim.crystals.notes import Note
 from skdim.crystals.occupancies import FULL, ROUNDED, SPLIT, excess
 from skdim.exceptions import first_few
 
-__all__ = ["OVERLAP", "Rows", "Sites", "shared_sites"]
+__all__ = ["COPIES", "OVERLAP", "Rows", "Sites", "shared_sites"]
 
+COPIES = "atoms listed beside the operations that make them are taken once"
 OVERLAP = 0.5  # Angstrom; atoms are never that close, positions that exclude one another are
 _SAME_PLACE = 0.005  # Angstrom between elements that share a site, whose coordinates are rounded
 
@@ -56,7 +57,7 @@ def shared_sites(rows: Rows, images: Images, lattice: NDArray[np.float64]) -> Si
     groups, copies = _groups(rows, images, lattice)
     contents, notes = _scaled(rows, groups, single)
     if copies:
-        notes.append(Note("atoms listed beside the operations that make them are taken once", _names(rows, copies)))
+        notes.append(Note(COPIES, _names(rows, copies)))
     first = np.zeros(len(single), bool)
     first[[group[0] for group in groups]] = True
     kept = first[images.row]

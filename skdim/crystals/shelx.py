@@ -91,7 +91,7 @@ def is_shelx(text: str) -> bool:
         return False
     for line in text[:100_000].replace("\r", "\n").split("\n", _HEAD)[:_HEAD]:
         word = line.strip("\ufeff \t")[:4].upper().strip()
-        if word == "CELL" or (word and word not in ("TITL", "REM") and not line[0].isspace()):
+        if word == "CELL" or (word and word not in _INSTRUCTIONS and not line[0].isspace()):
             return word == "CELL"
     return False
 

@@ -11,6 +11,7 @@ from skdim.network.segments import (
     MOMENTS,
     SIGNED_MOMENTS,
     mean_and_covariance,
+    run_sum,
     runs_of,
     segment_max,
     segment_sum,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from skdim.network.batches import Batch
     from skdim.network.config import ModelConfig
+    from skdim.network.segments import Runs
 
 # Parts of a site whose spread and extremes over the crystal are read: few numbers that each mean something. Of the wide
 # environments the mean is read, and which way they change from the electropositive to the electronegative sites.
@@ -118,7 +120,7 @@ def pool_sites(
             *weighted_moments(few, weight, sites),
             *mean_and_covariance(wide, polarity, weight, sites),
             *(weighted_sum(features, w, sites) for w in _density_weights(batch, parts["density"], config)),
-            *([_log_densities(batch, parts["density"], config, sizes)] if config.log_densities else []),
+            *([_log_densities(batch, parts["density"], config, sizes, sites)] if config.log_densities else []),
             *([filled_levels(batch)] if config.levels else []),
         ],
         1,
@@ -152,7 +154,8 @@ def site_shares(
         shares += [values * weight, (values - over_sites(values * weight)) * departure]
     features = batch.features.index_select(0, batch.site_type)
     shares += [features * w.unsqueeze(1) for w in _density_weights(batch, parts["density"], config)]
-    of_crystals = [_log_densities(batch, parts["density"], config, sizes)] if config.log_densities else []
+    rows = runs_of(crystal, n)
+    of_crystals = [_log_densities(batch, parts["density"], config, sizes, rows)] if config.log_densities else []
     of_crystals += [filled_levels(batch)] if config.levels else []
     shares += [values.index_select(0, crystal) * weight for values in of_crystals]
     return torch.cat(shares, 1)
@@ -203,6 +206,7 @@ def _log_densities(
     log_sums: torch.Tensor,  # (S, H) as in `_density_weights`
     config: ModelConfig,
     sizes: torch.Tensor,  # (F,) how large each site feature is in the pretraining set
+    sites: Runs,  # rows of each crystal
 ) -> torch.Tensor:
     """Logarithms of the amounts of site features per powers of the spacings, (B, N * F) of N powers of spacings.
 
@@ -213,7 +217,7 @@ def _log_densities(
     weights = torch.stack(
         [batch.site_weight * i**p for i in _inverse_spacings(batch, log_sums, config) for p in _LOG_POWERS], 1
     )  # (S, N)
-    features, n = batch.features.abs().index_select(0, batch.site_type), len(batch)
-    per_power = segment_sum(weights, batch.crystal, n).unsqueeze(2)  # (B, N, 1)
-    amounts = segment_sum(weights.unsqueeze(2) * features.unsqueeze(1), batch.crystal, n)  # (B, N, F)
+    features = batch.features.abs().index_select(0, batch.site_type)
+    per_power = run_sum(weights, sites).unsqueeze(2)  # (B, N, 1)
+    amounts = run_sum(weights.unsqueeze(2) * features.unsqueeze(1), sites)  # (B, N, F)
     return ((amounts / per_power + _LITTLE * sizes).log() + per_power.log()).flatten(1)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # have squares of sums in the denominator.
 _MODERATE = 60.0
 _MODERATE_IN_TRAINING = 30.0
+_LONG = 64  # values of a segment that are summed one after the other
 
 
 def segment_sum(values: torch.Tensor, index: torch.Tensor, n_segments: int) -> torch.Tensor:
@@ -28,11 +29,14 @@ def segment_sum(values: torch.Tensor, index: torch.Tensor, n_segments: int) -> t
 
 
 class Runs(NamedTuple):
-    """Segments of values that lie side by side."""
+    """Segments of values that lie side by side, long ones in parts: a sum of a thousand would lose its last digits."""
 
+    n_segments: int
     segment: torch.Tensor  # (N,) of each value, ascending
     order: torch.Tensor  # (N,) the values as they lie
-    start: torch.Tensor  # (S,) first value of each segment
+    start: torch.Tensor  # (P,) first value of each part
+    part: torch.Tensor  # (N,) of each value, ascending
+    owner: torch.Tensor | None  # (P,) segment of each part; None where each segment is one
 
 
 def run_starts(index: torch.Tensor, n_segments: int) -> torch.Tensor:
@@ -43,7 +47,26 @@ def run_starts(index: torch.Tensor, n_segments: int) -> torch.Tensor:
 
 def runs_of(index: torch.Tensor, n_segments: int) -> Runs:
     """Where each segment of an index (N,) begins, which must ascend."""
-    return Runs(index, torch.arange(len(index), device=index.device), run_starts(index, n_segments))
+    order, size = torch.arange(len(index), device=index.device), torch.bincount(index, minlength=n_segments)
+    start = size.cumsum(0) - size
+    # Looked up on the processor alone: anywhere else the host would have to wait for it.
+    if index.device.type != "cpu" or int(size.max()) <= _LONG:
+        return Runs(n_segments, index, order, start, index, None)
+    n_parts = (size + _LONG - 1).div(_LONG, rounding_mode="floor").clamp_min(1)
+    owner, first = torch.arange(n_segments).repeat_interleave(n_parts), n_parts.cumsum(0) - n_parts
+    start_of_part = start[owner] + _LONG * (torch.arange(len(owner)) - first[owner])
+    part = first[index] + (order - start[index]).div(_LONG, rounding_mode="floor")
+    return Runs(n_segments, index, order, start_of_part, part, owner)
+
+
+def run_sum(values: torch.Tensor, runs: Runs) -> torch.Tensor:
+    """Sum the values (N, ...) of each segment, giving (S, ...)."""
+    return _of_parts(segment_sum(values, runs.part, len(runs.start)), runs)
+
+
+def _of_parts(sums: torch.Tensor, runs: Runs) -> torch.Tensor:
+    """Sums of segments (S, ...) from those of their parts (P, ...)."""
+    return sums if runs.owner is None else segment_sum(sums, runs.owner, runs.n_segments)
 
 
 def weighted_sum(values: torch.Tensor, weight: torch.Tensor, runs: Runs) -> torch.Tensor:
@@ -53,7 +76,8 @@ def weighted_sum(values: torch.Tensor, weight: torch.Tensor, runs: Runs) -> torc
     """
     # Under autocast values may be shorter than weights.
     values = values.to(weight.dtype)
-    return F.embedding_bag(runs.order, values, runs.start, mode="sum", per_sample_weights=weight)
+    sums = F.embedding_bag(runs.order, values, runs.start, mode="sum", per_sample_weights=weight)
+    return _of_parts(sums, runs)
 
 
 def segment_max(values: torch.Tensor, index: torch.Tensor, n_segments: int) -> torch.Tensor:
@@ -122,7 +146,7 @@ def mean_and_covariance(
     See `weighted_moments`.
     """
     exact, amount = in_double(other), in_double(weight)
-    departure = exact - segment_sum(exact * amount, runs.segment, len(runs.start)).index_select(0, runs.segment)
+    departure = exact - segment_sum(exact * amount, runs.segment, runs.n_segments).index_select(0, runs.segment)
     weights = (weight, (amount * departure).to(weight.dtype))
     return [weighted_sum(v, w, runs) for v in values for w in weights]
 
@@ -135,5 +159,5 @@ def weighted_moments(
     """Means, mean absolute deviations from them, minima and maxima of the segments, (S, D) each."""
     mean = weighted_sum(values, weight, runs)
     deviation = weighted_sum((values - mean.index_select(0, runs.segment)).abs(), weight, runs)
-    where = (runs.segment, len(runs.start))
+    where = (runs.segment, runs.n_segments)
     return [mean, deviation, -segment_max(-values, *where), segment_max(values, *where)]

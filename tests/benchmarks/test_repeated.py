@@ -129,7 +129,7 @@ def test_grouped_errors_are_means_over_repeats(script) -> None:
 def test_pages_name_the_model_of_the_record(script, name: str) -> None:
     page = script("from_decisions")
     record = json.loads((ROOT / "benchmarks" / f"{name}.json").read_text())
-    assert f"the model ``{record['settings']['model']}``" in page.source(record, name)
+    assert f"the model `{record['settings']['model']}`" in page.source(record, name)
     table, words = page.TABLES[name]
     shown = list(table(record["rows"]))
     assert len({len(row) for row in shown}) == 1

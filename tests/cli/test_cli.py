@@ -152,7 +152,7 @@ def test_an_interrupted_pretraining_writes_its_best_weights_beside_the_file_of_a
             stop(patch, KeyboardInterrupt, epoch=epoch, batch=1)
             assert main([*words, "--quiet"]) == INTERRUPTED
         assert len(list(here.glob("new/*"))) == number
-    assert "skdim: wrote new/whole.interrupted.st: the weights of the best of 1 epochs\n" in capsys.readouterr().err
+    assert "skdim: wrote new/whole.interrupted.st: the weights of the best of 1 epoch\n" in capsys.readouterr().err
     assert sorted(path.name for path in here.glob("new/*")) == [
         "whole.interrupted.interrupted.st",
         "whole.interrupted.st",

@@ -234,6 +234,30 @@ def test_a_row_of_units_gives_the_unit(tmp_path) -> None:
     assert "1 label not in eV, taken as missing: 900 meV" in " ".join(found.notes)
 
 
+@pytest.mark.parametrize("first", ["-,,K", ",-,K", "unit,class,K", "units,n/a,K"])
+def test_a_row_of_units_over_classes_is_told_as_one(tmp_path, first) -> None:
+    found = labels(tmp_path, f"id,gap,T\n{first}\na,metal,300\nb,insulator,300\n", classes=True)
+    assert found.values[:2] == ["metal", "insulator"]
+    told = ", ".join(cell or "(blank)" for cell in first.split(","))
+    assert f"the first row of the table is taken as one of units, not of a crystal: {told}" in found.notes
+    assert not any("without an id" in note or "without a crystal" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("first", [",metal,300", ",metal,K", "-,insulator,", ",,300"])
+def test_a_row_without_an_id_over_classes_is_no_row_of_units(tmp_path, first) -> None:
+    found = labels(tmp_path, f"id,gap,T\n{first}\na,metal,300\nb,insulator,300\n", classes=True)
+    assert found.values[:2] == ["metal", "insulator"]
+    assert not any("units" in note for note in found.notes)
+    assert any("without an id" in note or "without a crystal" in note for note in found.notes)
+
+
+def test_a_row_of_units_that_leaves_the_target_blank_is_told_as_one(tmp_path) -> None:
+    found = labels(tmp_path, "id,gap,T\n,,K\na,1.5,300\nb,2,300\n")
+    assert found.unit == ""
+    assert any("taken as one of units" in note for note in found.notes)
+    assert not any("without an id" in note for note in found.notes)
+
+
 def test_what_a_logarithm_is_taken_of_is_no_unit(tmp_path) -> None:
     found = labels(tmp_path, "id,log10(sigma)\na,-3\n", target="log10(sigma)")
     assert found.unit == ""

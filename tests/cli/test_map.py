@@ -50,6 +50,17 @@ def test_the_table_is_read_as_fit_reads_it(folder, capsys):
     assert "its column 'phase' has '2H'" in capsys.readouterr().err
 
 
+def test_rows_that_are_matched_loosely_or_twice_are_told(folder, capsys):
+    (folder / "own.csv").write_text("id,gap\nC0,1.0\nc1,0.5\nc1,0.7\n")
+    words = ["map", "v.parquet", "--table", "own.csv", "--out", "m.html"]
+    assert main(words) == 0
+    told = capsys.readouterr().err
+    assert "1 row of own.csv matched but for case, blanks or zeros in front: C0 is cifs/c0.cif" in told
+    assert "1 crystal with several rows in own.csv, of which the first is shown: cifs/c1.cif" in told
+    assert main([*words, "--quiet"]) == 0
+    assert not capsys.readouterr().err
+
+
 def test_a_cell_in_another_unit_is_left_blank_and_named(folder, capsys):
     rows = ["id,gap", "c0,0.5", "c1,400 meV", "c2,2.0", "c3,0.1", "c4,1.0", "c5,3.5"]
     (folder / "own.csv").write_text("\n".join(rows))

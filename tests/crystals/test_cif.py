@@ -272,6 +272,51 @@ def test_copies_beside_the_operations_that_make_them_are_one_site():
     assert atoms(cif(*shared, symmetry=INVERSION)) == {"Fe": 1, "Co": 1}
 
 
+@pytest.mark.parametrize(
+    ("label", "known", "number"),
+    [
+        ("OCo", "K Al Si O", 8),  # of a feldspar: the place C of the second half
+        ("OCm", "K Al Si O", 8),
+        ("OCo", "Co O", None),
+        ("OCo", "", None),
+        ("MgY", "Na Mg Al O", 12),  # of a tourmaline
+        ("AlZ", "Na Mg Al O", 13),
+        ("MgY", "Y Mg O", None),
+        ("NaK", "Na K Cl", None),
+        ("AlSi", "Al O", None),
+    ],
+)
+def test_places_of_minerals_that_look_like_elements(label, known, number):
+    named = element_of_label(label, {Element(symbol).Z for symbol in known.split()})
+    assert (named and named.number) == number
+
+
+def test_a_label_of_an_element_that_the_formula_lacks_is_named():
+    rows = ("MgM1 0 0 0", "FeM1 .5 .5 .5")
+    with pytest.raises(ValueError, match="FeM1 names Fe, which the formula and the list of atom types do not hold"):
+        read_cif(cif(*rows, columns=BARE, more="_chemical_formula_sum Mg2"))
+
+
+def test_partly_occupied_images_of_each_other_add_up_where_the_formula_says_so():
+    axis = "loop_\n_symmetry_equiv_pos_as_xyz\n'x,y,z'\n'y,z,x'\n'z,x,y'"
+    methyl = ["C1 C 0 0 0 1", *(f"H{k} H {at} .3333" for k, at in enumerate((".2 .1 0", ".1 0 .2", "0 .2 .1")))]
+    text = cif(*methyl, symmetry=axis, more="_chemical_formula_sum 'C H3'\n_cell_formula_units_Z 1")
+    assert atoms(text) == {"C": 1, "H": pytest.approx(3, abs=1e-3)}
+    assert "add up, as the formula says" in kinds_of_notes(text)
+    half = ("Na1 Na .1 .2 .3 .5", "Na2 Na .9 .8 .7 .5")
+    for formula, n in (("Na2", 2), ("Na", 1)):
+        more = f"_chemical_formula_sum {formula}\n_cell_formula_units_Z 1"
+        assert atoms(cif(*half, symmetry=INVERSION, more=more)) == {"Na": n}
+    assert atoms(cif(*half, symmetry=INVERSION)) == {"Na": 1}
+    with pytest.raises(ValueError, match="do not agree with the formula"):
+        read_cif(cif(*half, symmetry=INVERSION, more="_chemical_formula_sum Na3\n_cell_formula_units_Z 1"))
+
+
+def test_an_unknown_value_may_be_in_quotes():
+    more = "_symmetry_space_group_name_H-M '?'\n_chemical_formula_sum '?'"
+    assert atoms(cif("Po1 Po 0 0 0 1", symmetry="_space_group_IT_number 221", more=more)) == {"Po": 1}
+
+
 def test_two_atoms_in_one_place_are_refused():
     with pytest.raises(ValueError, match="the site of Cs1, Cs2 has occupancies that add to 2"):
         read_cif(cif("Cs1 Cs 0 0 0 1", "Cs2 Cs 0 0 0 1"))

@@ -11,6 +11,7 @@ from skdim import read_crystals
 from skdim.crystals.coercion import coerce_crystal
 from skdim.crystals.notes import Note
 from skdim.crystals.structures import coerce_structure, try_crystal
+from skdim.exceptions import InputError
 
 CENTRINGS = {
     1: {(0, 0, 0)},
@@ -203,6 +204,7 @@ READ = {
         "H3 C1",
     ),
     "all of it indented": ("\n".join("  " + line for line in small(C1).split("\n")), "C2"),
+    "the cell in second place": (small(C1).replace("CELL", "ZERR 2 0 0 0 0 0 0\nCELL"), "C2"),
     "a remark first": ("REM solution 1\n" + small(C1), "C2"),
     "uncertainties of the cell": (small(C1).replace("6 6 6", "6.0(1) 6.0(1) 6.0(1)"), "C2"),
     "AIRSS": ("TITL x-1 0.0 64.0 -9.5 0 0 1 (P1) n - 1\n" + small("C 1 .1 .2 .3 1.0 0.5", latt="LATT -1")[7:], "C1"),
@@ -289,3 +291,11 @@ def test_what_is_refused(name):
     crystal, problem = try_crystal(text)
     assert crystal is None
     assert reason in problem
+
+
+def test_a_folder_of_them_is_read_where_they_are_named(tmp_path):
+    (tmp_path / "a.res").write_text(small(C1))
+    with pytest.raises(InputError, match=r"files of other kinds are read where they are named, as '.*\*\.res' does"):
+        list(read_crystals(tmp_path))
+    (row,) = read_crystals(tmp_path / "*.res")
+    assert row.structure.formula == "C2"

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from skdim.network.segments import (
     mean_and_covariance,
     run_max,
+    run_sum,
     runs_of,
     segment_exp,
     segment_logsumexp,
@@ -20,6 +21,7 @@ from skdim.network.segments import (
     segment_softmax,
     segment_sum,
     weighted_moments,
+    weighted_sum,
 )
 from tests.small import random
 
@@ -127,3 +129,20 @@ def test_the_covariance_is_that_of_the_sites_written_out(sizes: list[int], seed:
         sites = torch.cat([values, other.unsqueeze(1)], 1)[own].repeat_interleave(copies[own], 0).numpy()
         slow = np.concatenate([sites[:, :2].mean(0), np.cov(sites.T, bias=True)[:2, 2]])
         assert moments[s].numpy() == pytest.approx(slow, abs=1e-12)
+
+
+def test_sums_of_long_segments_keep_their_digits_and_short_ones_beside_them_their_bits() -> None:
+    sizes = [3, 5000, 0, 64, 65, 1]
+    index = index_of(sizes)
+    values, weight = random(len(index), 3).abs(), random(len(index), seed=1).abs()
+    runs = runs_of(index, len(sizes))
+    exact = segment_sum(values * weight[:, None], index, len(sizes))
+    for found in (run_sum(values * weight[:, None], runs), weighted_sum(values, weight, runs)):
+        assert torch.allclose(found, exact, rtol=1e-13)
+    values, weight = values.float(), weight.float()
+    exact = segment_sum(values.double() * weight.double()[:, None], index, len(sizes))
+    for found in (run_sum(values * weight[:, None], runs), weighted_sum(values, weight, runs)):
+        assert torch.allclose(found.double(), exact, rtol=1e-6)
+    first = index == 0
+    alone = weighted_sum(values[first], weight[first], runs_of(index[first], 1))
+    assert torch.equal(weighted_sum(values, weight, runs)[:1], alone)
