@@ -42,7 +42,7 @@ from skdim.crystals.rows import listed, row_labels
 from skdim.embedder import DeepInfoMaxEmbedder
 from skdim.evaluation._applicability import N_NEAREST, BesidePretraining, Domain, embedder_meant, joined
 from skdim.evaluation._readouts import READOUTS
-from skdim.exceptions import InputError, ModelFileError, StructureError, describe_failures
+from skdim.exceptions import InputError, ModelFileError, StructureError, describe_failures, shortened
 from skdim.learning.statefile import saved_bytes
 from skdim.learning.states import BOUND
 from skdim.points.makeup import Makeup
@@ -387,9 +387,9 @@ def _fitting_together(said: str) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        raise ModelFileError(f"{said}: {error} Fit it again.") from error
+        raise ModelFileError(f"{said}: {shortened(error)} Fit it again.") from error
     except (ArithmeticError, KeyError, TypeError, ValueError, IndexError, AttributeError, RuntimeError) as error:
-        raise ModelFileError(f"{said}: {type(error).__name__} {error}. Fit it again.") from error
+        raise ModelFileError(f"{said}: {type(error).__name__} {shortened(error)}. Fit it again.") from error
 
 
 def _digest(text: str, arrays: Mapping[str, NDArray[Any]]) -> str:

@@ -90,6 +90,18 @@ class StructureError(InputError):
         return type(self), (self.failures, self.labels)
 
 
+def shortened(error: object, most: int = 500) -> str:
+    """What an error says, in full where it is short: a file may hold values of any length.
+
+    Examples
+    --------
+    >>> shortened(ValueError("far too long"), 7)
+    'far too...'
+    """
+    text = str(error)
+    return text if len(text) <= most else f"{text[:most]}..."
+
+
 class ModelFileError(InputError):
     """A file that holds no model of this package, or one that is damaged; the message names the file and the field.
 

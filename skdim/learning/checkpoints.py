@@ -29,7 +29,7 @@ _HELD_OUT = Accepted("a number or NaN", lambda value: value != value or number()
 _FACTS: Schema = {
     "kind": ANY,
     "fingerprint": TEXT,
-    "param_groups": [{"lr": number(least=0), "*": ANY}],
+    "param_groups": [{"lr": number(least=0), "peak?": number(least=0), "*": ANY}],
     "first": number(),
     "best": number(),
     "misses": COUNT,

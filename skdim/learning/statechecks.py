@@ -250,4 +250,5 @@ def _check_classes(classes: Classes, n_targets: int) -> None:
     shapes = {"shares": (n,), "slopes": (n_targets, n), "offsets": (n,)}
     for name, shape in shapes.items():
         _check_numbers(f"classes.{name}", getattr(classes, name), shape)
-    _need(bool((classes.shares > 0).all()), "classes.shares", "> 0", classes.shares.tolist())
+    fits = bool((classes.shares > 0).all()) and abs(float(classes.shares.sum()) - 1) < 1e-6
+    _need(fits, "classes.shares", "> 0 and add to 1", classes.shares.tolist())

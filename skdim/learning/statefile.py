@@ -25,7 +25,7 @@ import numpy as np
 import skdim
 from skdim._fields import ANY, CLASSES, COUNT, FLAG, RECORD, TEXT, OrNone, Schema, check_fields
 from skdim._parameters import as_json, choice, number, shown
-from skdim.exceptions import InputError, ModelFileError
+from skdim.exceptions import InputError, ModelFileError, shortened
 from skdim.learning.seen import Seen
 from skdim.learning.statechecks import check_state
 from skdim.learning.states import (
@@ -82,11 +82,11 @@ def read_state(source: str | os.PathLike[str] | bytes) -> EmbedderState | Regres
         state = _state(header, arrays)
         check_state(state)
     except InputError as error:
-        raise ModelFileError(f"{name}: {error}") from error
+        raise ModelFileError(f"{name}: {shortened(error)}") from error
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         # What a header that is not ours, or no longer ours, leads to.
         raise ModelFileError(
-            f"{name} is not a model saved by skdim, or it is damaged: {type(error).__name__} {error}"
+            f"{name} is not a model saved by skdim, or it is damaged: {type(error).__name__} {shortened(error)}"
         ) from error
     return state
 
@@ -102,7 +102,7 @@ def parameters_of(source: str | os.PathLike[str] | bytes) -> Iterator[None]:
     try:
         yield
     except (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError) as error:
-        raise ModelFileError(f"{source_name(source)}: parameters: {error}") from error
+        raise ModelFileError(f"{source_name(source)}: parameters: {shortened(error)}") from error
 
 
 def read_embedder_state(source: str | os.PathLike[str] | bytes) -> EmbedderState:

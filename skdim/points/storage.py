@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any, Literal, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from skdim._fields import ANY, COUNT, TEXT, Schema, check_fields
 from skdim._files import is_full, scratch_folder
 from skdim._parameters import choice, shown
-from skdim.exceptions import InputError
+from skdim.exceptions import InputError, shortened
 
 Array = NDArray[Any]
 META = "meta.json"
@@ -156,6 +156,11 @@ def _refuse_other_content(target: Path, kind: str) -> None:
     raise FileExistsError(f"{target} exists and is not a saved {kind}, so it is not replaced. Choose another path.")
 
 
+def _no_json(name: str) -> NoReturn:
+    """Refuse NaN and infinities, which equal nothing or break what is computed from them."""
+    raise ValueError(f"{name} is none")
+
+
 def _read_meta(folder: Path, kind: str, versions: Collection[int]) -> dict[str, Any]:
     """Read meta.json and check that it announces what is asked for."""
     file = folder / META
@@ -163,7 +168,7 @@ def _read_meta(folder: Path, kind: str, versions: Collection[int]) -> dict[str, 
         found = "has no meta.json" if folder.is_dir() else "is not a folder"
         raise FileNotFoundError(f"{folder} {found}: expected a folder written by {kind.rpartition('.')[2]}.save.")
     try:
-        meta = json.loads(file.read_text(encoding="utf-8"))
+        meta = json.loads(file.read_text(encoding="utf-8"), parse_constant=_no_json)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{file} is damaged: not valid JSON ({error}).") from error
     if not isinstance(meta, dict) or meta.get("format") != kind:
@@ -194,7 +199,7 @@ def _read_array(folder: Path, name: str, entry: Mapping[str, Any], mmap_mode: Li
     if loaded.dtype.str != entry["dtype"] or list(loaded.shape) != entry["shape"]:
         raise InputError(
             f"{file} is damaged: {loaded.dtype.str} {list(loaded.shape)} found, "
-            f"{entry['dtype']} {entry['shape']} announced in {META}."
+            f"{shortened(entry['dtype'])} {shortened(entry['shape'])} announced in {META}."
         )
     if mmap_mode is None and zlib.crc32(np.ascontiguousarray(loaded).data) != entry["crc32"]:
         raise InputError(f"{file} is damaged: its checksum differs from the one in {META}.")

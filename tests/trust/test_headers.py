@@ -58,7 +58,7 @@ class Kind(NamedTuple):
     write: Callable[[Path, Any, Any], Any]  # with the right digest
     load: Callable[[Path], Any]
     use: Callable[[Any, Path], Any]
-    pickled: bool = False  # whether parts are kept that `skdim info` does not open
+    unread: bool = False  # whether there are parts that `skdim info` does not read
 
 
 def embedder(**params: Any) -> DeepInfoMaxEmbedder:
@@ -149,8 +149,8 @@ def go_on(_: Any, folder: Path) -> None:
     (folder / "changed").rename(folder / "checkpoint.safetensors")
     try:
         trained = DeepInfoMaxEmbedder(**{**SMALL, "max_epochs": 2}, checkpoint_dir=folder).fit(bundled_points(N))
-    except InputError as error:
-        assert "checkpoint" in str(error)  # noqa: PT017
+    except (InputError, FloatingPointError) as error:
+        assert "checkpoint" in str(error) or "lower learning_rate" in str(error)  # noqa: PT017
     else:
         assert np.isfinite(trained.transform(probe())).all()
 
@@ -169,9 +169,9 @@ def chosen(make: Callable[[], Any], load: Any) -> Kind:
     return Kind(lambda path: make().save(path), read_model, write_model, load, use)
 
 
-def masking(make: Callable[[], Any], pickled: bool) -> Kind:
+def masking(make: Callable[[], Any], unread: bool) -> Kind:
     load = LabelMaskingRegressor.load
-    return Kind(lambda path: make().save(path), masking_header, write_masking, load, use, pickled)
+    return Kind(lambda path: make().save(path), masking_header, write_masking, load, use, unread)
 
 
 KINDS: dict[str, Kind] = {
@@ -214,7 +214,7 @@ KINDS: dict[str, Kind] = {
         CrystalClassifier.load,
     ),
     "checkpoint": Kind(write_checkpoint, read_tensors, write_tensors, facts_of, go_on),
-    "points": Kind(bundled_points(N).save, points_header, write_points, PointSets.load, use_points),
+    "points": Kind(bundled_points(N).save, points_header, write_points, PointSets.load, use_points, True),
 }
 
 
@@ -282,7 +282,7 @@ def with_other(header: Any, place: tuple[Any, ...], wrong: Any) -> Any:
 @pytest.mark.filterwarnings("ignore:No artists with labels", "error::RuntimeWarning")
 def test_a_header_with_a_wrong_field_is_refused_or_all_of_it_works(kind: str, tmp_path: Path) -> None:
     matplotlib.use("Agg")
-    make, take_apart, write, load, used, pickled = KINDS[kind]
+    make, take_apart, write, load, used, unread = KINDS[kind]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         make(tmp_path / "whole")
@@ -311,7 +311,7 @@ def test_a_header_with_a_wrong_field_is_refused_or_all_of_it_works(kind: str, tm
             used(loaded, folder)
         else:
             assert len(refused) < 2000, where
-        assert (told is None) == (refused is not None) or pickled, where
+        assert (told is None) == (refused is not None) or unread, where
         assert time.process_time() - start < SECONDS, where
         outcomes["works" if refused is None else "refused"] += 1
     print(f"{kind}: {dict(outcomes)}")
