@@ -117,8 +117,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     records, picture = shipped_page.read(_HERE / "shipped"), options.pictures / "shipped.svg"
     shipped_page.draw(records, picture)
     shown["shipped"] = os.path.relpath(picture, options.out.parent)
+    others = shipped_page.read(_HERE / "shipped", "other_properties")
     of_models = options.out.with_name("shipped.md")
-    of_models.write_text(shipped_page.page(records, shown["shipped"]), encoding="utf-8")
+    of_models.write_text(shipped_page.page(records, others, shown["shipped"]), encoding="utf-8")
     options.out.write_text(page(recording, shown), encoding="utf-8")
     print(f"Written to {options.out} and {of_models}")
 

@@ -32,6 +32,7 @@ def constructed(levels, tasks=("formation energy", "band gap", "log10 K", "band 
     return pd.DataFrame(rows, columns=["task", "features", "regressor", "labels", "repeat", "cv_mae", "mae"])
 
 
+OTHERS = ("log10 of shear modulus (GPa)", "energy above hull (eV/atom)")
 LEVELS = {
     "materials_project": 0.7,
     "materials_project_labels": 0.5,
@@ -53,7 +54,7 @@ def table_after(text, heading):
 
 def test_ratios_are_those_of_the_cells_that_the_row_names(shipped_page):
     records = constructed(LEVELS)
-    page = shipped_page.page(records, "picture.svg")
+    page = shipped_page.page(records, constructed(LEVELS, OTHERS), "picture.svg")
     rows = table_after(page, "### Divided by sevennet")
     assert "band gap, large set" not in rows
     few = records[records["labels"].isin((50, 100, 250)) & (records["task"] == "band gap")]
@@ -69,8 +70,19 @@ def test_ratios_are_those_of_the_cells_that_the_row_names(shipped_page):
     assert best[-1].startswith(f"{found.ratio:.3f} ")
 
 
+def test_other_properties_are_told_one_by_one_and_together_with_few_labels(shipped_page):
+    others = constructed(LEVELS, OTHERS)
+    page = shipped_page.page(constructed(LEVELS), others, "picture.svg")
+    rows = table_after(page[page.index("## Properties on which") :], "shear included.")
+    few = others[others["labels"] <= 250]
+    found = compare(few, "materials_project", "magpie", regressors=("ridge", "kernel_ridge"))
+    assert rows["all 2"][0] == f"{found.ratio:.3f} ({found.low:.3f} to {found.high:.3f})"
+
+
 def test_the_lowest_error_of_each_column_is_bold_and_what_was_not_measured_is_empty(shipped_page):
-    rows = table_after(shipped_page.page(constructed(LEVELS), "picture.svg"), "### band gap (eV)")
+    rows = table_after(
+        shipped_page.page(constructed(LEVELS), constructed(LEVELS, OTHERS), "picture.svg"), "### band gap (eV)"
+    )
     assert all(cell.startswith("**") for cell in rows["`materials_project_labels`"])
     assert sum(cell.startswith("**") for cells in rows.values() for cell in cells) == 4
     assert rows["sevennet"][-1] == ""
@@ -85,8 +97,10 @@ def test_the_summary_takes_records_without_a_large_set(shipped_page):
 
 
 def test_the_page_of_the_documentation_is_that_of_the_records(shipped_page):
-    records = shipped_page.read(ROOT / "benchmarks" / "shipped")
-    assert shipped_page.page(records, "images/shipped.svg") == (ROOT / "docs" / "shipped.md").read_text("utf-8")
+    records, others = (
+        shipped_page.read(ROOT / "benchmarks" / "shipped", name) for name in ("results", "other_properties")
+    )
+    assert shipped_page.page(records, others, "images/shipped.svg") == (ROOT / "docs" / "shipped.md").read_text("utf-8")
 
 
 def test_the_picture_has_a_panel_for_each_task_and_every_curve(shipped_page, tmp_path):

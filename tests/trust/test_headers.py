@@ -37,7 +37,7 @@ from skdim import (
 )
 from skdim._crystalpredictor import _KEY, _digest, read_model
 from skdim.cli.modelfile import as_json, as_text, facts_of
-from skdim.exceptions import InputError
+from skdim.exceptions import InputError, StructureError
 from skdim.learning.tensorfile import read_tensors, tensor_bytes
 from skdim.plotting import TrainingHistoryDisplay
 from tests.small import bundled, bundled_points
@@ -308,7 +308,12 @@ def test_a_header_with_a_wrong_field_is_refused_or_all_of_it_works(kind: str, tm
         except InputError:
             pass
         if refused is None:
-            used(loaded, folder)
+            try:
+                used(loaded, folder)
+            except (StructureError, FloatingPointError) as error:
+                # A smaller model is one too, and targets may be as large as numbers are: both are said when asked.
+                few, large = "max_sites" in place, "not finite" in str(error)
+                assert few or (large and ({"targets", "classes", "clamp"} & {*place})), where
         else:
             assert len(refused) < 2000, where
         assert (told is None) == (refused is not None) or unread, where
