@@ -25,7 +25,7 @@ from skdim.learning.pretraining import pretrain
 from skdim.learning.statefile import parameters_of, read_embedder_state, write_state
 from skdim.learning.states import EmbedderState, FeaturizerSettings, plain_parameters
 from skdim.network.threads import use_one_thread_after_fork
-from skdim.points.featurizer import CrystalPointSetTransformer
+from skdim.points.featurizer import CrystalPointSetTransformer, maker_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,7 +45,8 @@ class DeepInfoMaxEmbedder(LearnedTable, CallbackSupportMixin, TransformerMixin, 
     Parameters
     ----------
     featurizer : CrystalPointSetTransformer or None, default=None
-        Makes point sets of structures; a clone of it is used. None takes the preset's own.
+        Makes point sets of structures; a clone of it is used. None takes the preset's own, or, in a `fit` on point
+        sets, one with the settings that they were made with.
     preset : {"default", "deep", "paper"}, default="default"
         "default": the best configuration measured. A first encoder, whose attention decays with distance, stays as it
         is initialised unless the local or global objective is given a weight; a second one, which never sees the
@@ -398,6 +399,8 @@ class DeepInfoMaxEmbedder(LearnedTable, CallbackSupportMixin, TransformerMixin, 
         self._warn_if_loaded()
         featurizer = self._fresh_featurizer(preset)
         points = featurizer.transform(X)
+        if points is X and self.featurizer is None:
+            featurizer = maker_of(points, featurizer)
         usable, need = int(points.valid.sum()), 2 if preset.training.max_epochs else 1
         if usable < need:
             raise InputError(f"X holds {usable} usable crystals of {len(points)} rows; at least {need} are needed.")

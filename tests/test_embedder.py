@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -247,6 +248,35 @@ def test_a_clone_has_the_parameters_and_nothing_learned() -> None:
     assert given.featurizer_ is not given.featurizer
     assert not hasattr(given.featurizer, "feature_names_")
     assert given.state_.settings["n_neighbors"] == 12
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        {"site_features": "magpie"},
+        {"site_features": ["Electronegativity", "Row"], "n_neighbors": 20},
+        {"neighborhood": "supercell", "supercell_size": 20, "interaction_features": ("distance", "log_coulomb")},
+    ],
+    ids=str,
+)
+def test_an_embedder_fitted_on_point_sets_takes_over_how_they_were_made(made: dict[str, Any], tmp_path: Path) -> None:
+    structures = list(bundled(12)[0])
+    featurizer = CrystalPointSetTransformer(**made)
+    given = DeepInfoMaxEmbedder(featurizer, **SMALL).fit(structures)
+    told = DeepInfoMaxEmbedder(**SMALL).fit(featurizer.transform(structures))
+    told.save(tmp_path / "model")
+    for one in (told, DeepInfoMaxEmbedder.load(tmp_path / "model")):
+        np.testing.assert_array_equal(one.transform(structures), given.transform(structures))
+    again = told.fit(structures[:4]).state_.settings  # None is the preset's own again
+    assert again == fitted().state_.settings
+
+
+def test_point_sets_that_tell_nothing_are_fitted_all_the_same() -> None:
+    points = CrystalPointSetTransformer().transform(bundled(4)[0])
+    untold = replace(points, settings={"cache_dir": "elsewhere", "n_jobs": 3})
+    embedder = DeepInfoMaxEmbedder(**SMALL).fit(untold)
+    assert (embedder.featurizer_.cache_dir, embedder.featurizer_.n_jobs) == (None, None)
+    assert embedder.transform(untold).shape == (4, len(embedder.get_feature_names_out()))
 
 
 def test_points_of_another_kind_are_refused_with_both_named() -> None:

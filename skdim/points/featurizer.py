@@ -10,7 +10,7 @@ from itertools import count, islice
 from typing import Any
 
 from joblib import effective_n_jobs
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator, TransformerMixin, clone
 
 from skdim._estimators import CrystalEstimator
 from skdim._jobs import Job
@@ -21,13 +21,16 @@ from skdim.crystals.given import is_upload
 from skdim.crystals.notes import Decided
 from skdim.crystals.rows import as_structures, row_labels
 from skdim.crystals.structures import told_notes
-from skdim.exceptions import StructureError, describe_failures
+from skdim.exceptions import InputError, StructureError, describe_failures
 from skdim.points.chunks import Work, featurize, no_crystals, prepare, sends_arrays, work_with
+from skdim.points.elements import SITE_FEATURES
 from skdim.points.pointcache import open_cache
 from skdim.points.pointsets import PointSets
 
 # Crystals that are reduced together: enough to spread the cost of numpy's calls, few enough to stay in the cache.
 _CHUNK = 64
+# Parameters that point sets tell of the featurizer that made them.
+_TELLING = {"neighborhood", "n_neighbors", "supercell_size", "tolerance"}
 
 
 @dataclass(frozen=True)
@@ -295,6 +298,24 @@ class CrystalPointSetTransformer(
         work = work_with(**self.get_params(deep=False))
         cache = None if self.cache_dir is None else open_cache(self.cache_dir, work.config, work.features)
         return replace(work, cache=cache, folder=folder)
+
+
+def maker_of(points: PointSets, featurizer: CrystalPointSetTransformer) -> CrystalPointSetTransformer:
+    """The featurizer that made point sets, as far as they tell; the given one where it may have, or nothing tells."""
+    settings = {name: value for name, value in points.settings.items() if name in _TELLING}
+    names = list(points.feature_names[:-1])  # without the occupancy
+    for site_features in (featurizer.site_features, *SITE_FEATURES, names):
+        maker: CrystalPointSetTransformer = clone(featurizer).set_params(
+            **settings, site_features=site_features, interaction_features=points.interaction_names
+        )
+        try:
+            made = maker.fit().work().config
+        except InputError:  # features of the user's own, or settings that no featurizer has
+            continue
+        told = dict(points.settings), points.feature_names, points.interaction_names
+        if (made.settings, made.feature_names, made.interaction_features) == told:
+            return maker
+    return featurizer
 
 
 def n_rows(X: Any) -> int:
