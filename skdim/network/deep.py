@@ -167,13 +167,14 @@ def sum_by_slice(message: torch.Tensor, pairs: NearPairs, n_rows: int) -> torch.
     Where no gradient is wanted, products of messages and weights never lie in memory.
     """
     n_slices = pairs.weight.shape[1]
+    width = message.shape[1] // n_slices  # told, as it cannot be found where there are no pairs
     if torch.is_grad_enabled():
-        weighted = message.view(len(message), n_slices, -1) * pairs.weight.unsqueeze(2)
+        weighted = message.view(len(message), n_slices, width) * pairs.weight.unsqueeze(2)
         return segment_sum(weighted.flatten(1), pairs.row, n_rows)
     which = torch.arange(n_slices, device=message.device).unsqueeze(1)  # (H, 1)
     n_pairs = len(message)
     taken = which + n_slices * torch.arange(n_pairs, device=message.device)  # (H, N): a slice of a pair is a row
-    slices = message.reshape(n_pairs * n_slices, -1)
+    slices = message.reshape(n_pairs * n_slices, width)
     weights = pairs.weight.to(slices.dtype).T.reshape(-1)
     first = (run_starts(pairs.row, n_rows) + n_pairs * which).flatten()  # (H * S)
     summed = F.embedding_bag(taken.flatten(), slices, first, mode="sum", per_sample_weights=weights)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -81,6 +82,17 @@ def test_sums_without_gradients_are_the_same() -> None:
     kept = sum_by_slice(message, near, n_rows)
     with torch.no_grad():
         torch.testing.assert_close(sum_by_slice(message, near, n_rows), kept)
+
+
+@pytest.mark.parametrize("learning", [True, False])
+def test_a_reach_without_neighbours_leaves_each_site_to_itself(learning: bool) -> None:
+    with torch.random.fork_rng(devices=[]), torch.set_grad_enabled(learning):
+        lonely = DeepEncoder(batch().features.shape[1], replace(CONFIG, reach=1.0)).double()
+        near = lonely.near(batch(), batch().distance)
+        assert len(near.row) == 0
+        summed = sum_by_slice(random(0, 8), near, len(batch().site_type))
+    assert summed.shape == (len(batch().site_type), 8)
+    assert not summed.any()
 
 
 def test_merging_what_symmetry_makes_alike_changes_no_state() -> None:
