@@ -59,6 +59,7 @@ _LEFT_OUT = {
     "SWAT": "solvent without positions is left out",
 }
 """What instructions stand for that add atoms to a crystal, or electrons instead of them."""
+_OCCUPANCY = {"PART": 1, "AFIX": 2}  # place of the occupancy that they give to the atoms behind them
 _MANY = 9  # decimals of a coordinate that is not rounded
 
 
@@ -165,7 +166,7 @@ def _lines(text: str) -> Iterator[str]:
 def _listed(text: str) -> _Listed:
     """Sort what the lines say."""
     found = _Listed()
-    instead: dict[str, str] = {}  # occupancies that PART and AFIX give
+    instead: dict[str, str] = {}  # of occupancies of the atoms' own
     fragment = False
     lines = _lines(text)
     for line in lines:
@@ -196,14 +197,10 @@ def _listed(text: str) -> _Listed:
             found.unit += [_number(value, line) for value in values]
         elif word == "FVAR":
             found.variables += [_number(value, line) for value in values]
-        elif word == "PART":
-            instead.pop("PART", None)
-            if len(values) > 1:
-                instead["PART"] = values[1]
-        elif word == "AFIX":
-            instead.pop("AFIX", None)
-            if len(values) > 2:
-                instead["AFIX"] = values[2]
+        elif word in _OCCUPANCY:
+            instead.pop(word, None)
+            if len(values) > _OCCUPANCY[word]:
+                instead[word] = values[_OCCUPANCY[word]]
         elif word == "MOVE" and values:
             raise ValueError("MOVE, which is not read; SHELXL writes a .res with the atoms moved")
         elif word in _INSTRUCTIONS:
