@@ -37,7 +37,7 @@ from skdim.learning.states import (
     plain_parameters,
 )
 from skdim.network.threads import one_torch_thread
-from skdim.points.featurizer import CrystalPointSetTransformer, n_rows
+from skdim.points.featurizer import CrystalPointSetTransformer, maker_of, n_rows
 from skdim.points.pointsets import PointSets
 from skdim.points.twins import together, twins
 
@@ -161,12 +161,12 @@ class SiteNetModel(KeepsEmbedder, CallbackSupportMixin, BaseEstimator):
         """How a featurizer is to treat failing rows and processes."""
         return {"on_error": self.on_error, "n_jobs": self.n_jobs, "verbose": self.verbose}
 
-    def _start(self) -> Start:
-        """Begin from what ``embedder`` is."""
+    def _start(self, X: Any) -> Start:
+        """Begin from what ``embedder`` is; an untrained start takes the settings of point sets."""
         given = thawed(self.embedder)
         if given is None:
-            featurizer = CrystalPointSetTransformer(**resolve_preset(self.preset).featurizer, **self._running())
-            return Start(None, featurizer.fit())
+            usual = CrystalPointSetTransformer(**resolve_preset(self.preset).featurizer, **self._running()).fit()
+            return Start(None, maker_of(X, usual))
         if isinstance(given, str | os.PathLike):
             state = read_state(given)
             featurizer = (state if isinstance(state, EmbedderState) else state.start).featurizer.build().fit()

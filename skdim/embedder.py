@@ -398,9 +398,9 @@ class DeepInfoMaxEmbedder(LearnedTable, CallbackSupportMixin, TransformerMixin, 
         checkpoint = checkpoint_file(self.checkpoint_dir, self.random_state)
         self._warn_if_loaded()
         featurizer = self._fresh_featurizer(preset)
+        if self.featurizer is None:
+            featurizer = maker_of(X, featurizer)
         points = featurizer.transform(X)
-        if points is X and self.featurizer is None:
-            featurizer = maker_of(points, featurizer)
         usable, need = int(points.valid.sum()), 2 if preset.training.max_epochs else 1
         if usable < need:
             raise InputError(f"X holds {usable} usable crystals of {len(points)} rows; at least {need} are needed.")

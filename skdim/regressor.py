@@ -220,7 +220,7 @@ class SiteNetRegressor(RegressorMixin, SiteNetModel):
         checkpoint = checkpoint_file(self.checkpoint_dir, self.random_state, "member")
         labels = check_labels(y, sample_weight)
         goes_on = self.warm_start and hasattr(self, "state_")
-        start = self._where_it_ended(labels) if goes_on else self._start()
+        start = self._where_it_ended(labels) if goes_on else self._start(X)
         return self._learn(X, labels, groups, start, config, checkpoint, tasks=fit_tasks(self, X, y))
 
     @with_callbacks
@@ -238,7 +238,7 @@ class SiteNetRegressor(RegressorMixin, SiteNetModel):
         """
         config = replace(self._checked(), max_epochs=1, schedule="constant", validation_fraction=0.0)
         labels = check_labels(y, sample_weight)
-        start = self._where_it_ended(labels) if hasattr(self, "state_") else self._start()
+        start = self._where_it_ended(labels) if hasattr(self, "state_") else self._start(X)
         return self._learn(X, labels, None, start, config, once=True, tasks=fit_tasks(self, X, y))
 
     def predict(self, X: Any, return_std: bool = False) -> Any:

@@ -162,7 +162,7 @@ class SiteNetClassifier(ClassifierMixin, SiteNetModel):
         """
         config = self._checked()
         checkpoint = checkpoint_file(self.checkpoint_dir, self.random_state, "member")
-        given, start = _known_classes(y), self._start()
+        given, start = _known_classes(y), self._start(X)
         weights = read_weights(sample_weight, len(given))
         names, target = np.unique(given, return_inverse=True)
         whole = Labels(indicators(target, len(names)), weights, False)

@@ -10,7 +10,7 @@ import pytest
 from sklearn.linear_model import RidgeCV
 from sklearn.metrics import r2_score
 
-from skdim import CrystalPointSetTransformer, DeepInfoMaxEmbedder
+from skdim import CrystalPointSetTransformer, DeepInfoMaxEmbedder, SiteNetRegressor
 from tests.handmade import salt
 from tests.small import bundled, bundled_points
 from tests.test_regressor import N, energies, regressor
@@ -122,6 +122,15 @@ def spoiled(value: float) -> np.ndarray:
 def test_labels_that_cannot_be_used_are_named(y: Any, weight: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         regressor().fit(bundled_points(N), y, sample_weight=weight)
+
+
+def test_an_untrained_start_takes_over_how_point_sets_were_made(tmp_path: Path) -> None:
+    structures, y = bundled(N)
+    points = CrystalPointSetTransformer(site_features="paper", n_neighbors=20).transform(structures)
+    model = SiteNetRegressor(max_epochs=0, random_state=0).fit(points, y)
+    model.save(tmp_path / "model")
+    for one in (model, SiteNetRegressor.load(tmp_path / "model")):
+        np.testing.assert_array_equal(one.predict(structures), model.predict(points))
 
 
 def test_point_sets_of_another_kind_than_the_embedder_s_are_refused() -> None:

@@ -300,19 +300,21 @@ class CrystalPointSetTransformer(
         return replace(work, cache=cache, folder=folder)
 
 
-def maker_of(points: PointSets, featurizer: CrystalPointSetTransformer) -> CrystalPointSetTransformer:
-    """The featurizer that made point sets, as far as they tell; the given one where it may have, or nothing tells."""
-    settings = {name: value for name, value in points.settings.items() if name in _TELLING}
-    names = list(points.feature_names[:-1])  # without the occupancy
+def maker_of(X: Any, featurizer: CrystalPointSetTransformer) -> CrystalPointSetTransformer:
+    """Return the featurizer that made point sets, as far as they tell; for all else the given one."""
+    if not isinstance(X, PointSets):
+        return featurizer
+    told = dict(X.settings), X.feature_names, X.interaction_names
+    settings = {name: value for name, value in X.settings.items() if name in _TELLING}
+    names = list(X.feature_names[:-1])  # without the occupancy
     for site_features in (featurizer.site_features, *SITE_FEATURES, names):
         maker: CrystalPointSetTransformer = clone(featurizer).set_params(
-            **settings, site_features=site_features, interaction_features=points.interaction_names
+            **settings, site_features=site_features, interaction_features=X.interaction_names
         )
         try:
             made = maker.fit().work().config
         except InputError:  # features of the user's own, or settings that no featurizer has
             continue
-        told = dict(points.settings), points.feature_names, points.interaction_names
         if (made.settings, made.feature_names, made.interaction_features) == told:
             return maker
     return featurizer
