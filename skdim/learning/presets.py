@@ -19,7 +19,7 @@ from skdim.network.config import (
 )
 
 if TYPE_CHECKING:
-    from skdim._fittasks import FitTasks
+    from skdim._estimators import FitTasks
     from skdim.learning.checkpoints import Checkpoint
 
 SCHEDULES = ("one_cycle", "constant")

@@ -23,7 +23,7 @@ from skdim.crystals.rows import as_structures, row_labels
 from skdim.crystals.structures import told_notes
 from skdim.exceptions import InputError, StructureError, describe_failures
 from skdim.points.chunks import Work, featurize, no_crystals, prepare, sends_arrays, work_with
-from skdim.points.elements import SITE_FEATURES
+from skdim.points.features import SITE_FEATURES
 from skdim.points.pointcache import open_cache
 from skdim.points.pointsets import PointSets
 
@@ -82,7 +82,7 @@ class CrystalPointSetTransformer(
         Most atoms in a supercell; a primitive cell with more is taken alone.
     site_features : str, sequence of str or matminer site featurizer, default="bonding"
         "bonding": twenty-one elemental properties that describe bonding, from valence electrons to cohesion, listed in
-        `skdim.points.elements.SITE_FEATURES`. "magpie": the twenty-two of matminer's magpie preset. "paper": the eight
+        `skdim.points.features.SITE_FEATURES`. "magpie": the twenty-two of matminer's magpie preset. "paper": the eight
         of the paper. Or names of tables of `matminer.utils.data.MagpieData`, or an object with
         ``featurize(structure, index)``.
         Sites of mixed or partial occupancy get means weighted by occupancy. The total occupancy is a further feature.

@@ -8,9 +8,8 @@ import pytest
 from pymatgen.core import Composition, Lattice, Structure
 
 from skdim import read_crystals
-from skdim.crystals.coercion import coerce_crystal
 from skdim.crystals.notes import Note
-from skdim.crystals.structures import coerce_structure, try_crystal
+from skdim.crystals.structures import coerce_crystal, coerce_structure, try_crystal
 from skdim.exceptions import InputError
 
 CENTRINGS = {

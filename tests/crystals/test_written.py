@@ -16,7 +16,7 @@ from pymatgen.io.cif import CifParser, CifWriter
 from skdim import load_pretrained
 from skdim.crystals.cif import read_cif
 from skdim.crystals.crystal import crystal_of
-from skdim.crystals.prechecks import check_crystal
+from skdim.crystals.structures import check_crystal
 from skdim.datasets import load_band_gap
 
 PACKAGES = Path(sysconfig.get_paths()["purelib"])
@@ -61,6 +61,7 @@ def by_gemmi(structure):
     return small.make_cif_block().as_string()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("write", [by_pymatgen, with_symmetry, by_ase, by_gemmi])
 def test_the_vector_of_a_crystal_does_not_depend_on_the_program_that_wrote_it(write):
     model, crystals = load_pretrained(), some_crystals()
