@@ -17,6 +17,9 @@ TRUST := $(wildcard tests/trust benchmarks/trust*.py)
 EXAMPLES := $(sort $(wildcard examples/plot_*.py))
 comma := ,
 
+# Bytecode is kept, also where the shell says otherwise: each process would compile the package and its tests anew.
+export PYTHONDONTWRITEBYTECODE =
+
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help env demo check test lint types imports fast pytest examples quick trust test-lowest bench docs site browser lock \

@@ -61,7 +61,6 @@ def by_gemmi(structure):
     return small.make_cif_block().as_string()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("write", [by_pymatgen, with_symmetry, by_ase, by_gemmi])
 def test_the_vector_of_a_crystal_does_not_depend_on_the_program_that_wrote_it(write):
     model, crystals = load_pretrained(), some_crystals()
@@ -70,6 +69,7 @@ def test_the_vector_of_a_crystal_does_not_depend_on_the_program_that_wrote_it(wr
     assert np.abs(vectors - model.transform(crystals)).max() < 1e-3
 
 
+@pytest.mark.slow
 def test_where_the_writer_moved_atoms_onto_symmetry_the_vector_is_that_of_what_it_wrote():
     model, texts = load_pretrained(), [with_symmetry(structure, symprec=0.01) for structure in some_crystals()]
     with warnings.catch_warnings():
