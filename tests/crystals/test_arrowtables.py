@@ -21,6 +21,7 @@ def shared(text: str, n_rows: int) -> pa.Array:
     return pa.DictionaryArray.from_arrays(pa.array(np.zeros(n_rows, np.int32)), pa.array([text]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WRITERS)
 @pytest.mark.parametrize("nested", [False, True])
 def test_a_value_that_many_rows_share_is_in_memory_once(name, nested, tmp_path):

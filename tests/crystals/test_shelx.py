@@ -72,7 +72,13 @@ def images(group, place) -> np.ndarray:
     return np.unique(every.round(6) % 1, axis=0)
 
 
-@pytest.mark.parametrize(("group", "latt", "cell"), list(settings()))
+EVERY = list(settings())
+
+
+@pytest.mark.parametrize(
+    ("group", "latt", "cell"),
+    [pytest.param(*one, marks=[pytest.mark.slow] if k % 8 else []) for k, one in enumerate(EVERY)],
+)
 def test_every_setting_gives_all_atoms(group, latt, cell):
     places = {"Fe": (0.137, 0.321, 0.389), "Cl": (0, 0, 0)}
     order, sites = len(list(group.operations())), {name: images(group, place) for name, place in places.items()}

@@ -61,8 +61,7 @@ _SLOW_EXAMPLES = {
     "study/run.py",
     "study/tasks.py",
 }
-_TESTS = Path(__file__).parent
-_PACKAGE = _TESTS.parent / "skdim"
+_TESTS, _PACKAGE = (Path(__file__).parent / name for name in ("tests", "skdim"))
 
 
 def _is_slow(path: Path) -> bool:
