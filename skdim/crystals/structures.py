@@ -21,6 +21,7 @@ from pymatgen.core.structure import IMolecule, IStructure, Structure
 from skdim._parameters import ON_ERROR, check
 from skdim.crystals.closeness import any_closer, check_lengths, volume_of
 from skdim.crystals.crystal import Crystal, SiteSpecies, crystal_of
+from skdim.crystals.dialects import check_whole
 from skdim.crystals.disorder import without_crowding
 from skdim.crystals.given import is_a, is_upload
 from skdim.crystals.notes import Decided, describe_notes
@@ -254,6 +255,7 @@ def _from_ase(atoms: Any) -> IStructure:
         raise ValueError("ASE Atoms without a cell of three vectors; a crystal, periodic in all three, is accepted")
     if not all(atoms.pbc):  # which older pymatgen does not hand on
         raise ValueError(f"ASE Atoms with pbc={atoms.pbc.tolist()}; only crystals periodic in all three are accepted")
+    check_whole(atoms.arrays)
     structure = AseAtomsAdaptor.get_structure(atoms)
     occupancy, kinds = atoms.info.get("occupancy"), atoms.arrays.get("spacegroup_kinds")
     if occupancy is None or kinds is None:

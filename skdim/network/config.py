@@ -116,7 +116,8 @@ class EncoderConfig:
 
 def encoder_config(values: Mapping[str, Any]) -> EncoderConfig:
     """Make a configuration of its fields, as given by a user or read from JSON; lists become tuples."""
-    return EncoderConfig(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+    fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    return EncoderConfig(**fields)
 
 
 @dataclass(frozen=True)

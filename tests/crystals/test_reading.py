@@ -371,6 +371,19 @@ def test_damage_within_json_keeps_what_came_before():
         ("[" * 100_000, "nested too deeply"),
         ('{"a":' * 100_000, "nested too deeply"),
         ("[1" + ",1" * 10_000 + "]", "without crystals: a list"),
+        (
+            '{"data": [], "meta": {}}',
+            "of which 'data' is an empty list",
+        ),
+        (
+            '{"errors": [{"detail": "no such filter"}]}',
+            "the answer of a server that failed: [{'detail': 'no such filter'",
+        ),
+        ('[{"y": 1}]', "a list, the first of which is no crystal: a dict with the keys 'y'"),
+        (
+            '{"data": [{"attributes": {"lattice_vectors": [], "cartesian_site_positions": null}}]}',
+            "the first of which is no crystal: the field 'cartesian_site_positions' is empty",
+        ),
         pytest.param('"' + "a" * (65 << 20) + '"', "more than 64 MiB", marks=pytest.mark.slow),
         ('{"a": 1' + "0" * 5000 + "}", "cannot be read"),
     ],
@@ -717,6 +730,10 @@ def test_disorder_that_ase_keeps_beside_the_atoms_is_not_lost():
         ('1\nLattice="4 0 0 0 4 0 0 0 4" pbc="T T F"\nCs 0 0 0\n', "only crystals periodic in all three"),
         ('1\nLattice="4 0 0 0 4 0 0 0 4"\nQq 0 0 0\n', "'Qq', which is no element"),
         ("999999999\n\n", "up to 200000 are read"),
+        (
+            '1\nLattice="4 0 0 0 4 0 0 0 4" Properties=species:S:1:pos:R:3:occupancy:R:1\nCs 0 0 0 .5\n',
+            "a column 'occupancy' with other values than 1",
+        ),
         ("Cs 0 0 0\n", "the number of atoms is needed"),
         ("", "an empty file"),
     ],
