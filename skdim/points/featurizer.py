@@ -35,24 +35,12 @@ _TELLING = {"neighborhood", "n_neighbors", "supercell_size", "tolerance"}
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of crystals.
+    """What became of crystals."""
 
-    Attributes
-    ----------
-    points : PointSets
-        C crystals in the order of the rows; those that failed have no sites.
-    failures : list of (int, str)
-        Row number and reason of each failing row.
-    about_cache : list of str
-        What is wrong with the cache.
-    decided : list of Decided
-        What was decided in reading.
-    """
-
-    points: PointSets
-    failures: list[tuple[int, str]]
-    about_cache: list[str]
-    decided: list[Decided]
+    points: PointSets  # C crystals in the order of the rows; those that failed have no sites
+    failures: list[tuple[int, str]]  # row number and reason of each failing row
+    about_cache: list[str]  # what is wrong with the cache
+    decided: list[Decided]  # what was decided in reading
 
     def warn(self, X: Any, stacklevel: int = 3) -> None:
         """Warn of what is wrong with the cache, and once of what was decided in reading the rows of X."""

@@ -77,7 +77,7 @@ EVERY = list(settings())
 
 @pytest.mark.parametrize(
     ("group", "latt", "cell"),
-    [pytest.param(*one, marks=[pytest.mark.slow] if k % 8 else []) for k, one in enumerate(EVERY)],
+    [pytest.param(*one.values, id=one.id, marks=[pytest.mark.slow] if k % 8 else []) for k, one in enumerate(EVERY)],
 )
 def test_every_setting_gives_all_atoms(group, latt, cell):
     places = {"Fe": (0.137, 0.321, 0.389), "Cl": (0, 0, 0)}
