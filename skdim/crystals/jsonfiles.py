@@ -173,9 +173,23 @@ class _Reader:
         if isinstance(value, Mapping) and key.isdigit() and {"numbers", "positions"} <= value.keys():
             yield from self._row(None, f"{self.name}/{key}", value)  # a database of ASE, which counts its rows
         elif key not in ("ids", "nextid"):  # which such a database has beside them
+            if self._are_frames(value):  # a relaxation or trajectory in the Materials Project (MPtrj)
+                for frame, one in value.items():
+                    yield from self._row(frame if frame.startswith(key) else f"{key}/{frame}", frame, one)
+                return
             # Numbers are places, as pandas writes them, where the records have ids of their own.
             own = own_id(value) if key.isdigit() and isinstance(value, Mapping) else None
             yield from self._row(own or key, key, value)
+
+    def _are_frames(self, value: Any) -> bool:
+        """Tell several crystals of one id, by ids of their own, from fields of one record: ids have digits."""
+        return (
+            self.column is None
+            and isinstance(value, Mapping)
+            and bool(value)
+            and all(any(map(str.isdigit, key)) and isinstance(one, Mapping) for key, one in value.items())
+            and all(map(holds_crystal, value.values()))
+        )
 
     def _field(self, key: str, fields: dict[str, Any]) -> Iterator[Source]:
         """Yield the crystals of a field that is a list of records, or keep a field that is not."""

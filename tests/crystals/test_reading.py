@@ -345,6 +345,17 @@ def test_json_lines_with_headers_of_optimade_and_bad_lines():
         assert "missing value" in null.problem
 
 
+def test_frames_of_a_relaxation_by_the_id_of_their_material():
+    salts = [{"structure": salt().as_dict(), "energy": k} for k in range(2)]
+    write("f.json", json.dumps({"mp-1": {"mp-1-0-0": salts[0], "mp-1-0-1": salts[1]}, "mp-2": {"mp-9-1": salts[0]}}))
+    rows = read("f.json")
+    assert [row.id for row in rows] == ["mp-1-0-0", "mp-1-0-1", "mp-2/mp-9-1"]
+    assert all(row.structure == salt() for row in rows)
+    write("f.json", json.dumps({"mp-1": {"input": salts[0], "output": salts[1]}}))
+    (row,) = read("f.json")
+    assert "crystals in the fields 'input', 'output'; say which to take" in row.problem
+
+
 def test_json_lines_in_a_file_called_json():
     write("f.json", "\n".join(json.dumps(flat(make())) for make in (salt, iron, perovskite)))
     assert ids("f.json") == ["f.json/0", "f.json/1", "f.json/2"]
