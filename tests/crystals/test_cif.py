@@ -12,7 +12,7 @@ from skdim.crystals.cif import read_cif
 from skdim.crystals.ciftags import document, is_crystal
 from skdim.crystals.formula import parse_formula
 from skdim.crystals.labels import element_of_label, element_of_type
-from skdim.crystals.prechecks import check_crystal
+from skdim.crystals.structures import check_crystal
 
 P1 = "_symmetry_equiv_pos_as_xyz 'x,y,z'"
 INVERSION = "loop_\n_symmetry_equiv_pos_as_xyz\n'x,y,z'\n'-x,-y,-z'"
@@ -716,6 +716,18 @@ def test_operations_under_both_tags_have_to_be_the_same():
     assert atoms(same) == {"Cs": 1, "Cl": 1}
     with pytest.raises(ValueError, match="list different operations"):
         read_cif(cif(*SALT, symmetry=f"{listed('x,y,z')}\n{listed(*inverted, tag=NEW)}"))
+
+
+@pytest.mark.parametrize("nothing", ["''", "?", ".", "'?'", "\n;\n;"])
+@pytest.mark.parametrize("first", [True, False])
+def test_an_empty_formula_beside_the_formula_contradicts_nothing(nothing, first):
+    """Files of the American Mineralogist database have one."""
+    tag = "_chemical_formula_sum"
+    said, other = f"{tag} 'Cs Cl'", f"{tag} {nothing}"
+    assert atoms(cif(*SALT, more=f"{other}\n{said}" if first else f"{said}\n{other}")) == {"Cs": 1, "Cl": 1}
+    wrong = f"{tag} 'Cs2 Cl'"
+    with pytest.raises(ValueError, match="do not agree with the formula"):
+        read_cif(cif(*SALT, more=f"{other}\n{wrong}" if first else f"{wrong}\n{other}"))
 
 
 @pytest.mark.parametrize(
