@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 import os
@@ -36,7 +37,7 @@ def facts_of(path: str | os.PathLike[str]) -> Facts:
     kind, read = _kind(place)
     try:
         facts = read(place)
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, TypeError, csv.Error, zipfile.BadZipFile) as error:
         reason = str(error) if isinstance(error, ValueError) else f"{type(error).__name__} {error}"
         raise InputError(f"{os.fspath(path)!r} looks like {_article(kind)} and cannot be read: {reason}") from error
     files = [file for file in place.rglob("*") if file.is_file()] if place.is_dir() else [place]
@@ -54,7 +55,9 @@ def _kind(path: Path) -> tuple[str, Callable[[Path], Facts]]:
     with path.open("rb") as file:
         start = file.read(9)
     if start[:4] == b"PAR1":
-        return "table of vectors", _parquet
+        return ("table of vectors", _parquet) if _made_by(path) else ("table", _parquet_table)
+    if path.suffix.lower() == ".csv":
+        return "table", _csv_table
     if start[:6] == b"\x93NUMPY":
         return "table of vectors", _npy
     if start[:4] == b"PK\x03\x04":
@@ -63,7 +66,7 @@ def _kind(path: Path) -> tuple[str, Callable[[Path], Facts]]:
         return _tensors_kind(path)
     raise InputError(
         f"{os.fspath(path)!r} is not a file that skdim writes, or it is damaged. Known are saved models, checkpoints, "
-        "folders of point sets, and vectors in Parquet and NPY."
+        "folders of point sets, vectors in Parquet and NPY, and tables in Parquet and CSV."
     )
 
 
@@ -158,7 +161,7 @@ def _predictor(path: Path) -> Facts:
     # Whether it can be used is seen when it is built.
     (CrystalClassifier if header["kind"] == CrystalClassifier.__name__ else CrystalRegressor).load(path)
     told, names = _targets(header), header["facts"].get("names") or []
-    targets = [{k: v for k, v in target.items() if k in ("name", "scale", "errors")} for target in told]
+    targets = [{k: v for k, v in target.items() if k in ("name", "scale", "errors", "losses")} for target in told]
     if len(names) == len(targets) and names != [str(number) for number in range(len(names))]:  # those of a table
         targets = [{"target": name, **target} for name, target in zip(names, targets, strict=True)]
     return {
@@ -205,17 +208,38 @@ def _point_sets(path: Path) -> Facts:
     }
 
 
+def _made_by(path: Path) -> Facts:
+    """Which model a table of vectors says it was made by; empty for other tables, and for what cannot be read."""
+    from pyarrow import ArrowException, parquet
+
+    try:
+        metadata = parquet.read_schema(path).metadata or {}
+        return dict(json.loads(metadata.get(b"skdim", b"{}")))
+    except (ArrowException, OSError, TypeError, ValueError):
+        return {}
+
+
 def _parquet(path: Path) -> Facts:
     """Read what a table of vectors says of itself."""
+    table = _parquet_table(path)
+    columns = [name for name in table["names"] if name != "id"]
+    return {"rows": table["rows"], "columns": columns, "made_by": _made_by(path)}
+
+
+def _parquet_table(path: Path) -> Facts:
+    """Read the size of a table, such as one of predictions."""
     from pyarrow import parquet
 
     file = parquet.ParquetFile(path)
-    made_by = json.loads((file.schema_arrow.metadata or {}).get(b"skdim", b"{}"))
-    return {
-        "rows": file.metadata.num_rows,
-        "columns": [name for name in file.schema_arrow.names if name != "id"],
-        "made_by": made_by or "not recorded: skdim did not write this table",
-    }
+    return {"rows": file.metadata.num_rows, "names": list(file.schema_arrow.names)}
+
+
+def _csv_table(path: Path) -> Facts:
+    """Read the size of a table, such as one of predictions."""
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = csv.reader(file)
+        names = next(rows, [])
+        return {"rows": sum(1 for _ in rows), "names": names}
 
 
 def _npy(path: Path) -> Facts:
@@ -303,12 +327,18 @@ def _learned(targets: Any) -> str:
     """Say of each target of a `CrystalRegressor` which regressor was chosen, and the errors of all, lowest first."""
     if not (isinstance(targets, list) and all("errors" in target for target in targets)):
         return _plain(targets)
+    from skdim._targetmodel import UNITS
+
     said = []
     for target in targets:
-        errors = {"guess" if k == "median" else k: v for k, v in sorted(target["errors"].items(), key=itemgetter(1))}
-        scale = "" if target["scale"][0] == "none" else f" on the scale {target['scale'][0]}"
+        kind = target["scale"][0]
+        known = kind == "none" or "losses" in target  # the errors by which it was chosen
+        errors = target["losses" if known and kind != "none" else "errors"]
+        shown = {"guess" if k == "median" else k: v for k, v in sorted(errors.items(), key=itemgetter(1))}
+        by = "chosen by errors of" if known else "errors in the unit of the labels"
+        on = "" if kind == "none" else f" on the scale {kind}"
         of = f"{target['target']}: " if "target" in target else ""
-        said.append(f"{of}{target['name']}{scale}, chosen by errors of {_plain(errors)}")
+        said.append(f"{of}{target['name']}{on}, {by} {_plain(shown)} {UNITS[kind] * known}".rstrip())
     return "; ".join(said)
 
 

@@ -502,7 +502,7 @@ def test_only_errors_about_the_input_are_bad_input(monkeypatch, capsys, error, c
 @pytest.mark.parametrize(
     ("words", "cure"),
     [
-        (["--regressors", "ridge", "laplacian"], "laplacian; .*commas between, see skdim fit"),
+        (["--target", "bulk", "shear"], "shear; .*commas between, see skdim fit"),
         (["--x"], "--x; see skdim fit"),
     ],
 )
