@@ -5,7 +5,7 @@
 The files are those of the bundled crystals, each once as listed (P1) and once with its symmetry. Times of reading are
 those of the processor, in one thread: the least of a few runs over parts of the folder, so that other work matters
 little. The command is measured by the clock, its start included, with one and two processes for a quarter of the files,
-half of them, and all: `seconds` are the least of three runs, `cpu_s` what all its processes took of the processor,
+half of them, and all: `seconds` are the least of five runs, `cpu_s` what all its processes took of the processor,
 `caller_cpu_s` what the calling one took, `peak_mib` the most memory of all together. Its modules are compiled before,
 as pip leaves them. The clock says something on a quiet machine only.
 """
@@ -19,6 +19,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import warnings
 from collections.abc import Callable
@@ -33,6 +34,9 @@ from skdim import load_pretrained
 from skdim.crystals.structures import try_crystal
 from skdim.datasets import load_band_gap, load_elastic_moduli, load_formation_energy
 from skdim.pretrained import MODELS
+
+_RUNS = 5
+_WATCHED = 0.2  # seconds between two looks at the memory: each takes a little of a processor that is measured
 
 
 def write_files(folder: Path, count: int) -> list[Path]:
@@ -102,29 +106,39 @@ def run_command(model: str, folder: Path, out: Path, jobs: int) -> dict[str, flo
     """Run `skdim embed` over a folder."""
     compiled = os.environ | {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(out.parent / "compiled")}
     words = ["-m", "skdim", "embed", model, str(folder), "--out", str(out), "--jobs", str(jobs), "--quiet"]
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    start, peak, own = time.perf_counter(), 0.0, 0.0
+    before, peaks = resource.getrusage(resource.RUSAGE_CHILDREN), [0.0]
+
+    def watch(process: int) -> None:
+        while run.returncode is None:
+            peaks.append(sum(state(one)[0] for one in descendants(process)))
+            time.sleep(_WATCHED)
+
+    start = time.perf_counter()
     with subprocess.Popen([sys.executable, *words], env=compiled) as run:
-        while run.poll() is None:
-            peak = max(peak, sum(state(one)[0] for one in descendants(run.pid)))
-            own = max(own, state(run.pid)[1])
-            time.sleep(0.05)
-    seconds, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+        watching = threading.Thread(target=watch, args=(run.pid,))
+        watching.start()
+        os.waitid(os.P_PID, run.pid, os.WEXITED | os.WNOWAIT)  # the system tells at once, and keeps what it took
+        seconds, own = time.perf_counter() - start, state(run.pid)[1]
+        run.wait()
+        watching.join()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if run.returncode:
         raise SystemExit(run.returncode)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return {"seconds": seconds, "cpu_s": cpu, "caller_cpu_s": own, "peak_mib": peak}
+    return {"seconds": seconds, "cpu_s": cpu, "caller_cpu_s": own, "peak_mib": max(peaks)}
 
 
 def measure_command(model: str, files: list[Path], place: Path) -> dict[str, dict[str, dict[str, float]]]:
-    """Run `skdim embed` over the first so many files, in one process and in two, three times each."""
+    """Run `skdim embed` over the first so many files, in one process and in two by turns, some times each."""
     found = {}
     for count in (len(files) // 4, len(files) // 2, len(files)):
         folder = place / f"first-{count}"
         folder.mkdir()
         for file in files[:count]:
             os.link(file, folder / file.name)
-        runs = [{jobs: run_command(model, folder, place / f"{jobs}.npy", jobs) for jobs in (1, 2)} for _ in range(3)]
+        runs = [
+            {jobs: run_command(model, folder, place / f"{jobs}.npy", jobs) for jobs in (1, 2)} for _ in range(_RUNS)
+        ]
         if not np.array_equal(*(np.load(place / f"{jobs}.npy") for jobs in (1, 2)), equal_nan=True):
             raise SystemExit("the vectors differ with the number of processes")
         found[str(count)] = {

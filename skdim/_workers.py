@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import multiprocessing
 import os
@@ -15,7 +16,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import cache
 from itertools import count, islice
@@ -69,6 +69,8 @@ def run_jobs(
 
 def _deaths() -> tuple[type[BaseException], ...]:
     """The errors by which joblib's backends say that a worker died; a backend that is not in use raises none."""
+    from concurrent.futures.process import BrokenProcessPool
+
     modules = ((sys.modules.get(module), name) for module, name in _DEATHS)
     return (BrokenProcessPool, *(getattr(module, name) for module, name in modules if hasattr(module, name)))
 
@@ -114,7 +116,8 @@ class Workers:
         self._folder = tempfile.TemporaryDirectory(prefix="skdim-", ignore_cleanup_errors=True)
         fork = _can_fork()
         if fork:
-            _import(modules)
+            with importing():
+                _import(modules)
         start = _Forked if fork else _started_anew
         for _ in range(self.n - 1):
             with _later_signals():
@@ -278,6 +281,24 @@ def _start(parent: int, modules: Sequence[str], folder: str) -> None:
     if os.name == "posix":
         end_with_parent(parent, folder)
     _import(modules)
+
+
+@contextmanager
+def importing() -> Iterator[None]:
+    """Import without searching what is imported for garbage over and over, a sixth of the time that torch needs.
+
+    It is not searched later either, so that processes that are forked off go on to share it. Once torch is there, the
+    process is no new one, and nothing is done.
+    """
+    if "torch" in sys.modules or not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _import(modules: Sequence[str]) -> None:

@@ -167,7 +167,7 @@ def unsendable(folder):
 
 
 FORKED = """
-import os, signal, sys, tempfile
+import gc, os, signal, sys, tempfile
 from skdim._jobs import Job
 from skdim._workers import Workers
 from skdim.exceptions import WorkerError
@@ -182,6 +182,7 @@ def facts(folder):  # which only a process that is forked off can find here
 signal.signal(signal.SIGTERM, lambda *_: None)
 with Workers(2, ("skdim.points.parts",)) as workers, tempfile.TemporaryDirectory() as folder:
     assert "skdim.points.parts" in sys.modules
+    assert gc.isenabled() and gc.get_freeze_count() > 10_000  # what is imported is no garbage, and stays shared
     found = list(workers.results(Job(facts, (folder,), range(k, k + 1)) for k in range(8)))
 others = [rest for process, rest in found if process != os.getpid()]
 expected = (os.getpid(), "1", [signal.SIG_IGN, signal.SIG_DFL], set())

@@ -82,10 +82,13 @@ def run(args: argparse.Namespace) -> int:
 
 def _embedding(file: Path, device: str) -> tuple[EmbedderState, Callable[[PointSets], NDArray[np.float32]]]:
     """Load a model, and say how it embeds, without the estimator: scikit-learn takes half a second to import."""
-    check_device(device)
+    from skdim._workers import importing
 
-    from skdim.learning.embedding import embed, on_device, resolve_device
-    from skdim.learning.statefile import read_embedder_state
+    with importing():
+        check_device(device)
+
+        from skdim.learning.embedding import embed, on_device, resolve_device
+        from skdim.learning.statefile import read_embedder_state
 
     try:
         state = read_embedder_state(file.absolute())
