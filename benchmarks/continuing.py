@@ -77,6 +77,9 @@ def state_of(start: EmbedderState, model: CrystalModel, points: PointSets, seed:
     center, scale = column_scale(raw)
     columns = tuple(column_names(model.config))
     state = replace(start, config=model.config, weights=weights_of(model), center=center, scale=scale, columns=columns)
+    # A fit of a clone is to train as its preset does, and not as the last step of the start did.
+    usual = dict.fromkeys(("max_epochs", "batch_pairs", "learning_rate"))
+    state = replace(state, parameters={**state.parameters, **usual})
     standardise_in_place(raw, state)
     return replace(state, seen=look_back(points, raw, start.seen))
 

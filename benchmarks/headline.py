@@ -60,14 +60,14 @@ def main(arguments: list[str] | None = None) -> None:
     study, shipped = read_recording(options.study), pd.read_parquet(options.shipped / "results.parquet")
     lines = [["property", "skdim", "structures alone", "Magpie", "labels Magpie needs", "SevenNet-0"]]
     for task in study.tasks:
-        names = ("materials_project_labels", "materials_project", "magpie", "sevennet")
+        names = ("materials_project_labels", "materials_project_held_out", "magpie", "sevennet")
         labelled, alone, magpie, sevennet = (f"{mean_errors(shipped, task, name)[LABELS]:.3f}" for name in names)
         needed = labels_needed(mean_errors(study.records, task, "magpie"), float(labelled))
         shown = _SHOWN.get(task, f"{task} ({study.unit(task)})")
         lines.append([shown, labelled, alone, magpie, needed, sevennet])
     print(markdown_table(lines))
     bundled = shipped[shipped["task"].isin(study.tasks) & shipped["labels"].isin(_FEW)]
-    for features in ("materials_project_labels", "materials_project"):
+    for features in ("materials_project_labels", "materials_project_held_out"):
         for baseline in ("magpie", "sevennet"):
             print(f"\n{features} / {baseline}, 50 to 250 labels: {_ratio(bundled, features, baseline)}")
             for task in study.tasks:

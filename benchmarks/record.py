@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import inspect
 import json
 import os
 import platform
@@ -55,10 +54,8 @@ def write(report: dict[str, Any], out: Path, name: str) -> list[Path]:
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
-    """Add the option that names the model whose vectors are measured; its default is that of `load_pretrained`."""
-    from skdim import load_pretrained
-
-    usual = inspect.signature(load_pretrained).parameters["name"].default
+    """Add the option that names the model that is measured; by default one that has seen no bundled crystal."""
+    usual = "materials_project_held_out"
     parser.add_argument("--model", default=usual, help=f"model that comes with the package, or its file ({usual})")
 
 

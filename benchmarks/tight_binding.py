@@ -1,7 +1,7 @@
 """What the electrons of crystals would do in a tight-binding model with universal parameters: targets without labels.
 
-    python benchmarks/tight_binding.py materials_project.parquet --out electrons.parquet [--crystals 99167]
-        [--most-orbitals 200] [--jobs 2]
+    python benchmarks/tight_binding.py materials_project.parquet --out electrons.parquet [--left-out]
+        [--crystals N] [--most-orbitals 200] [--jobs 2]
 
 Everything is computed from a crystal itself. Valence levels are those of the free atoms, as in
 `skdim.network.levels`; what couples two neighbours goes with a power of their distance and with numbers that are the
@@ -10,8 +10,8 @@ each unpaired electron of the free atom, as exchange integrals of that shell are
 atoms stay neutral in what they do to each other's levels. Where couplings fade out, and how finely the reciprocal cell
 is sampled, was chosen by errors of gaps on development folds. The electrons fill the bands from below.
 
-The crystals are drawn from those that do not judge a model (see `materials_project.py`). Finished parts are kept in the
-folder ``OUT.parts``, and a run that was interrupted goes on from them.
+The crystals are drawn from those that do not judge a model (see `materials_project.py`), or with ``--left-out`` from
+those that do. Finished parts are kept in the folder ``OUT.parts``, and a run that was interrupted goes on from them.
 
 References
 ----------
@@ -369,7 +369,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("table", type=Path, help="parquet file")
     parser.add_argument("--out", type=Path, required=True, help="parquet file of what is told")
-    parser.add_argument("--crystals", type=int, default=99_167)
+    parser.add_argument("--crystals", type=int, help="of those that are drawn from; all of them by default")
+    parser.add_argument("--left-out", action="store_true", help="draw from those that judge a model")
     parser.add_argument("--most-orbitals", type=int, default=200)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
@@ -394,7 +395,7 @@ def drawn(options: argparse.Namespace) -> Ints:
     numbers = pq.read_table(options.table, columns=["numbers"])["numbers"].to_pylist()
     size = {number: sum(2 * shell + 1 for shell in atom(number).levels) for number in range(1, 119)}
     orbitals = np.array([sum(size[number] for number in each) for each in numbers])
-    usable = (orbitals <= options.most_orbitals) & ~left_out(composition_keys(options.table))
+    usable = (orbitals <= options.most_orbitals) & (left_out(composition_keys(options.table)) == options.left_out)
     return np.random.default_rng(options.seed).permutation(np.flatnonzero(usable))[: options.crystals]
 
 

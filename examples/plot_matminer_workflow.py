@@ -3,8 +3,9 @@ Embeddings beside matminer's features
 =====================================
 
 A data frame of structures and band gaps gets two sets of features the way matminer adds them: elemental statistics of
-the composition (Magpie), and the vectors of the model that comes with the package, which has learned from structures
-alone. A random forest then says what each set is worth, and what both are worth together.
+the composition (Magpie), and the vectors of a model that comes with the package, which has learned from structures
+alone, and from none with a composition of the frame. A random forest then says what each set is worth, and what both
+are worth together.
 """
 
 import matplotlib.pyplot as plt
@@ -35,7 +36,7 @@ frame = magpie.featurize_dataframe(frame, "composition", pbar=False)
 # %%
 # The embedder is fitted, so it is used as it is; one that is not would learn from the structures first
 # (``fit_featurize_dataframe``), never from the gaps. All rows go through the encoder in one pass.
-embedding = EmbeddingFeaturizer(load_pretrained())
+embedding = EmbeddingFeaturizer(load_pretrained("materials_project_held_out"))
 print(f"structures that can be embedded: {embedding.precheck_dataframe(frame, 'structure'):.0%}")
 frame = embedding.featurize_dataframe(frame, "structure", ignore_errors=True, pbar=False)
 print(

@@ -46,12 +46,13 @@ display = ParityDisplay.from_estimator(model, test.data, test.target, target="lo
 
 # %%
 # Is it the pretraining? The control is the same encoder without any, and the guess is the median of the 200. Most of
-# the gain over the guess comes from the encoder itself: on 1,700 crystals pretraining adds little. The model that comes
-# with the package has learned from 120,000 and needs none; it has not seen the compositions of the test crystals.
+# the gain over the guess comes from the encoder itself: on 1,700 crystals pretraining adds little. A model that
+# comes with the package has learned from 120,000 and needs none. It has not seen the compositions of the test crystals;
+# ``load_pretrained()`` without a name gives one that goes on from it with all crystals of its set.
 from skdim import load_pretrained
 
 embedders = {
-    "pretrained on 120,000 crystals": load_pretrained(),
+    "pretrained on 120,000 crystals": load_pretrained("materials_project_held_out"),
     "pretrained here": embedder,
     "untrained": DeepInfoMaxEmbedder(max_epochs=0, random_state=0).fit(structures),
 }

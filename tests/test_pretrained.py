@@ -83,6 +83,7 @@ def test_cards_of_the_large_set_give_attribution_and_say_what_was_left_out(name:
     assert "CC BY 4.0" in card["data"]["source"]
     assert ("labels" in card["data"]) == name.endswith("labels")
     assert "bundled" in card["limits"][0]
+    assert ("transductive scores" in card) == (name == "materials_project")
     assert card["scores"]["band gap"]["50 labels"] > card["scores"]["band gap"]["250 labels"]
 
 

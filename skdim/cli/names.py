@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from skdim.embedder import DeepInfoMaxEmbedder
 
 # Repeated here because `skdim --help` lists them and must not import the packages that define them; a test compares.
-MODELS = ("materials_project", "materials_project_labels", "bundled")
+MODELS = ("materials_project", "materials_project_labels", "materials_project_held_out", "bundled")
 MODELS_HELP = f"a model that comes with skdim: {', '.join(MODELS)}"
 _FORMER = "default"  # what "bundled" was called
 BUNDLED = {

@@ -213,13 +213,18 @@ class SeparableBlock(_Block):
     def _logits(self, pairs: PairInputs, pair_state: torch.Tensor, edge: torch.Tensor) -> torch.Tensor:
         """What is learned of the attention (P, H)."""
         # Heads next to one another: loops over a few numbers for each of many pairs are slow.
-        query = self.logit(pair_state).view(len(pair_state), self.config.heads, -1).transpose(1, 2).flatten(1)
+        query = self._query(pair_state).view(len(pair_state), self.config.heads, -1).transpose(1, 2).flatten(1)
         if pairs.of_types:
             query = query.index_select(0, pairs.batch.pair_type)
         logits, *factors = torch.split(query, self.config.heads, 1)
         for function, factor in zip(edge.unbind(1), factors, strict=True):
             logits = torch.addcmul(logits, factor, function.unsqueeze(1))
         return logits
+
+    def _query(self, pair_state: torch.Tensor) -> torch.Tensor:
+        """What is asked of each function of the distance (U, H * (1 + E)); attention is an exponential of it."""
+        weight, bias = in_double(self.logit.weight), in_double(self.logit.bias)
+        return F.linear(in_double(pair_state), weight, bias).to(pair_state.dtype)
 
     def _summed(
         self, pair_state: torch.Tensor, which: torch.Tensor, row: torch.Tensor, attention: torch.Tensor, n_rows: int

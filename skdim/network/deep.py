@@ -70,8 +70,9 @@ class Hop(nn.Module):
     def forward(self, state: torch.Tensor, pairs: NearPairs) -> torch.Tensor:
         """Next states (S, w) from states (S, w)."""
         normed = self.norm(state)
-        message = self.neighbor(normed).index_select(0, pairs.neighbor)  # (N, w)
-        message += self.centre(normed).index_select(0, pairs.row)
+        neighbor = linear(normed, self.neighbor.weight, self.neighbor.bias)
+        message = neighbor.index_select(0, pairs.neighbor)  # (N, w)
+        message += linear(normed, self.centre.weight).index_select(0, pairs.row)
         message = scale_(activate_("silu", message), self.filter(pairs.radial))
         summed = self.message_norm(sum_by_slice(message, pairs, len(state)))
         first, activation, last = self.update

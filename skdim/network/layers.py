@@ -40,13 +40,14 @@ def in_double(values: torch.Tensor) -> torch.Tensor:
     return values if torch.is_grad_enabled() or values.device.type == "mps" else values.double()
 
 
-def linear(values: torch.Tensor, weight: Any, bias: Any) -> torch.Tensor:
+def linear(values: torch.Tensor, weight: Any, bias: Any = None) -> torch.Tensor:
     """A linear map; outside of training its long sums are sums of shorter ones, which rounding harms less."""
     parts = weight.shape[1] // _SUMMED
     if torch.is_grad_enabled() or parts < 2:
         return F.linear(values, weight, bias)
-    out: torch.Tensor = bias
-    for own, columns in zip(values.chunk(parts, 1), weight.chunk(parts, 1), strict=True):
+    first, *others = zip(values.chunk(parts, 1), weight.chunk(parts, 1), strict=True)
+    out = F.linear(*first, bias)
+    for own, columns in others:
         out = torch.addmm(out, own, columns.T)
     return out
 

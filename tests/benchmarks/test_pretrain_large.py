@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -79,6 +80,21 @@ def test_a_model_goes_on_with_what_its_crystals_electrons_do(tmp_path: Path, mon
     structures = materials_project.read_structures(path, table["row"].to_numpy()[:2])
     expected = pd.DataFrame([tight_binding.describe(structure) for structure in structures])
     pd.testing.assert_frame_equal(table.drop(columns="row").head(2).astype(float), expected, rtol=1e-5, atol=1e-5)
+
+    # And again, with all crystals, of which the table tells some.
+    table.iloc[::2].to_parquet(told)
+    rest = ["--start", then, "--points", tmp_path / "points", "--out", tmp_path / "whole.safetensors", "--whole"]
+    call(pretrain_electrons, told, *rest, "--max-epochs", 8, "--learning-rate", 5e-3)
+    former, whole = (DeepInfoMaxEmbedder.load(file) for file in (then, tmp_path / "whole.safetensors"))
+    assert whole.get_feature_names_out().tolist() == after
+    assert whole.state_.seen is not None
+    assert whole.state_.seen.crystals == len(pq.read_table(path)) > len(table.iloc[::2])
+    for part in ("properties", "deep"):
+        assert any(
+            name.startswith(part) and not np.array_equal(value, former.state_.weights[name])
+            for name, value in whole.state_.weights.items()
+        )
+    assert np.isfinite(whole.transform(structures)).all()
 
 
 def test_the_training_fold_is_that_of_the_study_of_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

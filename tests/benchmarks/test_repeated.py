@@ -56,7 +56,7 @@ def test_what_is_on_file_is_not_measured_again_and_a_line_that_was_cut_off_is(
 
 
 def test_repeats_of_another_model_are_left_out(repeats: ModuleType, tmp_path: Path) -> None:
-    for name in ("bundled", "materials_project"):
+    for name in ("bundled", "materials_project_held_out"):
         given = options(repeats, tmp_path / "none.json", "--tasks", "1", "--model", name)
         repeats.measured(given, repeats.keys(given)[:2], double, lambda key: (key["seed"], key["task"]))
     found = repeats.measured(
@@ -65,7 +65,7 @@ def test_repeats_of_another_model_are_left_out(repeats: ModuleType, tmp_path: Pa
     assert [repeat["model"] for repeat in found] == ["bundled"] * 2
     repeats.write(given, "none", found[:1], rows=[])
     settings = json.loads(given.out.read_text())["settings"]
-    assert settings["model"] == "materials_project"
+    assert settings["model"] == "materials_project_held_out"
     assert settings["sha256"] != found[0]["sha256"]
 
 
