@@ -164,9 +164,10 @@ def _predictor(path: Path) -> Facts:
     targets = [{k: v for k, v in target.items() if k in ("name", "scale", "errors", "losses")} for target in told]
     if len(names) == len(targets) and names != [str(number) for number in range(len(names))]:  # those of a table
         targets = [{"target": name, **target} for name, target in zip(names, targets, strict=True)]
+    own = {name: header["facts"][name] for name in ("classes", "chosen", "losses") if name in header["facts"]}
     return {
         "parameters": header["parameters"],
-        "targets": targets,
+        **(own or {"targets": targets}),
         "labelled": len(arrays["labelled"]),
         "columns": arrays["vectors"].shape[1],
         "versions": header["versions"],
@@ -294,7 +295,7 @@ def as_text(facts: Mapping[str, Any]) -> str:
         if name in _LINES:
             title, shown = _LINES[name]
             lines[title] = shown(facts)
-        elif name not in ("kind", "path", "bytes", "parameters", "best_epoch", "history"):
+        elif name not in ("kind", "path", "bytes", "parameters", "best_epoch", "history", "losses"):
             lines[name.replace("_", " ")] = _plain(value)
     if "changed" not in facts and "parameters" in facts:
         lines["parameters"] = _pairs(facts["parameters"])
@@ -310,6 +311,7 @@ _LINES: dict[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
     "epochs": ("epochs", lambda facts: _epochs(facts["epochs"], facts["best_epoch"])),
     "columns": ("vector", lambda facts: _columns(facts["columns"])),
     "targets": ("targets", lambda facts: _learned(facts["targets"])),
+    "chosen": ("chosen", lambda facts: f"{facts['chosen']}, by log losses of {_ranked(facts['losses'])}"),
     "versions": ("versions", lambda facts: ", ".join(f"{k} {v}" for k, v in facts["versions"].items())),
 }
 
@@ -334,12 +336,17 @@ def _learned(targets: Any) -> str:
         kind = target["scale"][0]
         known = kind == "none" or "losses" in target  # the errors by which it was chosen
         errors = target["losses" if known and kind != "none" else "errors"]
-        shown = {"guess" if k == "median" else k: v for k, v in sorted(errors.items(), key=itemgetter(1))}
         by = "chosen by errors of" if known else "errors in the unit of the labels"
         on = "" if kind == "none" else f" on the scale {kind}"
         of = f"{target['target']}: " if "target" in target else ""
-        said.append(f"{of}{target['name']}{on}, {by} {_plain(shown)} {UNITS[kind] * known}".rstrip())
+        said.append(f"{of}{target['name']}{on}, {by} {_ranked(errors)} {UNITS[kind] * known}".rstrip())
     return "; ".join(said)
+
+
+def _ranked(errors: Mapping[str, float]) -> str:
+    """Write the errors of regressors and of a guess, lowest first."""
+    ranked = sorted(errors.items(), key=itemgetter(1))
+    return _plain({"guess" if name in ("median", "shares") else name: error for name, error in ranked})
 
 
 def _columns(columns: list[str] | int) -> str:

@@ -10,6 +10,7 @@ from safetensors.numpy import save_file
 from sklearn.linear_model import Ridge
 
 from skdim import (
+    CrystalClassifier,
     CrystalPointSetTransformer,
     CrystalRegressor,
     DeepInfoMaxEmbedder,
@@ -35,6 +36,8 @@ def place(tmp_path_factory):
     SiteNetRegressor(embedder, max_epochs=1, random_state=0).fit(crystals, labels).save(folder / "tuned")
     LabelMaskingRegressor(embedder, Ridge()).fit(crystals, labels).save(folder / "masking")
     CrystalRegressor(embedder, regressors=["ridge"], random_state=0).fit(crystals, labels).save(folder / "fitted.skdim")
+    kinds = np.where(labels > 0.5, "hard", "soft")
+    CrystalClassifier(embedder, regressors=["ridge"], random_state=0).fit(crystals, kinds).save(folder / "kinds.skdim")
     CrystalPointSetTransformer().transform(crystals).save(folder / "points")
     for name in ("v.parquet", "v.npy"):
         words = ["embed", str(folder / "embedder"), "bundled:piezoelectric", "--out", str(folder / name), "--quiet"]
@@ -58,6 +61,7 @@ KINDS = {
     "tuned": ("fine-tuned regressor", {"epochs": 1}),
     "masking": ("label-masking model", {"labelled": N}),
     "fitted.skdim": ("CrystalRegressor", {"labelled": N}),
+    "kinds.skdim": ("CrystalClassifier", {"labelled": N, "classes": ["hard", "soft"], "chosen": "ridge"}),
     "state/checkpoint.safetensors": ("checkpoint of a training", {"epochs": 1}),
     "points": ("folder of point sets", {"crystals": N, "failed": 0}),
     "v.parquet": ("table of vectors", {"rows": 941}),
@@ -98,6 +102,13 @@ def test_of_a_fitted_model_it_tells_the_regressor_and_the_errors_lowest_first(pl
     )
     assert {words[1], words[3]} == {"ridge", "guess"}
     assert float(words[2]) <= float(words[4])
+
+
+def test_of_classes_it_tells_which_they_are_and_the_log_losses(place, capsys):
+    assert main(["info", str(place / "kinds.skdim")]) == OK
+    said = capsys.readouterr().out
+    assert re.search(r"^classes +hard, soft$", said, re.MULTILINE)
+    assert re.search(r"^chosen +ridge, by log losses of (ridge|guess) \S+, (ridge|guess) \S+$", said, re.MULTILINE)
 
 
 def test_of_logarithms_it_tells_the_errors_by_which_the_regressor_was_chosen(tmp_path, capsys):
