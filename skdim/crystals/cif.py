@@ -25,7 +25,8 @@ from skdim.crystals.sharing import COPIES, Rows, shared_sites
 __all__ = ["crystal_of_rows", "read_cif"]
 
 _MODULATED = re.compile(
-    r"_(cell_modulation|cell_wave_vector|space_group_ssg|space_group_symop_ssg|atom_site_fourier|cell_subsystem)"
+    r"_(cell_modulation|cell_wave_vector|space_group_ssg|space_group_symop_ssg|cell_subsystem"
+    r"|atom_site_fourier|atom_site_phason|atom_site_(displace|occ|rot|u)_(fourier|special))"
 )
 _MAGNETIC = re.compile(r"_(space_group_magn|space_group_symop_magn|atom_site_moment)")
 _DENSEST, _MOST_IN_ANY_CELL = (

@@ -22,6 +22,11 @@ _BARRED = re.compile("(\\d)[\u0304\u0305]")  # with a line above
 _FRACTION = re.compile(r"([+-]?\d{1,20}(?:\.\d{0,20})?)/(\d{1,20})")
 _CURLY = re.compile("[\u2018\u2019\u201c\u201d]")
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
+_FIELD, _QUOTES = r"^;[\s\S]*?\n;", r"'''[\s\S]*?'''|\"\"\"[\s\S]*?\"\"\""
+_QUOTED = r"'[^'\n]*'|\"[^\"\n]*\""
+_TOKEN = re.compile(rf"{_FIELD}|#[^\n]*|(?P<quoted>{_QUOTES})|{_QUOTED}|(?P<opening>[\[{{])|\S+", re.MULTILINE)
+"""A value of CIF 2.0 or a comment, of lists and tables the opening bracket."""
+_BRACKET = re.compile(rf"{_FIELD}|{_QUOTES}|{_QUOTED}|[\[\]{{}}]", re.MULTILINE)
 _CRYSTAL_TAGS = ("_atom_site_", "_atom_site.", "_cell_length_", "_cell.length_")
 
 
@@ -70,11 +75,45 @@ def document(text: str) -> list[cif.Block]:
     text = text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
     if text.lstrip()[:1] in {"_", "l"}:
         text = "data_\n" + text
+    if text.startswith("#\\#CIF_2"):
+        text = _without_cif2(text)
     try:
         return list(cif.read_string(text, 0))
     except (ValueError, RuntimeError) as error:
         hint = "; a CIF needs straight quotes, not the curly quotes of a word processor" if curly else ""
         raise ValueError(_syntax(str(error), text) + hint) from error
+
+
+def _without_cif2(text: str) -> str:
+    """Write what only CIF 2.0 has in the words of CIF 1.1.
+
+    Three quotes become text fields. Lists and tables become values that are not given: they say nothing of a crystal.
+    """
+    parts, end = [], 0
+    place = 0
+    while found := _TOKEN.search(text, place):
+        place = found.end()
+        if found.lastgroup == "quoted":
+            value = f"\n;{found[0][3:-3]}\n;\n"
+        elif found.lastgroup == "opening":
+            place = _closing(text, found.start())
+            value = ".\n"
+        else:
+            continue
+        parts += [text[end : found.start()], value]
+        end = place
+    return "".join([*parts, text[end:]])
+
+
+def _closing(text: str, start: int) -> int:
+    """Return where a list or table of CIF 2.0 ends."""
+    depth = 0
+    for mark in _BRACKET.finditer(text, start):
+        depth += (mark[0] in "[{") - (mark[0] in "]}")
+        if not depth:
+            return mark.end()
+    line = text.count("\n", 0, start) + 1
+    raise ValueError(f"line {line}: a list or table of CIF 2.0 has no closing bracket: the file is cut off")
 
 
 def _syntax(words: str, text: str) -> str:

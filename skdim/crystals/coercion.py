@@ -16,6 +16,7 @@ from pymatgen.core.sites import Site
 from pymatgen.core.structure import IMolecule, IStructure, Structure
 
 from skdim.crystals.crystal import Crystal, crystal_of
+from skdim.crystals.dialects import check_whole
 from skdim.crystals.given import is_a, is_upload
 from skdim.crystals.parsing import (
     PARSER_ERRORS,
@@ -125,6 +126,7 @@ def _from_ase(atoms: Any) -> IStructure:
         raise ValueError("ASE Atoms without a cell of three vectors; a crystal, periodic in all three, is accepted")
     if not all(atoms.pbc):  # which older pymatgen does not hand on
         raise ValueError(f"ASE Atoms with pbc={atoms.pbc.tolist()}; only crystals periodic in all three are accepted")
+    check_whole(atoms.arrays)
     structure = AseAtomsAdaptor.get_structure(atoms)
     occupancy, kinds = atoms.info.get("occupancy"), atoms.arrays.get("spacegroup_kinds")
     if occupancy is None or kinds is None:

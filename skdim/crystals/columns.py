@@ -54,7 +54,9 @@ def choose_column(
     if len(preferred) == 1 or len(holding) == 1:
         return preferred or holding
     if len(holding) > 1:
-        raise ValueError(f"the columns {_names(names, holding)} hold crystals; name the one to take (column)")
+        raise ValueError(
+            f"the columns {_names(names, holding)} hold crystals; name the one to take (column), or pass it alone"
+        )
     if together := _together(names):
         return together
     called = [place for place, name in enumerate(names) if name == "structure"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,10 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pymatgen.core.lattice import Lattice
 
+from skdim.crystals.formula import compare, parse_formula
 from skdim.crystals.limits import current_limits
-from skdim.crystals.species import symbol_of
+from skdim.crystals.species import ELEMENTS, symbol_of
 
-__all__ = ["DIALECTS", "DIALECT_FIELDS", "Fields", "with_occupancies"]
+__all__ = ["DIALECTS", "DIALECT_FIELDS", "Fields", "check_whole", "with_occupancies"]
+
+_SHARES = ("occupancy", "occupancies", "occ")
 
 
 @dataclass(frozen=True)
@@ -140,6 +144,7 @@ def _ase(record: Mapping[str, Any]) -> Fields:
     listed = record.get("numbers")
     name = "numbers" if listed is not None else "atomic_numbers"
     numbers = [int(number) for number in _array(record[name], name, (-1,))]
+    check_whole(record)
     # A record without pbc is a molecule to ASE, but then its cell would be empty too.
     fields = Fields(cell, numbers, coords, True, _pbc(record.get("pbc")))
     info = record.get("info")
@@ -147,6 +152,26 @@ def _ase(record: Mapping[str, Any]) -> Fields:
     if occupancy is None:
         return fields
     return with_occupancies(fields, occupancy, record.get("spacegroup_kinds"))
+
+
+def check_whole(
+    columns: Mapping[str, Any],  # by name; a value for each atom
+) -> None:
+    """Refuse occupancies in a column beside the atoms: neither ASE nor extended XYZ says what such a column holds.
+
+    Examples
+    --------
+    >>> check_whole({"occupancy": [1, 0.5]})
+    Traceback (most recent call last):
+    ValueError: a column 'occupancy' with other values than 1; a crystal with partly occupied sites is read of a CIF
+    """
+    for name in _SHARES:
+        values = _plain(columns.get(name))
+        listed = values if isinstance(values, Sequence | np.ndarray) and not isinstance(values, str) else ()
+        if any(float(value) != 1 for value in listed):
+            raise ValueError(
+                f"a column {name!r} with other values than 1; a crystal with partly occupied sites is read of a CIF"
+            )
 
 
 def with_occupancies(
@@ -186,7 +211,26 @@ def _optimade(record: Mapping[str, Any]) -> Fields:
         {symbol: share * amount for symbol, amount in contents[name].items()}
         for name, share in zip(names, shares, strict=True)
     ]
+    _check_formula(record, held)
     return Fields(matrix, held, coords, True, _pbc(periodic))
+
+
+def _check_formula(record: Mapping[str, Any], held: Sequence[Mapping[str, float]]) -> None:
+    """Compare whole atoms with the formula beside them: a difference is an error, one in hydrogen alone is said.
+
+    Formulas of OPTIMADE have whole numbers, which those of disordered crystals are rounded to.
+    """
+    text = record.get("chemical_formula_reduced")
+    formula = parse_formula(text) if isinstance(text, str) else None
+    symbols = [next(iter(shares)) for shares in held if list(shares.values()) == [1.0]]
+    if formula is None or len(symbols) < len(held) or not ELEMENTS.keys() >= set(symbols):
+        return
+    difference = compare(Counter(ELEMENTS[symbol] for symbol in symbols), formula, None)
+    if difference is None:
+        return
+    if not difference.hydrogen_only:
+        raise ValueError(f"the atoms do not agree with chemical_formula_reduced: {difference.words}")
+    warnings.warn("chemical_formula_reduced has more or less hydrogen than the crystal", stacklevel=2)
 
 
 def _optimade_species(record: Mapping[str, Any], used: set[str]) -> dict[str, dict[str, float]]:
@@ -209,7 +253,8 @@ def _optimade_species(record: Mapping[str, Any], used: set[str]) -> dict[str, di
         for symbol, amount in zip(symbols, amounts, strict=True):
             if symbol != "vacancy":
                 shares[symbol] = shares.get(symbol, 0.0) + float(amount)
-        contents[name] = shares
+        if contents.setdefault(name, shares) != shares:
+            raise ValueError(f"two different species are called {name!r}")
     return contents
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from skdim.crystals.dialects import check_whole
 from skdim.crystals.limits import current_limits
 from skdim.crystals.sources import Source, own_id
 from skdim.crystals.species import number_of
@@ -137,6 +138,7 @@ def _record(pairs: dict[str, str], rows: list[list[str]]) -> dict[str, Any]:
         raise ValueError(f"Properties name no column species: {sorted(columns)}")
     record["species_at_sites"] = [row[species[0]] for row in rows]
     record["dimension_types"] = _periodic(keys.get("pbc"))
+    check_whole({name: [row[start] for row in rows] for name, (start, _) in columns.items()})
     if "occupancy" in keys:
         return _with_occupancies(record, keys["occupancy"], columns, rows)
     return record

@@ -21,6 +21,9 @@ _LISTS = frozenset(
 """Fields of a dict that hold many crystals: Alexandria, OPTIMADE, answers of other servers."""
 _WRAPPERS = frozenset(("structure", "atoms", "attributes", "cif", "data", "entry", "crystal", "lattice"))
 """Fields by which a dict is one crystal with data beside it, not many crystals by their ids."""
+_ERRORS = frozenset(("error", "errors", "detail"))
+"""Fields of the answer of a server that failed."""
+_ACCEPTED = "accepted are one, a list, or a dict by ids"
 _PATIENCE = 1000  # values without a crystal that are looked at before a list is given up
 _OTHER_RESOURCES = frozenset(("info", "links", "references", "calculations", "files", "trajectories"))  # of OPTIMADE
 
@@ -47,7 +50,7 @@ def sources_of_json(
         yield Source(name, problem=f"JSON that cannot be read{how}: {error}")
         return
     if not reader.n_crystals:
-        yield Source(name, problem=f"JSON without crystals: {reader.seen}; accepted are one, a list, or a dict by ids")
+        yield Source(name, problem=f"JSON without crystals: {reader.seen}{reader.first_problem()}; {_ACCEPTED}")
 
 
 class _HopelessError(Exception):
@@ -87,6 +90,10 @@ class _Reader:
                 self.seen = f"a {type(value).__name__}"
                 if holds_crystal(value, self.column):
                     yield from self._single(value)
+
+    def first_problem(self) -> str:
+        """Say why the first record is no crystal, where there are records."""
+        return f", the first of which is no crystal: {self._waiting[0].problem}" if self._waiting else ""
 
     def _single(self, value: Any) -> Iterator[Source]:
         """Yield a crystal that stands in no list. Where more follow, these are JSON lines and each has a number."""
@@ -138,6 +145,10 @@ class _Reader:
         if by_ids or self.n_values > before:  # what else it has describes the list
             return
         self.seen = f"a dict with the keys {', '.join(repr(key[:40]) for key in list(fields)[:8]) or '(none)'}"
+        if empty := next((key for key, value in fields.items() if key in _LISTS and value == []), None):
+            self.seen += f", of which {empty!r} is an empty list"
+        elif failed := next((key for key in fields if key in _ERRORS), None):
+            self.seen += f", the answer of a server that failed: {str(fields[failed])[:200]}"
         if _is_table(fields, self.column):
             yield from self._columns(fields)
         elif holds_crystal(fields, self.column):
@@ -162,9 +173,23 @@ class _Reader:
         if isinstance(value, Mapping) and key.isdigit() and {"numbers", "positions"} <= value.keys():
             yield from self._row(None, f"{self.name}/{key}", value)  # a database of ASE, which counts its rows
         elif key not in ("ids", "nextid"):  # which such a database has beside them
+            if self._are_frames(value):  # a relaxation or trajectory in the Materials Project (MPtrj)
+                for frame, one in value.items():
+                    yield from self._row(frame if frame.startswith(key) else f"{key}/{frame}", frame, one)
+                return
             # Numbers are places, as pandas writes them, where the records have ids of their own.
             own = own_id(value) if key.isdigit() and isinstance(value, Mapping) else None
             yield from self._row(own or key, key, value)
+
+    def _are_frames(self, value: Any) -> bool:
+        """Tell several crystals of one id, by ids of their own, from fields of one record: ids have digits."""
+        return (
+            self.column is None
+            and isinstance(value, Mapping)
+            and bool(value)
+            and all(any(map(str.isdigit, key)) and isinstance(one, Mapping) for key, one in value.items())
+            and all(map(holds_crystal, value.values()))
+        )
 
     def _field(self, key: str, fields: dict[str, Any]) -> Iterator[Source]:
         """Yield the crystals of a field that is a list of records, or keep a field that is not."""

@@ -34,8 +34,9 @@ def why_not(value: Any) -> str:
     """Say why text or a dict is no crystal."""
     if isinstance(value, str):
         return f"text that is neither CIF nor POSCAR nor JSON: it begins with {value[:40]!r}"
+    inner = value.get("attributes") if isinstance(value, Mapping) else None  # of a resource of OPTIMADE
     try:
-        structure_from_dict(value)
+        structure_from_dict(inner if isinstance(inner, Mapping) else value)
     except ValueError as error:
         return str(error)
     return "no crystal"

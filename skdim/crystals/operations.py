@@ -174,7 +174,7 @@ def _operation(word: str) -> tuple[list[list[int]], list[int]]:
 @lru_cache(maxsize=4096)
 def _parsed(word: str) -> tuple[list[list[int]], list[int]]:
     """Read one operation that is not too long."""
-    parts = word.lower().replace(" ", "").replace("\t", "").split(",")
+    parts = "".join(word.lower().split()).split(",")
     if len(parts) == 4 and parts[3] in {"+1", "-1", "1", "m", "mx"}:
         parts = parts[:3]
     if len(parts) != 3:

@@ -12,7 +12,15 @@ from pymatgen.core.structure import IStructure, Structure
 from skdim.crystals.leftout import check_plain
 from skdim.crystals.records import structure_from_dict
 
-__all__ = ["check_readable", "is_alloy", "is_vasprun", "is_yaml", "structure_by_pymatgen", "structure_from_vasprun"]
+__all__ = [
+    "UNKNOWN",
+    "check_readable",
+    "is_alloy",
+    "is_vasprun",
+    "is_yaml",
+    "structure_by_pymatgen",
+    "structure_from_vasprun",
+]
 
 _ALLOYS = ("*rndstr.in*", "*lat.in*", "*bestsqs*")
 # JSON and YAML are not among them: pymatgen would import the classes that such a file names.
@@ -20,6 +28,11 @@ _NAMES = (
     *(*_ALLOYS, "*.cssr*", "*.xsf*", "ctrl*", "inp_*", "*.in*"),
     *("input*.xml", "inp*.xml", "*.config*", "*.pwmat*", "*prismatic*"),
 )
+UNKNOWN = (
+    "neither CIF nor POSCAR nor JSON, and not of a format that its name tells; `ase convert FILE crystal.extxyz` makes "
+    "one that is read of many others"
+)
+"""What is said of a file of no format that is read."""
 _BINARY = "*.nc"
 _LINES, _CHARACTERS = 20_000, 1 << 20  # of what pymatgen reads line by line
 _GRID = "BEGIN_BLOCK_DATAGRID"  # of an XSF file, behind the crystal
@@ -43,10 +56,7 @@ def check_readable(path: str, text: str) -> None:
     if fnmatch(name, _BINARY):
         return
     if not any(fnmatch(name, known) for known in _NAMES):
-        raise ValueError(
-            "neither CIF nor POSCAR nor JSON, and not of a format that its name tells; `ase convert FILE "
-            "crystal.extxyz` makes one that is read of many others"
-        )
+        raise ValueError(UNKNOWN)
     crystal = text.partition(_GRID)[0]
     if len(crystal) > _CHARACTERS or crystal.count("\n") > _LINES:
         raise ValueError(

@@ -24,6 +24,7 @@ from skdim.crystals.leftout import check_complete
 from skdim.crystals.limits import check_size, read_bounded
 from skdim.crystals.notes import Note
 from skdim.crystals.otherfiles import (
+    UNKNOWN,
     check_readable,
     is_alloy,
     is_vasprun,
@@ -161,7 +162,11 @@ def _by_pymatgen(path: str, text: str) -> IStructure:
     check_readable(path, text)
     try:
         structure = structure_by_pymatgen(path, text)
-    except (OSError, ImportError, MemoryError):
+    except (OSError, MemoryError):
+        raise
+    except ImportError as error:
+        if (error.name or "").startswith("pymatgen."):  # of a program that shares its suffix (.inp) with others
+            raise ValueError(UNKNOWN) from error
         raise
     except (*PARSER_ERRORS, Warning) as error:  # a Warning is raised for lines of AIRSS that are not known
         words = " ".join(f"{type(error).__name__}: {error}".split())[:200]

@@ -57,6 +57,8 @@ def read_poscar(text: str) -> Crystal:
     mode, start = _mode(lines, start)
     if len(lines) - start < n_sites or not all(map(str.strip, lines[start : start + n_sites])):
         raise ValueError(f"a POSCAR of {n_sites} atoms with too few lines of coordinates: it is cut off")
+    if _is_row(lines[start + n_sites : start + n_sites + 1]):  # velocities stand behind an empty line
+        raise ValueError(f"a POSCAR of {n_sites} atoms that lists more: its numbers of atoms are too small")
     rows = range(start, start + n_sites)
     coords = np.array([_numbers(lines[k], k + 1, "three coordinates", 3) for k in rows]).reshape(-1, 3)
     behind = _names_behind(lines[start : start + n_sites])
@@ -77,6 +79,12 @@ def read_poscar(text: str) -> Crystal:
     if _begins_another(lines[start + n_sites : start + n_sites + 12]):
         return replace(crystal, notes=(Note("a file with several crystals, of which the first is taken"),))
     return crystal
+
+
+def _is_row(lines: Sequence[str]) -> bool:
+    """Tell a line of coordinates, if there is one."""
+    words = lines[0].split()[:3] if lines else []
+    return len(words) == 3 and all(map(_is_number, words))
 
 
 def _begins_another(lines: Sequence[str]) -> bool:

@@ -169,12 +169,12 @@ def _choice(parts: re.Match[str]) -> str:
 def _plain(symbol: str) -> tuple[str, int]:
     """Write a symbol without the signs of typesetting, and return the number that stands behind it, or else 0.
 
-    "P2(1)/c" and "P2_{1}/c" are "P21/c", and bars are minus signs.
+    "P2(1)/c", "P2~1~/c" and "P2_{1}/c" are "P21/c", and bars are minus signs.
     """
     symbol = re.sub(r"\\(?:bar|overline)\s*\{?\s*(\d)\s*\}?", r"-\1", symbol)
     symbol = re.sub("(\\d)\u0305", r"-\1", symbol)  # a line above the digit
     symbol = re.sub("[\u2010-\u2015\u2212]", "-", symbol)
-    symbol = re.sub(r"(?<=[2346])\((\d)\)", r"\1", symbol)
+    symbol = re.sub(r"(?<=[2346])(?:\((\d)\)|~(\d)~)", r"\1\2", symbol)
     symbol = re.sub(r"[_{}$]", "", symbol).strip()
     found = _NUMBERED.fullmatch(symbol)
     number = int(found[2] or found[3]) if found else 0

@@ -93,7 +93,7 @@ def is_shelx(text: str) -> bool:
     for line in text[:100_000].replace("\r", "\n").split("\n", _HEAD)[:_HEAD]:
         word = line.strip("\ufeff \t")[:4].upper().strip()
         if word == "CELL" or (word and word not in _INSTRUCTIONS and not line[0].isspace()):
-            return word == "CELL"
+            return word == "CELL" and len(line.split()) > 1  # alone it begins a block of another format
     return False
 
 

@@ -108,6 +108,7 @@ def test_an_atom_without_a_loop():
         lambda text: text.replace("Cl .5 .5 .5", "'Cl' '.5' \"0.5\" 1/2"),
         lambda text: text.replace("Cl .5 .5 .5", "Cl \u22120.5 \u20130.5 .5"),
         lambda text: text.replace("'x,y,z'", "'+X, +Y, +Z'"),
+        lambda text: text.replace("'x,y,z'", "\n;\n x,y,z\n;"),
         lambda text: text.replace("data_X\n", ""),
         lambda text: "data_global\n_journal_year 2026\n" + text,
         lambda text: text + "data_pattern\nloop_\n_pd_meas_counts\n1 2 3\n",
@@ -412,7 +413,14 @@ def test_names_of_a_setting(symbol):
     ("symbol", "count"),
     [
         *[("P6_{3}/mmc", 2), ("P6_3/mmc", 2), ("P 63/m m c (194)", 2), ("P 63 / m m c (no. 194)", 2)],
-        *[(r"$P\bar{3}m1$", 1), (r"P\overline{3}m1", 1), ("P3\u0305m1", 1), ("P\u22123m1", 1), ("P -3 m 1 #164", 1)],
+        *[
+            (r"$P\bar{3}m1$", 1),
+            (r"P\overline{3}m1", 1),
+            ("P6~3~/mmc", 2),
+            ("P3\u0305m1", 1),
+            ("P\u22123m1", 1),
+            ("P -3 m 1 #164", 1),
+        ],
     ],
 )
 def test_symbols_as_they_are_typeset(symbol, count):
@@ -513,6 +521,14 @@ def test_a_modulation_of_no_dimension_is_none():
 
 REFUSED = {
     "modulated": (cif(*SALT, more="_cell_modulation_dimension 1"), "a modulated structure"),
+    "with waves": (
+        cif(*SALT, more="loop_\n_atom_site_displace_Fourier_atom_site_label\n_atom_site_displace_Fourier_axis\nCs1 x"),
+        "a modulated structure",
+    ),
+    "with a step": (
+        cif(*SALT, more="loop_\n_atom_site_occ_special_func.atom_site_label\nCs1"),
+        "a modulated structure",
+    ),
     "macromolecule": (cif("ATOM Cs 0 0 0", columns="group_PDB label fract_x fract_y fract_z"), "macromolecule"),
     "no angle": (cif(*SALT).replace("_cell_angle_beta 90\n", ""), "_cell_angle_beta is missing"),
     "unknown length": (cif(*SALT).replace("_cell_length_b 5", "_cell_length_b ?"), "_cell_length_b is missing"),
@@ -650,6 +666,38 @@ def test_what_is_no_formula_is_soon_found_out(formula):
 @pytest.mark.parametrize("end", ["\x1a", "\0\0\0", "\n\x1a\0\n"])
 def test_what_old_systems_put_at_the_end_is_left_out(end):
     assert atoms(cif(*SALT) + end) == {"Cs": 1, "Cl": 1}
+
+
+# ---------------------------------------------------------------- CIF 2.0
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        "_x.list [1 2 [3 'four ]' \"five ]\"]]",
+        "_x.table {'a':1 \"b\":[2 3]\n'c':4}",
+        "_x.text '''it's [ a note'''",
+        '_x.text """two\nlines { here"""',
+        "loop_\n_x.key\n_x.vector\na [1 2\n3]\nb []",
+        "_x.list [\n;a text ]\n; 2]",
+        "_x.word a[1] # [ a comment",
+        "_x.field\n;\n[ { '''\n;",
+    ],
+)
+def test_what_only_cif_2_has_says_nothing_of_the_crystal(item):
+    text = "#\\#CIF_2.0\n" + cif(*SALT, more=item)
+    assert atoms(text) == {"Cs": 1, "Cl": 1}
+    assert atoms(text.replace("\n", "\r\n")) == {"Cs": 1, "Cl": 1}
+
+
+def test_three_quotes_hold_what_is_read():
+    with pytest.raises(ValueError, match="do not agree with the formula"):
+        read_cif("#\\#CIF_2.0\n" + cif(*SALT, more="_chemical_formula_sum '''Cs2 Cl'''"))
+
+
+def test_a_list_without_an_end_is_named():
+    with pytest.raises(ValueError, match=r"line 3: a list or table of CIF 2\.0 has no closing bracket"):
+        read_cif("#\\#CIF_2.0\ndata_x\n_x.list [1 2\n" + cif(*SALT))
 
 
 # ---------------------------------------------------------------- files that say a thing twice, and cells of no size

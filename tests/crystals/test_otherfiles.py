@@ -143,3 +143,16 @@ def test_entities_of_a_vasprun_are_not_unfolded():
     text = VASPRUN % {"earlier": "", "last": CRYSTAL % "&a;"}
     declared = text.replace("<modeling>", '<!DOCTYPE modeling [<!ENTITY a "5.0">]><modeling>')
     assert "undefined entity" in try_crystal(declared)[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("cp2k.inp", "&FORCE_EVAL\n&SUBSYS\n&CELL\nABC 4 4 4\n&END\n"),
+        ("salt.xtl", "TITLE salt\nCELL\n 4 4 4 90 90 90\nATOMS\nNAME X Y Z\nCs 0 0 0\nEOF\n"),
+        ("salt.gen", "1 F\nCs\n1 1 0 0 0\n"),
+    ],
+)
+def test_files_of_programs_that_are_not_read_are_told_how_to_become_such(name, text, tmp_path):
+    (tmp_path / name).write_text(text)
+    assert "not of a format that its name tells; `ase convert" in try_crystal(tmp_path / name)[1]

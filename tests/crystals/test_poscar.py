@@ -51,6 +51,10 @@ REFUSED = {
     "an alloy": (TEXT.replace("Sr Ti O", "Sr/Ca Ti O"), "names 'Sr/Ca', which is no element"),
     "an alloy, underlined": (TEXT.replace("Sr Ti O", "Sr_Ca Ti O"), "names 'Sr_Ca', which is no element"),
     "two factors": ("\n".join([TEXT.split("\n")[0], "1.0 2.0", *TEXT.split("\n")[2:]]), "one factor, or three"),
+    "more atoms than counted": (
+        TEXT.rstrip() + "\n0.1 0.2 0.3 Sr\n",
+        "of 5 atoms that lists more",
+    ),
     "no mode": (TEXT.replace("irect", "").replace("\nd\n", "\n\n").replace("\nD\n", "\n\n"), "'Direct' or 'Cartesian'"),
     "not a number": (TEXT.replace("0.5 0.5 0.5", "nan 0 0"), "line 10 .* three coordinates"),
 }

@@ -345,6 +345,17 @@ def test_json_lines_with_headers_of_optimade_and_bad_lines():
         assert "missing value" in null.problem
 
 
+def test_frames_of_a_relaxation_by_the_id_of_their_material():
+    salts = [{"structure": salt().as_dict(), "energy": k} for k in range(2)]
+    write("f.json", json.dumps({"mp-1": {"mp-1-0-0": salts[0], "mp-1-0-1": salts[1]}, "mp-2": {"mp-9-1": salts[0]}}))
+    rows = read("f.json")
+    assert [row.id for row in rows] == ["mp-1-0-0", "mp-1-0-1", "mp-2/mp-9-1"]
+    assert all(row.structure == salt() for row in rows)
+    write("f.json", json.dumps({"mp-1": {"input": salts[0], "output": salts[1]}}))
+    (row,) = read("f.json")
+    assert "crystals in the fields 'input', 'output'; say which to take" in row.problem
+
+
 def test_json_lines_in_a_file_called_json():
     write("f.json", "\n".join(json.dumps(flat(make())) for make in (salt, iron, perovskite)))
     assert ids("f.json") == ["f.json/0", "f.json/1", "f.json/2"]
@@ -371,6 +382,19 @@ def test_damage_within_json_keeps_what_came_before():
         ("[" * 100_000, "nested too deeply"),
         ('{"a":' * 100_000, "nested too deeply"),
         ("[1" + ",1" * 10_000 + "]", "without crystals: a list"),
+        (
+            '{"data": [], "meta": {}}',
+            "of which 'data' is an empty list",
+        ),
+        (
+            '{"errors": [{"detail": "no such filter"}]}',
+            "the answer of a server that failed: [{'detail': 'no such filter'",
+        ),
+        ('[{"y": 1}]', "a list, the first of which is no crystal: a dict with the keys 'y'"),
+        (
+            '{"data": [{"attributes": {"lattice_vectors": [], "cartesian_site_positions": null}}]}',
+            "the first of which is no crystal: the field 'cartesian_site_positions' is empty",
+        ),
         ('"' + "a" * (65 << 20) + '"', "more than 64 MiB"),
         ('{"a": 1' + "0" * 5000 + "}", "cannot be read"),
     ],
@@ -717,6 +741,10 @@ def test_disorder_that_ase_keeps_beside_the_atoms_is_not_lost():
         ('1\nLattice="4 0 0 0 4 0 0 0 4" pbc="T T F"\nCs 0 0 0\n', "only crystals periodic in all three"),
         ('1\nLattice="4 0 0 0 4 0 0 0 4"\nQq 0 0 0\n', "'Qq', which is no element"),
         ("999999999\n\n", "up to 200000 are read"),
+        (
+            '1\nLattice="4 0 0 0 4 0 0 0 4" Properties=species:S:1:pos:R:3:occupancy:R:1\nCs 0 0 0 .5\n',
+            "a column 'occupancy' with other values than 1",
+        ),
         ("Cs 0 0 0\n", "the number of atoms is needed"),
         ("", "an empty file"),
     ],

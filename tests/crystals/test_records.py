@@ -227,6 +227,28 @@ def test_attached_hydrogen_is_said_and_other_atoms_refuse_the_crystal():
         structure_from_dict(record)
 
 
+def test_the_formula_of_optimade_tells_of_hydrogen_without_positions():
+    implicit = {"structure_features": ["implicit_atoms"], "chemical_formula_reduced": "FeH3"}
+    with pytest.warns(UserWarning, match="chemical_formula_reduced has more or less hydrogen than the crystal"):
+        structure_from_dict({**as_optimade(iron()), **implicit})
+
+
+def test_formulas_of_disordered_crystals_are_rounded_in_optimade():
+    record = {**as_optimade(disordered()), "chemical_formula_reduced": "FeLiO"}
+    assert len(structure_from_dict(record)) == 3
+
+
+@pytest.mark.parametrize("name", ["occupancy", "occupancies", "occ"])
+def test_occupancies_in_a_column_of_ase_are_not_passed_over(name):
+    atoms = salt().to_ase_atoms()
+    atoms.set_array(name, np.ones(len(atoms)))
+    assert try_structure(atoms)[1] is None
+    assert try_structure(atoms.todict())[1] is None
+    atoms.arrays[name][1] = 0.5
+    for row in (atoms, atoms.todict()):
+        assert f"a column {name!r} with other values than 1" in try_structure(row)[1]
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
@@ -237,6 +259,11 @@ def test_attached_hydrogen_is_said_and_other_atoms_refuse_the_crystal():
         ({"species": []}, "'Fe', which is not among the species"),
         ({"species_at_sites": ["Fe", "Fe"]}, "2 species with coordinates"),
         ({"nsites": 7}, "nsites is 7, but"),
+        ({"chemical_formula_reduced": "Fe2O3"}, "the atoms do not agree with chemical_formula_reduced"),
+        (
+            {"species": [{"name": "Fe", "chemical_symbols": [one], "concentration": [1.0]} for one in ("Fe", "Co")]},
+            "two different species are called 'Fe'",
+        ),
         ({"lattice_vectors": [[1, 0, 0], [0, 1, 0], [None] * 3]}, "singular lattice"),
         ({"lattice_vectors": [[1, 0, 0], [0, 1, 0], [0, 1, 0]]}, "singular lattice"),
         ({"species": [{"name": "Fe", "chemical_symbols": ["Fe", "Ni"], "concentration": [1.0]}]}, "1 concentrations"),
