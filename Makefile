@@ -17,6 +17,9 @@ TRUST := $(wildcard tests/trust benchmarks/trust*.py)
 EXAMPLES := $(sort $(wildcard examples/plot_*.py))
 comma := ,
 
+# Bytecode is kept, also where the shell says otherwise: each process would compile the package and its tests anew.
+export PYTHONDONTWRITEBYTECODE =
+
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help env demo check test lint types imports fast pytest examples quick trust test-lowest bench docs site browser lock \
@@ -69,8 +72,9 @@ imports: $(VENV)/.ready ## the order of the modules, as pyproject.toml has it
 pytest: $(VENV)/.ready ## tests and doctests; ARGS= for pytest's own words
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 $(ARGS)
 
+# By files, so that what the tests of one have in common is made once.
 fast: $(VENV)/.ready ## tests and doctests that are not marked slow; ARGS= for pytest's own words
-	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 -m "not slow" $(ARGS)
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile -m "not slow" $(ARGS)
 
 # The short form of these tests is part of `make test`.
 trust: $(VENV)/.ready ## the long form of the tests against damaged and hostile files and of killed work

@@ -130,7 +130,7 @@ def chosen(table: np.ndarray, target: np.ndarray, held: list[np.ndarray]) -> Any
     """The kernel regressor and strength with the lowest error on rows that are left out, trained on all of them."""
     from skdim.evaluation import KernelRidgeCV
     from skdim.evaluation._kernel_ridge import ALPHAS, GAMMAS, mean_distances
-    from skdim.learning.spectrum import Spectrum, held_out_residuals
+    from skdim.learning.ridge import Spectrum, held_out_residuals
 
     distances = mean_distances(table, table)
     kernels = {("linear", 1.0): table @ table.T / table.shape[1]}

@@ -15,7 +15,7 @@ from skdim.cli.exits import CRASH, EXIT_CODES
 from skdim.cli.program import build_parser
 from skdim.learning.presets import PRESETS, Preset, model_config
 from skdim.network.config import ModelConfig
-from skdim.points.elements import SITE_FEATURES
+from skdim.points.features import SITE_FEATURES
 from skdim.points.featurizer import CrystalPointSetTransformer
 
 # What does not change a vector, or belongs to the other neighbourhood.

@@ -20,10 +20,9 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted
 
 import skdim
-from skdim._estimators import KeepsEmbedder, LearnedTable
+from skdim._estimators import KeepsEmbedder, LearnedTable, nothing_kept
 from skdim._fields import ANY, COUNT, FLAG, TEXT, VERSIONS, OrNone, Schema, check_fields
 from skdim._files import digest, replacing
-from skdim._interrupts import nothing_kept
 from skdim._labels import spread_out
 from skdim._parameters import (
     RUNNING,

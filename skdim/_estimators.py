@@ -1,19 +1,41 @@
-"""What estimators of crystals tell scikit-learn and notebooks: mixins, to stand before ``BaseEstimator``."""
+"""What estimators of crystals tell scikit-learn, notebooks and users: tags, tables, tasks of a fit, interrupts.
+
+Mixins stand before ``BaseEstimator``. Epochs and parts of a fit are tasks of scikit-learn's callbacks
+(``set_callbacks``, from its version 1.9 on).
+"""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
 from functools import cache
 from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NoReturn, Self, TypeVar, cast
 
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
 from skdim._notebook import html_table
 
+try:
+    from sklearn.callback import CallbackSupportMixin as CallbackSupportMixin  # for others to import it from here
+    from sklearn.callback import with_callbacks as _with_callbacks
+except ImportError:  # earlier versions, where estimators have no set_callbacks
+
+    class CallbackSupportMixin:  # type: ignore[no-redef]
+        """Nothing."""
+
+    def _with_callbacks(method: Any) -> Any:
+        """Give the method back."""
+        return method
+
+
+_Method = TypeVar("_Method", bound=Callable[..., Any])
+_UNTOLD: ContextVar[bool] = ContextVar("skdim_untold", default=False)
 _PAGE = "generated/{estimator_module}.html#{estimator_module}.{estimator_name}"
 
 
@@ -93,3 +115,77 @@ def documentation_address() -> str:
             return str(address).rstrip("/")
     built = Path(__file__).parents[1] / "docs" / "_build" / "html"
     return built.as_uri() if (built / "index.html").is_file() else ""
+
+
+def with_callbacks(method: _Method) -> _Method:
+    """Decorate a method that fits, so that callbacks are put away after it, however it ends."""
+    return cast(_Method, _with_callbacks(method))
+
+
+class FitTasks:
+    """One fit, within a method that `with_callbacks` decorates."""
+
+    def __init__(self, estimator: Any, X: Any, y: Any = None) -> None:
+        self._given = {"estimator": estimator, "X": X, "y": y}
+        # How many epochs there will be depends on the losses.
+        self._fit = estimator._init_callback_context(max_subtasks=None)
+        self._fit.call_on_fit_task_begin(**self._given)
+
+    def begin_epoch(self) -> None:
+        """An epoch begins."""
+        self._epoch = self._fit.subcontext(task_name="epoch")
+        self._epoch.call_on_fit_task_begin(**self._given)
+
+    def end_epoch(self) -> bool:
+        """An epoch is complete; tell whether a callback asks to stop."""
+        return bool(self._epoch.call_on_fit_task_end(**self._given))
+
+    @contextmanager
+    def part(self, name: str, estimator: Any) -> Iterator[None]:
+        """Another estimator is fitted meanwhile, which hears of the callbacks too."""
+        task = self._fit.subcontext(task_name=name)
+        with task.propagate_callback_context(estimator):
+            task.call_on_fit_task_begin(**self._given)
+            yield
+            task.call_on_fit_task_end(**self._given)
+
+    def end(self) -> None:
+        """The estimator is fitted."""
+        estimator = self._given["estimator"]
+        fitted = {name: value for name, value in vars(estimator).items() if name.endswith("_")}
+        self._fit.call_on_fit_task_end(**self._given, reconstruction_attributes=fitted)
+
+
+def fit_tasks(estimator: Any, X: Any, y: Any = None) -> FitTasks | None:
+    """Begin the tasks of fitting an estimator to X and y, if anybody wants to know of them."""
+    watched = hasattr(estimator, "_skl_callbacks") or hasattr(estimator, "_parent_callback_ctx")
+    return FitTasks(estimator, X, y) if watched else None
+
+
+def part_of(tasks: FitTasks | None, name: str, estimator: Any) -> AbstractContextManager[None]:
+    """Fit another estimator within a fit, as the task of this name if anybody wants to know."""
+    return nullcontext() if tasks is None else tasks.part(name, estimator)
+
+
+def pass_on(kept: str, stacklevel: int) -> NoReturn:
+    """Warn that a fit was interrupted and what it has kept, then pass the interrupt on.
+
+    ``stacklevel`` counts from the caller, as that of `warnings.warn` does.
+    """
+    if not _UNTOLD.get():
+        warnings.warn(f"fit was interrupted{kept}", UserWarning, stacklevel=stacklevel + 1)
+    raise KeyboardInterrupt
+
+
+@contextmanager
+def nothing_kept() -> Iterator[None]:
+    """Say nothing of what parts of a fit have kept, as the whole keeps nothing of it.
+
+    In this thread alone: filters of warnings are those of the process, and fits in several threads would put back each
+    other's.
+    """
+    token = _UNTOLD.set(True)
+    try:
+        yield
+    finally:
+        _UNTOLD.reset(token)

@@ -30,28 +30,11 @@ _DISK_ERRORS = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO)
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Give a draft beside a file to write to; the draft replaces the file when the block ends well.
 
-    An error, an interrupt or a full disk in the block removes the draft and leaves an earlier file as it was. Drafts
-    of processes that were killed are removed by the next writer of the same file.
-
-    Parameters
-    ----------
-    path : str or path
-        The file, in a folder that exists.
-
-    Yields
-    ------
-    Path
-        A new name in the same folder, unlike that of any other writer, with the suffix of the file. Of a path that is
-        itself such a draft, the path: so functions that write one file each can together write all or none.
-
-    Raises
-    ------
-    IsADirectoryError
-        If the path is a folder.
-    FileNotFoundError
-        If its folder does not exist.
-    OSError
-        If the file cannot be written. The error names the file rather than the draft, and how much was written.
+    The draft is in the same folder, with the suffix of the file, and no other writer has its name. An error, an
+    interrupt or a full disk in the block removes it and leaves an earlier file as it was; an error of the system names
+    the file rather than the draft, and how much was written. Drafts of processes that were killed are removed by the
+    next writer of the same file. Of a path that is itself a draft, the path is given: so functions that write one file
+    each can together write all or none.
 
     Examples
     --------

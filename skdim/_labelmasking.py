@@ -15,9 +15,15 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples, check_is_fitted, has_fit_parameter
 
-from skdim._estimators import CrystalEstimator, thawed
-from skdim._fittasks import CallbackSupportMixin, fit_tasks, part_of, with_callbacks
-from skdim._interrupts import pass_on
+from skdim._estimators import (
+    CallbackSupportMixin,
+    CrystalEstimator,
+    fit_tasks,
+    part_of,
+    pass_on,
+    thawed,
+    with_callbacks,
+)
 from skdim._labels import check_n_labels, read_weights
 from skdim._maskingfile import SavedMasking, read_masking, write_masking
 from skdim._parameters import FOLDER, check, seed_of

@@ -12,9 +12,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from skdim._estimators import KeepsEmbedder, thawed
-from skdim._fittasks import CallbackSupportMixin, FitTasks
-from skdim._interrupts import pass_on
+from skdim._estimators import CallbackSupportMixin, FitTasks, KeepsEmbedder, pass_on, thawed
 from skdim._labels import Labels, check_lengths, cut_into_folds, read_groups
 from skdim._parameters import FLAG, RUNNING, Accepted, check, choice, integer, optional, seed_of
 from skdim.crystals.rows import listed
@@ -101,6 +99,17 @@ class SiteNetModel(KeepsEmbedder, CallbackSupportMixin, BaseEstimator):
     @abstractmethod
     def _checked(self) -> TrainingConfig:
         """Check the parameters, and return those of the training."""
+
+    def _training(self, patience: int, validation_fraction: float) -> TrainingConfig:
+        """Those of the training, with the ones that not every estimator has."""
+        return TrainingConfig(
+            max_epochs=EPOCHS if self.max_epochs is None else self.max_epochs,
+            patience=patience,
+            batch_pairs=self.batch_pairs,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            validation_fraction=validation_fraction,
+        )
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted estimator to one file at exactly this path.
@@ -232,7 +241,7 @@ class SiteNetModel(KeepsEmbedder, CallbackSupportMixin, BaseEstimator):
         small = config.batch_pairs <= _SMALL and device == "cpu"
         with one_torch_thread() if small else nullcontext():
             found = fine_tune(encoder, given, choices, config, run, start.members, checkpoint)
-        record = TrainingRecord(tuple(found.history), len(points), 0)
+        record = TrainingRecord(found.history, len(points), 0)
         parameters = plain_parameters(self)
         anchor = found.anchor or start.anchor
         return RegressorState(encoder, found.members, scale, int(self.head_width), parameters, record, anchor), found

@@ -12,9 +12,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
-from skdim._estimators import LearnedTable
-from skdim._fittasks import CallbackSupportMixin, fit_tasks, with_callbacks
-from skdim._interrupts import pass_on
+from skdim._estimators import CallbackSupportMixin, LearnedTable, fit_tasks, pass_on, with_callbacks
 from skdim._parameters import FLAG, RUNNING, check_parameters, integer, optional, seed_of
 from skdim.crystals.rows import keep_labels
 from skdim.exceptions import InputError

@@ -9,10 +9,10 @@ import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
-from skdim._fittasks import FitTasks, fit_tasks, with_callbacks
+from skdim._estimators import FitTasks, fit_tasks, with_callbacks
 from skdim._labels import Known, Labels, check_labels, check_lengths, check_varied
 from skdim._parameters import FLAG, check_parameters, choice, number, optional
-from skdim._sitenet import ACCEPTED, EPOCHS, SiteNetModel, Start
+from skdim._sitenet import ACCEPTED, SiteNetModel, Start
 from skdim.exceptions import InputError
 from skdim.learning.checkpoints import checkpoint_file
 from skdim.learning.embedding import resolve_device, run_with
@@ -309,14 +309,7 @@ class SiteNetRegressor(RegressorMixin, SiteNetModel):
     def _checked(self) -> TrainingConfig:
         """Check the parameters, and return those of the training."""
         check_parameters(self, _ACCEPTED)
-        return TrainingConfig(
-            max_epochs=EPOCHS if self.max_epochs is None else self.max_epochs,
-            patience=self.patience,
-            batch_pairs=self.batch_pairs,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            validation_fraction=self.validation_fraction,
-        )
+        return self._training(self.patience, self.validation_fraction)
 
     def _where_it_ended(self, labels: Labels) -> Start:
         """Start where the last fit ended, if this one can continue from there."""

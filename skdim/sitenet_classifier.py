@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 
 from skdim._classes import calibrator, indicators, rare, read_classes, softmax, softmax_form
-from skdim._fittasks import fit_tasks, with_callbacks
+from skdim._estimators import fit_tasks, with_callbacks
 from skdim._labels import Labels, read_weights, spread_out
 from skdim._parameters import check_are_numbers, check_parameters, choice, integer
 from skdim._sitenet import ACCEPTED, EPOCHS, SiteNetModel
@@ -249,14 +249,7 @@ class SiteNetClassifier(ClassifierMixin, SiteNetModel):
     def _checked(self) -> TrainingConfig:
         """Check the parameters, and return those of the training."""
         check_parameters(self, _ACCEPTED)
-        return TrainingConfig(
-            max_epochs=EPOCHS if self.max_epochs is None else self.max_epochs,
-            patience=EPOCHS,
-            batch_pairs=self.batch_pairs,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            validation_fraction=0.0,
-        )
+        return self._training(patience=EPOCHS, validation_fraction=0.0)
 
     def _take(self, state: RegressorState, featurizer: CrystalPointSetTransformer, **more: Any) -> None:
         """Take over what was learned, and the classes."""

@@ -29,7 +29,14 @@ def quick(embedder, **params) -> CrystalClassifier:
     return CrystalClassifier(embedder, **{"regressors": ("ridge",), "cv": 5, "random_state": 0, **params})
 
 
-@pytest.mark.parametrize("labels", [KINDS, THREE, KINDS == "wide"], ids=["texts", "integers", "booleans"])
+@pytest.mark.parametrize(
+    "labels",
+    [
+        pytest.param(KINDS, id="texts"),
+        pytest.param(THREE, id="integers", marks=pytest.mark.slow),
+        pytest.param(KINDS == "wide", id="booleans", marks=pytest.mark.slow),
+    ],
+)
 def test_it_tells_classes_far_better_than_a_guess(embedder, points, labels) -> None:
     model = quick(embedder).fit(points[:N], labels[:N])
     shares = model.predict_proba(points[N:])

@@ -197,6 +197,7 @@ def test_a_pipeline_of_it_is_cross_validated_on_raw_structures() -> None:
     assert on_points == pytest.approx(scores, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_its_parameters_are_searched_through_a_pipeline(tmp_path: Any) -> None:
     structures, energies = bundled(24)
     steps = [("points", CrystalPointSetTransformer()), ("embedder", DeepInfoMaxEmbedder(**SMALL)), ("ridge", Ridge())]

@@ -38,6 +38,7 @@ def fail():
     raise StructureError([(1, "no sites")])
 
 
+@pytest.mark.slow
 def test_it_comes_back_from_a_worker():
     with pytest.raises(StructureError) as caught:
         joblib.Parallel(n_jobs=2)(joblib.delayed(fail)() for _ in range(2))

@@ -53,6 +53,7 @@ def test_there_is_a_file_of_every_format() -> None:
     assert {int(path.name) for path in FORMATS.iterdir()} == set(range(3, FORMAT + 1))
 
 
+@pytest.mark.slow
 def test_how_and_where_to_run_is_not_restored(tmp_path: Path) -> None:
     given = {"device": "cpu", "n_jobs": 1, "verbose": 0, "checkpoint_dir": tmp_path / "here"}
     DeepInfoMaxEmbedder(max_epochs=0, random_state=0, **given).fit(bundled_points(5)).save(tmp_path / "e")
@@ -217,6 +218,7 @@ def test_a_masking_file_of_format_1_with_a_pickle_is_read_on_request(tmp_path: P
     assert np.array_equal(back.predict(points), fitted.predict(points))
 
 
+@pytest.mark.slow
 def test_a_changed_part_of_a_masking_file_is_found(tmp_path: Path) -> None:
     points, y = data(20)
     model().fit(points, y).save(tmp_path / "m")

@@ -8,7 +8,7 @@ import warnings
 import pytest
 
 from skdim._crystalpredictor import whole_or_not_at_all
-from skdim._interrupts import pass_on
+from skdim._estimators import pass_on
 
 
 class Fitted:

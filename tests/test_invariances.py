@@ -60,6 +60,7 @@ def standardised() -> list[Structure]:
     return [SpacegroupAnalyzer(s, symprec=0.01).get_conventional_standard_structure() for s in sample(200)]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Set OLD_ERROR_HANDLING:DeprecationWarning")  # of spglib to pymatgen
 @pytest.mark.parametrize("max_epochs", EPOCHS)
 def test_the_conventional_cell_moves_atoms_and_the_vector_hardly(max_epochs: int) -> None:

@@ -34,7 +34,7 @@ class Counts:
     """How many crystals were read, and which of them cannot be used."""
 
     n_rows: int = 0
-    n_files: int = 0  # that they come from; of such as hold many crystals each counts
+    n_files: int = 0  # that they come from; of a file that holds many crystals each one counts
     failures: list[tuple[str, str]] = field(default_factory=list)  # id and reason of each that cannot be used
     notes: NoteCounts = field(default_factory=NoteCounts)  # what was decided in reading the others
     told: bool = True  # whether a warning tells it; False where the same crystals are read once more

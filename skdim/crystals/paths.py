@@ -72,7 +72,7 @@ def find_files(paths: Iterable[str | os.PathLike[str]]) -> Found:
 
 def _missing(path: str) -> str:
     """Say that a path is not there, and what it was perhaps meant for."""
-    from skdim.crystals.coercion import meant_by_missing
+    from skdim.crystals.structures import meant_by_missing
 
     return f"{path!r} does not exist{meant_by_missing(path)}"
 

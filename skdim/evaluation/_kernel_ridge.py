@@ -16,7 +16,7 @@ from skdim._labels import check_held_out_once, check_labels, cut_into_folds
 from skdim._parameters import check, choice
 from skdim.evaluation._slopes import Slopes, kernel_slopes
 from skdim.exceptions import InputError
-from skdim.learning.spectrum import Spectrum, held_out_residuals, minus_log_likelihoods
+from skdim.learning.ridge import Spectrum, held_out_residuals, minus_log_likelihoods
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skdim.crystals.crystal import site_species
-from skdim.points.elements import element_table
+from skdim.points.features import element_table
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -17,7 +17,7 @@ from skdim.learning.embedding import Encoder, check_same_kind
 from skdim.points.assembly import assemble
 from skdim.points.cells import primitive_cell
 from skdim.points.chunks import cells_and_site_types
-from skdim.points.elements import ElementTable
+from skdim.points.features import ElementTable
 from skdim.points.sitetypes import N_ATOMIC_NUMBERS
 
 if TYPE_CHECKING:

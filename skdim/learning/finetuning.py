@@ -1,7 +1,7 @@
 """Fine-tuning on labels: encoders with regression heads, trained from a regression on frozen vectors, and held to it.
 
 It goes from the ridge regression on the encoder's vectors in two steps. The first is to a regression that weighs the
-parts of the vector, see `skdim.learning.ridge_by_part`. The head starts as that regression, and the second step trains
+parts of the vector, see `skdim.learning.ridge`. The head starts as that regression, and the second step trains
 everything that is not frozen. Held-out labels decide how far each step goes, so a step that gains nothing changes
 nothing.
 """
@@ -18,10 +18,9 @@ from skdim._parameters import check_are_numbers
 from skdim.learning.checkpoints import Checkpoint, fingerprint
 from skdim.learning.embedding import embed, on_device
 from skdim.learning.loader import CrystalDataset, hold_out
-from skdim.learning.regression import RegressionModel, WeightedLoss, fit_ridge
-from skdim.learning.ridge_by_part import MOST, fit_by_part
+from skdim.learning.regression import RegressionModel, WeightedLoss
+from skdim.learning.ridge import MOST, fit_by_part, fit_ridge
 from skdim.learning.states import Anchor, weights_of
-from skdim.learning.strength import choose_strength
 from skdim.network.batches import collate, pair_budget_batches
 from skdim.network.readout import column_kinds
 from skdim.network.threads import use_one_thread_after_fork
@@ -43,6 +42,13 @@ _PREDICT_PAIRS = 5_000
 FEW = 20
 # Standard errors that are taken off the gain of the first step: fewer than of a training, as nothing in it is random.
 _SURE_OF_PARTS = 0.5
+_STEPS = np.linspace(0.0, 1.0, 21)
+# Standard errors of a gain on held-out labels that are taken off it: one that is within them may be a loss.
+SURE = 1.0
+# Models that have not seen a fold have seen fewer labels than those that are kept, from which training gains less. So
+# half way, where the two predictions are averaged, is given so much of the base's error on top of its gain.
+IN_FAVOUR = 0.01
+_ROUNDING = 1e-5  # predictions that differ by less, in deviations of the targets, are the same, and the base remains
 
 
 @dataclass(frozen=True)
@@ -86,11 +92,11 @@ class FineTuningOutcome(NamedTuple):
     """What a fine-tuning ended with."""
 
     members: tuple[Member, ...]
+    history: tuple[Epoch, ...]  # of the members
+    interrupted: bool
     anchor: Anchor | None
     held_out: NDArray[np.float64] | None  # (N, T) by models that have not seen the row, standardised
     share: NDArray[np.float64]  # (T,) how far the first step went
-    history: list[Epoch]  # of the members
-    interrupted: bool
 
 
 class _Trained(NamedTuple):
@@ -99,6 +105,21 @@ class _Trained(NamedTuple):
     module: RegressionModel
     history: list[Epoch]
     interrupted: bool
+
+
+class _Members(NamedTuple):
+    """The members that were trained, in the order of the fields of `FineTuningOutcome`."""
+
+    members: tuple[Member, ...] = ()
+    history: tuple[Epoch, ...] = ()
+    interrupted: bool = False
+
+
+class _Step(NamedTuple):
+    """What rows that were held out say of the training."""
+
+    held_out: NDArray[np.float64]  # (N, T) predictions by models that have not seen the row
+    strength: NDArray[np.float64]  # (T,) how far to go
 
 
 @dataclass(frozen=True)
@@ -152,21 +173,19 @@ def fine_tune(
     weighs = choices.by_part and labelled.fold is not None and FEW <= len(labelled.points) <= MOST
     task = _Task(start, choices, config, run, checkpoint, _parts(start) if weighs else None)
     if labelled.fold is None:
-        members, history, interrupted = _train_members(task, labelled, previous)
-        return FineTuningOutcome(members, None, None, np.zeros(labelled.targets.shape[1]), history, interrupted)
-    base = _linear_step(task, labelled, labelled.fold)
-    members, history, interrupted = (), [], False
+        trained = _train_members(task, labelled, previous)
+        return FineTuningOutcome(*trained, None, None, np.zeros(labelled.targets.shape[1]))
+    base, trained = _linear_step(task, labelled, labelled.fold), _Members()
     try:
-        held_out, strength = _trained_step(task, labelled, labelled.fold, base)
-        if strength.any():
-            members, history, interrupted = _train_members(task, labelled, ())
+        step = _trained_step(task, labelled, labelled.fold, base)
+        if step.strength.any():
+            trained = _train_members(task, labelled, ())
     except KeyboardInterrupt:  # before there is anything trained that is known to be better than the regression
-        held_out, strength, interrupted = base.held_out, np.zeros_like(base.share), True
-    held_out = base.held_out + strength * (held_out - base.held_out)
+        step, trained = _Step(base.held_out, np.zeros_like(base.share)), _Members(interrupted=True)
+    held_out = base.held_out + step.strength * (step.held_out - base.held_out)
     # The deviation of a label with which deviations of predictions are those of the held-out errors.
     noise = np.sqrt(np.average((labelled.targets - held_out) ** 2 / base.doubt[:, None], 0, labelled.weights))
-    anchor = Anchor(base.ridge, strength, noise)
-    return FineTuningOutcome(members, anchor, held_out, base.share, history, interrupted)
+    return FineTuningOutcome(*trained, Anchor(base.ridge, step.strength, noise), held_out, base.share)
 
 
 def _parts(start: EmbedderState) -> NDArray[np.int64]:
@@ -195,12 +214,10 @@ def _linear_step(task: _Task, labelled: LabelledPoints, fold: NDArray[np.int64])
     return _Base(ridge, share, plain + share * (other - plain), doubt, starts)
 
 
-def _trained_step(
-    task: _Task, labelled: LabelledPoints, fold: NDArray[np.int64], base: _Base
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _trained_step(task: _Task, labelled: LabelledPoints, fold: NDArray[np.int64], base: _Base) -> _Step:
     """Predict rows by trained models that have not seen them; stop training once half of the rows show no gain.
 
-    Returned are the predictions (N, T), the base's where no model was trained, and how far to go (T,).
+    Where no model was trained, predictions are those of the base.
     """
     targets, weights, before, power = labelled.targets, labelled.weights, base.held_out, task.choices.power
     found, strength = np.full(targets.shape, np.nan), np.zeros(targets.shape[1])
@@ -218,29 +235,28 @@ def _trained_step(
         known = targets[seen], before[seen], found[seen], weights[seen], power
         strength, hoped = choose_strength(*known), choose_strength(*known, sure=0.0)
         going = bool(hoped.any() or 2 * seen.sum() < len(seen))
-    return np.where(np.isnan(found), before, found), strength
+    return _Step(np.where(np.isnan(found), before, found), strength)
 
 
-def _train_members(
-    task: _Task, labelled: LabelledPoints, previous: Sequence[Member]
-) -> tuple[tuple[Member, ...], list[Epoch], bool]:
+def _train_members(task: _Task, labelled: LabelledPoints, previous: Sequence[Member]) -> _Members:
     """Train the members; an interrupt leaves those so far."""
-    members: list[Member] = []
-    history: list[Epoch] = []
+    done = _Members()
     start = None if previous else task.begin(labelled)
     for place in range(task.choices.members):
         before = previous[place] if previous else None
         try:
             trained = _train(task.of("member", place), labelled, start, before)
         except KeyboardInterrupt:  # before anything was learned of this one
-            if not members:
+            if not done.members:
                 raise
-            return tuple(members), history, True
-        members.append(trained.module.weights())
-        history += [{**epoch, "member": place} for epoch in trained.history]
-        if trained.interrupted:
-            return tuple(members), history, True
-    return tuple(members), history, False
+            return done._replace(interrupted=True)
+        epochs = tuple({**epoch, "member": place} for epoch in trained.history)
+        done = _Members(
+            (*done.members, trained.module.weights()), (*done.history, *epochs), interrupted=trained.interrupted
+        )
+        if done.interrupted:
+            break
+    return done
 
 
 def _train(task: _Task, labelled: LabelledPoints, start: Ridge | None, previous: Member | None = None) -> _Trained:
@@ -336,3 +352,31 @@ def predict(modules: Sequence[RegressionModel], points: PointSets, n_targets: in
             for crystals in pair_budget_batches(points.n_pairs, _PREDICT_PAIRS, valid):
                 predicted[number, crystals] = module(collate(points, crystals).to(device)).cpu().numpy()
     return predicted
+
+
+def choose_strength(
+    targets: NDArray[np.floating],  # (n, T)
+    base: NDArray[np.float64],  # (n, T) predictions to go from
+    tuned: NDArray[np.float64],  # (n, T) predictions to go to
+    weights: NDArray[np.floating],  # (n,)
+    power: int = 1,  # of the error: 1 for absolute, 2 for squared errors
+    sure: float = SURE,  # standard errors that are taken off a gain
+    in_favour: float = IN_FAVOUR,  # share of the base's error that half way is given on top of its gain
+) -> NDArray[np.float64]:  # (T,) from 0, which stays at the base, to 1
+    """Choose for each target where between two predictions the held-out error is surely lower.
+
+    Examples
+    --------
+    >>> truth = np.array([[1.0], [2.0], [3.0]])
+    >>> choose_strength(truth, truth - 1, truth + 1, np.ones(3)), choose_strength(truth, truth, truth + 1, np.ones(3))
+    (array([0.5]), array([0.]))
+    """
+    steps, shares = _STEPS[:, None], weights / weights.sum()
+    moved = base + steps[..., None] * (tuned - base)  # (S, n, T)
+    before = np.abs(targets - base) ** power
+    gains = before - np.abs(targets - moved) ** power
+    gain = shares @ gains  # (S, T)
+    doubt = np.sqrt(shares**2 @ (gains - gain[:, None]) ** 2)
+    worth = gain - sure * doubt + 4 * in_favour * steps * (1 - steps) * (shares @ before)
+    moves: NDArray[np.bool_] = np.any(np.abs(tuned - base) > _ROUNDING, axis=0)
+    return np.where(moves, _STEPS[worth.argmax(0)], 0.0)

@@ -9,17 +9,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from skdim._parameters import FLAG, Accepted, check, check_parameters, choice, integer, number, optional, shown
 from skdim.exceptions import InputError
 from skdim.network.config import (
-    FORMER_FIELDS,
     NEGATIVES,
     EncoderConfig,
     ModelConfig,
     ObjectiveConfig,
     encoder_config,
-    objective_config,
 )
 
 if TYPE_CHECKING:
-    from skdim._fittasks import FitTasks
+    from skdim._estimators import FitTasks
     from skdim.learning.checkpoints import Checkpoint
 
 SCHEDULES = ("one_cycle", "constant")
@@ -161,7 +159,7 @@ def resolve_preset(
     return replace(
         preset,
         encoder=encoder_config({**asdict(preset.encoder), **encoder}),
-        objective=objective_config({**asdict(preset.objective), **objective}),
+        objective=replace(preset.objective, **objective),
         training=replace(preset.training, **_given(training or {})),
         **_given(model),
     ).checked()
@@ -179,8 +177,7 @@ def _checked_names(parameter: str, given: Mapping[str, Any] | None, config: type
     names = [f.name.rstrip("_") for f in fields(config)]
     if not isinstance(given, Mapping):
         raise InputError(f"{parameter} must be None or a dict of {', '.join(names)}, got {shown(given)}.")
-    # Former fields have messages of their own.
-    unknown = [name for name in given if name not in (*names, "global_", *FORMER_FIELDS[parameter])]
+    unknown = [name for name in given if name not in (*names, "global_")]
     if unknown:
         raise InputError(f"{parameter} must be a dict of {', '.join(names)}, got the unknown names {unknown}.")
     return dict(given)

@@ -9,13 +9,10 @@ import torch
 from torch import nn
 
 from skdim.learning.seeding import drawing_from
-from skdim.learning.spectrum import Spectrum, held_out_residuals
 from skdim.learning.states import BOUND, EmbedderState, Member, Ridge, weights_of, with_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from numpy.typing import NDArray
 
     from skdim.network.batches import Batch
     from skdim.network.model import CrystalModel
@@ -26,10 +23,6 @@ LOSSES: dict[str, Callable[..., torch.Tensor]] = {
     "mae": nn.functional.l1_loss,
     "huber": nn.functional.huber_loss,
 }
-
-# Penalties a ridge on columns of unit variance chooses from. Smaller ones let it pass through a few labels, which
-# leaves a training nothing to lower.
-_PENALTIES = np.logspace(1.5, 6, 19)
 
 
 class WeightedLoss(nn.Module):
@@ -131,51 +124,3 @@ class RegressionModel(nn.Module):
         with_weights(self.model, member.encoder)
         with_weights(self.head, member.head)
         return self
-
-
-# Crystals among which rows that are alike are left out together: it takes a matrix of every pair of them. The penalty
-# hardly matters where there are more.
-_MOST_GROUPED = 4096
-
-
-def fit_ridge(
-    vectors: NDArray[np.float32],  # (n, d) of the labelled crystals
-    targets: NDArray[np.float32],  # (n, T) standardised
-    weights: NDArray[np.float32],  # (n,) of the rows, positive
-    alike: NDArray[np.int64],  # (n,) the same number for rows that are left out together
-) -> Ridge:
-    """Fit the ridge regression whose penalty leave-one-out cross-validation prefers."""
-    from sklearn.linear_model import RidgeCV  # embedding imports modules that import this one, and does without
-
-    grouped = len(alike) <= _MOST_GROUPED and len(np.unique(alike)) not in (1, len(alike))
-    penalties = _by_group(vectors, targets, weights, alike) if grouped else _PENALTIES
-    found = RidgeCV(penalties).fit(vectors.astype(np.float64), targets.astype(np.float64), weights)
-    center = np.average(vectors.astype(np.float64), 0, weights)
-    rows = np.sqrt(weights)[:, None] * (vectors - center)
-    if len(rows) <= rows.shape[1]:
-        values, axes = np.linalg.eigh(rows @ rows.T)
-        factor = rows.T @ axes / np.sqrt(np.maximum(values, 0.0) + found.alpha_)
-    else:  # a matrix of every pair of crystals would not fit into memory where there are tens of thousands
-        values, axes = np.linalg.eigh(rows.T @ rows)
-        values = np.maximum(values, 0.0)
-        factor = axes * np.sqrt(values / (values + found.alpha_))
-    return Ridge(
-        weight=np.atleast_2d(found.coef_).astype(np.float32),
-        bias=np.atleast_1d(found.intercept_).astype(np.float32),
-        center=center.astype(np.float32),
-        factor=factor.astype(np.float32),
-        penalty=float(found.alpha_),
-    )
-
-
-def _by_group(
-    vectors: NDArray[np.float32], targets: NDArray[np.float32], weights: NDArray[np.float32], alike: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """The one penalty with the lowest mean square of errors when groups are left out, (1,)."""
-    root, rows = np.sqrt(weights.astype(np.float64)), vectors.astype(np.float64)
-    spectrum = Spectrum.of(root[:, None] * (rows @ rows.T) * root)
-    groups = [np.flatnonzero(alike == number) for number in np.unique(alike)]
-    residuals = [held_out_residuals(spectrum, root * target, _PENALTIES, groups, root) for target in targets.T]
-    losses = np.square(residuals).mean(axis=(0, 2))
-    best: NDArray[np.float64] = _PENALTIES[[losses.argmin()]]
-    return best

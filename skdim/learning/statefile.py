@@ -306,14 +306,16 @@ def _from_3(header: Facts, arrays: Arrays) -> tuple[Facts, Arrays]:
     """Bring format 3 to format 4.
 
     Facts that travelled in ``extra`` get places of their own, a regressor's start is laid out like an embedder, the
-    two-level objective is called so, and choices of how and where to run are left behind.
+    two-level objective is called so, the depth of an encoder's layers is the name of its block, and choices of how and
+    where to run are left behind.
     """
     extra, versions = header["extra"], header["versions"]
     start = extra.get("embedder", extra)
     data = start.get("data") or {"rows": None, "failed": None}
     settings = {f.name: start["featurizer"][f.name] for f in fields(FeaturizerSettings)}
     upgraded: Facts = {
-        **{name: header[name] for name in ("config", "columns", "settings")},
+        **{name: header[name] for name in ("columns", "settings")},
+        "config": {k: _encoder_from_3(v) if k.endswith("encoder") else v for k, v in header["config"].items()},
         "format": 4,
         "kind": "regressor" if "regressor" in extra else "embedder",
         "skdim": versions["skdim"],
@@ -331,6 +333,14 @@ def _from_3(header: Facts, arrays: Arrays) -> tuple[Facts, Arrays]:
             "targets": {name: facts[name] for name in ("center", "scale", "single")},
         }
     return upgraded, {_name_from_3(name, "regressor" in extra): value for name, value in arrays.items()}
+
+
+def _encoder_from_3(encoder: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The configuration of an encoder of format 3 in format 4."""
+    if encoder is None:
+        return None
+    block = {1: "separable", 2: "sitenet"}[encoder["depth"]]
+    return {**{name: value for name, value in encoder.items() if name != "depth"}, "block": block}
 
 
 def _from_4(header: Facts, arrays: Arrays) -> tuple[Facts, Arrays]:

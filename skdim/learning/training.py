@@ -104,13 +104,13 @@ class InfoMaxNet(NeuralNet):
         return keeper
 
 
-class _Terminated(BaseException):
+class _StoppedByLauncher(BaseException):
     """SIGTERM, by which a launcher ends the other processes as soon as it sees that one is lost."""
 
 
 @contextmanager
 def _termination_as_error() -> Iterator[None]:
-    """Let SIGTERM raise `_Terminated`, as it often comes before the loss is seen here; only the main thread may.
+    """Let SIGTERM raise `_StoppedByLauncher`, as it often comes before the loss is seen here; only the main thread may.
 
     Once another process is missed, a first SIGTERM is let pass, so that this can be told before the process ends.
     """
@@ -119,7 +119,7 @@ def _termination_as_error() -> Iterator[None]:
         return
 
     def terminate(*_: Any) -> None:
-        raise _Terminated
+        raise _StoppedByLauncher
 
     def let_pass(*_: Any) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -161,8 +161,8 @@ class DistributedNet(InfoMaxNet):
         try:
             with _termination_as_error():
                 return super().fit_loop(X, y, epochs, **fit_params)
-        except (RuntimeError, _Terminated) as error:
-            if not (isinstance(error, torch.distributed.DistError | _Terminated) or "gloo" in str(error)):
+        except (RuntimeError, _StoppedByLauncher) as error:
+            if not (isinstance(error, torch.distributed.DistError | _StoppedByLauncher) or "gloo" in str(error)):
                 raise
             kept = self.run.checkpoint
             cure = "with checkpoint_dir a training that is started again goes on where it was"

@@ -18,19 +18,8 @@ NEGATIVES = ("crystal", "species", "distances", "neighbors")
 READOUTS = ("moments", "network")
 _STEEPEST = 64  # exponent of a distance
 
-# Fields that this version no longer has: the only value of each that still means what this version computes, and what
-# to do about any other.
-_REMOVED: dict[str, tuple[Any, str]] = {
-    "radial": (False, "the distance enters as it is, which was measured to be better"),
-    "cutoff": (None, "n_neighbors of the featurizer limits what a site sees"),
-    "top_k": (None, "every pair takes part in the attention"),
-}
-# The same for what was learned: a weight of zero is accepted.
-_REMOVED_OBJECTIVES = {
-    "composition": "to tell the hidden part of a composition was measured to gain nothing",
-    "prior": "the published method gives adversarial prior matching no weight",
-}
-FORMER_FIELDS = {"encoder_params": (*_REMOVED, "depth"), "objective_params": tuple(_REMOVED_OBJECTIVES)}
+# Fields that files of earlier versions have, of models that make no use of them.
+_FORMER = ("radial", "cutoff", "top_k", "composition", "prior", "all_densities")
 
 
 @dataclass(frozen=True)
@@ -125,56 +114,10 @@ class EncoderConfig:
         return "near" if self.hops else "none"
 
 
-def encoder_config(values: dict[str, Any]) -> EncoderConfig:
-    """Make a configuration of its fields, as given by a user or read from JSON.
-
-    Parameters
-    ----------
-    values : dict
-        Fields by name; lists become tuples. Fields of earlier versions are accepted with the one value that this
-        version computes: ``radial=False``, ``cutoff=None``, ``top_k=None``, ``depth=1`` and, for the published
-        network, ``depth=2``.
-
-    Returns
-    -------
-    EncoderConfig
-
-    Raises
-    ------
-    ValueError
-        If a value cannot be used, or belongs to an option that was removed.
-
-    Examples
-    --------
-    >>> encoder_config({"width": 64, "heads": 1, "depth": 2, "decay": None, "difference": False}).block
-    'sitenet'
-    >>> encoder_config({"radial": True})
-    Traceback (most recent call last):
-    ...
-    skdim.exceptions.InputError: radial=True was removed: the distance enters as it is, which was measured to be better.
-    """
+def encoder_config(values: Mapping[str, Any]) -> EncoderConfig:
+    """Make a configuration of its fields, as given by a user or read from JSON; lists become tuples."""
     fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-    for name, (kept, instead) in _REMOVED.items():
-        value = fields.pop(name, kept)
-        if value is not kept:
-            raise InputError(f"{name}={value!r} was removed: {instead}.")
-    if "depth" in fields:
-        fields |= _block_of_depth(fields.pop("depth"), fields)
     return EncoderConfig(**fields)
-
-
-def _block_of_depth(depth: Any, others: dict[str, Any]) -> dict[str, str]:
-    """Name the block that a former depth stands for."""
-    if depth not in (1, 2) or isinstance(depth, bool):
-        raise InputError(f"depth={depth!r} was removed: give block='separable' or block='sitenet'.")
-    default = EncoderConfig()
-    plain = others.get("decay", default.decay) is None and not others.get("difference", default.difference)
-    if depth == 2 and not plain:
-        raise InputError(
-            "depth=2 with decay or difference was removed, as it was measured to be no better: leave depth out, or "
-            "give block='sitenet', decay=None and difference=False for the published network."
-        )
-    return {"block": BLOCKS[depth - 1]}
 
 
 @dataclass(frozen=True)
@@ -228,14 +171,6 @@ class ObjectiveConfig:
     def total(self) -> float:
         """Sum of the weights; zero leaves nothing to learn."""
         return self.local + self.global_ + self.context + self.restored
-
-
-def objective_config(values: Mapping[str, Any]) -> ObjectiveConfig:
-    """Make what is learned of its fields; a former one that has a weight is refused."""
-    for name, why in _REMOVED_OBJECTIVES.items():
-        if values.get(name, 0.0):
-            raise InputError(f"objective_params={{{name!r}: {values[name]!r}}} was removed: {why}.")
-    return ObjectiveConfig(**{name: value for name, value in values.items() if name not in _REMOVED_OBJECTIVES})
 
 
 @dataclass(frozen=True)
@@ -346,14 +281,20 @@ class ModelConfig:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> ModelConfig:
+    def from_dict(cls, values: Mapping[str, Any]) -> ModelConfig:
         """Build from what `as_dict` returned, perhaps after a round trip through JSON."""
-        values = dict(values)
-        if values.pop("all_densities", False):
-            raise InputError("all_densities=True was removed before a release: logarithms of densities tell more.")
+        fields = _without_former(values)
         for name in ("feature_names", "interaction_names", "negatives", "property_names"):
-            values[name] = tuple(values.get(name, ()))
+            fields[name] = tuple(fields.get(name, ()))
         for name in ("encoder", "context_encoder"):
-            if values[name] is not None:
-                values[name] = encoder_config(values[name])
-        return cls(**{**values, "objective": objective_config(values["objective"])})
+            if fields[name] is not None:
+                fields[name] = encoder_config(_without_former(fields[name]))
+        return cls(**{**fields, "objective": ObjectiveConfig(**_without_former(fields["objective"]))})
+
+
+def _without_former(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out former fields; one that shaped a model is refused, as it cannot be built any more."""
+    for name in _FORMER:
+        if values.get(name):
+            raise InputError(f"{name}={values[name]!r} was removed; a model without it has to be trained.")
+    return {name: value for name, value in values.items() if name not in _FORMER}

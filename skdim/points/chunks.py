@@ -12,14 +12,13 @@ from pymatgen.core.structure import IStructure
 
 from skdim._parameters import check, choice, integer, number
 from skdim._workers import keep_freed_memory
-from skdim.crystals.coercion import source_of
 from skdim.crystals.crystal import Crystal
 from skdim.crystals.limits import Limits, applied, current_limits
 from skdim.crystals.notes import Decided
-from skdim.crystals.structures import try_crystal
+from skdim.crystals.structures import source_of, try_crystal
 from skdim.points.assembly import PointSetConfig, assemble
-from skdim.points.elements import ElementTable
 from skdim.points.features import (
+    ElementTable,
     SiteFeaturizer,
     check_interaction_features,
     resolve_site_features,

@@ -23,7 +23,7 @@ from skdim.crystals.rows import as_structures, row_labels
 from skdim.crystals.structures import told_notes
 from skdim.exceptions import InputError, StructureError, describe_failures
 from skdim.points.chunks import Work, featurize, no_crystals, prepare, sends_arrays, work_with
-from skdim.points.elements import SITE_FEATURES
+from skdim.points.features import SITE_FEATURES
 from skdim.points.pointcache import open_cache
 from skdim.points.pointsets import PointSets
 
@@ -35,24 +35,12 @@ _TELLING = {"neighborhood", "n_neighbors", "supercell_size", "tolerance"}
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of crystals.
+    """What became of crystals."""
 
-    Attributes
-    ----------
-    points : PointSets
-        C crystals in the order of the rows; those that failed have no sites.
-    failures : list of (int, str)
-        Row number and reason of each failing row.
-    about_cache : list of str
-        What is wrong with the cache.
-    decided : list of Decided
-        What was decided in reading.
-    """
-
-    points: PointSets
-    failures: list[tuple[int, str]]
-    about_cache: list[str]
-    decided: list[Decided]
+    points: PointSets  # C crystals in the order of the rows; those that failed have no sites
+    failures: list[tuple[int, str]]  # row number and reason of each failing row
+    about_cache: list[str]  # what is wrong with the cache
+    decided: list[Decided]  # what was decided in reading
 
     def warn(self, X: Any, stacklevel: int = 3) -> None:
         """Warn of what is wrong with the cache, and once of what was decided in reading the rows of X."""
@@ -82,7 +70,7 @@ class CrystalPointSetTransformer(
         Most atoms in a supercell; a primitive cell with more is taken alone.
     site_features : str, sequence of str or matminer site featurizer, default="bonding"
         "bonding": twenty-one elemental properties that describe bonding, from valence electrons to cohesion, listed in
-        `skdim.points.elements.SITE_FEATURES`. "magpie": the twenty-two of matminer's magpie preset. "paper": the eight
+        `skdim.points.features.SITE_FEATURES`. "magpie": the twenty-two of matminer's magpie preset. "paper": the eight
         of the paper. Or names of tables of `matminer.utils.data.MagpieData`, or an object with
         ``featurize(structure, index)``.
         Sites of mixed or partial occupancy get means weighted by occupancy. The total occupancy is a further feature.

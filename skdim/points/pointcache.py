@@ -19,8 +19,7 @@ import skdim
 from skdim._files import digest
 from skdim.crystals.crystal import Crystal
 from skdim.points.assembly import PointSetConfig
-from skdim.points.elements import ElementTable
-from skdim.points.features import SiteFeaturizer
+from skdim.points.features import ElementTable, SiteFeaturizer
 from skdim.points.pointsets import PointSets, offsets_from_lengths
 from skdim.points.sitetypes import N_ATOMIC_NUMBERS, SiteTypes
 

@@ -21,6 +21,7 @@ def shared(text: str, n_rows: int) -> pa.Array:
     return pa.DictionaryArray.from_arrays(pa.array(np.zeros(n_rows, np.int32)), pa.array([text]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WRITERS)
 @pytest.mark.parametrize("nested", [False, True])
 def test_a_value_that_many_rows_share_is_in_memory_once(name, nested, tmp_path):
@@ -58,6 +59,7 @@ def test_a_row_with_a_long_list_of_one_long_value_is_refused(tmp_path):
     assert "limit n_bytes" in last_problem(tmp_path / "a.parquet", n_bytes=100_000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WRITERS)
 def test_many_more_rows_than_bytes_are_refused(name, tmp_path):
     WRITERS[name](pa.table({"structure": pa.nulls(1_000_000, pa.string())}), tmp_path / name)

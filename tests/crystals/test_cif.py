@@ -12,7 +12,7 @@ from skdim.crystals.cif import read_cif
 from skdim.crystals.ciftags import document, is_crystal
 from skdim.crystals.formula import parse_formula
 from skdim.crystals.labels import element_of_label, element_of_type
-from skdim.crystals.prechecks import check_crystal
+from skdim.crystals.structures import check_crystal
 
 P1 = "_symmetry_equiv_pos_as_xyz 'x,y,z'"
 INVERSION = "loop_\n_symmetry_equiv_pos_as_xyz\n'x,y,z'\n'-x,-y,-z'"

@@ -214,6 +214,7 @@ def test_hundreds_of_atoms_in_one_place_are_refused_at_once():
     assert "overlaps with more than 256 others, in one place" in reason(text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("neighborhood", ["shell", "supercell"])
 def test_a_raised_number_of_sites_leaves_the_refusal_of_what_is_too_large_fast(neighborhood):
     """Nothing of which the time grows faster than the sites is done before it."""

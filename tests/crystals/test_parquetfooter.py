@@ -69,6 +69,7 @@ print(problems)
 """
 
 
+@pytest.mark.slow
 def test_a_footer_that_contradicts_itself_does_not_end_the_process(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     parquet.write_table(pa.table({"structure": ["x"] * 3}), path)

@@ -395,7 +395,7 @@ def test_damage_within_json_keeps_what_came_before():
             '{"data": [{"attributes": {"lattice_vectors": [], "cartesian_site_positions": null}}]}',
             "the first of which is no crystal: the field 'cartesian_site_positions' is empty",
         ),
-        ('"' + "a" * (65 << 20) + '"', "more than 64 MiB"),
+        pytest.param('"' + "a" * (65 << 20) + '"', "more than 64 MiB", marks=pytest.mark.slow),
         ('{"a": 1' + "0" * 5000 + "}", "cannot be read"),
     ],
 )
@@ -886,6 +886,7 @@ def test_ids_with_line_ends_and_other_characters_are_kept():
     assert ids("a.tar") == [f"a.tar/{name}" for name in names]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["a.zip", "a.tar.gz", "a.tar.xz", "a.tar.bz2"])
 def test_bombs_are_refused_before_they_take_memory(name):
     """A member that unpacks to 66 MiB."""

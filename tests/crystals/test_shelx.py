@@ -8,9 +8,8 @@ import pytest
 from pymatgen.core import Composition, Lattice, Structure
 
 from skdim import read_crystals
-from skdim.crystals.coercion import coerce_crystal
 from skdim.crystals.notes import Note
-from skdim.crystals.structures import coerce_structure, try_crystal
+from skdim.crystals.structures import coerce_crystal, coerce_structure, try_crystal
 from skdim.exceptions import InputError
 
 CENTRINGS = {
@@ -73,7 +72,13 @@ def images(group, place) -> np.ndarray:
     return np.unique(every.round(6) % 1, axis=0)
 
 
-@pytest.mark.parametrize(("group", "latt", "cell"), list(settings()))
+EVERY = list(settings())
+
+
+@pytest.mark.parametrize(
+    ("group", "latt", "cell"),
+    [pytest.param(*one.values, id=one.id, marks=[pytest.mark.slow] if k % 8 else []) for k, one in enumerate(EVERY)],
+)
 def test_every_setting_gives_all_atoms(group, latt, cell):
     places = {"Fe": (0.137, 0.321, 0.389), "Cl": (0, 0, 0)}
     order, sites = len(list(group.operations())), {name: images(group, place) for name, place in places.items()}

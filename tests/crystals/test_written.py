@@ -16,7 +16,7 @@ from pymatgen.io.cif import CifParser, CifWriter
 from skdim import load_pretrained
 from skdim.crystals.cif import read_cif
 from skdim.crystals.crystal import crystal_of
-from skdim.crystals.prechecks import check_crystal
+from skdim.crystals.structures import check_crystal
 from skdim.datasets import load_band_gap
 
 PACKAGES = Path(sysconfig.get_paths()["purelib"])
@@ -69,6 +69,7 @@ def test_the_vector_of_a_crystal_does_not_depend_on_the_program_that_wrote_it(wr
     assert np.abs(vectors - model.transform(crystals)).max() < 1e-3
 
 
+@pytest.mark.slow
 def test_where_the_writer_moved_atoms_onto_symmetry_the_vector_is_that_of_what_it_wrote():
     model, texts = load_pretrained(), [with_symmetry(structure, symprec=0.01) for structure in some_crystals()]
     with warnings.catch_warnings():

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from pymatgen.core import Lattice, Structure
 
 from skdim import DeepInfoMaxEmbedder
 from skdim.evaluation import ApplicabilityDomain
@@ -10,7 +9,7 @@ from skdim.evaluation._applicability import nearest
 from skdim.exceptions import StructureError
 from skdim.pretrained import load_pretrained
 from tests.bundled import OTHERWISE, sample
-from tests.handmade import perovskite, salt, silicon
+from tests.handmade import face_centred, perovskite, salt, silicon
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +29,7 @@ def test_a_known_crystal_is_at_no_distance_from_itself_in_any_cell(domain) -> No
 
 def test_what_no_known_crystal_has_is_said() -> None:
     known = ApplicabilityDomain(load_pretrained()).fit([salt(), silicon()])
-    halves = {"Na": 0.5, "K": 0.5}
-    mixed = Structure.from_spacegroup("Fm-3m", Lattice.cubic(6), [halves, "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    mixed = face_centred(6, [{"Na": 0.5, "K": 0.5}, "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
     table = known.assess([mixed, perovskite(), silicon()])
     assert table["new_elements"].tolist() == ["K", "O Ti Sr", ""]
     assert table["new_disorder"].tolist() == [True, False, False]
@@ -42,8 +40,7 @@ def test_what_no_known_crystal_has_is_said() -> None:
 
 def test_what_the_pretraining_has_not_seen_is_said_too() -> None:
     embedder = DeepInfoMaxEmbedder(max_epochs=0, random_state=0).fit([salt(), silicon()])
-    halves = {"Na": 0.5, "K": 0.5}
-    mixed = Structure.from_spacegroup("Fm-3m", Lattice.cubic(6), [halves, "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    mixed = face_centred(6, [{"Na": 0.5, "K": 0.5}, "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
     table = ApplicabilityDomain(embedder).fit([mixed, perovskite()]).assess([mixed, perovskite(), silicon()])
     assert table["flags"][0] == "not in the pretraining: K, disorder"
     assert table["flags"][1] == "not in the pretraining: O, Ti, Sr, 5 sites (at most 2)"

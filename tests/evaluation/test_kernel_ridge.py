@@ -10,7 +10,7 @@ from sklearn.model_selection import GroupKFold, KFold, ShuffleSplit, cross_val_p
 
 from skdim.evaluation import KernelRidgeCV, LaplacianKernelRidge
 from skdim.evaluation._kernel_ridge import mean_distances
-from skdim.learning.spectrum import held_out_residuals
+from skdim.learning.ridge import held_out_residuals
 from tests.evaluation.toy import toy
 
 

@@ -12,7 +12,7 @@ from skdim.evaluation import KernelRidgeCV
 from skdim.evaluation._kernel_ridge import ALPHAS, GAMMAS
 from skdim.evaluation._kernel_ridge import KERNELS as NAMES
 from skdim.evaluation._readouts import READOUTS, TreesRegressor
-from skdim.learning.spectrum import Spectrum, minus_log_likelihoods
+from skdim.learning.ridge import Spectrum, minus_log_likelihoods
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(60, 5)).astype(np.float32)

@@ -17,7 +17,7 @@ from skdim.evaluation import REFERENCE_FEATURES, _references, reference_features
 from skdim.evaluation._cfid import ArrayCFID, _dihedral
 from skdim.evaluation._references import _key
 from skdim.exceptions import StructureError
-from skdim.points.elements import SITE_FEATURES
+from skdim.points.features import SITE_FEATURES
 from tests.bundled import jolted, permuted, sample, shifted
 from tests.handmade import iron, perovskite, salt, silicon
 from tests.small import mixture, rutile

@@ -183,6 +183,7 @@ def test_the_unit_of_the_target_does_not_matter_to_the_network():
 # The choice among them
 
 
+@pytest.mark.slow
 def test_the_best_regressor_is_the_one_with_the_lowest_error_on_the_same_folds():
     X, y = toy(60, 6)
     folds = KFold(4, shuffle=True, random_state=2)
@@ -222,6 +223,7 @@ def test_the_best_regressor_keeps_groups_together():
     assert fooled.best_name_ == "kernel_ridge"
 
 
+@pytest.mark.slow
 @parametrize_with_checks(
     [
         KernelRidgeCV(),

@@ -84,6 +84,7 @@ def wrong_rejections(correct, n_pools=1000, pool=60, labels=30, n_repeats=15):
     return wrong / n_pools
 
 
+@pytest.mark.slow
 def test_repeats_from_one_pool_are_taken_for_independent_without_the_correction_and_not_with_it():
     # The standard error of the 5% is 0.7%.
     assert 0.03 < wrong_rejections(correct=True) < 0.07

@@ -10,11 +10,11 @@ from skdim import DeepInfoMaxEmbedder
 from skdim.evaluation import CompositionGroupKFold, LeaveElementOut, composition_groups, near_duplicates
 from skdim.exceptions import StructureError
 from tests.bundled import OTHERWISE, jolted, sample
-from tests.handmade import iron, perovskite, salt, silicon
+from tests.handmade import face_centred, iron, perovskite, salt, silicon
 
 
 def rocksalt(first: str, second: str, a: float = 5.6) -> Structure:
-    return Structure.from_spacegroup("Fm-3m", Lattice.cubic(a), [first, second], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    return face_centred(a, [first, second], [[0, 0, 0], [0.5, 0.5, 0.5]])
 
 
 def caesium_chloride(first: str, second: str) -> Structure:
@@ -22,8 +22,7 @@ def caesium_chloride(first: str, second: str) -> Structure:
 
 
 def mixed() -> Structure:
-    halves = {"Na": 0.5, "K": 0.5}
-    return Structure.from_spacegroup("Fm-3m", Lattice.cubic(6), [halves, "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    return face_centred(6, [{"Na": 0.5, "K": 0.5}, "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
 
 
 def test_the_three_names_of_a_crystal() -> None:

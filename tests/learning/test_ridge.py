@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from skdim.learning.regression import _PENALTIES, fit_ridge
-from skdim.learning.spectrum import held_out_residuals
+from skdim.learning.ridge import _PENALTIES, fit_ridge, held_out_residuals
 
 
 def table(n: int = 30, copies: int = 1, seed: int = 0) -> tuple[np.ndarray, ...]:

@@ -8,8 +8,7 @@ from scipy.optimize import approx_fprime, minimize
 from scipy.stats import multivariate_normal
 from sklearn.linear_model import Ridge
 
-from skdim.learning.regression import fit_ridge
-from skdim.learning.ridge_by_part import _median, _normal_scores, _solved, fit_by_part, unlikelihood
+from skdim.learning.ridge import _median, _normal_scores, _solved, fit_by_part, fit_ridge, unlikelihood
 
 N, WIDTHS = 60, (5, 40)
 PARTS = np.repeat([7, 2], WIDTHS)  # numbers of any kind

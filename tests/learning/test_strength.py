@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skdim.learning.strength import choose_strength
+from skdim.learning.finetuning import choose_strength
 
 
 def obvious(targets, base, tuned, weights, power, sure) -> float:

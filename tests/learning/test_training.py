@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from pymatgen.core import Lattice, Structure
+from pymatgen.core import Structure
 
 from skdim import CrystalPointSetTransformer, DeepInfoMaxEmbedder, PointSets
 from skdim.learning.callbacks import ShowProgress, one_cycle
@@ -20,7 +20,7 @@ from skdim.learning.presets import Run, TrainingConfig, model_config, resolve_pr
 from skdim.learning.pretraining import site_statistics
 from skdim.learning.training import train
 from skdim.network.model import CrystalModel
-from tests.handmade import iron, salt
+from tests.handmade import face_centred, iron, salt
 from tests.small import bundled, bundled_points, handful_points
 
 SMALL = {"encoder_params": {"width": 16}}
@@ -40,7 +40,7 @@ def fit(points: PointSets, **params: Any) -> DeepInfoMaxEmbedder:
 
 
 def halide(metal: str, halogen: str, edge: float) -> Structure:
-    return Structure.from_spacegroup("Fm-3m", Lattice.cubic(edge), [metal, halogen], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    return face_centred(edge, [metal, halogen], [[0, 0, 0], [0.5, 0.5, 0.5]])
 
 
 def same_weights(one: DeepInfoMaxEmbedder, other: DeepInfoMaxEmbedder) -> bool:
@@ -134,7 +134,7 @@ def fresh(points: PointSets) -> CrystalModel:
         )
 
 
-@pytest.mark.parametrize(("fraction", "rate"), [(0.2, 0.1), (0.0, 0.1)])
+@pytest.mark.parametrize(("fraction", "rate"), [(0.2, 0.1), pytest.param(0.0, 0.1, marks=pytest.mark.slow)])
 def test_training_stops_after_its_patience_with_the_weights_of_the_best_epoch(fraction: float, rate: float) -> None:
     points = bundled_points(40)
     stopped, short = fresh(points), fresh(points)

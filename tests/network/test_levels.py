@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from pymatgen.core import Element, Lattice, Structure
+from pymatgen.core import Element, Structure
 
 from skdim import CrystalPointSetTransformer
 from skdim.network.batches import Batch, collate
 from skdim.network.levels import LEVEL_COLUMNS, WIDTHS, atomic_levels, filled_levels, filling_energy
+from tests.handmade import face_centred
 from tests.small import handful, random
 
 _ROOM = {"s": 2, "p": 6, "d": 10, "f": 14}
@@ -25,7 +26,7 @@ def by_name(*structures: Structure) -> dict[str, list[float]]:
 
 
 def rock_salt(cation: str, anion: str) -> Structure:
-    return Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.0), [cation, anion], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    return face_centred(5.0, [cation, anion], [[0, 0, 0], [0.5, 0.5, 0.5]])
 
 
 def slow_levels(structure: Structure) -> np.ndarray:

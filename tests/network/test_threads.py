@@ -93,6 +93,7 @@ def test_vectors_do_not_depend_on_the_number_of_threads_or_on_batches(monkeypatc
         np.testing.assert_allclose(embedder.transform(points), together, atol=5e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("batch_pairs", "threads"), [(300, 1), (20_000, 2)])
 def test_fine_tuning_on_small_batches_takes_one_thread(
     batch_pairs: int, threads: int, monkeypatch: pytest.MonkeyPatch

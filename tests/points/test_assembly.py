@@ -18,22 +18,20 @@ from skdim.network.model import CrystalModel
 from skdim.points.assembly import assemble
 from skdim.points.chunks import cells_and_site_types
 from tests.bundled import OTHERWISE, formation_energy, sample
-from tests.handmade import iron, perovskite, salt, silicon
+from tests.handmade import iron, of_space_group, perovskite, salt, silicon
 from tests.small import mixture, rutile
 
-QUARTZ = Structure.from_spacegroup(
+QUARTZ = of_space_group(
     "P3_221", Lattice.hexagonal(4.913, 5.405), ["Si", "O"], [[0.4697, 0, 2 / 3], [0.4133, 0.2672, 0.7855]]
 )
-SPINEL = Structure.from_spacegroup(
-    "Fd-3m", Lattice.cubic(8.083), ["Mg", "Al", "O"], [[0] * 3, [5 / 8] * 3, [0.3874] * 3]
-)
-GARNET = Structure.from_spacegroup(
+SPINEL = of_space_group("Fd-3m", Lattice.cubic(8.083), ["Mg", "Al", "O"], [[0] * 3, [5 / 8] * 3, [0.3874] * 3])
+GARNET = of_space_group(
     "Ia-3d",
     Lattice.cubic(12.0),
     ["Y", "Al", "Al", "O"],
     [[1 / 8, 0, 1 / 4], [0] * 3, [3 / 8, 0, 1 / 4], [0.97, 0.05, 0.15]],
 )
-WURTZITE = Structure.from_spacegroup(
+WURTZITE = of_space_group(
     "P6_3mc", Lattice.hexagonal(3.81, 6.26), ["Zn", "S"], [[1 / 3, 2 / 3, 0], [1 / 3, 2 / 3, 0.3748]]
 )
 # Sites of the asymmetric unit with their shares: the Wyckoff positions 4a and 4b of rock salt, ...
@@ -201,7 +199,7 @@ def vectors(model: CrystalModel, points: PointSets) -> np.ndarray:
 @pytest.mark.parametrize("preset", ["default", "paper"])
 @pytest.mark.parametrize(
     "encoder",
-    [{}, {"blocks": 2}, {"blocks": 3}, {"heads": 1, "decay": None}],
+    [{}, pytest.param({"blocks": 2}, marks=pytest.mark.slow), {"blocks": 3}, {"heads": 1, "decay": None}],
     ids=str,
 )
 def test_reduced_and_unreduced_point_sets_give_the_same_vector(

@@ -17,20 +17,18 @@ from skdim.crystals.crystal import site_species
 from skdim.points.cells import PrimitiveCell, primitive_cell, supercell_matrix, supercell_pairs
 from skdim.points.neighbors import CrowdedError
 from tests.bundled import formation_energy
-from tests.handmade import face_centred
+from tests.handmade import face_centred, of_space_group
 
 TRICLINIC = Lattice.from_parameters(3.1, 4.7, 6.2, 71, 84, 103)
 CRYSTALS = {
     "polonium": Structure(Lattice.cubic(3.36), ["Po"], [[0, 0, 0]]),
     "aluminium": face_centred(4.05, ["Al"], [[0, 0, 0]]),
     "salt": face_centred(5.64, ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]]),
-    "rutile": Structure.from_spacegroup(
-        "P4_2/mnm", Lattice.tetragonal(4.594, 2.959), ["Ti", "O"], [[0, 0, 0], [0.305, 0.305, 0]]
-    ),
-    "quartz": Structure.from_spacegroup(
+    "rutile": of_space_group("P4_2/mnm", Lattice.tetragonal(4.594, 2.959), ["Ti", "O"], [[0, 0, 0], [0.305, 0.305, 0]]),
+    "quartz": of_space_group(
         "P3_221", Lattice.hexagonal(4.913, 5.405), ["Si", "O"], [[0.4697, 0, 2 / 3], [0.4133, 0.2672, 0.7855]]
     ),
-    "calcite": Structure.from_spacegroup(
+    "calcite": of_space_group(
         "R-3c", Lattice.hexagonal(4.99, 17.06), ["Ca", "C", "O"], [[0, 0, 0], [0, 0, 0.25], [0.2568, 0, 0.25]]
     ),
     "alloy": face_centred(4.2, [{"Mg": 0.7, "Fe": 0.2}, "O"], [[0, 0, 0], [0.5, 0.5, 0.5]]),

@@ -12,10 +12,11 @@ from matminer.featurizers.structure.matrix import CoulombMatrix
 from matminer.utils.data import MagpieData
 from pymatgen.core import Element, Structure
 
-from skdim.points.elements import SITE_FEATURES, element_table
 from skdim.points.features import (
+    SITE_FEATURES,
     SiteFeaturizer,
     check_interaction_features,
+    element_table,
     interaction_features,
     resolve_site_features,
     site_types_from_sites,

@@ -55,7 +55,7 @@ def nothing_is_computed(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
         {},
         {"neighborhood": "supercell"},
         {"interaction_features": ("distance", "log_coulomb"), "site_features": "paper"},
-        {"site_features": Choosy()},
+        pytest.param({"site_features": Choosy()}, marks=pytest.mark.slow),
     ],
     ids=["shell", "supercell", "pair features", "site featurizer"],
 )
@@ -211,6 +211,7 @@ def test_processes_and_threads_that_write_at_once_lose_nothing(tmp_path: Path) -
     assert through(tmp_path / "processes", crystals, n_jobs=2).equals(expected)
 
 
+@pytest.mark.slow
 def test_a_warm_cache_is_faster_than_none(tmp_path: Path) -> None:
     crystals = formation_energy()[0][:300]
     plain, cached = CrystalPointSetTransformer(), CrystalPointSetTransformer(cache_dir=tmp_path)

@@ -214,7 +214,9 @@ KINDS: dict[str, Kind] = {
         CrystalClassifier.load,
     ),
     "checkpoint": Kind(write_checkpoint, read_tensors, write_tensors, facts_of, go_on),
-    "points": Kind(bundled_points(N).save, points_header, write_points, PointSets.load, use_points, True),
+    "points": Kind(
+        lambda path: bundled_points(N).save(path), points_header, write_points, PointSets.load, use_points, True
+    ),
 }
 
 

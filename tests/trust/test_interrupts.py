@@ -85,6 +85,9 @@ def taken_over(model: Any, earlier: Any) -> bool:
     return new
 
 
+KINDS = ("embedder", "regressor", "classifier", "masking", "fine-tuned masking", "chosen", "chosen class")
+
+
 def unfitted() -> dict[str, Any]:
     start = DeepInfoMaxEmbedder(**{**SMALL, "max_epochs": 1}).fit(bundled_points(N))
     embedder = DeepInfoMaxEmbedder(**SMALL)
@@ -100,9 +103,11 @@ def unfitted() -> dict[str, Any]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", unfitted())
+@pytest.mark.parametrize("kind", KINDS)
 def test_an_interrupt_leaves_the_earlier_fit_or_one_that_can_be_used_and_is_told_of(kind: str) -> None:
-    earlier = unfitted()[kind].fit(bundled_points(N), labels(unfitted()[kind]))
+    models = unfitted()
+    assert tuple(models) == KINDS
+    earlier = models[kind].fit(bundled_points(N), labels(models[kind]))
     before, whole = answers(earlier), Interrupting()
     fit(copy.copy(earlier), whole)
     rng, kept = np.random.default_rng(0), 0

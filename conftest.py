@@ -41,9 +41,43 @@ _SLOW = {
 }
 
 
+# Modules of skdim whose examples do the same, or which import what takes seconds to import.
+_SLOW_EXAMPLES = {
+    "classifier.py",
+    "datasets/_loaders.py",
+    "evaluation/_cfid.py",
+    "evaluation/_label_efficiency.py",
+    "evaluation/_references.py",
+    "evaluation/_splitters.py",
+    "masking.py",
+    "masking_classifier.py",
+    "matminer.py",
+    "plotting/_crystals.py",
+    "points/pointstore.py",
+    "predictor.py",
+    "regressor.py",
+    "sitenet_classifier.py",
+    "study/report.py",
+    "study/run.py",
+    "study/tasks.py",
+}
+_TESTS, _PACKAGE = (Path(__file__).parent / name for name in ("tests", "skdim"))
+
+
+def _is_slow(path: Path) -> bool:
+    """Whether a module or folder is among those that are slow."""
+    if path.is_relative_to(_PACKAGE):
+        return path.relative_to(_PACKAGE).as_posix() in _SLOW_EXAMPLES
+    return path.is_relative_to(_TESTS) and not _SLOW.isdisjoint(path.relative_to(_TESTS).parts)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave modules unread of which no test would run: what they import and load takes seconds."""
+    return True if config.option.markexpr == "not slow" and _is_slow(collection_path) else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what is slow by its place."""
-    here = Path(__file__).parent
     for item in items:
-        if item.path.is_relative_to(here) and _SLOW & set(item.path.relative_to(here).parts):
+        if _is_slow(item.path):
             item.add_marker(pytest.mark.slow)
