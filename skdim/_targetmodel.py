@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     FineTune = Callable[..., FineTuned]
 
 TRANSFORMS = ("auto", "none", "log10", "yeo-johnson")
+UNITS = {"none": "", "log10": "decades", "yeo-johnson": "Yeo-Johnson units"}
+"""Of errors on each scale; empty where it is that of the target."""
 _DECADES = 2
 # Powers of two within which squares and sums of squares of labels are numbers of full precision.
 _PLAIN = range(-100, 100)
@@ -38,6 +40,7 @@ TARGET: Schema = {
     "name": choice(*READOUTS, NAME),
     "scale": [ANY],
     "errors": {"median": ERROR, "*": ERROR},
+    "losses?": {"median": ERROR, "*": ERROR},
     "floor": number(above=0),
     "folds": integer(1),
 }
@@ -141,8 +144,14 @@ class TargetModel:
     # Where fine-tuning was chosen. Then ``conformal`` is the ridge that it started from, with the held-out predictions
     # and scores of the fine-tuned model.
     tuned: FineTuned | None = None
-    # As ``errors``, on the scale, where the choice is made. Saved files do not have them.
+    # As ``errors``, on the scale, where the choice is made. Files of earlier versions do not have them.
     losses: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def told(self) -> tuple[dict[str, float], str]:
+        """Errors to show and their unit: those the choice was made by, where they are known; empty is the target's."""
+        on_scale = self.scale.kind != "none" and bool(self.losses)
+        return (self.losses, UNITS[self.scale.kind]) if on_scale else (self.errors, "")
 
     def predict(
         self, vectors: NDArray[np.floating], points: PointSets, device: str, coverage: float | None
@@ -183,6 +192,7 @@ class TargetModel:
             "name": self.name,
             "scale": [self.scale.kind, self.scale.power, self.scale.exponent],
             "errors": self.errors,
+            **({"losses": self.losses} if self.losses else {}),
             "floor": conformal.floor_,
             "folds": len(conformal.fold_regressors_),
         }
@@ -214,7 +224,7 @@ class TargetModel:
         conformal.regressor_, conformal.fold_regressors_ = models[0], models[1:]
         tuned = FineTuned.of_array(own["tuned"], conformal) if said["name"] == NAME else None
         scale = Scale.of_json(said["scale"])
-        return cls(said["name"], scale, rows, conformal, said["errors"], own["exact"], tuned)
+        return cls(said["name"], scale, rows, conformal, said["errors"], own["exact"], tuned, said.get("losses", {}))
 
 
 def choose(

@@ -40,7 +40,7 @@ class CrystalClassifier(ClassifierMixin, CrystalPredictor):
 
     Parameters
     ----------
-    embedder : DeepInfoMaxEmbedder, path of a saved one, or None, default=None
+    embedder : DeepInfoMaxEmbedder, path of a saved one, name of a pretrained one, or None, default=None
         As for `CrystalRegressor`.
     regressors : sequence of str, default=("ridge", "laplacian", "trees")
         What to choose from: any of "ridge", "laplacian", "gaussian" and "trees".

@@ -65,9 +65,10 @@ class CrystalRegressor(RegressorMixin, CrystalPredictor):
 
     Parameters
     ----------
-    embedder : DeepInfoMaxEmbedder, path of a saved one, or None, default=None
-        Makes the vectors. None takes the model that comes with the package. One that is not fitted is pretrained on
-        all crystals that ``fit`` is given, also those without a label. `clone` keeps one that is fitted as it is.
+    embedder : DeepInfoMaxEmbedder, path of a saved one, name of a pretrained one, or None, default=None
+        Makes the vectors. Names are those of `skdim.load_pretrained`; None takes the first of these. One that is not
+        fitted is pretrained on all crystals that ``fit`` is given, also those without a label. `clone` keeps one that
+        is fitted as it is.
     regressors : sequence of str, default=("ridge", "laplacian", "gaussian", "trees")
         What to choose from: ridge regression, kernel ridge regression with the Laplacian kernel, a Gaussian process
         (Matérn kernel), extremely randomised trees. Each also chooses its own strength inside the labels. A further
@@ -100,7 +101,7 @@ class CrystalRegressor(RegressorMixin, CrystalPredictor):
         For each target the mean absolute error of each regressor by cross-validation, and of a guess of the median.
     losses_ : list of dict
         As ``errors_``, on the scale on which the target is learned: the regressor with the lowest is chosen.
-        Fine-tuning is among them where it was tried, chosen or not. Saved files do not have them.
+        Fine-tuning is among them where it was tried, chosen or not. Files of earlier versions do not have them.
     held_out_ : ndarray of shape (C,) or (C, T)
         For each labelled row of ``fit`` the prediction of a model that has not seen it; NaN elsewhere.
     labelled_ : ndarray of int
@@ -512,12 +513,14 @@ class CrystalRegressor(RegressorMixin, CrystalPredictor):
 
     def _learned(self) -> dict[str, str]:
         """What a notebook shows of a fitted one: each target with its regressor and errors by cross-validation."""
-        alone = getattr(self, "single_", False)
-        return {
-            "target" if alone else f"target {name}": f"{len(target.rows)} labels; {target.name}, "
-            f"error {target.errors[target.name]:.3g}, guess of the median {target.errors['median']:.3g}"
-            for name, target in zip(getattr(self, "target_names_", []), getattr(self, "targets_", []), strict=True)
-        }
+        alone, said = getattr(self, "single_", False), {}
+        for name, target in zip(getattr(self, "target_names_", []), getattr(self, "targets_", []), strict=True):
+            errors, unit = target.told
+            own, guess = (f"{errors[one]:.3g} {unit}".rstrip() for one in (target.name, "median"))
+            said["target" if alone else f"target {name}"] = (
+                f"{len(target.rows)} labels; {target.name}, error {own}, guess of the median {guess}"
+            )
+        return said
 
     def _state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Every target with its regressors as arrays."""

@@ -6,13 +6,16 @@ import argparse
 import shlex
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from skdim.cli.arguments import add_quiet, add_seed, at_least
 from skdim.cli.command import Command
 from skdim.cli.exits import OK
 from skdim.cli.messages import say
 from skdim.exceptions import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 SHORT = "compare vectors, features and regressors with few labels"
 
@@ -182,15 +185,15 @@ def benchmark(args: argparse.Namespace) -> int:
 def _settings(args: argparse.Namespace) -> dict[str, Any]:
     """Turn arguments into those of `run_study`; what is not given is left to that, or to --quick."""
     given = {
-        "tasks": args.dataset,
+        "tasks": _names(args.dataset),
         "label_counts": args.labels,
-        "features": args.features,
-        "regressors": args.regressors,
+        "features": _names(args.features),
+        "regressors": _names(args.regressors),
         "n_repeats": args.repeats,
         "fine_tuning_repeats": args.fine_tuning_repeats,
         "fewer_repeats": dict(args.fewer_repeats) if args.fewer_repeats else None,
         "baseline": args.baseline,
-        "starts": args.starts,
+        "starts": _names(args.starts),
         "max_epochs": _max_epochs(args.epochs),
         "pretrained": dict(args.pretrained) if args.pretrained else None,
         "device": args.device,
@@ -200,6 +203,11 @@ def _settings(args: argparse.Namespace) -> dict[str, Any]:
     usual = QUICK if args.quick else {}
     chosen = {name: value for name, value in given.items() if value is not None}
     return {**usual, **chosen, "transductive": args.transductive, "random_state": args.seed}
+
+
+def _names(given: Sequence[str] | None) -> list[str] | None:
+    """Names with blanks between, or commas, as `skdim fit` has them."""
+    return None if given is None else [name.strip() for text in given for name in text.split(",") if name.strip()]
 
 
 def _max_epochs(given: list[tuple[str, int]] | None) -> int | dict[str, int] | None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from skdim.cli.matching import header_without_unit
+from skdim.cli.matching import header_without_unit, is_logarithm
 
 __all__ = ["LabelCell", "NumberStyle", "is_missing", "number_style", "plain", "same_unit", "unit_of"]
 
@@ -155,14 +155,18 @@ def _with_points(text: str, style: NumberStyle) -> str:
 def unit_of(header: str, units: Sequence[str]) -> tuple[str, bool]:
     """Tell the unit of a column: that of its header, or that of most cells; and whether the cells tell it.
 
+    Logarithms have none.
+
     Examples
     --------
-    >>> unit_of("Tc (K)", ["", ""]), unit_of("Tc", ["K", "K", ""]), unit_of("log10(Tc)", ["", ""])
-    (('K', False), ('K', True), ('', False))
+    >>> unit_of("Tc (K)", ["", ""]), unit_of("gap / eV", ["", ""]), unit_of("Tc", ["K", "K", ""])
+    (('K', False), ('eV', False), ('K', True))
+    >>> unit_of("log sigma (S/cm)", ["", ""])
+    ('', False)
     """
     bare = header_without_unit(header)
-    if bare != header:
-        return header[len(bare) :].strip(" ()[]"), False
+    if bare != header and not is_logarithm(header):
+        return header[len(bare) :].strip(" ()[]/,"), False
     found, n = next(iter(Counter(unit for unit in units if unit).most_common(1)), ("", 0))
     return (found, True) if n and 2 * n >= len(units) else ("", False)
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from skdim.classifier import CrystalClassifier
 
 _SHOWN = 10  # surest mistakes
+_GUESS = 0.95  # share of the log loss of a guess from which on a model is hardly better
 
 
 def classes_text(
@@ -30,11 +31,14 @@ def classes_text(
     kinds = [str(kind) for kind in model.classes_]
     wide = max(12, *(len(kind) for kind in kinds))
     counts = confusion_matrix(truth, guess, labels=kinds)
+    share = model.losses_[model.chosen_] / model.losses_["shares"]
+    caution = f"{model.chosen_} is {'hardly' if share < 1 else 'no'} better than a guess of the shares of the classes"
     lines = [
         f"{target}: {len(truth)} labels of {len(kinds)} classes; chosen: {model.chosen_}",
         f"vectors: {source}",
         f"held-out predictions: accuracy {np.mean(truth == guess):.1%}, mean over the classes "
         f"{balanced_accuracy_score(truth, guess):.1%} (a guess: {1 / len(kinds):.1%})",
+        *([f"caution: {caution}, so its predictions say little"] if share > _GUESS else []),
         "",
         "log loss by cross-validation",
         *(

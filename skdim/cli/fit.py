@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from skdim.cli.arguments import PATHS_HELP, add_paths, add_reading, add_seed
 from skdim.cli.command import Command
-from skdim.cli.fitting import CLASSES, FINE_TUNING, QUICK, Given, Learned, learn, load_starts
+from skdim.cli.fitting import CLASSES, FINE_TUNING, QUICK, Given, Learned, asked_for, learn, load_starts
 from skdim.cli.messages import printable, say
 from skdim.cli.names import MODELS, check_device
 from skdim.cli.reading import crystal_rows, find_crystals, settle
@@ -68,7 +68,8 @@ def run(args: argparse.Namespace) -> int:
     check_place(args.out)
     check_place(page)
     check_device(args.device)
-    read_table(args.labels, "--labels")  # before any crystal is read
+    asked_for(args)
+    read_table(args.labels, "--labels")  # this and the regressors before any crystal is read
     starts = load_starts(args)
 
     found = find_crystals(args)
@@ -116,7 +117,8 @@ def _report_numbers(
         )
         for number, (target, known) in enumerate(given.labels.items())
     ]
-    return "\n\n".join(as_text(report) for report in reports), partial(write_pages, reports)
+    unmatched = next(iter(given.labels.values())).unmatched
+    return "\n\n".join(as_text(report) for report in reports), partial(write_pages, reports, unmatched)
 
 
 def _report_classes(
@@ -129,7 +131,8 @@ def _report_classes(
     ((target, known),) = given.labels.items()
     notes = [*known.notes, *learned.notes]
     text = classes_text(learned.model, target, learned.source, known.values, given.ids, notes)
-    return text, partial(write_classes_page, target, text, [f"{name}: {reason}" for name, reason in failures])
+    unusable = [f"{name}: {reason}" for name, reason in failures]
+    return text, partial(write_classes_page, target, text, unusable, known.unmatched)
 
 
 def _labels(args: argparse.Namespace, ids: Sequence[str]) -> dict[str, LabelTable]:
@@ -269,8 +272,8 @@ def _add_learning(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--regressors",
         metavar="NAMES",
-        help=f"what to choose from, with commas between ({','.join([*QUICK, FINE_TUNING])}, the last where it takes no "
-        f"more than about a minute; of classes {','.join(CLASSES)})",
+        help=f"what to choose from, with commas or blanks between ({','.join([*QUICK, FINE_TUNING])}, the last where "
+        f"it takes no more than about a minute; of classes {','.join(CLASSES)})",
     )
     parser.add_argument(
         "--transform",

@@ -32,6 +32,7 @@ def as_text(report: Report) -> str:
         "",
         *([f"on unseen crystals {report.chosen} is off by {own}, a guess by {guess}"] if report.unit else []),
         f"R2 of the held-out predictions{on_scale}: {report.r2:.3f}",
+        *(f"caution: {caution}" for caution in report.cautions),
     ]
     held = ", ".join(f"{got:.0%} of {share:.0%}" for share, got in report.coverage if math.isfinite(got))
     lines.append(f"intervals held: {held or 'too few labels to tell'}")
@@ -62,9 +63,13 @@ def _table(report: Report) -> list[str]:
     return lines
 
 
-def write_pages(reports: Sequence[Report], path: Path) -> None:
+def write_pages(
+    reports: Sequence[Report],
+    unmatched: Sequence[str],  # rows of the table that label no crystal
+    path: Path,
+) -> None:
     """Write the reports on all targets as one page that opens without a network."""
-    _write(path, "fit.html", shown=[(report, _pictures(report)) for report in reports])
+    _write(path, "fit.html", shown=[(report, _pictures(report)) for report in reports], unmatched=unmatched)
 
 
 def _pictures(report: Report) -> dict[str, str]:
@@ -93,10 +98,11 @@ def write_classes_page(
     target: str,  # column of the labels
     text: str,  # what `skdim.cli.classreport.classes_text` gives
     failures: Sequence[str],  # crystals that could not be used, with reasons
+    unmatched: Sequence[str],  # rows of the table that label no crystal
     path: Path,
 ) -> None:
     """Write the report on classes, and what failed, as a page."""
-    _write(path, "classes.html", target=target, text=text, failures=failures)
+    _write(path, "classes.html", target=target, text=text, failures=failures, unmatched=unmatched)
 
 
 def _write(path: Path, template: str, **shown: Any) -> None:

@@ -16,7 +16,7 @@ from sklearn.base import clone
 from sklearn.utils.validation import has_fit_parameter
 
 from skdim._finetuned import START
-from skdim._targetmodel import Scale, TargetModel, choose
+from skdim._targetmodel import UNITS, Scale, TargetModel, choose
 from skdim.evaluation._applicability import nearest
 from skdim.evaluation._readouts import READOUTS
 from skdim.points.twins import together, twins
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from skdim.predictor import CrystalRegressor
 
 COVERAGES = (0.5, 0.8, 0.9)
+_GUESS = 0.95  # share of the error of a guess from which on a model is hardly better
 HARDEST = 10
 _PARTS = (0.25, 0.5)  # of the labels, for the learning curve
 _LEAST_PART = 10
-_UNITS = {"none": "", "log10": "decades", "yeo-johnson": "Yeo-Johnson units"}
 
 
 @dataclass
@@ -73,7 +73,7 @@ class Report:
     @property
     def unit(self) -> str:
         """Of the errors; empty where it is that of the target."""
-        return _UNITS[self.scale]
+        return UNITS[self.scale]
 
     @property
     def bounds(self) -> str:
@@ -94,6 +94,23 @@ class Report:
     def of_ridge(self) -> str:
         """Say of which regressor the learning curve is, where that is not the chosen one."""
         return " (of the ridge, from which fine-tuning starts)" if self.chosen not in self.magpie else ""
+
+    @property
+    def cautions(self) -> list[str]:
+        """What speaks against relying on the model, in sentences."""
+        found, share = [], self.error / self.errors["median"]
+        if share > _GUESS:
+            found.append(
+                f"{self.chosen} is {'hardly' if share < 1 else 'no'} better than a guess of the median, so its "
+                "predictions say little: the labels are too few or too noisy, or they depend on what the structures do "
+                "not hold"
+            )
+        if self.best_magpie < self.error:
+            found.append(
+                "on Magpie statistics of the composition the same choice of regressors has a lower error, "
+                f"{self.told(self.best_magpie)}"
+            )
+        return found
 
     @property
     def best_magpie(self) -> float:
@@ -123,7 +140,7 @@ def make_report(
     held, exact = learned.conformal.held_out_, side == 0
     missed = np.abs(_told(learned.scale, held - learned.exact))
     spread = _told(learned.scale, learned.exact[exact] - learned.exact[exact].mean())
-    errors = _errors(learned)
+    errors, _ = learned.told
     alike = twins(points[labelled], vectors)
     own = together(None if groups is None else groups[labelled], alike)
     magpie = _on_magpie(points[labelled], y, own, alike, side, model)
@@ -162,11 +179,6 @@ def make_report(
 def _told(scale: Scale, values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Put values of the scale of learning in the unit of errors: that of the target, where none is transformed."""
     return scale.inverse(values) if scale.kind == "none" else values
-
-
-def _errors(learned: TargetModel) -> dict[str, float]:
-    """Mean absolute errors in the unit in which they are told."""
-    return learned.errors if learned.scale.kind == "none" else learned.losses
 
 
 def held_share(
@@ -223,7 +235,7 @@ def _on_magpie(
     weights = np.ones(len(y))
     seed = model.seed_
     candidates = model.candidates(seed) or {START: clone(READOUTS[START])}
-    return _errors(choose(scaled, y, weights, groups, alike, sides, candidates, model.scale, model.cv, seed))
+    return choose(scaled, y, weights, groups, alike, sides, candidates, model.scale, model.cv, seed).told[0]
 
 
 def _folds_in_words(learned: TargetModel, groups: NDArray[Any] | None, twins: bool) -> str:

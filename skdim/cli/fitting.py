@@ -55,6 +55,32 @@ class Learned:
     notes: list[str]  # what the user should know beside that
 
 
+def with_commas(words: Sequence[str]) -> list[str]:
+    """Put commas between the names behind --regressors where blanks are: what follows may be the crystals as well.
+
+    Examples
+    --------
+    >>> with_commas(["fit", "--regressors", "ridge", "trees", "cifs/"])
+    ['fit', '--regressors', 'ridge,trees', 'cifs/']
+    """
+    told: list[str] = []
+    for word in words:
+        if told[-2:-1] == ["--regressors"] and word in (*QUICK, FINE_TUNING):
+            told[-1] += f",{word}"
+        else:
+            told.append(word)
+    return told
+
+
+def asked_for(args: argparse.Namespace) -> list[str]:
+    """Regressors that are asked for by name, none where it is left to the command; an unknown one is refused."""
+    names: list[str] = [] if args.regressors is None else args.regressors.replace(",", " ").split()
+    known = QUICK if args.task == "classification" else (*QUICK, FINE_TUNING)
+    if args.regressors is not None and (not names or set(names) - set(known)):
+        raise InputError(f"--regressors must be among {', '.join(known)}, got {args.regressors!r}")
+    return names
+
+
 def load_starts(args: argparse.Namespace) -> dict[str, Any]:
     """Load the models to choose from, by name; or make the one that is to be pretrained."""
     if not args.pretrain:
@@ -98,8 +124,8 @@ def learn(args: argparse.Namespace, given: Given, starts: Mapping[str, Any]) -> 
 
 def _regressors(args: argparse.Namespace, given: Given) -> tuple[list[str], list[str]]:
     """What to choose from, and a note where fine-tuning would take too long."""
-    if args.regressors is not None:
-        return [name.strip() for name in args.regressors.split(",")], []
+    if names := asked_for(args):
+        return names, []
     if args.task == "classification":
         return list(CLASSES), []
     if (seconds := _fine_tuning_seconds(given)) > _MOST_FINE_TUNING:

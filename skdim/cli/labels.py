@@ -36,6 +36,7 @@ class LabelTable:
     groups: list[str] | None = None  # of the column of groups; crystals without a row are groups of their own
     unit: str = ""  # of the values, where the table tells it
     notes: list[str] = field(default_factory=list)  # what was noticed, in sentences, each with the names it is about
+    unmatched: list[str] = field(default_factory=list)  # names of all rows that label no crystal
 
     @property
     def known(self) -> NDArray[np.bool_]:
@@ -75,6 +76,7 @@ def read_labels(
         style = number_style(map(str, column), semicolons=bool(table.attrs.get("semicolons")))
         taken = _numbers(column, rows_of, ids, style, unit)
     taken.notes = [*notes, *taken.notes]
+    taken.unmatched = [name for name in (*matches.missing, *matches.unclear) if name]
     if groups is not None:
         taken.groups, told = _groups(table[groups], rows_of, ids)
         taken.notes += told

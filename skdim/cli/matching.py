@@ -13,14 +13,24 @@ from skdim.crystals.paths import ARCHIVES
 from skdim.exceptions import first_few
 
 _SUFFIXES = (".cif", ".mcif", ".vasp", ".poscar", ".contcar", ".json", ".xyz", ".res", ".gz", ".bz2", ".xz")
-_UNIT = re.compile(r"(?<!log)(?<!log10)(?<!ln)(?<!lg)\s*(\([^()]*\)|\[[^][]*\])$", re.IGNORECASE)
+# Units as people write them behind a name and a slash or a comma: "eV", "S cm-1", "W m^-1 K^-1", "kJ/mol", "µC cm-2".
+_UNIT_WORD = (
+    r"(?:[fpnuµμmcdhkMGT]?(?:eV|Pa|bar|m|g|s|A|K|mol|J|V|W|C|F|S|T|Hz|N|L|l|Ry|Ha|cal|[Oo]hm|Ω|Oe|emu|B)"
+    r"|Å|°C|°|%|Angstrom|[Aa]toms?|f\.u\.|atm|Torr|deg|rad|min|h|Hartree|Bohr|ppm)"
+)
+_POWER = r"(?:\^|\*\*)?\(?[+\-\u2212⁻]?[\d⁰¹²³⁴⁵⁶⁷⁸⁹]*\)?"
+_UNITS = rf"{_UNIT_WORD}{_POWER}(?:(?:\s*[·*/]\s*|\s+){_UNIT_WORD}{_POWER})*"
+_UNIT = re.compile(rf"\s*(?:[/,]\s*)?(?:\([^()]*\)|\[[^][]*\])$|(?<=\S)\s*[/,]\s*{_UNITS}$")
+_RATIO = re.compile(r"(?!T[cmg]?\s*/)[A-Z][a-z]?\s*/\s*[A-Z][a-z]?")  # of elements or moduli: Ca/Mg, B/G; not T/K
+_BRACKETS = re.compile(r"\((?:[^()]|\([^()]*\))*\)")
+_LOGARITHM = re.compile(r"(?:[Ll]og|LOG|lg|ln)(?:_?10)?(?![a-z])")
 _NUMBERED = re.compile(r"0*(\d+)(?:\.0+)?")
 
 
 def column_named(name: str, columns: Sequence[str]) -> str | None:
-    """Find a column by its name, with or without the unit behind it in brackets; None if none or several have it.
+    """Find a column by its name, with or without the unit behind it; None if none or several have it.
 
-    Where no column has the name as it is given, capital letters do not count, and an underscore is a blank.
+    Where no column has the name as it is given, capital letters, blanks and underscores do not count.
 
     Examples
     --------
@@ -28,6 +38,8 @@ def column_named(name: str, columns: Sequence[str]) -> str | None:
     ('Tc (K)', None)
     >>> column_named("bulk_modulus", ["Sample", "Bulk modulus (GPa)"])
     'Bulk modulus (GPa)'
+    >>> column_named("Eg", ["Sample", "E_g / eV"])
+    'E_g / eV'
     """
     if name in columns:
         return name
@@ -40,18 +52,37 @@ def column_named(name: str, columns: Sequence[str]) -> str | None:
 
 def _folded(name: str) -> str:
     """A name without what people write now so, now otherwise."""
-    return " ".join(name.casefold().replace("_", " ").split())
+    return "".join(name.casefold().replace("_", " ").split())
 
 
 def header_without_unit(header: str) -> str:
-    """Leave out the unit that stands in brackets behind the name of a column; what a logarithm is taken of is none.
+    """Leave out the unit behind the name of a column: in brackets, or a known one behind a slash or a comma.
+
+    What a logarithm is taken of is no unit, but may have one.
 
     Examples
     --------
-    >>> header_without_unit("Tc [K]"), header_without_unit("gap"), header_without_unit("log10(Tc)")
-    ('Tc', 'gap', 'log10(Tc)')
+    >>> header_without_unit("Tc [K]"), header_without_unit("gap / eV"), header_without_unit("c/a")
+    ('Tc', 'gap', 'c/a')
+    >>> header_without_unit("log10(Tc)"), header_without_unit("log10(sigma / S cm-1)")
+    ('log10(Tc)', 'log10(sigma)')
     """
-    return _UNIT.sub("", header)
+    logarithm = _LOGARITHM.match(header)
+    inside = header[logarithm.end() :].strip() if logarithm else ""
+    if _BRACKETS.fullmatch(inside):
+        return f"{header[: header.index('(') + 1]}{header_without_unit(inside[1:-1])})"
+    return header if _RATIO.fullmatch(header) else _UNIT.sub("", header)
+
+
+def is_logarithm(header: str) -> bool:
+    """Tell whether the numbers below the name of a column are logarithms.
+
+    Examples
+    --------
+    >>> is_logarithm("log10(sigma / S cm-1)"), is_logarithm("lg_K"), is_logarithm("logic")
+    (True, True, False)
+    """
+    return _LOGARITHM.match(header) is not None
 
 
 def stem(name: str) -> str:

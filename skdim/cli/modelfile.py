@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 import os
@@ -36,7 +37,7 @@ def facts_of(path: str | os.PathLike[str]) -> Facts:
     kind, read = _kind(place)
     try:
         facts = read(place)
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, TypeError, csv.Error, zipfile.BadZipFile) as error:
         reason = str(error) if isinstance(error, ValueError) else f"{type(error).__name__} {error}"
         raise InputError(f"{os.fspath(path)!r} looks like {_article(kind)} and cannot be read: {reason}") from error
     files = [file for file in place.rglob("*") if file.is_file()] if place.is_dir() else [place]
@@ -54,7 +55,9 @@ def _kind(path: Path) -> tuple[str, Callable[[Path], Facts]]:
     with path.open("rb") as file:
         start = file.read(9)
     if start[:4] == b"PAR1":
-        return "table of vectors", _parquet
+        return ("table of vectors", _parquet) if _made_by(path) else ("table", _parquet_table)
+    if path.suffix.lower() == ".csv":
+        return "table", _csv_table
     if start[:6] == b"\x93NUMPY":
         return "table of vectors", _npy
     if start[:4] == b"PK\x03\x04":
@@ -63,7 +66,7 @@ def _kind(path: Path) -> tuple[str, Callable[[Path], Facts]]:
         return _tensors_kind(path)
     raise InputError(
         f"{os.fspath(path)!r} is not a file that skdim writes, or it is damaged. Known are saved models, checkpoints, "
-        "folders of point sets, and vectors in Parquet and NPY."
+        "folders of point sets, vectors in Parquet and NPY, and tables in Parquet and CSV."
     )
 
 
@@ -158,12 +161,13 @@ def _predictor(path: Path) -> Facts:
     # Whether it can be used is seen when it is built.
     (CrystalClassifier if header["kind"] == CrystalClassifier.__name__ else CrystalRegressor).load(path)
     told, names = _targets(header), header["facts"].get("names") or []
-    targets = [{k: v for k, v in target.items() if k in ("name", "scale", "errors")} for target in told]
+    targets = [{k: v for k, v in target.items() if k in ("name", "scale", "errors", "losses")} for target in told]
     if len(names) == len(targets) and names != [str(number) for number in range(len(names))]:  # those of a table
         targets = [{"target": name, **target} for name, target in zip(names, targets, strict=True)]
+    own = {name: header["facts"][name] for name in ("classes", "chosen", "losses") if name in header["facts"]}
     return {
         "parameters": header["parameters"],
-        "targets": targets,
+        **(own or {"targets": targets}),
         "labelled": len(arrays["labelled"]),
         "columns": arrays["vectors"].shape[1],
         "versions": header["versions"],
@@ -205,17 +209,38 @@ def _point_sets(path: Path) -> Facts:
     }
 
 
+def _made_by(path: Path) -> Facts:
+    """Which model a table of vectors says it was made by; empty for other tables, and for what cannot be read."""
+    from pyarrow import ArrowException, parquet
+
+    try:
+        metadata = parquet.read_schema(path).metadata or {}
+        return dict(json.loads(metadata.get(b"skdim", b"{}")))
+    except (ArrowException, OSError, TypeError, ValueError):
+        return {}
+
+
 def _parquet(path: Path) -> Facts:
     """Read what a table of vectors says of itself."""
+    table = _parquet_table(path)
+    columns = [name for name in table["names"] if name != "id"]
+    return {"rows": table["rows"], "columns": columns, "made_by": _made_by(path)}
+
+
+def _parquet_table(path: Path) -> Facts:
+    """Read the size of a table, such as one of predictions."""
     from pyarrow import parquet
 
     file = parquet.ParquetFile(path)
-    made_by = json.loads((file.schema_arrow.metadata or {}).get(b"skdim", b"{}"))
-    return {
-        "rows": file.metadata.num_rows,
-        "columns": [name for name in file.schema_arrow.names if name != "id"],
-        "made_by": made_by or "not recorded: skdim did not write this table",
-    }
+    return {"rows": file.metadata.num_rows, "names": list(file.schema_arrow.names)}
+
+
+def _csv_table(path: Path) -> Facts:
+    """Read the size of a table, such as one of predictions."""
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = csv.reader(file)
+        names = next(rows, [])
+        return {"rows": sum(1 for _ in rows), "names": names}
 
 
 def _npy(path: Path) -> Facts:
@@ -270,7 +295,7 @@ def as_text(facts: Mapping[str, Any]) -> str:
         if name in _LINES:
             title, shown = _LINES[name]
             lines[title] = shown(facts)
-        elif name not in ("kind", "path", "bytes", "parameters", "best_epoch", "history"):
+        elif name not in ("kind", "path", "bytes", "parameters", "best_epoch", "history", "losses"):
             lines[name.replace("_", " ")] = _plain(value)
     if "changed" not in facts and "parameters" in facts:
         lines["parameters"] = _pairs(facts["parameters"])
@@ -286,6 +311,7 @@ _LINES: dict[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
     "epochs": ("epochs", lambda facts: _epochs(facts["epochs"], facts["best_epoch"])),
     "columns": ("vector", lambda facts: _columns(facts["columns"])),
     "targets": ("targets", lambda facts: _learned(facts["targets"])),
+    "chosen": ("chosen", lambda facts: f"{facts['chosen']}, by log losses of {_ranked(facts['losses'])}"),
     "versions": ("versions", lambda facts: ", ".join(f"{k} {v}" for k, v in facts["versions"].items())),
 }
 
@@ -303,13 +329,24 @@ def _learned(targets: Any) -> str:
     """Say of each target of a `CrystalRegressor` which regressor was chosen, and the errors of all, lowest first."""
     if not (isinstance(targets, list) and all("errors" in target for target in targets)):
         return _plain(targets)
+    from skdim._targetmodel import UNITS
+
     said = []
     for target in targets:
-        errors = {"guess" if k == "median" else k: v for k, v in sorted(target["errors"].items(), key=itemgetter(1))}
-        scale = "" if target["scale"][0] == "none" else f" on the scale {target['scale'][0]}"
+        kind = target["scale"][0]
+        known = kind == "none" or "losses" in target  # the errors by which it was chosen
+        errors = target["losses" if known and kind != "none" else "errors"]
+        by = "chosen by errors of" if known else "errors in the unit of the labels"
+        on = "" if kind == "none" else f" on the scale {kind}"
         of = f"{target['target']}: " if "target" in target else ""
-        said.append(f"{of}{target['name']}{scale}, chosen by errors of {_plain(errors)}")
+        said.append(f"{of}{target['name']}{on}, {by} {_ranked(errors)} {UNITS[kind] * known}".rstrip())
     return "; ".join(said)
+
+
+def _ranked(errors: Mapping[str, float]) -> str:
+    """Write the errors of regressors and of a guess, lowest first."""
+    ranked = sorted(errors.items(), key=itemgetter(1))
+    return _plain({"guess" if name in ("median", "shares") else name: error for name, error in ranked})
 
 
 def _columns(columns: list[str] | int) -> str:

@@ -18,6 +18,7 @@ import skdim
 from skdim.cli import benchmark, demo, embed, fit, info, map, predict, pretrain, suggest
 from skdim.cli.command import Command
 from skdim.cli.exits import BAD_INPUT, FAULT, INTERRUPTED, PIPE_CLOSED, TERMINATED, exit_codes_text
+from skdim.cli.fitting import with_commas
 from skdim.cli.messages import plain_warnings, say
 from skdim.cli.overwriting import refuse_overwriting
 from skdim.crystals.limits import reading_limits
@@ -100,7 +101,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parsed(words: Sequence[str]) -> argparse.Namespace:
     """Parse the arguments; of words that belong to none say where to look, of `fit` how several names are given."""
     parser = build_parser()
-    args, left = parser.parse_known_args(words)
+    args, left = parser.parse_known_args(with_commas(words))
     if left:
         commas = words[0] == "fit" and not left[0].startswith("-")
         cure = "several names of one option have commas between, " if commas else ""

@@ -173,10 +173,18 @@ def tags_of(block: cif.Block) -> Tags:
     repeated = set()
     for tag, value in _items(block):
         tag = tag.lower().replace(".", "_")
-        if tag in values and values[tag] != value:  # the same again is no contradiction
+        said = values.setdefault(tag, value)
+        if said == value or _says_nothing(value):  # the same again is no contradiction
+            continue
+        if not _says_nothing(said):
             repeated.add(tag)
         values[tag] = value
     return Tags(block.name.strip(), values, frozenset(repeated))
+
+
+def _says_nothing(value: Any) -> bool:
+    """Tell a value that is unknown, or empty: files of minerals have an empty formula below the formula."""
+    return isinstance(value, str) and (cif.is_null(value) or cif.as_string(value).strip() in ("", "?", "."))
 
 
 def _items(block: cif.Block) -> Iterator[tuple[str, Any]]:

@@ -137,8 +137,8 @@ class ApplicabilityDomain(BaseEstimator):
 
     Parameters
     ----------
-    embedder : fitted DeepInfoMaxEmbedder, path of a saved one, or None, default=None
-        Gives the vectors; None takes the model that comes with the package.
+    embedder : fitted DeepInfoMaxEmbedder, path of a saved one, name of a pretrained one, or None, default=None
+        Gives the vectors. Names are those of `skdim.load_pretrained`; None takes the first of these.
 
     Attributes
     ----------
@@ -256,19 +256,23 @@ def nearest(
 
 
 def embedder_meant(given: Any) -> Any:
-    """Return the embedder that a parameter means, fitted or not; None is the model that comes with the package."""
+    """Return the embedder that a parameter means, fitted or not; None is the model that comes with the package.
+
+    A file goes before the model that has the same name.
+    """
     from skdim.embedder import DeepInfoMaxEmbedder
-    from skdim.pretrained import load_pretrained
+    from skdim.pretrained import MODELS, load_pretrained
 
     if given is None:
         return load_pretrained()
     if isinstance(given, str | os.PathLike):
-        return DeepInfoMaxEmbedder.load(given)
+        named = given in MODELS and not os.path.isfile(given)
+        return load_pretrained(os.fspath(given)) if named else DeepInfoMaxEmbedder.load(given)
     inner = thawed(given)
     if not isinstance(inner, DeepInfoMaxEmbedder):
         raise InputError(
-            "embedder must be a DeepInfoMaxEmbedder, the path of a saved one, or None for the model that comes with "
-            f"the package, got {given!r}."
+            "embedder must be a DeepInfoMaxEmbedder, the path of a saved one, the name of one that comes with the "
+            f"package ({', '.join(MODELS)}), or None for the first of these, got {given!r}."
         )
     return inner
 

@@ -22,11 +22,15 @@ from skdim._parameters import check, integer, number, seed_of
 from skdim.exceptions import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 # Added to every standard deviation, in units of their median: what a model says of its own doubt is rough, and an
 # interval of nothing, where it has none, would have to be paid for by wide ones everywhere.
 FLOOR = 0.5
+ENTRIES = 20_000_000
+"""Numbers in a table of labels by rows that is made at once, as some more of its size are."""
 
 
 class CrossConformalRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstimator):
@@ -184,11 +188,17 @@ class CrossConformalRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstimator)
         """
         for coverage in coverages:
             check_coverage(coverage, len(self.scores_))
+        ranks = [math.ceil(coverage * (len(self.scores_) + 1)) for coverage in coverages]
+        X = np.asarray(X)
+        blocks = np.array_split(X, max(1, len(self.scores_) * len(X) // ENTRIES))
+        return np.concatenate([self._ends(block, ranks) for block in blocks], axis=1)
+
+    def _ends(self, X: NDArray[Any], ranks: Sequence[int]) -> NDArray[np.float64]:
+        """Ends (A, m, 2) of intervals that hold as many of the labels."""
         found = [mean_and_doubt(model, X) for model in self.fold_regressors_]
         means, doubts = (np.stack(part)[self.fold_[self.scored_]] for part in zip(*found, strict=True))  # (s, m)
         away = self.scores_[:, None] * (doubts + self.floor_)
         lower, upper = np.sort(means - away, axis=0), np.sort(means + away, axis=0)
-        ranks = [math.ceil(coverage * (len(self.scores_) + 1)) for coverage in coverages]
         return np.stack([np.stack([lower[-rank], upper[rank - 1]], axis=1) for rank in ranks])
 
 

@@ -15,6 +15,7 @@ from scipy.stats import norm
 from sklearn.metrics.pairwise import euclidean_distances
 
 from skdim._parameters import check, choice, integer
+from skdim.evaluation._intervals import ENTRIES
 from skdim.evaluation._kernel_ridge import KernelRidgeCV
 from skdim.exceptions import InputError
 
@@ -93,12 +94,13 @@ def suggest(
     check("goal", goal, choice(*GOALS))
     check("n", n, integer(1))
     known, y = np.asarray(vectors, dtype=np.float64), np.asarray(labels, dtype=np.float64)
-    rest = np.asarray(pool, dtype=np.float64)
+    rest = np.asarray(pool)
     if n > len(rest):
         raise InputError(f"n must be at most {len(rest)}, the number of crystals in the pool, got {n}.")
     sign = 1.0 if maximize else -1.0
     model = KernelRidgeCV("matern", cv=None, choice="likelihood").fit(known, sign * y)
-    mean, std = model.predict(rest, return_std=True)
+    blocks = np.array_split(rest, max(1, len(known) * len(rest) // ENTRIES))
+    mean, std = map(np.concatenate, zip(*(model.predict(block, return_std=True) for block in blocks), strict=True))
     best = float(model.predict(known).max())
     hopeless = np.zeros(len(rest), np.bool_)
     if predicted is not None:
@@ -113,7 +115,9 @@ def suggest(
     if len(rest) > _MOST:
         order = np.argsort(-std) if goal == "information" else np.lexsort((-mean - 2 * std, hopeless))
         rows = np.sort(order[: max(_MOST, n)])
-    chosen = _greedy(_covariance(model, rest[rows]), mean[rows], hopeless[rows], best, model, n, goal)
+    chosen = _greedy(
+        _covariance(model, rest[rows].astype(np.float64)), mean[rows], hopeless[rows], best, model, n, goal
+    )
     found: NDArray[np.int64] = rows[chosen]
     return found
 

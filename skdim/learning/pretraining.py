@@ -16,6 +16,7 @@ from skdim.learning.presets import Preset, Run, model_config
 from skdim.learning.seeding import drawing_from
 from skdim.learning.seen import Seen, look_back
 from skdim.learning.states import EmbedderState, FeaturizerSettings, TrainingRecord, weights_of, with_weights
+from skdim.network.config import EncoderConfig
 from skdim.network.model import CrystalModel, SiteStatistics
 from skdim.network.readout import column_names
 
@@ -169,7 +170,7 @@ def _initialised(
     own = weights_of(model)
     read = {name: getattr(config, name) for name in ("environments", "levels", "log_densities", "context_read")}
     followed = replace(start.config, objective=config.objective, **read)
-    if followed != config or not set(start.weights) <= set(own):
+    if _bare(followed) != _bare(config) or not set(start.weights) <= set(own):
         raise InputError(
             "warm_start=True needs the features and parameters that shape the model to be those of the last fit; they "
             "have changed. Set them back, or warm_start=False."
@@ -179,6 +180,17 @@ def _initialised(
         model.deep.requires_grad_(False)
         model.properties.requires_grad_(False)
     return model
+
+
+def _bare(config: ModelConfig) -> ModelConfig:
+    """The configuration without width and reach of hops in encoders that have none for them to shape."""
+    usual = EncoderConfig()
+
+    def bare(encoder: EncoderConfig) -> EncoderConfig:
+        return encoder if encoder.hops else replace(encoder, hop_width=usual.hop_width, reach=usual.reach)
+
+    context = config.context_encoder
+    return replace(config, encoder=bare(config.encoder), context_encoder=None if context is None else bare(context))
 
 
 def _with_properties_of(start: EmbedderState | None, config: ModelConfig, learns: bool) -> ModelConfig:

@@ -403,9 +403,10 @@ def test_a_pretraining_continues_from_a_model(here, capsys):
     assert any(not np.array_equal(first[name], more[name]) for name in first)
 
 
-def test_the_shipped_model_goes_on_training_also_without_a_number_of_epochs(here):
-    shipped = pretrained.load_pretrained().state_.weights
-    assert main(["pretrain", "in", "--quiet", "--start", "materials_project", "--out", "own.safetensors"]) == OK
+@pytest.mark.parametrize("name", pretrained.MODELS)
+def test_a_shipped_model_goes_on_training_also_without_a_number_of_epochs(here, name):
+    shipped = pretrained.load_pretrained(name).state_.weights
+    assert main(["pretrain", "in", "--quiet", "--start", name, "--out", "own.safetensors"]) == OK
     own = DeepInfoMaxEmbedder.load("own.safetensors").state_.weights
     assert any(not np.array_equal(shipped[name], own[name]) for name in shipped)
 
@@ -502,7 +503,7 @@ def test_only_errors_about_the_input_are_bad_input(monkeypatch, capsys, error, c
 @pytest.mark.parametrize(
     ("words", "cure"),
     [
-        (["--regressors", "ridge", "laplacian"], "laplacian; .*commas between, see skdim fit"),
+        (["--target", "bulk", "shear"], "shear; .*commas between, see skdim fit"),
         (["--x"], "--x; see skdim fit"),
     ],
 )

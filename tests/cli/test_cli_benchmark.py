@@ -73,6 +73,11 @@ def test_arguments_go_before_those_of_quick():
     assert given["regressors"] == QUICK["regressors"]
 
 
+def test_names_have_blanks_or_commas_between():
+    blanks = settings("--regressors", "ridge", "mlp", "--features", "default untrained", "magpie")
+    assert settings("--regressors", "ridge,mlp", "--features", "default untrained, magpie") == blanks
+
+
 def test_the_former_names_of_arguments_mean_the_same():
     former, today = (
         "--heads ridge --draws 7 --fine-tuning-draws 2 --fewer-draws mlp=2",

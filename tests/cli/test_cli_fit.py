@@ -49,7 +49,7 @@ def place(tmp_path_factory) -> Path:
 def fitted(place) -> tuple[int, Path]:
     out = place / "model.skdim"
     words = ["fit", str(place / "cifs"), "--labels", str(place / "labels.csv"), "--target", "K", "--quiet"]
-    return main([*words, "--out", str(out), "--id", "code", "--regressors", "ridge,laplacian"]), out
+    return main([*words, "--out", str(out), "--id", "code", "--regressors", "ridge", "laplacian"]), out
 
 
 def test_fit_writes_a_model_and_a_report_that_says_what_did_not_fit(fitted) -> None:
@@ -196,6 +196,7 @@ def test_fine_tuning_is_tried_and_its_time_said_unless_it_takes_long(place, tmp_
         ({"--target": "Q"}, "--target 'Q' is no column"),
         ({"--labels": "none.csv"}, "is not a file"),
         ({"--model": "nothing"}, "'nothing' is not a file"),
+        ({"--regressors": "ridge,svm"}, "be among ridge, laplacian, gaussian, trees, fine-tuning, got 'ridge,svm'"),
         ({"--target": "family", "--id": "K"}, "no row of"),
     ],
 )

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import mean_absolute_error, r2_score
 
-from skdim import CrystalRegressor
+from skdim import CrystalClassifier, CrystalRegressor
 from skdim._targetmodel import choose
+from skdim.cli.classreport import classes_text
 from skdim.cli.fitpage import as_text, write_pages
 from skdim.cli.fitreport import Report, make_report
 from skdim.cli.fitting import _loss
@@ -63,20 +64,57 @@ def test_labels_over_decades_are_reported_as_their_logarithms_are(points, moduli
 def test_errors_have_the_unit_of_the_labels_where_the_table_tells_it(points, moduli, tmp_path) -> None:
     report = replace(reported(points, moduli, "none")[1], label_unit="GPa", n_bounds=1)
     text = as_text(report)
-    write_pages([report], tmp_path / "page.html")
+    write_pages([report], ["lost-7"], tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text()
     assert f"{N} labels and 1 bound;" in text
     assert f"{N} labels and 1 bound;" in page
+    assert "<code>lost-7</code>" in page
     assert f"misses its value by <b>{report.error:.3g} GPa</b>" in page
     assert "mean absolute error, GPa " in text
     assert "Mean absolute error by cross-validation (GPa)" in page
     assert "label (GPa)" in page
 
 
+@pytest.mark.parametrize(
+    ("own", "magpie", "said"),
+    [
+        (1.0, 1.5, []),
+        (1.92, 2.0, ["caution: ridge is hardly better than a guess of the median"]),
+        (2.1, 2.5, ["caution: ridge is no better than a guess of the median"]),
+        (
+            1.0,
+            0.9,
+            ["caution: on Magpie statistics of the composition the same choice of regressors has a lower error, 0.9"],
+        ),
+    ],
+)
+def test_what_speaks_against_a_model_is_said_first(points, moduli, tmp_path, own, magpie, said) -> None:
+    report = replace(
+        reported(points, moduli, "none")[1], errors={"ridge": own, "median": 2.0}, magpie={"ridge": magpie}
+    )
+    write_pages([report], [], tmp_path / "page.html")
+    page, text = (tmp_path / "page.html").read_text(), as_text(report)
+    cautions = [line for line in text.splitlines() if line.startswith("caution")]
+    assert all(line.startswith(words) for line, words in zip(cautions, said, strict=True))
+    assert page.count("Caution") == len(said)
+
+
+@pytest.mark.parametrize(("loss", "said"), [(0.3, None), (0.67, "hardly better"), (0.8, "no better")])
+def test_classes_that_are_hardly_learned_are_said_to_be(loss: float, said: str | None) -> None:
+    model = CrystalClassifier(load_pretrained("bundled"), class_weight=None)
+    model.classes_, model.labelled_ = np.array(["hard", "soft"]), np.arange(4)
+    model.held_out_ = np.array([[0.9, 0.1], [0.8, 0.2], [0.4, 0.6], [0.7, 0.3]])
+    model.chosen_, model.losses_ = "ridge", {"ridge": loss, "shares": 0.69}
+    text = classes_text(model, "kind", "bundled", ["hard", "hard", "soft", "soft"], list("abcd"), [])
+    assert "accuracy 75.0%" in text
+    assert text.count("caution: ") == (said is not None)
+    assert said is None or f"caution: ridge is {said} than a guess of the shares of the classes" in text
+
+
 def test_a_report_in_decades_names_them_and_says_as_which_factor(points, moduli, tmp_path) -> None:
     _, report = reported(points, 10.0 ** (moduli - 8), "auto")
     text = as_text(report)
-    write_pages([report], tmp_path / "page.html")
+    write_pages([report], [], tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text()
     found = re.search(r"mean absolute error, decades +vectors +Magpie +in the labels' unit\n  ridge +(\S+)", text)
     assert float(found[1]) == pytest.approx(report.error, rel=1e-3)

@@ -10,6 +10,7 @@ from safetensors.numpy import save_file
 from sklearn.linear_model import Ridge
 
 from skdim import (
+    CrystalClassifier,
     CrystalPointSetTransformer,
     CrystalRegressor,
     DeepInfoMaxEmbedder,
@@ -35,9 +36,22 @@ def place(tmp_path_factory):
     SiteNetRegressor(embedder, max_epochs=1, random_state=0).fit(crystals, labels).save(folder / "tuned")
     LabelMaskingRegressor(embedder, Ridge()).fit(crystals, labels).save(folder / "masking")
     CrystalRegressor(embedder, regressors=["ridge"], random_state=0).fit(crystals, labels).save(folder / "fitted.skdim")
+    kinds = np.where(labels > 0.5, "hard", "soft")
+    CrystalClassifier(embedder, regressors=["ridge"], random_state=0).fit(crystals, kinds).save(folder / "kinds.skdim")
     CrystalPointSetTransformer().transform(crystals).save(folder / "points")
     for name in ("v.parquet", "v.npy"):
         words = ["embed", str(folder / "embedder"), "bundled:piezoelectric", "--out", str(folder / name), "--quiet"]
+        assert main(words) == OK
+    crystals[0].to(filename=str(folder / "one.cif"))
+    for name in ("p.parquet", "p.csv"):
+        words = [
+            "predict",
+            str(folder / "fitted.skdim"),
+            str(folder / "one.cif"),
+            "--out",
+            str(folder / name),
+            "--quiet",
+        ]
         assert main(words) == OK
     return folder
 
@@ -47,10 +61,13 @@ KINDS = {
     "tuned": ("fine-tuned regressor", {"epochs": 1}),
     "masking": ("label-masking model", {"labelled": N}),
     "fitted.skdim": ("CrystalRegressor", {"labelled": N}),
+    "kinds.skdim": ("CrystalClassifier", {"labelled": N, "classes": ["hard", "soft"], "chosen": "ridge"}),
     "state/checkpoint.safetensors": ("checkpoint of a training", {"epochs": 1}),
     "points": ("folder of point sets", {"crystals": N, "failed": 0}),
     "v.parquet": ("table of vectors", {"rows": 941}),
     "v.npy": ("table of vectors", {"rows": 941, "ids": 941}),
+    "p.parquet": ("table", {"rows": 1}),
+    "p.csv": ("table", {"rows": 1}),
 }
 
 
@@ -80,12 +97,36 @@ def test_every_kind_of_file_is_known(place, capsys, name):
 def test_of_a_fitted_model_it_tells_the_regressor_and_the_errors_lowest_first(place, capsys):
     assert main(["info", str(place / "fitted.skdim")]) == OK
     (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("targets"))
-    words = re.search(r"ridge(?: on the scale \w+)?, chosen by errors of (\w+) ([\d.]+), (\w+) ([\d.]+)$", line)
+    words = re.search(
+        r"ridge(?: on the scale \w+)?, chosen by errors of (\w+) ([\d.]+), (\w+) ([\d.]+)( decades)?$", line
+    )
     assert {words[1], words[3]} == {"ridge", "guess"}
     assert float(words[2]) <= float(words[4])
 
 
-@pytest.mark.parametrize("name", [name for name in KINDS if name not in ("points", "v.npy")])
+def test_of_classes_it_tells_which_they_are_and_the_log_losses(place, capsys):
+    assert main(["info", str(place / "kinds.skdim")]) == OK
+    said = capsys.readouterr().out
+    assert re.search(r"^classes +hard, soft$", said, re.MULTILINE)
+    assert re.search(r"^chosen +ridge, by log losses of (ridge|guess) \S+, (ridge|guess) \S+$", said, re.MULTILINE)
+
+
+def test_of_logarithms_it_tells_the_errors_by_which_the_regressor_was_chosen(tmp_path, capsys):
+    crystals = bundled(N)[0]
+    labels = 10.0 ** np.random.default_rng(0).normal(0, 3, N)
+    model = CrystalRegressor("bundled", regressors=["ridge", "laplacian"], random_state=0).fit(crystals, labels)
+    assert min(model.losses_[0], key=model.losses_[0].get) in (model.chosen_[0], "median")
+    model.save(tmp_path / "m.skdim")
+    assert CrystalRegressor.load(tmp_path / "m.skdim").losses_ == model.losses_
+    assert main(["info", str(tmp_path / "m.skdim")]) == OK
+    said = capsys.readouterr().out
+    for name in ("ridge", "laplacian"):
+        assert f"{name} {model.losses_[0][name]:.4g}" in said
+    assert re.search(r"on the scale log10, chosen by errors of .* decades$", said, re.MULTILINE)
+    assert "decades" in model._repr_html_()
+
+
+@pytest.mark.parametrize("name", [name for name in KINDS if name not in ("points", "v.npy", "p.csv")])
 def test_damaged_files_are_named(place, tmp_path, capsys, name):
     content = (place / name).read_bytes()
     damaged = tmp_path / "damaged"

@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from skdim.cli.cells import unit_of
 from skdim.cli.labels import read_labels
-from skdim.cli.matching import match_names, stem
+from skdim.cli.matching import header_without_unit, match_names, stem
 from skdim.exceptions import InputError
 
 IDS = ["cifs/a.cif", "cifs/deep/b.cif.gz", "set.zip/x/c.cif", "mp-1", "set.zip/y/d.cif", "other/d.cif"]
@@ -44,6 +45,7 @@ def test_what_fits_nothing_or_too_much_is_listed(tmp_path) -> None:
     assert "1 row of the table without a crystal: zzz" in notes
     assert "would fit several crystals, and label none: d" in notes
     assert "5 crystals without a row in the table" in notes
+    assert found.unmatched == ["zzz", "d"]
 
 
 @pytest.mark.parametrize(
@@ -184,11 +186,37 @@ def test_the_header_and_the_most_cells_say_the_unit(tmp_path) -> None:
     assert np.isfinite(headed.values[:3]).tolist() == [True, False, False]
 
 
-@pytest.mark.parametrize("header", ["gap (eV)", "gap [eV]", " gap "])
+@pytest.mark.parametrize("header", ["gap (eV)", "gap [eV]", "gap / eV", "gap/eV", '"gap, eV"', "gap / (eV)", " gap "])
 def test_a_column_is_found_without_the_unit_in_its_header(tmp_path, header: str) -> None:
-    assert labels(tmp_path, f"id,{header}\na,1\n").values[0] == 1.0
+    found = labels(tmp_path, f"id,{header}\na,1\nb,1.5 eV\nc,900 meV\n")
+    assert found.values[:2].tolist() == [1.0, 1.5] or "eV" not in header
+    assert (found.values[0], found.unit) == (1.0, "eV" if "eV" in header else "")
     with pytest.raises(InputError, match="no column"):
         labels(tmp_path, "id,gap (eV),gap (meV)\na,1,2\n")
+
+
+@pytest.mark.parametrize(
+    ("header", "bare", "unit"),
+    [
+        ("sigma / S cm-1", "sigma", "S cm-1"),
+        ("kappa / W m^-1 K^-1", "kappa", "W m^-1 K^-1"),
+        ("density/g·cm⁻³", "density", "g·cm⁻³"),
+        ("E / eV atom-1", "E", "eV atom-1"),
+        ("M / µB/f.u.", "M", "µB/f.u."),
+        ("T/K", "T", "K"),
+        ("Tc / K", "Tc", "K"),
+        ("log10(sigma / S cm-1)", "log10(sigma)", ""),
+        ("log10 (sigma)", "log10 (sigma)", ""),
+        ("log sigma (S/cm)", "log sigma", ""),
+        *(
+            (same, same, "")
+            for same in ("c/a", "K/G", "Li/K", "Ca / Mg", "Ti/V", "x/y/z", "log10(K)", "eV", "name, formula")
+        ),
+    ],
+)
+def test_a_unit_is_told_from_a_ratio_and_a_logarithm_has_none(header: str, bare: str, unit: str) -> None:
+    assert header_without_unit(header) == bare
+    assert unit_of(header, [""]) == (unit, False)
 
 
 @pytest.mark.parametrize("coding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
@@ -261,7 +289,7 @@ def test_a_row_of_units_that_leaves_the_target_blank_is_told_as_one(tmp_path) ->
 def test_what_a_logarithm_is_taken_of_is_no_unit(tmp_path) -> None:
     found = labels(tmp_path, "id,log10(sigma)\na,-3\n", target="log10(sigma)")
     assert found.unit == ""
-    assert labels(tmp_path, "id,log10(sigma) (S/cm)\na,-3\n", target="log10(sigma)").unit == "S/cm"
+    assert labels(tmp_path, "id,log10(sigma) (S/cm)\na,-3\n", target="log10(sigma)").unit == ""  # -3 is none of S/cm
     raised = labels(tmp_path, "id,gap (S cm⁻¹)\na,1 S cm^-1\nb,2 S cm-1\nc,3 S/m\n")
     assert np.isfinite(raised.values[:3]).tolist() == [True, True, False]
 

@@ -119,8 +119,9 @@ def test_names_of_targets_and_classes_are_harmless_in_headers_and_on_pages(tmp_p
     assert (tmp_path / "p.csv").read_text().splitlines()[0] == r"id,'=HYPERLINK(1),probability_\x1b[31mred"
     write_table(table, tmp_path / "p.parquet")
     assert pd.read_parquet(tmp_path / "p.parquet").columns.tolist() == table.columns.tolist()
-    write_classes_page("\x1b[2J</script>", "label\n\x1b[31mred", ["\x07.cif: none"], tmp_path / "p.html")
+    write_classes_page("\x1b[2J</script>", "label\n\x1b[31mred", ["\x07.cif: none"], ["<i>"], tmp_path / "p.html")
     page = (tmp_path / "p.html").read_text()
+    assert "<code>&lt;i&gt;</code>" in page
     assert not {"\x1b", "\x07"} & set(page)
     assert r"\x1b[2J&lt;/script&gt;" in page
     assert "label\n" + r"\x1b[31mred" in page

@@ -718,6 +718,18 @@ def test_operations_under_both_tags_have_to_be_the_same():
         read_cif(cif(*SALT, symmetry=f"{listed('x,y,z')}\n{listed(*inverted, tag=NEW)}"))
 
 
+@pytest.mark.parametrize("nothing", ["''", "?", ".", "'?'", "\n;\n;"])
+@pytest.mark.parametrize("first", [True, False])
+def test_an_empty_formula_beside_the_formula_contradicts_nothing(nothing, first):
+    """Files of the American Mineralogist database have one."""
+    tag = "_chemical_formula_sum"
+    said, other = f"{tag} 'Cs Cl'", f"{tag} {nothing}"
+    assert atoms(cif(*SALT, more=f"{other}\n{said}" if first else f"{said}\n{other}")) == {"Cs": 1, "Cl": 1}
+    wrong = f"{tag} 'Cs2 Cl'"
+    with pytest.raises(ValueError, match="do not agree with the formula"):
+        read_cif(cif(*SALT, more=f"{other}\n{wrong}" if first else f"{wrong}\n{other}"))
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [

@@ -1,5 +1,7 @@
 """Intervals: against the definition row by row, against MAPIE, and how many of new values they hold."""
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 from sklearn.ensemble import RandomForestRegressor
@@ -37,6 +39,26 @@ def test_the_ends_are_quantiles_of_what_each_fold_says(regressor) -> None:
     for place in range(7):
         # The 33rd of 40 from below and from above: 0.8 times 41, rounded up.
         np.testing.assert_allclose(found[place], [sorted(low[place], reverse=True)[32], sorted(high[place])[32]])
+
+
+class Counting(KernelRidgeCV):
+    """Keeps how many rows it was asked to predict at once."""
+
+    counts: ClassVar[list[int]] = []
+
+    def predict(self, X, return_std=False):
+        self.counts.append(len(X))
+        return super().predict(X, return_std)
+
+
+def test_many_rows_are_predicted_in_blocks_as_a_table_of_all_would_not_fit_into_memory(monkeypatch) -> None:
+    model = CrossConformalRegressor(Counting("laplacian", cv=None), cv=5, random_state=0).fit(*noisy(40))
+    new, _ = noisy(30, seed=1)
+    whole = model.predict_intervals(new, [0.5, 0.8])
+    monkeypatch.setattr("skdim.evaluation._intervals.ENTRIES", 400)
+    Counting.counts.clear()
+    np.testing.assert_allclose(model.predict_intervals(new, [0.5, 0.8]), whole)
+    assert Counting.counts == [10] * 5 * 3
 
 
 class Padded(KernelRidgeCV):

@@ -81,6 +81,16 @@ def test_of_a_large_pool_those_that_can_be_best_are_looked_at(monkeypatch) -> No
     assert suggest(KNOWN, Y, POOL, n=1, goal="best", predicted=ends).tolist() == [13]
 
 
+def test_a_large_pool_is_predicted_in_blocks(monkeypatch) -> None:
+    whole, rows, predict = suggest(KNOWN, Y, POOL, n=3), [], KernelRidgeCV.predict
+    monkeypatch.setattr("skdim.evaluation._suggestion.ENTRIES", 100)
+    monkeypatch.setattr(
+        KernelRidgeCV, "predict", lambda self, X, *std, **k: rows.append(len(X)) or predict(self, X, *std, **k)
+    )
+    assert suggest(KNOWN, Y, POOL.astype(np.float32), n=3).tolist() == whole.tolist()
+    assert rows == [5] * 6 + [20]  # the last are the labelled ones
+
+
 def test_what_is_not_accepted() -> None:
     with pytest.raises(InputError, match="n must be at most 30, the number of crystals in the pool, got 31"):
         suggest(KNOWN, Y, POOL, n=31)
