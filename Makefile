@@ -113,6 +113,8 @@ bench: $(VENV)/.ready ## speed against YARDSTICK=script on DATA=crystals, scalin
 	$(PY) benchmarks/reading.py --out benchmarks/reading.json
 
 docs: $(VENV)/.ready ## the documentation, in docs/_build/html; a warning is an error
+	@# A build that was interrupted has no search index, and the next one would add pages to none.
+	@test -f docs/_build/html/searchindex.js || rm -rf docs/_build/html/.doctrees
 	$(PY) -m sphinx -W --keep-going -b html docs docs/_build/html
 
 site: $(VENV)/.ready ## show the documentation at http://localhost:8000, built first if it is not there

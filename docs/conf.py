@@ -48,6 +48,7 @@ sphinx_gallery_conf = {
     "download_all_examples": False,
     "show_signature": False,
     "write_computation_times": False,
+    "ignore_repr_types": r"matplotlib[.]",  # a figure is shown as such; what the last line gives back is not
 }
 
 # One file of MathJax, copied from a package: pages show formulas without a network.
