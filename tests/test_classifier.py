@@ -56,6 +56,7 @@ def test_probabilities_are_shares_of_what_turns_out_so(embedder, points) -> None
         assert abs(shares[inside].mean() - true[inside].mean()) < 0.15
 
 
+@pytest.mark.slow
 def test_a_rare_class_is_found_where_classes_are_balanced(embedder, points) -> None:
     wide, narrow = np.flatnonzero(KINDS[:N] == "wide"), np.flatnonzero(KINDS[:N] == "narrow")
     rows = np.r_[wide[:8], narrow]
@@ -112,6 +113,7 @@ def test_what_cannot_be_learned_is_said_with_what_is_needed(embedder, points, la
         quick(embedder).fit(points[:30], labels, **given)
 
 
+@pytest.mark.slow
 def test_held_out_probabilities_have_not_seen_the_labels_of_their_fold(embedder, points) -> None:
     # Folds of groups depend on the counts of classes in each, so labels that change places in one leave them as they
     # are. What is said of its rows then stays the same to the bit, or it has seen their labels: a calibrator may have,

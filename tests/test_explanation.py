@@ -20,8 +20,8 @@ from tests.small import handful, mixture
 
 BUNCH = load_elastic_moduli(target="K_VRH")
 CRYSTALS, MODULI = list(BUNCH.data[:60]), BUNCH.target[:60]
-# Trees are taken apart leaf by leaf, and the two kernels by the same formulas.
-READ = {name: pytest.param(name, marks=[pytest.mark.slow] * (name in ("gaussian", "trees"))) for name in READOUTS}
+# All but the ridge take seconds: trees are taken apart leaf by leaf, and kernels step by step.
+READ = {name: pytest.param(name, marks=[pytest.mark.slow] * (name != "ridge")) for name in READOUTS}
 
 
 @pytest.fixture(scope="module")
@@ -154,6 +154,7 @@ def test_shares_of_sites_sum_to_the_vector(embedder, widths) -> None:
     np.testing.assert_allclose(summed, pooled, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_several_targets_short_vectors_names_and_rows_that_fail(points) -> None:
     short = DeepInfoMaxEmbedder(max_epochs=0, embedding_dim=12, random_state=0).fit(points)
     both = np.stack([MODULI, np.where(np.arange(60) % 2, np.log(MODULI), np.nan)], 1)

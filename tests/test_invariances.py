@@ -98,6 +98,7 @@ def layers(step: float) -> Structure:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("max_epochs", EPOCHS)
 @pytest.mark.parametrize("path", [octahedra, bain, layers])
 def test_no_step_along_a_path_is_a_jump(path, max_epochs: int) -> None:
@@ -109,6 +110,7 @@ def test_no_step_along_a_path_is_a_jump(path, max_epochs: int) -> None:
     assert np.linalg.norm(found[-1] - found[0]) > 10 * change.max() * np.linalg.norm(found[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("max_epochs", EPOCHS)
 def test_split_positions_become_neighbours_without_a_jump(max_epochs: int) -> None:
     """From alternatives of one site, 0.4 Angstrom apart, to sites of their own."""

@@ -65,6 +65,7 @@ def test_a_fine_tuned_classifier_starts_from_the_embedder_of_the_fit(tmp_path: P
     assert clone(back).fit(points, classes()).classes_.tolist() == ["bound", "loose"]
 
 
+@pytest.mark.slow
 def test_files_tell_classifiers_from_regressors(tmp_path: Path) -> None:
     points, y = data(N)
     model().fit(points, classes()).save(tmp_path / "classifier")

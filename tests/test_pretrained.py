@@ -38,7 +38,9 @@ def test_the_file_is_small_and_is_the_one_that_its_card_describes(name: str) -> 
     assert len(content) == card["bytes"] <= 4_000_000
 
 
-@pytest.mark.parametrize("name", pretrained.MODELS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name != "bundled")) for name in pretrained.MODELS]
+)
 def test_single_precision_is_enough_for_its_vectors(name: str) -> None:
     """Of the bundled crystals, and of one whose thousand sites are summed over."""
     rng, place = np.random.default_rng(0), np.indices((10, 10, 10)).reshape(3, -1).T / 10

@@ -105,7 +105,7 @@ class Report:
                 "predictions say little: the labels are too few or too noisy, or they depend on what the structures do "
                 "not hold"
             )
-        if self.best_magpie < self.error:
+        if self.best_magpie < min(self.error, _GUESS * self.errors["median"]):
             found.append(
                 "on Magpie statistics of the composition the same choice of regressors has a lower error, "
                 f"{self.told(self.best_magpie)}"

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 ID_COLUMNS = ("id", "material_id", "entry_id", "name", "file", "filename", "path", "cif")
 _ONE_COMMA = re.compile(r"\D*\d{1,3},\d{3}")
 _UNNAMED = "column 1"  # of numbers of rows, as some programs write them
+WIDE = 100  # factor that positive labels span which are learned as logarithms, as `skdim._targetmodel` has it
 _UNIT_ROW = frozenset({"", "-", "unit", "units", "[unit]", "(unit)", "einheit", "unité"})  # ids in a row of units
 
 
@@ -76,7 +77,7 @@ def read_labels(
         style = number_style(map(str, column), semicolons=bool(table.attrs.get("semicolons")))
         taken = _numbers(column, rows_of, ids, style, unit)
     taken.notes = [*notes, *taken.notes]
-    taken.unmatched = [name for name in (*matches.missing, *matches.unclear) if name]
+    taken.unmatched = [name for name in (*matches.missing, *matches.unclear) if not is_missing(name)]
     if groups is not None:
         taken.groups, told = _groups(table[groups], rows_of, ids)
         taken.notes += told
@@ -127,9 +128,9 @@ def _row_of_units(table: pd.DataFrame, key: str, target: str, matches: Matches, 
 def _unmatched(matches: Matches, ids: Sequence[str], *, with_units: bool) -> list[str]:
     """Say which rows fit no crystal or several, which were guessed, and which crystals have no row."""
     notes, lost = [], matches.missing[with_units:]  # a row of units comes first
-    if missing := [name for name in lost if name]:
+    if missing := [name for name in lost if not is_missing(name)]:
         notes.append(f"{counted(missing, 'row')} of the table without a crystal: {some_of(missing)}")
-    if empty := [name for name in lost if not name]:
+    if empty := [name for name in lost if is_missing(name)]:
         notes.append(f"{counted(empty, 'row')} of the table without an id")
     if unclear := matches.unclear:
         rows = counted(unclear, "row")
@@ -228,7 +229,7 @@ def _numbers(
             (noticed.torn if np.isnan(value) else noticed.several).append(f"{ids[place]} ({said})")
     if stated:
         taken.notes.append(f"numbers are taken to be in {usual}, as half of them or more say")
-    taken.notes += [*noticed.notes(str(column.name), usual), *_of_bounds(taken.sides)]
+    taken.notes += [*noticed.notes(str(column.name), usual), *_of_bounds(taken.sides), *_of_zeros(taken.values)]
     return taken
 
 
@@ -240,6 +241,19 @@ def _of_bounds(sides: NDArray[np.int64]) -> Iterator[str]:
         yield (
             f"{said} (such as <1E-10): learned as the bound or, where a model that has not seen the crystal "
             "predicts a value beyond it, as that value; they take no part in errors and intervals"
+        )
+
+
+def _of_zeros(values: NDArray[np.float64]) -> Iterator[str]:
+    """Tell zeros among labels that would be learned as logarithms without them."""
+    known = values[np.isfinite(values)]
+    above = known[known > 0]
+    if len(above) < len(known) and (known >= 0).all() and len(above) and above.max() >= WIDE * above.min():
+        zeros = len(known) - len(above)
+        yield (
+            f"{zeros} label{'s are' if zeros > 1 else ' is'} 0, so that the others, which span "
+            f"{np.log10(above.max() / above.min()):.1f} decades, are not learned as logarithms; where 0 means below "
+            "what can be measured, write that as a bound, such as <1E-10"
         )
 
 

@@ -80,7 +80,7 @@ def test_errors_have_the_unit_of_the_labels_where_the_table_tells_it(points, mod
     [
         (1.0, 1.5, []),
         (1.92, 2.0, ["caution: ridge is hardly better than a guess of the median"]),
-        (2.1, 2.5, ["caution: ridge is no better than a guess of the median"]),
+        (2.1, 2.05, ["caution: ridge is no better than a guess of the median"]),
         (
             1.0,
             0.9,

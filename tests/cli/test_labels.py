@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from skdim._targetmodel import _DECADES
 from skdim.cli.cells import unit_of
-from skdim.cli.labels import read_labels
+from skdim.cli.labels import WIDE, read_labels
 from skdim.cli.matching import header_without_unit, match_names, stem
 from skdim.exceptions import InputError
 
@@ -217,6 +218,21 @@ def test_a_column_is_found_without_the_unit_in_its_header(tmp_path, header: str)
 def test_a_unit_is_told_from_a_ratio_and_a_logarithm_has_none(header: str, bare: str, unit: str) -> None:
     assert header_without_unit(header) == bare
     assert unit_of(header, [""]) == (unit, False)
+
+
+@pytest.mark.parametrize("name", ["", "nan", "<NA>", "-"])
+def test_a_row_whose_id_says_nothing_is_one_without_an_id(tmp_path, name: str) -> None:
+    found = labels(tmp_path, f"id,gap\na,1\n{name},2\n")
+    assert "1 row of the table without an id" in found.notes
+    assert not found.unmatched
+
+
+def test_zeros_that_keep_labels_from_being_learned_as_logarithms_are_told(tmp_path) -> None:
+    assert WIDE == 10**_DECADES
+    told = labels(tmp_path, "id,gap\na,0\nb,1e-3\nc,1e-1\n").notes
+    assert any(note.startswith("1 label is 0, so that the others, which span 2.0 decades") for note in told)
+    for others in ("b,0.02\nc,1", "b,-1e-3\nc,1", "b,0\nc,0"):
+        assert not any("decades" in note for note in labels(tmp_path, f"id,gap\na,0\n{others}\n").notes)
 
 
 @pytest.mark.parametrize("coding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])

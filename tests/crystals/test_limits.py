@@ -105,7 +105,9 @@ SLOW = {
 
 
 @pytest.mark.parametrize("name", SLOW)
-@pytest.mark.parametrize("suffix", [".txt", ".cif", ".extxyz", ".json", ".vasp"])
+@pytest.mark.parametrize(
+    "suffix", [".txt", ".cif", *(pytest.param(one, marks=pytest.mark.slow) for one in (".extxyz", ".json", ".vasp"))]
+)
 def test_long_texts_are_told_apart_in_one_pass(name, suffix, tmp_path):
     (tmp_path / f"a{suffix}").write_text(SLOW[name])
     assert all(row.problem or reason(row) for row in skdim.read_crystals(tmp_path / f"a{suffix}"))

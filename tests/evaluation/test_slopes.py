@@ -40,6 +40,7 @@ def test_a_column_that_does_not_move_adds_nothing_and_one_that_decides_adds_most
     assert sizes[0] == sizes.max()
 
 
+@pytest.mark.slow
 def test_more_steps_change_little(regressor, monkeypatch) -> None:
     few = parts(regressor.slopes(NEW, START), NEW.astype(float) - START)
     monkeypatch.setattr(_slopes, "STEPS", 400)

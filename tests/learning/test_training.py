@@ -74,7 +74,9 @@ def test_a_random_state_object_is_drawn_from_and_an_int_is_not_worn_out() -> Non
 
 
 @pytest.mark.parametrize("random_state", [0, None])
-@pytest.mark.parametrize("params", [{}, {"preset": "paper", "encoder_params": {"width": 8}}])
+@pytest.mark.parametrize(
+    "params", [{}, pytest.param({"preset": "paper", "encoder_params": {"width": 8}}, marks=pytest.mark.slow)]
+)
 def test_global_generators_are_neither_used_nor_touched(random_state: int | None, params: dict[str, Any]) -> None:
     before = torch.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002 - the global one is meant
     fit(bundled(20)[0], random_state=random_state, verbose=0, **params).transform(bundled(5)[0])

@@ -25,7 +25,9 @@ def test_vectors_in_single_precision_are_those_of_double_precision(params: dict[
     check(DeepInfoMaxEmbedder(max_epochs=0, random_state=0, **params).fit(structures), structures)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name != "bundled")) for name in MODELS]
+)
 def test_models_of_the_package_too(name: str) -> None:
     check(load_pretrained(name), bundled(300)[0])
 

@@ -124,7 +124,7 @@ def test_a_pretraining_that_goes_on_needs_something_that_the_layer_does_not_rest
         embedder.fit(crystals)
 
 
-@pytest.mark.parametrize("fields", [{}, BESIDE])
+@pytest.mark.parametrize("fields", [{}, pytest.param(BESIDE, marks=pytest.mark.slow)])
 def test_file_gives_the_same_vectors_and_fine_tuning_starts_from_them(fields: dict[str, Any], tmp_path: Path) -> None:
     embedder = with_properties(**fields)
     embedder.save(tmp_path / "labelled.safetensors")

@@ -126,6 +126,7 @@ def test_the_history_has_a_curve_for_each_loss_and_a_ring_at_the_best_epoch(ax):
     assert train.get_linestyle() != valid.get_linestyle()
 
 
+@pytest.mark.slow
 def test_each_member_of_an_ensemble_has_its_curves_and_the_legend_names_them_once(ax):
     rows = [{**row, "member": member} for member in (0, 1) for row in HISTORY]
     TrainingHistoryDisplay.from_history(pd.DataFrame(rows), ax=ax)

@@ -199,7 +199,7 @@ def vectors(model: CrystalModel, points: PointSets) -> np.ndarray:
 @pytest.mark.parametrize("preset", ["default", "paper"])
 @pytest.mark.parametrize(
     "encoder",
-    [{}, pytest.param({"blocks": 2}, marks=pytest.mark.slow), {"blocks": 3}, {"heads": 1, "decay": None}],
+    [{}, *(pytest.param({"blocks": n}, marks=pytest.mark.slow) for n in (2, 3)), {"heads": 1, "decay": None}],
     ids=str,
 )
 def test_reduced_and_unreduced_point_sets_give_the_same_vector(

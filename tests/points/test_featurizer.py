@@ -155,7 +155,7 @@ def test_one_atom_cells_disorder_and_vacancies_are_crystals_like_others() -> Non
     np.testing.assert_allclose(sorted(number), [0.6 * 11 + 0.4 * 19, 17, 26, 26])
 
 
-@pytest.mark.parametrize("neighborhood", ["shell", "supercell"])
+@pytest.mark.parametrize("neighborhood", ["shell", pytest.param("supercell", marks=pytest.mark.slow)])
 def test_a_crystal_alone_is_what_it_is_among_others_bit_by_bit(neighborhood: str) -> None:
     crystals = sample(150)
     points = featurized(crystals, neighborhood=neighborhood)
