@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -276,9 +275,8 @@ class CrystalClassifier(ClassifierMixin, CrystalPredictor):
         """Try every regressor by cross-validation, and keep the one with the lowest log loss."""
         seed, counts = seed_of(self.random_state), np.bincount(target)
         self.shares_ = counts / counts.sum()
-        weights = len(target) / (len(counts) * counts[target]) if self.class_weight else np.ones(len(target))
-        table = indicators(target, len(counts))
         splits = list(cut_into_folds(len(target), min(self.cv, int(counts.min())), seed, groups, target))
+        self.seed_, self.splits_ = seed, splits
         for train, _ in splits:
             absent = np.setdiff1d(np.arange(len(counts)), target[train])
             if len(absent):
@@ -288,20 +286,59 @@ class CrystalClassifier(ClassifierMixin, CrystalPredictor):
                     "these rows out, or use smaller groups."
                 )
         self.losses_ = {"shares": float(log_loss(target, np.tile(self.shares_, (len(target), 1))))}
-
-        def predicted(name: str, train: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.float64]:
-            models = self._trained(name, V[train], table[train], weights[train], seed)
-            return np.stack([model.predict(V[rows]) for model in models], 1)
-
         tried = {}
         for name in self.regressors:
-            held, shares = _held_out(partial(predicted, name), target, splits)
-            self.losses_[name] = float(log_loss(target, shares, labels=np.arange(len(counts))))
+            self.losses_[name], held, shares = self.tried(name, V, target, splits)
             tried[name] = calibrator(held, target), shares
         self.chosen_ = min(self.regressors, key=lambda name: self.losses_[name])
         fitted, self._held_out = tried[self.chosen_]
         self.slopes_, self.offsets_ = softmax_form(fitted)
+        table, weights = indicators(target, len(counts)), self._weights(target)
         self.models_ = self._trained(self.chosen_, V, table, weights, seed)
+
+    def tried(
+        self,
+        name: str,
+        V: NDArray[np.float64],
+        target: NDArray[np.int64],
+        splits: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]],
+    ) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
+        """Try a regressor on a table by cross-validation, as `fit` does on the vectors.
+
+        Parameters
+        ----------
+        name : str
+            Of the regressor.
+        V : ndarray of shape (n, d)
+            The table.
+        target : ndarray of int64, shape (n,)
+            Place of the class of each row in ``classes_``.
+        splits : sequence of (train, test)
+            Rows to learn from, and rows to predict.
+
+        Returns
+        -------
+        loss : float
+            Log loss.
+        held_out : ndarray of shape (n, K or 1)
+            What the regressor says of rows that it has not seen.
+        probabilities : ndarray of shape (n, K)
+            Made of it without the row.
+        """
+        n_classes, weights = int(target.max()) + 1, self._weights(target)
+        table = indicators(target, n_classes)
+
+        def predicted(train: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.float64]:
+            models = self._trained(name, V[train], table[train], weights[train], self.seed_)
+            return np.stack([model.predict(V[rows]) for model in models], 1)
+
+        held, shares = _held_out(predicted, target, splits)
+        return float(log_loss(target, shares, labels=np.arange(n_classes))), held, shares
+
+    def _weights(self, target: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Weights of rows in training."""
+        counts = np.bincount(target)
+        return len(target) / (len(counts) * counts[target]) if self.class_weight else np.ones(len(target))
 
     def _trained(
         self,
