@@ -39,7 +39,7 @@ def test_it_says_each_step_and_prints_the_table(demo):
     assert [f"\n{number}. {title}\n" in text for number, title in enumerate(titles, 1)] == [True] * 7
     assert text.count(" s]\n") == 7
     rows = [tuple(cell.strip() for cell in line.split("|")[1:3]) for line in text.splitlines() if line.startswith("| ")]
-    regressors = ("ridge", "random_forest", "extra_trees")
+    regressors = ("ridge", "kernel_ridge", "extra_trees")
     assert rows[2:] == [("none", "median"), *((f, r) for f in ("trained", "untrained", "Magpie") for r in regressors)]
     assert "eV/atom" in text
     assert "1 epoch on 300 crystals says nothing about what\nthe pretraining is worth" in text
@@ -50,7 +50,7 @@ def test_the_table_is_that_of_the_records(demo):
     out, text = demo
     records = pd.read_csv(out / "results.csv", keep_default_na=False, na_values=[""])
     for row in summarise(records).itertuples():
-        line = next(line for line in text.splitlines() if line.startswith(f"| {row.features:9} | {row.regressor:13} |"))
+        line = next(line for line in text.splitlines() if line.startswith(f"| {row.features:9} | {row.regressor:12} |"))
         assert f"{row.mean:.3f} ± {row.standard_error:.3f}" in line
 
 

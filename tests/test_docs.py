@@ -129,7 +129,7 @@ def test_what_the_pretraining_of_the_shipped_model_adds_is_said_as_it_was_measur
     row = found(r"^\| 120,000 crystals: .*?\|(.*)$", ROOT / "README.md")[0].splitlines()[0]
     said = re.findall(r"\d\.\d\d", row)
     assert said == [f"{float(ratio):.2f}" for ratio in (*vectors, beside[2], *tuned)]
-    (others,) = found(r"^the labels\. On four other properties(.*?)\. \[What", ROOT / "README.md")
+    (others,) = found(r"On four\s+other properties(.*?)\. \[What", ROOT / "README.md")
     assert re.findall(r"\d\.\d\d", others) == [f"{float(ratio):.2f}" for ratio in beside[:2]]
 
 

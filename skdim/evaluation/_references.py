@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from joblib import Memory, Parallel, delayed
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from skdim._files import digest
 from skdim._parameters import check, choice
@@ -277,6 +277,7 @@ def _find(name: str) -> ReferenceSet:
     return chosen
 
 
+@functools.cache  # as each crystal asks
 def _pinned(package: str) -> str:
     """Name a distribution and its version, if it is installed."""
     try:
@@ -302,6 +303,13 @@ def _featurizer(name: str) -> sets.Featurizer:
         return REFERENCE_FEATURES[name].make()
 
 
+@functools.lru_cache(maxsize=2)
+def _threads(name: str) -> ThreadpoolController:
+    """The libraries with threads that a featurizer has loaded; to find them takes as long as to describe a crystal."""
+    _featurizer(name)
+    return ThreadpoolController()
+
+
 def _describe(name: str, key: str, structure: IStructure) -> Described:
     """Describe one crystal, or say why it cannot be done; in a process that may be another."""
     reference, featurizer = REFERENCE_FEATURES[name], _featurizer(name)
@@ -309,7 +317,7 @@ def _describe(name: str, key: str, structure: IStructure) -> Described:
     if refusal:
         return Described(refusal)
     # One thread: sums are the same in any process, and processes share the cores.
-    with threadpool_limits(1), warnings.catch_warnings(record=True) as caught:
+    with _threads(name).limit(limits=1), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             row = featurizer.featurize(sets.neutral(structure))

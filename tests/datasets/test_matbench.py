@@ -45,7 +45,7 @@ def served(stored):
             Quiet.requests += 1
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(stored.path.parent)))
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}/{FILE}", Quiet
     server.shutdown()
