@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from skdim._classmodel import row_weights, try_regressor
 from skdim.cli.fitreport import LEAST_PART, PARTS, OfChoice, extrapolated, folds_in_words, magpie_statistics
+from skdim.cli.messages import one_line
 from skdim.points.twins import twins
 
 if TYPE_CHECKING:
@@ -49,7 +51,7 @@ class ClassReport(OfChoice):
     guess: ClassVar = "shares"
     of_guess: ClassVar = "guess of the shares of the classes"
     measure: ClassVar = "log loss by cross-validation"
-    an_error: ClassVar = "a log loss"
+    error_name: ClassVar = "log loss"
 
     @property
     def confusion(self) -> NDArray[np.int64]:
@@ -63,9 +65,17 @@ class ClassReport(OfChoice):
         """Whether there are labels enough to tell how often what is probable happens."""
         return len(self.truth) >= _LEAST_CALIBRATED
 
-    def accuracies(self, decided: NDArray[np.int64]) -> tuple[float, float]:
-        """Share of predictions that are right, and its mean over the classes."""
-        right = decided == self.truth
+    @property
+    def accuracies(self) -> dict[str, tuple[float, float]]:
+        """Shares of predictions that are right, and their means over the classes, by what they are made of."""
+        made = {
+            "held-out predictions": self.decided,
+            "on Magpie statistics": self.on_magpie,
+            "most frequent class": np.full(len(self.truth), np.bincount(self.truth).argmax()),
+        }
+        return {which: self._accuracies(decided == self.truth) for which, decided in made.items()}
+
+    def _accuracies(self, right: NDArray[np.bool_]) -> tuple[float, float]:
         each = [right[self.truth == kind].mean() for kind in range(len(self.classes))]
         return float(right.mean()), float(np.mean(each))
 
@@ -83,18 +93,23 @@ def make_class_report(
     failures: Sequence[tuple[str, str]],  # crystals that cannot be used, with reasons
 ) -> ClassReport:
     """Look at a fitted classifier and its labels."""
-    labelled, kinds = model.labelled_, [str(kind) for kind in model.classes_]
-    truth = np.array([kinds.index(str(labels[row])) for row in labelled])
+    labelled, kinds = model.labelled_, [one_line(str(kind)) for kind in model.classes_]
+    places = {str(kind): place for place, kind in enumerate(model.classes_)}
+    truth = np.array([places[str(labels[row])] for row in labelled])
     shares, vectors = model.held_out_[labelled], model.domain_.vectors
     decided = model.decided(shares)
-    table = magpie_statistics(points[labelled])
-    magpie = {name: model.tried(name, table, truth, model.splits_) for name in model.regressors}
-    best = min(magpie.values(), key=lambda tried: tried[0])
+    weights, table = row_weights(truth, bool(model.class_weight)), magpie_statistics(points[labelled])
+    candidates = model.candidates(model.seed_)
+    magpie = {
+        name: try_regressor(regressor, table, truth, weights, model.splits_, model.n_jobs)
+        for name, regressor in candidates.items()
+    }
+    best = min(magpie.values(), key=lambda tried: tried.loss)
     learning, why_none = _smaller(model, vectors.astype(np.float64), truth, kinds)
     left_out = [f"no learning curve: {why_none}"] if len(learning) < 2 else []
     if len(truth) < _LEAST_CALIBRATED:
         left_out.append(f"no picture of calibration: it needs {_LEAST_CALIBRATED} labels, and there are {len(truth)}")
-    wrong = np.flatnonzero(truth != decided)
+    wrong, surety = np.flatnonzero(truth != decided), shares[np.arange(len(truth)), decided]
     return ClassReport(
         target=target,
         model=source,
@@ -107,14 +122,14 @@ def make_class_report(
         decided=decided,
         chosen=model.chosen_,
         errors=model.losses_,
-        magpie={name: loss for name, (loss, _, _) in magpie.items()},
-        on_magpie=model.decided(best[2]),
+        magpie={name: tried.loss for name, tried in magpie.items()},
+        on_magpie=model.decided(best.probabilities),
         learning=learning,
         expected=extrapolated(learning),
         left_out=left_out,
         mistakes=[
-            f"{ids[labelled[row]]}: {kinds[truth[row]]}, predicted {kinds[decided[row]]} at {shares[row].max():.0%}"
-            for row in wrong[np.argsort(-shares[wrong].max(1))][:_SHOWN].tolist()
+            f"{ids[labelled[row]]}: {kinds[truth[row]]}, predicted {kinds[decided[row]]} at {surety[row]:.0%}"
+            for row in wrong[np.argsort(-surety[wrong], kind="stable")][:_SHOWN].tolist()
         ],
         notes=list(notes),
         failures=[f"{name}: {reason}" for name, reason in failures],
@@ -125,7 +140,8 @@ def _smaller(
     model: CrystalClassifier, vectors: NDArray[np.float64], truth: NDArray[np.int64], kinds: Sequence[str]
 ) -> tuple[list[tuple[int, float]], str]:
     """Log losses of the chosen regressor with parts of the labels, on the same folds; and why the largest is not."""
-    rng = np.random.default_rng(model.seed_)
+    rng, chosen = np.random.default_rng(model.seed_), model.candidates(model.seed_)[model.chosen_]
+    weights = row_weights(truth, bool(model.class_weight))
     found, why_not = [], ""
     for part in PARTS:
         # Each class has its share; what is held out stays the same, so that the points of the curve are of one set.
@@ -141,5 +157,5 @@ def _smaller(
                 f"{kinds[int(least.argmin())]!r} would be left to learn from"
             )
         else:
-            found.append((len(kept), model.tried(model.chosen_, vectors, truth, splits)[0]))
+            found.append((len(kept), try_regressor(chosen, vectors, truth, weights, splits, model.n_jobs).loss))
     return [*found, (len(truth), model.losses_[model.chosen_])], why_not

@@ -34,7 +34,7 @@ _DESCRIPTION = f"""\
 Learn a property from a table of labels: choose a regressor by cross-validation inside the labels, save it with all that
 it takes to predict, and write a report: errors beside a guess and beside Magpie statistics, a learning curve, how often
 intervals held, the hardest crystals, near-duplicates, and what did not fit. Fine-tuning of the model on the labels is
-tried too, where it takes no more than about a minute.
+tried too, where it takes no more than about a minute. Of classes the report has log losses, calibration and confusion.
 
 {PATHS_HELP}
 The table is .csv, .tsv or .parquet. A row belongs to the crystal that its id names: by the full path, by the path

@@ -13,8 +13,6 @@ from skdim.cli.matching import counted
 from skdim.cli.messages import printable
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from skdim.cli.classreport import ClassReport
     from skdim.cli.fitreport import OfChoice, Report
 
@@ -49,17 +47,16 @@ def as_text(report: Report) -> str:
 
 def classes_as_text(report: ClassReport) -> str:
     """Write the report on classes for a terminal."""
-    right, each = report.accuracies(report.decided)
-    on_magpie, each_on_magpie = report.accuracies(report.on_magpie)
     wide = max(12, *(len(kind) for kind in report.classes))
     lines = [
         f"{report.target}: {len(report.truth)} labels of {len(report.classes)} classes; chosen: {report.chosen}; "
         f"{report.n_usable} of {report.n_crystals} crystals usable",
         f"vectors: {report.model}",
         f"tested by {report.folds}",
-        f"held-out predictions: accuracy {right:.1%}, mean over the classes {each:.1%} (a guess: "
-        f"{1 / len(report.classes):.1%})",
-        f"on Magpie statistics: accuracy {on_magpie:.1%}, mean over the classes {each_on_magpie:.1%}",
+        *(
+            f"{which}: accuracy {right:.1%}, mean over the classes {each:.1%}"
+            for which, (right, each) in report.accuracies.items()
+        ),
         *(f"caution: {caution}" for caution in report.cautions),
         "",
         *_table(report),
@@ -84,13 +81,18 @@ def _of_more_labels(report: OfChoice) -> list[str]:
     """Say what twice the labels would bring, where the learning curve tells it."""
     if report.expected:
         return [
-            f"with twice the labels ({report.expected[0]}) expect {report.an_error} of about "
+            f"with twice the labels ({report.expected[0]}) expect {_with_article(report.error_name)} of about "
             f"{report.told(report.expected[1])}, from {report.learning[-1][1]:.3g} now{report.of_ridge}"
         ]
     if len(report.learning) > 1:
-        error = report.an_error.split(" ", 1)[1]
-        return [f"the {error} does not fall with the number of labels: more of the same kind will hardly help"]
+        return [
+            f"the {report.error_name} does not fall with the number of labels: more of the same kind will hardly help"
+        ]
     return []
+
+
+def _with_article(noun: str) -> str:
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
 
 
 def _table(report: Report | ClassReport) -> list[str]:
@@ -131,7 +133,7 @@ def _pictures(report: Report) -> dict[str, str]:
     return _embedded({"parity": parity, "curve": _learning_curve(report)})
 
 
-def _learning_curve(report: OfChoice) -> Figure:
+def _learning_curve(report: OfChoice) -> Any:
     """Draw the learning curve."""
     from skdim.plotting import new_figure, plot_learning_curve
 
@@ -150,7 +152,7 @@ def _learning_curve(report: OfChoice) -> Figure:
     return curve
 
 
-def _embedded(drawn: dict[str, Figure]) -> dict[str, str]:
+def _embedded(drawn: dict[str, Any]) -> dict[str, str]:
     """Figures as they are put into a page."""
     from skdim.plotting import png
 
@@ -161,7 +163,7 @@ def _pictures_of_classes(report: ClassReport) -> dict[str, str]:
     """Draw held-out probabilities against observed frequencies, the confusion matrix, and the learning curve."""
     from skdim.plotting import new_figure, plot_calibration, plot_confusion
 
-    kinds = [printable(kind) for kind in report.classes]
+    kinds = report.classes
     drawn = {"confusion": new_figure(4.6, 4.2)}
     plot_confusion(report.confusion, kinds, ax=drawn["confusion"].subplots())
     if report.is_calibrated:

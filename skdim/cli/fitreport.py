@@ -45,7 +45,7 @@ class OfChoice:
     guess: ClassVar = "median"  # its name among the errors
     of_guess: ClassVar = "guess of the median"
     measure: ClassVar = "mean absolute error"
-    an_error: ClassVar = "an error"
+    error_name: ClassVar = "error"
 
     @property
     def error(self) -> float:
@@ -82,9 +82,8 @@ class OfChoice:
                 "not hold"
             )
         if self.best_magpie < min(self.error, _GUESS * self.errors[self.guess]):
-            lower = self.an_error.replace("an error", "a lower error").replace("a log", "a lower log")
             found.append(
-                f"on Magpie statistics of the composition the same choice of regressors has {lower}, "
+                f"on Magpie statistics of the composition the same choice of regressors has a lower {self.error_name}, "
                 f"{self.told(self.best_magpie)}"
             )
         return found

@@ -225,7 +225,9 @@ def plot_learning_curve(
         ax.annotate(
             of_guess,
             (1, guess),
+            (0, 2),
             xycoords=("axes fraction", "data"),
+            textcoords="offset points",
             ha="right",
             va="bottom",
             fontsize=8,

@@ -17,6 +17,7 @@ from sklearn.metrics import (
 )
 
 from skdim import CrystalClassifier, CrystalRegressor
+from skdim._classmodel import row_weights, try_regressor
 from skdim._targetmodel import choose
 from skdim.cli.classreport import ClassReport, make_class_report
 from skdim.cli.fitpage import as_text, classes_as_text, write_classes_page, write_pages
@@ -28,6 +29,7 @@ from skdim.points.pointsets import PointSets
 from skdim.pretrained import load_pretrained
 
 N = 40
+MANY = 80  # enough for a learning curve of classes
 PER_DECADE = 40.0  # GPa of a bulk modulus, so that labels are all over ten decades
 
 
@@ -116,13 +118,19 @@ def classes_reported(
 
 
 @pytest.fixture(scope="module")
-def kinds(moduli) -> np.ndarray:
-    return np.where(moduli > np.median(moduli), "so$ft", "hard")
+def many() -> PointSets:
+    return load_pretrained("bundled").featurizer_.transform(load_elastic_moduli(target="K_VRH").data[:MANY])
 
 
 @pytest.fixture(scope="module")
-def classified(points, kinds) -> tuple[CrystalClassifier, ClassReport]:
-    return classes_reported(points, kinds)
+def kinds() -> np.ndarray:
+    moduli = load_elastic_moduli(target="K_VRH").target[:MANY]
+    return np.where(moduli > np.median(moduli), "hard", "so$ft")
+
+
+@pytest.fixture(scope="module")
+def classified(many, kinds) -> tuple[CrystalClassifier, ClassReport]:
+    return classes_reported(many, kinds)
 
 
 @pytest.mark.parametrize(("loss", "said"), [(0.3, None), (0.67, "hardly better"), (0.8, "no better")])
@@ -135,41 +143,42 @@ def test_classes_that_are_hardly_learned_are_said_to_be(classified, loss: float,
     assert "the same choice of regressors has a lower log loss, 0.2" in text
 
 
-def test_numbers_of_a_report_on_classes_are_those_of_the_held_out_predictions(classified, points, kinds) -> None:
+def test_numbers_of_a_report_on_classes_are_those_of_the_held_out_predictions(classified, kinds) -> None:
     model, report = classified
     names, shares = model.classes_[report.decided], model.held_out_
     assert report.errors["ridge"] == pytest.approx(log_loss(kinds, shares))
-    assert report.accuracies(report.decided) == pytest.approx(
-        (accuracy_score(kinds, names), balanced_accuracy_score(kinds, names))
-    )
+    expected = accuracy_score(kinds, names), balanced_accuracy_score(kinds, names)
+    assert report.accuracies["held-out predictions"] == pytest.approx(expected)
     np.testing.assert_array_equal(report.confusion, confusion_matrix(kinds, names))
     text = classes_as_text(report)
-    right, each = report.accuracies(report.on_magpie)
+    right, each = report.accuracies["on Magpie statistics"]
     assert f"on Magpie statistics: accuracy {right:.1%}, mean over the classes {each:.1%}" in text
     found = re.search(r"log loss by cross-validation +vectors +Magpie\n  ridge +(\S+) +(\S+)", text)
     assert [float(shown) for shown in found.groups()] == pytest.approx([report.error, report.magpie["ridge"]], rel=1e-3)
+    assert f"most frequent class: accuracy {np.unique(kinds, return_counts=True)[1].max() / len(kinds):.1%}" in text
     assert f"from {report.error:.3g} now" in text
-    assert f"with twice the labels ({2 * N}) expect a log loss of about {report.told(report.expected[1])}" in text
+    assert f"with twice the labels ({2 * MANY}) expect a log loss of about {report.told(report.expected[1])}" in text
 
 
-def test_magpie_statistics_of_classes_are_tried_on_the_folds_of_the_vectors(classified, points) -> None:
+def test_magpie_statistics_of_classes_are_tried_on_the_folds_of_the_vectors(classified, many) -> None:
     """On the vectors in their place the errors are those of the vectors, to the digit."""
     model, report = classified
-    loss, _, shares = model.tried("ridge", model.domain_.vectors.astype(np.float64), report.truth, model.splits_)
-    assert loss == report.errors["ridge"]
-    np.testing.assert_array_equal(shares, report.shares)
-    other, _, _ = model.tried("ridge", magpie_statistics(points), report.truth, model.splits_)
-    assert report.magpie == {"ridge": other}
-    assert other != loss
+    regressor, weights = model.candidates(0)["ridge"], row_weights(report.truth, balanced=True)
+    own = try_regressor(regressor, model.domain_.vectors.astype(np.float64), report.truth, weights, model.splits_)
+    assert own.loss == report.errors["ridge"]
+    np.testing.assert_array_equal(own.probabilities, report.shares)
+    other = try_regressor(regressor, magpie_statistics(many), report.truth, weights, model.splits_)
+    assert report.magpie == {"ridge": other.loss}
+    assert other.loss != own.loss
 
 
 def test_learning_curve_of_classes_has_their_shares_and_ends_at_all_labels(classified) -> None:
     _, report = classified
-    assert [count for count, _ in report.learning] == [N // 4, N // 2, N]
+    assert [count for count, _ in report.learning] == [MANY // 4, MANY // 2, MANY]
     assert report.learning[-1][1] == report.error
     slope = np.polyfit(*np.log(np.array(report.learning)).T, 1)[0]
     assert slope < 0
-    assert report.expected == (2 * N, pytest.approx(report.error * 2**slope))
+    assert report.expected == (2 * MANY, pytest.approx(report.error * 2**slope))
 
 
 def test_a_page_on_classes_has_their_pictures_without_a_network(classified, tmp_path) -> None:
@@ -180,9 +189,9 @@ def test_a_page_on_classes_has_their_pictures_without_a_network(classified, tmp_
         assert words in page
 
 
-def test_parts_for_which_classes_have_too_few_labels_are_left_out_and_it_is_said_why(points, kinds, tmp_path) -> None:
+def test_parts_for_which_classes_have_too_few_labels_are_left_out_and_it_is_said_why(many, kinds, tmp_path) -> None:
     few = np.r_[np.flatnonzero(kinds == "hard")[:14], np.flatnonzero(kinds != "hard")[:3]]
-    _, report = classes_reported(points[few], kinds[few])
+    _, report = classes_reported(many[few], kinds[few])
     assert report.learning == [(17, report.error)]
     assert report.expected is None
     write_classes_page(report, [], tmp_path / "page.html")
@@ -193,7 +202,7 @@ def test_parts_for_which_classes_have_too_few_labels_are_left_out_and_it_is_said
     assert page.count('src="data:image/png;base64,') == 1
     assert "no learning curve" in page
     rare = np.r_[np.flatnonzero(kinds == "hard")[:20], np.flatnonzero(kinds != "hard")[:3]]
-    _, report = classes_reported(points[rare], kinds[rare])
+    _, report = classes_reported(many[rare], kinds[rare])
     (left_out,) = report.left_out
     assert left_out.startswith("no learning curve: with 50% of the labels fewer than 2 of the class 'so$ft'")
 

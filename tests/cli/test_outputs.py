@@ -13,6 +13,7 @@ import pytest
 
 from skdim.cli.classreport import ClassReport
 from skdim.cli.fitpage import write_classes_page
+from skdim.cli.messages import one_line
 from skdim.cli.outputs import vector_writer
 from skdim.cli.predict import write_table
 
@@ -83,6 +84,7 @@ import numpy as np
 from skdim.cli import main, program
 from skdim.cli.command import Command
 from skdim.cli.fitpage import write_classes_page
+from skdim.cli.messages import one_line
 from skdim.cli.outputs import vector_writer
 from skdim.cli.predict import write_table
 
@@ -120,7 +122,7 @@ def test_names_of_targets_and_classes_are_harmless_in_headers_and_on_pages(tmp_p
     assert (tmp_path / "p.csv").read_text().splitlines()[0] == r"id,'=HYPERLINK(1),probability_\x1b[31mred"
     write_table(table, tmp_path / "p.parquet")
     assert pd.read_parquet(tmp_path / "p.parquet").columns.tolist() == table.columns.tolist()
-    truth, named = np.array([0, 1, 1]), ["a", "label\x1b[31mred"]
+    truth, named = np.array([0, 1, 1]), ["a", one_line("label\n\x1b[31mred")]
     report = ClassReport(
         target="\x1b[2J</script>", model="", n_crystals=3, n_usable=3, folds="", classes=named, truth=truth,
         shares=np.eye(2)[truth], decided=truth, chosen="ridge", errors={"ridge": 0.1, "shares": 0.7},
@@ -132,4 +134,4 @@ def test_names_of_targets_and_classes_are_harmless_in_headers_and_on_pages(tmp_p
     assert "<code>&lt;i&gt;</code>" in page
     assert not {"\x1b", "\x07"} & set(page)
     assert r"\x1b[2J&lt;/script&gt;" in page
-    assert r"label\x1b[31mred" in page
+    assert r"label\n\x1b[31mred" in page
