@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from skdim._classmodel import row_weights, try_regressor
-from skdim.cli.fitreport import LEAST_PART, PARTS, OfChoice, extrapolated, folds_in_words, magpie_statistics
+from skdim.cli.fitreport import (
+    LEAST_PART,
+    PARTS,
+    OfChoice,
+    extrapolated,
+    folds_in_words,
+    magpie_statistics,
+    near_duplicates,
+)
 from skdim.cli.messages import one_line
 from skdim.points.twins import twins
 
@@ -45,6 +53,7 @@ class ClassReport(OfChoice):
     expected: tuple[int, float] | None  # twice the labels, and what is expected of them; None where errors do not fall
     left_out: list[str]  # parts of the report that are, with reasons
     mistakes: list[str]  # the surest
+    twins: list[dict[str, Any]]  # near-duplicates among labelled crystals, those of several classes first
     notes: list[str]  # what was noticed in the table
     failures: list[str]  # crystals that could not be used, with reasons
     raw_errors: ClassVar[dict[str, float]] = {}
@@ -109,13 +118,14 @@ def make_class_report(
     left_out = [f"no learning curve: {why_none}"] if len(learning) < 2 else []
     if len(truth) < _LEAST_CALIBRATED:
         left_out.append(f"no picture of calibration: it needs {_LEAST_CALIBRATED} labels, and there are {len(truth)}")
+    alike, names = twins(points[labelled], vectors), [ids[row] for row in labelled]
     wrong, surety = np.flatnonzero(truth != decided), shares[np.arange(len(truth)), decided]
     return ClassReport(
         target=target,
         model=source,
         n_crystals=len(points),
         n_usable=int(points.valid.sum()),
-        folds=folds_in_words(len(model.splits_), groups, labelled, twins(points[labelled], vectors)),
+        folds=folds_in_words(len(model.splits_), groups, labelled, alike),
         classes=kinds,
         truth=truth,
         shares=shares,
@@ -128,9 +138,13 @@ def make_class_report(
         expected=extrapolated(learning),
         left_out=left_out,
         mistakes=[
-            f"{ids[labelled[row]]}: {kinds[truth[row]]}, predicted {kinds[decided[row]]} at {surety[row]:.0%}"
+            f"{names[row]}: {kinds[truth[row]]}, predicted {kinds[decided[row]]} at {surety[row]:.0%}"
             for row in wrong[np.argsort(-surety[wrong], kind="stable")][:_SHOWN].tolist()
         ],
+        twins=sorted(
+            near_duplicates(names, [kinds[place] for place in truth], points[labelled], alike),
+            key=lambda one: -len(set(one["labels"])),
+        ),
         notes=list(notes),
         failures=[f"{name}: {reason}" for name, reason in failures],
     )

@@ -38,9 +38,7 @@ def as_text(report: Report) -> str:
     held = ", ".join(f"{got:.0%} of {share:.0%}" for share, got in report.coverage if math.isfinite(got))
     lines.append(f"intervals held: {held or 'too few labels to tell'}")
     lines += _of_more_labels(report)
-    if report.twins:
-        sets = counted(report.twins, "set")
-        lines.append(f"{sets} of near-duplicates among the labelled crystals, see the report")
+    lines += _of_twins(report)
     lines += [f"note: {note}" for note in report.notes]
     return "\n".join(lines)
 
@@ -63,6 +61,7 @@ def classes_as_text(report: ClassReport) -> str:
         "",
         *_of_more_labels(report),
         *report.left_out,
+        *_of_twins(report),
         "",
         "label (rows) and held-out prediction (columns)",
         " " * wide + "".join(f" {kind:>{wide}}" for kind in report.classes),
@@ -89,6 +88,13 @@ def _of_more_labels(report: OfChoice) -> list[str]:
             f"the {report.error_name} does not fall with the number of labels: more of the same kind will hardly help"
         ]
     return []
+
+
+def _of_twins(report: OfChoice) -> list[str]:
+    """Count near-duplicates, where there are some."""
+    if not report.twins:
+        return []
+    return [f"{counted(report.twins, 'set')} of near-duplicates among the labelled crystals, see the report"]
 
 
 def _with_article(noun: str) -> str:
@@ -202,7 +208,7 @@ def _write(path: Path, template: str, **shown: Any) -> None:
     pages = Environment(
         loader=PackageLoader("skdim.cli"), autoescape=True, undefined=StrictUndefined, finalize=shown_as_text
     )
-    pages.filters["short"] = lambda value: f"{value:.4g}"
+    pages.filters["short"] = lambda value: value if isinstance(value, str) else f"{value:.4g}"
     pages.filters["percent"] = lambda value: f"{value:.0%}" if math.isfinite(value) else "too few"
     with replacing(path) as draft:
         draft.write_text(pages.get_template(template).render(shown), encoding="utf-8")

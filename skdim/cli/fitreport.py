@@ -41,6 +41,7 @@ class OfChoice:
     errors: dict[str, float]  # by cross-validation of each, and of the guess
     magpie: dict[str, float]  # the same on Magpie statistics
     learning: list[tuple[int, float]]  # numbers of labels, and errors
+    twins: list[dict[str, Any]]  # near-duplicates among labelled crystals
     expected: tuple[int, float] | None  # twice the labels, and what is expected of them; None where errors do not fall
     guess: ClassVar = "median"  # its name among the errors
     of_guess: ClassVar = "guess of the median"
@@ -118,7 +119,7 @@ class Report(OfChoice):
     learning: list[tuple[int, float]]
     expected: tuple[int, float] | None  # twice the labels, and what is expected of them; None where errors do not fall
     hardest: list[dict[str, Any]]  # id, value and predicted in the unit of the target, error, nearest
-    twins: list[dict[str, Any]]  # near-duplicates among labelled crystals: ids, values
+    twins: list[dict[str, Any]]  # near-duplicates among labelled crystals, those whose labels differ most first
     notes: list[str]  # what was noticed in the table
     failures: list[str]  # crystals that could not be used, with reasons
     label_unit: str = ""  # of the labels, where the table tells it
@@ -195,7 +196,10 @@ def make_report(
         learning=learning,
         expected=extrapolated(learning),
         hardest=_hardest(names, y, missed, exact, learned, vectors),
-        twins=_twins(names, y, points[labelled], alike),
+        twins=sorted(
+            near_duplicates(names, y.tolist(), points[labelled], alike),
+            key=lambda one: min(one["labels"]) - max(one["labels"]),
+        ),
         notes=list(notes),
         failures=[f"{name}: {reason}" for name, reason in failures],
         label_unit=unit,
@@ -361,18 +365,13 @@ def _hardest(
     ]
 
 
-def _twins(
-    names: Sequence[str], y: NDArray[np.float64], points: PointSets, labels: NDArray[np.int64]
+def near_duplicates(
+    names: Sequence[str], labels: Sequence[Any], points: PointSets, alike: NDArray[np.int64]
 ) -> list[dict[str, Any]]:
-    """Near-duplicates among the labelled crystals, those whose labels differ most first."""
+    """Near-duplicates among the labelled crystals: formula, ids and labels of each set."""
     amounts, found = compositions(points), []
-    for label in np.flatnonzero(np.bincount(labels) > 1):
-        rows: list[int] = np.flatnonzero(labels == label).tolist()
-        found.append(
-            {
-                "formula": formula_of(amounts[rows[0]]),
-                "ids": [names[r] for r in rows],
-                "values": [float(y[r]) for r in rows],
-            }
-        )
-    return sorted(found, key=lambda one: min(one["values"]) - max(one["values"]))
+    for number in np.flatnonzero(np.bincount(alike) > 1):
+        rows: list[int] = np.flatnonzero(alike == number).tolist()
+        own = {"ids": [names[row] for row in rows], "labels": [labels[row] for row in rows]}
+        found.append({"formula": formula_of(amounts[rows[0]]), **own})
+    return found

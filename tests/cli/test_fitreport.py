@@ -189,6 +189,20 @@ def test_a_page_on_classes_has_their_pictures_without_a_network(classified, tmp_
         assert words in page
 
 
+def test_near_duplicates_of_several_classes_are_listed_first(many, kinds, tmp_path) -> None:
+    rows = np.r_[np.arange(MANY), 3, 5]
+    labels = np.append(kinds, [kinds[3], "hard" if kinds[5] != "hard" else "so$ft"])
+    _, report = classes_reported(many[rows], labels)
+    first, *others = report.twins  # others are in the data already
+    assert (set(first["ids"]), set(first["labels"])) == ({"c5", f"c{MANY + 1}"}, {"hard", "so$ft"})
+    assert {"c3", f"c{MANY}"} in [set(one["ids"]) for one in others]
+    assert all(len(set(one["labels"])) == 1 for one in others)
+    write_classes_page(report, [], tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    assert f"<td><code>c5</code> <code>c{MANY + 1}</code> </td>" in page
+    assert f"{len(report.twins)} sets of near-duplicates" in page
+
+
 def test_parts_for_which_classes_have_too_few_labels_are_left_out_and_it_is_said_why(many, kinds, tmp_path) -> None:
     few = np.r_[np.flatnonzero(kinds == "hard")[:14], np.flatnonzero(kinds != "hard")[:3]]
     _, report = classes_reported(many[few], kinds[few])

@@ -126,8 +126,8 @@ def test_names_of_targets_and_classes_are_harmless_in_headers_and_on_pages(tmp_p
     report = ClassReport(
         target="\x1b[2J</script>", model="", n_crystals=3, n_usable=3, folds="", classes=named, truth=truth,
         shares=np.eye(2)[truth], decided=truth, chosen="ridge", errors={"ridge": 0.1, "shares": 0.7},
-        magpie={"ridge": 0.2}, on_magpie=truth, learning=[], expected=None, left_out=[], mistakes=[], notes=[],
-        failures=["\x07.cif: none"],
+        magpie={"ridge": 0.2}, on_magpie=truth, learning=[], expected=None, left_out=[], mistakes=[], twins=[],
+        notes=[], failures=["\x07.cif: none"],
     )  # fmt: skip
     write_classes_page(report, ["<i>"], tmp_path / "p.html")
     page = (tmp_path / "p.html").read_text()
