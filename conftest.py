@@ -59,6 +59,7 @@ _SLOW_EXAMPLES = {
     "masking.py",
     "masking_classifier.py",
     "matminer.py",
+    "plotting/_attention.py",
     "plotting/_crystals.py",
     "points/pointstore.py",
     "predictor.py",
