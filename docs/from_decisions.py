@@ -20,9 +20,10 @@ def source(record: dict[str, Any], name: str) -> str:
     """Say how, when and of which model a record was made."""
     settings, counts = record["settings"], sorted({row["repeats"] for row in record["rows"]})
     repeats = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    commits = ", ".join(f"`{commit}`" for commit in settings["commits"])
     return (
         f"Measured by `python benchmarks/{name}.py` with vectors of the model `{settings['model']}`; means over "
-        f"{repeats} random choices of labels, of {record['date'][:10]} at commit `{record['commit']}`."
+        f"{repeats} random choices of labels, of {record['date'][:10]} at commit {commits}."
     )
 
 
