@@ -59,9 +59,10 @@ def distance_words(rows: Rows) -> str:
     ):
         times = [row["errors"][-1] / row["errors"][0] for row in own]
         held = [row["held"][-1] for row in own]
+        largest = sum(row["errors"][-1] == max(row["errors"]) for row in own)
         said.append(
-            f"{whose} the farthest fifth has {_span(times, '.1f')} times the error of the nearest, and its intervals "
-            f"hold {_span(held, '.0%')}."
+            f"{whose} the farthest fifth has {_span(times, '.1f')} times the error of the nearest, in {largest} of "
+            f"{len(own)} rows the largest error of all, and its intervals hold {_span(held, '.0%')}."
         )
     return " ".join(said)
 

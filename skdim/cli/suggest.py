@@ -47,22 +47,21 @@ def run(args: argparse.Namespace) -> int:
     model = load_model(args.model)
     found = find_crystals(args)
 
-    from skdim.cli.streaming import Counts, featurized, reading_workers
-    from skdim.points.pointsets import PointSets
-    from skdim.predictor import CrystalRegressor
+    from skdim.cli.streaming import Counts, beside, featurized, reading_workers
+    from skdim.predictor import CrystalRegressor, Pool
 
     if not isinstance(model, CrystalRegressor):
         raise InputError(f"{str(args.model)!r} predicts classes; suggestions need a model of numbers")
+    model.set_params(device=args.device)
     model.embedder_.set_params(device=args.device)
-    work, counts, ids, parts = model.embedder_.featurizer_.work(), Counts(), [], []
-    with reading_workers(found, args.jobs) as workers:
-        for names, points in featurized(found, work, workers, 1024, counts, progress=not args.quiet):
-            use = points.valid
-            ids += [name for name, usable in zip(names, use, strict=True) if usable]
-            parts.append(points[use])
+    pool = Pool(model, args.n, args.goal, not args.smallest, args.target)
+    work, counts = model.embedder_.featurizer_.work(), Counts()
+    with reading_workers(found, args.jobs) as workers, beside(workers):
+        for ids, points in featurized(found, work, workers, 1024, counts, progress=not args.quiet):
+            if not counts.failures or args.on_error == "nan":
+                pool.add(ids, points)
     code = settle(counts, args.on_error, "They are left out.")
-    points, wanted = PointSets.concatenate(parts), {"goal": args.goal, "maximize": not args.smallest}
-    table = model.suggest(points, args.n, **wanted, ids=ids, target=args.target)
+    table = pool.choose()
     if len(table) < args.n:
         say(f"{len(table)} of {args.n}: no other crystal is usable and without a label")
     if not args.quiet:
