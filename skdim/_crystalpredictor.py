@@ -236,12 +236,19 @@ class CrystalPredictor(LearnedTable, KeepsEmbedder, BaseEstimator):
         if not isinstance(given, list | tuple) or not given or any(name not in accepted for name in given):
             raise InputError(f"regressors must be a list of some of {accepted}, got {shown(given)}.")
 
-    def _regressor(self, name: str, seed: int) -> Any:
-        """Make a regressor on vectors, by its name; it is not fitted."""
-        regressor = clone(READOUTS[name])
-        if "random_state" in regressor.get_params():
-            regressor.set_params(random_state=seed, n_jobs=self.n_jobs)
-        return regressor
+    def candidates(self, seed: int) -> dict[str, Any]:
+        """Return the regressors on vectors to choose from, by name, not fitted.
+
+        Parameters
+        ----------
+        seed : int
+            Of those that draw at random.
+        """
+        made = {name: clone(READOUTS[name]) for name in self.regressors if name in READOUTS}
+        for regressor in made.values():
+            if "random_state" in regressor.get_params():
+                regressor.set_params(random_state=seed, n_jobs=self.n_jobs)
+        return made
 
     def _start(self, X: Any) -> tuple[PointSets, NDArray[np.bool_]]:
         """Set up the embedder, pretrained here if it is not fitted; return point sets, and which rows are usable."""

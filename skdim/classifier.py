@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from sklearn.base import ClassifierMixin, clone
-from sklearn.metrics import log_loss
 from sklearn.utils.validation import check_is_fitted
 
 from skdim._classes import calibrator, indicators, rare, read_classes, softmax, softmax_form
+from skdim._classmodel import guess_loss, row_weights, try_regressor
 from skdim._crystalpredictor import LEAST, CrystalPredictor, as_part, of_one_fit, part_of, whole_or_not_at_all
 from skdim._fields import CLASSES, ERROR
 from skdim._labels import as_said, check_lengths, cut_into_folds, read_groups, spread_out
@@ -276,9 +274,8 @@ class CrystalClassifier(ClassifierMixin, CrystalPredictor):
         """Try every regressor by cross-validation, and keep the one with the lowest log loss."""
         seed, counts = seed_of(self.random_state), np.bincount(target)
         self.shares_ = counts / counts.sum()
-        weights = len(target) / (len(counts) * counts[target]) if self.class_weight else np.ones(len(target))
-        table = indicators(target, len(counts))
         splits = list(cut_into_folds(len(target), min(self.cv, int(counts.min())), seed, groups, target))
+        self.splits_, self.seed_ = splits, seed
         for train, _ in splits:
             absent = np.setdiff1d(np.arange(len(counts)), target[train])
             if len(absent):
@@ -287,32 +284,18 @@ class CrystalClassifier(ClassifierMixin, CrystalPredictor):
                     "from; each class must be in several groups, and not in near-duplicates of one crystal only. Leave "
                     "these rows out, or use smaller groups."
                 )
-        self.losses_ = {"shares": float(log_loss(target, np.tile(self.shares_, (len(target), 1))))}
-
-        def predicted(name: str, train: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.float64]:
-            models = self._trained(name, V[train], table[train], weights[train], seed)
-            return np.stack([model.predict(V[rows]) for model in models], 1)
-
-        tried = {}
-        for name in self.regressors:
-            held, shares = _held_out(partial(predicted, name), target, splits)
-            self.losses_[name] = float(log_loss(target, shares, labels=np.arange(len(counts))))
-            tried[name] = calibrator(held, target), shares
+        weights = row_weights(target, bool(self.class_weight))
+        candidates = self.candidates(seed)
+        tried = {
+            name: try_regressor(regressor, V, target, weights, splits, self.n_jobs)
+            for name, regressor in candidates.items()
+        }
+        self.losses_ = {"shares": guess_loss(target)} | {name: one.loss for name, one in tried.items()}
         self.chosen_ = min(self.regressors, key=lambda name: self.losses_[name])
-        fitted, self._held_out = tried[self.chosen_]
-        self.slopes_, self.offsets_ = softmax_form(fitted)
-        self.models_ = self._trained(self.chosen_, V, table, weights, seed)
-
-    def _trained(
-        self,
-        name: str,
-        V: NDArray[np.float64],
-        indicators: NDArray[np.float64],
-        weights: NDArray[np.float64],
-        seed: int,
-    ) -> list[Any]:
-        """Train one regressor for each indicator."""
-        return [self._regressor(name, seed).fit(V, column, weights) for column in indicators.T]
+        self._held_out = tried[self.chosen_].probabilities
+        self.slopes_, self.offsets_ = softmax_form(calibrator(tried[self.chosen_].held_out, target))
+        table = indicators(target, len(counts))
+        self.models_ = candidates[self.chosen_].fit_each(V, table, weights)
 
     def _probabilities(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
         """Calibrated probabilities, (m, K)."""
@@ -379,30 +362,3 @@ def _check_enough(classes: NDArray[Any], which: str) -> None:
             f"{which} has fewer than {_LEAST_OF_A_CLASS} labels of {few}; each class needs that many. Leave "
             "these rows out, or join classes."
         )
-
-
-def _held_out(
-    predicted: Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.float64]],  # by rows, of rows: (m, K or 1)
-    target: NDArray[np.int64],
-    splits: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Predict rows by models that have not seen their fold, and give probabilities (n, K) that have not either.
-
-    A probability is also the work of a calibrator, and so of the predictions that this was trained on. Each of these
-    comes from a model that has seen neither its own fold nor that of the probability, unless these are all there is.
-    """
-    tests = [test for _, test in splits]
-    own = [predicted(train, test) for train, test in splits]
-    held = np.empty((len(target), own[0].shape[1]))
-    held[np.concatenate(tests)] = np.concatenate(own)
-    apart = [held.copy() for _ in splits]
-    for first, second in itertools.combinations(range(len(splits)), 2):
-        neither = np.intersect1d(splits[first][0], splits[second][0])
-        if len(neither) > 1:
-            apart[first][tests[second]] = predicted(neither, tests[second])
-            apart[second][tests[first]] = predicted(neither, tests[first])
-    shares = np.zeros((len(target), target.max() + 1))
-    for (train, test), known in zip(splits, apart, strict=True):
-        part = calibrator(known[train], target[train])
-        shares[np.ix_(test, part.classes_)] = part.predict_proba(held[test])
-    return held, shares

@@ -516,16 +516,6 @@ class CrystalRegressor(RegressorMixin, CrystalPredictor):
             check("cv", self.cv, integer(2))
         self._check_regressors([*READOUTS, _finetuned.NAME])
 
-    def candidates(self, seed: int) -> dict[str, Any]:
-        """Return the regressors on vectors to choose from, by name, not fitted.
-
-        Parameters
-        ----------
-        seed : int
-            Of those that draw at random.
-        """
-        return {name: self._regressor(name, seed) for name in self.regressors if name != _finetuned.NAME}
-
     def _predicted(self, X: Any, coverage: float | None) -> _Predicted:
         """Predict crystals, with intervals if there is a coverage."""
         check_is_fitted(self, "targets_")

@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 from sklearn.base import clone
-from sklearn.metrics import balanced_accuracy_score
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import balanced_accuracy_score, log_loss
+from sklearn.model_selection import StratifiedKFold
 
 from skdim import CrystalClassifier, load_pretrained
+from skdim._classmodel import row_weights, try_regressor
 from skdim.datasets import load_band_gap
 from skdim.evaluation import composition_groups
 
@@ -111,6 +114,28 @@ def test_rows_without_a_label_and_groups_and_clones(embedder, points) -> None:
 def test_what_cannot_be_learned_is_said_with_what_is_needed(embedder, points, labels, given, words) -> None:
     with pytest.raises(ValueError, match=words):
         quick(embedder).fit(points[:30], labels, **given)
+
+
+@pytest.mark.parametrize("name", ["ridge", "trees"])
+def test_probabilities_are_those_of_training_anew_one_after_the_other(embedder, points, name) -> None:
+    V, target = embedder.transform(points[:60]).astype(np.float64), THREE[:60]
+    regressor, weights = quick(embedder, regressors=[name]).candidates(0)[name], row_weights(target, balanced=True)
+    splits = list(StratifiedKFold(4).split(V, target))
+    fast = try_regressor(regressor, V, target, weights, splits, n_jobs=2)
+
+    def guess(train, rows):
+        models = clone(regressor).fit_each(V[train], np.eye(3)[target[train]], weights[train])
+        return np.stack([model.predict(V[rows]) for model in models], 1)
+
+    for train, test in splits:
+        known = np.zeros((60, 3))
+        for _, other in splits:
+            known[other] = guess(np.setdiff1d(train, other), other)
+        calibrator = LogisticRegression(C=10.0, max_iter=1000).fit(known[train], target[train])
+        own = guess(train, test)
+        np.testing.assert_allclose(fast.held_out[test], own, rtol=1e-6, atol=1e-9)
+        np.testing.assert_allclose(fast.probabilities[test], calibrator.predict_proba(own), rtol=1e-4, atol=1e-6)
+    assert fast.loss == pytest.approx(log_loss(target, fast.probabilities))
 
 
 @pytest.mark.slow

@@ -1,59 +1,175 @@
-"""What a fit of classes has found, as text: accuracy, confusion, and the labels to look at first."""
+"""What a fit of classes has found: log loss beside a guess and Magpie, a learning curve, confusion, what to look at."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from skdim._classmodel import row_weights, try_regressor
+from skdim.cli.fitreport import (
+    LEAST_PART,
+    PARTS,
+    OfChoice,
+    extrapolated,
+    folds_in_words,
+    magpie_statistics,
+    near_duplicates,
+)
+from skdim.cli.messages import one_line
+from skdim.points.twins import twins
+
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from skdim.classifier import CrystalClassifier
+    from skdim.points.pointsets import PointSets
 
 _SHOWN = 10  # surest mistakes
-_GUESS = 0.95  # share of the log loss of a guess from which on a model is hardly better
+_LEAST_OF_A_CLASS = 2  # labels that are left beside a fold, for the learning curve
+_LEAST_CALIBRATED = 20  # labels, for two bins of probabilities
 
 
-def classes_text(
-    model: CrystalClassifier,
-    target: str,  # column of the labels
-    source: str,  # where the vectors come from
+@dataclass
+class ClassReport(OfChoice):
+    """What was found; errors are log losses."""
+
+    target: str  # column of the labels
+    model: str  # where the vectors come from
+    n_crystals: int  # that were read
+    n_usable: int
+    folds: str  # how the labels were cut
+    classes: list[str]
+    truth: NDArray[np.int64] = field(repr=False)  # (n,) places of the labels in classes
+    shares: NDArray[np.float64] = field(repr=False)  # (n, K) held-out probabilities
+    decided: NDArray[np.int64] = field(repr=False)  # (n,) places of the held-out predictions in classes
+    chosen: str  # regressor
+    errors: dict[str, float]  # log loss by cross-validation of each regressor; "shares" is the guess
+    magpie: dict[str, float]  # the same on Magpie statistics
+    on_magpie: NDArray[np.int64] = field(repr=False)  # (n,) as ``decided``, of the regressor that is best on them
+    learning: list[tuple[int, float]]  # numbers of labels, and log loss of the chosen regressor
+    expected: tuple[int, float] | None  # twice the labels, and what is expected of them; None where errors do not fall
+    left_out: list[str]  # parts of the report that are, with reasons
+    mistakes: list[str]  # the surest
+    twins: list[dict[str, Any]]  # near-duplicates among labelled crystals, those of several classes first
+    notes: list[str]  # what was noticed in the table
+    failures: list[str]  # crystals that could not be used, with reasons
+    raw_errors: ClassVar[dict[str, float]] = {}
+    guess: ClassVar = "shares"
+    of_guess: ClassVar = "guess of the shares of the classes"
+    measure: ClassVar = "log loss by cross-validation"
+    error_name: ClassVar = "log loss"
+
+    @property
+    def confusion(self) -> NDArray[np.int64]:
+        """Numbers (K, K) of labels of each class that are predicted to be of each."""
+        counts = np.zeros((len(self.classes),) * 2, np.int64)
+        np.add.at(counts, (self.truth, self.decided), 1)
+        return counts
+
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether there are labels enough to tell how often what is probable happens."""
+        return len(self.truth) >= _LEAST_CALIBRATED
+
+    @property
+    def accuracies(self) -> dict[str, tuple[float, float]]:
+        """Shares of predictions that are right, and their means over the classes, by what they are made of."""
+        made = {
+            "held-out predictions": self.decided,
+            "on Magpie statistics": self.on_magpie,
+            "most frequent class": np.full(len(self.truth), np.bincount(self.truth).argmax()),
+        }
+        return {which: self._accuracies(decided == self.truth) for which, decided in made.items()}
+
+    def _accuracies(self, right: NDArray[np.bool_]) -> tuple[float, float]:
+        each = [right[self.truth == kind].mean() for kind in range(len(self.classes))]
+        return float(right.mean()), float(np.mean(each))
+
+
+def make_class_report(
+    model: CrystalClassifier,  # fitted on these
+    points: PointSets,  # C crystals
+    ids: Sequence[str],  # their names
     labels: Sequence[str],  # of the crystals
-    ids: Sequence[str],  # of the crystals
+    groups: NDArray[Any] | None,  # (C,) that were given to the fit
+    *,
+    target: str,  # its name
+    source: str,  # where the vectors come from
     notes: Sequence[str],  # what was noticed in the table
-) -> str:
-    """Write what a classifier has found."""
-    from sklearn.metrics import balanced_accuracy_score, confusion_matrix
-
-    truth = np.array([labels[row] for row in model.labelled_])
-    shares = model.held_out_[model.labelled_]
-    guess = model.classes_[model.decided(shares)].astype(str)
-    kinds = [str(kind) for kind in model.classes_]
-    wide = max(12, *(len(kind) for kind in kinds))
-    counts = confusion_matrix(truth, guess, labels=kinds)
-    share = model.losses_[model.chosen_] / model.losses_["shares"]
-    caution = f"{model.chosen_} is {'hardly' if share < 1 else 'no'} better than a guess of the shares of the classes"
-    lines = [
-        f"{target}: {len(truth)} labels of {len(kinds)} classes; chosen: {model.chosen_}",
-        f"vectors: {source}",
-        f"held-out predictions: accuracy {np.mean(truth == guess):.1%}, mean over the classes "
-        f"{balanced_accuracy_score(truth, guess):.1%} (a guess: {1 / len(kinds):.1%})",
-        *([f"caution: {caution}, so its predictions say little"] if share > _GUESS else []),
-        "",
-        "log loss by cross-validation",
-        *(
-            f"  {'guess of the shares of classes' if name == 'shares' else name:32} {loss:8.3f}"
-            for name, loss in sorted(model.losses_.items(), key=lambda item: item[1])
+    failures: Sequence[tuple[str, str]],  # crystals that cannot be used, with reasons
+) -> ClassReport:
+    """Look at a fitted classifier and its labels."""
+    labelled, kinds = model.labelled_, [one_line(str(kind)) for kind in model.classes_]
+    places = {str(kind): place for place, kind in enumerate(model.classes_)}
+    truth = np.array([places[str(labels[row])] for row in labelled])
+    shares, vectors = model.held_out_[labelled], model.domain_.vectors
+    decided = model.decided(shares)
+    weights, table = row_weights(truth, bool(model.class_weight)), magpie_statistics(points[labelled])
+    candidates = model.candidates(model.seed_)
+    magpie = {
+        name: try_regressor(regressor, table, truth, weights, model.splits_, model.n_jobs)
+        for name, regressor in candidates.items()
+    }
+    best = min(magpie.values(), key=lambda tried: tried.loss)
+    learning, why_none = _smaller(model, vectors.astype(np.float64), truth, kinds)
+    left_out = [f"no learning curve: {why_none}"] if len(learning) < 2 else []
+    if len(truth) < _LEAST_CALIBRATED:
+        left_out.append(f"no picture of calibration: it needs {_LEAST_CALIBRATED} labels, and there are {len(truth)}")
+    alike, names = twins(points[labelled], vectors), [ids[row] for row in labelled]
+    wrong, surety = np.flatnonzero(truth != decided), shares[np.arange(len(truth)), decided]
+    return ClassReport(
+        target=target,
+        model=source,
+        n_crystals=len(points),
+        n_usable=int(points.valid.sum()),
+        folds=folds_in_words(len(model.splits_), groups, labelled, alike),
+        classes=kinds,
+        truth=truth,
+        shares=shares,
+        decided=decided,
+        chosen=model.chosen_,
+        errors=model.losses_,
+        magpie={name: tried.loss for name, tried in magpie.items()},
+        on_magpie=model.decided(best.probabilities),
+        learning=learning,
+        expected=extrapolated(learning),
+        left_out=left_out,
+        mistakes=[
+            f"{names[row]}: {kinds[truth[row]]}, predicted {kinds[decided[row]]} at {surety[row]:.0%}"
+            for row in wrong[np.argsort(-surety[wrong], kind="stable")][:_SHOWN].tolist()
+        ],
+        twins=sorted(
+            near_duplicates(names, [kinds[place] for place in truth], points[labelled], alike),
+            key=lambda one: -len(set(one["labels"])),
         ),
-        "",
-        "label (rows) and held-out prediction (columns)",
-        " " * wide + "".join(f" {kind:>{wide}}" for kind in kinds),
-        *(f"{kind:{wide}}" + "".join(f" {n:{wide}d}" for n in row) for kind, row in zip(kinds, counts, strict=True)),
-        "",
-        "surest mistakes (look at these labels first)",
-    ]
-    wrong = np.flatnonzero(truth != guess)
-    for row in wrong[np.argsort(-shares[wrong].max(1))][:_SHOWN].tolist():
-        said = f"{truth[row]}, predicted {guess[row]} at {shares[row].max():.0%}"
-        lines.append(f"  {ids[int(model.labelled_[row])]}: {said}")
-    return "\n".join([*lines, *(f"note: {note}" for note in notes)])
+        notes=list(notes),
+        failures=[f"{name}: {reason}" for name, reason in failures],
+    )
+
+
+def _smaller(
+    model: CrystalClassifier, vectors: NDArray[np.float64], truth: NDArray[np.int64], kinds: Sequence[str]
+) -> tuple[list[tuple[int, float]], str]:
+    """Log losses of the chosen regressor with parts of the labels, on the same folds; and why the largest is not."""
+    rng, chosen = np.random.default_rng(model.seed_), model.candidates(model.seed_)[model.chosen_]
+    weights = row_weights(truth, bool(model.class_weight))
+    found, why_not = [], ""
+    for part in PARTS:
+        # Each class has its share; what is held out stays the same, so that the points of the curve are of one set.
+        rows = [np.flatnonzero(truth == kind) for kind in range(len(kinds))]
+        kept = np.concatenate([rng.choice(own, round(part * len(own)), replace=False) for own in rows])
+        splits = [(np.intersect1d(train, kept), test) for train, test in model.splits_]
+        least = np.min([np.bincount(truth[train], minlength=len(kinds)) for train, _ in splits], axis=0)
+        if len(kept) < LEAST_PART:
+            why_not = f"{part:.0%} of the labels are {len(kept)}, and it needs {LEAST_PART}"
+        elif least.min() < _LEAST_OF_A_CLASS:
+            why_not = (
+                f"with {part:.0%} of the labels fewer than {_LEAST_OF_A_CLASS} of the class "
+                f"{kinds[int(least.argmin())]!r} would be left to learn from"
+            )
+        else:
+            found.append((len(kept), try_regressor(chosen, vectors, truth, weights, splits, model.n_jobs).loss))
+    return [*found, (len(truth), model.losses_[model.chosen_])], why_not

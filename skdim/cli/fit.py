@@ -34,7 +34,7 @@ _DESCRIPTION = f"""\
 Learn a property from a table of labels: choose a regressor by cross-validation inside the labels, save it with all that
 it takes to predict, and write a report: errors beside a guess and beside Magpie statistics, a learning curve, how often
 intervals held, the hardest crystals, near-duplicates, and what did not fit. Fine-tuning of the model on the labels is
-tried too, where it takes no more than about a minute.
+tried too, where it takes no more than about a minute. Of classes the report has log losses, calibration and confusion.
 
 {PATHS_HELP}
 The table is .csv, .tsv or .parquet. A row belongs to the crystal that its id names: by the full path, by the path
@@ -125,14 +125,22 @@ def _report_classes(
     learned: Learned, given: Given, failures: Sequence[tuple[str, str]]
 ) -> tuple[str, Callable[[Path], None]]:
     """Report on classes, as text and by what writes a page."""
-    from skdim.cli.classreport import classes_text
-    from skdim.cli.fitpage import write_classes_page
+    from skdim.cli.classreport import make_class_report
+    from skdim.cli.fitpage import classes_as_text, write_classes_page
 
     ((target, known),) = given.labels.items()
-    notes = [*known.notes, *learned.notes]
-    text = classes_text(learned.model, target, learned.source, known.values, given.ids, notes)
-    unusable = [f"{name}: {reason}" for name, reason in failures]
-    return text, partial(write_classes_page, target, text, unusable, known.unmatched)
+    report = make_class_report(
+        learned.model,
+        learned.points,
+        given.ids,
+        known.values,
+        given.groups,
+        target=target,
+        source=learned.source,
+        notes=[*known.notes, *learned.notes],
+        failures=failures,
+    )
+    return classes_as_text(report), partial(write_classes_page, report, known.unmatched)
 
 
 def _labels(args: argparse.Namespace, ids: Sequence[str]) -> dict[str, LabelTable]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from sklearn.base import clone
@@ -30,12 +30,73 @@ if TYPE_CHECKING:
 COVERAGES = (0.5, 0.8, 0.9)
 _GUESS = 0.95  # share of the error of a guess from which on a model is hardly better
 HARDEST = 10
-_PARTS = (0.25, 0.5)  # of the labels, for the learning curve
-_LEAST_PART = 10
+PARTS = (0.25, 0.5)  # of the labels, for the learning curve
+LEAST_PART = 10
+
+
+class OfChoice:
+    """What the reports on numbers and on classes share: the errors of what was tried, and what speaks against it."""
+
+    chosen: str  # regressor
+    errors: dict[str, float]  # by cross-validation of each, and of the guess
+    magpie: dict[str, float]  # the same on Magpie statistics
+    learning: list[tuple[int, float]]  # numbers of labels, and errors
+    twins: list[dict[str, Any]]  # near-duplicates among labelled crystals
+    expected: tuple[int, float] | None  # twice the labels, and what is expected of them; None where errors do not fall
+    guess: ClassVar = "median"  # its name among the errors
+    of_guess: ClassVar = "guess of the median"
+    measure: ClassVar = "mean absolute error"
+    error_name: ClassVar = "error"
+
+    @property
+    def error(self) -> float:
+        """Of the chosen regressor."""
+        return self.errors[self.chosen]
+
+    @property
+    def unit(self) -> str:
+        """Of the errors; empty where it is that of the target."""
+        return ""
+
+    @property
+    def error_unit(self) -> str:
+        """Of the errors; empty where the table does not tell it."""
+        return ""
+
+    def told(self, error: float) -> str:
+        """Write an error with its unit."""
+        return f"{error:.3g} {self.error_unit}".rstrip()
+
+    @property
+    def of_ridge(self) -> str:
+        """Say of which regressor the learning curve is, where that is not the chosen one."""
+        return " (of the ridge, from which fine-tuning starts)" if self.chosen not in self.magpie else ""
+
+    @property
+    def cautions(self) -> list[str]:
+        """What speaks against relying on the model, in sentences."""
+        found, share = [], self.error / self.errors[self.guess]
+        if share > _GUESS:
+            found.append(
+                f"{self.chosen} is {'hardly' if share < 1 else 'no'} better than a {self.of_guess}, so its "
+                "predictions say little: the labels are too few or too noisy, or they depend on what the structures do "
+                "not hold"
+            )
+        if self.best_magpie < min(self.error, _GUESS * self.errors[self.guess]):
+            found.append(
+                f"on Magpie statistics of the composition the same choice of regressors has a lower {self.error_name}, "
+                f"{self.told(self.best_magpie)}"
+            )
+        return found
+
+    @property
+    def best_magpie(self) -> float:
+        """Of the regressor that is best on Magpie statistics."""
+        return min(error for name, error in self.magpie.items() if name != self.guess)
 
 
 @dataclass
-class Report:
+class Report(OfChoice):
     """What was found; errors and R2 are on the scale of learning, in `unit`, unless said otherwise."""
 
     target: str  # column of the labels
@@ -58,17 +119,12 @@ class Report:
     learning: list[tuple[int, float]]
     expected: tuple[int, float] | None  # twice the labels, and what is expected of them; None where errors do not fall
     hardest: list[dict[str, Any]]  # id, value and predicted in the unit of the target, error, nearest
-    twins: list[dict[str, Any]]  # near-duplicates among labelled crystals: ids, values
+    twins: list[dict[str, Any]]  # near-duplicates among labelled crystals, those whose labels differ most first
     notes: list[str]  # what was noticed in the table
     failures: list[str]  # crystals that could not be used, with reasons
     label_unit: str = ""  # of the labels, where the table tells it
     measured: Any = field(default=None, repr=False)
     predicted: Any = field(default=None, repr=False)
-
-    @property
-    def error(self) -> float:
-        """Of the chosen regressor."""
-        return self.errors[self.chosen]
 
     @property
     def unit(self) -> str:
@@ -88,34 +144,7 @@ class Report:
     def told(self, error: float) -> str:
         """Write an error with its unit, one in decades as a factor too."""
         factor = f" (a factor of {10.0**error:.3g})" if self.scale == "log10" else ""
-        return f"{error:.3g} {self.error_unit}".rstrip() + factor
-
-    @property
-    def of_ridge(self) -> str:
-        """Say of which regressor the learning curve is, where that is not the chosen one."""
-        return " (of the ridge, from which fine-tuning starts)" if self.chosen not in self.magpie else ""
-
-    @property
-    def cautions(self) -> list[str]:
-        """What speaks against relying on the model, in sentences."""
-        found, share = [], self.error / self.errors["median"]
-        if share > _GUESS:
-            found.append(
-                f"{self.chosen} is {'hardly' if share < 1 else 'no'} better than a guess of the median, so its "
-                "predictions say little: the labels are too few or too noisy, or they depend on what the structures do "
-                "not hold"
-            )
-        if self.best_magpie < min(self.error, _GUESS * self.errors["median"]):
-            found.append(
-                "on Magpie statistics of the composition the same choice of regressors has a lower error, "
-                f"{self.told(self.best_magpie)}"
-            )
-        return found
-
-    @property
-    def best_magpie(self) -> float:
-        """Of the regressor that is best on Magpie statistics."""
-        return min(error for name, error in self.magpie.items() if name != "median")
+        return super().told(error) + factor
 
 
 def make_report(
@@ -155,7 +184,7 @@ def make_report(
         n_usable=int(points.valid.sum()),
         n_labelled=int(exact.sum()),
         n_bounds=int((~exact).sum()),
-        folds=_folds_in_words(learned, None if groups is None else groups[labelled], len(set(alike)) < len(alike)),
+        folds=folds_in_words(len(learned.conformal.fold_regressors_), groups, labelled, alike),
         chosen=learned.name,
         scale=learned.scale.kind,
         errors=errors,
@@ -165,9 +194,12 @@ def make_report(
         coverage=[(share, held_share(learned, share)) for share in COVERAGES],
         fifths=_by_distance(learned, vectors, missed),
         learning=learning,
-        expected=_extrapolated(learning),
+        expected=extrapolated(learning),
         hardest=_hardest(names, y, missed, exact, learned, vectors),
-        twins=_twins(names, y, points[labelled], alike),
+        twins=sorted(
+            near_duplicates(names, y.tolist(), points[labelled], alike),
+            key=lambda one: min(one["labels"]) - max(one["labels"]),
+        ),
         notes=[*notes, *_below_zero(y[exact], learned.scale.inverse(held)[exact])],
         failures=[f"{name}: {reason}" for name, reason in failures],
         label_unit=unit,
@@ -229,6 +261,18 @@ def formula_of(amounts: dict[str, float]) -> str:
     return str(Composition(amounts).reduced_formula)
 
 
+def magpie_statistics(points: PointSets) -> NDArray[np.float64]:
+    """Magpie statistics of the compositions of crystals, each column with mean 0 and deviation 1."""
+    from matminer.featurizers.composition import ElementProperty
+    from pymatgen.core.composition import Composition
+
+    featurizer = ElementProperty.from_preset("magpie", impute_nan=True)
+    table = np.array([featurizer.featurize(Composition(amounts)) for amounts in compositions(points)], dtype=np.float64)
+    spread = table.std(0)
+    scaled: NDArray[np.float64] = (table - table.mean(0)) / np.where(spread > 0, spread, 1.0)
+    return scaled
+
+
 def _on_magpie(
     points: PointSets,
     y: NDArray[np.float64],
@@ -238,23 +282,17 @@ def _on_magpie(
     model: Any,
 ) -> dict[str, float]:
     """Errors of the same choice on Magpie statistics of the composition."""
-    from matminer.featurizers.composition import ElementProperty
-    from pymatgen.core.composition import Composition
-
-    featurizer = ElementProperty.from_preset("magpie", impute_nan=True)
-    table = np.array([featurizer.featurize(Composition(amounts)) for amounts in compositions(points)], dtype=np.float64)
-    spread = table.std(0)
-    scaled = (table - table.mean(0)) / np.where(spread > 0, spread, 1.0)
+    scaled = magpie_statistics(points)
     weights = np.ones(len(y))
     seed = model.seed_
     candidates = model.candidates(seed) or {START: clone(READOUTS[START])}
     return choose(scaled, y, weights, groups, alike, sides, candidates, model.scale, model.cv, seed).told[0]
 
 
-def _folds_in_words(learned: TargetModel, groups: NDArray[Any] | None, twins: bool) -> str:
-    """Say how the labels were cut."""
-    n, kept = len(learned.conformal.fold_regressors_), ", near-duplicates together" * twins
-    cut = "at random" if groups is None else f"of whole groups ({len(set(groups))} groups)"
+def folds_in_words(n: int, groups: NDArray[Any] | None, labelled: NDArray[np.int64], alike: NDArray[np.int64]) -> str:
+    """Say how the labels were cut into so many folds."""
+    kept = ", near-duplicates together" * (len(set(alike)) < len(alike))
+    cut = "at random" if groups is None else f"of whole groups ({len(set(groups[labelled]))} groups)"
     return f"{n} folds {cut}{kept}"
 
 
@@ -269,8 +307,8 @@ def _smaller(
     rng = np.random.default_rng(model.seed_)
     table = vectors.astype(np.float64)
     found = []
-    for part in _PARTS if learned.tuned is None else (*_PARTS, 1.0):
-        if part * exact.sum() < _LEAST_PART:
+    for part in PARTS if learned.tuned is None else (*PARTS, 1.0):
+        if part * exact.sum() < LEAST_PART:
             continue
         guess = np.empty(len(exact))
         for number in range(len(learned.conformal.fold_regressors_)):
@@ -286,7 +324,7 @@ def _smaller(
     return found
 
 
-def _extrapolated(learning: Sequence[tuple[int, float]]) -> tuple[int, float] | None:
+def extrapolated(learning: Sequence[tuple[int, float]]) -> tuple[int, float] | None:
     """Go on along a power law to twice the labels; None where errors have not fallen so far."""
     if len(learning) < 2:
         return None
@@ -340,18 +378,13 @@ def _hardest(
     ]
 
 
-def _twins(
-    names: Sequence[str], y: NDArray[np.float64], points: PointSets, labels: NDArray[np.int64]
+def near_duplicates(
+    names: Sequence[str], labels: Sequence[Any], points: PointSets, alike: NDArray[np.int64]
 ) -> list[dict[str, Any]]:
-    """Near-duplicates among the labelled crystals, those whose labels differ most first."""
+    """Near-duplicates among the labelled crystals: formula, ids and labels of each set."""
     amounts, found = compositions(points), []
-    for label in np.flatnonzero(np.bincount(labels) > 1):
-        rows: list[int] = np.flatnonzero(labels == label).tolist()
-        found.append(
-            {
-                "formula": formula_of(amounts[rows[0]]),
-                "ids": [names[r] for r in rows],
-                "values": [float(y[r]) for r in rows],
-            }
-        )
-    return sorted(found, key=lambda one: min(one["values"]) - max(one["values"]))
+    for number in np.flatnonzero(np.bincount(alike) > 1):
+        rows: list[int] = np.flatnonzero(alike == number).tolist()
+        own = {"ids": [names[row] for row in rows], "labels": [labels[row] for row in rows]}
+        found.append({"formula": formula_of(amounts[rows[0]]), **own})
+    return found

@@ -27,10 +27,10 @@ FINE_TUNING = "fine-tuning"
 PRETRAINED_HERE = "pretrained here"
 
 # Processor seconds of one fit on 300 labels, and the power of their number with which they grow. Each regressor is
-# fitted on all labels and without each of ten folds, on vectors and on Magpie statistics; of classes, for each of them,
-# without each pair of folds too, on vectors alone.
+# fitted on all labels and without each of ten folds, on vectors and on Magpie statistics; of classes without each pair
+# of folds too.
 _FIT_SECONDS = {"ridge": (0.02, 2.4), "laplacian": (0.11, 2.4), "gaussian": (0.06, 2.4), "trees": (0.45, 1.05)}
-_FITS, _FITS_OF_CLASSES, _WORTH_SAYING = 12, 50, 5.0
+_FITS, _FITS_OF_CLASSES, _WORTH_SAYING = 12, 60, 5.0
 _MOST_FINE_TUNING = 75.0  # seconds, above which it is not tried unless it is asked for
 _LEARNED_FROM_LABELS = "materials_project_labels"
 
@@ -102,7 +102,7 @@ def learn(args: argparse.Namespace, given: Given, starts: Mapping[str, Any]) -> 
     fit = _fit_classes if args.task == "classification" else _fit_numbers
     wanted, notes = _regressors(args, given)
     if not args.quiet:
-        _say_how_long(given, wanted, len(starts), args.task == "classification")
+        _say_how_long(given, wanted, len(starts), _fits(args))
     # The vectors are chosen by regressors on them, and only those of the chosen model are fine-tuned.
     quick = [name for name in wanted if name != FINE_TUNING] or [QUICK[0]]
     tried = {}
@@ -145,7 +145,17 @@ def _fine_tuning_seconds(given: Given) -> float:
     return sum(seconds(points[known.known & points.valid]) for known in given.labels.values())
 
 
-def _say_how_long(given: Given, regressors: Sequence[str], n_models: int, classes: bool) -> None:
+def _fits(args: argparse.Namespace) -> float:
+    """About how many fits of each regressor on a table take as long one after the other."""
+    if args.task != "classification":
+        return _FITS
+
+    from joblib import effective_n_jobs
+
+    return float(_FITS_OF_CLASSES / effective_n_jobs(args.jobs) ** 0.5)  # threads do not save all that they could
+
+
+def _say_how_long(given: Given, regressors: Sequence[str], n_models: int, fits: float) -> None:
     """Say about how long the choice takes, where that is worth saying."""
     points = next(iter(given.points.values()))
     used = [list(itertools.compress(known.values, known.known & points.valid)) for known in given.labels.values()]
@@ -153,11 +163,7 @@ def _say_how_long(given: Given, regressors: Sequence[str], n_models: int, classe
     once = sum(at_300 * (len(labels) / 300) ** power for labels in used for at_300, power in known)
     fine_tuning = _fine_tuning_seconds(given) if FINE_TUNING in regressors else 0.0
     again = n_models + (n_models > 1 and fine_tuning > 0)
-    if classes:
-        kinds = len(set(used[0]))
-        seconds = once * again * _FITS_OF_CLASSES * (kinds if kinds > 2 else 1)
-    else:
-        seconds = once * (again + 1) * _FITS + fine_tuning  # once more on Magpie statistics
+    seconds = once * (again + 1) * fits + fine_tuning  # once more on Magpie statistics
     if seconds >= _WORTH_SAYING:
         models = f" and {n_models} models" if n_models > 1 else ""
         say(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 from scipy.spatial.distance import cdist
-from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.model_selection import check_cv
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -115,6 +115,8 @@ class KernelRidgeCV(RegressorMixin, BaseEstimator):
     (True, True)
     """
 
+    rows_: NDArray[np.float64] | None
+
     def __init__(
         self,
         kernel: str = "linear",
@@ -156,29 +158,33 @@ class KernelRidgeCV(RegressorMixin, BaseEstimator):
         """
         self._check_parameters()
         X, y = validate_data(self, X, y, dtype=np.float64, y_numeric=True, ensure_min_samples=2)
-        if self.precomputed and X.shape[1] != len(X):
-            raise ValueError(f"X must hold the distances of n rows from each other, shape (n, n), got {X.shape}.")
-        weights = check_labels(y, sample_weight).weights
-        used = weights > 0
-        if self.precomputed and not used.all():
-            raise InputError("sample_weight must be > 0 in every row if precomputed=True; leave the others out.")
-        rows, target = X[used], y[used].astype(np.float64)
-        self.rows_ = None if self.precomputed else rows
-        self.weights_ = weights[used] / weights[used].mean()
-        splits = self._folds(rows, target, None if groups is None else np.asarray(groups)[used])
-        pairs, root, tried = self._pairs(rows), np.sqrt(self.weights_), []
-        for gamma in (1.0,) if self.kernel == "linear" else self.gammas:
-            spectrum = Spectrum.of(root[:, None] * self._of_pairs(pairs, gamma) * root)
-            if self.choice == "error":
-                residuals = np.abs(held_out_residuals(spectrum, root * target, self.alphas, splits, root))
-                losses = residuals @ root / len(target)
-            else:
-                losses = minus_log_likelihoods(spectrum, root, root * target, self.alphas)
-            tried += [(loss, gamma, alpha) for loss, alpha in zip(losses, self.alphas, strict=True)]
-        loss, self.gamma_, self.alpha_ = min(tried, key=lambda one: one[0])
-        self.cv_error_ = float(loss) if self.choice == "error" else np.nan
-        self._solve(target, self._of_pairs(pairs, self.gamma_))
+        self._train([self], X, y[None], sample_weight, groups)
         return self
+
+    def fit_each(self, X: Any, Y: Any, sample_weight: Any = None) -> list[Self]:
+        """Train a clone on each of several targets, which share what takes most of the time.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+            As for `fit`.
+        Y : array-like of shape (n, T)
+            Targets.
+        sample_weight : array-like of shape (n,) or None, default=None
+            As for `fit`.
+
+        Returns
+        -------
+        list of T estimators
+            Each as `fit` makes it of that target.
+        """
+        self._check_parameters()
+        X, Y = validate_data(self, X, Y, dtype=np.float64, y_numeric=True, multi_output=True, ensure_min_samples=2)
+        models = [clone(self) for _ in Y.T]
+        for model in models:
+            model.n_features_in_ = X.shape[1]
+        self._train(models, X, Y.T, sample_weight, None)
+        return models
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
         """Predict the targets of rows.
@@ -273,6 +279,38 @@ class KernelRidgeCV(RegressorMixin, BaseEstimator):
             raise ValueError(f"precomputed=True needs kernel='laplacian', got {self.kernel!r}.")
         check_positive("alphas", self.alphas)
         check_positive("gammas", self.gammas)
+
+    def _train(
+        self, models: Sequence[Self], X: NDArray[Any], targets: NDArray[Any], sample_weight: Any, groups: Any
+    ) -> None:
+        """Train as many models as there are targets (T, n): an eigendecomposition serves all of them."""
+        if self.precomputed and X.shape[1] != len(X):
+            raise ValueError(f"X must hold the distances of n rows from each other, shape (n, n), got {X.shape}.")
+        weights = check_labels(targets[0], sample_weight).weights
+        used = weights > 0
+        if self.precomputed and not used.all():
+            raise InputError("sample_weight must be > 0 in every row if precomputed=True; leave the others out.")
+        rows, known = X[used], targets[:, used].astype(np.float64)
+        for model in models:
+            model.rows_ = None if self.precomputed else rows
+            model.weights_ = weights[used] / weights[used].mean()
+        first, tried = models[0], []
+        splits = self._folds(rows, known[0], None if groups is None else np.asarray(groups)[used])
+        pairs, root = first._pairs(rows), np.sqrt(first.weights_)
+        gammas = (1.0,) if self.kernel == "linear" else self.gammas
+        for gamma in gammas:
+            spectrum = Spectrum.of(root[:, None] * self._of_pairs(pairs, gamma) * root)
+            if self.choice == "error":
+                residuals = np.abs(held_out_residuals(spectrum, root * known, self.alphas, splits, root))
+                tried.append(residuals @ root / len(root))
+            else:
+                tried.append([minus_log_likelihoods(spectrum, root, root * target, self.alphas) for target in known])
+        losses = np.stack(tried, 1)  # (T, gammas, alphas)
+        for model, own, target in zip(models, losses, known, strict=True):
+            of_gamma, of_alpha = np.unravel_index(own.argmin(), own.shape)
+            model.gamma_, model.alpha_ = gammas[of_gamma], self.alphas[of_alpha]
+            model.cv_error_ = float(own.min()) if self.choice == "error" else np.nan
+            model._solve(target, self._of_pairs(pairs, model.gamma_))
 
     def _folds(self, X: NDArray[np.float64], y: NDArray[np.float64], groups: Any) -> list[NDArray[np.int64]]:
         """Rows of each fold."""

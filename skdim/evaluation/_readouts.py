@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdim.evaluation._kernel_ridge import KernelRidgeCV
@@ -51,20 +51,38 @@ class TreesRegressor(RegressorMixin, BaseEstimator):
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Grow the trees."""
-        from sklearn.ensemble import ExtraTreesRegressor
-
         # Single precision is what trees are made of.
         X, y = validate_data(self, X, y, dtype=np.float32, y_numeric=True)
+        self._grow([self], X, y, sample_weight)
+        return self
+
+    def fit_each(self, X: Any, Y: Any, sample_weight: Any = None) -> list[Self]:
+        """Grow trees whose splits serve all targets (n, T), and give a regressor for each of these."""
+        X, Y = validate_data(self, X, Y, dtype=np.float32, y_numeric=True, multi_output=True)
+        models = [clone(self) for _ in Y.T]
+        for model in models:
+            model.n_features_in_ = X.shape[1]
+        self._grow(models, X, Y, sample_weight)
+        return models
+
+    def _grow(self, models: Sequence[Self], X: NDArray[Any], Y: NDArray[Any], sample_weight: Any) -> None:
+        """Grow trees on targets (n,) or (n, T), and give each model one of these."""
+        from sklearn.ensemble import ExtraTreesRegressor
+
         looked_at = min(X.shape[1], round(_SPLIT * X.shape[1] ** 0.5))
         forest = ExtraTreesRegressor(_TREES, max_features=looked_at, random_state=self.random_state, n_jobs=self.n_jobs)
-        trees = [tree.tree_ for tree in forest.fit(X, y, sample_weight).estimators_]
+        Y = Y[:, 0] if Y.ndim > 1 and Y.shape[1] == 1 else Y
+        trees = [tree.tree_ for tree in forest.fit(X, Y, sample_weight).estimators_]
         width = max(tree.node_count for tree in trees)
-        self.feature_ = _table([tree.feature for tree in trees], width, np.int32)
-        self.left_ = _table([tree.children_left for tree in trees], width, np.int32)
-        self.right_ = _table([tree.children_right for tree in trees], width, np.int32)
-        self.threshold_ = _table([tree.threshold for tree in trees], width, np.float64)
-        self.value_ = _table([tree.value[:, 0, 0] for tree in trees], width, np.float64)
-        return self
+        shared = {
+            "feature_": _table([tree.feature for tree in trees], width, np.int32),
+            "left_": _table([tree.children_left for tree in trees], width, np.int32),
+            "right_": _table([tree.children_right for tree in trees], width, np.int32),
+            "threshold_": _table([tree.threshold for tree in trees], width, np.float64),
+        }
+        for number, model in enumerate(models):
+            model.__dict__ |= shared
+            model.value_ = _table([tree.value[:, number, 0] for tree in trees], width, np.float64)
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
         """Predict the targets (m,) of rows (m, d), and with ``return_std`` the standard deviations among the trees."""

@@ -81,7 +81,7 @@ def _by_group(
     root, rows = np.sqrt(weights.astype(np.float64)), vectors.astype(np.float64)
     spectrum = Spectrum.of(root[:, None] * (rows @ rows.T) * root)
     groups = [np.flatnonzero(alike == number) for number in np.unique(alike)]
-    residuals = [held_out_residuals(spectrum, root * target, _PENALTIES, groups, root) for target in targets.T]
+    residuals = held_out_residuals(spectrum, root * targets.T, _PENALTIES, groups, root)
     losses = np.square(residuals).mean(axis=(0, 2))
     best: NDArray[np.float64] = _PENALTIES[[losses.argmin()]]
     return best
@@ -102,13 +102,13 @@ class Spectrum(NamedTuple):
 
 def held_out_residuals(
     kernel: NDArray[np.float64] | Spectrum,  # (n, n) symmetric, positive semidefinite
-    y: NDArray[np.float64],  # (n,)
+    y: NDArray[np.float64],  # (n,), or (T, n) for several targets
     alphas: Sequence[float] | NDArray[np.float64],  # A penalties, positive
     folds: Sequence[NDArray[np.int64]],  # rows of each fold; every row is in one
     # (n,) what the intercept multiplies, by default ones. With sample weights w, all of kernel (on both sides), y and
     # these are to be multiplied by their roots; so are the residuals.
     ones: NDArray[np.float64] | None = None,
-) -> NDArray[np.float64]:  # (A, n) target minus prediction
+) -> NDArray[np.float64]:  # (A, n) or (T, A, n) target minus prediction
     r"""Residuals of kernel ridge regression with an intercept, each row predicted without its fold.
 
     With :math:`G = (K + \alpha)^{-1}` and :math:`G' = G - G 1 1^T G / 1^T G 1`, training without the rows I leaves
@@ -120,17 +120,20 @@ def held_out_residuals(
     """
     values, vectors = kernel if isinstance(kernel, Spectrum) else Spectrum.of(kernel)
     ones = vectors.sum(0) if ones is None else vectors.T @ ones
-    target = vectors.T @ y
-    residuals = np.empty((len(alphas), len(y)))
-    for row, alpha in zip(residuals, alphas, strict=True):
+    targets = np.atleast_2d(y)
+    residuals = np.empty((len(targets), len(alphas), targets.shape[1]))
+    for number, alpha in enumerate(alphas):
         inverse = 1 / (values + alpha)
         of_one = vectors @ (inverse * ones)
         total = ones @ (inverse * ones)
-        dual = vectors @ (inverse * target) - of_one * (of_one @ y) / total
+        # (n, T); one by one, so that a target has the same residuals to the bit whatever stands beside it.
+        duals = np.stack(
+            [vectors @ (inverse * (vectors.T @ own)) - of_one * (of_one @ own) / total for own in targets], 1
+        )
         for fold in folds:
             block = (vectors[fold] * inverse) @ vectors[fold].T - np.outer(of_one[fold], of_one[fold]) / total
-            row[fold] = np.linalg.solve(block, dual[fold])
-    return residuals
+            residuals[:, number, fold] = np.linalg.solve(block, duals[fold]).T
+    return residuals if y.ndim > 1 else residuals[0]
 
 
 def minus_log_likelihoods(

@@ -2,6 +2,7 @@
 
 from skdim.plotting._attention import AttentionDisplay
 from skdim.plotting._boxes import plot_error_boxes
+from skdim.plotting._classes import plot_calibration, plot_confusion
 from skdim.plotting._crystals import CrystalDisplay
 from skdim.plotting._curves import plot_label_efficiency, plot_learning_curve
 from skdim.plotting._elements import PeriodicTableDisplay
@@ -29,6 +30,8 @@ __all__ = [
     "label_efficiency_figure",
     "nearest_rows",
     "new_figure",
+    "plot_calibration",
+    "plot_confusion",
     "plot_embedding_map",
     "plot_error_boxes",
     "plot_label_efficiency",

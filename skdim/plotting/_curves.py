@@ -178,6 +178,8 @@ def plot_learning_curve(
     expected: tuple[int, float] | None = None,
     unit: str = "",
     guess: float | None = None,
+    measure: str = "mean absolute error",
+    of_guess: str = "guess of the median",
     ax: Axes | None = None,
 ) -> Axes:
     """Plot the error by cross-validation against the number of labels, and where it is expected to go.
@@ -187,13 +189,17 @@ def plot_learning_curve(
     counts : sequence of int
         Numbers of labels.
     errors : sequence of float
-        Mean absolute error with so many.
+        Error with so many.
     expected : (int, float) or None, default=None
         A larger number, and the error that is expected there.
     unit : str, default=""
         Of the errors.
     guess : float or None, default=None
-        Error of a guess of the median.
+        Error of a guess.
+    measure : str, default="mean absolute error"
+        What the errors are.
+    of_guess : str, default="guess of the median"
+        What the guess is.
     ax : Axes or None, default=None
         Where to plot; None makes new axes.
 
@@ -217,9 +223,11 @@ def plot_learning_curve(
     if guess is not None:
         ax.axhline(guess, color=COLOURS[1], linestyle=":", linewidth=1.4)
         ax.annotate(
-            "guess of the median",
+            of_guess,
             (1, guess),
+            (0, 2),
             xycoords=("axes fraction", "data"),
+            textcoords="offset points",
             ha="right",
             va="bottom",
             fontsize=8,
@@ -227,6 +235,6 @@ def plot_learning_curve(
         )
     ax.set_ylim(bottom=0)
     ax.set_xlabel("labels")
-    ax.set_ylabel("mean absolute error" + (f" ({unit})" if unit else ""))
+    ax.set_ylabel(measure + (f" ({unit})" if unit else ""))
     ax.spines[["top", "right"]].set_visible(False)
     return ax

@@ -7,13 +7,21 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from sklearn.metrics import mean_absolute_error, r2_score
+from sklearn.metrics import (
+    accuracy_score,
+    balanced_accuracy_score,
+    confusion_matrix,
+    log_loss,
+    mean_absolute_error,
+    r2_score,
+)
 
 from skdim import CrystalClassifier, CrystalRegressor
+from skdim._classmodel import row_weights, try_regressor
 from skdim._targetmodel import choose
-from skdim.cli.classreport import classes_text
-from skdim.cli.fitpage import as_text, write_pages
-from skdim.cli.fitreport import Report, make_report
+from skdim.cli.classreport import ClassReport, make_class_report
+from skdim.cli.fitpage import as_text, classes_as_text, write_classes_page, write_pages
+from skdim.cli.fitreport import Report, magpie_statistics, make_report
 from skdim.cli.fitting import _loss
 from skdim.datasets import load_elastic_moduli
 from skdim.evaluation._readouts import READOUTS
@@ -21,6 +29,7 @@ from skdim.points.pointsets import PointSets
 from skdim.pretrained import load_pretrained
 
 N = 40
+MANY = 80  # enough for a learning curve of classes
 PER_DECADE = 40.0  # GPa of a bulk modulus, so that labels are all over ten decades
 
 
@@ -99,16 +108,117 @@ def test_what_speaks_against_a_model_is_said_first(points, moduli, tmp_path, own
     assert page.count("Caution") == len(said)
 
 
+def classes_reported(
+    points: PointSets, labels: np.ndarray, groups: np.ndarray | None = None
+) -> tuple[CrystalClassifier, ClassReport]:
+    model = CrystalClassifier(load_pretrained("bundled"), regressors=["ridge"], random_state=0)
+    model.fit(points, labels, groups)
+    said = {"target": "kind", "source": "bundled", "notes": [], "failures": []}
+    return model, make_class_report(model, points, [f"c{k}" for k in range(len(labels))], labels, groups, **said)
+
+
+@pytest.fixture(scope="module")
+def many() -> PointSets:
+    return load_pretrained("bundled").featurizer_.transform(load_elastic_moduli(target="K_VRH").data[:MANY])
+
+
+@pytest.fixture(scope="module")
+def kinds() -> np.ndarray:
+    moduli = load_elastic_moduli(target="K_VRH").target[:MANY]
+    return np.where(moduli > np.median(moduli), "hard", "so$ft")
+
+
+@pytest.fixture(scope="module")
+def classified(many, kinds) -> tuple[CrystalClassifier, ClassReport]:
+    return classes_reported(many, kinds)
+
+
 @pytest.mark.parametrize(("loss", "said"), [(0.3, None), (0.67, "hardly better"), (0.8, "no better")])
-def test_classes_that_are_hardly_learned_are_said_to_be(loss: float, said: str | None) -> None:
-    model = CrystalClassifier(load_pretrained("bundled"), class_weight=None)
-    model.classes_, model.labelled_ = np.array(["hard", "soft"]), np.arange(4)
-    model.held_out_ = np.array([[0.9, 0.1], [0.8, 0.2], [0.4, 0.6], [0.7, 0.3]])
-    model.chosen_, model.losses_ = "ridge", {"ridge": loss, "shares": 0.69}
-    text = classes_text(model, "kind", "bundled", ["hard", "hard", "soft", "soft"], list("abcd"), [])
-    assert "accuracy 75.0%" in text
+def test_classes_that_are_hardly_learned_are_said_to_be(classified, loss: float, said: str | None) -> None:
+    report = replace(classified[1], errors={"ridge": loss, "shares": 0.69}, magpie={"ridge": 0.68})
+    text = classes_as_text(report)
     assert text.count("caution: ") == (said is not None)
     assert said is None or f"caution: ridge is {said} than a guess of the shares of the classes" in text
+    text = classes_as_text(replace(report, errors={"ridge": 0.3, "shares": 0.69}, magpie={"ridge": 0.2}))
+    assert "the same choice of regressors has a lower log loss, 0.2" in text
+
+
+def test_numbers_of_a_report_on_classes_are_those_of_the_held_out_predictions(classified, kinds) -> None:
+    model, report = classified
+    names, shares = model.classes_[report.decided], model.held_out_
+    assert report.errors["ridge"] == pytest.approx(log_loss(kinds, shares))
+    expected = accuracy_score(kinds, names), balanced_accuracy_score(kinds, names)
+    assert report.accuracies["held-out predictions"] == pytest.approx(expected)
+    np.testing.assert_array_equal(report.confusion, confusion_matrix(kinds, names))
+    text = classes_as_text(report)
+    right, each = report.accuracies["on Magpie statistics"]
+    assert f"on Magpie statistics: accuracy {right:.1%}, mean over the classes {each:.1%}" in text
+    found = re.search(r"log loss by cross-validation +vectors +Magpie\n  ridge +(\S+) +(\S+)", text)
+    assert [float(shown) for shown in found.groups()] == pytest.approx([report.error, report.magpie["ridge"]], rel=1e-3)
+    assert f"most frequent class: accuracy {np.unique(kinds, return_counts=True)[1].max() / len(kinds):.1%}" in text
+    assert f"from {report.error:.3g} now" in text
+    assert f"with twice the labels ({2 * MANY}) expect a log loss of about {report.told(report.expected[1])}" in text
+
+
+def test_magpie_statistics_of_classes_are_tried_on_the_folds_of_the_vectors(classified, many) -> None:
+    """On the vectors in their place the errors are those of the vectors, to the digit."""
+    model, report = classified
+    regressor, weights = model.candidates(0)["ridge"], row_weights(report.truth, balanced=True)
+    own = try_regressor(regressor, model.domain_.vectors.astype(np.float64), report.truth, weights, model.splits_)
+    assert own.loss == report.errors["ridge"]
+    np.testing.assert_array_equal(own.probabilities, report.shares)
+    other = try_regressor(regressor, magpie_statistics(many), report.truth, weights, model.splits_)
+    assert report.magpie == {"ridge": other.loss}
+    assert other.loss != own.loss
+
+
+def test_learning_curve_of_classes_has_their_shares_and_ends_at_all_labels(classified) -> None:
+    _, report = classified
+    assert [count for count, _ in report.learning] == [MANY // 4, MANY // 2, MANY]
+    assert report.learning[-1][1] == report.error
+    slope = np.polyfit(*np.log(np.array(report.learning)).T, 1)[0]
+    assert slope < 0
+    assert report.expected == (2 * MANY, pytest.approx(report.error * 2**slope))
+
+
+def test_a_page_on_classes_has_their_pictures_without_a_network(classified, tmp_path) -> None:
+    write_classes_page(classified[1], ["lost-7"], tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    assert page.count('src="data:image/png;base64,') == 3
+    for words in ("held-out probabilities", "Confusion matrix", "Log loss against", "so$ft", "<code>lost-7</code>"):
+        assert words in page
+
+
+def test_near_duplicates_of_several_classes_are_listed_first(many, kinds, tmp_path) -> None:
+    rows = np.r_[np.arange(MANY), 3, 5]
+    labels = np.append(kinds, [kinds[3], "hard" if kinds[5] != "hard" else "so$ft"])
+    _, report = classes_reported(many[rows], labels)
+    first, *others = report.twins  # others are in the data already
+    assert (set(first["ids"]), set(first["labels"])) == ({"c5", f"c{MANY + 1}"}, {"hard", "so$ft"})
+    assert {"c3", f"c{MANY}"} in [set(one["ids"]) for one in others]
+    assert all(len(set(one["labels"])) == 1 for one in others)
+    write_classes_page(report, [], tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    assert f"<td><code>c5</code> <code>c{MANY + 1}</code> </td>" in page
+    assert f"{len(report.twins)} sets of near-duplicates" in page
+
+
+def test_parts_for_which_classes_have_too_few_labels_are_left_out_and_it_is_said_why(many, kinds, tmp_path) -> None:
+    few = np.r_[np.flatnonzero(kinds == "hard")[:14], np.flatnonzero(kinds != "hard")[:3]]
+    _, report = classes_reported(many[few], kinds[few])
+    assert report.learning == [(17, report.error)]
+    assert report.expected is None
+    write_classes_page(report, [], tmp_path / "page.html")
+    text, page = classes_as_text(report), (tmp_path / "page.html").read_text()
+    assert "no picture of calibration: it needs 20 labels, and there are 17" in text
+    assert "no learning curve: 50% of the labels are 9, and it needs 10" in text
+    assert "with twice the labels" not in text
+    assert page.count('src="data:image/png;base64,') == 1
+    assert "no learning curve" in page
+    rare = np.r_[np.flatnonzero(kinds == "hard")[:20], np.flatnonzero(kinds != "hard")[:3]]
+    _, report = classes_reported(many[rare], kinds[rare])
+    (left_out,) = report.left_out
+    assert left_out.startswith("no learning curve: with 50% of the labels fewer than 2 of the class 'so$ft'")
 
 
 def test_a_report_in_decades_names_them_and_says_as_which_factor(points, moduli, tmp_path) -> None:

@@ -11,7 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from skdim.cli.classreport import ClassReport
 from skdim.cli.fitpage import write_classes_page
+from skdim.cli.messages import one_line
 from skdim.cli.outputs import vector_writer
 from skdim.cli.predict import write_table
 
@@ -82,6 +84,7 @@ import numpy as np
 from skdim.cli import main, program
 from skdim.cli.command import Command
 from skdim.cli.fitpage import write_classes_page
+from skdim.cli.messages import one_line
 from skdim.cli.outputs import vector_writer
 from skdim.cli.predict import write_table
 
@@ -119,9 +122,16 @@ def test_names_of_targets_and_classes_are_harmless_in_headers_and_on_pages(tmp_p
     assert (tmp_path / "p.csv").read_text().splitlines()[0] == r"id,'=HYPERLINK(1),probability_\x1b[31mred"
     write_table(table, tmp_path / "p.parquet")
     assert pd.read_parquet(tmp_path / "p.parquet").columns.tolist() == table.columns.tolist()
-    write_classes_page("\x1b[2J</script>", "label\n\x1b[31mred", ["\x07.cif: none"], ["<i>"], tmp_path / "p.html")
+    truth, named = np.array([0, 1, 1]), ["a", one_line("label\n\x1b[31mred")]
+    report = ClassReport(
+        target="\x1b[2J</script>", model="", n_crystals=3, n_usable=3, folds="", classes=named, truth=truth,
+        shares=np.eye(2)[truth], decided=truth, chosen="ridge", errors={"ridge": 0.1, "shares": 0.7},
+        magpie={"ridge": 0.2}, on_magpie=truth, learning=[], expected=None, left_out=[], mistakes=[], twins=[],
+        notes=[], failures=["\x07.cif: none"],
+    )  # fmt: skip
+    write_classes_page(report, ["<i>"], tmp_path / "p.html")
     page = (tmp_path / "p.html").read_text()
     assert "<code>&lt;i&gt;</code>" in page
     assert not {"\x1b", "\x07"} & set(page)
     assert r"\x1b[2J&lt;/script&gt;" in page
-    assert "label\n" + r"\x1b[31mred" in page
+    assert r"label\n\x1b[31mred" in page

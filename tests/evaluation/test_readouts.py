@@ -113,6 +113,26 @@ def test_trees_are_scikit_learns() -> None:
     np.testing.assert_allclose(std, each.std(0, ddof=1))
 
 
+@pytest.mark.parametrize("model", KERNELS, ids=repr)
+def test_kernels_that_share_what_takes_long_are_those_of_each_target_to_the_bit(model) -> None:
+    weights = RNG.uniform(0.5, 2, size=60)
+    targets = np.stack([Y, Y > 0, X[:, 2]], 1).astype(float)
+    for target, one in zip(targets.T, model.fit_each(X, targets, weights), strict=True):
+        alone = clone(model).fit(X, target, weights)
+        assert (one.alpha_, one.gamma_) == (alone.alpha_, alone.gamma_)
+        for mine, other in zip(one.predict(NEW, return_std=True), alone.predict(NEW, return_std=True), strict=True):
+            np.testing.assert_array_equal(mine, other)
+
+
+def test_trees_of_several_targets_are_scikit_learns_of_all_of_them() -> None:
+    targets = np.stack([Y, Y > 0, X[:, 2]], 1)
+    theirs = ExtraTreesRegressor(100, max_features=5, random_state=3).fit(X, targets).predict(NEW)
+    mine = np.stack([one.predict(NEW) for one in TreesRegressor(random_state=3).fit_each(X, targets)], 1)
+    np.testing.assert_allclose(mine, theirs)
+    (alone,) = TreesRegressor(random_state=3).fit_each(X, Y[:, None])
+    np.testing.assert_array_equal(alone.predict(NEW), TreesRegressor(random_state=3).fit(X, Y).predict(NEW))
+
+
 @pytest.mark.parametrize("change", ["loop", "column", "nan", "shape"])
 def test_damaged_trees_are_refused(change: str) -> None:
     arrays = {name: array.copy() for name, array in TreesRegressor(random_state=0).fit(X, Y).to_arrays().items()}
