@@ -342,7 +342,7 @@ def test_of_a_large_pool_only_those_that_may_be_chosen_are_held(embedder, points
         assert sum(map(len, pool.held)) == len(pool.ids) <= 50
     pd.testing.assert_frame_equal(pool.choose(), model.suggest(points, 5, goal))
     assert min(pool.ids) >= 40  # the labelled ones are left out
-    if goal == "best":  # those that promise most are among the 50
+    if goal == "best":  # those that promise most are among the 50 that are held
         pd.testing.assert_frame_equal(pool.choose(), whole, rtol=1e-5)
 
 

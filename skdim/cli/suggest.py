@@ -29,7 +29,9 @@ _WIDTH, _LONGEST = 100, 25  # columns of a terminal; letters of an id
 _DESCRIPTION = f"""\
 Choose the crystals to measure next, as one batch, with a model that `skdim fit` wrote: those that tell most about all
 given crystals (information), those that may have the best value (best), or one of each by turns (both). Crystals that
-are labelled already are left out. The table is printed {_WIDTH} columns wide; --out writes all of it to a file.
+are labelled already are left out. Of more than 3000, the best value is sought among those that promise most, and for
+information a random sample stands for all. The table is printed {_WIDTH} columns wide; --out writes all of it to a
+file.
 
 {PATHS_HELP}"""
 
@@ -121,7 +123,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--smallest", action="store_true", help="the best value is the smallest, not the largest")
     parser.add_argument("--target", metavar="NAME", help="which of several targets counts (the first)")
     parser.add_argument("--out", type=Path, metavar="TABLE", help="table to write, .csv or .parquet (print it)")
-    add_reading(parser, "leaves them out")
+    add_reading(parser, "leaves them out", on_error="nan")
 
 
 COMMAND = Command("suggest", "choose what to measure next", _DESCRIPTION, _EXAMPLES, _add_arguments, run)

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 GOALS = ("information", "best", "both")
-_MOST = 3000  # of a pool, whose covariance is kept; of more, those of which the model is least sure
+_MOST = 3000  # of a pool, whose covariance is kept
+_PROMISING = {"information": 0.0, "both": 0.5, "best": 1.0}
+"""Share of these that promise the best values, of a larger pool; the others are drawn from it, to stand for all."""
 
 
 def suggest(
@@ -42,6 +44,9 @@ def suggest(
 
     With ``predicted``, the values that are expected are those of another model; the process says how far off they may
     be.
+
+    Of a pool of more than 3000 rows it is these that are looked at: for the best value those that promise most, for
+    information a random sample, always the same, whose variances stand for those of the pool; for both half and half.
 
     Parameters
     ----------
@@ -112,7 +117,7 @@ def suggest(
 
 
 class Shortlist:
-    """The crystals of a pool from which a batch is chosen, see `suggest`: of a large one, those that promise most.
+    """The crystals of a pool from which a batch is chosen, see `suggest`.
 
     The pool is given a part at a time, so that it may be larger than memory.
     """
@@ -133,9 +138,10 @@ class Shortlist:
         self.pool = np.empty((0, known.shape[1]))
         # Of each that is held: what is expected of it, how sure that is, and whether it cannot be better than the best.
         self.mean, self.std, self.hopeless = np.empty(0), np.empty(0), np.empty(0, np.bool_)
+        self.lot, self._rng = np.empty(0), np.random.default_rng(0)  # the lowest are drawn
 
     def add(self, pool: NDArray[Any], predicted: NDArray[np.float64] | None) -> NDArray[np.int64]:
-        """Look at more crystals, (m, d), and hold those that promise most of them and of those held before.
+        """Look at more crystals, (m, d), and hold those that may be chosen of them and of those held before.
 
         Returns
         -------
@@ -147,13 +153,24 @@ class Shortlist:
         if predicted is not None:
             mean = self.sign * predicted[:, 0]
             hopeless = self.sign * predicted[:, 2 if self.maximize else 1] <= self.best_label
-        pairs = (self.pool, pool), (self.mean, mean), (self.std, std), (self.hopeless, hopeless)
-        held, mean, std, hopeless = (np.concatenate(pair) for pair in pairs)
-        stays = np.arange(len(held))
-        if len(held) > (most := max(_MOST, self.n)):
-            rank = (-std,) if self.goal == "information" else (-mean - 2 * std, hopeless)
-            stays = np.sort(np.lexsort(rank)[:most])  # of equal ones the first
-        self.pool, self.mean, self.std, self.hopeless = held[stays], mean[stays], std[stays], hopeless[stays]
+        self.mean, self.std = np.concatenate([self.mean, mean]), np.concatenate([self.std, std])
+        self.hopeless = np.concatenate([self.hopeless, hopeless])
+        self.lot = np.concatenate([self.lot, self._rng.random(len(pool))])
+        self.pool = np.concatenate([self.pool, pool])
+        stays = self._staying()
+        for name in ("pool", "mean", "std", "hopeless", "lot"):
+            setattr(self, name, getattr(self, name)[stays])
+        return stays
+
+    def _staying(self) -> NDArray[np.int64]:
+        """Rows of those that are held which stay: never one that left before would have stayed in its place."""
+        most = max(_MOST, self.n)
+        if len(self.mean) <= most:
+            return np.arange(len(self.mean))
+        order = np.lexsort((-self.mean - 2 * self.std, self.hopeless))  # of equal ones the first
+        promising, others = np.split(order, [round(_PROMISING[self.goal] * most)])
+        drawn = others[np.argsort(self.lot[others])][: most - len(promising)]
+        stays: NDArray[np.int64] = np.sort(np.concatenate([promising, drawn]))
         return stays
 
     def choose(self) -> list[int]:

@@ -91,6 +91,22 @@ def test_a_large_pool_is_predicted_in_blocks(monkeypatch) -> None:
     assert rows == [20] + [5] * 6  # the first are the labelled ones
 
 
+def test_for_information_a_sample_stands_for_a_large_pool(monkeypatch) -> None:
+    monkeypatch.setattr("skdim.evaluation._suggestion._MOST", 100)
+    rng = np.random.default_rng(0)
+    few, many = rng.normal(9, 1, size=(20, 2)), rng.normal(3, 0.1, size=(980, 2))
+    pool = np.concatenate([few, many])  # of the few far away, the process is least sure
+    known, y = np.zeros((10, 2)) + rng.normal(size=(10, 2)) * 0.1, rng.normal(size=10)
+    shortlist = Shortlist(known, y, 1, "information", True)
+    rows = shortlist.add(pool, None)
+    assert len(rows) == 100
+    assert 0 <= (rows < 20).sum() <= 8  # a fiftieth of a pool is about a fiftieth of the sample
+    assert shortlist.pool[shortlist.choose()][0, 0] < 4  # where most are
+    promising = Shortlist(known, y, 1, "both", True)
+    both = promising.add(pool, np.column_stack([pool[:, 1]] * 3))
+    assert set(np.argsort(-pool[:, 1] - 2 * promising.model.predict(pool, return_std=True)[1])[:50]) <= set(both)
+
+
 @pytest.mark.parametrize("goal", ["information", "best", "both"])
 def test_a_pool_that_comes_in_parts_is_chosen_from_as_a_whole(goal: str, monkeypatch) -> None:
     monkeypatch.setattr("skdim.evaluation._suggestion._MOST", 7)
