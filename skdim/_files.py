@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+import skdim
+
 try:
     import fcntl
 except ImportError:  # Windows
@@ -24,6 +26,17 @@ except ImportError:  # Windows
 
 # No space, a file larger than the system or a quota allows, a disk that fails.
 _DISK_ERRORS = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO)
+
+
+def generator() -> str:
+    """What is written into pages and pictures as their maker, by which `skdim info` knows them.
+
+    Examples
+    --------
+    >>> generator().split(" ")[0]
+    'skdim'
+    """
+    return f"skdim {skdim.__version__}"
 
 
 @contextmanager

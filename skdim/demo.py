@@ -239,16 +239,16 @@ def _results(records: pd.DataFrame, n_test: int, size: Size) -> str:
 
 def _draw(out: Path, records: pd.DataFrame, vectors: NDArray[np.float32], target: Any, random_state: int) -> None:
     """Draw the learning curves, and the map of the test fold."""
-    from skdim.plotting import label_efficiency_figure, new_figure, plot_embedding_map, project
+    from skdim.plotting import label_efficiency_figure, new_figure, plot_embedding_map, png, project
 
     title = "Predicting the formation energy from few labels"
     curves = label_efficiency_figure(records, unit=_UNIT, title=title)
-    curves.savefig(out / "label_efficiency.png", dpi=150)
+    (out / "label_efficiency.png").write_bytes(png(curves))
     drawn = new_figure(7.5, 5.5)
     places = project(vectors, "tsne", random_state)
     ax = plot_embedding_map(places, target, drawn.subplots(), label=f"formation energy ({_UNIT})")
     ax.set_title(f"Trained vectors of the {len(vectors)} test crystals (t-SNE)")
-    drawn.savefig(out / "embedding_map.png", dpi=150)
+    (out / "embedding_map.png").write_bytes(png(drawn))
 
 
 def _predict(out: Path, embedder: DeepInfoMaxEmbedder, points: PointSets, crystals: Any, random_state: int) -> str:

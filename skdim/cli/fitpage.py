@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from skdim._files import replacing
+from skdim._files import generator, replacing
 from skdim.cli.matching import counted
 from skdim.cli.messages import printable
 
@@ -211,4 +211,4 @@ def _write(path: Path, template: str, **shown: Any) -> None:
     pages.filters["short"] = lambda value: value if isinstance(value, str) else f"{value:.4g}"
     pages.filters["percent"] = lambda value: f"{value:.0%}" if math.isfinite(value) else "too few"
     with replacing(path) as draft:
-        draft.write_text(pages.get_template(template).render(shown), encoding="utf-8")
+        draft.write_text(pages.get_template(template).render(shown, generator=generator()), encoding="utf-8")

@@ -13,7 +13,8 @@ from skdim.cli.names import MODELS_HELP, model_file
 _DESCRIPTION = """\
 Show a saved model's settings and training record: its parameters, the crystals and epochs it was trained with, its
 losses, the columns of its vectors, the versions it was made with, and the sha256 of the file. Other files that skdim
-writes are known too: fitted and fine-tuned models, checkpoints, folders of point sets, tables of vectors and others.
+writes are known too: fitted and fine-tuned models, checkpoints, folders of point sets and of benchmarks, tables of
+vectors and others, pages and pictures.
 """
 
 _EXAMPLES = """\

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import html
 import json
 import math
 import os
+import re
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 Facts = dict[str, Any]
 _OPERATION = ("cache_dir", "checkpoint_dir", "device", "n_jobs", "on_error", "verbose")
+_MARK = re.compile(rb'(?:name="generator" content="|<!-- |Software\0)skdim (\d[\w.+-]*)')
+_MARKED = 1024  # bytes in which it is, from the beginning or the end
 _SHOWN = 6  # items of a list that the text shows
 
 
@@ -51,9 +55,18 @@ def _kind(path: Path) -> tuple[str, Callable[[Path], Facts]]:
     if path.is_dir():
         if (path / "meta.json").is_file():
             return "folder of point sets", _point_sets
-        raise InputError(f"{os.fspath(path)!r} is a folder without meta.json; point sets have one.")
+        if (path / "study.json").is_file():
+            return "folder of a benchmark", _benchmark
+        raise InputError(
+            f"{os.fspath(path)!r} is a folder without meta.json, which point sets have, and without study.json, which "
+            "benchmarks have."
+        )
+    if path.name == "study.json":
+        return "settings of a benchmark", _settings
     with path.open("rb") as file:
         start = file.read(9)
+    if _marks(path):
+        return {b"<!DOCTYP": "page", b"\x89PNG\r\n\x1a\n": "picture"}.get(start[:8], "report"), _marked
     if start[:4] == b"PAR1":
         return ("table of vectors", _parquet) if _made_by(path) else ("table", _parquet_table)
     if path.suffix.lower() == ".csv":
@@ -66,7 +79,8 @@ def _kind(path: Path) -> tuple[str, Callable[[Path], Facts]]:
         return _tensors_kind(path)
     raise InputError(
         f"{os.fspath(path)!r} is not a file that skdim writes, or it is damaged. Known are saved models, checkpoints, "
-        "folders of point sets, vectors in Parquet and NPY, and tables in Parquet and CSV."
+        "folders of point sets and of benchmarks, vectors in Parquet and NPY, tables in Parquet and CSV, pages and "
+        "pictures."
     )
 
 
@@ -249,6 +263,37 @@ def _npy(path: Path) -> Facts:
     ids = path.with_suffix(".ids.csv")
     n_ids = max(len(ids.read_text("utf-8").splitlines()) - 1, 0) if ids.is_file() else None
     return {"rows": array.shape[0], "shape": list(array.shape), "dtype": str(array.dtype), "ids": n_ids}
+
+
+def _marks(path: Path) -> list[str]:
+    """Versions by which a page, a picture or a report says it was written, near its beginning or at its end."""
+    with path.open("rb") as file:
+        begin = file.read(_MARKED)
+        file.seek(-min(path.stat().st_size, _MARKED), os.SEEK_END)
+        end = file.read()
+    found = _MARK.search(begin) or _MARK.search(end)
+    return [found[1].decode()] if found else []
+
+
+def _marked(path: Path) -> Facts:
+    """Read what a page, a picture or a report says of itself."""
+    title = re.search(rb"<title>(.*?)</title>|^#+ (.*)$", path.read_bytes(), re.MULTILINE)
+    own = {} if title is None else {"title": html.unescape((title[1] or title[2]).decode("utf-8", "replace"))}
+    return {**own, "versions": {"skdim": _marks(path)[0]}}
+
+
+def _benchmark(path: Path) -> Facts:
+    """Read the settings of a benchmark, and count its records."""
+    records = path / "results.parquet"
+    return {**_settings(path / "study.json"), "records": _parquet_table(records)["rows"] if records.is_file() else 0}
+
+
+def _settings(path: Path) -> Facts:
+    """Read the settings of a benchmark."""
+    study = json.loads(path.read_text(encoding="utf-8"))
+    kept = ("command", "finished", "seed", "baseline", "versions")
+    settings = {"tasks": list(study["tasks"]), "features": list(study["settings"]["features"])}
+    return {**{name: study[name] for name in kept}, **settings}
 
 
 def _training(record: TrainingRecord) -> Facts:

@@ -6,6 +6,7 @@ import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from skdim._files import generator
 from skdim.plotting._curves import plot_label_efficiency
 from skdim.plotting._styles import NO_FEATURES
 
@@ -48,7 +49,7 @@ def png(figure: Figure) -> bytes:
     b'\x89PNG'
     """
     file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=150)
+    figure.savefig(file, format="png", dpi=150, metadata={"Software": generator()})
     return file.getvalue()
 
 

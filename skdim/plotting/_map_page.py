@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skdim._files import replacing
+from skdim._files import generator, replacing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -93,7 +93,11 @@ def save_map_page(
     source = files("skdim.plotting").joinpath("_map_page.html").read_text(encoding="utf-8")
     # "<" is written as an escape, so no text in the data can end the script element that holds it.
     data = json.dumps(facts, allow_nan=False).replace("<", "\\u003c")
-    page = Environment(autoescape=True).from_string(source).render(title=title, data=data, plotly=get_plotlyjs())
+    page = (
+        Environment(autoescape=True)
+        .from_string(source)
+        .render(generator=generator(), title=title, data=data, plotly=get_plotlyjs())
+    )
     with replacing(path) as draft:
         draft.write_text(page, encoding="utf-8")
 

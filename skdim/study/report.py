@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from skdim._files import replacing
+from skdim._files import generator, replacing
 from skdim.evaluation._records import BEST
 from skdim.study import captions
 from skdim.study.blocks import Block, Code, Facts, Figure, Folded, Heading, Text, markdown, readable
@@ -100,7 +100,7 @@ def short_report(recording: Recording, baseline: str) -> str:
         if recording.study.get("command"):
             yield from (Text("Made by"), Code(str(recording.study["command"])))
 
-    return markdown(blocks()) + "\n"
+    return f"{markdown(blocks())}\n\n<!-- {generator()} -->\n"
 
 
 def task_errors(recording: Recording, task: str, regressors: list[str]) -> Iterator[Block]:
@@ -130,7 +130,10 @@ def web_page(recording: Recording, baseline: str) -> str:
     )
     environment.filters["base64"] = lambda content: base64.b64encode(content).decode()
     return environment.get_template("report.html").render(
-        title=_TITLE, notes=notes(recording), sections={title: blocks for title, blocks in written.items() if blocks}
+        generator=generator(),
+        title=_TITLE,
+        notes=notes(recording),
+        sections={title: blocks for title, blocks in written.items() if blocks},
     )
 
 

@@ -7,12 +7,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+import skdim
 from skdim.cli import main
 from skdim.cli.benchmark import ABOUT, QUICK, _settings
 from skdim.cli.program import build_parser
 from skdim.evaluation import REFERENCE_FEATURES, REGRESSORS, label_efficiency, magpie_statistics
 from skdim.study.encoders import PRETRAININGS
 from skdim.study.finetuning import FINE_TUNED, OTHERS
+from skdim.study.report import _TITLE
 from skdim.study.tasks import DATASETS, load_table_tasks, load_task
 from tests.study.tabled import write_cells
 
@@ -46,6 +48,17 @@ def test_a_quick_study_writes_everything_and_says_what_it_does_not_show(here, ca
     assert set(records["regressor"]) == {"median", "ridge"}
     page = Path("new/out/report.html").read_text()
     assert all(word in page for word in ("band gap", "magpie", "skdim benchmark"))
+    told = {}
+    for name in ("", "study.json", "report.html", "report.md"):
+        assert main(["info", f"new/out/{name}", "--json"]) == 0
+        told[name] = json.loads(capsys.readouterr().out)
+    assert [facts["kind"] for facts in told.values()] == [
+        "folder of a benchmark", "settings of a benchmark", "page", "report",
+    ]  # fmt: skip
+    assert told[""]["records"] == 6
+    assert told[""]["tasks"] == told["study.json"]["tasks"] == ["band gap"]
+    assert told["report.html"]["title"] == told["report.md"]["title"] == _TITLE
+    assert told["report.md"]["versions"] == told["report.html"]["versions"] == {"skdim": skdim.__version__}
 
 
 def test_nothing_is_said_that_was_not_asked_for(here, capfd):

@@ -15,6 +15,7 @@ from skdim import CrystalRegressor
 from skdim.cli import main
 from skdim.cli.exits import BAD_INPUT, OK, SOME_FAILED
 from skdim.cli.fitting import _unless_alone
+from skdim.cli.modelfile import facts_of
 from skdim.cli.predict import _write
 from skdim.datasets import load_elastic_moduli
 
@@ -63,6 +64,7 @@ def test_fit_writes_a_model_and_a_report_that_says_what_did_not_fit(fitted) -> N
         assert words in page
     assert "http://" not in page.replace("http://www.w3.org", "")
     assert "<script" not in page
+    assert facts_of(f"{out}.html").items() >= {"kind": "page", "title": "K: what the labels teach"}.items()
 
 
 def full(*_: object, **__: object) -> None:

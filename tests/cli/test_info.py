@@ -16,10 +16,12 @@ from skdim import (
     DeepInfoMaxEmbedder,
     LabelMaskingRegressor,
     SiteNetRegressor,
+    __version__,
 )
 from skdim._crystalpredictor import _KEY, _digest, read_model
 from skdim.cli import main
 from skdim.cli.exits import BAD_INPUT, OK
+from skdim.plotting import new_figure, png
 from tests.small import bundled
 
 N = 30
@@ -53,6 +55,7 @@ def place(tmp_path_factory):
             "--quiet",
         ]
         assert main(words) == OK
+    (folder / "curves.png").write_bytes(png(new_figure()))
     return folder
 
 
@@ -68,6 +71,7 @@ KINDS = {
     "v.npy": ("table of vectors", {"rows": 941, "ids": 941}),
     "p.parquet": ("table", {"rows": 1}),
     "p.csv": ("table", {"rows": 1}),
+    "curves.png": ("picture", {"versions": {"skdim": __version__}}),
 }
 
 
@@ -126,7 +130,7 @@ def test_of_logarithms_it_tells_the_errors_by_which_the_regressor_was_chosen(tmp
     assert "decades" in model._repr_html_()
 
 
-@pytest.mark.parametrize("name", [name for name in KINDS if name not in ("points", "v.npy", "p.csv")])
+@pytest.mark.parametrize("name", [name for name in KINDS if name not in ("points", "v.npy", "p.csv", "curves.png")])
 def test_damaged_files_are_named(place, tmp_path, capsys, name):
     content = (place / name).read_bytes()
     damaged = tmp_path / "damaged"

@@ -34,6 +34,8 @@ def test_a_page_with_structures_and_properties(folder, capsys):
     assert sorted(data["structures"]) == [str(k) for k in range(6)]
     assert data["color"] == "gap"
     assert "1 row of gaps.csv without a vector: zz" in capsys.readouterr().err
+    assert main(["info", "m.html"]) == 0
+    assert "page\n" in capsys.readouterr().out
 
 
 def test_the_table_is_read_as_fit_reads_it(folder, capsys):

@@ -1,5 +1,8 @@
 """What columns add to a prediction: exact sums, and what integrals of the gradient give."""
 
+import itertools
+import math
+
 import numpy as np
 import pytest
 from sklearn.base import clone
@@ -61,6 +64,29 @@ def test_they_are_integrated_gradients(name) -> None:
         ]
         found = parts(model.slopes(row[None], START), way)[0]
         assert np.abs(found - by_hand).max() < 0.02 * np.abs(by_hand).max()
+
+
+def shapley(predict, end):
+    """Shapley values of the columns of one row beside the start, by their definition: all sets of columns."""
+    d = len(end)
+    inside = np.array(list(itertools.product([False, True], repeat=d)))
+    value = dict(zip(map(tuple, inside.tolist()), predict(np.where(inside, end, START)), strict=True))
+    found = np.zeros(d)
+    for column in range(d):
+        for others in inside[~inside[:, column]]:
+            with_it = tuple(np.where(np.arange(d) == column, True, others).tolist())
+            share = 1 / (d * math.comb(d - 1, int(others.sum())))
+            found[column] += share * (value[with_it] - value[tuple(others.tolist())])
+    return found
+
+
+def test_they_are_close_to_shapley_values_and_equal_them_where_columns_add_up(regressor) -> None:
+    found = parts(regressor.slopes(NEW, START), NEW.astype(float) - START)
+    exact = np.stack([shapley(regressor.predict, row) for row in NEW])
+    np.testing.assert_allclose(exact.sum(1), found.sum(1), atol=1e-6)
+    assert np.corrcoef(found.ravel(), exact.ravel())[0, 1] > 0.95
+    if getattr(regressor, "kernel", "") == "linear":
+        np.testing.assert_allclose(found, exact, atol=1e-5)
 
 
 def test_a_ridge_adds_slope_times_way() -> None:
