@@ -216,8 +216,8 @@ def _below_zero(values: NDArray[np.float64], predicted: NDArray[np.float64]) -> 
     now, then = (float(np.abs(guess - values).mean()) for guess in (predicted, as_zero))
     return [
         f"held-out predictions below 0, where no label is: {below} of {len(values)}. A regressor knows no bounds; "
-        "where values cannot be negative, read such predictions and ends of intervals as 0: no error grows by that (their "
-        f"mean is {then:.3g} instead of {now:.3g}), and intervals hold as often. skdim predict flags them"
+        "where values cannot be negative, read such predictions and ends of intervals as 0: no error grows by that "
+        f"(their mean is {then:.3g} instead of {now:.3g}), and intervals hold as often. skdim predict flags them"
     ]
 
 
