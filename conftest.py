@@ -1,12 +1,13 @@
 """Hypothesis draws the same examples in every run; tests of whole trainings and processes are marked slow."""
 
+import gc
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
-settings.register_profile("skdim", derandomize=True, deadline=None)
-settings.load_profile("skdim")
+settings.register_profile("whole", derandomize=True, deadline=None)
+settings.register_profile("daily", settings.get_profile("whole"), max_examples=25)
 
 # Folders and modules whose tests start processes, train models, read whole data sets or run pages. `make check` leaves
 # them out, besides the tests that carry the marker themselves.
@@ -48,16 +49,20 @@ _SLOW = {
 _SLOW_EXAMPLES = {
     "classifier.py",
     "datasets/_loaders.py",
+    "embedder.py",
+    "evaluation/_applicability.py",
     "evaluation/_cfid.py",
     "evaluation/_label_efficiency.py",
     "evaluation/_references.py",
     "evaluation/_splitters.py",
+    "interpretation/_attention.py",
     "masking.py",
     "masking_classifier.py",
     "matminer.py",
     "plotting/_crystals.py",
     "points/pointstore.py",
     "predictor.py",
+    "pretrained/__init__.py",
     "regressor.py",
     "sitenet_classifier.py",
     "study/report.py",
@@ -65,6 +70,16 @@ _SLOW_EXAMPLES = {
     "study/tasks.py",
 }
 _TESTS, _PACKAGE = (Path(__file__).parent / name for name in ("tests", "skdim"))
+
+
+def _is_daily(config: pytest.Config) -> bool:
+    """Whether this is a run of the tests that are not slow."""
+    return config.option.markexpr == "not slow"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Draw a fourth of the examples daily; `tests.daily.examples` follows."""
+    settings.load_profile("daily" if _is_daily(config) else "whole")
 
 
 def _is_slow(path: Path) -> bool:
@@ -76,7 +91,7 @@ def _is_slow(path: Path) -> bool:
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave modules unread of which no test would run: what they import and load takes seconds."""
-    return True if config.option.markexpr == "not slow" and _is_slow(collection_path) else None
+    return True if _is_daily(config) and _is_slow(collection_path) else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -84,3 +99,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if _is_slow(item.path):
             item.add_marker(pytest.mark.slow)
+
+
+def pytest_collection_finish() -> None:
+    """Keep what has been imported from the garbage collector, which walks through all of it at the end, for seconds."""
+    gc.freeze()

@@ -1,8 +1,10 @@
-"""Bundled crystals, read once a session, and other descriptions of a crystal, for the tests."""
+"""Bundled crystals, built where they are asked for, and other descriptions of a crystal, for the tests."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
+from typing import Any
 
 import numpy as np
 from pymatgen.core import Structure
@@ -10,6 +12,19 @@ from scipy.spatial.transform import Rotation
 from sklearn.utils import Bunch
 
 from skdim.datasets import load_formation_energy
+from skdim.datasets._bundled import FORMATION_ENERGY, build_structures, read_rows
+
+
+@cache
+def rows() -> list[Mapping[str, Any]]:
+    """Return the rows of the formation-energy set."""
+    return read_rows(FORMATION_ENERGY)
+
+
+@cache
+def bundled_crystal(row: int) -> Structure:
+    """Return the crystal of a row; those of all rows take seconds."""
+    return build_structures([rows()[row]])[0]
 
 
 @cache
@@ -28,8 +43,7 @@ def formation_energy() -> tuple[list[Structure], np.ndarray]:
 @cache
 def sample(n: int, seed: int = 0) -> list[Structure]:
     """Return a random choice of them."""
-    structures, _ = formation_energy()
-    return [structures[k] for k in np.random.default_rng(seed).choice(len(structures), n, replace=False)]
+    return [bundled_crystal(k) for k in np.random.default_rng(seed).choice(len(rows()), n, replace=False)]
 
 
 def rebuilt(structure: Structure, lattice: np.ndarray, frac: np.ndarray) -> Structure:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from functools import cache
 from typing import Any
@@ -13,23 +14,19 @@ from pymatgen.core import Lattice, Structure
 from skdim import CrystalPointSetTransformer, PointSets
 from skdim.network.batches import Batch, collate
 from skdim.network.noise import Noise
-from tests.bundled import formation_energy_set
+from tests.bundled import bundled_crystal, rows
 from tests.handmade import iron, perovskite, salt, silicon
 
 
-@cache
-def everything() -> tuple[list[Structure], np.ndarray]:
-    """Return all bundled formation energies and their crystals."""
-    bunch = formation_energy_set()
-    return bunch.data, bunch.target
+def crystals_and_energies(chosen: Sequence[int]) -> tuple[list[Structure], np.ndarray]:
+    """Return bundled crystals and their formation energies."""
+    return [bundled_crystal(k) for k in chosen], np.array([rows()[k]["formation_energy_per_atom"] for k in chosen])
 
 
 @cache
 def bundled(n: int, most_sites: int = 8) -> tuple[list[Structure], np.ndarray]:
     """Return the first n bundled crystals of few sites, and their formation energies."""
-    structures, energies = everything()
-    chosen = [k for k, s in enumerate(structures) if len(s) <= most_sites][:n]
-    return [structures[k] for k in chosen], energies[chosen]
+    return crystals_and_energies([k for k, row in enumerate(rows()) if len(row["species"]) <= most_sites][:n])
 
 
 @cache

@@ -21,8 +21,10 @@ from sklearn.preprocessing import FunctionTransformer
 
 from skdim import CrystalPointSetTransformer, DeepInfoMaxEmbedder
 from skdim.exceptions import StructureError
+from tests.bundled import rows
+from tests.daily import crossed, slow
 from tests.handmade import iron, perovskite, salt, silicon
-from tests.small import bundled, bundled_points, everything, mixture
+from tests.small import bundled, bundled_points, crystals_and_energies, mixture
 
 SMALL: dict[str, Any] = {"encoder_params": {"width": 16}, "max_epochs": 1, "random_state": 0}
 BAD = Structure(np.eye(3) * 4, ["Na", "Cl"], [[0, 0, 0], [0.01, 0, 0]])
@@ -43,8 +45,7 @@ def standard(vectors: np.ndarray) -> np.ndarray:
     return inside
 
 
-@pytest.mark.parametrize("readout", ["moments", "network"])
-@pytest.mark.parametrize("max_epochs", [0, 1])
+@pytest.mark.parametrize(("readout", "max_epochs"), crossed(["moments", "network"], [0, 1]))
 def test_columns_are_standardised_on_the_pretraining_set_and_bounded(readout: str, max_epochs: int) -> None:
     objective = {"local": 1.0, "global": 1.0, "context": float(readout == "moments")}
     embedder = DeepInfoMaxEmbedder(**{**SMALL, "max_epochs": max_epochs}, readout=readout, objective_params=objective)
@@ -63,14 +64,14 @@ def test_columns_stay_bounded_on_crystals_like_none_of_the_pretraining_set() -> 
     assert np.abs(vectors).max() == 3
 
 
-@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))])
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
 def test_a_plain_ridge_on_fifty_labels_does_not_explode(seed: int) -> None:
-    structures, energies = everything()
-    chosen = np.random.default_rng(seed).permutation(len(structures))[:250]
+    structures, energies = crystals_and_energies(np.random.default_rng(seed).permutation(len(rows()))[:250].tolist())
     embedder = DeepInfoMaxEmbedder(**{**SMALL, "random_state": seed})
-    vectors, y = embedder.fit_transform([structures[k] for k in chosen]), energies[chosen]
-    error = np.abs(Ridge(alpha=1.0).fit(vectors[:50], y[:50]).predict(vectors[50:]) - y[50:])
-    guess = np.abs(np.median(y[:50]) - y[50:])
+    vectors = embedder.fit_transform(structures)
+    error = np.abs(Ridge(alpha=1.0).fit(vectors[:50], energies[:50]).predict(vectors[50:]) - energies[50:])
+    guess = np.abs(np.median(energies[:50]) - energies[50:])
     assert error.mean() < guess.mean()
     assert error.max() < 3 * guess.max()
 
@@ -130,6 +131,7 @@ def test_more_components_than_there_can_be_are_refused_before_training(n: int) -
         embedder.fit(bundled_points(60)[:n])
 
 
+@pytest.mark.slow
 def test_the_paper_s_preset_trains_as_published() -> None:
     embedder = DeepInfoMaxEmbedder(preset="paper", max_epochs=2, random_state=0).fit(bundled(30)[0])
     state = embedder.state_
@@ -149,6 +151,7 @@ def test_the_paper_s_preset_trains_as_published() -> None:
     assert shapes["two_level.local_objective.critic.query.2.weight"] == (128, 64)
 
 
+@pytest.mark.slow
 def test_training_changes_the_vectors_of_the_untrained_control() -> None:
     control = fitted(max_epochs=0)
     assert control.history_ == []
@@ -187,6 +190,7 @@ def test_pandas_output_has_the_names_and_the_index_of_the_rows() -> None:
     assert (embedder.fit_transform(frame).index == frame.index).all()
 
 
+@pytest.mark.slow
 def test_a_pipeline_of_it_is_cross_validated_on_raw_structures() -> None:
     structures, energies = bundled(30)
     model = make_pipeline(DeepInfoMaxEmbedder(**SMALL), Ridge(100.0))
@@ -254,8 +258,7 @@ def test_a_clone_has_the_parameters_and_nothing_learned() -> None:
 @pytest.mark.parametrize(
     "made",
     [
-        {"site_features": "magpie"},
-        {"site_features": ["Electronegativity", "Row"], "n_neighbors": 20},
+        *slow({"site_features": "magpie"}, {"site_features": ["Electronegativity", "Row"], "n_neighbors": 20}),
         {"neighborhood": "supercell", "supercell_size": 20, "interaction_features": ("distance", "log_coulomb")},
     ],
     ids=str,

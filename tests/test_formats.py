@@ -18,6 +18,7 @@ from skdim import DeepInfoMaxEmbedder, LabelMaskingRegressor, SiteNetRegressor
 from skdim.exceptions import ModelFileError
 from skdim.learning.statefile import FORMAT, write_state
 from skdim.learning.tensorfile import read_tensors, write_tensors
+from tests.daily import slow
 from tests.handmade import iron, perovskite, salt, silicon
 from tests.masked import data, embedder, model
 from tests.small import bundled, bundled_points
@@ -37,8 +38,9 @@ def answers(estimator: Any) -> np.ndarray:
     return np.asarray(estimator.transform(probe) if hasattr(estimator, "transform") else estimator.predict(probe))
 
 
-@pytest.mark.parametrize("version", sorted(path.name for path in FORMATS.iterdir()))
+@pytest.mark.parametrize("version", ["3", "5", *slow("4")])
 def test_a_file_of_each_format_gives_what_it_gave(version: str, tmp_path: Path) -> None:
+    assert {path.name for path in FORMATS.iterdir()} == {"3", "4", "5"}
     with np.load(FORMATS / version / "expected.npz") as expected:
         files = sorted(file for file in (FORMATS / version).iterdir() if file.stem != "expected")
         assert {file.stem for file in files} == set(expected)

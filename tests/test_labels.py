@@ -17,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skdim import DeepInfoMaxEmbedder, SiteNetRegressor
 from skdim._labels import read_targets
+from tests.daily import slow
 from tests.handmade import salt
 from tests.masked import MAE, data, embedder, model
 from tests.small import bundled, bundled_points
@@ -36,7 +37,7 @@ def test_of_several_targets_all_must_be_known() -> None:
     assert np.isfinite(fitted.score(points, targets))
 
 
-@pytest.mark.parametrize("form", ["list", "Series", "nullable Series", "DataFrame"])
+@pytest.mark.parametrize("form", ["nullable Series", *slow("list", "Series", "DataFrame")])
 def test_unknown_labels_may_be_written_in_any_way(form: str) -> None:
     points, y = data(20, unknown=5)
     plain = [None if np.isnan(value) else float(value) for value in y]
@@ -127,6 +128,7 @@ def test_what_is_no_collection_of_crystals_is_refused() -> None:
         model().predict([salt()])
 
 
+@pytest.mark.slow
 def test_structures_may_come_from_an_iterator_or_a_frame() -> None:
     structures, y = bundled(20)
     expected = model().fit(bundled_points(20), y).predict(bundled_points(20))

@@ -46,6 +46,7 @@ def test_it_is_the_classifier_on_the_labelled_rows_of_an_embedder_of_all() -> No
     assert hidden == alone.score(vectors[found.labelled_], np.array(classes())[found.labelled_])
 
 
+@pytest.mark.slow
 def test_a_search_over_the_number_of_labels_hides_classes() -> None:
     points, _ = data(N)
     frozen = FrozenEstimator(embedder().fit(points))
@@ -53,6 +54,7 @@ def test_a_search_over_the_number_of_labels_hides_classes() -> None:
     assert len(search.best_estimator_.labelled_) == search.best_params_["n_labels"]
 
 
+@pytest.mark.slow
 def test_a_fine_tuned_classifier_starts_from_the_embedder_of_the_fit(tmp_path: Path) -> None:
     points, _ = data(N)
     tuned = SiteNetClassifier(max_epochs=0, cv=2, random_state=0)

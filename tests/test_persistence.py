@@ -25,7 +25,9 @@ from skdim import CrystalPointSetTransformer, DeepInfoMaxEmbedder
 from skdim.exceptions import ModelFileError
 from skdim.learning.statefile import saved_bytes
 from skdim.learning.tensorfile import read_tensors, write_tensors
+from tests.daily import slow
 from tests.handmade import salt
+from tests.points.test_featurizer import Choosy
 from tests.small import bundled, bundled_points
 
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -73,7 +75,7 @@ def rewrite(path: Path, **changes: Any) -> None:
     write_tensors(path, {k: v for k, v in header.items() if v is not None}, load_file(path))
 
 
-@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize("name", ["default", "network", *slow("untrained", "components", "own featurizer")])
 def test_a_saved_embedder_comes_back_as_it_was(name: str, tmp_path: Path) -> None:
     embedder = fitted(name)
     back = DeepInfoMaxEmbedder.load(saved(tmp_path, name))
@@ -107,6 +109,7 @@ def test_saving_replaces_a_file_at_once(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 1
 
 
+@pytest.mark.slow
 def test_what_comes_back_can_be_cloned_fitted_and_saved_again(tmp_path: Path) -> None:
     back = DeepInfoMaxEmbedder.load(saved(tmp_path))
     assert not hasattr(clone(back), "state_")
@@ -264,16 +267,14 @@ def test_a_path_without_a_file_is_named(tmp_path: Path) -> None:
 def test_only_what_is_fitted_and_needs_no_pickle_can_be_saved(tmp_path: Path) -> None:
     with pytest.raises(NotFittedError):
         DeepInfoMaxEmbedder().save(tmp_path / "m")
-    from matminer.featurizers.site import CoordinationNumber
-
-    sites = CrystalPointSetTransformer(site_features=CoordinationNumber.from_preset("VoronoiNN"))
+    sites = CrystalPointSetTransformer(site_features=Choosy())
     embedder = DeepInfoMaxEmbedder(sites, max_epochs=0, random_state=0).fit([salt()])
     with pytest.raises(ValueError, match=r"site_features=.* which only pickle could keep"):
         embedder.save(tmp_path / "m")
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize("name", ["default", "network", *slow("untrained", "components", "own featurizer")])
 def test_pickles_and_copies_give_the_same_vectors_and_hold_no_network(name: str, tmp_path: Path) -> None:
     embedder = fitted(name)
     expected = vectors(embedder)

@@ -24,7 +24,7 @@ from skdim.interpretation import site_surprise
 from skdim.learning.states import BOUND
 from skdim.network.batches import collate
 from skdim.pretrained import load_pretrained, pretrained_card
-from tests.bundled import formation_energy
+from tests.bundled import bundled_crystal
 from tests.handmade import DATA, salt
 from tests.small import as_double, bundled
 
@@ -58,8 +58,7 @@ def test_single_precision_is_enough_for_its_vectors(name: str) -> None:
 @pytest.mark.parametrize("name", pretrained.MODELS)
 def test_its_vectors_are_those_that_were_recorded(name: str) -> None:
     recorded = json.loads((DATA / f"pretrained_vectors_{name}.json").read_text())
-    structures, _ = formation_energy()
-    vectors = load_pretrained(name).transform([structures[int(row)] for row in recorded["rows"]])
+    vectors = load_pretrained(name).transform([bundled_crystal(int(row)) for row in recorded["rows"]])
     assert np.abs(vectors - np.array(list(recorded["rows"].values()))).max() < 1e-4
 
 

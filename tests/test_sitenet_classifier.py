@@ -13,6 +13,7 @@ from sklearn.metrics import log_loss
 from sklearn.utils import get_tags
 
 from skdim import DeepInfoMaxEmbedder, SiteNetClassifier, SiteNetRegressor
+from tests.daily import slow
 from tests.small import bundled, bundled_points
 from tests.test_regressor import N, energies, pretrained
 
@@ -30,7 +31,7 @@ def classes() -> np.ndarray:
     return np.where(numbers() < np.median(numbers()), "high", "low")
 
 
-@pytest.mark.parametrize("epochs", [0, 2])
+@pytest.mark.parametrize("epochs", [2, *slow(0)])
 def test_probabilities_sum_to_one_and_beat_the_shares(epochs: int) -> None:
     model = classifier(max_epochs=epochs).fit(bundled_points(N), classes())
     shares = model.predict_proba(bundled_points(N))
@@ -41,7 +42,7 @@ def test_probabilities_sum_to_one_and_beat_the_shares(epochs: int) -> None:
     assert np.array_equal(model.predict(bundled_points(N)), model.classes_[shares.argmax(1)])
 
 
-@pytest.mark.parametrize("names", [("a", "b", "c"), (3, 1, 2), (False, True)])
+@pytest.mark.parametrize("names", [("a", "b", "c"), *slow((3, 1, 2), (False, True))])
 def test_classes_of_any_kind_come_back_as_they_were(names: tuple[Any, ...], tmp_path: Path) -> None:
     place = np.argsort(np.argsort(numbers())) * len(names) // N
     y = np.array(names)[place]

@@ -25,6 +25,7 @@ from skdim import (
     SiteNetRegressor,
 )
 from tests.array_rows import RowsEmbedder, crystal, embedder, estimators
+from tests.daily import slow
 
 WITHOUT_X = (
     "check_estimator_cloneable",
@@ -134,7 +135,7 @@ def test_no_parameter_is_taken_for_a_method(kind: type) -> None:
         assert not hasattr(kind(), method)
 
 
-@pytest.mark.parametrize("estimator", estimators()[1:-1], ids=named)
+@pytest.mark.parametrize("estimator", [estimators()[1], *slow(*estimators()[2:-1])], ids=named)
 def test_weights_are_routed(estimator: Any) -> None:
     weights, seen = np.arange(1.0, 25.0), {"fit": [], "score": []}
 

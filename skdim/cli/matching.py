@@ -51,7 +51,7 @@ def column_named(name: str, columns: Sequence[str]) -> str | None:
 
 
 def _folded(name: str) -> str:
-    """A name without what people write now so, now otherwise."""
+    """A name without what is not always written alike: capital letters, blanks and underscores."""
     return "".join(name.casefold().replace("_", " ").split())
 
 

@@ -62,7 +62,7 @@ def _fits_when_scaled(crystal: Crystal, given: tuple[Mapping[int, float], float 
         return False
     try:
         scaled = without_crowding(crystal)
-    except ValueError:  # which the check of the crystal says better
+    except ValueError:  # the check of the crystal will say more of it
         return False
     return scaled is not crystal and compare(atoms_of(scaled), *given) is None
 

@@ -81,8 +81,8 @@ def any_closer(frac: NDArray[np.float64], lattice: NDArray[np.float64], distance
 def _any_in_bins(frac: NDArray[np.float64], lattice: NDArray[np.float64], distance: float) -> bool | None:
     """Tell whether two sites are closer than a distance, from those in bins beside each other; None for a crowd.
 
-    It needs no tree, whose module is half of all that reading would import. Each axis has three bins at least, so that
-    both neighbours of a bin are others.
+    Without a tree, as importing scipy.spatial would double the time of importing all that reading needs. Each axis has
+    at least three bins, so that the two neighbours of a bin are distinct.
     """
     spacing = 1 / np.linalg.norm(np.linalg.inv(lattice), axis=0)
     bins = np.minimum(spacing / (1.001 * distance), _BINS).astype(np.int64)  # a little larger because of rounding
@@ -141,7 +141,7 @@ def close_pairs(
         site, coords = np.broadcast_to(site, kept.shape)[kept], images[kept]
     places = coords @ lattice
     ranks = range(1, min(MOST_CLOSE + 2, len(places)) + 1)  # itself, the most that may be there, and one too many
-    from scipy.spatial import cKDTree  # half of all that reading would import, and most crystals do without
+    from scipy.spatial import cKDTree  # here, as its import is slow and most crystals do without
 
     tree = cKDTree(places)
     # Most sites have no other that near: all ranks are asked for the few that have.

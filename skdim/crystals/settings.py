@@ -57,11 +57,7 @@ def _spellings(setting: gemmi.SpaceGroup) -> set[str]:
         len(tokens) == 4
         and tokens.count("1") == 2
         and 3 <= setting.number <= 15
-        and (setting.number, tokens[0])
-        not in (
-            (3, "B"),
-            (3, "C"),
-        )
+        and (setting.number, tokens[0]) not in ((3, "B"), (3, "C"))
     ):
         names.add("".join(token for token in tokens if token != "1").lower())
     if setting.number >= 195:  # "Fd3m" of "F d -3 m"

@@ -135,16 +135,14 @@ def try_structure(
 def load_structures(
     X: Any,  # as for `as_structures`
     *,
-    # With "raise", rows that fail are an error which names them all. With "nan" they are None, and it is for the caller
-    # to warn.
     on_error: str = "raise",
     max_sites: int = 5000,  # as for `check_crystal`
     elements: Collection[int] | None = None,
 ) -> tuple[list[IStructure | None], list[tuple[int, str]]]:
     """Make checked structures of a collection of crystals, and list row number and reason of each failing row.
 
-    With on_error="raise" they are one StructureError; with "nan" their entries are None, and it is for the caller to
-    warn.
+    With on_error="raise" one StructureError names them all; with "nan" their entries are None, and the caller is to
+    warn of them.
 
     Warns
     -----

@@ -45,7 +45,7 @@ def sources_of_csv(
 
 @contextmanager
 def long_fields() -> Iterator[None]:
-    """Let a field be as long as a crystal; the csv module has one bound for all."""
+    """Let a field be as long as a crystal; the bound of the csv module is one for the whole process."""
     before = csv.field_size_limit()
     csv.field_size_limit(max(before, current_limits().n_bytes))
     try:

@@ -106,7 +106,7 @@ SLOW = {
 
 @pytest.mark.parametrize("name", SLOW)
 @pytest.mark.parametrize(
-    "suffix", [".txt", ".cif", *(pytest.param(one, marks=pytest.mark.slow) for one in (".extxyz", ".json", ".vasp"))]
+    "suffix", [".txt", *(pytest.param(one, marks=pytest.mark.slow) for one in (".cif", ".extxyz", ".json", ".vasp"))]
 )
 def test_long_texts_are_told_apart_in_one_pass(name, suffix, tmp_path):
     (tmp_path / f"a{suffix}").write_text(SLOW[name])
@@ -192,6 +192,7 @@ def test_positions_that_are_all_linked_are_told_from_those_that_exclude_one_anot
         assert "limit steps" in reason(linked)
 
 
+@pytest.mark.slow
 def test_the_fullest_positions_are_those_of_a_search_through_all_of_them():
     rng = np.random.default_rng(0)
     for _ in range(60):

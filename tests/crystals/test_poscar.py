@@ -2,20 +2,21 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure
 from pymatgen.io.vasp import Poscar
 
 from skdim.crystals.poscar import read_poscar
 from skdim.crystals.structures import try_crystal
+from tests.daily import examples
 from tests.handmade import DATA
 
 TEXT = (DATA / "POSCAR_SrTiO3").read_text()
 
 
 @given(st.integers(0, 10**6), st.booleans(), st.sampled_from(["1.0", "1.5", "-90"]), st.booleans())
-@settings(max_examples=20)
+@examples(20)
 def test_the_crystal_that_pymatgen_reads(seed, cartesian, scale, selective):
     random = np.random.default_rng(seed)
     elements = sorted(random.choice(["Na", "Cl", "O", "Ti"], 6))

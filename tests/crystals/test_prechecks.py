@@ -5,12 +5,13 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from pymatgen.core import Composition, DummySpecies, Lattice, PeriodicSite, Species, Structure
 
 from skdim.crystals.crystal import site_species
 from tests.counted import calls_in
+from tests.daily import examples
 from tests.handmade import iron, perovskite, reason_against, salt, silicon
 
 NAN, INF = float("nan"), float("inf")
@@ -178,7 +179,7 @@ def cells(draw):
 
 
 @given(cells(), st.integers(0, 2**32 - 1))
-@settings(max_examples=60)
+@examples(60)
 def test_an_atom_put_close_to_another_is_found_in_any_setting(cell, seed):
     matrix, places = cell
     random = np.random.default_rng(seed)
@@ -212,7 +213,7 @@ def shortest_distance(structure):
 
 
 @given(st.lists(st.floats(-2, 2), min_size=9, max_size=9), st.integers(1, 4), st.integers(0, 2**32 - 1))
-@settings(max_examples=60)
+@examples(60)
 def test_overlap_agrees_with_looking_at_all_images(entries, n_sites, seed):
     matrix = np.array(entries).reshape(3, 3)
     lengths = np.linalg.norm(matrix, axis=1)
@@ -225,7 +226,7 @@ def test_overlap_agrees_with_looking_at_all_images(entries, n_sites, seed):
 
 
 @given(st.integers(1, 7), st.floats(0.2, 1), st.integers(0, 2**32 - 1))
-@settings(max_examples=60)
+@examples(60)
 def test_split_groups_agree_with_looking_at_all_subsets(n_sites, spread, seed):
     random = np.random.default_rng(seed)
     places, shares = random.random((n_sites, 3)) * spread, random.uniform(0.05, 0.8, n_sites)
@@ -239,7 +240,7 @@ def test_split_groups_agree_with_looking_at_all_subsets(n_sites, spread, seed):
 
 
 @given(st.lists(st.floats(width=32), min_size=12, max_size=12))
-@settings(max_examples=100)
+@examples(100)
 def test_any_numbers_get_a_verdict(numbers):
     with np.errstate(all="ignore"):
         structure = Structure(np.array(numbers[:9]).reshape(3, 3), ["Si"], [numbers[9:]])

@@ -23,14 +23,14 @@ from ase.db import connect
 from ase.io import read as ase_read
 from ase.io import write as ase_write
 from pyarrow import feather, parquet
-from pymatgen.entries.computed_entries import ComputedStructureEntry
 from pymatgen.io.ase import AseAtomsAdaptor
 
 from skdim import CrystalPointSetTransformer, read_crystals
 from skdim.crystals.paths import find_files
 from skdim.crystals.structures import coerce_structure, try_structure
 from skdim.exceptions import InputError, StructureError
-from tests.handmade import DATA, as_an_ordinary_user, flat, iron, perovskite, salt, silicon
+from tests.daily import crossed
+from tests.handmade import DATA, as_an_ordinary_user, entry, flat, iron, perovskite, salt, silicon
 
 CIF = (DATA / "nacl.cif").read_text()
 POSCAR = (DATA / "POSCAR_SrTiO3").read_text()
@@ -253,10 +253,6 @@ def optimade(structure) -> dict:
     }
 
 
-def entry(structure, mat_id: str) -> dict:
-    return ComputedStructureEntry(structure, -1.0, data={"mat_id": mat_id}).as_dict()
-
-
 def resource(structure, name: str) -> dict:
     return {"id": name, "type": "structures", "attributes": optimade(structure)}
 
@@ -269,9 +265,9 @@ def ase_json(structures) -> dict:
 
 
 DIALECTS = {
-    "alexandria": (lambda: {"entries": [entry(salt(), "agm1"), entry(iron(), "agm2")]}, ["agm1", "agm2"]),
-    "response": (lambda: {"response": [entry(salt(), "a")], "valid_response": True}, ["a"]),
-    "entries": (lambda: [entry(salt(), "a"), entry(iron(), "b")], ["a", "b"]),
+    "alexandria": (lambda: {"entries": [entry(salt(), mat_id="agm1"), entry(iron(), mat_id="agm2")]}, ["agm1", "agm2"]),
+    "response": (lambda: {"response": [entry(salt(), mat_id="a")], "valid_response": True}, ["a"]),
+    "entries": (lambda: [entry(salt(), mat_id="a"), entry(iron(), mat_id="b")], ["a", "b"]),
     "optimade response": (
         lambda: {
             "links": {"next": None},
@@ -311,8 +307,7 @@ def test_json_of_each_dialect_is_read_with_its_ids(dialect):
     assert rows[0].structure.matches(salt())
 
 
-@pytest.mark.parametrize("size", [1, 7, 64, 10**6])
-@pytest.mark.parametrize("dialect", [*DIALECTS, *COLLECTIONS])
+@pytest.mark.parametrize(("size", "dialect"), crossed([7, 1, 64, 10**6], [*DIALECTS, *COLLECTIONS]))
 def test_json_does_not_depend_on_the_parts_it_is_read_in(dialect, size, monkeypatch):
     content = DIALECTS[dialect][0]() if dialect in DIALECTS else COLLECTIONS[dialect][0]
     write("f.json", json.dumps(content, indent=1))
@@ -422,7 +417,7 @@ CELLS = {
     "poscar": lambda structure: structure.to(fmt="poscar"),
     "pymatgen JSON": lambda structure: structure.to_json(),
     "flat JSON": lambda structure: json.dumps(flat(structure)),
-    "entry JSON": lambda structure: json.dumps(entry(structure, "x")),
+    "entry JSON": lambda structure: json.dumps(entry(structure, mat_id="x")),
     "optimade JSON": lambda structure: json.dumps(optimade(structure)),
 }
 DICTS = {"flat": flat, "jarvis": jarvis, "optimade": optimade}
@@ -445,8 +440,9 @@ def write_table(name: str, data: dict) -> str:
     return name
 
 
-@pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize("name", ["t.csv", "t.csv.gz", "t.tsv", "semicolon.csv", "t.parquet", "t.feather"])
+@pytest.mark.parametrize(
+    ("name", "cell"), crossed(["t.csv", "t.csv.gz", "t.tsv", "semicolon.csv", "t.parquet", "t.feather"], CELLS)
+)
 def test_tables_with_a_column_of_text(name, cell):
     write_table(name, columns(CELLS[cell]))
     rows = read(name)
@@ -612,8 +608,7 @@ FRAMES = {
 }
 
 
-@pytest.mark.parametrize("kind", FRAMES)
-@pytest.mark.parametrize("cell", [*CELLS, *DICTS])
+@pytest.mark.parametrize(("kind", "cell"), crossed(FRAMES, [*CELLS, *DICTS]))
 def test_data_frames_are_read_and_transformed(kind, cell):
     if (kind, cell) == ("polars", "flat"):
         cell = "jarvis"  # polars keeps of occupancies by symbol the symbols of the first row alone

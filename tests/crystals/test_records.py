@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 from ase.db.row import AtomsRow
 from ase.io.jsonio import encode
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure
-from pymatgen.entries.computed_entries import ComputedStructureEntry
 from pymatgen.io.ase import AseAtomsAdaptor
 
 from skdim.crystals.crystal import site_species
@@ -21,7 +20,8 @@ from skdim.crystals.parsing import PARSER_ERRORS, crystal_from_record, crystal_f
 from skdim.crystals.records import structure_from_dict, unwrap
 from skdim.crystals.species import symbol_of
 from skdim.crystals.structures import coerce_structure, try_crystal, try_structure
-from tests.handmade import flat, iron, perovskite, salt, silicon, told
+from tests.daily import examples
+from tests.handmade import entry, flat, iron, perovskite, salt, silicon, told
 
 
 def disordered() -> Structure:
@@ -106,14 +106,23 @@ DISORDERED = {
     "optimade": as_optimade,
 }
 WRAPPED = {
-    "entry": lambda s: ComputedStructureEntry(s, -1.0, entry_id="e").as_dict(),
+    "entry": lambda s: entry(s, entry_id="e"),
     "materials project": lambda s: {"material_id": "mp-1", "structure": s.as_dict(), "band_gap": 1.0},
     "jarvis document": lambda s: {"jid": "JVASP-1", "atoms": as_jarvis(s), "formation_energy_peratom": 0.1},
     "optimade resource": lambda s: {"id": "a", "type": "structures", "attributes": as_optimade(s)},
     "text in a field": lambda s: {"id": "a", "cif": s.to(fmt="cif"), "formula": "x"},
     "JSON text in a field": lambda s: {"id": "a", "structure": s.to_json()},
-    "entry in a field": lambda s: {"id": 1, "entry": ComputedStructureEntry(s, -1.0).as_dict()},
+    "entry in a field": lambda s: {"id": 1, "entry": entry(s)},
 }
+
+
+@pytest.mark.slow
+def test_entries_are_written_as_pymatgen_writes_them():
+    from pymatgen.entries.computed_entries import ComputedStructureEntry
+
+    computed = ComputedStructureEntry(salt(), -1.0, entry_id="e", data={"a": 1})
+    assert computed.as_dict() == {**entry(salt(), entry_id="e", a=1), "@module": computed.as_dict()["@module"]}
+    assert same(coerce_structure(computed), salt())
 
 
 @pytest.mark.parametrize("dialect", ORDERED)
@@ -288,11 +297,11 @@ def test_nothing_named_in_a_record_is_imported(tmp_path, monkeypatch):
         {**site, **bait, "properties": {"a": bait}, "species": [{**one, **bait} for one in site["species"]]}
         for site in record["sites"]
     ]
-    entry = {**ComputedStructureEntry(salt(), -1.0).as_dict(), **bait, "structure": record, "parameters": bait}
+    computed = {**entry(salt()), **bait, "structure": record, "parameters": bait}
     ase = {**as_ase(salt()), **bait, "calculator": "named_in_data.Thing", "constraints": [bait], "info": bait}
     text = "\n".join(f"{json.dumps(key)}: {json.dumps(value)}" for key, value in record.items())
     (tmp_path / "a.yaml").write_text(text)
-    for data in (record, entry, ase, json.dumps(record), json.dumps(entry), Path("a.yaml")):
+    for data in (record, computed, ase, json.dumps(record), json.dumps(computed), Path("a.yaml")):
         assert same(coerce_structure(data), salt())
     assert "named_in_data" not in sys.modules
     assert not Path("ran").exists()
@@ -319,7 +328,7 @@ JUNK = st.one_of(
 
 
 @pytest.mark.slow
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(st.sampled_from(sorted(ORDERED | WRAPPED)), st.data())
 def test_damaged_records_give_a_crystal_or_a_reason(dialect, data):
     record = json.loads(encode((ORDERED | WRAPPED)[dialect](iron())))

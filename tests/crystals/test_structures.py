@@ -4,12 +4,12 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 from pymatgen.core import DummySpecies, IStructure, Lattice, Molecule, Structure
-from pymatgen.entries.computed_entries import ComputedStructureEntry
 
 from skdim.crystals.crystal import site_species
 from skdim.crystals.structures import coerce_structure, load_structures, try_structure
@@ -32,7 +32,7 @@ def kinds():
         "JSON": structure.to_json(),
         "dict": structure.as_dict(),
         "flat dict": flat(structure),
-        "entry": ComputedStructureEntry(structure, -1.0),
+        "entry": SimpleNamespace(energy=-1.0, structure=structure),
     }
 
 

@@ -18,6 +18,7 @@ from skdim.crystals.cif import read_cif
 from skdim.crystals.crystal import crystal_of
 from skdim.crystals.structures import check_crystal
 from skdim.datasets import load_band_gap
+from tests.daily import slow
 
 PACKAGES = Path(sysconfig.get_paths()["purelib"])
 
@@ -61,7 +62,7 @@ def by_gemmi(structure):
     return small.make_cif_block().as_string()
 
 
-@pytest.mark.parametrize("write", [by_pymatgen, pytest.param(with_symmetry, marks=pytest.mark.slow), by_ase, by_gemmi])
+@pytest.mark.parametrize("write", [by_pymatgen, *slow(with_symmetry, by_ase, by_gemmi)])
 def test_the_vector_of_a_crystal_does_not_depend_on_the_program_that_wrote_it(write):
     model, crystals = load_pretrained(), some_crystals()
     vectors = model.transform([write(structure) for structure in crystals])

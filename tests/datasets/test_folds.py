@@ -3,11 +3,12 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from skdim import datasets
 from skdim.datasets import in_test_fold
+from tests.daily import examples
 
 LOADERS = ["load_formation_energy", "load_band_gap", "load_elastic_moduli", "load_piezoelectric"]
 
@@ -40,7 +41,7 @@ def test_the_fold_is_a_share_of_the_sha256_of_the_id():
     np.testing.assert_array_equal(in_test_fold(ids), slow)
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(st.lists(st.text(max_size=12), max_size=20), st.randoms(use_true_random=False))
 def test_the_fold_of_a_crystal_depends_on_its_id_alone(ids, random):
     mask = in_test_fold(ids)

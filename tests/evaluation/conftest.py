@@ -13,10 +13,13 @@ from tests.evaluation.toy import toy
 
 @pytest.fixture(scope="session")
 def energies():
-    from tests.bundled import formation_energy_set
+    from skdim.datasets import in_test_fold
+    from tests.bundled import rows
+    from tests.small import crystals_and_energies
 
-    whole = formation_energy_set()
-    return Bunch(**{name: whole[name][:400] for name in ("data", "target", "test_mask", "material_id")})
+    crystals, target = crystals_and_energies(range(400))
+    names = [row["material_id"] for row in rows()[:400]]
+    return Bunch(data=crystals, target=target, test_mask=in_test_fold(names), material_id=names)
 
 
 @pytest.fixture(scope="session")

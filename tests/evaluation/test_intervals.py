@@ -11,6 +11,7 @@ from sklearn.neighbors import KNeighborsRegressor
 
 from skdim.evaluation import CrossConformalRegressor, KernelRidgeCV
 from skdim.evaluation._intervals import mean_and_doubt
+from tests.daily import slow
 
 
 def noisy(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -23,7 +24,7 @@ def noisy(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 FOREST = RandomForestRegressor(10, random_state=0)
 
 
-@pytest.mark.parametrize("regressor", [LinearRegression(), KernelRidgeCV("laplacian", cv=None), FOREST])
+@pytest.mark.parametrize("regressor", [LinearRegression(), KernelRidgeCV("laplacian", cv=None), *slow(FOREST)])
 def test_the_ends_are_quantiles_of_what_each_fold_says(regressor) -> None:
     X, y = noisy(40)
     new, _ = noisy(7, seed=1)
@@ -91,6 +92,7 @@ class Padded(KernelRidgeCV):
         return (found[0], found[1] + self.floor) if return_std else found
 
 
+@pytest.mark.slow
 def test_they_are_those_of_mapie() -> None:
     scores = pytest.importorskip("mapie.conformity_scores")
     from mapie.regression import CrossConformalRegressor as Theirs

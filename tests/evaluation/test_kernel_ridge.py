@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.linear_model import Ridge
@@ -11,6 +11,7 @@ from sklearn.model_selection import GroupKFold, KFold, ShuffleSplit, cross_val_p
 from skdim.evaluation import KernelRidgeCV, LaplacianKernelRidge
 from skdim.evaluation._kernel_ridge import mean_distances
 from skdim.learning.ridge import held_out_residuals
+from tests.daily import examples
 from tests.evaluation.toy import toy
 
 
@@ -27,7 +28,7 @@ def slow_residuals(kernel, y, alpha, folds):
     return residuals
 
 
-@settings(max_examples=15)
+@examples(15)
 @given(st.integers(6, 40), st.integers(1, 8), st.integers(2, 6), st.booleans(), st.integers(0, 100))
 def test_held_out_residuals_are_those_of_training_anew_without_each_fold(n, d, k, linear, seed):
     X, y = toy(n, d, seed)

@@ -173,6 +173,7 @@ def test_a_huge_penalty_leaves_the_mean():
     assert network.fit(X, y).predict(X) == pytest.approx(np.full(60, y.mean()), abs=0.15)
 
 
+@pytest.mark.slow
 def test_the_unit_of_the_target_does_not_matter_to_the_network():
     X, y = toy(40, 5)
     network = REGRESSORS["mlp"]().estimator.set_params(regressor__random_state=0)

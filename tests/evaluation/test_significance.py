@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import false_discovery_control, ttest_1samp
 
@@ -16,6 +16,7 @@ from skdim.evaluation import (
     holm,
     paired_tests,
 )
+from tests.daily import examples
 from tests.evaluation.toy import handmade
 
 NUMBERS = st.lists(st.floats(-10, 10).map(lambda x: round(x, 3)), min_size=2, max_size=12)
@@ -31,7 +32,7 @@ def test_the_corrected_t_is_that_of_a_calculation_by_hand():
     assert 2 - result["low"] == pytest.approx(result["high"] - 2)
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(NUMBERS)
 def test_without_overlap_it_is_the_paired_t_test(values):
     if np.ptp(values) < 1e-3:
@@ -42,7 +43,7 @@ def test_without_overlap_it_is_the_paired_t_test(values):
     assert (result["low"], result["high"]) == pytest.approx((interval.low, interval.high))
 
 
-@settings(max_examples=20)
+@examples(20)
 @given(NUMBERS, st.floats(0.01, 0.9))
 def test_overlap_widens_the_interval_and_turns_with_the_sign(values, overlap):
     plain, corrected = corrected_t_test(values), corrected_t_test(values, overlap)
@@ -100,7 +101,7 @@ def slow_holm(p):
     return adjusted
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=9))
 def test_holm_is_its_loop_and_lies_between_bonferroni_and_the_false_discovery_rate(p):
     adjusted = holm(p)

@@ -23,6 +23,7 @@ def variances(rows: np.ndarray) -> np.ndarray:
     return np.diag(_covariance(more, POOL))
 
 
+@pytest.mark.slow
 def test_each_pick_lowers_the_variances_of_the_pool_by_most() -> None:
     chosen = suggest(KNOWN, Y, POOL, n=3).tolist()
     for turn in range(3):

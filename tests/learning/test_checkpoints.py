@@ -15,6 +15,7 @@ from skdim.learning.checkpoints import Checkpoint, TrainingState
 from skdim.learning.presets import Run
 from skdim.learning.tensorfile import read_tensors, write_tensors
 from skdim.learning.training import train
+from tests.daily import slow
 from tests.learning.test_training import PUBLISHED, Stopped, config, fit, fresh, losses, same_weights, stop
 from tests.small import bundled_points
 
@@ -53,6 +54,14 @@ def test_a_training_that_was_over_is_not_taken_up_again(tmp_path: Path) -> None:
         assert torch.equal(value, models[1].state_dict()[name])
 
 
+@pytest.fixture(scope="module")
+def left(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with the checkpoint of one epoch; only for tests that leave it as it is."""
+    folder = tmp_path_factory.mktemp("left")
+    fit(bundled_points(20), max_epochs=1, checkpoint_dir=folder)
+    return folder
+
+
 def heavier(points: PointSets) -> PointSets:
     return replace(points, multiplicity=points.multiplicity + 1)
 
@@ -69,12 +78,11 @@ def heavier(points: PointSets) -> PointSets:
         {"validation_fraction": 0.3},
     ],
 )
-def test_a_checkpoint_of_another_training_is_refused(other: dict[str, Any], tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_training_is_refused(other: dict[str, Any], left: Path) -> None:
     points = bundled_points(20)
-    fit(points, max_epochs=1, checkpoint_dir=tmp_path)
     changed = {"fewer": points[:-1], "heavier": heavier(points)}.get(other.pop("X", ""), points)
     with pytest.raises(ValueError, match=r"checkpoint.safetensors was written by a training on other data"):
-        fit(changed, **{"max_epochs": 1, "checkpoint_dir": tmp_path, **other})
+        fit(changed, **{"max_epochs": 1, "checkpoint_dir": left, **other})
 
 
 def test_going_on_from_other_weights_is_another_training(tmp_path: Path) -> None:
@@ -96,10 +104,11 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("missing", ["first", "history", "param_groups", "fingerprint"])
-def test_a_checkpoint_that_lacks_a_fact_is_damaged_though_its_digest_is_right(missing: str, tmp_path: Path) -> None:
+def test_a_checkpoint_that_lacks_a_fact_is_damaged_though_its_digest_is_right(
+    missing: str, left: Path, tmp_path: Path
+) -> None:
     file = tmp_path / "checkpoint.safetensors"
-    fit(bundled_points(20), max_epochs=1, checkpoint_dir=tmp_path)
-    facts, arrays = read_tensors(file)
+    facts, arrays = read_tensors(left / file.name)
     write_tensors(file, {name: fact for name, fact in facts.items() if name not in (missing, "sha256")}, arrays)
     with pytest.raises(ValueError, match=f"is damaged: .*{missing}"):
         fit(bundled_points(20), max_epochs=1, checkpoint_dir=tmp_path)
@@ -118,7 +127,7 @@ def test_a_pipe_in_the_place_of_a_checkpoint_is_not_waited_for(tmp_path: Path) -
     assert same_weights(resumed, whole)
 
 
-@pytest.mark.parametrize("harm", ["flipped", "truncated", "removed"])
+@pytest.mark.parametrize("harm", ["flipped", *slow("truncated", "removed")])
 def test_where_the_last_checkpoint_is_damaged_the_one_before_is_used(harm: str, tmp_path: Path) -> None:
     points, file = bundled_points(20), tmp_path / "checkpoint.safetensors"
     whole = fit(points, max_epochs=3, validation_fraction=0.2, checkpoint_dir=tmp_path)

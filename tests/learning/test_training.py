@@ -20,6 +20,7 @@ from skdim.learning.presets import Run, TrainingConfig, model_config, resolve_pr
 from skdim.learning.pretraining import site_statistics
 from skdim.learning.training import train
 from skdim.network.model import CrystalModel
+from tests.daily import slow
 from tests.handmade import face_centred, iron, salt
 from tests.small import bundled, bundled_points, handful_points
 
@@ -101,6 +102,7 @@ def test_the_history_has_one_row_an_epoch() -> None:
     assert all(math.isfinite(value) for row in history for value in row.values())
 
 
+@pytest.mark.slow
 def test_held_out_crystals_meet_the_same_noise_in_every_epoch() -> None:
     """So that losses of two epochs differ by what was learned between them, which is nothing here."""
     objective = {"local": 1.0, "global": 1.0, "context": 1.0, "jitter": 0.2}
@@ -192,6 +194,7 @@ def test_a_stop_is_passed_on(error: type[BaseException], epoch: int, monkeypatch
     assert not hasattr(embedder, "state_")
 
 
+@pytest.mark.slow
 def test_an_interrupt_keeps_the_best_epoch_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     points = bundled_points(40)
     embedder, whole = fit(points, max_epochs=1), fit(points, max_epochs=3)
@@ -207,6 +210,7 @@ def test_a_loss_that_is_no_number_is_an_error() -> None:
         fit(bundled_points(40), learning_rate=1e30)
 
 
+@pytest.mark.slow
 def test_a_warm_start_goes_on_and_a_cold_one_begins_anew() -> None:
     points = bundled_points(30)
     embedder = fit(points, max_epochs=4, warm_start=True, validation_fraction=0.0)
@@ -276,7 +280,7 @@ def test_every_epoch_serves_every_crystal_once_in_an_order_of_its_own() -> None:
         assert n_pairs[batch].sum() <= 60 or len(batch) <= 3
 
 
-@pytest.mark.parametrize("params", [{}, PUBLISHED])
+@pytest.mark.parametrize("params", [{}, *slow(PUBLISHED)])
 def test_a_crystal_beyond_the_budget_of_pairs_is_trained_on_beside_others(params: dict[str, Any]) -> None:
     points = bundled_points(12)
     embedder = fit(points, batch_pairs=1, **params)

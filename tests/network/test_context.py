@@ -14,6 +14,7 @@ from skdim.network.config import EncoderConfig
 from skdim.network.encoder import SiteNetEncoder
 from skdim.network.model import ContextTower
 from skdim.points.sitetypes import N_ATOMIC_NUMBERS
+from tests.daily import crossed
 from tests.handmade import salt, silicon
 from tests.small import batch_of, mixture, random, rutile
 
@@ -54,9 +55,7 @@ def replaced(structure: Structure, old: str, new: dict[str, float] | str) -> Str
     return other
 
 
-@pytest.mark.parametrize("neighborhood", ["shell", "supercell"])
-@pytest.mark.parametrize("config", CONFIGS)
-@pytest.mark.parametrize("new", ["K", "U", "Li"])
+@pytest.mark.parametrize(("new", "config", "neighborhood"), crossed(["K", "U", "Li"], CONFIGS, ["shell", "supercell"]))
 def test_another_element_leaves_the_context_of_its_sites(new: str, config: EncoderConfig, neighborhood: str) -> None:
     """Also where neighbours hold the same element: they are hidden with it."""
     ours, theirs = (contexts(s, config, neighborhood) for s in (salt(), replaced(salt(), "Na", new)))

@@ -118,6 +118,7 @@ def test_hidden_sites_say_nothing_of_their_content() -> None:
         torch.testing.assert_close(a, b)
 
 
+@pytest.mark.slow
 def test_as_many_elements_are_hidden_as_asked_for_on_all_their_sites_whatever_the_batch() -> None:
     points = bundled_points(40)
     every = collate(points, np.arange(40))

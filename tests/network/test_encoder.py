@@ -21,6 +21,7 @@ from skdim.points.assembly import assemble
 from skdim.points.chunks import cells_and_site_types
 from skdim.points.featurizer import CrystalPointSetTransformer
 from skdim.points.pointsets import PointSets
+from tests.daily import crossed, slow
 from tests.encoder_twin import slow_encoder
 from tests.small import batch_of, handful, handful_points, random, unit_features
 
@@ -35,6 +36,7 @@ CONFIGS = {
     "two blocks": replace(DEFAULT, blocks=2),
     "paper, three blocks": replace(PAPER, blocks=3),
 }
+SHALLOW = [name for name, config in CONFIGS.items() if config.blocks == 1]
 
 
 @cache
@@ -65,20 +67,21 @@ def assert_twins(encoder: SiteNetEncoder, some: Batch, distance: torch.Tensor) -
     assert torch.allclose(fast.log_partition, partition, atol=1e-10)
     ours = gradients(encoder, fast.vector, fast.log_partition)
     theirs = gradients(encoder, vector, partition)
-    for name, mine, slow in zip(dict(encoder.named_parameters()), ours, theirs, strict=True):
-        assert torch.allclose(mine, slow, atol=1e-8), name
+    for name, mine, other in zip(dict(encoder.named_parameters()), ours, theirs, strict=True):
+        assert torch.allclose(mine, other, atol=1e-8), name
     assert sum(bool(g.abs().max() > 1e-6) for g in ours) > 0.7 * len(ours)
 
 
-@pytest.mark.parametrize("neighborhood", ["shell", "supercell"])
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("neighborhood", ["shell", *slow("supercell")])
+@pytest.mark.parametrize("name", [*SHALLOW, *slow("two blocks", "paper, three blocks")])
 def test_the_encoder_is_its_slow_twin(name: str, neighborhood: str) -> None:
     some = batch(neighborhood)
     assert_twins(build(CONFIGS[name], some), some, some.distance)
 
 
-@pytest.mark.parametrize("neighborhood", ["shell", "supercell"])
-@pytest.mark.parametrize("name", ["default", "paper", "default, flat, relu"])
+@pytest.mark.parametrize(
+    ("name", "neighborhood"), crossed(["default", "paper", "default, flat, relu"], ["shell", "supercell"])
+)
 def test_the_encoder_that_hides_the_centre_is_its_slow_twin(name: str, neighborhood: str) -> None:
     some = batch(neighborhood)
     assert_twins(build(CONFIGS[name], some, hide_centre=True), some, some.distance)
@@ -165,8 +168,7 @@ def test_before_training_attention_falls_with_each_head_s_power_of_the_distance(
             assert torch.allclose(attention[own, head], weight / weight.sum(), atol=1e-6)
 
 
-@pytest.mark.parametrize("learned", [False, True])
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize(("name", "learned"), crossed(CONFIGS, [True, False]))
 def test_what_is_saved_without_gradients_changes_nothing(name: str, learned: bool) -> None:
     some = batch()
     encoder = build(CONFIGS[name], some)
@@ -181,8 +183,9 @@ def test_what_is_saved_without_gradients_changes_nothing(name: str, learned: boo
         torch.testing.assert_close(one.detach(), other)
 
 
-@pytest.mark.parametrize("hide_centre", [False, True])
-@pytest.mark.parametrize("name", ["paper", "paper, three blocks", "two blocks"])
+@pytest.mark.parametrize(
+    ("name", "hide_centre"), crossed(["paper", "paper, three blocks", "two blocks"], [False, True])
+)
 def test_a_large_batch_is_encoded_some_rows_after_the_others(
     name: str, hide_centre: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -218,8 +221,7 @@ class Looks(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-@pytest.mark.parametrize("neighborhood", ["shell", "supercell"])
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize(("name", "neighborhood"), crossed(CONFIGS, ["shell", "supercell"]))
 def test_off_the_processor_no_value_is_asked_for(name: str, neighborhood: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only on the processor are logits looked at, to save work; what comes out is the same."""
     some = batch(neighborhood)

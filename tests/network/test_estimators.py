@@ -6,11 +6,12 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch.distributions import Normal, kl_divergence
 
 from skdim.network.estimators import ESTIMATORS, Scores, donsker_varadhan, gaussian_kl, info_nce, jensen_shannon
+from tests.daily import examples
 from tests.small import random
 
 ragged = st.lists(st.tuples(st.integers(1, 4), st.integers(1, 4)), min_size=1, max_size=5)
@@ -54,7 +55,7 @@ def of_anchor(scores: Scores, a: int) -> list[tuple[float, float]]:
 
 @pytest.mark.parametrize("name", sorted(ESTIMATORS))
 @given(sizes=ragged, seed=st.integers(0, 99))
-@settings(max_examples=25)
+@examples(25)
 def test_each_estimator_is_its_formula(name: str, sizes: list[tuple[int, int]], seed: int) -> None:
     true, false = scores_of([n for n, _ in sizes], seed), scores_of([n for _, n in sizes], seed + 7)
     n_false = random(len(sizes), seed=seed).exp()

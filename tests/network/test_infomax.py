@@ -26,6 +26,7 @@ from skdim.points.assembly import assemble
 from skdim.points.chunks import cells_and_site_types
 from skdim.points.featurizer import CrystalPointSetTransformer
 from skdim.points.sitetypes import N_ATOMIC_NUMBERS
+from tests.daily import slow
 from tests.handmade import iron, perovskite, silicon
 from tests.network.test_estimators import SLOW
 from tests.small import batch_of, handful_points, mixture, random, seeded, unit_features
@@ -71,7 +72,7 @@ def mean_over_crystals(batch: Batch, of_site: Callable[[int], float]) -> float:
     return sum(weight[row] * of_site(row) for row in range(len(weight))) / len(batch)
 
 
-@pytest.mark.parametrize("estimator", sorted(ESTIMATORS))
+@pytest.mark.parametrize("estimator", ["infonce", "jsd", *slow(*sorted(ESTIMATORS.keys() - {"infonce", "jsd"}))])
 def test_the_local_loss_is_that_of_loops_over_expanded_pairs(batch: Batch, estimator: str) -> None:
     features, local = unit_features(batch), random(len(batch.site_type), 6)
     objective = LocalObjective(6, features.shape[1], estimator).double()
@@ -203,6 +204,7 @@ def test_the_critic_is_the_product_of_both_sides_in_full() -> None:
     assert torch.allclose(critic.anchors(anchors) @ critic.samples(samples).T, slow)
 
 
+@pytest.mark.slow
 def test_a_trained_critic_approaches_the_log_density_ratio() -> None:
     """Environments that tell which of two elements is near: T must become log p(z | l) / p(z)."""
     rng = np.random.default_rng(0)

@@ -26,6 +26,7 @@ from skdim.network.negatives import (
 from skdim.network.readout import column_names
 from skdim.network.two_level import TwoLevelObjective
 from skdim.points.sitetypes import N_ATOMIC_NUMBERS
+from tests.daily import crossed
 from tests.network.test_infomax import mean_over_crystals, pairs_of, sites, slow_bound
 from tests.small import batch_of, handful, handful_points, noise, random, seeded
 
@@ -101,8 +102,9 @@ def slow_losses(model: CrystalModel, some: Batch, seed: int) -> dict[str, float]
     return {"local": local, "global": total, "kl": 0.1 * kl}
 
 
-@pytest.mark.parametrize("negatives", [*((name,) for name in NEGATIVES), NEGATIVES])
-@pytest.mark.parametrize("estimator", ["jsd", "infonce"])
+@pytest.mark.parametrize(
+    ("negatives", "estimator"), crossed([NEGATIVES, *((name,) for name in NEGATIVES)], ["jsd", "infonce"])
+)
 def test_the_published_losses_are_those_of_loops(negatives: tuple[str, ...], estimator: str) -> None:
     model = model_of(config(objective=replace(PUBLISHED, estimator=estimator), negatives=negatives))
     with torch.no_grad():

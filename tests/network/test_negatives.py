@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chi2
 
@@ -23,6 +23,7 @@ from skdim.network.negatives import (
     replace_species,
     runs,
 )
+from tests.daily import examples
 from tests.small import batch_of, handful_points, seeded
 
 
@@ -32,7 +33,7 @@ def batch(request: pytest.FixtureRequest) -> Batch:
 
 
 @given(st.integers(2, 40), st.integers(0, 99))
-@settings(max_examples=40)
+@examples(40)
 def test_the_partner_is_another_crystal_and_each_is_used_once(n: int, seed: int) -> None:
     partner = other_crystals(n, seeded(seed)).tolist()
     assert sorted(partner) == list(range(n))

@@ -19,6 +19,7 @@ from skdim.network.model import CrystalModel, SiteStatistics
 from skdim.network.properties import PropertyLayer
 from skdim.network.readout import column_names
 from skdim.network.segments import segment_sum
+from tests.daily import slow
 from tests.small import batch_of, bundled, handful, handful_points
 
 WIDTH = 5
@@ -63,7 +64,7 @@ def test_layer_is_that_of_a_loop_over_sites() -> None:
         torch.testing.assert_close(fast[crystal], torch.cat([hidden, layer.told(hidden)]))
 
 
-@pytest.mark.parametrize("fields", [{}, BESIDE])
+@pytest.mark.parametrize("fields", [BESIDE, *slow({})])
 def test_shares_of_sites_sum_to_the_vector(fields: dict[str, Any]) -> None:
     embedder = with_properties(**fields)
     model, batch = embedder.state_.model().double(), batch_of(embedder.featurizer_.transform(handful()))
@@ -99,7 +100,7 @@ def test_columns_beside_what_was_learned_without_labels_leave_it_as_it_is() -> N
     np.testing.assert_array_equal(embedder.transform(handful())[:, :n], vectors)
 
 
-@pytest.mark.parametrize("fields", [{}, BESIDE])
+@pytest.mark.parametrize("fields", [BESIDE, *slow({})])
 def test_a_pretraining_that_goes_on_leaves_the_layer_and_its_hops_as_they_are(fields: dict[str, Any]) -> None:
     before = with_properties(**fields)
     crystals, _ = bundled(60)
@@ -124,7 +125,8 @@ def test_a_pretraining_that_goes_on_needs_something_that_the_layer_does_not_rest
         embedder.fit(crystals)
 
 
-@pytest.mark.parametrize("fields", [{}, pytest.param(BESIDE, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("fields", [{}, BESIDE])
 def test_file_gives_the_same_vectors_and_fine_tuning_starts_from_them(fields: dict[str, Any], tmp_path: Path) -> None:
     embedder = with_properties(**fields)
     embedder.save(tmp_path / "labelled.safetensors")

@@ -14,6 +14,7 @@ from skdim.network.batches import collate
 from skdim.network.config import EncoderConfig, ModelConfig
 from skdim.network.model import CrystalModel
 from skdim.network.readout import column_names, part_columns
+from tests.daily import slow
 from tests.small import as_double, batch_of, bundled, handful_points
 
 TWO_HEADS = EncoderConfig(width=8, heads=2, decay=(2.0, 6.0))
@@ -40,7 +41,7 @@ def test_parts_have_the_columns_that_the_configuration_names(encoder: EncoderCon
     assert vectors.shape[1] == len(column_names(config)) == len(set(column_names(config)))
 
 
-@pytest.mark.parametrize("preset", ["default", "deep", "paper"])
+@pytest.mark.parametrize("preset", ["default", *slow("deep", "paper")])
 def test_single_precision_gives_five_digits_of_double_precision(preset: str) -> None:
     embedder = DeepInfoMaxEmbedder(preset=preset, max_epochs=1, random_state=0).fit(bundled(40)[0])
     model, points = embedder.state_.model(), embedder.featurize(bundled(40)[0])

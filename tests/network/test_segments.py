@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from skdim.network.segments import (
@@ -23,6 +23,7 @@ from skdim.network.segments import (
     weighted_moments,
     weighted_sum,
 )
+from tests.daily import examples
 from tests.small import random
 
 ragged = st.lists(st.integers(1, 5), min_size=1, max_size=6)
@@ -33,7 +34,7 @@ def index_of(sizes: list[int]) -> torch.Tensor:
 
 
 @given(ragged, st.integers(1, 3), st.integers(0, 50))
-@settings(max_examples=25)
+@examples(25)
 def test_sums_maxima_and_softmaxes_are_those_of_loops(sizes: list[int], columns: int, seed: int) -> None:
     index = index_of(sizes)
     values = 5 * random(len(index), columns, seed=seed)
@@ -85,7 +86,7 @@ def test_gradients_of_a_softmax_do_not_depend_on_the_level_of_its_logits(level: 
 
 
 @given(ragged, st.integers(0, 50))
-@settings(max_examples=25)
+@examples(25)
 def test_the_logarithm_of_sums_takes_values_in_any_order(sizes: list[int], seed: int) -> None:
     index = index_of(sizes)
     values = 40 * random(len(index), seed=seed)
@@ -102,7 +103,7 @@ def test_the_gradient_of_the_log_partition_is_the_softmax() -> None:
 
 
 @given(ragged, st.integers(0, 50))
-@settings(max_examples=25)
+@examples(25)
 def test_moments_are_those_of_the_sites_written_out(sizes: list[int], seed: int) -> None:
     index = index_of(sizes)
     values = random(len(index), 2, seed=seed)
@@ -117,7 +118,7 @@ def test_moments_are_those_of_the_sites_written_out(sizes: list[int], seed: int)
 
 
 @given(ragged, st.integers(0, 50))
-@settings(max_examples=25)
+@examples(25)
 def test_the_covariance_is_that_of_the_sites_written_out(sizes: list[int], seed: int) -> None:
     index = index_of(sizes)
     values, other = random(len(index), 2, seed=seed), random(len(index), seed=seed + 1)

@@ -9,6 +9,7 @@ import pytest
 
 from skdim.plotting import _map_page as map_page
 from skdim.plotting import nearest_rows, project, save_map_page
+from tests.daily import slow
 from tests.handmade import salt
 
 SALT = salt()
@@ -94,7 +95,7 @@ def test_a_row_is_not_its_own_neighbour_among_equals():
     np.testing.assert_array_equal(near // 5, np.arange(15)[:, None] // 5 + np.zeros((1, 3), int))
 
 
-@pytest.mark.parametrize("method", ["pca", "tsne"])
+@pytest.mark.parametrize("method", ["pca", *slow("tsne")])
 def test_projection_keeps_two_groups_apart_and_repeats(method):
     rng = np.random.default_rng(0)
     vectors = np.concatenate([rng.normal(0, 1, (20, 6)), rng.normal(12, 1, (20, 6))])

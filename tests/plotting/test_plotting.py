@@ -7,13 +7,14 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from skdim.plotting import label_efficiency_figure, plot_embedding_map, plot_label_efficiency
 from skdim.plotting._curves import spread
+from tests.daily import examples
 
 
 @pytest.fixture
@@ -109,7 +110,7 @@ def test_several_tasks_are_refused(records):
         plot_label_efficiency(both)
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(st.lists(st.floats(-50, 50), min_size=1, max_size=8), st.floats(0.1, 20))
 def test_spread_keeps_order_distance_and_centre(places, step):
     moved = spread(places, step)

@@ -17,7 +17,8 @@ from skdim.network.batches import collate
 from skdim.network.model import CrystalModel
 from skdim.points.assembly import assemble
 from skdim.points.chunks import cells_and_site_types
-from tests.bundled import OTHERWISE, formation_energy, sample
+from tests.bundled import OTHERWISE, bundled_crystal, sample
+from tests.daily import crossed, slow
 from tests.handmade import iron, of_space_group, perovskite, salt, silicon
 from tests.small import mixture, rutile
 
@@ -137,7 +138,9 @@ def test_every_row_of_a_supercell_sees_all_its_atoms_and_itself() -> None:
 # ---------------------------------------------------------------- one point set whatever the description
 
 
-@pytest.mark.parametrize("way", OTHERWISE)
+@pytest.mark.parametrize(
+    "way", ["supercell", "Niggli cell", *slow(*(way for way in OTHERWISE if way not in ("supercell", "Niggli cell")))]
+)
 def test_every_description_gives_the_same_point_set_bit_by_bit(way: str) -> None:
     rng = np.random.default_rng(7)
     crystals = [*sample(25), *(crystal for crystal, _ in KNOWN.values() if len(crystal) < 60), mixture()]
@@ -195,13 +198,8 @@ def vectors(model: CrystalModel, points: PointSets) -> np.ndarray:
         return np.concatenate([model.vectors(collate(points, np.array([c]))).numpy() for c in range(len(points))])
 
 
-@pytest.mark.parametrize("neighborhood", ["shell", "supercell"])
-@pytest.mark.parametrize("preset", ["default", "paper"])
-@pytest.mark.parametrize(
-    "encoder",
-    [{}, *(pytest.param({"blocks": n}, marks=pytest.mark.slow) for n in (2, 3)), {"heads": 1, "decay": None}],
-    ids=str,
-)
+@pytest.mark.parametrize(("preset", "neighborhood"), crossed(["default", "paper"], ["shell", "supercell"]))
+@pytest.mark.parametrize("encoder", [{}, *slow(*({"blocks": n} for n in (2, 3)), {"heads": 1, "decay": None})], ids=str)
 def test_reduced_and_unreduced_point_sets_give_the_same_vector(
     encoder: dict[str, Any], preset: str, neighborhood: str
 ) -> None:
@@ -214,7 +212,7 @@ def test_reduced_and_unreduced_point_sets_give_the_same_vector(
 
 
 def test_the_reduction_halves_the_rows_of_real_crystals_and_more() -> None:
-    crystals = formation_energy()[0][:300]
+    crystals = [bundled_crystal(k) for k in range(300)]
     points = featurized(crystals)
     assert len(points.site_type) < 0.5 * sum(map(len, crystals))
     assert len(points.neighbor) < 48 * 0.3 * sum(map(len, crystals))

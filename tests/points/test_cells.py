@@ -7,7 +7,7 @@ import logging
 import numpy as np
 import pytest
 import scipy.linalg
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Lattice, Structure
@@ -16,7 +16,8 @@ from scipy.spatial.transform import Rotation
 from skdim.crystals.crystal import site_species
 from skdim.points.cells import PrimitiveCell, primitive_cell, supercell_matrix, supercell_pairs
 from skdim.points.neighbors import CrowdedError
-from tests.bundled import formation_energy
+from tests.bundled import bundled_crystal, rows
+from tests.daily import examples
 from tests.handmade import face_centred, of_space_group
 
 TRICLINIC = Lattice.from_parameters(3.1, 4.7, 6.2, 71, 84, 103)
@@ -131,8 +132,8 @@ def test_conventional_cells_leave_no_message(caplog: pytest.LogCaptureFixture) -
     with caplog.at_level(logging.INFO):
         for crystal in CRYSTALS.values():
             primitive_arrays(crystal * (1, 1, 2))
-        (moved,) = [s for s in formation_energy()[0] if s.chemical_system == "Bi-O-Sm-Ti"]  # by 0.002 Angstrom
-        primitive_arrays(moved)
+        (moved,) = [k for k, row in enumerate(rows()) if {*row["species"]} == {"Bi", "Sm", "Ti", "O"}]
+        primitive_arrays(bundled_crystal(moved))  # by 0.002 Angstrom
     assert caplog.records == []
     assert logging.getLogger("moyo").filters == logging.getLogger("moyo.symmetrize.symmetrization").filters == []
 
@@ -152,7 +153,7 @@ def gram_factor(alpha: float, beta: float, gamma: float) -> float:
 
 
 @given(lattices, st.integers(1, 60), st.integers(1, 120))
-@settings(max_examples=80)
+@examples(80)
 def test_the_supercell_is_the_rounded_shear_of_the_rq_decomposition(lattice: np.ndarray, n: int, size: int) -> None:
     matrix = supercell_matrix(lattice, n, size)
     upper, _ = scipy.linalg.rq(lattice)
@@ -180,7 +181,7 @@ def test_a_supercell_of_an_oblique_cell_is_near_cubic() -> None:
 
 
 @given(lattices, st.integers(1, 6), st.integers(0, 999), st.sampled_from([1, 8, 20]))
-@settings(max_examples=40)
+@examples(40)
 def test_distances_are_those_of_all_images(lattice: np.ndarray, n: int, seed: int, size: int) -> None:
     frac = np.random.default_rng(seed).uniform(-1, 2, (n, 3))
     i, j, distance = supercell_pairs(lattice, frac, size)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from matminer.featurizers.composition import ElementProperty
-from matminer.featurizers.site import AGNIFingerprints, SiteElementalProperty
-from matminer.featurizers.structure.matrix import CoulombMatrix
 from matminer.utils.data import MagpieData
 from pymatgen.core import Element, Structure
 
@@ -22,6 +20,7 @@ from skdim.points.features import (
     site_types_from_sites,
     site_types_from_species,
 )
+from tests.daily import examples
 from tests.handmade import salt
 
 SALT = salt()
@@ -101,7 +100,7 @@ contents = st.lists(
 
 
 @given(contents)
-@settings(max_examples=50)
+@examples(50)
 def test_kinds_are_means_over_the_occupants(drawn: list[tuple[tuple[int, float], ...]]) -> None:
     table = resolve_site_features("paper")
     site_types = site_types_from_species(drawn, table)
@@ -129,14 +128,20 @@ def test_a_site_without_atoms_is_no_kind(content: tuple) -> None:
         site_types_from_species([((8, 1.0),), content], resolve_site_features("paper"))
 
 
-def test_a_site_featurizer_describes_every_site() -> None:
+@pytest.mark.slow
+def test_a_site_featurizer_of_matminer_describes_every_site() -> None:
+    from matminer.featurizers.site import SiteElementalProperty
+
     spec = resolve_site_features(SiteElementalProperty(properties=("Number", "Row"), impute_nan=True))
     assert isinstance(spec, SiteFeaturizer)
     assert spec.feature_names == ("site Number", "site Row", "occupancy")
     np.testing.assert_array_equal(spec.describe(SALT), [[11, 3]] * 4 + [[17, 3]] * 4)
 
 
+@pytest.mark.slow
 def test_sites_alike_by_symmetry_share_a_kind() -> None:
+    from matminer.featurizers.site import AGNIFingerprints
+
     spec = resolve_site_features(AGNIFingerprints(directions=[None], etas=[1.0, 4.0], cutoff=6))
     moved = SALT.copy()
     moved.translate_sites(range(len(moved)), [0.123, 0.31, 0.77])
@@ -149,32 +154,52 @@ def test_sites_alike_by_symmetry_share_a_kind() -> None:
     assert (np.argmax(site_types.fractions, axis=1)[site_type] == moved.atomic_numbers).all()
 
 
-class Broken:
-    """A site featurizer that returns what it is told to."""
+class Told:
+    """A site featurizer that returns what it is told to, and the atomic number where that is None."""
 
-    def __init__(self, row: list[float]) -> None:
+    def __init__(self, row: list[float | None]) -> None:
         self.row = row
 
     def featurize(self, structure: Structure, index: int) -> list[float]:
-        return self.row
+        return [structure[index].specie.Z if value is None else value for value in self.row]
 
     def feature_labels(self) -> list[str]:
         return ["a", "b"]
 
 
+def test_a_site_featurizer_describes_every_site() -> None:
+    spec = resolve_site_features(Told([None, 5.0]))
+    assert isinstance(spec, SiteFeaturizer)
+    assert spec.feature_names == ("a", "b", "occupancy")
+    values = spec.describe(SALT)
+    np.testing.assert_array_equal(values, [[11, 5]] * 4 + [[17, 5]] * 4)
+    site_types, site_type = site_types_from_sites([((site.specie.Z, 1.0),) for site in SALT], values)
+    assert len(site_types) == 2
+    np.testing.assert_array_equal(site_types.features[site_type][:, :-1], values)
+
+
 def test_a_broken_site_featurizer_is_named() -> None:
-    with pytest.raises(ValueError, match="Broken gave 1 features for site 0 and has 2 labels"):
-        resolve_site_features(Broken([1.0])).describe(SALT)
-    with pytest.raises(ValueError, match="Broken gave nan as 'b' of site 0"):
-        resolve_site_features(Broken([1.0, np.nan])).describe(SALT)
+    with pytest.raises(ValueError, match="Told gave 1 features for site 0 and has 2 labels"):
+        resolve_site_features(Told([1.0])).describe(SALT)
+    with pytest.raises(ValueError, match="Told gave nan as 'b' of site 0"):
+        resolve_site_features(Told([1.0, np.nan])).describe(SALT)
 
 
-def test_log_coulomb_is_the_clipped_logarithm_of_the_coulomb_matrix() -> None:
+@pytest.mark.slow
+def test_log_coulomb_is_the_logarithm_of_the_coulomb_matrix() -> None:
+    from matminer.featurizers.structure.matrix import CoulombMatrix
+
     matrix = CoulombMatrix(flatten=False).featurize(SALT)[0]
     site_types = site_types_from_species([((11, 1.0),), ((17, 1.0),)], resolve_site_features("paper"))
     i, j = np.divmod(np.arange(64), 8)
     found = interaction_features(["log_coulomb"], site_types, i // 4, j // 4, SALT.distance_matrix.reshape(-1))
     np.testing.assert_allclose(found[:, 0], np.log(matrix.reshape(-1)), rtol=1e-5)
+
+
+def test_log_coulomb_is_that_of_the_numbers_and_the_distance_in_bohr_and_clipped() -> None:
+    pair = site_types_from_species([((11, 1.0),), ((17, 1.0),)], resolve_site_features("paper"))
+    found = interaction_features(["log_coulomb"], pair, np.array([0]), np.array([1]), np.array([2.82]))
+    np.testing.assert_allclose(found, [[np.log(11 * 17 / (2.82 / 0.529177))]], rtol=1e-5)
     uranium = site_types_from_species([((92, 1.0),)], resolve_site_features("paper"))
     zero = np.zeros(2, int)
     clipped = interaction_features(["log_coulomb"], uranium, zero, zero, np.array([1e-3, 1e9]))

@@ -12,7 +12,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
-from matminer.featurizers.site import CoordinationNumber
+from matminer.featurizers.base import BaseFeaturizer
 from pymatgen.core import Lattice, Structure
 
 from skdim import CrystalPointSetTransformer, PointSets
@@ -21,6 +21,7 @@ from skdim.points import chunks
 from skdim.points.chunks import Prepared, featurize, prepare, sends_arrays
 from tests.bundled import jolted, sample
 from tests.crystals.test_structures import BAD, kinds
+from tests.daily import slow
 from tests.handmade import FILES, iron, perovskite, salt, silicon
 from tests.small import mixture, rutile
 
@@ -88,7 +89,7 @@ def test_good_rows_warn_of_nothing() -> None:
         featurized([salt(), mixture()], on_error="nan")
 
 
-class Choosy(CoordinationNumber):
+class Choosy(BaseFeaturizer):
     """A site featurizer that knows no iron."""
 
     def featurize(self, struct: Structure, idx: int) -> list[float]:
@@ -98,6 +99,12 @@ class Choosy(CoordinationNumber):
 
     def feature_labels(self) -> list[str]:
         return ["within 3 A"]
+
+    def citations(self) -> list[str]:
+        return []
+
+    def implementors(self) -> list[str]:
+        return []
 
 
 def test_crystals_that_a_site_featurizer_cannot_describe_fail_by_row() -> None:
@@ -165,7 +172,7 @@ def test_a_crystal_alone_is_what_it_is_among_others_bit_by_bit(neighborhood: str
     assert featurized([crystals[k] for k in order], neighborhood=neighborhood).equals(points[order])
 
 
-@pytest.mark.parametrize("neighborhood", ["shell", "supercell"])
+@pytest.mark.parametrize("neighborhood", ["shell", *slow("supercell")])
 def test_large_crystals_are_worked_on_one_by_one(neighborhood: str, monkeypatch: pytest.MonkeyPatch) -> None:
     crystals = sample(30)
     points = featurized(crystals, neighborhood=neighborhood)
@@ -206,8 +213,11 @@ def test_what_is_no_structure_in_memory_is_sent_as_it_is() -> None:
         assert prepare(rows, work) is rows
 
 
+@pytest.mark.slow
 def test_slow_site_featurizers_and_caches_are_not_sent_in_large_batches(tmp_path: Path) -> None:
     crystals = [salt(), iron()]
+    from matminer.featurizers.site import CoordinationNumber
+
     slow = featurizer(site_features=CoordinationNumber.from_preset("VoronoiNN"))
     assert sends_arrays(crystals, featurizer().work())
     assert not sends_arrays(crystals, slow.work())

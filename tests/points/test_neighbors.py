@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure
 from vesin import NeighborList
@@ -23,6 +23,7 @@ from skdim.points.neighbors import (
     shell_pairs,
 )
 from tests.bundled import in_another_basis, sample
+from tests.daily import examples, slow
 from tests.handmade import iron, perovskite, salt, silicon
 
 SKEWED = np.array([[3.0, 0.0, 0.0], [41.0, 3.5, 0.0], [-77.0, 29.0, 4.0]])
@@ -94,7 +95,7 @@ def test_shells_are_those_of_a_brute_force_search(name: str, n_neighbors: int) -
 
 
 @given(st.integers(0, 10**6), st.integers(1, 4), st.floats(1, 60))
-@settings(max_examples=40)
+@examples(40)
 def test_shells_in_any_cell_are_those_of_a_brute_force_search(seed: int, n_sites: int, obliqueness: float) -> None:
     rng = np.random.default_rng(seed)
     lattice = np.diag(rng.uniform(2, 6, 3)) + obliqueness * np.tril(rng.normal(size=(3, 3)), -1)
@@ -111,7 +112,7 @@ def test_shells_do_not_depend_on_the_basis(seed: int) -> None:
     assert_same_shells(shells(other, 48), shells(crystal, 48))
 
 
-@pytest.mark.parametrize("n_neighbors", [1, 20, 100])
+@pytest.mark.parametrize("n_neighbors", [20, *slow(1, 100)])
 def test_every_site_has_complete_shells(n_neighbors: int) -> None:
     crystals = [s for s in sample(30) if len(s) < 20]
     found = shell_pairs([as_cell(s) for s in crystals], n_neighbors, margin=2e-3)
@@ -201,6 +202,7 @@ def crowd(n: int, spacing: float) -> np.ndarray:
     return places[np.argsort((places**2).sum(1), kind="stable")[:n]]
 
 
+@pytest.mark.slow
 def test_shells_of_a_crowd_in_a_vacuum_are_those_of_a_brute_force_search() -> None:
     """At first it has far fewer pairs than a sphere of the mean density, and at the end far more than are needed."""
     places = np.concatenate([crowd(900, 1.1), [[14.0, 0, 0]]]) + 20
@@ -216,7 +218,7 @@ def test_shells_of_a_crowd_in_a_vacuum_are_those_of_a_brute_force_search() -> No
         assert sum(weight == 1 for _, _, weight in ours[s]) == (apart <= radius + 1e-9).sum() - 1
 
 
-@pytest.mark.parametrize("place", ["a lonely atom", "a rod"])
+@pytest.mark.parametrize("place", ["a rod", *slow("a lonely atom")])
 def test_crowds_whose_pairs_are_too_many_are_refused_before_they_are_compared(place: str) -> None:
     if place == "a lonely atom":
         places, lattice = np.concatenate([crowd(1500, 0.6), [[60.0, 0, 0]]]), Lattice.cubic(150)
@@ -231,7 +233,7 @@ def test_crowds_whose_pairs_are_too_many_are_refused_before_they_are_compared(pl
 
 
 @given(st.integers(0, 10**6), st.integers(1, 12), st.floats(0.5, 5), st.floats(0, 8))
-@settings(max_examples=100)
+@examples(100)
 def test_pairs_are_no_more_than_are_told_before(seed: int, n: int, cutoff: float, obliqueness: float) -> None:
     rng = np.random.default_rng(seed)
     lattice = np.diag(rng.uniform(3, 12, 3)) + obliqueness * np.tril(rng.normal(size=(3, 3)), -1)

@@ -19,7 +19,8 @@ from pymatgen.core import Structure
 from skdim import CrystalPointSetTransformer, PointSets
 from skdim.exceptions import StructureError
 from skdim.points.pointcache import pack, unpack
-from tests.bundled import formation_energy, jolted, sample
+from tests.bundled import bundled_crystal, jolted, sample
+from tests.daily import slow
 from tests.handmade import DATA, FILES, iron, perovskite, salt
 from tests.points.test_featurizer import Choosy
 from tests.small import handful_points, mixture
@@ -53,9 +54,11 @@ def nothing_is_computed(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     "params",
     [
         {},
-        {"neighborhood": "supercell"},
-        {"interaction_features": ("distance", "log_coulomb"), "site_features": "paper"},
-        pytest.param({"site_features": Choosy()}, marks=pytest.mark.slow),
+        *slow(
+            {"neighborhood": "supercell"},
+            {"interaction_features": ("distance", "log_coulomb"), "site_features": "paper"},
+            {"site_features": Choosy()},
+        ),
     ],
     ids=["shell", "supercell", "pair features", "site featurizer"],
 )
@@ -213,7 +216,7 @@ def test_processes_and_threads_that_write_at_once_lose_nothing(tmp_path: Path) -
 
 @pytest.mark.slow
 def test_a_warm_cache_is_faster_than_none(tmp_path: Path) -> None:
-    crystals = formation_energy()[0][:300]
+    crystals = [bundled_crystal(k) for k in range(300)]
     plain, cached = CrystalPointSetTransformer(), CrystalPointSetTransformer(cache_dir=tmp_path)
     cached.fit_transform(crystals)
 

@@ -13,7 +13,7 @@ from typing import Literal
 import joblib
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.linear_model import Ridge
@@ -26,6 +26,7 @@ from skdim.points import pointsets
 from skdim.points.pointsets import PointSets
 from skdim.points.sitetypes import SiteTypes
 from tests.counted import calls_in
+from tests.daily import examples
 from tests.pointset_twin import as_list, make_sets
 
 layouts = st.lists(st.lists(st.integers(0, 4), max_size=4), min_size=1, max_size=8)
@@ -49,7 +50,7 @@ def sets_and_key(draw: st.DrawFn) -> tuple[PointSets, object]:
 
 
 @given(sets_and_key())
-@settings(max_examples=150)
+@examples(150)
 def test_indexing_is_that_of_a_list_of_crystals(drawn: tuple[PointSets, object]) -> None:
     sets, key = drawn
     positions = np.atleast_1d(np.arange(len(sets))[np.asarray(key, int) if isinstance(key, list) else key])
@@ -62,7 +63,7 @@ def test_indexing_is_that_of_a_list_of_crystals(drawn: tuple[PointSets, object])
 
 
 @given(layouts, st.lists(st.integers(0, 8), max_size=4))
-@settings(max_examples=50)
+@examples(50)
 def test_cutting_and_joining_gives_back_the_same(layout: list[list[int]], cuts: list[int]) -> None:
     sets = make_sets(layout)
     ends = [0, *sorted(min(c, len(sets)) for c in cuts), len(sets)]
@@ -72,7 +73,7 @@ def test_cutting_and_joining_gives_back_the_same(layout: list[list[int]], cuts: 
 
 
 @given(layouts, layouts)
-@settings(max_examples=50)
+@examples(50)
 def test_joining_sets_with_their_own_kinds_is_list_addition(a: list[list[int]], b: list[list[int]]) -> None:
     one, other = make_sets(a, seed=1), make_sets(b, seed=2)
     joined = PointSets.concatenate([one, other]).validate()

@@ -7,10 +7,11 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from skdim.points.reduction import merge, site_classes, snap, sort_by_distance
+from tests.daily import examples
 
 TOLERANCE = 1e-3
 distances = st.lists(
@@ -162,7 +163,7 @@ graphs = st.builds(
 
 
 @given(graphs)
-@settings(max_examples=80)
+@examples(80)
 def test_the_partition_is_that_of_a_naive_colour_refinement(graph: Graph) -> None:
     classes = site_classes(graph.label, graph.site, graph.neighbor, graph.distance)
     slow = slow_classes(graph)
@@ -184,7 +185,7 @@ def test_refinement_sees_what_many_steps_away_differs() -> None:
 
 
 @given(graphs)
-@settings(max_examples=60)
+@examples(60)
 def test_merged_pairs_count_those_of_the_sites(graph: Graph) -> None:
     classes = site_classes(graph.label, graph.site, graph.neighbor, graph.distance)
     reduced = merge(classes, graph.site, graph.neighbor, graph.distance)
@@ -207,7 +208,7 @@ def test_merged_pairs_count_those_of_the_sites(graph: Graph) -> None:
 
 
 @given(graphs, st.integers(0, 999))
-@settings(max_examples=40)
+@examples(40)
 def test_the_order_of_sites_does_not_matter(graph: Graph, seed: int) -> None:
     order = np.random.default_rng(seed).permutation(len(graph.label))  # new number -> old number
     number = np.argsort(order)

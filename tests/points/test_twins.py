@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from skdim import CrystalPointSetTransformer
 from skdim.points import twins as module
 from skdim.points.twins import label_close, together, twins
+from tests.daily import examples
 from tests.handmade import perovskite, salt, silicon
 
 
@@ -24,7 +25,7 @@ def obvious(kinds, vectors, tolerance) -> list[int]:
     return [sorted(set(labels)).index(label) for label in labels]
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 12)), min_size=1, max_size=12))
 def test_labels_are_those_of_loops(rows) -> None:
     kinds, vectors = [kind for kind, _ in rows], np.array([[float(v), 2.0 * v] for _, v in rows])
@@ -38,7 +39,7 @@ def test_many_rows_of_one_kind_are_compared_in_parts(monkeypatch: pytest.MonkeyP
     assert label_close(["a"] * 60, vectors, 1.0).tolist() == whole.tolist()
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(st.lists(st.tuples(st.sampled_from("abcd"), st.integers(0, 5)), min_size=2, max_size=10))
 def test_joined_groups_hold_every_group_and_all_twins(rows) -> None:
     groups, alike = np.array([group for group, _ in rows]), np.array([number for _, number in rows])
