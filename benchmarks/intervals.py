@@ -1,13 +1,15 @@
 """How often intervals hold the true value, and how wide they are, for every bundled task and number of labels.
 
-    python benchmarks/intervals.py [--repeats 20] [--jobs 1] [--model NAME] [--report] [--out benchmarks/intervals.json]
+    python benchmarks/intervals.py [--repeats 20] [--jobs 1] [--model NAME] [--missing] [--report]
+        [--out benchmarks/intervals.json]
 
 Labels are drawn from the training fold, and the test fold is predicted with intervals that are to hold 90%: by what
 `CrystalRegressor` chooses, by a Gaussian process and a random forest with the same treatment (CV+), and by the two as
 they come (mean plus and minus 1.645 standard deviations). The vectors are those of a model that comes with the package;
 "bundled" has seen the structures, but no label. Means over the repeats, with the standard error of the mean.
 
-A run that was stopped goes on where it was; ``--report`` reports the repeats on file and measures nothing.
+A run that was stopped goes on where it was; ``--report`` reports the repeats on file and measures nothing. With
+``--missing`` the cells that the record has of the same model and as many repeats stay as they are.
 """
 
 from __future__ import annotations
@@ -19,26 +21,35 @@ import numpy as np
 import repeats
 
 COVERAGE = 0.9
-SIZES = (50, 100, 250)
+SIZES = dict.fromkeys(repeats.TASKS, (50, 100, 250, 500)) | {"formation energy (eV/atom)": (50, 100, 250, 1000)}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print and write."""
-    options = repeats.options_of("Coverage and width of intervals.", "intervals", 20).parse_args(arguments)
+    parser = repeats.options_of("Coverage and width of intervals.", "intervals", 20)
+    parser.add_argument("--missing", action="store_true", help="keep the cells of the record, and measure the others")
+    options = parser.parse_args(arguments)
+    kept, commits = repeats.recorded(options) if options.missing else ([], [])
+    there = {(row["task"], row["labels"]) for row in kept}
+    wanted = [
+        key
+        for key in repeats.keys(options, labels=sorted({size for sizes in SIZES.values() for size in sizes}))
+        if key["labels"] in SIZES[key["task"]] and (key["task"], key["labels"]) not in there
+    ]
 
     def given(key: repeats.Repeat) -> tuple[Any, ...]:
         task = repeats.load(key["task"], options.model)
         return task.vectors, task.target, task.test, key["labels"], key["seed"]
 
-    found = repeats.measured(options, repeats.keys(options, labels=SIZES), one_repeat, given)
-    rows = summary(found)
+    found = repeats.measured(options, wanted, one_repeat, given)
+    rows = sorted([*kept, *summary(found)], key=lambda row: (list(SIZES).index(row["task"]), row["labels"]))
     print(f"{'task':30} labels {'intervals of':32} {'held':>14} {'mean width':>11} {'MAE':>7}")
     for row in rows:
         held = f"{row['coverage']:.1%} +- {row['coverage_error']:.1%}"
         print(
             f"{row['task']:30} {row['labels']:6} {row['method']:32} {held:>14} {row['width']:11.3f} {row['mae']:7.3f}"
         )
-    repeats.write(options, "intervals", found, settings={"coverage": COVERAGE}, rows=rows)
+    repeats.write(options, "intervals", found, settings={"coverage": COVERAGE}, rows=rows, commits=commits)
 
 
 def summary(found: Sequence[repeats.Repeat]) -> list[dict[str, Any]]:

@@ -129,7 +129,8 @@ def measured(
     from joblib import Parallel, delayed
 
     lines, basis = options.out.with_suffix(".jsonl"), model_of(options)
-    done = {_place(line, wanted[0]): line for line in _on_file(lines) if basis.items() <= line.items()}
+    names = list(wanted[0]) if wanted else []
+    done = {_place(line, names): line for line in _on_file(lines) if basis.items() <= line.items()}
     missing = [] if options.report else [key for key in wanted if _place(key, key) not in done]
     jobs = (delayed(call)(*arguments(key)) for key in missing)
     now = {**basis, "commit": record.surroundings()["commit"]}
@@ -141,12 +142,24 @@ def measured(
     return [done[place] for place in places if place in done]
 
 
-def write(options: argparse.Namespace, name: str, found: Sequence[Repeat], **parts: Any) -> None:
-    """Write the record: what was measured, of which model, at which commits."""
+def recorded(options: argparse.Namespace) -> tuple[list[Repeat], list[str]]:
+    """Rows of the record that are of the same model and as many repeats, and the commits that they were measured at."""
+    if not options.out.exists():
+        return [], []
+    before = json.loads(options.out.read_text("utf-8"))
+    if not model_of(options).items() <= before["settings"].items():
+        return [], []
+    return [row for row in before["rows"] if row["repeats"] == options.repeats], before["settings"]["commits"]
+
+
+def write(
+    options: argparse.Namespace, name: str, found: Sequence[Repeat], commits: Iterable[str] = (), **parts: Any
+) -> None:
+    """Write the record: what was measured, of which model, at which commits, those of rows of before with them."""
     settings = {
         **model_of(options),
-        "repeats": 1 + max(repeat["seed"] for repeat in found),
-        "commits": sorted({repeat["commit"] for repeat in found}),
+        "repeats": max((1 + repeat["seed"] for repeat in found), default=options.repeats),
+        "commits": sorted({*commits, *(repeat["commit"] for repeat in found)}),
         **parts.pop("settings", {}),
     }
     for file in record.write({**record.surroundings(), "settings": settings, **parts}, options.out, name):
@@ -184,6 +197,6 @@ def _on_file(lines: Path) -> list[Repeat]:
     return [json.loads(line) for line in whole]
 
 
-def _place(repeat: Repeat, key: Repeat) -> tuple[Any, ...]:
+def _place(repeat: Repeat, names: Iterable[str]) -> tuple[Any, ...]:
     """Tell repeats apart."""
-    return tuple(repeat.get(name) for name in key)
+    return tuple(repeat.get(name) for name in names)

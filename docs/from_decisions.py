@@ -20,9 +20,10 @@ def source(record: dict[str, Any], name: str) -> str:
     """Say how, when and of which model a record was made."""
     settings, counts = record["settings"], sorted({row["repeats"] for row in record["rows"]})
     repeats = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    commits = ", ".join(f"`{commit}`" for commit in settings["commits"])
     return (
         f"Measured by `python benchmarks/{name}.py` with vectors of the model `{settings['model']}`; means over "
-        f"{repeats} random choices of labels, of {record['date'][:10]} at commit `{record['commit']}`."
+        f"{repeats} random choices of labels, of {record['date'][:10]} at commit {commits}."
     )
 
 
@@ -58,9 +59,10 @@ def distance_words(rows: Rows) -> str:
     ):
         times = [row["errors"][-1] / row["errors"][0] for row in own]
         held = [row["held"][-1] for row in own]
+        largest = sum(row["errors"][-1] == max(row["errors"]) for row in own)
         said.append(
-            f"{whose} the farthest fifth has {_span(times, '.1f')} times the error of the nearest, and its intervals "
-            f"hold {_span(held, '.0%')}."
+            f"{whose} the farthest fifth has {_span(times, '.1f')} times the error of the nearest, in {largest} of "
+            f"{len(own)} rows the largest error of all, and its intervals hold {_span(held, '.0%')}."
         )
     return " ".join(said)
 

@@ -26,6 +26,7 @@ from skdim.evaluation import composition_groups
 from skdim.evaluation._readouts import READOUTS
 from skdim.exceptions import ModelFileError, StructureError
 from skdim.points.twins import twins
+from skdim.predictor import Pool
 from tests.handmade import salt
 
 BUNCH = load_elastic_moduli(target="K_VRH")
@@ -327,6 +328,22 @@ def test_what_is_suggested_for_the_best_value_can_have_it_by_the_model_itself(
     n = int(can.sum())
     assert 5 < n < len(rest)
     assert set(model.suggest(points[rest], n, goal="best", maximize=maximize)["id"]) == set(np.flatnonzero(can))
+
+
+@pytest.mark.parametrize("goal", ["information", "best"])
+def test_of_a_large_pool_only_those_that_may_be_chosen_are_held(embedder, points, goal, monkeypatch) -> None:
+    model = quick(embedder).fit(points[:40], MODULI[:40])
+    whole = model.suggest(points, 5, goal)
+    monkeypatch.setattr("skdim.evaluation._suggestion._MOST", 50)
+    monkeypatch.setattr("skdim.predictor._CHUNK", 32)
+    pool = Pool(model, 5, goal, True, None)
+    for start in range(0, len(points), 32):
+        pool.add(range(start, start + 32), points[start : start + 32])
+        assert sum(map(len, pool.held)) == len(pool.ids) <= 50
+    pd.testing.assert_frame_equal(pool.choose(), model.suggest(points, 5, goal))
+    assert min(pool.ids) >= 40  # the labelled ones are left out
+    if goal == "best":  # those that promise most are among the 50 that are held
+        pd.testing.assert_frame_equal(pool.choose(), whole, rtol=1e-5)
 
 
 def test_rows_that_are_no_crystals_are_an_error_or_left_out(embedder) -> None:

@@ -252,8 +252,10 @@ def _of_zeros(values: NDArray[np.float64]) -> Iterator[str]:
         zeros = len(known) - len(above)
         yield (
             f"{zeros} label{'s are' if zeros > 1 else ' is'} 0, so that the others, which span "
-            f"{np.log10(above.max() / above.min()):.1f} decades, are not learned as logarithms; where 0 means below "
-            "what can be measured, write that as a bound, such as <1E-10"
+            f"{np.log10(above.max() / above.min()):.1f} decades, are not learned as logarithms. Where 0 means below "
+            "what can be measured, write that as a bound, such as <1E-10. Where it is a value of its own kind, as the "
+            "band gap of a metal, leave it, or tell such crystals first: by --task classification, with a column that "
+            "names the kind; and fit the others alone"
         )
 
 

@@ -29,7 +29,9 @@ _WIDTH, _LONGEST = 100, 25  # columns of a terminal; letters of an id
 _DESCRIPTION = f"""\
 Choose the crystals to measure next, as one batch, with a model that `skdim fit` wrote: those that tell most about all
 given crystals (information), those that may have the best value (best), or one of each by turns (both). Crystals that
-are labelled already are left out. The table is printed {_WIDTH} columns wide; --out writes all of it to a file.
+are labelled already are left out. Of more than 3000, the best value is sought among those that promise most, and for
+information a random sample stands for all. The table is printed {_WIDTH} columns wide; --out writes all of it to a
+file.
 
 {PATHS_HELP}"""
 
@@ -47,22 +49,21 @@ def run(args: argparse.Namespace) -> int:
     model = load_model(args.model)
     found = find_crystals(args)
 
-    from skdim.cli.streaming import Counts, featurized, reading_workers
-    from skdim.points.pointsets import PointSets
-    from skdim.predictor import CrystalRegressor
+    from skdim.cli.streaming import Counts, beside, featurized, reading_workers
+    from skdim.predictor import CrystalRegressor, Pool
 
     if not isinstance(model, CrystalRegressor):
         raise InputError(f"{str(args.model)!r} predicts classes; suggestions need a model of numbers")
+    model.set_params(device=args.device)
     model.embedder_.set_params(device=args.device)
-    work, counts, ids, parts = model.embedder_.featurizer_.work(), Counts(), [], []
-    with reading_workers(found, args.jobs) as workers:
-        for names, points in featurized(found, work, workers, 1024, counts, progress=not args.quiet):
-            use = points.valid
-            ids += [name for name, usable in zip(names, use, strict=True) if usable]
-            parts.append(points[use])
+    pool = Pool(model, args.n, args.goal, not args.smallest, args.target)
+    work, counts = model.embedder_.featurizer_.work(), Counts()
+    with reading_workers(found, args.jobs) as workers, beside(workers):
+        for ids, points in featurized(found, work, workers, 1024, counts, progress=not args.quiet):
+            if not counts.failures or args.on_error == "nan":
+                pool.add(ids, points)
     code = settle(counts, args.on_error, "They are left out.")
-    points, wanted = PointSets.concatenate(parts), {"goal": args.goal, "maximize": not args.smallest}
-    table = model.suggest(points, args.n, **wanted, ids=ids, target=args.target)
+    table = pool.choose()
     if len(table) < args.n:
         say(f"{len(table)} of {args.n}: no other crystal is usable and without a label")
     if not args.quiet:
@@ -122,7 +123,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--smallest", action="store_true", help="the best value is the smallest, not the largest")
     parser.add_argument("--target", metavar="NAME", help="which of several targets counts (the first)")
     parser.add_argument("--out", type=Path, metavar="TABLE", help="table to write, .csv or .parquet (print it)")
-    add_reading(parser, "leaves them out")
+    add_reading(parser, "leaves them out", on_error="nan")
 
 
 COMMAND = Command("suggest", "choose what to measure next", _DESCRIPTION, _EXAMPLES, _add_arguments, run)

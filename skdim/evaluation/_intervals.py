@@ -19,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from skdim._labels import check_held_out_once, check_labels, check_varied, cut_into_folds
 from skdim._parameters import check, integer, number, seed_of
+from skdim.evaluation._kernel_ridge import KernelRidgeCV
 from skdim.exceptions import InputError
 
 if TYPE_CHECKING:
@@ -195,11 +196,19 @@ class CrossConformalRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstimator)
 
     def _ends(self, X: NDArray[Any], ranks: Sequence[int]) -> NDArray[np.float64]:
         """Ends (A, m, 2) of intervals that hold as many of the labels."""
-        found = [mean_and_doubt(model, X) for model in self.fold_regressors_]
+        found = self._by_folds(X)
         means, doubts = (np.stack(part)[self.fold_[self.scored_]] for part in zip(*found, strict=True))  # (s, m)
         away = self.scores_[:, None] * (doubts + self.floor_)
         lower, upper = np.sort(means - away, axis=0), np.sort(means + away, axis=0)
         return np.stack([np.stack([lower[-rank], upper[rank - 1]], axis=1) for rank in ranks])
+
+    def _by_folds(self, X: NDArray[Any]) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+        """What the model of each fold predicts of rows, and how unsure it is."""
+        found = None
+        if type(self.regressor_).predict is KernelRidgeCV.predict:
+            trained = [self.fold_ != fold for fold in range(len(self.fold_regressors_))]
+            found = self.regressor_.predict_by_parts(X, self.fold_regressors_, trained)
+        return found or [mean_and_doubt(model, X) for model in self.fold_regressors_]
 
 
 def check_coverage(coverage: Any, n_labels: int) -> None:

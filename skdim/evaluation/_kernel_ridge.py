@@ -202,13 +202,39 @@ class KernelRidgeCV(RegressorMixin, BaseEstimator):
         """
         check_is_fitted(self, "dual_coef_")
         X = validate_data(self, X, dtype=np.float64, reset=False)
-        kernel = self._kernel(X, self.gamma_)
+        return self._predict_of_pairs(X, self._pairs(X), return_std)
+
+    def _predict_of_pairs(self, X: NDArray[np.float64], pairs: NDArray[np.float64], return_std: bool) -> Any:
+        """Predict rows of which it is known what `_pairs` gives."""
+        kernel = self._of_pairs(pairs, self.gamma_)
         mean = kernel @ self.dual_coef_ + self.intercept_
         if not return_std:
             return mean
         own = np.einsum("ij,ij->i", X, X) / X.shape[1] if self.kernel == "linear" else 1.0
         known = np.einsum("ij,ij->i", kernel, cho_solve(self._factor(), kernel.T, check_finite=False).T)
         return mean, self.scale_ * np.sqrt(self.alpha_ + np.maximum(own - known, 0.0))
+
+    def predict_by_parts(
+        self, X: Any, parts: Sequence[KernelRidgeCV], trained: Sequence[NDArray[np.bool_]]
+    ) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]] | None:
+        """Predict rows (m, d), with standard deviations, by models that were trained on some of the rows of this one.
+
+        Distances from all of its rows are found once, of which each model takes its own: the same numbers in a tenth of
+        the time, of ten folds. None if a model was not trained on those of the rows that are marked, (n,), or if the
+        kernel is linear, where one product of matrices is as fast.
+        """
+        if self.kernel == "linear" or self.rows_ is None:
+            return None
+        for part, own in zip(parts, trained, strict=True):
+            # None of the rows was left out for its weight.
+            if part.rows_ is None or len(own) != len(self.rows_) or not np.array_equal(part.rows_, self.rows_[own]):
+                return None
+        X = validate_data(self, X, dtype=np.float64, reset=False)
+        pairs = self._pairs(X)
+        return [
+            part._predict_of_pairs(X, np.compress(own, pairs, axis=1), True)
+            for part, own in zip(parts, trained, strict=True)
+        ]
 
     def slopes(self, X: NDArray[Any], start: NDArray[Any]) -> Slopes:
         """Say what columns add to predictions of rows (m, d) beside that of a row (d,); see `evaluation._slopes`."""

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 GOALS = ("information", "best", "both")
-_MOST = 3000  # of a pool, whose covariance is kept; of more, those of which the model is least sure
+_MOST = 3000  # of a pool, whose covariance is kept
+_PROMISING = {"information": 0.0, "both": 0.5, "best": 1.0}
+"""Share of these that promise the best values, of a larger pool; the others are drawn from it, to stand for all."""
 
 
 def suggest(
@@ -42,6 +44,9 @@ def suggest(
 
     With ``predicted``, the values that are expected are those of another model; the process says how far off they may
     be.
+
+    Of a pool of more than 3000 rows it is these that are looked at: for the best value those that promise most, for
+    information a random sample, always the same, whose variances stand for those of the pool; for both half and half.
 
     Parameters
     ----------
@@ -97,29 +102,82 @@ def suggest(
     rest = np.asarray(pool)
     if n > len(rest):
         raise InputError(f"n must be at most {len(rest)}, the number of crystals in the pool, got {n}.")
-    sign = 1.0 if maximize else -1.0
-    model = KernelRidgeCV("matern", cv=None, choice="likelihood").fit(known, sign * y)
-    blocks = np.array_split(rest, max(1, len(known) * len(rest) // ENTRIES))
-    mean, std = map(np.concatenate, zip(*(model.predict(block, return_std=True) for block in blocks), strict=True))
-    best = float(model.predict(known).max())
-    hopeless = np.zeros(len(rest), np.bool_)
-    if predicted is not None:
-        given = np.asarray(predicted, dtype=np.float64)
-        if given.shape != (len(rest), 3):
-            raise InputError(
-                f"predicted must have a row of a value and two ends for each of the {len(rest)} crystals in the pool, "
-                f"shape ({len(rest)}, 3), got {given.shape}."
-            )
-        mean, hopeless = sign * given[:, 0], sign * given[:, 2 if maximize else 1] <= (sign * y).max()
-    rows = np.arange(len(rest))
-    if len(rest) > _MOST:
-        order = np.argsort(-std) if goal == "information" else np.lexsort((-mean - 2 * std, hopeless))
-        rows = np.sort(order[: max(_MOST, n)])
-    chosen = _greedy(
-        _covariance(model, rest[rows].astype(np.float64)), mean[rows], hopeless[rows], best, model, n, goal
-    )
-    found: NDArray[np.int64] = rows[chosen]
+    given = None if predicted is None else np.asarray(predicted, dtype=np.float64)
+    if given is not None and given.shape != (len(rest), 3):
+        raise InputError(
+            f"predicted must have a row of a value and two ends for each of the {len(rest)} crystals in the pool, "
+            f"shape ({len(rest)}, 3), got {given.shape}."
+        )
+    shortlist, rows = Shortlist(known, y, n, goal, maximize), np.empty(0, np.int64)
+    for block in np.array_split(np.arange(len(rest)), max(1, len(known) * len(rest) // ENTRIES)):
+        stays = shortlist.add(rest[block], None if given is None else given[block])
+        rows = np.concatenate([rows, block])[stays]
+    found: NDArray[np.int64] = rows[shortlist.choose()]
     return found
+
+
+class Shortlist:
+    """The crystals of a pool from which a batch is chosen, see `suggest`.
+
+    The pool is given a part at a time, so that it may be larger than memory.
+    """
+
+    def __init__(
+        self,
+        known: NDArray[np.float64],  # (k, d)
+        labels: NDArray[np.float64],  # (k,)
+        n: int,  # this and the next as for `suggest`
+        goal: str,
+        maximize: bool,
+    ) -> None:
+        self.n, self.goal, self.maximize = n, goal, maximize
+        self.sign = 1.0 if maximize else -1.0
+        self.model = KernelRidgeCV("matern", cv=None, choice="likelihood").fit(known, self.sign * labels)
+        self.best = float(self.model.predict(known).max())
+        self.best_label = float((self.sign * labels).max())
+        self.pool = np.empty((0, known.shape[1]))
+        # Of each that is held: what is expected of it, how sure that is, and whether it cannot be better than the best.
+        self.mean, self.std, self.hopeless = np.empty(0), np.empty(0), np.empty(0, np.bool_)
+        self.lot, self._rng = np.empty(0), np.random.default_rng(0)  # the lowest are drawn
+
+    def add(self, pool: NDArray[Any], predicted: NDArray[np.float64] | None) -> NDArray[np.int64]:
+        """Look at more crystals, (m, d), and hold those that may be chosen of them and of those held before.
+
+        Returns
+        -------
+        ndarray of int64
+            Which they are, in the order of their coming: first those that were held before, then the new ones.
+        """
+        mean, std = self.model.predict(pool, return_std=True)
+        hopeless = np.zeros(len(pool), np.bool_)
+        if predicted is not None:
+            mean = self.sign * predicted[:, 0]
+            hopeless = self.sign * predicted[:, 2 if self.maximize else 1] <= self.best_label
+        self.mean, self.std = np.concatenate([self.mean, mean]), np.concatenate([self.std, std])
+        self.hopeless = np.concatenate([self.hopeless, hopeless])
+        self.lot = np.concatenate([self.lot, self._rng.random(len(pool))])
+        self.pool = np.concatenate([self.pool, pool])
+        stays = self._staying()
+        for name in ("pool", "mean", "std", "hopeless", "lot"):
+            setattr(self, name, getattr(self, name)[stays])
+        return stays
+
+    def _staying(self) -> NDArray[np.int64]:
+        """Rows of those that are held which stay: never one that left before would have stayed in its place."""
+        most = max(_MOST, self.n)
+        if len(self.mean) <= most:
+            return np.arange(len(self.mean))
+        order = np.lexsort((-self.mean - 2 * self.std, self.hopeless))  # of equal ones the first
+        promising, others = np.split(order, [round(_PROMISING[self.goal] * most)])
+        drawn = others[np.argsort(self.lot[others])][: most - len(promising)]
+        stays: NDArray[np.int64] = np.sort(np.concatenate([promising, drawn]))
+        return stays
+
+    def choose(self) -> list[int]:
+        """Choose n of those that are held, by their places among them, or all where there are fewer."""
+        covariance = _covariance(self.model, self.pool)
+        n = min(self.n, len(self.pool))
+        return _greedy(covariance, self.mean, self.hopeless, self.best, self.model, n, self.goal)
 
 
 def _covariance(model: KernelRidgeCV, pool: NDArray[np.float64]) -> NDArray[np.float64]:

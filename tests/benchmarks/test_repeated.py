@@ -69,6 +69,47 @@ def test_repeats_of_another_model_are_left_out(repeats: ModuleType, tmp_path: Pa
     assert settings["sha256"] != found[0]["sha256"]
 
 
+def test_cells_of_the_record_stay_and_only_the_others_are_measured(
+    script, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    intervals, repeats = script("intervals"), script("repeats")
+    asked = []
+
+    def one_repeat(task: str, labels: int, seed: int):
+        asked.append((task, labels, seed))
+        return {"methods": {"CrystalRegressor": (0.9, float(labels), 0.1)}}
+
+    def at_once(options, wanted, call, given):
+        return [{**key, "commit": "new", **one_repeat(key["task"], key["labels"], key["seed"])} for key in wanted]
+
+    monkeypatch.setattr(repeats, "measured", at_once)
+    out = tmp_path / "intervals.json"
+    words = ["--repeats", "2", "--tasks", "2", "--model", "bundled", "--out", str(out)]
+    intervals.main(words)
+    whole = json.loads(out.read_text())
+    cells = [(row["task"], row["labels"]) for row in whole["rows"]]
+    assert cells == [(task, size) for task in list(repeats.TASKS)[:2] for size in intervals.SIZES[task]]
+
+    part = {**whole, "rows": whole["rows"][1:-1], "settings": {**whole["settings"], "commits": ["old"]}}
+    out.write_text(json.dumps(part))
+    asked.clear()
+    intervals.main([*words, "--missing"])
+    assert {ask[:2] for ask in asked} == {cells[0], cells[-1]}
+    again = json.loads(out.read_text())
+    assert again["rows"] == whole["rows"]
+    assert again["settings"]["commits"] == ["new", "old"]
+
+    asked.clear()
+    intervals.main([*words, "--missing"])
+    assert not asked
+    assert json.loads(out.read_text())["rows"] == whole["rows"]
+    for other in (["--repeats", "3"], ["--model", "materials_project_held_out"]):  # nothing of the record fits
+        out.write_text(json.dumps(part))
+        asked.clear()
+        intervals.main([*words, "--missing", *other])
+        assert {ask[:2] for ask in asked} == set(cells)
+
+
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_every_script_has_the_same_options(script, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):

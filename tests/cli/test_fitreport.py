@@ -70,6 +70,19 @@ def test_labels_over_decades_are_reported_as_their_logarithms_are(points, moduli
     assert worst["error"] == pytest.approx(abs(np.log10(worst["predicted"] / worst["value"])))
 
 
+def test_predictions_below_zero_are_told_with_what_reading_them_as_zero_changes(points, moduli) -> None:
+    values = np.maximum(moduli - np.median(moduli), 0.0)
+    model, report = reported(points, values, "none")
+    held = model.held_out_
+    then, now = (np.abs(guess - values).mean() for guess in (np.maximum(held, 0), held))
+    assert then < now
+    (said,) = report.notes
+    assert f"is: {(held < 0).sum()} of {N}. A regressor" in said
+    assert f"their mean is {then:.3g} instead of {now:.3g}" in said
+    for others in (values - 0.1, values + 100.0):  # some labels are below 0, or no prediction is
+        assert not reported(points, others, "none")[1].notes
+
+
 def test_errors_have_the_unit_of_the_labels_where_the_table_tells_it(points, moduli, tmp_path) -> None:
     report = replace(reported(points, moduli, "none")[1], label_unit="GPa", n_bounds=1)
     text = as_text(report)

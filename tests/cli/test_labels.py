@@ -230,7 +230,9 @@ def test_a_row_whose_id_says_nothing_is_one_without_an_id(tmp_path, name: str) -
 def test_zeros_that_keep_labels_from_being_learned_as_logarithms_are_told(tmp_path) -> None:
     assert WIDE == 10**_DECADES
     told = labels(tmp_path, "id,gap\na,0\nb,1e-3\nc,1e-1\n").notes
-    assert any(note.startswith("1 label is 0, so that the others, which span 2.0 decades") for note in told)
+    (said,) = (note for note in told if note.startswith("1 label is 0, so that the others, which span 2.0 decades"))
+    assert "write that as a bound, such as <1E-10" in said  # a conductivity
+    assert "leave it, or tell such crystals first: by --task classification" in said  # the gap of a metal
     for others in ("b,0.02\nc,1", "b,-1e-3\nc,1", "b,0\nc,0"):
         assert not any("decades" in note for note in labels(tmp_path, f"id,gap\na,0\n{others}\n").notes)
 

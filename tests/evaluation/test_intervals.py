@@ -62,6 +62,26 @@ def test_many_rows_are_predicted_in_blocks_as_a_table_of_all_would_not_fit_into_
     assert Counting.counts == [10] * 5 * 3
 
 
+@pytest.mark.parametrize("kernel", ["laplacian", "matern", "linear"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_folds_that_share_distances_predict_what_each_does_by_itself(kernel: str, weighted: bool, monkeypatch) -> None:
+    X, y = noisy(40)
+    weights = np.where(np.arange(40) % 7 == 0, 0.0, 1.0) if weighted else None  # rows of weight 0 are not trained on
+    model = CrossConformalRegressor(KernelRidgeCV(kernel, cv=None), cv=5, random_state=0).fit(X, y, weights)
+    new, _ = noisy(30, seed=1)
+    shared = model.predict_interval(new)
+    monkeypatch.setattr(KernelRidgeCV, "predict_by_parts", lambda *_: None)
+    np.testing.assert_array_equal(shared, model.predict_interval(new))
+
+
+def test_distances_are_found_once_for_all_folds(monkeypatch) -> None:
+    model = CrossConformalRegressor(KernelRidgeCV("laplacian", cv=None), cv=5, random_state=0).fit(*noisy(40))
+    asked, pairs = [], KernelRidgeCV._pairs
+    monkeypatch.setattr(KernelRidgeCV, "_pairs", lambda self, X: asked.append(len(X)) or pairs(self, X))
+    model.predict_interval(noisy(30, seed=1)[0])
+    assert asked == [30]
+
+
 class Padded(KernelRidgeCV):
     """Tells its doubt with the floor added, as the intervals here do."""
 

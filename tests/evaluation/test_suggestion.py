@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from skdim.evaluation import KernelRidgeCV, suggest
-from skdim.evaluation._suggestion import _covariance, expected_improvement
+from skdim.evaluation._suggestion import Shortlist, _covariance, expected_improvement
 from skdim.exceptions import InputError
 
 RNG = np.random.default_rng(0)
@@ -89,7 +89,39 @@ def test_a_large_pool_is_predicted_in_blocks(monkeypatch) -> None:
         KernelRidgeCV, "predict", lambda self, X, *std, **k: rows.append(len(X)) or predict(self, X, *std, **k)
     )
     assert suggest(KNOWN, Y, POOL.astype(np.float32), n=3).tolist() == whole.tolist()
-    assert rows == [5] * 6 + [20]  # the last are the labelled ones
+    assert rows == [20] + [5] * 6  # the first are the labelled ones
+
+
+def test_for_information_a_sample_stands_for_a_large_pool(monkeypatch) -> None:
+    monkeypatch.setattr("skdim.evaluation._suggestion._MOST", 100)
+    rng = np.random.default_rng(0)
+    few, many = rng.normal(9, 1, size=(20, 2)), rng.normal(3, 0.1, size=(980, 2))
+    pool = np.concatenate([few, many])  # of the few far away, the process is least sure
+    known, y = np.zeros((10, 2)) + rng.normal(size=(10, 2)) * 0.1, rng.normal(size=10)
+    shortlist = Shortlist(known, y, 1, "information", True)
+    rows = shortlist.add(pool, None)
+    assert len(rows) == 100
+    assert 0 <= (rows < 20).sum() <= 8  # a fiftieth of a pool is about a fiftieth of the sample
+    assert shortlist.pool[shortlist.choose()][0, 0] < 4  # where most are
+    promising = Shortlist(known, y, 1, "both", True)
+    both = promising.add(pool, np.column_stack([pool[:, 1]] * 3))
+    assert set(np.argsort(-pool[:, 1] - 2 * promising.model.predict(pool, return_std=True)[1])[:50]) <= set(both)
+
+
+@pytest.mark.parametrize("goal", ["information", "best", "both"])
+def test_a_pool_that_comes_in_parts_is_chosen_from_as_a_whole(goal: str, monkeypatch) -> None:
+    monkeypatch.setattr("skdim.evaluation._suggestion._MOST", 7)
+    values = np.random.default_rng(1).normal(size=30)
+    ends = np.column_stack([values, values - 1, values + 1])
+    whole = suggest(KNOWN, Y, POOL, n=4, goal=goal, predicted=ends).tolist()
+    for size in (1, 4, 29):
+        shortlist, rows = Shortlist(KNOWN, Y, 4, goal, True), np.empty(0, np.int64)
+        for start in range(0, 30, size):
+            part = np.arange(start, min(start + size, 30))
+            rows = np.concatenate([rows, part])[shortlist.add(POOL[part], ends[part])]
+            assert len(rows) == len(shortlist.pool) <= 7
+            np.testing.assert_array_equal(shortlist.pool, POOL[rows])
+        assert rows[shortlist.choose()].tolist() == whole
 
 
 def test_what_is_not_accepted() -> None:
