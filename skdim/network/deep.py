@@ -93,7 +93,10 @@ class DeepEncoder(nn.Module):
         super().__init__()
         width = config.hop_width
         self.reach = config.reach
-        self.register_buffer("exponents", torch.tensor(config.decay or (0.0,)), persistent=False)
+        exponents = torch.tensor(config.decay or (0.0,))
+        # As a number: a look at a tensor in each pass would make the host wait for the device.
+        self.gentlest = min((power for power in exponents.tolist() if power > 0), default=2.0)
+        self.register_buffer("exponents", exponents, persistent=False)
         self.features = nn.Linear(n_features, width)
         self.elements = nn.Parameter(0.3 * torch.randn(N_ATOMIC_NUMBERS, width))
         self.masked = nn.Parameter(0.3 * torch.randn(width))
@@ -101,7 +104,7 @@ class DeepEncoder(nn.Module):
 
     def near(self, batch: Batch, distance: torch.Tensor) -> NearPairs:
         """The near pairs at distances (P,), the batch's own or disturbed ones."""
-        return near_pairs(batch, distance, self.exponents, self.reach)
+        return near_pairs(batch, distance, self.exponents, self.gentlest, self.reach)
 
     def forward(
         self,
@@ -124,7 +127,8 @@ class DeepEncoder(nn.Module):
 def near_pairs(
     batch: Batch,  # S rows, P pairs
     distance: torch.Tensor,  # (P,) in Angstrom
-    exponents: torch.Tensor,  # (H,) powers by which weights fall; the gentlest one above zero gives the spacing
+    exponents: torch.Tensor,  # (H,) powers by which weights fall
+    gentlest: float,  # of those above zero, which gives the spacing
     reach: float,  # in spacings
 ) -> NearPairs:
     """Pairs within reach of their site, and their weights; a site's own copy at distance zero is left out."""
@@ -132,7 +136,6 @@ def near_pairs(
     # In double precision, as high powers of the distance multiply what rounding leaves of it.
     logarithm = in_double(distance).clamp_min(1e-3).log()
     apart = distance > 0
-    gentlest = float(exponents[exponents > 0].min()) if bool((exponents > 0).any()) else 2.0
     amount = in_double(batch.log_count).exp() * apart
     gentle = (amount * torch.exp(-gentlest * logarithm)).to(distance.dtype)
     spacing = segment_sum(in_double(gentle), batch.row, n_rows).clamp_min(1e-30).pow(-1.0 / gentlest)  # (S,)
