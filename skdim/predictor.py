@@ -27,7 +27,7 @@ from skdim._labels import as_said, names_of_targets, partly_known, read_groups, 
 from skdim._parameters import check, check_are_numbers, choice, integer, seed_of, shown
 from skdim._targetmodel import TARGET, TRANSFORMS, TargetModel, check_enough, choose
 from skdim.crystals.rows import listed
-from skdim.evaluation._applicability import joined, nearest
+from skdim.evaluation._applicability import joined
 from skdim.evaluation._intervals import check_coverage
 from skdim.evaluation._readouts import READOUTS
 from skdim.exceptions import InputError, ModelFileError
@@ -42,9 +42,7 @@ if TYPE_CHECKING:
     from skdim.points.pointsets import PointSets
 
 _ONE_SIGMA = 0.6827
-_COVERAGE = 0.9
 _CHUNK = 1024  # crystals of a pool that are looked at together
-_SAME = 1e-4  # distance of a crystal from itself, with the rounding of another description of its cell
 
 
 class _Predicted(NamedTuple):
@@ -55,57 +53,6 @@ class _Predicted(NamedTuple):
     vectors: NDArray[np.float32]  # (m, d)
     points: PointSets  # m
     valid: NDArray[np.bool_]  # (C,) which rows they are
-
-
-class Pool:
-    """Crystals to choose from, given a part at a time; see `CrystalRegressor.suggest`.
-
-    Only those that may be chosen are held, so that there may be more of them than memory has room for.
-    """
-
-    def __init__(self, model: CrystalRegressor, n: int, goal: str, maximize: bool, target: Any) -> None:
-        from skdim.evaluation._suggestion import GOALS, Shortlist
-
-        check_is_fitted(model, "targets_")
-        check("n", n, integer(1))
-        check("goal", goal, choice(*GOALS))
-        if target is not None and str(target) not in model.target_names_:
-            raise InputError(f"target must be one of {', '.join(model.target_names_)}, got {target!r}.")
-        self.model, self.goal = model, goal
-        self.learned = model.targets_[0 if target is None else model.target_names_.index(str(target))]
-        self.known = model.domain_.vectors[self.learned.rows]
-        self.shortlist = Shortlist(self.known.astype(np.float64), self.learned.exact, n, goal, maximize)
-        self.ids: list[Any] = []
-        self.held: list[PointSets] = []  # one at most
-
-    def add(self, ids: Sequence[Any], points: PointSets) -> None:
-        """Look at more crystals, of these names; unusable and labelled ones are left out."""
-        usable = np.flatnonzero(points.valid)
-        if not len(usable):
-            return
-        points = points[usable]
-        vectors = self.model.embedder_.transform(points)
-        free = np.flatnonzero(nearest(vectors, self.known, 1)[0][:, 0] > _SAME)
-        if not len(free):
-            return
-        vectors, points, predicted = vectors[free], points[free], None
-        if self.goal != "information":
-            mean, ends = self.learned.on_scale(vectors, points, self.model.device, _COVERAGE)
-            assert ends is not None  # a coverage is given
-            predicted = np.column_stack([mean, ends])
-        stays = self.shortlist.add(vectors, predicted)
-        names = [*self.ids, *(ids[row] for row in usable[free])]
-        self.ids = [names[row] for row in stays]
-        self.held = [type(points).concatenate([*self.held, points])[stays]]
-
-    def choose(self) -> pd.DataFrame:
-        """Choose the batch."""
-        if not self.held:
-            raise InputError("X holds no usable crystal that is not labelled already; at least 1 is needed.")
-        chosen = self.shortlist.choose()
-        frame = self.model.predict_frame(self.held[0][chosen])
-        frame.insert(0, "id", [self.ids[row] for row in chosen])
-        return frame
 
 
 class CrystalRegressor(RegressorMixin, CrystalPredictor):
@@ -466,6 +413,8 @@ class CrystalRegressor(RegressorMixin, CrystalPredictor):
         DataFrame of n rows
             ``id``, and the columns of `predict_frame`, in the order in which they were chosen.
         """
+        from skdim._pool import Pool
+
         pool = Pool(self, n, goal, maximize, target)
         X = listed(X)
         ids = names_of(X) if ids is None else ids

@@ -20,13 +20,13 @@ from sklearn.pipeline import make_pipeline
 
 from skdim import CrystalPointSetTransformer, CrystalRegressor, DeepInfoMaxEmbedder, load_pretrained, read_crystals
 from skdim._crystalpredictor import _KEY, _digest, read_model
+from skdim._pool import Pool
 from skdim._targetmodel import choose
 from skdim.datasets import load_elastic_moduli
 from skdim.evaluation import composition_groups
 from skdim.evaluation._readouts import READOUTS
 from skdim.exceptions import ModelFileError, StructureError
 from skdim.points.twins import twins
-from skdim.predictor import Pool
 from tests.handmade import salt
 
 BUNCH = load_elastic_moduli(target="K_VRH")

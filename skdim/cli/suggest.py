@@ -49,8 +49,9 @@ def run(args: argparse.Namespace) -> int:
     model = load_model(args.model)
     found = find_crystals(args)
 
+    from skdim._pool import Pool
     from skdim.cli.streaming import Counts, beside, featurized, reading_workers
-    from skdim.predictor import CrystalRegressor, Pool
+    from skdim.predictor import CrystalRegressor
 
     if not isinstance(model, CrystalRegressor):
         raise InputError(f"{str(args.model)!r} predicts classes; suggestions need a model of numbers")
