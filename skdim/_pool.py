@@ -73,6 +73,6 @@ class Pool:
         if not self.held:
             raise InputError("X holds no usable crystal that is not labelled already; at least 1 is needed.")
         chosen = self.shortlist.choose()
-        frame = self.model.predict_frame(self.held[0][chosen])
+        frame: pd.DataFrame = self.model.predict_frame(self.held[0][chosen])
         frame.insert(0, "id", [self.ids[row] for row in chosen])
         return frame
