@@ -30,15 +30,17 @@ help: ## say what each target does
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1@\2/p' $(MAKEFILE_LIST) | awk -F@ '{ printf "%-14s %s\n", $$1, $$2 }'
 
 # $(call make-env,FOLDER,VERSIONS,EXTRAS): pip must not look for newer versions, also not of what builds the package:
-# so the build backend comes first, and the build uses it as it is.
+# so the build backend comes first, and the build uses it as it is. Modules are compiled when they are first imported:
+# most of what is installed never is.
 define make-env
 	@test -n "$(PYTHON)" || { echo 'Python 3.11 or newer is needed: name one with make PYTHON=/path/to/python3.11'; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo 'PYTHON=$(PYTHON) does not run or is older than 3.11, which this package needs'; exit 1; }
 	@echo 'Installing into $(1) the versions of $(2): some minutes the first time'
 	@$(1)/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(1)
-	@$(1)/bin/python -m pip install --quiet --disable-pip-version-check -c $(2) setuptools packaging
-	@$(1)/bin/python -m pip install --quiet --disable-pip-version-check --no-build-isolation -c $(2) -e '.[$(3)]'
+	@$(1)/bin/python -m pip install --quiet --no-compile --disable-pip-version-check -c $(2) setuptools packaging
+	@$(1)/bin/python -m pip install --quiet --no-compile --disable-pip-version-check --no-build-isolation -c $(2) \
+		-e '.[$(3)]'
 	@touch $(1)/.ready
 endef
 
@@ -68,9 +70,10 @@ types: $(VENV)/.ready ## mypy, strict
 imports: $(VENV)/.ready ## the order of the modules, as pyproject.toml has it
 	$(VENV)/bin/lint-imports --no-logo
 
-# Two processes with one thread each: the threads of two would fight for the processors.
+# Processes with one thread each: the threads of two would fight for the processors. Three for two processors, as many
+# tests wait for processes that they start.
 pytest: $(VENV)/.ready ## tests and doctests; ARGS= for pytest's own words
-	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 $(ARGS)
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n 3 --dist worksteal $(ARGS)
 
 # By files, so that what the tests of one have in common is made once.
 fast: $(VENV)/.ready ## tests and doctests that are not marked slow; ARGS= for pytest's own words
@@ -115,7 +118,7 @@ bench: $(VENV)/.ready ## speed against YARDSTICK=script on DATA=crystals, scalin
 docs: $(VENV)/.ready ## the documentation, in docs/_build/html; a warning is an error
 	@# A build that was interrupted has no search index, and the next one would add pages to none.
 	@test -f docs/_build/html/searchindex.js || rm -rf docs/_build/html/.doctrees
-	$(PY) -m sphinx -W --keep-going -b html docs docs/_build/html
+	OMP_NUM_THREADS=1 $(PY) -m sphinx -W --keep-going -j 2 -b html docs docs/_build/html
 
 site: $(VENV)/.ready ## show the documentation at http://localhost:8000, built first if it is not there
 	@test -f docs/_build/html/index.html || $(MAKE) docs

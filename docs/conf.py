@@ -48,6 +48,7 @@ sphinx_gallery_conf = {
     "download_all_examples": False,
     "show_signature": False,
     "write_computation_times": False,
+    "parallel": 2,
     "ignore_repr_types": r"matplotlib[.]",  # a figure is shown as such; what the last line gives back is not
 }
 

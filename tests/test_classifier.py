@@ -116,7 +116,7 @@ def test_what_cannot_be_learned_is_said_with_what_is_needed(embedder, points, la
         quick(embedder).fit(points[:30], labels, **given)
 
 
-@pytest.mark.parametrize("name", ["ridge", "trees"])
+@pytest.mark.parametrize("name", ["ridge", pytest.param("trees", marks=pytest.mark.slow)])
 def test_probabilities_are_those_of_training_anew_one_after_the_other(embedder, points, name) -> None:
     V, target = embedder.transform(points[:60]).astype(np.float64), THREE[:60]
     regressor, weights = quick(embedder, regressors=[name]).candidates(0)[name], row_weights(target, balanced=True)

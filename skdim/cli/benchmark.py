@@ -68,13 +68,13 @@ EXAMPLES = """\
 
 QUICK: dict[str, Any] = {
     "tasks": ["band_gap", "elastic_moduli"],
-    "label_counts": [50, 100],
+    "label_counts": [25, 50],
     "features": ["default", "default untrained", "magpie"],
     "regressors": ["median", "ridge", "kernel_ridge", "extra_trees", "fine_tuned"],
     "n_repeats": 2,
     "fine_tuning_repeats": 1,
-    "crystals": 300,
-    "max_epochs": 3,
+    "crystals": 200,
+    "max_epochs": 2,
 }
 """What --quick does unless other arguments say otherwise."""
 

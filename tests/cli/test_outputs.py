@@ -116,6 +116,7 @@ def test_a_full_disk_names_the_file_and_leaves_the_earlier_one(tmp_path, name):
     assert Path(path).read_text() == "before"
 
 
+@pytest.mark.slow
 def test_names_of_targets_and_classes_are_harmless_in_headers_and_on_pages(tmp_path):
     table = pd.DataFrame({"id": ["a"], "=HYPERLINK(1)": [1.0], "probability_\x1b[31mred": [0.5]})
     write_table(table, tmp_path / "p.csv")

@@ -17,7 +17,7 @@ from skdim import load_pretrained
 from skdim.crystals.cif import read_cif
 from skdim.crystals.crystal import crystal_of
 from skdim.crystals.structures import check_crystal
-from skdim.datasets import load_band_gap
+from tests.bundled import sample
 from tests.daily import slow
 
 PACKAGES = Path(sysconfig.get_paths()["purelib"])
@@ -25,7 +25,7 @@ PACKAGES = Path(sysconfig.get_paths()["purelib"])
 
 @lru_cache(maxsize=1)
 def some_crystals():
-    return [s for s in load_band_gap(return_X_y=True)[0][:400:20] if len(s) < 40]
+    return [s for s in sample(20) if len(s) < 40]
 
 
 def by_pymatgen(structure):

@@ -88,7 +88,15 @@ def fit(folder: Path, data: Path) -> None:
     labels = "".join(f"{number:02},{value}\n" for number, value in enumerate(bundled(40)[1]))
     (folder / "labels.csv").write_text(f"id,y\n{labels}")
     words = ["--labels", str(folder / "labels.csv"), "--target", "y", "--out", str(folder / "end.skdim")]
-    words += ["--report", str(folder / "report.html"), "--quiet"]
+    words += [
+        "--report",
+        str(folder / "report.html"),
+        "--model",
+        "bundled",
+        "--regressors",
+        "ridge,fine-tuning",
+        "--quiet",
+    ]
     assert main(["fit", str(data / "crystals"), *words]) == 0
 
 

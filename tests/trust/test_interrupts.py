@@ -97,7 +97,7 @@ def unfitted() -> dict[str, Any]:
         "classifier": SiteNetClassifier(start, cv=2, **TUNED),
         "masking": LabelMaskingRegressor(embedder, Ridge(), random_state=0),
         "fine-tuned masking": LabelMaskingRegressor(embedder, SiteNetRegressor(cv=None, **TUNED), random_state=0),
-        "chosen": CrystalRegressor(start, regressors=["ridge", "fine-tuning"], cv=3, random_state=0),
+        "chosen": CrystalRegressor(start, regressors=["ridge", "fine-tuning"], cv=2, random_state=0),
         "chosen class": CrystalClassifier(embedder, regressors=["ridge"], cv=3, random_state=0),
     }
 
