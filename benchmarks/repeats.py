@@ -158,7 +158,7 @@ def write(
     """Write the record: what was measured, of which model, at which commits, those of rows of before with them."""
     settings = {
         **model_of(options),
-        "repeats": max((1 + repeat["seed"] for repeat in found), default=options.repeats),
+        "repeats": max([*(1 + repeat["seed"] for repeat in found), *(row["repeats"] for row in parts.get("rows", ()))]),
         "commits": sorted({*commits, *(repeat["commit"] for repeat in found)}),
         **parts.pop("settings", {}),
     }
