@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from skdim.points.chunks import Work
     from skdim.points.pointsets import PointSets
 
+_SHOWN = 3  # crystals that cannot be read, where no label fits any
 _CHUNK = 1024  # crystals that are read and featurized before they are forgotten
 COMPOSED = ("system", "formula", "prototype", "structure")
 
@@ -74,8 +75,16 @@ def run(args: argparse.Namespace) -> int:
 
     found = find_crystals(args)
     # What is kept of crystals is their ids and point sets: files are read again where more is needed.
-    ids = [crystal.id for crystal in crystal_rows(found)]
-    labels = _labels(args, ids)
+    problems = {crystal.id: crystal.problem for crystal in crystal_rows(found)}
+    ids = list(problems)
+    try:
+        labels = _labels(args, ids)
+    except InputError as error:  # names may be missing where a table or an archive cannot be read
+        unread = [f"{name}: {problem}" for name, problem in problems.items() if problem]
+        if unread:
+            listed = "\n  ".join([f"{len(unread)} of {len(ids)} crystals cannot be read:", *unread[:_SHOWN]])
+            raise InputError(f"{error}\n{listed}") from error
+        raise
     points, code, failures = _featurized(found, ids, starts, args)
     groups = _groups(args.groups, list(labels.values()), found, next(iter(points.values())))
     given = Given(ids, labels, points, groups)

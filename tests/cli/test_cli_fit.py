@@ -53,6 +53,17 @@ def fitted(place) -> tuple[int, Path]:
     return main([*words, "--out", str(out), "--id", "code", "--regressors", "ridge", "laplacian"]), out
 
 
+def test_where_no_label_fits_it_is_said_which_crystals_could_not_be_read(tmp_path, capsys) -> None:
+    (tmp_path / "t.csv").write_text('id,cell\na,"[[3,0,0],[0,3,0],[0,0,3]]"\n')
+    (tmp_path / "l.csv").write_text("id,y\na,1\n")
+    words = [str(tmp_path / "t.csv"), "--labels", str(tmp_path / "l.csv"), "--target", "y"]
+    assert main(["fit", *words, "--out", str(tmp_path / "m.skdim")]) == BAD_INPUT
+    said = capsys.readouterr().err
+    assert "fits a crystal" in said
+    assert "1 of 1 crystals cannot be read:" in said
+    assert "t.csv: a table that cannot be read: no column holds crystals" in said
+
+
 def test_fit_writes_a_model_and_a_report_that_says_what_did_not_fit(fitted) -> None:
     code, out = fitted
     assert code == SOME_FAILED
