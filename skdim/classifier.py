@@ -48,7 +48,9 @@ class CrystalClassifier(ClassifierMixin, CrystalPredictor):
         probable class. Probabilities are calibrated to the shares among the labels in both cases.
     cv : int, default=10
         Most folds inside the labels; each class is spread over them, groups and near-duplicates are kept together.
-    device, on_error, n_jobs, random_state, verbose
+    n_jobs : int or None, default=None
+        Processes that featurize, and threads in which the folds run. None is 1, -1 all processors.
+    device, on_error, random_state, verbose
         As for `CrystalRegressor`.
 
     Attributes
