@@ -49,7 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(
             f"{row['task']:30} {row['labels']:6} {row['method']:32} {held:>14} {row['width']:11.3f} {row['mae']:7.3f}"
         )
-    repeats.write(options, "intervals", found, settings={"coverage": COVERAGE}, rows=rows, commits=commits)
+    settings = {"coverage": COVERAGE, "repeats": max(row["repeats"] for row in rows)}  # those of the record among them
+    repeats.write(options, "intervals", found, settings=settings, rows=rows, commits=commits)
 
 
 def summary(found: Sequence[repeats.Repeat]) -> list[dict[str, Any]]:
