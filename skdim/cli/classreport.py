@@ -65,8 +65,9 @@ class ClassReport(OfChoice):
     @property
     def confusion(self) -> NDArray[np.int64]:
         """Numbers (K, K) of labels of each class that are predicted to be of each."""
-        counts = np.zeros((len(self.classes),) * 2, np.int64)
-        np.add.at(counts, (self.truth, self.decided), 1)
+        from sklearn.metrics import confusion_matrix
+
+        counts: NDArray[np.int64] = confusion_matrix(self.truth, self.decided, labels=range(len(self.classes)))
         return counts
 
     @property
@@ -77,16 +78,17 @@ class ClassReport(OfChoice):
     @property
     def accuracies(self) -> dict[str, tuple[float, float]]:
         """Shares of predictions that are right, and their means over the classes, by what they are made of."""
+        from sklearn.metrics import accuracy_score, balanced_accuracy_score
+
         made = {
             "held-out predictions": self.decided,
             "on Magpie statistics": self.on_magpie,
             "most frequent class": np.full(len(self.truth), np.bincount(self.truth).argmax()),
         }
-        return {which: self._accuracies(decided == self.truth) for which, decided in made.items()}
-
-    def _accuracies(self, right: NDArray[np.bool_]) -> tuple[float, float]:
-        each = [right[self.truth == kind].mean() for kind in range(len(self.classes))]
-        return float(right.mean()), float(np.mean(each))
+        return {
+            which: (accuracy_score(self.truth, decided), balanced_accuracy_score(self.truth, decided))
+            for which, decided in made.items()
+        }
 
 
 def make_class_report(

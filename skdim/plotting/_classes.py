@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 _BIN = 10  # probabilities in a bin at least
 _MOST_BINS = 10
-_Z = 1.96  # of a 95% interval
 _DARK = 0.5  # share of a row from which on its number is white
 
 
@@ -46,17 +45,18 @@ def plot_calibration(probabilities: Any, happened: Any, *, what: str = "a class"
     >>> plot_calibration(shares, shares > 0.5).get_ylabel()
     'observed frequency'
     """
+    from scipy.stats import binomtest
+
     ax = new_axes(4.6, 4.6) if ax is None else ax
     given, truth = np.asarray(probabilities, np.float64), np.asarray(happened, np.float64)
     n_bins = max(1, min(_MOST_BINS, len(given) // _BIN))
     bins = np.array_split(np.argsort(given, kind="stable"), n_bins)
-    x, y, n = (
-        np.array([f(rows) for rows in bins]) for f in (lambda r: given[r].mean(), lambda r: truth[r].mean(), len)
+    x, y = (np.array([values[rows].mean() for rows in bins]) for values in (given, truth))
+    lower, upper = zip(
+        *(binomtest(int(truth[rows].sum()), len(rows)).proportion_ci(method="wilson") for rows in bins), strict=True
     )
-    middle = (y + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
-    half = _Z * np.sqrt(y * (1 - y) / n + _Z**2 / (4 * n**2)) / (1 + _Z**2 / n)
     ax.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=(0, (4, 2)), zorder=1)
-    ax.vlines(x, middle - half, middle + half, color=COLOURS[0], linewidth=1.2, zorder=2)
+    ax.vlines(x, lower, upper, color=COLOURS[0], linewidth=1.2, zorder=2)
     ax.plot(x, y, color=COLOURS[0], marker="o", markersize=5, linewidth=1.2, zorder=3)
     ax.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), ylabel="observed frequency")
     ax.set_xlabel(f"held-out probability of {what}", parse_math=False)
