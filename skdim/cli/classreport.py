@@ -12,7 +12,7 @@ from skdim._classmodel import row_weights, try_regressor
 from skdim.cli.fitreport import (
     LEAST_PART,
     PARTS,
-    OfChoice,
+    FitReport,
     extrapolated,
     folds_in_words,
     magpie_statistics,
@@ -32,30 +32,17 @@ _LEAST_OF_A_CLASS = 2  # labels that are left beside a fold, for the learning cu
 _LEAST_CALIBRATED = 20  # labels, for two bins of probabilities
 
 
-@dataclass
-class ClassReport(OfChoice):
+@dataclass(kw_only=True)
+class ClassReport(FitReport):
     """What was found; errors are log losses."""
 
-    target: str  # column of the labels
-    model: str  # where the vectors come from
-    n_crystals: int  # that were read
-    n_usable: int
-    folds: str  # how the labels were cut
     classes: list[str]
     truth: NDArray[np.int64] = field(repr=False)  # (n,) places of the labels in classes
     shares: NDArray[np.float64] = field(repr=False)  # (n, K) held-out probabilities
     decided: NDArray[np.int64] = field(repr=False)  # (n,) places of the held-out predictions in classes
-    chosen: str  # regressor
-    errors: dict[str, float]  # log loss by cross-validation of each regressor; "shares" is the guess
-    magpie: dict[str, float]  # the same on Magpie statistics
     on_magpie: NDArray[np.int64] = field(repr=False)  # (n,) as ``decided``, of the regressor that is best on them
-    learning: list[tuple[int, float]]  # numbers of labels, and log loss of the chosen regressor
-    expected: tuple[int, float] | None  # twice the labels, and what is expected of them; None where errors do not fall
     left_out: list[str]  # parts of the report that are, with reasons
     mistakes: list[str]  # the surest
-    twins: list[dict[str, Any]]  # near-duplicates among labelled crystals, those of several classes first
-    notes: list[str]  # what was noticed in the table
-    failures: list[str]  # crystals that could not be used, with reasons
     raw_errors: ClassVar[dict[str, float]] = {}
     guess: ClassVar = "shares"
     of_guess: ClassVar = "guess of the shares of the classes"

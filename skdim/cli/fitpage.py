@@ -14,7 +14,7 @@ from skdim.cli.messages import printable
 
 if TYPE_CHECKING:
     from skdim.cli.classreport import ClassReport
-    from skdim.cli.fitreport import OfChoice, Report
+    from skdim.cli.fitreport import FitReport, Report
 
 _RAW = "in the labels' unit"  # heads errors there
 
@@ -76,7 +76,7 @@ def classes_as_text(report: ClassReport) -> str:
     return "\n".join([*lines, *(f"note: {note}" for note in report.notes)])
 
 
-def _of_more_labels(report: OfChoice) -> list[str]:
+def _of_more_labels(report: FitReport) -> list[str]:
     """Say what twice the labels would bring, where the learning curve tells it."""
     if report.expected:
         return [
@@ -90,7 +90,7 @@ def _of_more_labels(report: OfChoice) -> list[str]:
     return []
 
 
-def _of_twins(report: OfChoice) -> list[str]:
+def _of_twins(report: FitReport) -> list[str]:
     """Count near-duplicates, where there are some."""
     if not report.twins:
         return []
@@ -139,7 +139,7 @@ def _pictures(report: Report) -> dict[str, str]:
     return _embedded({"parity": parity, "curve": _learning_curve(report)})
 
 
-def _learning_curve(report: OfChoice) -> Any:
+def _learning_curve(report: FitReport) -> Any:
     """Draw the learning curve."""
     from skdim.plotting import new_figure, plot_learning_curve
 

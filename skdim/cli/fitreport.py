@@ -34,15 +34,24 @@ PARTS = (0.25, 0.5)  # of the labels, for the learning curve
 LEAST_PART = 10
 
 
-class OfChoice:
+@dataclass(kw_only=True)
+class FitReport:
     """What the reports on numbers and on classes share: the errors of what was tried, and what speaks against it."""
 
+    target: str  # column of the labels
+    model: str  # where the vectors come from
+    n_crystals: int  # that were read
+    n_usable: int
+    folds: str  # how the labels were cut
     chosen: str  # regressor
-    errors: dict[str, float]  # by cross-validation of each, and of the guess
+    errors: dict[str, float]  # by cross-validation of each regressor, and of the guess
     magpie: dict[str, float]  # the same on Magpie statistics
-    learning: list[tuple[int, float]]  # numbers of labels, and errors
-    twins: list[dict[str, Any]]  # near-duplicates among labelled crystals
+    # Numbers of labels, and errors: of the chosen regressor or, of a fine-tuned one, of its ridge.
+    learning: list[tuple[int, float]]
     expected: tuple[int, float] | None  # twice the labels, and what is expected of them; None where errors do not fall
+    twins: list[dict[str, Any]]  # near-duplicates among labelled crystals, those whose labels differ most first
+    notes: list[str]  # what was noticed in the table
+    failures: list[str]  # crystals that could not be used, with reasons
     guess: ClassVar = "median"  # its name among the errors
     of_guess: ClassVar = "guess of the median"
     measure: ClassVar = "mean absolute error"
@@ -95,33 +104,19 @@ class OfChoice:
         return min(error for name, error in self.magpie.items() if name != self.guess)
 
 
-@dataclass
-class Report(OfChoice):
+@dataclass(kw_only=True)
+class Report(FitReport):
     """What was found; errors and R2 are on the scale of learning, in `unit`, unless said otherwise."""
 
-    target: str  # column of the labels
-    model: str  # where the vectors come from
-    n_crystals: int  # that were read
-    n_usable: int
     n_labelled: int  # with a value
     n_bounds: int  # labelled with a bound
-    folds: str  # how the labels were cut
-    chosen: str  # regressor
     scale: str
-    errors: dict[str, float]  # mean absolute error by cross-validation of each regressor; "median" is the guess
-    magpie: dict[str, float]  # the same on Magpie statistics
     raw_errors: dict[str, float]  # as ``errors``, in the unit of the target
     r2: float  # of the held-out predictions
     coverage: list[tuple[float, float]]  # share of values that intervals are to hold, and share that they held
     # Labelled crystals by their distance from the others: mean absolute error and coverage of each fifth.
     fifths: list[tuple[float, float, float]]
-    # Numbers of labels, and mean absolute error: of the chosen regressor or, of a fine-tuned one, of its ridge.
-    learning: list[tuple[int, float]]
-    expected: tuple[int, float] | None  # twice the labels, and what is expected of them; None where errors do not fall
     hardest: list[dict[str, Any]]  # id, value and predicted in the unit of the target, error, nearest
-    twins: list[dict[str, Any]]  # near-duplicates among labelled crystals, those whose labels differ most first
-    notes: list[str]  # what was noticed in the table
-    failures: list[str]  # crystals that could not be used, with reasons
     label_unit: str = ""  # of the labels, where the table tells it
     measured: Any = field(default=None, repr=False)
     predicted: Any = field(default=None, repr=False)
