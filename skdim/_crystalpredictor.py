@@ -70,8 +70,8 @@ _HEADER: dict[str, Schema] = {
     "versions": VERSIONS,
 }
 _LARGEST = 1e100  # of what is learned, which labels are scaled for
-_WHOLE = ("feature", "fold", "labelled", "left", "right", "rows")  # arrays of places in others
-_FLAT = ("exact", "fold", "labelled", "rows", "scored", "scores")  # arrays of one dimension
+_WHOLE = ("block", "feature", "fold", "labelled", "left", "right", "rows")  # arrays of places in others
+_FLAT = ("block", "exact", "fold", "labelled", "missed", "rows", "scored", "scores")  # arrays of one dimension
 
 
 _Fit = TypeVar("_Fit", bound=Callable[..., Any])

@@ -76,7 +76,8 @@ class FineTuned:
             doubt[held] = mean_and_doubt(regressor, vectors[held])[1]
         beside = copy.copy(ridge)
         beside.held_out_ = np.where(np.isfinite(model.held_out_), model.held_out_, ridge.held_out_)
-        beside.scores_ = (np.abs(beside.held_out_ - targets) / (doubt + ridge.floor_))[ridge.scored_]
+        beside.errors_ = np.abs(beside.held_out_ - targets)
+        beside.scores_ = (beside.errors_ / (doubt + ridge.floor_))[ridge.scored_]
         return cls(model, beside)
 
     @property

@@ -13,7 +13,7 @@ from skdim._crystalpredictor import LEAST, as_part, part_of
 from skdim._fields import ANY, ERROR, Schema
 from skdim._finetuned import NAME, START, FineTuned
 from skdim._parameters import check, check_are_numbers, choice, integer, number
-from skdim.evaluation._intervals import CrossConformalRegressor, folds
+from skdim.evaluation._intervals import CrossConformalRegressor, are_parts, folds
 from skdim.evaluation._kernel_ridge import KernelRidgeCV
 from skdim.evaluation._readouts import READOUTS
 from skdim.exceptions import InputError, ModelFileError
@@ -183,6 +183,8 @@ class TargetModel:
             "scores": conformal.scores_,
             "held_out": conformal.held_out_,
             "scored": conformal.scored_,
+            "block": conformal.block_,
+            "missed": conformal.errors_,
         }
         for place, model in enumerate([conformal.regressor_, *conformal.fold_regressors_]):
             arrays |= as_part(model.to_arrays(), place)
@@ -208,12 +210,19 @@ class TargetModel:
         conformal = CrossConformalRegressor(clone(readout))
         conformal.fold_, conformal.held_out_, conformal.scored_ = fold, own["held_out"], own["scored"].astype(np.bool_)
         conformal.scores_, conformal.floor_ = own["scores"], float(said["floor"])
-        if len({len(own[name]) for name in ("rows", "fold", "held_out", "scored", "exact")}) > 1:
+        conformal.target_, conformal.weights_ = own["exact"], None
+        # Files of earlier versions leave whole folds out for the intervals.
+        conformal.block_ = own.get("block", fold)
+        conformal.errors_ = own.get("missed", np.abs(conformal.held_out_ - conformal.target_))
+        arrays = (own["rows"], fold, conformal.held_out_, own["scored"], own["exact"])
+        if len({len(array) for array in (*arrays, conformal.block_, conformal.errors_)}) > 1:
             raise KeyError("arrays of different lengths")
+        if not are_parts(conformal.block_, fold):
+            raise KeyError("blocks that are no parts of the folds")
         if int(conformal.scored_.sum()) != len(conformal.scores_):
             raise KeyError("scores that are not those of the rows")
         # A score is an error by a doubt that the floor is added to.
-        errors = np.abs(conformal.held_out_ - own["exact"])[conformal.scored_]
+        errors = conformal.errors_[conformal.scored_]
         with np.errstate(over="ignore"):
             if not (conformal.scores_ * conformal.floor_ <= errors * (1 + _ROUNDING)).all():
                 raise ModelFileError(f"floor must fit the scores, got {conformal.floor_:g}.")
@@ -249,8 +258,11 @@ def choose(
     splits = list(folds(cv, V, y, own, seed))
     z, exact = _beyond_bounds(V, on.forward(y), w, side, own, splits), side == 0
 
+    # Of a splitter every regressor has the same folds, whether or not it makes others each time.
+    same = _Given(splits) if hasattr(cv, "split") else cv
+
     def trained(regressor: Any) -> CrossConformalRegressor:
-        return CrossConformalRegressor(regressor, _Given(splits)).fit(V, z, w, own, exact)
+        return CrossConformalRegressor(regressor, same, seed).fit(V, z, w, own, exact)
 
     def missed(guess: NDArray[np.float64], truth: NDArray[np.float64]) -> float:
         return float(np.average(np.abs(guess - truth)[exact], weights=w[exact]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
@@ -186,6 +187,45 @@ class KernelRidgeCV(RegressorMixin, BaseEstimator):
         self._train(models, X, Y.T, sample_weight, None)
         return models
 
+    def fit_parts(
+        self, X: Any, y: Any, parts: Sequence[NDArray[np.int64]], sample_weight: Any = None, groups: Any = None
+    ) -> tuple[list[Self], NDArray[np.float64]]:
+        """Train a clone on some of the rows each, which share the distances between these.
+
+        Parameters
+        ----------
+        X, y, sample_weight, groups : array-like
+            As for `fit`.
+        parts : sequence of P ndarrays of int
+            Rows that each is trained on.
+
+        Returns
+        -------
+        list of P estimators
+            Each as `fit` makes it of its rows. They make their factors anew when they are first asked how unsure they
+            are, as those of all folds would fill the memory.
+        ndarray of shape (n, n)
+            What `pairs` gives of all rows.
+        """
+        self._check_parameters()
+        X, y = validate_data(self, X, y, dtype=np.float64, y_numeric=True, ensure_min_samples=2)
+        weights, pairs = check_labels(y, sample_weight).weights, self._pairs_of(X, X)
+        names = None if groups is None else np.asarray(groups)
+        models = [clone(self) for _ in parts]
+        for model, rows in zip(models, parts, strict=True):
+            model.n_features_in_ = X.shape[1]
+            own = None if names is None else names[rows]
+            model._train([model], X[rows], y[rows][None], weights[rows], own, pairs[np.ix_(rows, rows)])
+            model._factored = None
+        return models, pairs
+
+    def of_strength(self, other: KernelRidgeCV, y: NDArray[np.float64], pairs: NDArray[np.float64]) -> Self:
+        """Train on the same rows, of which this is what `pairs` gives, with the strength that another has chosen."""
+        model = copy.copy(self)
+        model.alpha_, model.gamma_, model.cv_error_ = other.alpha_, other.gamma_, np.nan
+        model._solve(y, self.of_pairs(pairs, other.gamma_))
+        return model
+
     def predict(self, X: Any, return_std: bool = False) -> Any:
         """Predict the targets of rows.
 
@@ -202,39 +242,12 @@ class KernelRidgeCV(RegressorMixin, BaseEstimator):
         """
         check_is_fitted(self, "dual_coef_")
         X = validate_data(self, X, dtype=np.float64, reset=False)
-        return self._predict_of_pairs(X, self._pairs(X), return_std)
-
-    def _predict_of_pairs(self, X: NDArray[np.float64], pairs: NDArray[np.float64], return_std: bool) -> Any:
-        """Predict rows of which it is known what `_pairs` gives."""
-        kernel = self._of_pairs(pairs, self.gamma_)
+        kernel = self._kernel(X, self.gamma_)
         mean = kernel @ self.dual_coef_ + self.intercept_
         if not return_std:
             return mean
-        own = np.einsum("ij,ij->i", X, X) / X.shape[1] if self.kernel == "linear" else 1.0
-        known = np.einsum("ij,ij->i", kernel, cho_solve(self._factor(), kernel.T, check_finite=False).T)
-        return mean, self.scale_ * np.sqrt(self.alpha_ + np.maximum(own - known, 0.0))
-
-    def predict_by_parts(
-        self, X: Any, parts: Sequence[KernelRidgeCV], trained: Sequence[NDArray[np.bool_]]
-    ) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]] | None:
-        """Predict rows (m, d), with standard deviations, by models that were trained on some of the rows of this one.
-
-        Distances from all of its rows are found once, of which each model takes its own: the same numbers in a tenth of
-        the time, of ten folds. None if a model was not trained on those of the rows that are marked, (n,), or if the
-        kernel is linear, where one product of matrices is as fast.
-        """
-        if self.kernel == "linear" or self.rows_ is None:
-            return None
-        for part, own in zip(parts, trained, strict=True):
-            # None of the rows was left out for its weight.
-            if part.rows_ is None or len(own) != len(self.rows_) or not np.array_equal(part.rows_, self.rows_[own]):
-                return None
-        X = validate_data(self, X, dtype=np.float64, reset=False)
-        pairs = self._pairs(X)
-        return [
-            part._predict_of_pairs(X, np.compress(own, pairs, axis=1), True)
-            for part, own in zip(parts, trained, strict=True)
-        ]
+        known = np.einsum("ij,ij->i", kernel, cho_solve(self.factor(), kernel.T, check_finite=False).T)
+        return mean, self.scale_ * np.sqrt(self.alpha_ + np.maximum(self.prior(X) - known, 0.0))
 
     def slopes(self, X: NDArray[Any], start: NDArray[Any]) -> Slopes:
         """Say what columns add to predictions of rows (m, d) beside that of a row (d,); see `evaluation._slopes`."""
@@ -281,7 +294,13 @@ class KernelRidgeCV(RegressorMixin, BaseEstimator):
         check_positive("gammas", self.gammas)
 
     def _train(
-        self, models: Sequence[Self], X: NDArray[Any], targets: NDArray[Any], sample_weight: Any, groups: Any
+        self,
+        models: Sequence[Self],
+        X: NDArray[Any],
+        targets: NDArray[Any],
+        sample_weight: Any,
+        groups: Any,
+        pairs: NDArray[np.float64] | None = None,  # (n, n) as `pairs` gives them, where they are known
     ) -> None:
         """Train as many models as there are targets (T, n): an eigendecomposition serves all of them."""
         if self.precomputed and X.shape[1] != len(X):
@@ -296,10 +315,10 @@ class KernelRidgeCV(RegressorMixin, BaseEstimator):
             model.weights_ = weights[used] / weights[used].mean()
         first, tried = models[0], []
         splits = self._folds(rows, known[0], None if groups is None else np.asarray(groups)[used])
-        pairs, root = first._pairs(rows), np.sqrt(first.weights_)
+        pairs, root = first.pairs(rows) if pairs is None else pairs[np.ix_(used, used)], np.sqrt(first.weights_)
         gammas = (1.0,) if self.kernel == "linear" else self.gammas
         for gamma in gammas:
-            spectrum = Spectrum.of(root[:, None] * self._of_pairs(pairs, gamma) * root)
+            spectrum = Spectrum.of(root[:, None] * self.of_pairs(pairs, gamma) * root)
             if self.choice == "error":
                 residuals = np.abs(held_out_residuals(spectrum, root * known, self.alphas, splits, root))
                 tried.append(residuals @ root / len(root))
@@ -310,7 +329,7 @@ class KernelRidgeCV(RegressorMixin, BaseEstimator):
             of_gamma, of_alpha = np.unravel_index(own.argmin(), own.shape)
             model.gamma_, model.alpha_ = gammas[of_gamma], self.alphas[of_alpha]
             model.cv_error_ = float(own.min()) if self.choice == "error" else np.nan
-            model._solve(target, self._of_pairs(pairs, model.gamma_))
+            model._solve(target, self.of_pairs(pairs, model.gamma_))
 
     def _folds(self, X: NDArray[np.float64], y: NDArray[np.float64], groups: Any) -> list[NDArray[np.int64]]:
         """Rows of each fold."""
@@ -323,28 +342,36 @@ class KernelRidgeCV(RegressorMixin, BaseEstimator):
 
     def _kernel(self, X: NDArray[np.float64], gamma: float) -> NDArray[np.float64]:
         """Compare rows with those of the training, (m, n)."""
-        return self._of_pairs(self._pairs(X), gamma)
+        return self.of_pairs(self.pairs(X), gamma)
 
-    def _pairs(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
+    def pairs(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
         """What the kernel is made of, (m, n): mean products with the training rows, or distances from them."""
-        if self.rows_ is None:
-            return X
-        pairs: NDArray[np.float64]
-        if self.kernel == "linear":
-            pairs = X @ self.rows_.T / X.shape[1]
-        elif self.kernel == "laplacian":
-            pairs = mean_distances(X, self.rows_)
-        else:
-            pairs = cdist(X, self.rows_) / np.sqrt(X.shape[1])
-        return pairs
+        return X if self.rows_ is None else self._pairs_of(X, self.rows_)
 
-    def _of_pairs(self, pairs: NDArray[np.float64], gamma: float) -> NDArray[np.float64]:
+    def of_pairs(self, pairs: NDArray[np.float64], gamma: float) -> NDArray[np.float64]:
         """Kernel of what it is made of."""
         if self.kernel == "linear":
             return pairs
         scaled = gamma * pairs
         kernel: NDArray[np.float64] = np.exp(-scaled)
         return kernel if self.kernel == "laplacian" else (1 + scaled) * kernel
+
+    def prior(self, X: NDArray[np.float64]) -> Any:
+        """Kernel of each row (m, d) with itself."""
+        return np.einsum("ij,ij->i", X, X) / X.shape[1] if self.kernel == "linear" else 1.0
+
+    def _pairs_of(self, X: NDArray[np.float64], rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What the kernel is made of between any rows (m, d) and (n, d)."""
+        if self.precomputed:
+            return X
+        pairs: NDArray[np.float64]
+        if self.kernel == "linear":
+            pairs = X @ rows.T / X.shape[1]
+        elif self.kernel == "laplacian":
+            pairs = mean_distances(X, rows)
+        else:
+            pairs = cdist(X, rows) / np.sqrt(X.shape[1])
+        return pairs
 
     def _solve(self, y: NDArray[np.float64], kernel: NDArray[np.float64]) -> None:
         """Train on every row, of which this is the kernel, with the chosen strength."""
@@ -358,7 +385,7 @@ class KernelRidgeCV(RegressorMixin, BaseEstimator):
         """Cholesky factor of a kernel with its penalty."""
         return cho_factor(kernel + np.diag(self.alpha_ / self.weights_), check_finite=False)
 
-    def _factor(self) -> Any:
+    def factor(self) -> Any:
         """Cholesky factor of the training kernel; a restored or copied model makes it when it is first needed."""
         if getattr(self, "_factored", None) is None:
             if self.rows_ is None:

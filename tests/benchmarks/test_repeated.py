@@ -75,26 +75,27 @@ def test_cells_of_the_record_stay_and_only_the_others_are_measured(
     intervals, repeats = script("intervals"), script("repeats")
     asked = []
 
-    def one_repeat(task: str, labels: int, seed: int):
-        asked.append((task, labels, seed))
-        return {"methods": {"CrystalRegressor": (0.9, float(labels), 0.1)}}
+    def one_repeat(task: str, labels: int, seed: int, regressors: str):
+        asked.append((task, labels, regressors))
+        return {"methods": dict.fromkeys(intervals.METHODS[regressors], (0.9, float(labels), 0.1))}
 
     def at_once(options, wanted, call, given):
-        return [{**key, "commit": "new", **one_repeat(key["task"], key["labels"], key["seed"])} for key in wanted]
+        return [{**key, "commit": "new", **one_repeat(**key)} for key in wanted]
 
     monkeypatch.setattr(repeats, "measured", at_once)
     out = tmp_path / "intervals.json"
     words = ["--repeats", "2", "--tasks", "2", "--model", "bundled", "--out", str(out)]
     intervals.main(words)
     whole = json.loads(out.read_text())
-    cells = [(row["task"], row["labels"]) for row in whole["rows"]]
-    assert cells == [(task, size) for task in list(repeats.TASKS)[:2] for size in intervals.SIZES[task]]
+    cells = [(row["task"], row["labels"], row["method"]) for row in whole["rows"]]
+    methods = [method for both in intervals.METHODS.values() for method in both]
+    assert cells == [(*cell, method) for cell in wanted(intervals, repeats) for method in methods]
 
     part = {**whole, "rows": whole["rows"][1:-1], "settings": {**whole["settings"], "commits": ["old"]}}
     out.write_text(json.dumps(part))
     asked.clear()
     intervals.main([*words, "--missing"])
-    assert {ask[:2] for ask in asked} == {cells[0], cells[-1]}
+    assert set(asked) == {(*cells[0][:2], "chosen"), (*cells[-1][:2], "forest")}
     again = json.loads(out.read_text())
     assert again["rows"] == whole["rows"]
     assert again["settings"]["commits"] == ["new", "old"]
@@ -107,7 +108,18 @@ def test_cells_of_the_record_stay_and_only_the_others_are_measured(
         out.write_text(json.dumps(part))
         asked.clear()
         intervals.main([*words, "--missing", *other])
-        assert {ask[:2] for ask in asked} == set(cells)
+        assert len(set(asked)) == 2 * len(wanted(intervals, repeats))
+
+    asked.clear()
+    out.write_text(json.dumps(whole))
+    intervals.main([*words, "--missing", "--anew", "chosen"])
+    assert set(asked) == {(*cell, "chosen") for cell in wanted(intervals, repeats)}
+    assert json.loads(out.read_text())["rows"] == whole["rows"]
+
+
+def wanted(intervals, repeats) -> list[tuple[str, int]]:
+    """The first two tasks with their numbers of labels."""
+    return [(task, size) for task in list(repeats.TASKS)[:2] for size in intervals.SIZES[task]]
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
@@ -125,7 +137,10 @@ def test_one_repeat_of_each_gives_what_is_summed_up(script) -> None:
     key = {"task": "band gap (eV)", "labels": 50, "seed": 0, "folds": "random"}
     intervals, applicability, suggestion = map(script, ("intervals", "applicability", "suggestion"))
 
-    found = [{**key, **intervals.one_repeat(vectors, target, test, 50, 0)}]
+    found = [
+        {**key, "regressors": name, **intervals.one_repeat(vectors, target, test, 50, 0, name)}
+        for name in intervals.METHODS
+    ]
     for row in intervals.summary(found):
         assert 0.5 < row["coverage"] <= 1
         assert row["mae"] < target.std()

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import LinearRegression, Ridge
-from sklearn.model_selection import KFold, LeaveOneGroupOut, ShuffleSplit
+from sklearn.model_selection import KFold, LeaveOneGroupOut, PredefinedSplit, ShuffleSplit
 from sklearn.neighbors import KNeighborsRegressor
 
 from skdim.evaluation import CrossConformalRegressor, KernelRidgeCV
 from skdim.evaluation._intervals import mean_and_doubt
-from tests.daily import slow
+from tests.daily import crossed, slow
 
 
 def noisy(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -28,7 +28,7 @@ FOREST = RandomForestRegressor(10, random_state=0)
 def test_the_ends_are_quantiles_of_what_each_fold_says(regressor) -> None:
     X, y = noisy(40)
     new, _ = noisy(7, seed=1)
-    model = CrossConformalRegressor(regressor, cv=5, random_state=0).fit(X, y)
+    model = CrossConformalRegressor(regressor, cv=KFold(5, shuffle=True, random_state=0)).fit(X, y)
     found = model.predict_interval(new, coverage=0.8)
     low, high = np.empty((7, 40)), np.empty((7, 40))
     for row in range(40):
@@ -53,33 +53,82 @@ class Counting(KernelRidgeCV):
 
 
 def test_many_rows_are_predicted_in_blocks_as_a_table_of_all_would_not_fit_into_memory(monkeypatch) -> None:
+    kernel = CrossConformalRegressor(KernelRidgeCV("laplacian", cv=None), cv=5, random_state=0).fit(*noisy(40))
     model = CrossConformalRegressor(Counting("laplacian", cv=None), cv=5, random_state=0).fit(*noisy(40))
     new, _ = noisy(30, seed=1)
-    whole = model.predict_intervals(new, [0.5, 0.8])
+    whole, of_kernel = (one.predict_intervals(new, [0.5, 0.8]) for one in (model, kernel))
     monkeypatch.setattr("skdim.evaluation._intervals.ENTRIES", 400)
     Counting.counts.clear()
     np.testing.assert_allclose(model.predict_intervals(new, [0.5, 0.8]), whole)
     assert Counting.counts == [10] * 5 * 3
+    np.testing.assert_allclose(kernel.predict_intervals(new, [0.5, 0.8]), of_kernel)
 
 
-@pytest.mark.parametrize("kernel", ["laplacian", "matern", "linear"])
-@pytest.mark.parametrize("weighted", [False, True])
-def test_folds_that_share_distances_predict_what_each_does_by_itself(kernel: str, weighted: bool, monkeypatch) -> None:
-    X, y = noisy(40)
-    weights = np.where(np.arange(40) % 7 == 0, 0.0, 1.0) if weighted else None  # rows of weight 0 are not trained on
-    model = CrossConformalRegressor(KernelRidgeCV(kernel, cv=None), cv=5, random_state=0).fit(X, y, weights)
-    new, _ = noisy(30, seed=1)
-    shared = model.predict_interval(new)
-    monkeypatch.setattr(KernelRidgeCV, "predict_by_parts", lambda *_: None)
-    np.testing.assert_array_equal(shared, model.predict_interval(new))
+KERNELS = ["laplacian", "matern", "linear"]
+WEIGHTS = {"some are 0": np.arange(70) % 7 / 3, "none": np.ones(70), "all": np.linspace(0.2, 3, 70)}
+
+
+@pytest.mark.parametrize(
+    ("kernel", "choice", "weighing", "grouped"), crossed(KERNELS, ["error", "likelihood"], WEIGHTS, [False, True])
+)
+def test_kernels_without_a_block_are_those_that_were_trained_without_it(kernel, choice, weighing, grouped) -> None:
+    X, y = noisy(70)
+    new, _ = noisy(7, seed=1)
+    weights = WEIGHTS[weighing]
+    groups = np.arange(70) // 3 if grouped else None
+    model = CrossConformalRegressor(KernelRidgeCV(kernel, cv=None, choice=choice), cv=5, random_state=0)
+    model.fit(X, y, None if weighing == "none" else weights, groups)
+    means, doubts = model._by_blocks(new)
+    assert len(means) == model.block_.max() + 1 >= 10
+    for block in range(len(means)):
+        rows = np.flatnonzero(model.block_ == block)
+        rest = np.setdiff1d(np.arange(70), rows)
+        (strength,) = {model.fold_[row] for row in rows}
+        chosen = model.fold_regressors_[strength]
+        # Weights are in units of their mean, which is another one without the block.
+        alpha = chosen.alpha_ * weights[weights > 0].mean() / weights[rest][weights[rest] > 0].mean()
+        twin = KernelRidgeCV(kernel, [alpha], [chosen.gamma_], cv=None, choice=choice)
+        twin.fit(X[rest], y[rest], weights[rest])
+        mean, doubt = twin.predict(new, return_std=True)
+        np.testing.assert_allclose(means[block], mean, atol=1e-9)
+        noise = twin.scale_**2 * (chosen.alpha_ - alpha)  # of a new row, which has the mean weight
+        np.testing.assert_allclose(doubts[block], np.sqrt(doubt**2 + noise), atol=1e-9)
+        np.testing.assert_allclose(model.errors_[rows], np.abs(twin.predict(X[rows]) - y[rows]), atol=1e-9)
+        if groups is not None:
+            assert not set(groups[rows]) & set(groups[rest])
 
 
 def test_distances_are_found_once_for_all_folds(monkeypatch) -> None:
     model = CrossConformalRegressor(KernelRidgeCV("laplacian", cv=None), cv=5, random_state=0).fit(*noisy(40))
-    asked, pairs = [], KernelRidgeCV._pairs
-    monkeypatch.setattr(KernelRidgeCV, "_pairs", lambda self, X: asked.append(len(X)) or pairs(self, X))
+    asked, pairs = [], KernelRidgeCV.pairs
+    monkeypatch.setattr(KernelRidgeCV, "pairs", lambda self, X: asked.append(len(X)) or pairs(self, X))
     model.predict_interval(noisy(30, seed=1)[0])
     assert asked == [30]
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_parts_that_share_distances_are_trained_as_each_by_itself(kernel: str, weighted: bool) -> None:
+    X, y = noisy(60)
+    weights = np.arange(60) % 7 / 3 if weighted else None
+    parts = [np.arange(0, 60, 2), np.arange(40)]
+    models, _ = KernelRidgeCV(kernel, cv=None).fit_parts(X, y, parts, weights)
+    for model, rows in zip(models, parts, strict=True):
+        alone = KernelRidgeCV(kernel, cv=None).fit(X[rows], y[rows], None if weights is None else weights[rows])
+        assert (model.alpha_, model.gamma_) == (alone.alpha_, alone.gamma_)
+        for found, expected in zip(model.predict(X, True), alone.predict(X, True), strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
+def test_folds_that_were_given_are_left_out_whole() -> None:
+    X, y = noisy(60)
+    kernel = KernelRidgeCV("laplacian", cv=None)
+    made = CrossConformalRegressor(kernel, 5, random_state=0).fit(X, y)
+    given = CrossConformalRegressor(kernel, PredefinedSplit(made.fold_)).fit(X, y)
+    np.testing.assert_array_equal(given.block_, given.fold_)
+    np.testing.assert_allclose(given.errors_, np.abs(given.held_out_ - y))
+    np.testing.assert_array_equal(made.held_out_, given.held_out_)  # by which regressors are compared
+    assert len(set(made.block_)) == 10
 
 
 class Padded(KernelRidgeCV):
