@@ -72,6 +72,8 @@ class CrossConformalRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstimator)
         One for each fold, trained without it.
     fold_ : ndarray of int, shape (n,)
         Fold of each row.
+    target_, weights_ : ndarray of shape (n,)
+        Targets and weights; None are equal weights.
     held_out_ : ndarray of shape (n,)
         Prediction of each row by the model of its fold, which has not seen it.
     block_ : ndarray of int, shape (n,)
@@ -137,7 +139,9 @@ class CrossConformalRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstimator)
         for place, (_, test) in enumerate(splits):
             self.fold_[test] = place
         parts = [*(train for train, _ in splits), np.arange(len(target))]
-        if _is_kernel(self.regressor):
+        # A splitter may keep more rows from a fold's model than those of the fold.
+        self._by_formula = _is_kernel(self.regressor) and all(len(both[0]) + len(both[1]) == len(X) for both in splits)
+        if self._by_formula:
             self._fit_kernel(X, parts, groups)
         else:
             self._fit_any(X, parts, groups)
@@ -248,7 +252,7 @@ class CrossConformalRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstimator)
         self, X: NDArray[Any], pairs: NDArray[np.float64] | None = None
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """What is predicted of rows (m, d) without each block, and how unsure that is: twice (B, m)."""
-        if not _is_kernel(self.regressor_):
+        if not getattr(self, "_by_formula", _is_kernel(self.regressor_)):
             found = [mean_and_doubt(model, X) for model in self.fold_regressors_]
         else:
             if getattr(self, "_left_out", None) is None:  # of a model that was read from a file

@@ -41,12 +41,11 @@ def lattice_for(setting, random):
 
 def images_of(place, setting):
     """All images of a place in the cell, one after the other, each once."""
-    found = []
-    for rotation, translation in zip(*operations(setting), strict=True):
-        image = rotation @ place + translation
-        if not any(np.abs(image - other - np.rint(image - other)).max() < 1e-6 for other in found):
-            found.append(image)
-    return found
+    rotations, translations = operations(setting)
+    images = rotations @ place + translations
+    apart = images[:, None] - images
+    same = np.abs(apart - np.rint(apart)).max(axis=2) < 1e-6
+    return images[~np.tril(same, -1).any(axis=1)]
 
 
 def crystal_in(setting, seed=0):
@@ -62,7 +61,7 @@ def crystal_in(setting, seed=0):
                 k = random.integers(len(rotations))
                 image = rotations[k] @ place + translations[k]
                 place = (place + image - np.rint(image - place)) / 2
-            images = np.array(images_of(place, setting))
+            images = images_of(place, setting)
             others = np.array([image for _, _, images in rows for image in images]).reshape(-1, 3)
             every = np.concatenate([images, others])
             distances = lattice.get_all_distances(every, every)
@@ -107,10 +106,9 @@ def is_the_same(crystal, lattice, rows):
     ):
         return False
     numbers = {"Na": 11, "Cl": 17, "O": 8, "Fe": 26}
-    ours = crystal.frac
-    for element, image in theirs:
-        apart = ours - image
-        near = np.flatnonzero(np.abs(apart - np.rint(apart)).max(axis=1) < 1e-4)
-        if len(near) != 1 or crystal.species_on(near[0]) != ((numbers[element], 1.0),):
-            return False
-    return True
+    apart = crystal.frac - np.array([image for _, image in theirs])[:, None]
+    near = np.abs(apart - np.rint(apart)).max(axis=2) < 1e-4
+    if not (near.sum(axis=1) == 1).all():
+        return False
+    atoms = zip(theirs, near.argmax(axis=1), strict=True)
+    return all(crystal.species_on(row) == ((numbers[element], 1.0),) for (element, _), row in atoms)

@@ -131,6 +131,23 @@ def test_folds_that_were_given_are_left_out_whole() -> None:
     assert len(set(made.block_)) == 10
 
 
+class Embargo:
+    """Folds in a row, whose models do not see the rows beside them either."""
+
+    def split(self, X, y=None, groups=None):
+        rows = np.arange(len(X))
+        for test in np.array_split(rows, 5):
+            yield rows[(rows < test[0] - 3) | (rows > test[-1] + 3)], test
+
+
+def test_rows_that_a_splitter_keeps_from_a_model_are_not_brought_back() -> None:
+    X, y = noisy(60)
+    model = CrossConformalRegressor(KernelRidgeCV("laplacian", cv=None), Embargo()).fit(X, y)
+    twin = CrossConformalRegressor(Counting("laplacian", cv=None), Embargo()).fit(X, y)
+    np.testing.assert_array_equal(model.errors_, twin.errors_)
+    np.testing.assert_array_equal(model.predict_interval(X), twin.predict_interval(X))
+
+
 class Padded(KernelRidgeCV):
     """Tells its doubt with the floor added, as the intervals here do."""
 
@@ -172,6 +189,24 @@ def test_on_average_they_hold_what_they_say_and_are_wide_where_the_noise_is() ->
             wide.append(width[X[100:, 1] > 1].mean())
     assert 0.87 < np.mean(held) < 0.95
     assert np.mean(wide) > 1.5 * np.mean(narrow)
+
+
+@pytest.mark.slow
+def test_five_rows_left_out_hold_what_they_say_with_narrower_intervals_than_whole_folds() -> None:
+    rng, held, width = np.random.default_rng(0), [], []
+    for seed in range(20):
+        X = rng.uniform(-2, 2, size=(500, 2))
+        y = np.sin(3 * X[:, 0]) * X[:, 1] + 0.1 * rng.normal(size=500)
+        folds = KFold(5, shuffle=True, random_state=seed)
+        for place, cv in enumerate((5, folds)):
+            model = CrossConformalRegressor(KernelRidgeCV("matern", cv=None), cv, random_state=seed)
+            lower, upper = model.fit(X[:100], y[:100]).predict_interval(X[100:]).T
+            held.append((place, np.mean((y[100:] >= lower) & (y[100:] <= upper))))
+            width.append((place, np.mean(upper - lower)))
+    (few, whole), (narrow, wide) = ([np.mean([v for k, v in own if k == p]) for p in (0, 1)] for own in (held, width))
+    assert 0.88 < few < whole < 0.98
+    assert abs(few - 0.9) < abs(whole - 0.9)
+    assert narrow < 0.95 * wide
 
 
 def test_more_coverage_makes_wider_intervals_that_hold_the_narrower() -> None:

@@ -29,8 +29,8 @@ from skdim import (
 )
 from tests.small import bundled, bundled_points
 
-PLACES = 200 if os.environ.get("SKDIM_TRUST") == "long" else 6  # of each kind of fit, at random
-LAST = 6  # beside them, those at the end
+PLACES = 200 if os.environ.get("SKDIM_TRUST") == "long" else 4  # of each kind of fit, at random
+LAST = 4  # beside them, those at the end
 N = 24
 SOURCES = str(Path(skdim.__file__).parent)
 SMALL: dict[str, Any] = {"encoder_params": {"width": 8}, "max_epochs": 2, "batch_pairs": 300, "random_state": 0}
