@@ -101,7 +101,7 @@ examples: $(VENV)/.ready ## run each example, without a screen, in an empty fold
 	done
 
 quick: $(VENV)/.ready ## the whole benchmark on a few crystals, to see its machinery work
-	@set -e; folder=$$(mktemp -d); $(VENV)/bin/skdim benchmark --quick --jobs 2 --out "$$folder"; rm -rf "$$folder"
+	@set -e; folder=$$(mktemp -d); $(VENV)/bin/skdim benchmark --quick --dataset band_gap --jobs 2 --out "$$folder"; rm -rf "$$folder"
 
 test-lowest: $(LOWEST)/.ready ## pytest in a second environment, of the lowest versions that pyproject.toml admits
 	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest -n 2 $(ARGS)

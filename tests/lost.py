@@ -36,7 +36,7 @@ def main(folder: Path) -> None:
         threading.Thread(target=end_when_there_is, args=(checkpoint,), daemon=True).start()
     embedder = DeepInfoMaxEmbedder(
         encoder_params={"width": 8},
-        max_epochs=30,
+        max_epochs=12,
         batch_pairs=200,
         random_state=0,
         checkpoint_dir=folder / "checkpoint",

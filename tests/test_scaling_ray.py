@@ -35,7 +35,7 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 
-def test_ray_gives_the_point_sets_of_one_process_and_names_rows_that_fail() -> None:
+def test_ray_gives_the_point_sets_of_one_process_and_names_rows_that_fail_or_whose_worker_died() -> None:
     crystals = [*sample(70), "no_such_file.cif"]
     with pytest.warns(UserWarning, match="row 70: "):
         serial = CrystalPointSetTransformer(on_error="nan").transform(crystals)
@@ -44,9 +44,8 @@ def test_ray_gives_the_point_sets_of_one_process_and_names_rows_that_fail() -> N
     assert spread.valid.sum() == 70
     assert spread.equals(serial)
 
-
-def test_a_dead_worker_of_ray_is_reported_with_its_rows() -> None:
-    """That this process survives shows that the work is done by others."""
+    # That this process survives a worker that dies shows that the work is done by others. In one test, as it takes long
+    # to start Ray.
     jobs = (Job(die_at_three, (k,), range(10 * k, 10 * k + 10)) for k in range(8))
     with joblib.parallel_config(backend="ray", n_jobs=2), pytest.raises(WorkerError, match="30 to 39") as caught:
         run_jobs(jobs, 2, batch_size=1)

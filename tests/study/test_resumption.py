@@ -44,9 +44,9 @@ def test_more_draws_regressors_and_labels_compute_only_what_is_missing(tmp_path,
 def test_jobs_and_backends_change_nothing(tmp_path):
     regressors = {"ridge": REGRESSORS["ridge"](), "trees": REGRESSORS["random_forest"]().set_params(n_estimators=5)}
     regressors["fine_tuned"] = SiteNetRegressor(max_epochs=1)
-    one = study(tmp_path / "one", regressors=regressors, features=["magpie"], fine_tuning_repeats=2)
+    one = study(tmp_path / "one", regressors=regressors, features=["magpie"], fine_tuning_repeats=1)
     with joblib.parallel_config(backend="loky", n_jobs=2):
-        two = study(tmp_path / "two", regressors=regressors, features=["magpie"], fine_tuning_repeats=2)
+        two = study(tmp_path / "two", regressors=regressors, features=["magpie"], fine_tuning_repeats=1)
     pd.testing.assert_frame_equal(one.drop(columns="seconds"), two.drop(columns="seconds"))
 
 
