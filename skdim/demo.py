@@ -226,8 +226,8 @@ def _results(records: pd.DataFrame, n_test: int, size: Size) -> str:
     caption = (
         f"Mean absolute error on the {n_test} test crystals in {_UNIT}: mean ± standard error over {repeats} random "
         f"repeats with {counts} labels, the same for every row. Trained and untrained are the vectors of the encoder; "
-        f"median is the guess that needs no features; the kernel is Laplacian and chooses among three length scales; forests have "
-        f"{size.trees} trees."
+        f"median is the guess that needs no features; the kernel is Laplacian and chooses among three length scales; "
+        f"forests have {size.trees} trees."
     )
     lines = ["", format_table(records), "", *textwrap.wrap(caption, 100), ""]
     for baseline in ("untrained", "Magpie"):
