@@ -13,7 +13,7 @@ from skdim._crystalpredictor import LEAST, as_part, part_of
 from skdim._fields import ANY, ERROR, Schema
 from skdim._finetuned import NAME, START, FineTuned
 from skdim._parameters import check, check_are_numbers, choice, integer, number
-from skdim.evaluation._intervals import CrossConformalRegressor, are_parts, folds
+from skdim.evaluation._intervals import CrossConformalRegressor, are_parts, folds, is_splitter
 from skdim.evaluation._kernel_ridge import KernelRidgeCV
 from skdim.evaluation._readouts import READOUTS
 from skdim.exceptions import InputError, ModelFileError
@@ -259,7 +259,7 @@ def choose(
     z, exact = _beyond_bounds(V, on.forward(y), w, side, own, splits), side == 0
 
     # Of a splitter every regressor has the same folds, whether or not it makes others each time.
-    same = _Given(splits) if hasattr(cv, "split") else cv
+    same = _Given(splits) if is_splitter(cv) else cv
 
     def trained(regressor: Any) -> CrossConformalRegressor:
         return CrossConformalRegressor(regressor, same, seed).fit(V, z, w, own, exact)

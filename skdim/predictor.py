@@ -28,7 +28,7 @@ from skdim._parameters import check, check_are_numbers, choice, integer, seed_of
 from skdim._targetmodel import TARGET, TRANSFORMS, TargetModel, check_enough, choose
 from skdim.crystals.rows import listed
 from skdim.evaluation._applicability import joined
-from skdim.evaluation._intervals import check_coverage
+from skdim.evaluation._intervals import check_coverage, is_splitter
 from skdim.evaluation._readouts import READOUTS
 from skdim.exceptions import InputError, ModelFileError
 from skdim.points.featurizer import n_rows
@@ -461,7 +461,7 @@ class CrystalRegressor(RegressorMixin, CrystalPredictor):
     def _check(self) -> None:
         """Check the parameters that no other function checks."""
         check("scale", self.scale, choice(*TRANSFORMS))
-        if isinstance(self.cv, str) or not hasattr(self.cv, "split"):  # which a text has too
+        if not is_splitter(self.cv):
             check("cv", self.cv, integer(2))
         self._check_regressors([*READOUTS, _finetuned.NAME])
 

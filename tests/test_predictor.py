@@ -15,13 +15,13 @@ from pymatgen.io.cif import CifWriter
 from safetensors.numpy import load_file, save_file
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.model_selection import GridSearchCV, PredefinedSplit, cross_val_score
 from sklearn.pipeline import make_pipeline
 
 from skdim import CrystalPointSetTransformer, CrystalRegressor, DeepInfoMaxEmbedder, load_pretrained, read_crystals
 from skdim._crystalpredictor import _KEY, _digest, read_model
 from skdim._pool import Pool
-from skdim._targetmodel import choose
+from skdim._targetmodel import TargetModel, choose
 from skdim.datasets import load_elastic_moduli
 from skdim.evaluation import composition_groups
 from skdim.evaluation._readouts import READOUTS
@@ -234,6 +234,23 @@ def test_rows_of_weight_zero_are_left_out(embedder, points) -> None:
     weighted = quick(embedder).fit(points[:120], MODULI, sample_weight=weights)
     fewer = quick(embedder).fit(points[:60], MODULI[:60])
     np.testing.assert_array_equal(weighted.predict(points[120:]), fewer.predict(points[120:]))
+
+
+def test_a_model_whose_file_does_not_know_blocks_leaves_whole_folds_out(embedder, points) -> None:
+    vectors = embedder.transform(points[:120])
+    rows = (MODULI[:120], np.ones(120), None, np.arange(120), np.zeros(120, np.int64))
+    regressors = {"laplacian": READOUTS["laplacian"]}
+    by_five = choose(vectors, *rows, regressors, "none", 5, 0)
+    by_fold = choose(vectors, *rows, regressors, "none", PredefinedSplit(by_five.conformal.fold_), 0)
+    facts, arrays = by_fold.to_arrays()
+    earlier = {name: array for name, array in arrays.items() if name not in ("block", "missed")}
+    new = embedder.transform(points[120:])
+    ends = [
+        model.on_scale(new, points[120:], "cpu", 0.9)[1]
+        for model in (by_fold, TargetModel.of_arrays(facts, earlier, vectors), by_five)
+    ]
+    np.testing.assert_allclose(ends[1], ends[0], rtol=1e-6)
+    assert not np.allclose(ends[2], ends[0], rtol=1e-3)
 
 
 def test_groups_are_never_on_both_sides(embedder, points) -> None:

@@ -11,8 +11,9 @@ from skdim.evaluation._applicability import ApplicabilityDomain
 from skdim.evaluation._comparison import ErrorRatio, compare, paired_tests
 from skdim.evaluation._forests import ForestCV
 from skdim.evaluation._intervals import CrossConformalRegressor
-from skdim.evaluation._kernel_ridge import KernelRidgeCV, LaplacianKernelRidge
+from skdim.evaluation._kernel_ridge import KernelRidgeCV
 from skdim.evaluation._label_efficiency import label_efficiency
+from skdim.evaluation._laplacian import LaplacianKernelRidge
 from skdim.evaluation._mlp import FixedStepsMLP
 from skdim.evaluation._records import choose_features, choose_regressor, comparable_regressors, format_table, summarise
 from skdim.evaluation._references import REFERENCE_FEATURES, magpie_statistics, reference_features

@@ -47,10 +47,10 @@ class CrossConformalRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstimator)
     one of the same sum. It holds on average, whatever the regressor, where new crystals are like the labelled ones
     (exchangeable); with `groups`, where they are like crystals of a new group.
 
-    Models that miss a tenth of many labels are worse than the one that predicts, and the intervals too wide. Models
-    of kernel regressors (`KernelRidgeCV`) that miss some five rows, or a group, follow by a formula. The penalty and
-    the length scale are those that were chosen without the whole fold, so the label of a row has no part in the model
-    that predicts it. This needs an int for `cv`: which rows of other folds belong together is not known.
+    Models that miss a tenth of many labels are worse than the one that predicts, which makes intervals too wide. So of
+    a kernel regressor (`KernelRidgeCV`) only some five rows, or a group, are left out at a time: such models follow by
+    a formula. Penalty and length scale are those that were chosen without the whole fold, so that no label has a part
+    in the model that predicts it. Where `cv` is a splitter, its folds are left out whole.
 
     How unsure a model is: ``predict(X, return_std=True)`` where it has that, the standard deviation among the trees of
     a forest, and else the same everywhere. Half its median over the rows is added.
@@ -165,8 +165,7 @@ class CrossConformalRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstimator)
         self.held_out_ = np.empty(len(X))
         for place, model in enumerate(self.fold_regressors_):
             self.held_out_[self.fold_ == place] = model.predict(X[self.fold_ == place])
-        given = hasattr(self.cv, "split") and not isinstance(self.cv, str)
-        self.block_ = self.fold_ if given else _blocks(self.fold_, groups)
+        self.block_ = self.fold_ if is_splitter(self.cv) else _blocks(self.fold_, groups)
         known = self._known
         self._left_out = self._without_blocks(pairs[np.ix_(known, known)])
         means, doubts = self._by_blocks(X, pairs[:, known])
@@ -298,6 +297,11 @@ def check_coverage(coverage: Any, n_labels: int) -> None:
         )
 
 
+def is_splitter(cv: Any) -> bool:
+    """Whether this makes folds itself; a text has a method ``split`` too."""
+    return hasattr(cv, "split") and not isinstance(cv, str)
+
+
 def folds(
     cv: Any,  # a splitter, or an int: at most that many folds, of shuffled rows or groups
     X: Any,
@@ -306,7 +310,7 @@ def folds(
     random_state: Any,  # seed of the shuffle
 ) -> Any:  # pairs of rows to train on and to hold out
     """Cut rows into folds; those of a group stay together."""
-    if hasattr(cv, "split") and not isinstance(cv, str):  # which has a method of that name
+    if is_splitter(cv):
         return cv.split(X, y, groups)
     check("cv", cv, integer(2))
     return cut_into_folds(len(y), cv, seed_of(random_state), groups)

@@ -20,7 +20,8 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdim.evaluation._forests import ForestCV
-from skdim.evaluation._kernel_ridge import KernelRidgeCV, LaplacianKernelRidge
+from skdim.evaluation._kernel_ridge import KernelRidgeCV
+from skdim.evaluation._laplacian import LaplacianKernelRidge
 from skdim.evaluation._mlp import FixedStepsMLP
 
 if TYPE_CHECKING:

@@ -1,5 +1,10 @@
 """Studies that were stopped or are asked for more: only what is missing is computed, and the end is the same."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import joblib
@@ -12,8 +17,13 @@ from skdim.evaluation import REGRESSORS
 from skdim.study.finished import Finished, basis_of
 from tests.study.test_run import study
 
+KILLED = """
+import sys
+from tests.study.test_run import study
+from tests.study.test_resumption import KILLABLE
+study(sys.argv[1], **KILLABLE)
+"""
 FOREST = REGRESSORS["random_forest"]().set_params(n_estimators=10)
-# For tests/trust/test_kills.py, which kills such a study and goes on with it.
 KILLABLE = {"regressors": {"ridge": REGRESSORS["ridge"](), "forest": FOREST}, "n_repeats": 8, "label_counts": [20, 40]}
 
 
@@ -38,6 +48,23 @@ def test_more_draws_regressors_and_labels_compute_only_what_is_missing(tmp_path,
     pd.testing.assert_frame_equal(more.drop(columns="seconds"), fresh.drop(columns="seconds"))
     pd.testing.assert_frame_equal(study(tmp_path), few)
     assert before.items() < finished(tmp_path).items()
+
+
+@pytest.mark.slow
+def test_a_killed_run_continues_where_it_was_and_ends_the_same(tmp_path):
+    broken = tmp_path / "broken"
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen([sys.executable, "-c", KILLED, str(broken)], env=environment) as run:
+        while len(finished(broken)) < 5 and run.poll() is None:
+            time.sleep(0.02)
+        run.send_signal(signal.SIGKILL)
+    assert run.returncode == -signal.SIGKILL
+    kept = finished(broken)
+    assert 5 <= len(kept) < 2 * 2 * 2 * 8
+    records = study(broken, **KILLABLE)
+    assert kept.items() < finished(broken).items()
+    unbroken = study(tmp_path / "unbroken", **KILLABLE)
+    pd.testing.assert_frame_equal(records.drop(columns="seconds"), unbroken.drop(columns="seconds"), rtol=1e-4)
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ import pytest
 
 from tests.trust.killed import REPLACING, TASKS, carry_out, prepare
 
-KILLS = 10 if os.environ.get("SKDIM_TRUST") == "long" else 1  # of each kind of work
+KILLS = 10 if os.environ.get("SKDIM_TRUST") == "long" else 2  # of each kind of work
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(os.name != "posix", reason="SIGKILL, and processes forked off a server"),
